@@ -1,0 +1,110 @@
+"""What an objective promises: the words shared by objectives, workers and the API. No torch here.
+
+An objective is a module with `start(params, settings, seed, device, threads) -> Run`. A `Run` is an iterator with state:
+iterating it trains, and yields one `Measurement` per step (an epoch, or a stated number of updates). Whoever iterates stops
+it by not asking for the next item.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Direction = Literal["minimize", "maximize"]
+
+
+class DataProblem(ValueError):
+    """The settings or the data cannot be trained on; the message names the setting, file or row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Divergence:
+    """Evidence that a run has diverged: divergence is a result, not an error."""
+
+    reason: str
+    """One sentence with the numbers: "training loss became nan at update 12 of epoch 2"."""
+    update: int
+    """Optimizer updates made when it was seen, counted from the start of the run."""
+    fraction: float
+    """The part of the run's own schedule that was done when it was seen, in (0, 1]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One step of a run."""
+
+    step: int
+    """Steps done, from 1."""
+    fraction: float
+    """The part of the run's own schedule that is done, in (0, 1]."""
+    in_warmup: bool
+    """Whether this step ended inside the learning-rate warm-up."""
+    metrics: Mapping[str, float]
+    """By name, e.g. training_loss, validation_loss, validation_accuracy, gradient_norm. May hold nan or inf once diverged."""
+    learning_rate: float
+    """The rate that the optimizer applied in the step's last update."""
+    seconds: float
+    """Wall time of the step, evaluation included."""
+    divergence: Divergence | None = None
+    """Set in the last item of a run that diverged; the iterator ends after it."""
+
+
+class Run(Protocol):
+    """One training run: iterate it to train."""
+
+    def __iter__(self) -> Iterator[Measurement]: ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on from between two items: model, optimizer, schedule, generators, position."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`, in this or in another process."""
+
+    def evaluate(self) -> dict[str, float]:
+        """The test metrics, on data that neither training nor search saw. Called once, after the last item."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A number that a job may search for."""
+
+    name: str
+    direction: Direction
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One hyperparameter of an objective."""
+
+    name: str
+    type: Literal["float", "int", "categorical"]
+    default: bool | int | float | str
+    """Used when a job's search space leaves the parameter out."""
+    space: Mapping[str, Any] | None
+    """The default range, in the form of the REST API's `search_space`; None: not searched unless asked for."""
+    description: str
+    low: float | None = None
+    """The smallest legal value, where there is one."""
+    low_open: bool = False
+    """Whether `low` itself is illegal."""
+    high: float | None = None
+    """The largest legal value, where there is one."""
+    high_open: bool = False
+    """Whether `high` itself is illegal."""
+    choices: tuple[str, ...] | None = None
+    """The legal values of a categorical parameter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """A catalog entry: all that submitting and checking a job needs, without importing torch."""
+
+    name: str
+    description: str
+    module: str
+    """Where `start` lives; imported by trainer processes only."""
+    metrics: tuple[Metric, ...]
+    """The metrics a job may name; the first is the default."""
+    parameters: tuple[Parameter, ...]
+    settings_schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "additionalProperties": False})
+    """JSON Schema (2020-12) of the job's `objective.settings`; every property has a default."""
