@@ -1,0 +1,27 @@
+"""The one vocabulary of events: the same name is log message, row in `events`, and later what subscribers see."""
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """What happened."""
+
+    JOB_SUBMITTED = "job.submitted"
+    JOB_STARTED = "job.started"
+    JOB_PAUSED = "job.paused"
+    JOB_RESUMED = "job.resumed"
+    JOB_COMPLETED = "job.completed"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLED = "job.cancelled"
+    TRIAL_STARTED = "trial.started"
+    TRIAL_COMPLETED = "trial.completed"
+    TRIAL_INFEASIBLE = "trial.infeasible"
+    TRIAL_PRUNED = "trial.pruned"
+    TRIAL_FAILED = "trial.failed"
+    LEASE_TAKEN_OVER = "lease.taken_over"
+    LEASE_RELEASED = "lease.released"
+    LEASE_LOST = "lease.lost"
+    SAMPLER_FAILED = "sampler.failed"
+    TRAINER_DIED = "trainer.died"
+    WORKER_STARTED = "worker.started"
+    WORKER_STOPPED = "worker.stopped"

@@ -1,0 +1,119 @@
+"""A job: what a user submits, and the states it goes through."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from service.domain.space import Point, SearchSpace
+from service.domain.strategy import Bayesian, NoPruner, Pruner, Strategy
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Label = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+Direction = Literal["minimize", "maximize"]
+
+DEFAULT_TRIALS = 32
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ObjectiveChoice(_Document):
+    """Which objective to train, and its settings."""
+
+    name: Name
+    settings: dict[str, Any] = Field(default_factory=dict, description="As the objective's JSON Schema says; see GET /v1/objectives.")
+
+
+class Budget(_Document):
+    """When a job is done: at whichever comes first."""
+
+    trials: int | None = Field(None, ge=1, le=1_000_000, description="Trial numbers to issue, failed ones included.")
+    seconds: float | None = Field(None, gt=0, le=31_536_000, description="Since the first trial was claimed, pauses left out.")
+    target: float | None = Field(None, allow_inf_nan=False, description="Done when a trial's value is at least this good.")
+    failures: int = Field(5, ge=1, le=1_000_000, description="So many failed trials with no success between them fail the job.")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Budget":
+        if self.model_fields_set and not self.model_fields_set & {"trials", "seconds", "target"}:
+            raise ValueError("a budget needs trials, seconds or a target; failures alone never ends a job that goes well")
+        return self
+
+
+class JobSpec(_Document):
+    """A job as submitted; once `submission.complete` has filled its defaults, also as stored and dispatched."""
+
+    name: Name | None = None
+    objective: ObjectiveChoice
+    search_space: SearchSpace | None = Field(None, description="Left out: the objective's default space.", max_length=100)
+    strategy: Strategy = Field(default_factory=Bayesian)
+    pruner: Pruner = Field(default_factory=NoPruner)
+    budget: Budget | None = Field(None, description=f"Left out: every grid point, or {DEFAULT_TRIALS} trials.")
+    try_first: list[Point] = Field(default_factory=list, max_length=1_000, description="Points to try before the sampler's own.")
+    metric: Name | None = Field(None, description="Left out: the objective's first metric.")
+    max_parallel: int | None = Field(None, ge=1, le=100_000, description="Trials that may run at once.")
+    max_attempts: int = Field(3, ge=1, le=10_000, description="Attempts in a row that may die without a new measurement.")
+    priority: int = Field(0, ge=-1_000_000, le=1_000_000, description="Larger first.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Of the search and of the training.")
+    labels: dict[Label, Label] = Field(default_factory=dict, max_length=100)
+
+
+class JobState(StrEnum):
+    """The states of a job."""
+
+    QUEUED = "queued"
+    """Submitted; no trial has been claimed yet."""
+    RUNNING = "running"
+    """Workers may claim trials."""
+    PAUSED = "paused"
+    """No trial may be claimed; running ones are released and go on at resume."""
+    COMPLETED = "completed"
+    """The budget is used up, the target reached or the time over."""
+    FAILED = "failed"
+    """Too many trials in a row failed."""
+    CANCELLED = "cancelled"
+    """Somebody cancelled it."""
+
+
+FINAL = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
+OPEN = frozenset(JobState) - FINAL
+
+MOVES: Mapping[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset({JobState.PAUSED, JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.PAUSED: frozenset({JobState.RUNNING, JobState.QUEUED, JobState.CANCELLED}),
+    JobState.COMPLETED: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}
+"""From each state, the states it may move to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job as stored."""
+
+    id: UUID
+    name: str | None
+    state: JobState
+    reason: str | None
+    spec: JobSpec
+    study_id: int
+    study_name: str
+    direction: Direction
+    next_point: int
+    """Grid points issued so far."""
+    failures_in_a_row: int
+    """Failed trials since the last success."""
+    seconds_left: float | None
+    """What is left of `budget.seconds` while the clock stands still: before the first claim, and while paused."""
+    deadline_at: datetime | None
+    """When `budget.seconds` runs out, while running."""
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None

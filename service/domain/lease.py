@@ -1,0 +1,45 @@
+"""A lease: one attempt at a trial, and the only right to write it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class Outcome(StrEnum):
+    """How a lease ended."""
+
+    FINISHED = "finished"
+    """Its worker stored the trial's result."""
+    STOPPED = "stopped"
+    """The job became final and ended the trial."""
+    TRAINER_DIED = "trainer_died"
+    """The training process was killed or exited."""
+    VANISHED = "vanished"
+    """It expired, and another worker took the trial over."""
+    RELEASED = "released"
+    """Its worker gave the trial back: drain, pause or an unfit worker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A lease as people see it."""
+
+    attempt: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: Outcome | None
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """The right to write one trial, held by whoever knows the token."""
+
+    id: int
+    token: UUID
+    job_id: UUID
+    trial_id: int
+    attempt: int
+    """From 1; larger than 1 after a takeover."""

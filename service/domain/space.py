@@ -1,0 +1,124 @@
+"""The search space of a job: what each parameter may be."""
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, model_validator
+
+Scalar = bool | int | float | str
+Point = dict[str, Scalar]
+"""One value per parameter."""
+
+_FINITE = {"allow_inf_nan": False}
+
+
+class _Range(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FloatRange(_Range):
+    """Real numbers from `low` to `high`, both included."""
+
+    type: Literal["float"]
+    low: float = Field(**_FINITE)
+    high: float = Field(**_FINITE)
+    log: bool = Field(False, description="Search on a logarithmic scale: right for learning rates.")
+    step: float | None = Field(None, gt=0, **_FINITE, description="Only low, low + step, low + 2 step, ...")
+    points: int | None = Field(None, ge=2, le=10_000, description="How many values a grid takes, evenly spaced, ends included.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_ends(self.low, self.high, self.log, self.step is not None)
+        if self.points is not None and self.step is not None:
+            raise ValueError("give either step or points: both together say twice where the grid lies")
+        return self
+
+
+class IntRange(_Range):
+    """Whole numbers from `low` to `high`, both included."""
+
+    type: Literal["int"]
+    low: Annotated[int, Strict()] = Field(ge=-(2**53), le=2**53)
+    high: Annotated[int, Strict()] = Field(ge=-(2**53), le=2**53)
+    log: bool = False
+    step: Annotated[int, Strict()] = Field(1, ge=1, le=2**53)
+    points: int | None = Field(None, ge=2, le=10_000, description="How many values a grid takes; all of them when left out.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_ends(self.low, self.high, self.log, self.step != 1)
+        if self.points is not None and self.step != 1:
+            raise ValueError("give either step or points: both together say twice where the grid lies")
+        return self
+
+
+class CategoricalRange(_Range):
+    """One of the listed choices."""
+
+    type: Literal["categorical"]
+    choices: tuple[Annotated[Scalar, Field(union_mode="smart")], ...] = Field(min_length=1, max_length=1_000)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        kinds = [(type(choice), choice) for choice in self.choices]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("the choices must differ from each other")
+        if any(isinstance(choice, float) and not math.isfinite(choice) for choice in self.choices):
+            raise ValueError("a choice must be a finite number")
+        return self
+
+
+def _check_ends(low: float, high: float, log: bool, stepped: bool) -> None:
+    if low > high:
+        raise ValueError(f"the range is empty: low ({low:g}) is above high ({high:g})")
+    if low == high:
+        raise ValueError(f"the range holds one value only: write {low:g} instead of a range to fix the parameter")
+    if log and low <= 0:
+        raise ValueError(f"a logarithmic range must start above 0, not at {low:g}")
+    if log and stepped:
+        raise ValueError("a logarithmic range takes points, not a step")
+
+
+Range = FloatRange | IntRange | CategoricalRange
+
+
+def _kind(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", "value")
+    return kind if isinstance(kind, str) else "value"
+
+
+Dimension = Annotated[
+    Annotated[FloatRange, Tag("float")]
+    | Annotated[IntRange, Tag("int")]
+    | Annotated[CategoricalRange, Tag("categorical")]
+    | Annotated[Scalar, Tag("value"), Field(union_mode="smart")],
+    Discriminator(
+        _kind,
+        custom_error_type="unknown_range",
+        custom_error_message='must be a value, or a range whose "type" is "float", "int" or "categorical"',
+    ),
+]
+"""A range to search, or a bare value that fixes the parameter."""
+
+SearchSpace = dict[str, Dimension]
+
+
+def searched(space: SearchSpace) -> dict[str, Range]:
+    """The ranges of `space`, in the order in which samplers are asked for them: by name."""
+    return {name: space[name] for name in sorted(space) if isinstance(space[name], Range)}  # type: ignore[misc]
+
+
+def fixed(space: SearchSpace) -> Point:
+    """The parameters that `space` fixes."""
+    return {name: value for name, value in sorted(space.items()) if not isinstance(value, Range)}
+
+
+def contains(dimension: Range, value: Scalar) -> bool:
+    """Whether a searched parameter may take `value`."""
+    if isinstance(dimension, CategoricalRange):
+        return any(type(choice) is type(value) and choice == value for choice in dimension.choices)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    if isinstance(dimension, IntRange) and not (isinstance(value, int) and (value - dimension.low) % dimension.step == 0):
+        return False
+    return dimension.low <= value <= dimension.high

@@ -1,0 +1,83 @@
+"""How a job chooses its points (strategy) and which trials it ends early (pruner)."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class _Choice(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Grid(_Choice):
+    """Every point once, in an order drawn from the job's seed."""
+
+    type: Literal["grid"] = "grid"
+
+
+class Random(_Choice):
+    """Points drawn independently (uniform) or spread evenly (qmc: a scrambled Sobol sequence)."""
+
+    type: Literal["random"] = "random"
+    sampler: Literal["uniform", "qmc"] = "uniform"
+
+
+class Bayesian(_Choice):
+    """Points chosen from what earlier trials showed: tree-structured Parzen estimators (tpe) or a Gaussian process (gp)."""
+
+    type: Literal["bayesian"] = "bayesian"
+    sampler: Literal["tpe", "gp"] = "tpe"
+
+
+class NoPruner(_Choice):
+    """Every trial runs to its end."""
+
+    type: Literal["none"] = "none"
+
+
+class MedianPruner(_Choice):
+    """End a trial whose best value so far is worse than the median of earlier trials at the same part of their schedule."""
+
+    type: Literal["median"] = "median"
+    parts: int = Field(4, ge=2, le=100, description="Into how many equal parts of its own schedule a trial is divided.")
+    startup_trials: int = Field(5, ge=0, le=10_000, description="Nothing is pruned before so many trials are complete.")
+
+
+class PercentilePruner(_Choice):
+    """As median, keeping the trials within the best `percentile`."""
+
+    type: Literal["percentile"] = "percentile"
+    percentile: float = Field(50.0, gt=0, lt=100)
+    parts: int = Field(4, ge=2, le=100, description="Into how many equal parts of its own schedule a trial is divided.")
+    startup_trials: int = Field(5, ge=0, le=10_000, description="Nothing is pruned before so many trials are complete.")
+
+
+class SuccessiveHalving(_Choice):
+    """Keep the best 1/`reduction_factor` at each rung; with the defaults the rungs lie at 1/4 and 1/2 of a trial's schedule."""
+
+    type: Literal["successive_halving"] = "successive_halving"
+    parts: int = Field(4, ge=2, le=100, description="Into how many equal parts of its own schedule a trial is divided.")
+    min_resource: int = Field(1, ge=1, le=100, description="The first rung, in parts.")
+    reduction_factor: int = Field(2, ge=2, le=16)
+
+
+class Hyperband(_Choice):
+    """Successive halving in several brackets, which differ in their first rung."""
+
+    type: Literal["hyperband"] = "hyperband"
+    parts: int = Field(4, ge=2, le=100, description="Into how many equal parts of its own schedule a trial is divided.")
+    min_resource: int = Field(1, ge=1, le=100, description="The first rung of the first bracket, in parts.")
+    reduction_factor: int = Field(2, ge=2, le=16)
+
+
+def _named(value: Any) -> Any:
+    """`"grid"` is short for `{"type": "grid"}`."""
+    return {"type": value} if isinstance(value, str) else value
+
+
+Strategy = Annotated[Grid | Random | Bayesian, BeforeValidator(_named), Field(discriminator="type")]
+Pruner = Annotated[
+    NoPruner | MedianPruner | PercentilePruner | SuccessiveHalving | Hyperband,
+    BeforeValidator(_named),
+    Field(discriminator="type"),
+]

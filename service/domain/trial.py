@@ -1,0 +1,100 @@
+"""Trials and measurements, as Stride speaks of them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from service.domain.job import Direction
+from service.domain.lease import Attempt
+from service.domain.space import Point
+
+
+class TrialState(StrEnum):
+    """The states of a trial. Optuna knows five; infeasible is its COMPLETE with a violated constraint."""
+
+    WAITING = "waiting"
+    """Enqueued; nobody has claimed it."""
+    RUNNING = "running"
+    """Claimed."""
+    COMPLETE = "complete"
+    """Trained through; it has a value."""
+    INFEASIBLE = "infeasible"
+    """Diverged: a result that says where learning rates end."""
+    PRUNED = "pruned"
+    """Ended early; its last value stands."""
+    FAILED = "failed"
+    """Ended by an error; it says nothing about its parameters."""
+
+
+FEASIBLE = -1.0
+"""The `constraints` entry of a trial that trained through (DESIGN decision 8)."""
+
+
+def violation(fraction: float) -> float:
+    """The `constraints` entry of a trial that diverged after `fraction` of its schedule: in (0, 1], larger the earlier."""
+    return max(1.0 - fraction, 1e-6)
+
+
+def worst_value(direction: Direction) -> float:
+    """The value of a diverged trial."""
+    return math.inf if direction == "minimize" else -math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialError:
+    """Why a trial failed."""
+
+    type: str
+    message: str
+    traceback: str | None = None
+    """Its last lines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A trial as stored."""
+
+    number: int
+    state: TrialState
+    value: float | None
+    """Infinite when infeasible."""
+    params: Point
+    user_attrs: Mapping[str, Any]
+    diverged_at_step: int | None
+    error: TrialError | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempts: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepMeasurement:
+    """One step of a trial's training, as reported and as stored."""
+
+    step: int
+    fraction: float
+    in_warmup: bool
+    metrics: Mapping[str, float]
+    """May hold nan and inf."""
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialCounts:
+    """How many trials of a job stand in each state."""
+
+    waiting: int = 0
+    running: int = 0
+    complete: int = 0
+    infeasible: int = 0
+    pruned: int = 0
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        """The sum of the six."""
+        return self.waiting + self.running + self.complete + self.infeasible + self.pruned + self.failed

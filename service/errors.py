@@ -1,0 +1,91 @@
+"""What can go wrong, as Stride says it. Errors know no HTTP; `api/problems.py` maps them to answers.
+
+    StrideError
+    ├── ConfigurationError        settings, folders, ports: one line on stderr, exit code 2
+    ├── DatabaseUnavailable       no answer in time, or none at all: try again later
+    ├── DatabaseNotMigrated       `stride migrate` has not been run, or another version ran it
+    ├── JobNotFound
+    ├── TrialNotFound
+    ├── InvalidJob                what was submitted cannot be run; carries one `Invalid` per fault
+    ├── IdempotencyKeyReused
+    ├── IllegalMove               the job's state does not allow what was asked
+    ├── NothingFinished           there is no answer yet
+    └── LeaseLost                 the trial belongs to somebody else now: drop the result
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+class StrideError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
+
+
+class ConfigurationError(StrideError):
+    """The configuration cannot be used."""
+
+
+class DatabaseUnavailable(StrideError):
+    """The database did not answer in time."""
+
+
+class DatabaseNotMigrated(StrideError):
+    """The database has not been migrated: run `stride migrate`."""
+
+
+class JobNotFound(StrideError):
+    """There is no such job."""
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(f"There is no job {job_id}.")
+        self.job_id = job_id
+
+
+class TrialNotFound(StrideError):
+    """There is no such trial."""
+
+    def __init__(self, job_id: UUID, number: int) -> None:
+        super().__init__(f"Job {job_id} has no trial {number}.")
+        self.job_id = job_id
+        self.number = number
+
+
+@dataclass(frozen=True)
+class Invalid:
+    """One fault of a submitted document: where it is, and what would be right."""
+
+    pointer: str
+    """A JSON pointer (RFC 6901) into the document."""
+    detail: str
+
+
+class InvalidJob(StrideError):
+    """The job cannot be run as submitted."""
+
+    def __init__(self, faults: list[Invalid]) -> None:
+        super().__init__()
+        self.faults = faults
+
+
+class IdempotencyKeyReused(StrideError):
+    """This Idempotency-Key was used within the last 7 days with another body: use a new key for a new job."""
+
+
+class IllegalMove(StrideError):
+    """The job's state does not allow this."""
+
+    def __init__(self, job_id: UUID, state: str, asked: str) -> None:
+        super().__init__(f"Job {job_id} is {state}; {asked}")
+        self.job_id = job_id
+        self.state = state
+
+
+class NothingFinished(StrideError):
+    """No trial has finished yet, so there is no answer: ask again when one has."""
+
+
+class LeaseLost(StrideError):
+    """The lease has ended, so nothing was written."""

@@ -1,0 +1,49 @@
+"""The settings: read once where a process starts, passed down from there, never imported as values."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set, each as the environment variable STRIDE_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="STRIDE_", frozen=True, extra="forbid")
+
+    database_url: str | None = Field(None, description="PostgreSQL 16 to 18, as postgresql://...; unset: an embedded one in data_dir.")
+    data_dir: Path | None = Field(None, description="Folder of the embedded PostgreSQL; unset: stride in the user's data folder.")
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
+    url: str = Field("http://127.0.0.1:8000", description="Where the command line finds the API.")
+    workers: int = Field(2, ge=0, le=1024, description="Worker processes that `stride up` starts.")
+    objective_modules: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Python modules with OBJECTIVES of your own, separated by commas; must not import torch at their top level."
+    )
+    device: str = Field("auto", description="Where workers train: auto, cpu, cuda or cuda:N.")
+    heartbeat_s: float = Field(10.0, gt=0, description="Seconds between renewals of a lease; at most a third of lease_s.")
+    lease_s: float = Field(30.0, gt=0, description="Seconds after its last renewal at which a lease may be taken over.")
+    database_timeout_s: float = Field(10.0, gt=0, description="Seconds a transaction may take; less than lease_s.")
+    poll_s: float = Field(1.0, gt=0, description="Longest pause in seconds between two looks for work of an idle worker.")
+    grace_s: float = Field(30.0, ge=0, description="Seconds a worker that is asked to stop waits for the step under way.")
+    max_body_bytes: int = Field(1_048_576, gt=0, description="Largest request body the API reads, in bytes.")
+    log_format: str = Field("text", pattern="^(text|json)$", description="text for people, json for machines.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_modules(cls, values: dict[str, object]) -> dict[str, object]:
+        modules = values.get("objective_modules")
+        if isinstance(modules, str):
+            names = tuple(name.strip() for name in modules.split(",") if name.strip())
+            return {**values, "objective_modules": names}
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.heartbeat_s > self.lease_s / 3:
+            raise ValueError(f"heartbeat_s ({self.heartbeat_s:g}) must be at most a third of lease_s ({self.lease_s:g})")
+        if self.database_timeout_s >= self.lease_s:
+            raise ValueError(f"database_timeout_s ({self.database_timeout_s:g}) must be less than lease_s ({self.lease_s:g})")
+        return self

@@ -1,0 +1,218 @@
+"""Jobs: one row each, and the trials that end with them. No function here commits."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from service.domain.events import Event
+from service.domain.job import Job, JobSpec, JobState
+from service.errors import JobNotFound
+from service.store import tables
+from service.store.queries import query
+
+KEY_LIFETIME = "7 days"
+"""How long an Idempotency-Key is remembered."""
+
+EventRow = tuple[Event, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimFacts:
+    """What a claim must know about a job's study, read under the locks on both."""
+
+    next_number: int
+    open_leases: int
+    waiting_trial_id: int | None
+    """The enqueued trial with the smallest number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A candidate that a worker may claim."""
+
+    job_id: UUID
+    lease_id: int | None
+    """An expired lease to take over; None: the job wants a new trial."""
+
+
+def insert_job(
+    conn: sa.Connection,
+    job_id: UUID,
+    spec: JobSpec,
+    study_id: int,
+    *,
+    idempotency_key: str | None = None,
+    request_sha256: bytes | None = None,
+) -> None:
+    """A queued job. Raises IntegrityError when the key is in use."""
+    conn.execute(
+        tables.jobs.insert().values(
+            id=job_id,
+            study_id=study_id,
+            spec=spec.model_dump(mode="json"),
+            state=JobState.QUEUED,
+            seconds_left=spec.budget.seconds if spec.budget else None,
+            idempotency_key=idempotency_key,
+            request_sha256=request_sha256,
+        )
+    )
+
+
+def get(conn: sa.Connection, job_id: UUID) -> Job:
+    """Raises JobNotFound."""
+    row = conn.execute(_SELECT.where(tables.jobs.c.id == job_id)).mappings().one_or_none()
+    if row is None:
+        raise JobNotFound(job_id)
+    return _from_row(row)
+
+
+def lock(conn: sa.Connection, job_id: UUID) -> Job:
+    """As `get`, holding the job's row until the transaction ends."""
+    return _locked(conn, "lock_job", job_id)
+
+
+def lock_with_study(conn: sa.Connection, job_id: UUID) -> Job:
+    """As `lock`, holding the study's row too: for whoever inserts a trial."""
+    return _locked(conn, "lock_job_and_study", job_id)
+
+
+def page(
+    conn: sa.Connection,
+    *,
+    limit: int,
+    before: tuple[datetime, UUID] | None = None,
+    state: JobState | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> list[Job]:
+    """Jobs, newest first, from just before the job at `before`; only those in `state` and with all `labels`."""
+    jobs = tables.jobs.c
+    statement = _SELECT.order_by(jobs.created_at.desc(), jobs.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(sa.tuple_(jobs.created_at, jobs.id) < sa.tuple_(*map(sa.literal, before)))
+    if state is not None:
+        statement = statement.where(jobs.state == state)
+    if labels:
+        statement = statement.where(jobs.spec["labels"].contains(dict(labels)))
+    return [_from_row(row) for row in conn.execute(statement).mappings()]
+
+
+def by_idempotency_key(conn: sa.Connection, key: str) -> tuple[UUID, bytes] | None:
+    """The job that was submitted with `key`, and the hash of its request. Forgets keys past their lifetime first."""
+    jobs = tables.jobs
+    conn.execute(
+        jobs.update()
+        .where(jobs.c.idempotency_key == key, jobs.c.created_at < sa.func.clock_timestamp() - sa.text(f"interval '{KEY_LIFETIME}'"))
+        .values(idempotency_key=None, request_sha256=None)
+    )
+    row = conn.execute(sa.select(jobs.c.id, jobs.c.request_sha256).where(jobs.c.idempotency_key == key)).one_or_none()
+    return None if row is None else (row.id, row.request_sha256)
+
+
+def find_work(conn: sa.Connection, objectives: Sequence[str]) -> list[Work]:
+    """What a worker that offers `objectives` should do next, best first: at most a takeover and a new trial. Locks nothing."""
+    rows = conn.exec_driver_sql(query("find_work"), {"objectives": list(objectives)})
+    return [Work(job_id=row.job_id, lease_id=row.lease_id) for row in rows]
+
+
+def claim_facts(conn: sa.Connection, job: Job) -> ClaimFacts:
+    """The caller holds the locks on job and study."""
+    row = conn.exec_driver_sql(query("claim_facts"), {"job_id": job.id, "study_id": job.study_id}).mappings().one()
+    return ClaimFacts(**row)
+
+
+def move(
+    conn: sa.Connection,
+    job: Job,
+    *,
+    state: JobState | None = None,
+    reason: str | None = None,
+    next_point: int | None = None,
+    failures_in_a_row: int | None = None,
+    events: Sequence[EventRow] = (),
+) -> None:
+    """Change a job that the caller has locked, and write its events; what is left out stays as it is."""
+    conn.exec_driver_sql(
+        query("move_job"),
+        {
+            "job_id": job.id,
+            "state": str(job.state if state is None else state),
+            "reason": job.reason if state is None else reason,
+            "next_point": job.next_point if next_point is None else next_point,
+            "failures_in_a_row": job.failures_in_a_row if failures_in_a_row is None else failures_in_a_row,
+            "types": [str(event) for event, _ in events],
+            "payloads": [json.dumps(payload) for _, payload in events],
+        },
+    )
+
+
+def stop_trials(conn: sa.Connection, job: Job, stopped_by: str) -> None:
+    """End all leases and unfinished trials of a job that becomes final; the caller has locked it."""
+    conn.exec_driver_sql(query("stop_trials"), {"job_id": job.id, "study_id": job.study_id, "stopped_by": stopped_by})
+
+
+def past_deadline(conn: sa.Connection) -> list[UUID]:
+    """Running jobs whose time is over."""
+    rows = conn.exec_driver_sql(
+        "SELECT id FROM stride.jobs WHERE state = 'running' AND deadline_at <= clock_timestamp() ORDER BY deadline_at LIMIT 100"
+    )
+    return list(rows.scalars())
+
+
+def hint_sampling(conn: sa.Connection, job_id: UUID, seconds: float) -> bool:
+    """Tell others that the next point of the job is being thought of; False when somebody else thinks already."""
+    row = conn.exec_driver_sql(
+        "UPDATE stride.jobs SET sampling_until = clock_timestamp() + make_interval(secs => %(seconds)s)"
+        " WHERE id = %(job_id)s AND (sampling_until IS NULL OR sampling_until < clock_timestamp()) RETURNING id",
+        {"job_id": job_id, "seconds": seconds},
+    ).one_or_none()
+    return row is not None
+
+
+def delete(conn: sa.Connection, job: Job) -> None:
+    """Remove a job that the caller has locked, with its study, trials, leases, measurements and events."""
+    conn.execute(tables.jobs.delete().where(tables.jobs.c.id == job.id))
+    conn.exec_driver_sql(query("delete_study"), {"study_id": job.study_id})
+
+
+_DIRECTIONS = sa.table("study_directions", sa.column("study_id"), sa.column("direction"), schema="optuna")
+_SELECT = (
+    sa.select(
+        tables.jobs,
+        tables.studies.c.study_name,
+        sa.func.lower(sa.cast(_DIRECTIONS.c.direction, sa.Text)).label("direction"),
+    )
+    .join(tables.studies, tables.studies.c.study_id == tables.jobs.c.study_id)
+    .join(_DIRECTIONS, _DIRECTIONS.c.study_id == tables.jobs.c.study_id)
+)
+
+
+def _locked(conn: sa.Connection, name: str, job_id: UUID) -> Job:
+    row = conn.exec_driver_sql(query(name), {"job_id": job_id}).mappings().one_or_none()
+    if row is None:
+        raise JobNotFound(job_id)
+    return _from_row(row)
+
+
+def _from_row(row: sa.RowMapping) -> Job:
+    return Job(
+        id=row["id"],
+        name=row["spec"]["name"],
+        state=JobState(row["state"]),
+        reason=row["reason"],
+        spec=JobSpec.model_validate(row["spec"]),
+        study_id=row["study_id"],
+        study_name=row["study_name"],
+        direction=row["direction"],
+        next_point=row["next_point"],
+        failures_in_a_row=row["failures_in_a_row"],
+        seconds_left=row["seconds_left"],
+        deadline_at=row["deadline_at"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+    )

@@ -1,0 +1,237 @@
+"""Leases: who may write which trial. No function here commits."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from service.domain.job import JobState
+from service.domain.lease import Attempt, Lease, Outcome
+from service.domain.trial import StepMeasurement
+from service.errors import LeaseLost
+from service.store import tables
+from service.store.queries import query
+
+LOG_TAIL_CHARACTERS = 16_384
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpiredLease:
+    """A lease that has run out and is held locked, to be taken over."""
+
+    id: int
+    trial_id: int
+    attempt: int
+    released_at: datetime | None
+    worker: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedLease:
+    """A lease just ended by its holder, and what stands in its job beside it."""
+
+    trial_id: int
+    attempt: int
+    other_leases: int
+    """Open leases of the same job."""
+    next_number: int
+    waiting: bool
+    """Whether enqueued trials are left."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewal:
+    """What a report answers: the lease stands."""
+
+    job_state: JobState
+    released: bool
+
+
+def open_lease(
+    conn: sa.Connection, *, token: UUID, job_id: UUID, trial_id: int, attempt: int, worker_id: UUID, lease_s: float
+) -> Lease:
+    """Give the right to write a trial. Raises IntegrityError when the trial is leased, or the token in use."""
+    lease_id: int = conn.exec_driver_sql(
+        query("open_lease"),
+        {
+            "token": token,
+            "job_id": job_id,
+            "trial_id": trial_id,
+            "attempt": attempt,
+            "worker_id": worker_id,
+            "lease_s": lease_s,
+        },
+    ).scalar_one()
+    return Lease(id=lease_id, token=token, job_id=job_id, trial_id=trial_id, attempt=attempt)
+
+
+def by_token(conn: sa.Connection, token: UUID) -> tuple[Lease, Outcome | None] | None:
+    """The lease with `token` and, if it has ended, how: what a worker asks after a lost reply."""
+    leases = tables.leases.c
+    row = conn.execute(tables.leases.select().where(leases.token == token)).one_or_none()
+    if row is None:
+        return None
+    lease = Lease(id=row.id, token=token, job_id=row.job_id, trial_id=row.trial_id, attempt=row.attempt)
+    return lease, None if row.outcome is None else Outcome(row.outcome)
+
+
+def lock_expired(conn: sa.Connection, lease_id: int) -> ExpiredLease | None:
+    """Lock a lease to take it over; None when it was renewed, ended or is held by somebody else. The caller holds the job."""
+    row = conn.exec_driver_sql(query("lock_expired_lease"), {"lease_id": lease_id}).mappings().one_or_none()
+    return None if row is None else ExpiredLease(**row)
+
+
+def end_taken_over(conn: sa.Connection, lease: ExpiredLease) -> Outcome:
+    """End a lease that the caller has locked to take it over."""
+    outcome = Outcome.VANISHED if lease.released_at is None else Outcome.RELEASED
+    reason = "no sign of life from its worker" if outcome is Outcome.VANISHED else None
+    conn.exec_driver_sql(
+        "UPDATE stride.leases SET ended_at = clock_timestamp(), outcome = %(outcome)s, reason = coalesce(reason, %(reason)s)"
+        " WHERE id = %(id)s",
+        {"id": lease.id, "outcome": str(outcome), "reason": reason},
+    )
+    return outcome
+
+
+def end(
+    conn: sa.Connection,
+    lease: Lease,
+    study_id: int,
+    outcome: Outcome,
+    *,
+    reason: str | None = None,
+    last_step: int | None = None,
+    log_tail: str | None = None,
+) -> EndedLease:
+    """End a lease by its token; the caller holds the job. Raises LeaseLost when it had ended."""
+    row = (
+        conn.exec_driver_sql(
+            query("end_lease"),
+            {
+                "lease_id": lease.id,
+                "token": lease.token,
+                "study_id": study_id,
+                "outcome": str(outcome),
+                "reason": reason,
+                "last_step": last_step,
+                "log_tail": _stored_log(log_tail),
+            },
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise LeaseLost
+    return EndedLease(**row)
+
+
+def report(
+    conn: sa.Connection,
+    lease: Lease,
+    measurements: Sequence[StepMeasurement],
+    metric: str,
+    *,
+    lease_s: float,
+    log_tail: str | None = None,
+) -> Renewal:
+    """Renew a lease and store what was measured, `metric` also as the trial's intermediate values. One statement.
+
+    Steps that were reported before are overwritten. With no measurements it is a heartbeat.
+    Raises LeaseLost when the lease had ended; nothing is written then.
+    """
+    row = conn.exec_driver_sql(
+        query("report"),
+        {
+            "lease_id": lease.id,
+            "token": lease.token,
+            "lease_s": lease_s,
+            "log_tail": _stored_log(log_tail),
+            "steps": [item.step for item in measurements],
+            "fractions": [item.fraction for item in measurements],
+            "in_warmup": [item.in_warmup for item in measurements],
+            "metrics": [_stored_metrics(item) for item in measurements],
+            "learning_rates": [item.learning_rate for item in measurements],
+            "seconds": [item.seconds for item in measurements],
+            "values": [float(item.metrics[metric]) for item in measurements],
+        },
+    ).one_or_none()
+    if row is None:
+        raise LeaseLost
+    return Renewal(job_state=JobState(row.state), released=row.released)
+
+
+def release(conn: sa.Connection, lease: Lease, reason: str, *, log_tail: str | None = None) -> None:
+    """Give a trial back: its lease expires now, and is never renewed again. Raises LeaseLost when it had ended."""
+    row = conn.exec_driver_sql(
+        "UPDATE stride.leases SET expires_at = clock_timestamp(), released_at = clock_timestamp(), reason = %(reason)s,"
+        " log_tail = coalesce(%(log_tail)s, log_tail)"
+        " WHERE id = %(id)s AND token = %(token)s AND ended_at IS NULL RETURNING id",
+        {"id": lease.id, "token": lease.token, "reason": reason, "log_tail": _stored_log(log_tail)},
+    ).one_or_none()
+    if row is None:
+        raise LeaseLost
+
+
+def fruitless_attempts(conn: sa.Connection, trial_id: int) -> int:
+    """How many attempts in a row, up to the last, died without a step beyond those stored before them."""
+    rows = conn.exec_driver_sql(
+        "SELECT outcome, last_step FROM stride.leases WHERE trial_id = %(trial_id)s AND ended_at IS NOT NULL ORDER BY attempt",
+        {"trial_id": trial_id},
+    )
+    fruitless, furthest = 0, 0
+    for outcome, last_step in rows:
+        if (last_step or 0) > furthest:
+            fruitless, furthest = 0, last_step
+        elif outcome in (Outcome.TRAINER_DIED, Outcome.VANISHED):
+            fruitless += 1
+    return fruitless
+
+
+def attempts(conn: sa.Connection, trial_ids: Sequence[int]) -> dict[int, list[Attempt]]:
+    """The attempts at each trial, in order."""
+    leases, workers = tables.leases.c, tables.workers.c
+    statement = (
+        sa.select(tables.leases, workers.name.label("worker"))
+        .outerjoin(tables.workers, workers.id == leases.worker_id)
+        .where(leases.trial_id.in_(trial_ids))
+        .order_by(leases.trial_id, leases.attempt)
+    )
+    found: dict[int, list[Attempt]] = {trial_id: [] for trial_id in trial_ids}
+    for row in conn.execute(statement):
+        found[row.trial_id].append(
+            Attempt(
+                attempt=row.attempt,
+                worker=row.worker or str(row.worker_id),
+                started_at=row.started_at,
+                ended_at=row.ended_at,
+                outcome=None if row.outcome is None else Outcome(row.outcome),
+                reason=row.reason,
+            )
+        )
+    return found
+
+
+def log_tail(conn: sa.Connection, trial_id: int) -> str:
+    """The last log lines of a trial's newest attempt that left any."""
+    leases = tables.leases.c
+    statement = (
+        sa.select(leases.log_tail)
+        .where(leases.trial_id == trial_id, leases.log_tail != "")
+        .order_by(leases.attempt.desc())
+        .limit(1)
+    )
+    return conn.execute(statement).scalar() or ""
+
+
+def _stored_log(text: str | None) -> str | None:
+    # PostgreSQL's text holds no NUL.
+    return None if text is None else text.replace("\0", "\ufffd")[-LOG_TAIL_CHARACTERS:]
+
+
+def _stored_metrics(measurement: StepMeasurement) -> str:
+    # JSON knows no nan and no infinities: their names as strings, which `float` reads back.
+    return json.dumps({name: value if math.isfinite(value) else str(value) for name, value in measurement.metrics.items()})

@@ -1,0 +1,28 @@
+"""Measurements as read back. They are written by `leases.report`, under the lease."""
+
+import sqlalchemy as sa
+
+from service.domain.trial import StepMeasurement
+from service.store import tables
+
+
+def of_trial(conn: sa.Connection, trial_id: int, *, after_step: int = 0, limit: int | None = None) -> list[StepMeasurement]:
+    """The measurements of a trial beyond `after_step`, in the order of their steps."""
+    columns = tables.measurements.c
+    statement = (
+        tables.measurements.select()
+        .where(columns.trial_id == trial_id, columns.step > after_step)
+        .order_by(columns.step)
+        .limit(limit)
+    )
+    return [
+        StepMeasurement(
+            step=row.step,
+            fraction=row.fraction,
+            in_warmup=row.in_warmup,
+            metrics={name: float(value) for name, value in row.metrics.items()},
+            learning_rate=row.learning_rate,
+            seconds=row.seconds,
+        )
+        for row in conn.execute(statement)
+    ]

@@ -1,0 +1,66 @@
+"""Bring a database to the newest schema: Optuna's tables, then ours."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import migrations
+from service.errors import DatabaseNotMigrated
+from service.store import optuna_tables
+from service.store.postgres import Database
+from service.store.tables import SCHEMA
+
+MIGRATION_TIMEOUT_S = 600
+_LOCK = 0x53_74_72_69_64_65  # "Stride"
+
+
+def upgrade(database: Database) -> None:
+    """Create or upgrade both schemas. Any number of processes may call this at once: the first does it."""
+    with database.transaction(timeout_s=MIGRATION_TIMEOUT_S) as lock:
+        # A transaction's lock, not a session's: it cannot outlive this transaction.
+        lock.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        with database.transaction(timeout_s=MIGRATION_TIMEOUT_S) as conn:
+            # Asked first, since CREATE wants rights on the database that a restricted role need not have.
+            for schema in (optuna_tables.OPTUNA_SCHEMA, SCHEMA):
+                if conn.scalar(sa.text("SELECT to_regnamespace(:name) IS NULL"), {"name": schema}):
+                    conn.execute(sa.schema.CreateSchema(schema))
+        optuna_tables.create(database.url.render_as_string(hide_password=False))
+        with database.transaction(timeout_s=MIGRATION_TIMEOUT_S) as conn:
+            command.upgrade(_config(conn), "head")
+
+
+def downgrade(database: Database) -> None:
+    """Take our schema away, with all jobs; Optuna's tables and the studies in them stay."""
+    with database.transaction(timeout_s=MIGRATION_TIMEOUT_S) as conn:
+        conn.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        command.downgrade(_config(conn), "base")
+
+
+def check(conn: sa.Connection) -> None:
+    """Raise DatabaseNotMigrated unless both schemas are the ones this version works on."""
+    optuna_tables.check(conn)
+    found = _context(conn).get_current_revision()
+    newest = ScriptDirectory.from_config(_config(conn)).get_current_head()
+    if found is None:
+        raise DatabaseNotMigrated
+    if found != newest:
+        raise DatabaseNotMigrated(
+            f"The database is at revision {found}, but this version of Stride works on {newest}:"
+            " run `stride migrate` with the newest version of Stride in use."
+        )
+
+
+def _context(conn: sa.Connection) -> MigrationContext:
+    return MigrationContext.configure(conn, opts={"version_table_schema": SCHEMA})
+
+
+def _config(conn: sa.Connection) -> Config:
+    config = Config()
+    # Found beside the package, so that an installed wheel migrates from any folder.
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = conn
+    return config

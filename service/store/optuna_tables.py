@@ -1,0 +1,40 @@
+"""Optuna's own tables: created and checked by Optuna itself (DESIGN decisions 3 and 4)."""
+
+import optuna
+import sqlalchemy as sa
+
+from service.errors import DatabaseNotMigrated
+from service.store.postgres import psycopg_url, stock_url
+
+OPTUNA_SCHEMA = "optuna"
+REVISION = "v3.2.0.a"
+"""The revision of Optuna's schema that our statements write."""
+
+
+def create(url: str) -> None:
+    """Have Optuna create its tables, or bring them to the revision that this version of it wants. The schema must exist."""
+    # Not through an engine of ours: `upgrade()` looks at the URL alone, so the search path must stand in it.
+    storage = optuna.storages.RDBStorage(stock_url(url), engine_kwargs={"poolclass": sa.NullPool}, skip_compatibility_check=True)
+    if storage.get_current_version() != storage.get_head_version():
+        storage.upgrade()
+    storage.remove_session()
+
+
+def check(conn: sa.Connection) -> None:
+    """Raise DatabaseNotMigrated unless Optuna's tables are of the revision we write."""
+    if conn.exec_driver_sql("SELECT to_regclass('optuna.alembic_version')").scalar() is None:
+        raise DatabaseNotMigrated
+    found = conn.exec_driver_sql("SELECT version_num FROM optuna.alembic_version").scalar()
+    if found != REVISION:
+        raise DatabaseNotMigrated(
+            f"Optuna's tables are of revision {found}, but this version of Stride writes {REVISION}:"
+            f" run `stride migrate`, with optuna {optuna.__version__} installed everywhere."
+        )
+
+
+def stock_storage(url: str) -> optuna.storages.RDBStorage:
+    """Stock Optuna's view of the database, for its dashboard."""
+    assert psycopg_url(url)
+    return optuna.storages.RDBStorage(
+        stock_url(url), engine_kwargs={"pool_pre_ping": True}, skip_table_creation=True, skip_compatibility_check=True
+    )

@@ -1,0 +1,232 @@
+"""The way to the database: one engine, one transaction helper, and deadlines on both ends of the wire.
+
+No transaction outlives its deadline (DESIGN decision 6). The server ends what runs or idles too long, by timeouts that travel
+in the same message as BEGIN. That does not help against a peer that accepts and never answers, so a watchdog on this side
+shuts the socket down when a transaction is over its time.
+"""
+
+import heapq
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from service.errors import ConfigurationError, DatabaseUnavailable
+
+IDLE_IN_TRANSACTION_S = 5
+"""A process that stops inside a transaction keeps its locks no longer than this."""
+
+T = TypeVar("T")
+
+RETRIES = 3
+_RETRIED = frozenset({"40001", "40P01", "23505"})  # serialization failure, deadlock, unique violation
+_UNAVAILABLE_CLASSES = ("08", "53", "57")  # connection, resources, operator intervention (a statement's timeout included)
+_IDLE_TIMEOUT = "25P03"
+
+
+def psycopg_url(url: str) -> URL:
+    """`url` as SQLAlchemy wants it for psycopg 3.
+
+    Raises ConfigurationError when it is no PostgreSQL URL.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError("The database URL cannot be read: it should look like postgresql://user:password@host:5432/name.") from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ConfigurationError(
+            f"The database URL starts with {parsed.drivername}://, but Stride needs PostgreSQL: postgresql://user:password@host:5432/name."
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+class Database:
+    """A PostgreSQL database and its pool of connections. Share one per process between threads."""
+
+    def __init__(self, url: str, *, timeout_s: float = 10.0, pool_size: int = 5) -> None:
+        self.url = psycopg_url(url)
+        self.timeout_s = timeout_s
+        self._watchdog = _Watchdog()
+        self._engine = sa.create_engine(
+            self.url,
+            creator=self._connect,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=timeout_s,
+        )
+
+    @contextmanager
+    def transaction(self, *, timeout_s: float | None = None) -> Iterator[sa.Connection]:
+        """One transaction: committed at the end of the block, rolled back when the block raises.
+
+        timeout_s: how long it may take in all, each of its statements, and its silence; left out: the database's own timeout,
+        and 5 s of silence.
+        Raises DatabaseUnavailable when the server cannot be reached, ends the session, or does not answer in time. After a
+        failed commit nobody knows whether it took place: callers ask again by token or key.
+        """
+        idle_s = IDLE_IN_TRANSACTION_S if timeout_s is None else timeout_s
+        timeout_s = self.timeout_s if timeout_s is None else timeout_s
+        try:
+            conn, raw = self._begin(timeout_s, idle_s)
+            try:
+                yield conn
+                conn.commit()
+            finally:
+                try:
+                    conn.close()  # rolls back what was not committed
+                finally:
+                    self._watchdog.forget(raw)
+        except DBAPIError as error:
+            if _is_unavailable(error):
+                raise DatabaseUnavailable(_first_line(error)) from error
+            raise
+        except sa.exc.TimeoutError as error:
+            raise DatabaseUnavailable("All database connections of this process are busy.") from error
+
+    def transact(self, work: Callable[[sa.Connection], T], *, timeout_s: float | None = None) -> T:
+        """Run `work` in a transaction, again when the database asks for it.
+
+        Serialization failures, deadlocks and unique violations are retried three times, then raised. `work` must therefore
+        keep no state of its own between calls.
+        """
+        for attempt in range(RETRIES + 1):
+            try:
+                with self.transaction(timeout_s=timeout_s) as conn:
+                    return work(conn)
+            except DBAPIError as error:
+                if attempt == RETRIES or _sqlstate(error) not in _RETRIED:
+                    raise
+                time.sleep(random.uniform(0, 0.01 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Close the pooled connections and end the watchdog."""
+        self._engine.dispose()
+        self._watchdog.stop()
+
+    def _begin(self, timeout_s: float, idle_s: float) -> tuple[sa.Connection, Any]:
+        # Connections that the server closed while they were pooled show it here, before anything is done: take a new one then.
+        try:
+            return self._try_begin(timeout_s, idle_s)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._try_begin(timeout_s, idle_s)
+
+    def _try_begin(self, timeout_s: float, idle_s: float) -> tuple[sa.Connection, Any]:
+        conn = self._engine.connect()
+        raw = conn.connection.dbapi_connection
+        self._watchdog.watch(raw, timeout_s)
+        try:
+            conn.exec_driver_sql(
+                f"BEGIN; SET LOCAL statement_timeout = {round(timeout_s * 1000)};"
+                f" SET LOCAL idle_in_transaction_session_timeout = {round(idle_s * 1000)}"
+            )
+        except BaseException:
+            self._watchdog.forget(raw)
+            conn.close()
+            raise
+        return conn, raw
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        conn = psycopg.connect(
+            self.url.set(drivername="postgresql").render_as_string(hide_password=False),
+            autocommit=True,  # BEGIN is sent by us, with the timeouts
+            prepare_threshold=None,  # a pooler may stand in between
+            application_name="stride",
+            connect_timeout=max(2, round(self.timeout_s)),
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=round(self.timeout_s * 1000),
+        )
+        # SQLAlchemy asks a new connection for the server's version before any transaction of ours.
+        self._watchdog.watch(conn, self.timeout_s)
+        return conn
+
+
+def stock_url(url: str) -> str:
+    """`url` as stock Optuna and optuna-dashboard want it: the schema `optuna` first."""
+    parsed = psycopg_url(url)
+    query = {key: value for key, value in parsed.query.items() if key != "options"}
+    return parsed.set(query=query | {"options": "-csearch_path=optuna"}).render_as_string(hide_password=False)
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return error.orig.sqlstate if isinstance(error.orig, psycopg.Error) else None
+
+
+def _is_unavailable(error: DBAPIError) -> bool:
+    state = _sqlstate(error)
+    if state is None:  # the connection broke, or never stood
+        return isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError)
+    return state.startswith(_UNAVAILABLE_CLASSES) or state == _IDLE_TIMEOUT
+
+
+def _first_line(error: DBAPIError) -> str:
+    lines = str(error.orig).strip().splitlines()
+    return f"The database cannot be used right now: {lines[0] if lines else type(error.orig).__name__}"
+
+
+class _Watchdog:
+    """Shuts down the socket of a connection whose time is over, which ends the wait of the thread that uses it."""
+
+    def __init__(self) -> None:
+        self._deadlines: dict[Any, float] = {}
+        self._heap: list[tuple[float, int, Any]] = []
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._count = 0
+        self._stopped = False
+
+    def watch(self, conn: Any, timeout_s: float) -> None:
+        """Allow `conn` so many seconds from now on."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="database-watchdog", daemon=True)
+                self._thread.start()
+            self._deadlines[conn] = deadline
+            self._count += 1
+            heapq.heappush(self._heap, (deadline, self._count, conn))
+            if self._heap[0][2] is conn:
+                self._changed.notify()
+
+    def forget(self, conn: Any) -> None:
+        """`conn` is done. Its entry in the heap is dropped when its time comes."""
+        with self._changed:
+            self._deadlines.pop(conn, None)
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._stopped:
+                now = time.monotonic()
+                while self._heap and self._heap[0][0] <= now:
+                    deadline, _, conn = heapq.heappop(self._heap)
+                    if self._deadlines.get(conn) == deadline:
+                        del self._deadlines[conn]
+                        _shut_down(conn)
+                self._changed.wait(self._heap[0][0] - now if self._heap else None)
+
+
+def _shut_down(conn: Any) -> None:
+    try:
+        # A duplicate, so that closing it leaves the descriptor to libpq, which owns it.
+        with socket.socket(fileno=os.dup(conn.pgconn.socket)) as twin:
+            twin.shutdown(socket.SHUT_RDWR)
+    except (OSError, psycopg.Error):
+        pass  # closed in the meantime

@@ -1,0 +1,10 @@
+-- What a claim needs to know under its locks on job and study. A statement of its own, since one that had to wait for a lock
+-- still counts by the snapshot from before the wait.
+-- Locks nothing. Needs stride_trials_study_id_number_key, stride_trials_waiting_idx, leases_open_job_id_idx.
+SELECT
+    (SELECT coalesce(max(number) + 1, 0) FROM optuna.trials WHERE study_id = %(study_id)s) AS next_number,
+    (SELECT count(*) FROM stride.leases WHERE job_id = %(job_id)s AND ended_at IS NULL) AS open_leases,
+    (
+        SELECT trial_id FROM optuna.trials
+        WHERE study_id = %(study_id)s AND state = 'WAITING' ORDER BY number LIMIT 1
+    ) AS waiting_trial_id

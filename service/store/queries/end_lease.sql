@@ -1,0 +1,14 @@
+-- The end of a lease, by its holder.
+-- Locks the lease; the caller holds the lock on the job. Matches id and token: zero rows mean that the lease had ended.
+-- What else the finish must know is read here too, under the lock on the job.
+UPDATE stride.leases AS lease
+SET ended_at = clock_timestamp(), outcome = %(outcome)s, reason = %(reason)s, log_tail = coalesce(%(log_tail)s, log_tail),
+    last_step = greatest(last_step, %(last_step)s)
+WHERE id = %(lease_id)s AND token = %(token)s AND ended_at IS NULL
+RETURNING
+    trial_id,
+    attempt,
+    (SELECT count(*) FROM stride.leases AS other WHERE other.job_id = lease.job_id AND ended_at IS NULL AND id <> lease.id)
+        AS other_leases,
+    (SELECT coalesce(max(number) + 1, 0) FROM optuna.trials WHERE study_id = %(study_id)s) AS next_number,
+    EXISTS (SELECT FROM optuna.trials WHERE study_id = %(study_id)s AND state = 'WAITING') AS waiting

@@ -1,0 +1,127 @@
+"""Our tables, as the newest migration leaves them. Trials, params, values and studies are Optuna's, in the schema `optuna`."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+SCHEMA = "stride"
+metadata = sa.MetaData(schema=SCHEMA)
+
+_now = sa.text("clock_timestamp()")
+_moment = sa.DateTime(timezone=True)
+
+# Of Optuna's tables, which `stride migrate` has Optuna create, only the one that ours refer to.
+studies = sa.Table(
+    "studies",
+    sa.MetaData(schema="optuna"),
+    sa.Column("study_id", sa.Integer, primary_key=True),
+    sa.Column("study_name", sa.Text, nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", UUID(as_uuid=True), primary_key=True),
+    # Without cascade: no stock tool can delete the study of a job, only DELETE /v1/jobs can.
+    sa.Column("study_id", sa.Integer, sa.ForeignKey(studies.c.study_id), nullable=False, unique=True),
+    sa.Column("spec", JSONB, nullable=False, comment="the submitted document, defaults filled"),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    # What claims sort and filter by, drawn from the one document that holds it.
+    sa.Column("objective", sa.Text, sa.Computed("spec #>> '{objective,name}'", persisted=True), nullable=False),
+    sa.Column("priority", sa.Integer, sa.Computed("(spec ->> 'priority')::integer", persisted=True), nullable=False),
+    sa.Column("max_parallel", sa.Integer, sa.Computed("(spec ->> 'max_parallel')::integer", persisted=True)),
+    sa.Column("max_attempts", sa.Integer, sa.Computed("(spec ->> 'max_attempts')::integer", persisted=True), nullable=False),
+    sa.Column("trial_budget", sa.Integer, sa.Computed("(spec #>> '{budget,trials}')::integer", persisted=True)),
+    sa.Column("next_point", sa.Integer, nullable=False, server_default="0", comment="grid points issued"),
+    sa.Column("failures_in_a_row", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("sampling_until", _moment, comment="a hint: somebody is thinking of the next point until then"),
+    sa.Column("seconds_left", sa.Double, comment="of budget.seconds, while the clock stands still"),
+    sa.Column("deadline_at", _moment, comment="end of budget.seconds, while running"),
+    sa.Column("event_seq", sa.BigInteger, nullable=False, server_default="0", comment="last number given to an event"),
+    sa.Column("idempotency_key", sa.Text),
+    sa.Column("request_sha256", sa.LargeBinary),
+    sa.Column("created_at", _moment, nullable=False, server_default=_now),
+    sa.Column("started_at", _moment, comment="the first claim"),
+    sa.Column("finished_at", _moment),
+    sa.CheckConstraint(
+        "state IN ('queued', 'running', 'paused', 'completed', 'failed', 'cancelled')", name="jobs_state_check"
+    ),
+    sa.CheckConstraint(
+        "(finished_at IS NOT NULL) = (state IN ('completed', 'failed', 'cancelled'))", name="jobs_finished_check"
+    ),
+    sa.Index(
+        "jobs_idempotency_key_key",
+        "idempotency_key",
+        unique=True,
+        postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+    ),
+    sa.Index("jobs_created_at_id_idx", "created_at", "id"),
+    sa.Index("jobs_open_idx", "objective", postgresql_where=sa.text("state IN ('queued', 'running')")),
+    sa.Index("jobs_deadline_at_idx", "deadline_at", postgresql_where=sa.text("state = 'running'")),
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("token", UUID(as_uuid=True), nullable=False, unique=True, comment="chosen by the claimant"),
+    sa.Column("job_id", UUID(as_uuid=True), sa.ForeignKey(jobs.c.id, ondelete="CASCADE"), nullable=False),
+    # No foreign key: a trial goes only with its study, which jobs.study_id holds, and the check would cost every claim.
+    sa.Column("trial_id", sa.Integer, nullable=False, comment="optuna.trials"),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("worker_id", UUID(as_uuid=True), nullable=False),
+    sa.Column("started_at", _moment, nullable=False, server_default=_now),
+    sa.Column("expires_at", _moment, nullable=False),
+    sa.Column("released_at", _moment, comment="given back: claimable at once, never renewed"),
+    sa.Column("last_step", sa.Integer, comment="highest step stored under this lease"),
+    sa.Column("ended_at", _moment),
+    sa.Column("outcome", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("log_tail", sa.Text, nullable=False, server_default=""),
+    sa.CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="leases_outcome_check"),
+    sa.UniqueConstraint("trial_id", "attempt", name="leases_trial_id_attempt_key"),
+    sa.Index("leases_open_trial_id_key", "trial_id", unique=True, postgresql_where=sa.text("ended_at IS NULL")),
+    sa.Index("leases_open_job_id_idx", "job_id", postgresql_where=sa.text("ended_at IS NULL")),
+    sa.Index("leases_open_expires_at_idx", "expires_at", postgresql_where=sa.text("ended_at IS NULL")),
+    sa.Index("leases_job_id_idx", "job_id"),
+)
+
+measurements = sa.Table(
+    "measurements",
+    metadata,
+    sa.Column("trial_id", sa.Integer, primary_key=True, autoincrement=False, comment="optuna.trials"),
+    sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("fraction", sa.Double, nullable=False),
+    sa.Column("in_warmup", sa.Boolean, nullable=False),
+    sa.Column("metrics", JSONB, nullable=False, comment="numbers by name; NaN, Infinity and -Infinity as strings"),
+    sa.Column("learning_rate", sa.Double, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("id", UUID(as_uuid=True), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, comment="host:pid"),
+    sa.Column("objectives", ARRAY(sa.Text), nullable=False),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("started_at", _moment, nullable=False, server_default=_now),
+    sa.Column("seen_at", _moment, nullable=False, server_default=_now),
+    sa.Column("lost_after_s", sa.Double, nullable=False, comment="silence after which the worker counts as lost"),
+    sa.Column("stopped_at", _moment),
+    sa.Index("workers_seen_at_idx", "seen_at", postgresql_where=sa.text("stopped_at IS NULL")),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("job_id", UUID(as_uuid=True), sa.ForeignKey(jobs.c.id, ondelete="CASCADE")),
+    sa.Column("seq", sa.BigInteger, comment="order within the job, which is commit order"),
+    sa.Column("at", _moment, nullable=False, server_default=_now),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("payload", JSONB, nullable=False, server_default="{}"),
+    sa.UniqueConstraint("job_id", "seq", name="events_job_id_seq_key"),
+    sa.Index("events_at_idx", "at"),
+)

@@ -1,0 +1,215 @@
+"""Trials in Optuna's tables, written with our own statements (DESIGN decision 4). No function here commits.
+
+A contract test shows that stock `RDBStorage` reads identically what these write, and that `trials_since` reads what it writes.
+"""
+
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from service.store.queries import query
+
+OptunaState = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING"]
+UNFINISHED = frozenset({"RUNNING", "WAITING"})
+Attributes = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Param:
+    """A parameter as Optuna stores it."""
+
+    name: str
+    value: float
+    """Internal representation: for a categorical parameter the index of the choice."""
+    distribution: str
+    """JSON, as Optuna's `distribution_to_json` writes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """An intermediate value, and where in the trial's own schedule it was measured, if we measured it."""
+
+    step: int
+    value: float
+    fraction: float | None
+    in_warmup: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """A trial as stored, with nothing of Optuna's classes."""
+
+    trial_id: int
+    number: int
+    state: OptunaState
+    started_at: datetime | None
+    """Naive UTC, like `completed_at`: what Optuna's columns hold."""
+    completed_at: datetime | None
+    value: float | None
+    params: tuple[Param, ...]
+    user_attrs: Attributes
+    system_attrs: Attributes
+    curve: tuple[CurvePoint, ...]
+    leased: bool
+    """Whether it was ever trained under a lease; if not, it is a foreign trial."""
+
+
+def insert_study(conn: sa.Connection, name: str, direction: str, *, user_attrs: Attributes, system_attrs: Attributes) -> int:
+    """A study with one direction ("minimize" or "maximize"); returns its id."""
+    study_id: int = conn.exec_driver_sql(
+        "INSERT INTO optuna.studies (study_name) VALUES (%(name)s) RETURNING study_id", {"name": name}
+    ).scalar_one()
+    conn.exec_driver_sql(
+        "INSERT INTO optuna.study_directions (study_id, direction, objective)"
+        " VALUES (%(study_id)s, upper(%(direction)s)::optuna.studydirection, 0)",
+        {"study_id": study_id, "direction": direction},
+    )
+    conn.exec_driver_sql(
+        "INSERT INTO optuna.study_user_attributes (study_id, key, value_json)"
+        " SELECT %(study_id)s, * FROM unnest(%(keys)s::text[], %(values)s::text[])",
+        {"study_id": study_id, "keys": list(user_attrs), "values": _json_values(user_attrs)},
+    )
+    set_study_system_attrs(conn, study_id, system_attrs)
+    return study_id
+
+
+def study_system_attrs(conn: sa.Connection, study_id: int) -> dict[str, Any]:
+    """What samplers keep in the study."""
+    rows = conn.exec_driver_sql(
+        "SELECT key, value_json FROM optuna.study_system_attributes WHERE study_id = %(study_id)s", {"study_id": study_id}
+    )
+    return {key: json.loads(value) for key, value in rows}
+
+
+def set_study_system_attrs(conn: sa.Connection, study_id: int, attrs: Attributes) -> None:
+    """Write what a sampler keeps in the study. Locks the attributes' rows."""
+    if not attrs:
+        return
+    conn.exec_driver_sql(
+        "INSERT INTO optuna.study_system_attributes (study_id, key, value_json)"
+        " SELECT %(study_id)s, * FROM unnest(%(keys)s::text[], %(values)s::text[])"
+        " ON CONFLICT (study_id, key) DO UPDATE SET value_json = EXCLUDED.value_json",
+        {"study_id": study_id, "keys": list(attrs), "values": _json_values(attrs)},
+    )
+
+
+def insert_trial(
+    conn: sa.Connection,
+    study_id: int,
+    number: int,
+    *,
+    state: Literal["RUNNING", "WAITING"] = "RUNNING",
+    params: Sequence[Param] = (),
+    user_attrs: Attributes | None = None,
+    system_attrs: Attributes | None = None,
+) -> int:
+    """A new trial; returns its id. The caller holds the lock on the study, under which `number` was found to be the next."""
+    trial_id: int = conn.exec_driver_sql(
+        query("insert_trial"),
+        {"study_id": study_id, "number": number, "state": state} | _params(params) | _attributes(user_attrs, system_attrs),
+    ).scalar_one()
+    return trial_id
+
+
+def start_waiting_trial(
+    conn: sa.Connection, trial_id: int, *, params: Sequence[Param], system_attrs: Attributes | None = None
+) -> int | None:
+    """Make an enqueued trial a running one; returns its number, or None when it is no longer waiting."""
+    return conn.exec_driver_sql(
+        query("start_waiting_trial"), {"trial_id": trial_id} | _params(params) | _attributes(None, system_attrs)
+    ).scalar()
+
+
+def finish_trial(
+    conn: sa.Connection,
+    trial_id: int,
+    state: Literal["COMPLETE", "PRUNED", "FAIL"],
+    *,
+    value: float | None = None,
+    user_attrs: Attributes | None = None,
+    system_attrs: Attributes | None = None,
+) -> bool:
+    """The result of a running trial; False when it was not running, and nothing was written.
+
+    value: never nan; inf and -inf as they are. None for FAIL, and for PRUNED when there is none.
+    """
+    if value is not None and math.isnan(value):
+        raise ValueError("a trial's value is never nan: a diverged trial has the worst value there is")
+    row = conn.exec_driver_sql(
+        query("finish_trial"),
+        {"trial_id": trial_id, "state": state, "value": value} | _attributes(user_attrs, system_attrs),
+    ).one_or_none()
+    return row is not None
+
+
+def set_system_attrs(conn: sa.Connection, trial_id: int, attrs: Attributes) -> None:
+    """Write what a pruner keeps in a running trial. The caller holds the trial's lease."""
+    conn.exec_driver_sql(
+        "INSERT INTO optuna.trial_system_attributes (trial_id, key, value_json)"
+        " SELECT %(trial_id)s, * FROM unnest(%(keys)s::text[], %(values)s::text[])"
+        " ON CONFLICT (trial_id, key) DO UPDATE SET value_json = EXCLUDED.value_json",
+        {"trial_id": trial_id, "keys": list(attrs), "values": _json_values(attrs)},
+    )
+
+
+def trials_since(
+    conn: sa.Connection, study_id: int, *, after: int = -1, again: Collection[int] = ()
+) -> list[TrialRecord]:
+    """The trials of a study whose id is above `after`, and those in `again`; by id."""
+    rows = conn.exec_driver_sql(
+        query("read_trials"), {"study_id": study_id, "after": after, "again": list(again)}
+    ).mappings()
+    return [_record(row) for row in rows]
+
+
+def _record(row: sa.RowMapping) -> TrialRecord:
+    return TrialRecord(
+        trial_id=row["trial_id"],
+        number=row["number"],
+        state=row["state"],
+        started_at=row["datetime_start"],
+        completed_at=row["datetime_complete"],
+        value=row["value"],
+        params=tuple(Param(name=name, value=float(value), distribution=text) for name, value, text in row["params"] or ()),
+        user_attrs={key: json.loads(value) for key, value in row["user_attrs"] or ()},
+        system_attrs={key: json.loads(value) for key, value in row["system_attrs"] or ()},
+        curve=tuple(
+            CurvePoint(step=step, value=_curve_value(kind, value), fraction=fraction, in_warmup=bool(in_warmup))
+            for step, kind, value, fraction, in_warmup in row["curve"] or ()
+        ),
+        leased=row["leased"],
+    )
+
+
+_INFINITE = {"NAN": math.nan, "INF_POS": math.inf, "INF_NEG": -math.inf}
+
+
+def _curve_value(kind: str, value: float | None) -> float:
+    return _INFINITE[kind] if value is None else float(value)
+
+
+def _params(params: Sequence[Param]) -> dict[str, Any]:
+    return {
+        "names": [param.name for param in params],
+        "values": [param.value for param in params],
+        "distributions": [param.distribution for param in params],
+    }
+
+
+def _attributes(user_attrs: Attributes | None, system_attrs: Attributes | None) -> dict[str, Any]:
+    user_attrs, system_attrs = user_attrs or {}, system_attrs or {}
+    return {
+        "user_keys": list(user_attrs),
+        "user_values": _json_values(user_attrs),
+        "system_keys": list(system_attrs),
+        "system_values": _json_values(system_attrs),
+    }
+
+
+def _json_values(attrs: Attributes) -> list[str]:
+    return [json.dumps(value) for value in attrs.values()]

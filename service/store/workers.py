@@ -1,0 +1,97 @@
+"""The register of workers: who is there, and when they were last seen. No function here commits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from service.store import tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """A worker as people see it."""
+
+    id: UUID
+    name: str
+    state: str
+    """idle, training, lost (silent for longer than it said it would be) or stopped."""
+    objectives: list[str]
+    device: str
+    version: str
+    started_at: datetime
+    seen_at: datetime
+    open_leases: int
+
+
+def register(
+    conn: sa.Connection, worker_id: UUID, *, name: str, objectives: Sequence[str], device: str, version: str, lost_after_s: float
+) -> None:
+    """Enter a worker."""
+    conn.execute(
+        tables.workers.insert().values(
+            id=worker_id,
+            name=name,
+            objectives=list(objectives),
+            device=device,
+            version=version,
+            lost_after_s=lost_after_s,
+        )
+    )
+
+
+def seen(conn: sa.Connection, worker_id: UUID) -> None:
+    """A sign of life."""
+    conn.execute(tables.workers.update().where(tables.workers.c.id == worker_id).values(seen_at=sa.func.clock_timestamp()))
+
+
+def stopped(conn: sa.Connection, worker_id: UUID) -> None:
+    """The worker has ended by itself."""
+    now = sa.func.clock_timestamp()
+    conn.execute(tables.workers.update().where(tables.workers.c.id == worker_id).values(seen_at=now, stopped_at=now))
+
+
+def page(conn: sa.Connection, *, limit: int, before: tuple[datetime, UUID] | None = None) -> list[Worker]:
+    """Workers, newest first, from just before the one at `before`."""
+    columns = tables.workers.c
+    leases = (
+        sa.select(sa.func.count())
+        .select_from(tables.leases)
+        .where(tables.leases.c.worker_id == columns.id, tables.leases.c.ended_at.is_(None))
+        .scalar_subquery()
+    )
+    silent = sa.func.clock_timestamp() > columns.seen_at + sa.func.make_interval(0, 0, 0, 0, 0, 0, columns.lost_after_s)
+    state = sa.case((columns.stopped_at.is_not(None), "stopped"), (silent, "lost"), (leases > 0, "training"), else_="idle")
+    statement = (
+        sa.select(tables.workers, leases.label("open_leases"), state.label("state"))
+        .order_by(columns.started_at.desc(), columns.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        statement = statement.where(sa.tuple_(columns.started_at, columns.id) < sa.tuple_(*map(sa.literal, before)))
+    return [
+        Worker(
+            id=row.id,
+            name=row.name,
+            state=row.state,
+            objectives=row.objectives,
+            device=row.device,
+            version=row.version,
+            started_at=row.started_at,
+            seen_at=row.seen_at,
+            open_leases=row.open_leases,
+        )
+        for row in conn.execute(statement)
+    ]
+
+
+def offering(conn: sa.Connection, objective: str) -> bool:
+    """Whether a worker that is alive offers `objective`."""
+    row = conn.exec_driver_sql(
+        "SELECT FROM stride.workers WHERE stopped_at IS NULL AND %(objective)s = ANY(objectives)"
+        " AND seen_at + make_interval(secs => lost_after_s) > clock_timestamp() LIMIT 1",
+        {"objective": objective},
+    ).one_or_none()
+    return row is not None
