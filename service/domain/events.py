@@ -1,6 +1,9 @@
 """The one vocabulary of events: the same name is log message, row in `events`, and later what subscribers see."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+
+from service.domain.job import JobState
 
 
 class Event(StrEnum):
@@ -25,3 +28,11 @@ class Event(StrEnum):
     TRAINER_DIED = "trainer.died"
     WORKER_STARTED = "worker.started"
     WORKER_STOPPED = "worker.stopped"
+
+
+FINAL_EVENTS: Mapping[JobState, Event] = {
+    JobState.COMPLETED: Event.JOB_COMPLETED,
+    JobState.FAILED: Event.JOB_FAILED,
+    JobState.CANCELLED: Event.JOB_CANCELLED,
+}
+"""What is told of a job that reaches a final state."""

@@ -41,5 +41,7 @@ class Lease:
     token: UUID
     job_id: UUID
     trial_id: int
+    number: int
+    """The trial's number in its job."""
     attempt: int
     """From 1; larger than 1 after a takeover."""

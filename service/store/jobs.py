@@ -38,6 +38,8 @@ class Work:
     job_id: UUID
     lease_id: int | None
     """An expired lease to take over; None: the job wants a new trial."""
+    sampler: str | None
+    """Which sampler the job asks, for a new trial; "grid" for a grid."""
 
 
 def insert_job(
@@ -116,7 +118,7 @@ def by_idempotency_key(conn: sa.Connection, key: str) -> tuple[UUID, bytes] | No
 def find_work(conn: sa.Connection, objectives: Sequence[str]) -> list[Work]:
     """What a worker that offers `objectives` should do next, best first: at most a takeover and a new trial. Locks nothing."""
     rows = conn.exec_driver_sql(query("find_work"), {"objectives": list(objectives)})
-    return [Work(job_id=row.job_id, lease_id=row.lease_id) for row in rows]
+    return [Work(**row._mapping) for row in rows]
 
 
 def claim_facts(conn: sa.Connection, job: Job) -> ClaimFacts:
@@ -161,6 +163,12 @@ def past_deadline(conn: sa.Connection) -> list[UUID]:
         "SELECT id FROM stride.jobs WHERE state = 'running' AND deadline_at <= clock_timestamp() ORDER BY deadline_at LIMIT 100"
     )
     return list(rows.scalars())
+
+
+def now(conn: sa.Connection) -> datetime:
+    """The database's clock."""
+    moment: datetime = conn.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    return moment
 
 
 def hint_sampling(conn: sa.Connection, job_id: UUID, seconds: float) -> bool:

@@ -25,6 +25,7 @@ class ExpiredLease:
 
     id: int
     trial_id: int
+    number: int
     attempt: int
     released_at: datetime | None
     worker: str | None
@@ -52,7 +53,15 @@ class Renewal:
 
 
 def open_lease(
-    conn: sa.Connection, *, token: UUID, job_id: UUID, trial_id: int, attempt: int, worker_id: UUID, lease_s: float
+    conn: sa.Connection,
+    *,
+    token: UUID,
+    job_id: UUID,
+    trial_id: int,
+    number: int,
+    attempt: int,
+    worker_id: UUID,
+    lease_s: float,
 ) -> Lease:
     """Give the right to write a trial. Raises IntegrityError when the trial is leased, or the token in use."""
     lease_id: int = conn.exec_driver_sql(
@@ -66,16 +75,21 @@ def open_lease(
             "lease_s": lease_s,
         },
     ).scalar_one()
-    return Lease(id=lease_id, token=token, job_id=job_id, trial_id=trial_id, attempt=attempt)
+    return Lease(id=lease_id, token=token, job_id=job_id, trial_id=trial_id, number=number, attempt=attempt)
 
 
 def by_token(conn: sa.Connection, token: UUID) -> tuple[Lease, Outcome | None] | None:
     """The lease with `token` and, if it has ended, how: what a worker asks after a lost reply."""
-    leases = tables.leases.c
-    row = conn.execute(tables.leases.select().where(leases.token == token)).one_or_none()
+    row = conn.exec_driver_sql(
+        "SELECT id, job_id, trial_id, number, attempt, outcome FROM stride.leases JOIN optuna.trials USING (trial_id)"
+        " WHERE token = %(token)s",
+        {"token": token},
+    ).one_or_none()
     if row is None:
         return None
-    lease = Lease(id=row.id, token=token, job_id=row.job_id, trial_id=row.trial_id, attempt=row.attempt)
+    lease = Lease(
+        id=row.id, token=token, job_id=row.job_id, trial_id=row.trial_id, number=row.number, attempt=row.attempt
+    )
     return lease, None if row.outcome is None else Outcome(row.outcome)
 
 
@@ -151,17 +165,27 @@ def report(
             "lease_s": lease_s,
             "log_tail": _stored_log(log_tail),
             "steps": [item.step for item in measurements],
-            "fractions": [item.fraction for item in measurements],
+            "fractions": [float(item.fraction) for item in measurements],
             "in_warmup": [item.in_warmup for item in measurements],
             "metrics": [_stored_metrics(item) for item in measurements],
-            "learning_rates": [item.learning_rate for item in measurements],
-            "seconds": [item.seconds for item in measurements],
+            "learning_rates": [float(item.learning_rate) for item in measurements],
+            "seconds": [float(item.seconds) for item in measurements],
             "values": [float(item.metrics[metric]) for item in measurements],
         },
     ).one_or_none()
     if row is None:
         raise LeaseLost
     return Renewal(job_state=JobState(row.state), released=row.released)
+
+
+def hold(conn: sa.Connection, lease: Lease) -> None:
+    """Lock a lease by its token until the transaction ends, for a write under it. Raises LeaseLost when it had ended."""
+    row = conn.exec_driver_sql(
+        "SELECT FROM stride.leases WHERE id = %(id)s AND token = %(token)s AND ended_at IS NULL FOR NO KEY UPDATE",
+        {"id": lease.id, "token": lease.token},
+    ).one_or_none()
+    if row is None:
+        raise LeaseLost
 
 
 def release(conn: sa.Connection, lease: Lease, reason: str, *, log_tail: str | None = None) -> None:

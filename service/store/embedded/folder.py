@@ -61,7 +61,7 @@ class DataFolder:
             yield
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
-            raise EmbeddedPostgresError(f"The data folder {self.path} cannot be used: {error.strerror}{where}. {ELSEWHERE}") from error
+            raise EmbeddedPostgresError(f"The data folder {self.path} cannot be used: {error.strerror or error}{where}. {ELSEWHERE}") from error
 
     def claim(self) -> int:
         """Make the folder if need be, and take it for this process until the descriptor returned is closed or the process ends.

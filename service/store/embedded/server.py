@@ -14,7 +14,7 @@ from typing import Self
 
 import psycopg
 
-from service.store.embedded.binaries import copy_binaries, wheel_binaries
+from service.store.embedded.binaries import usable_binaries
 from service.store.embedded.errors import EmbeddedPostgresError
 from service.store.embedded.folder import ELSEWHERE, DataFolder
 from service.store.embedded.process import Identity, choose_identity, forget_recycled_pid, run, running_postmaster, start
@@ -37,8 +37,8 @@ START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 30.0
 POLL_S = 0.01
 LOG_TAIL_LINES = 10
-PASSING_FAILURES = ("Address already in use", "pre-existing shared memory block")
-"""What a start may meet for a moment: somebody took the free port, or the children of a killed server are still ending."""
+PASSING_FAILURES = ("Address already in use", "pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
+"""What a start may meet for a moment: somebody took the free port, or a killed server or its children are still ending."""
 
 
 class EmbeddedPostgres:
@@ -63,10 +63,9 @@ class EmbeddedPostgres:
             undo.callback(os.close, folder.claim())
             if folder.cluster.exists():
                 folder.check_version(major)
-                _end_orphan(folder)
             identity = choose_identity(folder.owner())
             folder.open_to(identity)
-            binaries = _usable_binaries(major, folder, identity)
+            binaries = usable_binaries(major, folder.path, identity)
             if not folder.cluster.exists():
                 _make_cluster(major, folder, identity, binaries)
             process, port = _start_server(folder, identity, binaries, port)
@@ -112,28 +111,6 @@ def _end_orphan(folder: DataFolder) -> None:
     forget_recycled_pid(folder.cluster)
 
 
-def _usable_binaries(major: int, folder: DataFolder, identity: Identity) -> Path:
-    """The programs, from where the server's user can run them."""
-    binaries = wheel_binaries(major)
-    if _version(binaries, folder, identity).returncode == 0:
-        return binaries
-    reached = run(identity, folder.path, [])
-    if reached.returncode != 0:
-        raise EmbeddedPostgresError(
-            f"PostgreSQL cannot run in {folder.path} as user {identity.owner}, and it refuses to run as root: {reached.stdout.strip()}."
-            f" Start as another user, choose another data folder (STRIDE_DATA_DIR), or set STRIDE_DATABASE_URL."
-        )
-    binaries = copy_binaries(major, folder.path)
-    ran = _version(binaries, folder, identity)
-    if ran.returncode != 0:
-        raise EmbeddedPostgresError(f"The programs of PostgreSQL {major} do not run here: {ran.stdout.strip()}. Set STRIDE_DATABASE_URL.")
-    return binaries
-
-
-def _version(binaries: Path, folder: DataFolder, identity: Identity) -> subprocess.CompletedProcess[str]:
-    return run(identity, folder.path, [str(binaries / "postgres"), "--version"])
-
-
 def _make_cluster(major: int, folder: DataFolder, identity: Identity, binaries: Path) -> None:
     """Make the database under another name, and rename it when it is complete: nobody ever meets half of one."""
     for leftover in folder.path.glob("postgres-partial-*"):
@@ -166,6 +143,7 @@ def _start_server(folder: DataFolder, identity: Identity, binaries: Path, wanted
     """The server, when it answers, and its port."""
     deadline = time.monotonic() + START_DEADLINE_S
     while True:
+        _end_orphan(folder)
         port = _free_port(wanted_port)
         settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": port}.items()]
         with folder.open_log() as log, ExitStack() as undo:

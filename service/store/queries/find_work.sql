@@ -3,7 +3,7 @@
 -- Needs leases_open_expires_at_idx, jobs_open_idx, leases_open_job_id_idx, stride_trials_study_id_number_key,
 -- stride_trials_waiting_idx. It counts nothing in optuna.trials, so its cost does not grow with a job's history.
 (
-    SELECT lease.job_id, lease.id AS lease_id
+    SELECT lease.job_id, lease.id AS lease_id, NULL AS sampler
     FROM stride.leases AS lease
     JOIN stride.jobs AS job ON job.id = lease.job_id
     WHERE lease.ended_at IS NULL
@@ -15,7 +15,7 @@
 )
 UNION ALL
 (
-    SELECT job.id, NULL
+    SELECT job.id, NULL, coalesce(job.spec #>> '{strategy,sampler}', job.spec #>> '{strategy,type}')
     FROM stride.jobs AS job
     CROSS JOIN LATERAL (
         SELECT count(*) AS open_leases FROM stride.leases WHERE job_id = job.id AND ended_at IS NULL

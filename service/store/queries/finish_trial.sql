@@ -3,7 +3,7 @@
 -- longer running, and nothing was written.
 WITH trial AS (
     UPDATE optuna.trials
-    SET state = %(state)s::optuna.trialstate, datetime_complete = clock_timestamp() AT TIME ZONE 'UTC'
+    SET state = %(state)s::text::optuna.trialstate, datetime_complete = clock_timestamp() AT TIME ZONE 'UTC'
     WHERE trial_id = %(trial_id)s AND state = 'RUNNING'
     RETURNING trial_id
 ), result AS (

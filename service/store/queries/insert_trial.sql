@@ -6,8 +6,8 @@ WITH trial AS (
     VALUES (
         %(study_id)s,
         %(number)s,
-        %(state)s::optuna.trialstate,
-        CASE WHEN %(state)s = 'RUNNING' THEN clock_timestamp() AT TIME ZONE 'UTC' END
+        %(state)s::text::optuna.trialstate,
+        CASE WHEN %(state)s::text = 'RUNNING' THEN clock_timestamp() AT TIME ZONE 'UTC' END
     )
     RETURNING trial_id
 ), params AS (

@@ -1,0 +1,246 @@
+"""How a worker gets its next trial: it takes over an expired lease, or has the most deserving job's sampler think of a point.
+
+The sampler thinks with no transaction open. One transaction then locks job and study, checks that nothing it relied on has
+changed, and inserts trial, lease and event together.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from service.dispatch import grid
+from service.dispatch.finish import fail_exhausted
+from service.dispatch.sampling import EMPTY, Proposal, propose, stored_params
+from service.dispatch.study_cache import StudyCache, StudySnapshot, frozen_trial
+from service.domain.budget import all_issued
+from service.domain.events import Event
+from service.domain.job import Job, JobState
+from service.domain.lease import Lease, Outcome
+from service.domain.space import Point, fixed
+from service.domain.strategy import Grid
+from service.store import jobs, leases, trials
+from service.store.jobs import ClaimFacts, EventRow, Work
+from service.store.leases import ExpiredLease
+from service.store.postgres import Database
+
+THINKING = frozenset({"tpe", "gp", "qmc"})
+"""Samplers that read the study; the others compute inside the claiming transaction."""
+
+SLOW_S = 0.02
+"""A sampler that took longer than this the last time is announced, to keep others from thinking in vain."""
+
+MAX_TRIES = 10
+"""So often another worker may be faster before this one looks for other work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A trial to train, and the right to write it."""
+
+    lease: Lease
+    job: Job
+    params: Point
+    """All parameters: searched and fixed ones."""
+    system_attrs: Mapping[str, object] = field(default_factory=dict)
+
+
+class _Outrun(Exception):
+    """What the sampler believed of the study is no longer so."""
+
+
+class Claimer:
+    """Claims for one worker. Keeps the finished trials of the studies it sees, and nothing else."""
+
+    def __init__(self, database: Database, worker_id: UUID, objectives: Sequence[str], lease_s: float) -> None:
+        self.cache = StudyCache()
+        self._database = database
+        self._worker_id = worker_id
+        self._objectives = list(objectives)
+        self._lease_s = lease_s
+        self._thought_s: dict[UUID, float] = {}
+
+    def claim(self, token: UUID) -> Claim | None:
+        """The next trial, leased under `token`; None when there is nothing to do.
+
+        Raises DatabaseUnavailable. After a lost reply, `reclaim` tells whether the token holds a lease.
+        """
+        for _ in range(MAX_TRIES):
+            try:
+                return self._try(token)
+            except _Outrun:
+                continue
+        return None
+
+    def reclaim(self, token: UUID) -> Claim | None:
+        """The claim that was made with `token` by a transaction whose reply was lost, if it took place and still stands."""
+
+        def work(conn: sa.Connection) -> Claim | None:
+            found = leases.by_token(conn, token)
+            if found is None or found[1] is not None:
+                return None
+            return self._of_existing(conn, jobs.get(conn, found[0].job_id), found[0])
+
+        return self._database.transact(work)
+
+    def retry(self, claim: Claim, token: UUID, reason: str, log_tail: str) -> Claim | None:
+        """After the trainer died: end this attempt and open the next under `token`, without letting go of the trial.
+
+        None when the trial has used up its attempts and has failed. Raises LeaseLost.
+        """
+
+        def work(conn: sa.Connection) -> Claim | None:
+            job = jobs.lock(conn, claim.job.id)
+            leases.end(conn, claim.lease, job.study_id, Outcome.TRAINER_DIED, reason=reason, log_tail=log_tail)
+            died: EventRow = (Event.TRAINER_DIED, {"trial": claim.lease.number, "attempt": claim.lease.attempt, "reason": reason})
+            if leases.fruitless_attempts(conn, claim.lease.trial_id) >= job.spec.max_attempts:
+                fail_exhausted(conn, job, claim.lease, reason, events=[died])
+                return None
+            jobs.move(conn, job, events=[died])
+            return self._next_attempt(conn, job, claim.lease, token)
+
+        return self._database.transact(work)
+
+    def _try(self, token: UUID) -> Claim | None:
+        def work(conn: sa.Connection) -> Claim | Job | None:
+            for candidate in jobs.find_work(conn, self._objectives):
+                if candidate.lease_id is not None:
+                    claim = self._take_over(conn, candidate, token)
+                    if claim is not None:
+                        return claim
+                elif candidate.sampler in THINKING:
+                    return jobs.get(conn, candidate.job_id)
+                else:
+                    return self._insert(conn, candidate.job_id, token)
+            return None
+
+        found = self._database.transact(work)
+        return self._think(found, token) if isinstance(found, Job) else found
+
+    def _think(self, job: Job, token: UUID) -> Claim | None:
+        def read(conn: sa.Connection) -> StudySnapshot | None:
+            expected_s = self._thought_s.get(job.id, 0)
+            if expected_s > SLOW_S and not jobs.hint_sampling(conn, job.id, 2 * expected_s):
+                return None
+            return self.cache.snapshot(conn, job)
+
+        snapshot = self._database.transact(read)
+        if snapshot is None:
+            return None
+        waiting = next((trial for trial in snapshot.trials if trial.state.name == "WAITING"), None)
+        started = time.monotonic()
+        proposal = propose(job, snapshot, number=snapshot.next_number, waiting=waiting)
+        self._thought_s[job.id] = time.monotonic() - started
+        return self._database.transact(lambda conn: self._insert(conn, job.id, token, proposal))
+
+    def _insert(self, conn: sa.Connection, job_id: UUID, token: UUID, proposal: Proposal | None = None) -> Claim | None:
+        """Store a new trial with its lease and event, or start an enqueued one; the study is locked from here on."""
+        job = jobs.lock_with_study(conn, job_id)
+        facts = jobs.claim_facts(conn, job)
+        if not _may_claim(job, facts):
+            return None
+        if proposal is None:
+            proposal = _propose_locked(conn, job, facts)
+        elif proposal.waiting_trial_id != facts.waiting_trial_id or (
+            facts.waiting_trial_id is None and proposal.number != facts.next_number
+        ):
+            raise _Outrun
+        if proposal.waiting_trial_id is None:
+            trial_id = trials.insert_trial(
+                conn, job.study_id, facts.next_number, params=proposal.params, system_attrs=proposal.trial_attrs
+            )
+        else:
+            trial_id = proposal.waiting_trial_id
+            if trials.start_waiting_trial(conn, trial_id, params=proposal.params, system_attrs=proposal.trial_attrs) is None:
+                raise _Outrun
+        trials.set_study_system_attrs(conn, job.study_id, proposal.study_attrs)
+        took_point = isinstance(job.spec.strategy, Grid) and proposal.waiting_trial_id is None
+        jobs.move(
+            conn,
+            job,
+            state=JobState.RUNNING,
+            next_point=job.next_point + 1 if took_point else None,
+            events=_claim_events(job, proposal),
+        )
+        lease = self._open_lease(conn, job, trial_id, proposal.number, 1, token)
+        return Claim(lease=lease, job=job, params=fixed(job.spec.search_space or {}) | proposal.point)
+
+    def _take_over(self, conn: sa.Connection, candidate: Work, token: UUID) -> Claim | None:
+        assert candidate.lease_id is not None
+        job = jobs.lock(conn, candidate.job_id)
+        if job.state is not JobState.RUNNING:
+            return None
+        expired = leases.lock_expired(conn, candidate.lease_id)
+        if expired is None:
+            return None
+        outcome = leases.end_taken_over(conn, expired)
+        taken: EventRow = (
+            Event.LEASE_TAKEN_OVER,
+            {"trial": expired.number, "attempt": expired.attempt + 1, "from": expired.worker, "outcome": outcome},
+        )
+        if leases.fruitless_attempts(conn, expired.trial_id) >= job.spec.max_attempts:
+            fail_exhausted(conn, job, expired, "its workers vanished", events=[taken])
+            return None
+        jobs.move(conn, job, events=[taken])
+        return self._next_attempt(conn, job, expired, token)
+
+    def _next_attempt(self, conn: sa.Connection, job: Job, ended: Lease | ExpiredLease, token: UUID) -> Claim:
+        lease = self._open_lease(conn, job, ended.trial_id, ended.number, ended.attempt + 1, token)
+        return self._of_existing(conn, job, lease)
+
+    def _open_lease(
+        self, conn: sa.Connection, job: Job, trial_id: int, number: int, attempt: int, token: UUID
+    ) -> Lease:
+        return leases.open_lease(
+            conn,
+            token=token,
+            job_id=job.id,
+            trial_id=trial_id,
+            number=number,
+            attempt=attempt,
+            worker_id=self._worker_id,
+            lease_s=self._lease_s,
+        )
+
+    @staticmethod
+    def _of_existing(conn: sa.Connection, job: Job, lease: Lease) -> Claim:
+        record = trials.read_trial(conn, job.study_id, lease.trial_id)
+        trial = frozen_trial(record, job)
+        return Claim(
+            lease=lease,
+            job=job,
+            params=fixed(job.spec.search_space or {}) | trial.params,
+            system_attrs=trial.system_attrs,
+        )
+
+
+def _may_claim(job: Job, facts: ClaimFacts) -> bool:
+    """Whether the job, now locked, may have another trial started."""
+    if job.state not in (JobState.QUEUED, JobState.RUNNING):
+        return False
+    if job.spec.max_parallel is not None and facts.open_leases >= job.spec.max_parallel:
+        return False
+    return facts.waiting_trial_id is not None or not all_issued(job, facts.next_number)
+
+
+def _propose_locked(conn: sa.Connection, job: Job, facts: ClaimFacts) -> Proposal:
+    """The next point of a strategy that needs no history."""
+    if facts.waiting_trial_id is not None:
+        record = trials.read_trial(conn, job.study_id, facts.waiting_trial_id)
+        return propose(job, EMPTY, number=record.number, waiting=frozen_trial(record, job))
+    if isinstance(job.spec.strategy, Grid):
+        point = grid.point(job.spec.search_space or {}, job.spec.seed, job.next_point)
+        return Proposal(number=facts.next_number, params=stored_params(job, point), point=point)
+    return propose(job, EMPTY, number=facts.next_number)
+
+
+def _claim_events(job: Job, proposal: Proposal) -> list[EventRow]:
+    events: list[EventRow] = []
+    if job.state is JobState.QUEUED:
+        events.append((Event.JOB_STARTED, {}))
+    if proposal.sampler_error is not None:
+        events.append((Event.SAMPLER_FAILED, {"trial": proposal.number, "error": proposal.sampler_error}))
+    events.append((Event.TRIAL_STARTED, {"trial": proposal.number}))
+    return events

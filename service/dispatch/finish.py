@@ -1,0 +1,170 @@
+"""How a trial ends: value, state, constraint, lease, event, and the job's end when it was the last, in one transaction."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, assert_never
+
+import sqlalchemy as sa
+
+from service.domain.budget import verdict
+from service.domain.events import FINAL_EVENTS, Event
+from service.domain.job import Job, JobState
+from service.domain.lease import Lease, Outcome
+from service.domain.trial import FEASIBLE, TrialError, violation, worst_value
+from service.store import jobs, leases, trials
+from service.store.jobs import EventRow
+from service.store.leases import EndedLease, ExpiredLease
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """The run went through."""
+
+    value: float
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    """The test metrics: never seen by search or answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Infeasible:
+    """The run diverged: a result, with the worst value there is."""
+
+    step: int
+    fraction: float
+    """Of its schedule, when it diverged."""
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """The pruner ended the run; its last value stands."""
+
+    value: float
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The objective raised."""
+
+    error: TrialError
+
+
+Result = Completed | Infeasible | Pruned | Failed
+
+
+def finish(conn: sa.Connection, lease: Lease, result: Result, *, log_tail: str | None = None) -> JobState:
+    """Store a trial's result and end its lease; returns the state of the job after it.
+
+    At most five statements. Raises LeaseLost when the lease had ended; nothing is written then.
+    """
+    job = jobs.lock(conn, lease.job_id)
+    ended = leases.end(conn, lease, job.study_id, Outcome.FINISHED, log_tail=log_tail)
+    stored = _stored(job, result)
+    trials.finish_trial(
+        conn, lease.trial_id, stored.state, value=stored.value, user_attrs=stored.user_attrs, system_attrs=stored.system_attrs
+    )
+    event: EventRow = (stored.event, {"trial": lease.number, "value": _json_number(stored.value)})
+    return _settle(conn, job, ended, [event], result)
+
+
+def fail_exhausted(
+    conn: sa.Connection, job: Job, last: Lease | ExpiredLease, reason: str, *, events: Sequence[EventRow]
+) -> None:
+    """Fail a trial that has used up its attempts. The caller has locked the job and ended the trial's last lease."""
+    result = Failed(
+        error=TrialError(
+            type="AttemptsExhausted",
+            message=f"{job.spec.max_attempts} attempts in a row ended without a new measurement; the last one: {reason}",
+        )
+    )
+    stored = _stored(job, result)
+    trials.finish_trial(conn, last.trial_id, stored.state, user_attrs=stored.user_attrs)
+    facts = jobs.claim_facts(conn, job)
+    rest = EndedLease(
+        trial_id=last.trial_id,
+        attempt=last.attempt,
+        other_leases=facts.open_leases,
+        next_number=facts.next_number,
+        waiting=facts.waiting_trial_id is not None,
+    )
+    _settle(conn, job, rest, [*events, (stored.event, {"trial": last.number, "value": None})], result)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """A result as Optuna's tables hold it (DESIGN decision 8)."""
+
+    event: Event
+    state: Literal["COMPLETE", "PRUNED", "FAIL"]
+    value: float | None
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    system_attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _stored(job: Job, result: Result) -> _Stored:
+    match result:
+        case Completed():
+            return _Stored(
+                event=Event.TRIAL_COMPLETED,
+                state="COMPLETE",
+                value=result.value,
+                user_attrs=result.user_attrs,
+                system_attrs={"constraints": [FEASIBLE]},
+            )
+        case Infeasible():
+            return _Stored(
+                event=Event.TRIAL_INFEASIBLE,
+                state="COMPLETE",
+                value=worst_value(job.direction),
+                user_attrs={"diverged_at_step": result.step, "divergence": result.evidence},
+                system_attrs={"constraints": [violation(result.fraction)]},
+            )
+        case Pruned():
+            return _Stored(
+                event=Event.TRIAL_PRUNED,
+                state="PRUNED",
+                value=None if math.isnan(result.value) else result.value,
+                user_attrs={"pruned_at_step": result.step},
+            )
+        case Failed():
+            return _Stored(event=Event.TRIAL_FAILED, state="FAIL", value=None, user_attrs={"error": asdict(result.error)})
+    assert_never(result)
+
+
+def _settle(conn: sa.Connection, job: Job, ended: EndedLease, events: list[EventRow], result: Result) -> JobState:
+    """Count the result, write the events, and end the job if this was its end. A paused job waits for its resume."""
+    failed = isinstance(result, Failed)
+    failures = job.failures_in_a_row + 1 if failed else 0
+    final = None
+    if job.state is JobState.RUNNING:
+        final = verdict(
+            job,
+            next_number=ended.next_number,
+            open_leases=ended.other_leases,
+            waiting=ended.waiting,
+            failures_in_a_row=failures,
+            value=result.value if isinstance(result, Completed) else None,
+            error=f"{result.error.type}: {result.error.message}" if isinstance(result, Failed) else None,
+        )
+    if final is None:
+        jobs.move(conn, job, failures_in_a_row=failures, events=events)
+        return job.state
+    state, reason = final
+    if ended.other_leases or ended.waiting:
+        jobs.stop_trials(conn, job, reason)
+    jobs.move(
+        conn,
+        job,
+        state=state,
+        reason=reason,
+        failures_in_a_row=failures,
+        events=[*events, (FINAL_EVENTS[state], {"reason": reason})],
+    )
+    return state
+
+
+def _json_number(value: float | None) -> float | None:
+    """JSON knows no infinities."""
+    return value if value is not None and math.isfinite(value) else None

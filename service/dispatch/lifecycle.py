@@ -1,0 +1,82 @@
+"""What users may do to a job besides submitting it: cancel, pause, resume, delete."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from service.domain.budget import verdict
+from service.domain.events import FINAL_EVENTS, Event
+from service.domain.job import FINAL, MOVES, Job, JobState
+from service.errors import IllegalMove
+from service.store import jobs, trial_reader
+
+
+def cancel(conn: sa.Connection, job_id: UUID) -> None:
+    """End a job and its trials. Raises JobNotFound, IllegalMove."""
+    job = jobs.lock(conn, job_id)
+    if job.state is JobState.CANCELLED:
+        return
+    _check(job, JobState.CANCELLED, "only a job that is queued, running or paused can be cancelled.")
+    _end(conn, job, JobState.CANCELLED, "cancelled")
+
+
+def pause(conn: sa.Connection, job_id: UUID) -> None:
+    """Start no further trials and have the running ones given back. Raises JobNotFound, IllegalMove."""
+    job = jobs.lock(conn, job_id)
+    if job.state is JobState.PAUSED:
+        return
+    _check(job, JobState.PAUSED, "only a job that is queued or running can be paused.")
+    jobs.move(conn, job, state=JobState.PAUSED, events=[(Event.JOB_PAUSED, {})])
+
+
+def resume(conn: sa.Connection, job_id: UUID) -> None:
+    """Go on with a paused job; one whose last trial finished meanwhile completes now. Raises JobNotFound, IllegalMove."""
+    job = jobs.lock(conn, job_id)
+    if job.state in (JobState.RUNNING, JobState.QUEUED):
+        return
+    state = JobState.QUEUED if job.started_at is None else JobState.RUNNING
+    _check(job, state, "only a paused job can be resumed.")
+    jobs.move(conn, job, state=state, events=[(Event.JOB_RESUMED, {})])
+    if state is JobState.RUNNING:
+        _end_if_done(conn, jobs.lock(conn, job_id))
+
+
+def delete(conn: sa.Connection, job_id: UUID) -> None:
+    """Remove a final job with all its trials. Raises JobNotFound, IllegalMove."""
+    job = jobs.lock(conn, job_id)
+    if job.state not in FINAL:
+        raise IllegalMove(job.id, job.state, "only a completed, failed or cancelled job can be deleted: cancel it first.")
+    jobs.delete(conn, job)
+
+
+def expire(conn: sa.Connection, job_id: UUID) -> None:
+    """Complete a job whose time budget is over, if it still runs. Raises JobNotFound."""
+    job = jobs.lock(conn, job_id)
+    if job.state is JobState.RUNNING and job.deadline_at is not None and jobs.now(conn) >= job.deadline_at:
+        _end(conn, job, JobState.COMPLETED, "time budget used up")
+
+
+def _end_if_done(conn: sa.Connection, job: Job) -> None:
+    facts = jobs.claim_facts(conn, job)
+    best = trial_reader.best(conn, job)
+    final = verdict(
+        job,
+        next_number=facts.next_number,
+        open_leases=facts.open_leases,
+        waiting=facts.waiting_trial_id is not None,
+        failures_in_a_row=job.failures_in_a_row,
+        value=best.value if best else None,
+        error="see the trials",
+    )
+    if final is not None:
+        _end(conn, job, *final)
+
+
+def _end(conn: sa.Connection, job: Job, state: JobState, reason: str) -> None:
+    jobs.stop_trials(conn, job, reason)
+    jobs.move(conn, job, state=state, reason=reason, events=[(FINAL_EVENTS[state], {"reason": reason})])
+
+
+def _check(job: Job, to: JobState, otherwise: str) -> None:
+    if to not in MOVES[job.state]:
+        raise IllegalMove(job.id, job.state, otherwise)

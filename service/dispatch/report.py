@@ -1,0 +1,77 @@
+"""What a worker says while it trains, and what it is told: go on, give the trial back, or end it early."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import optuna
+import sqlalchemy as sa
+
+from service.dispatch.pruners import pruner
+from service.dispatch.sampling_view import SamplingView
+from service.dispatch.samplers import sampler, silenced, view_name
+from service.dispatch.study_cache import StudyCache
+from service.domain.job import Job, JobState
+from service.domain.lease import Lease
+from service.domain.trial import StepMeasurement
+from service.store import leases, trials
+from service.store.postgres import Database
+
+
+class Order(StrEnum):
+    """What a report is answered with."""
+
+    GO_ON = "go on"
+    GIVE_BACK = "give back"
+    """The job is paused, or the lease was released: release the trial, which goes on later."""
+
+
+def report(
+    conn: sa.Connection,
+    job: Job,
+    lease: Lease,
+    measurements: Sequence[StepMeasurement],
+    *,
+    lease_s: float,
+    log_tail: str | None = None,
+) -> Order:
+    """Renew the lease and store what was measured; with no measurements a heartbeat. One statement.
+
+    Raises LeaseLost when the lease has ended: the job is over, or another worker has the trial.
+    """
+    assert job.spec.metric is not None
+    renewal = leases.report(conn, lease, measurements, job.spec.metric, lease_s=lease_s, log_tail=log_tail)
+    return Order.GO_ON if renewal.job_state is JobState.RUNNING and not renewal.released else Order.GIVE_BACK
+
+
+def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) -> bool:
+    """Ask the job's pruner about a trial that has just stored the measurement at the end of a part of its schedule.
+
+    The pruner thinks with no transaction open; what it notes in the trial (its rungs) is stored under the lease.
+    Raises LeaseLost.
+    """
+    snapshot = database.transact(lambda conn: cache.snapshot(conn, job))
+    own = next(trial for trial in snapshot.trials if trial._trial_id == lease.trial_id)
+    view = SamplingView(
+        name=view_name(job.spec.seed),
+        direction=job.direction,
+        trials=[trial for trial in snapshot.trials if trial is not own],
+        next_number=snapshot.next_number,
+        study_attrs=snapshot.attrs,
+        own=own,
+    )
+    with silenced():
+        study = optuna.study.Study(
+            study_name=view_name(job.spec.seed),
+            storage=view,
+            sampler=sampler(job.spec.strategy, job.spec.seed, lease.number),
+            pruner=pruner(job.spec.pruner),
+        )
+        prune = study.pruner.prune(study, own)
+    if view.written_trial_attrs:
+
+        def note(conn: sa.Connection) -> None:
+            leases.hold(conn, lease)
+            trials.set_system_attrs(conn, lease.trial_id, view.written_trial_attrs)
+
+        database.transact(note)
+    return prune

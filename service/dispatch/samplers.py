@@ -1,0 +1,72 @@
+"""Optuna's samplers as Stride uses them: built anew for every ask, from the job's seed and the trial's number.
+
+So no process keeps a sampler's state, and it does not matter who asks (DESIGN decision 5).
+"""
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import assert_never
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+
+from service.domain.space import CategoricalRange, FloatRange, IntRange, Range
+from service.domain.strategy import Bayesian, Grid, Random
+
+Sampled = Random | Bayesian
+
+
+def trial_seed(job_seed: int, number: int) -> int:
+    """The seed of whatever is drawn for one trial: 32 bits of sha256(job seed, trial number)."""
+    return int.from_bytes(hashlib.sha256(f"{job_seed}/{number}".encode()).digest()[:4])
+
+
+def view_name(job_seed: int) -> str:
+    """The study name that Optuna is shown: Hyperband hashes it to choose a trial's bracket, so it depends on the seed alone."""
+    return f"stride-{job_seed}"
+
+
+def sampler(strategy: Sampled | Grid, job_seed: int, number: int) -> BaseSampler:
+    """The sampler for one trial. A grid needs one only for what an enqueued trial leaves open: at random then."""
+    seed = trial_seed(job_seed, number)
+    match strategy:
+        case Grid() | Random(sampler="uniform"):
+            return RandomSampler(seed=seed)
+        case Random(sampler="qmc"):
+            # One sequence for the whole job; the points of its first trials come from the independent sampler, each its own.
+            with silenced():
+                return QMCSampler(scramble=True, seed=job_seed, independent_sampler=RandomSampler(seed=seed))
+        case Bayesian(sampler="tpe"):
+            return TPESampler(seed=seed)
+        case Bayesian(sampler="gp"):
+            return GPSampler(seed=seed)
+        case _ as never:  # the literals above are all there are; mypy cannot see through their fields
+            raise AssertionError(never)
+
+
+def distribution(dimension: Range) -> BaseDistribution:
+    """A range as Optuna knows it. `points` says where a grid lies and is nothing to Optuna."""
+    match dimension:
+        case FloatRange():
+            return FloatDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
+        case IntRange():
+            return IntDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
+        case CategoricalRange():
+            return CategoricalDistribution(dimension.choices)
+    assert_never(dimension)
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Silences, by name, what Optuna warns of where we do it on purpose. The one place for it."""
+    with warnings.catch_warnings():
+        for message in (
+            "QMCSampler is experimental",
+            "Fixed parameter .* is out of range",  # an enqueued point of the user's own
+            "Clip non-finite values",  # diverged trials hold the worst value there is
+            "The distribution is specified by .* but the range is not divisible by",  # the range ends at its last step
+        ):
+            warnings.filterwarnings("ignore", message=message)
+        yield

@@ -1,0 +1,103 @@
+"""From a study to the next point: Optuna's sampler thinks on a view in memory, and nothing is written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import FrozenTrial
+
+from service.dispatch.pruners import pruner
+from service.dispatch.sampling_view import SamplingView
+from service.dispatch.samplers import distribution, sampler, silenced, trial_seed, view_name
+from service.dispatch.study_cache import StudySnapshot
+from service.domain.job import Job
+from service.domain.space import Point, searched
+from service.store.trials import Param
+
+EMPTY = StudySnapshot(trials=[], attrs={})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A point to try, and what the sampler wants kept of its thinking."""
+
+    number: int
+    """The trial number it was drawn for."""
+    waiting_trial_id: int | None = None
+    """The enqueued trial whose open parameters it fills."""
+    params: Sequence[Param]
+    point: Point
+    trial_attrs: Mapping[str, Any] = field(default_factory=dict)
+    study_attrs: Mapping[str, Any] = field(default_factory=dict)
+    sampler_error: str | None = None
+    """Why the sampler raised, when it did; the point was drawn at random then."""
+
+
+def propose(job: Job, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None = None) -> Proposal:
+    """Ask the job's sampler for the trial `number`, or for what the enqueued trial `waiting` leaves open.
+
+    A sampler that raises does not stop the job: that one trial is drawn at random.
+    """
+    number = waiting.number if waiting else number
+    try:
+        return _ask(job, snapshot, sampler(job.spec.strategy, job.spec.seed, number), number, waiting)
+    except Exception as error:  # samplers are not ours, and neither are a foreign script's enqueued values
+        fallback = RandomSampler(seed=trial_seed(job.spec.seed, number))
+        proposal = _ask(job, EMPTY, fallback, number, None)
+        return Proposal(
+            number=number,
+            waiting_trial_id=waiting._trial_id if waiting else None,
+            params=proposal.params,
+            point=proposal.point,
+            sampler_error=f"{type(error).__name__}: {error}",
+        )
+
+
+def stored_params(job: Job, point: Point) -> list[Param]:
+    """A point of the job's space as Optuna stores it, in the order in which Optuna is asked."""
+    return [
+        _param(name, distribution(dimension), point[name])
+        for name, dimension in searched(job.spec.search_space or {}).items()
+        if name in point
+    ]
+
+
+def _ask(
+    job: Job, snapshot: StudySnapshot, chosen: BaseSampler, number: int, waiting: FrozenTrial | None
+) -> Proposal:
+    others = snapshot.trials
+    if waiting is not None:
+        others = [trial for trial in others if trial._trial_id != waiting._trial_id]
+    view = SamplingView(
+        name=view_name(job.spec.seed),
+        direction=job.direction,
+        # Other enqueued trials are not this ask's to start.
+        trials=[trial for trial in others if trial.state != optuna.trial.TrialState.WAITING],
+        next_number=number,
+        study_attrs=snapshot.attrs,
+        own=waiting,
+    )
+    with silenced():
+        distributions = {name: distribution(dimension) for name, dimension in searched(job.spec.search_space or {}).items()}
+        study = optuna.study.Study(
+            study_name=view_name(job.spec.seed), storage=view, sampler=chosen, pruner=pruner(job.spec.pruner)
+        )
+        study.ask(distributions)
+    assert view.own is not None
+    point = {name: view.own.params[name] for name in distributions}
+    return Proposal(
+        number=number,
+        waiting_trial_id=waiting._trial_id if waiting else None,
+        params=[_param(name, distributions[name], value) for name, value in point.items()],
+        point=point,
+        # What multivariate samplers note about their own thinking is of no use once the params are fixed.
+        trial_attrs={key: value for key, value in view.written_trial_attrs.items() if not key.startswith(("tpe:", "gp:"))},
+        study_attrs=view.written_study_attrs,
+    )
+
+
+def _param(name: str, known: BaseDistribution, value: Any) -> Param:
+    return Param(name=name, value=known.to_internal_repr(value), distribution=distribution_to_json(known))

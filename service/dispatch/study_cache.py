@@ -1,0 +1,107 @@
+"""The trials of the studies a worker deals with, as Optuna's objects; read again only where they may have changed."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.trial import FrozenTrial, TrialState
+
+from service.dispatch.pruning_view import values_by_part
+from service.domain.job import Job
+from service.domain.strategy import NoPruner
+from service.domain.trial import FEASIBLE
+from service.store import trials as store
+from service.store.trials import TrialRecord
+
+STUDIES_KEPT = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySnapshot:
+    """A study at one moment."""
+
+    trials: list[FrozenTrial]
+    """By number; never changed after it was handed out."""
+    attrs: dict[str, Any]
+    """Study system attributes."""
+
+    @property
+    def next_number(self) -> int:
+        """The number that a trial created at that moment would have had."""
+        return self.trials[-1].number + 1 if self.trials else 0
+
+
+@dataclass
+class _Known:
+    trials: dict[int, FrozenTrial] = field(default_factory=dict)
+    unfinished: set[int] = field(default_factory=set)
+    last_id: int = -1
+
+
+class StudyCache:
+    """Finished trials never change, so they are read once. Keeps the studies used last."""
+
+    def __init__(self) -> None:
+        self._studies: OrderedDict[int, _Known] = OrderedDict()
+
+    def snapshot(self, conn: sa.Connection, job: Job) -> StudySnapshot:
+        """The job's study as it stands: one read of what is new, one of the study's attributes."""
+        known = self._studies.setdefault(job.study_id, _Known())
+        self._studies.move_to_end(job.study_id)
+        while len(self._studies) > STUDIES_KEPT:
+            self._studies.popitem(last=False)
+        for record in store.trials_since(conn, job.study_id, after=known.last_id, again=known.unfinished):
+            known.trials[record.trial_id] = frozen_trial(record, job)
+            known.last_id = max(known.last_id, record.trial_id)
+            if record.state in store.UNFINISHED:
+                known.unfinished.add(record.trial_id)
+            else:
+                known.unfinished.discard(record.trial_id)
+        return StudySnapshot(
+            # Ids and numbers are drawn under the same lock, so they stand in the same order.
+            trials=list(known.trials.values()),
+            attrs=store.study_system_attrs(conn, job.study_id),
+        )
+
+
+def frozen_trial(record: TrialRecord, job: Job) -> FrozenTrial:
+    """A stored trial as samplers and pruners of `job` see it."""
+    system_attrs = dict(record.system_attrs)
+    if record.state == "COMPLETE" and not record.leased:
+        # A foreign trial may carry any constraints, or none, on which GPSampler raises; what is comparable is its value.
+        system_attrs = {key: value for key, value in system_attrs.items() if not key.startswith("constraints")}
+        system_attrs["constraints"] = [FEASIBLE]
+    distributions = {param.name: _distribution(param.distribution) for param in record.params}
+    return FrozenTrial(
+        trial_id=record.trial_id,
+        number=record.number,
+        state=TrialState[record.state],
+        value=record.value,
+        params={param.name: distributions[param.name].to_external_repr(param.value) for param in record.params},
+        distributions=distributions,
+        user_attrs=dict(record.user_attrs),
+        system_attrs=system_attrs,
+        intermediate_values=_intermediate_values(record, job),
+        datetime_start=_local(record.started_at),
+        datetime_complete=_local(record.completed_at),
+    )
+
+
+def _intermediate_values(record: TrialRecord, job: Job) -> dict[int, float]:
+    if isinstance(job.spec.pruner, NoPruner):
+        return {point.step: point.value for point in record.curve}
+    return values_by_part(record.curve, job.spec.pruner.parts)
+
+
+@lru_cache(maxsize=1024)
+def _distribution(text: str) -> BaseDistribution:
+    return json_to_distribution(text)
+
+
+def _local(moment: datetime | None) -> datetime | None:
+    """Optuna's columns hold naive UTC, its objects naive local time."""
+    return None if moment is None else moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

@@ -1,0 +1,65 @@
+"""A submitted job becomes a row, a study and an event, all at once."""
+
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from service.domain.events import Event
+from service.domain.job import Direction, Job, JobSpec
+from service.domain.space import searched
+from service.errors import IdempotencyKeyReused
+from service.store import jobs, trials
+
+METRIC_NAMES = "study:metric_names"
+"""Where Optuna's `set_metric_names` keeps them."""
+
+
+def submit(
+    conn: sa.Connection,
+    spec: JobSpec,
+    direction: Direction,
+    *,
+    idempotency_key: str | None = None,
+    request_sha256: bytes | None = None,
+) -> tuple[Job, bool]:
+    """Store a completed and checked `spec`; returns the job, and whether it is new.
+
+    With the same key and the same request as before: the same job. Raises IdempotencyKeyReused for another request. Two at once
+    with one key: the second runs into the unique index, is retried by the transaction helper, and finds the first's job.
+    """
+    if idempotency_key is not None:
+        known = jobs.by_idempotency_key(conn, idempotency_key)
+        if known is not None:
+            job_id, sha256 = known
+            if sha256 != request_sha256:
+                raise IdempotencyKeyReused
+            return jobs.get(conn, job_id), False
+    job_id = uuid4()
+    study_id = _insert_study(conn, job_id, spec, direction)
+    jobs.insert_job(conn, job_id, spec, study_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
+    job = jobs.lock_with_study(conn, job_id)
+    for number, point in enumerate(spec.try_first):
+        open_params = {name: value for name, value in point.items() if name in searched(spec.search_space or {})}
+        # As Optuna's `enqueue_trial` writes it.
+        trials.insert_trial(conn, study_id, number, state="WAITING", system_attrs={"fixed_params": open_params})
+    jobs.move(conn, job, events=[(Event.JOB_SUBMITTED, {"name": spec.name, "objective": spec.objective.name})])
+    return job, True
+
+
+def _insert_study(conn: sa.Connection, job_id: UUID, spec: JobSpec, direction: Direction) -> int:
+    assert spec.metric is not None
+    return trials.insert_study(
+        conn,
+        f"{spec.name or spec.objective.name} ({job_id})",
+        direction,
+        user_attrs={
+            "job": str(job_id),
+            "objective": spec.objective.name,
+            "settings": spec.objective.settings,
+            "strategy": spec.strategy.model_dump(),
+            "pruner": spec.pruner.model_dump(),
+            "seed": spec.seed,
+            "labels": spec.labels,
+        },
+        system_attrs={METRIC_NAMES: [spec.metric.replace("_", " ")]},
+    )

@@ -1,0 +1,130 @@
+"""Trials as people ask for them: counted, listed, the best one. Reads Optuna's tables; nothing here writes or locks."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from service.domain.job import Job
+from service.domain.lease import Attempt
+from service.domain.space import Point, fixed
+from service.domain.trial import Trial, TrialCounts, TrialError, TrialState
+from service.errors import TrialNotFound
+from service.store import leases
+from service.store.trials import TrialRecord, read_trial, trials_since
+
+_INTERNAL_ATTRS = frozenset({"error", "diverged_at_step"})
+"""User attributes that the API shows as fields of their own."""
+
+_VIOLATED = (
+    "EXISTS (SELECT FROM optuna.trial_system_attributes AS attribute"
+    " WHERE attribute.trial_id = trial.trial_id AND attribute.key = 'constraints'"
+    " AND (attribute.value_json::json ->> 0)::float8 > 0)"
+)
+
+
+def counts(conn: sa.Connection, study_ids: Sequence[int]) -> dict[int, TrialCounts]:
+    """How many trials of each study stand in each state."""
+    rows = conn.exec_driver_sql(
+        "SELECT study_id, CASE trial.state WHEN 'WAITING' THEN 'waiting' WHEN 'RUNNING' THEN 'running' WHEN 'PRUNED' THEN 'pruned'"
+        f" WHEN 'FAIL' THEN 'failed' ELSE CASE WHEN {_VIOLATED} THEN 'infeasible' ELSE 'complete' END END AS state,"
+        " count(*) FROM optuna.trials AS trial WHERE study_id = ANY(%(study_ids)s::integer[]) GROUP BY 1, 2",
+        {"study_ids": list(study_ids)},
+    )
+    found: dict[int, dict[str, int]] = {study_id: {} for study_id in study_ids}
+    for study_id, state, count in rows:
+        found[study_id][state] = count
+    return {study_id: TrialCounts(**states) for study_id, states in found.items()}
+
+
+def best(conn: sa.Connection, job: Job) -> Trial | None:
+    """The complete trial with the best finite value; of equal ones the first."""
+    order = "ASC" if job.direction == "minimize" else "DESC"
+    trial_id = conn.exec_driver_sql(
+        "SELECT trial_id FROM optuna.trials AS trial JOIN optuna.trial_values USING (trial_id)"
+        " WHERE study_id = %(study_id)s AND state = 'COMPLETE' AND objective = 0 AND value_type = 'FINITE'"
+        f" ORDER BY value {order}, number LIMIT 1",
+        {"study_id": job.study_id},
+    ).scalar()
+    return None if trial_id is None else as_trial(read_trial(conn, job.study_id, trial_id), job)
+
+
+def page(conn: sa.Connection, job: Job, *, limit: int, after: int = -1) -> list[Trial]:
+    """Trials of a job by number, beyond the number `after`, with their attempts."""
+    ids = list(
+        conn.exec_driver_sql(
+            "SELECT trial_id FROM optuna.trials WHERE study_id = %(study_id)s AND number > %(after)s ORDER BY number LIMIT %(limit)s",
+            {"study_id": job.study_id, "after": after, "limit": limit},
+        ).scalars()
+    )
+    if not ids:
+        return []
+    attempts = leases.attempts(conn, ids)
+    records = trials_since(conn, job.study_id, after=2**31 - 1, again=ids)
+    return sorted((as_trial(record, job, attempts[record.trial_id]) for record in records), key=lambda trial: trial.number)
+
+
+def finished(conn: sa.Connection, job: Job) -> list[Trial]:
+    """All trials of a job that have ended with a result: complete, infeasible or pruned; by number."""
+    records = trials_since(conn, job.study_id)
+    return [as_trial(record, job) for record in records if record.state in ("COMPLETE", "PRUNED")]
+
+
+def trial_id(conn: sa.Connection, job: Job, number: int) -> int:
+    """Raises TrialNotFound."""
+    found: int | None = conn.exec_driver_sql(
+        "SELECT trial_id FROM optuna.trials WHERE study_id = %(study_id)s AND number = %(number)s",
+        {"study_id": job.study_id, "number": number},
+    ).scalar()
+    if found is None:
+        raise TrialNotFound(job.id, number)
+    return found
+
+
+def get(conn: sa.Connection, job: Job, number: int) -> Trial:
+    """One trial with its attempts. Raises TrialNotFound."""
+    found = trial_id(conn, job, number)
+    return as_trial(read_trial(conn, job.study_id, found), job, leases.attempts(conn, [found])[found])
+
+
+def as_trial(record: TrialRecord, job: Job, attempts: Sequence[Attempt] = ()) -> Trial:
+    """A stored trial as people see it: all its parameters, fixed ones included."""
+    searched: Point = {param.name: param.external for param in record.params if param.external is not None}
+    return Trial(
+        number=record.number,
+        state=_state(record),
+        value=record.value,
+        params=fixed(job.spec.search_space or {}) | searched,
+        user_attrs={key: value for key, value in record.user_attrs.items() if key not in _INTERNAL_ATTRS},
+        diverged_at_step=record.user_attrs.get("diverged_at_step"),
+        error=_error(record.user_attrs.get("error")),
+        started_at=_utc(record.started_at),
+        finished_at=_utc(record.completed_at),
+        attempts=tuple(attempts),
+    )
+
+
+def _state(record: TrialRecord) -> TrialState:
+    match record.state:
+        case "WAITING":
+            return TrialState.WAITING
+        case "RUNNING":
+            return TrialState.RUNNING
+        case "PRUNED":
+            return TrialState.PRUNED
+        case "FAIL":
+            return TrialState.FAILED
+        case "COMPLETE":
+            constraints = record.system_attrs.get("constraints") or [0]
+            return TrialState.INFEASIBLE if constraints[0] > 0 else TrialState.COMPLETE
+
+
+def _error(stored: object) -> TrialError | None:
+    # A foreign script may keep anything under that name.
+    if not isinstance(stored, dict) or not {"type", "message"} <= stored.keys():
+        return None
+    return TrialError(type=stored["type"], message=stored["message"], traceback=stored.get("traceback"))
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
