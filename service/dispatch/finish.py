@@ -11,7 +11,7 @@ from service.domain.budget import verdict
 from service.domain.events import FINAL_EVENTS, Event
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
-from service.domain.trial import FEASIBLE, TrialError, violation, worst_value
+from service.domain.trial import FEASIBLE, StepMeasurement, TrialError, violation, worst_value
 from service.store import jobs, leases, trials
 from service.store.jobs import EventRow
 from service.store.leases import EndedLease, ExpiredLease
@@ -54,12 +54,24 @@ class Failed:
 Result = Completed | Infeasible | Pruned | Failed
 
 
-def finish(conn: sa.Connection, lease: Lease, result: Result, *, log_tail: str | None = None) -> JobState:
-    """Store a trial's result and end its lease; returns the state of the job after it.
+def finish(
+    conn: sa.Connection,
+    lease: Lease,
+    result: Result,
+    *,
+    lease_s: float,
+    measurements: Sequence[StepMeasurement] = (),
+    log_tail: str | None = None,
+) -> JobState:
+    """Store a trial's result, and what was measured since the last report; returns the state of the job after it.
 
-    At most five statements. Raises LeaseLost when the lease had ended; nothing is written then.
+    At most five statements, one more when other trials end with this one. Raises LeaseLost when the lease had ended; nothing is
+    written then.
     """
     job = jobs.lock(conn, lease.job_id)
+    if measurements:
+        assert job.spec.metric is not None
+        leases.report(conn, lease, measurements, job.spec.metric, lease_s=lease_s)
     ended = leases.end(conn, lease, job.study_id, Outcome.FINISHED, log_tail=log_tail)
     stored = _stored(job, result)
     trials.finish_trial(

@@ -4,17 +4,10 @@ Early in training, high learning rates look better than they are, and how much d
 with others only at the same part of its own schedule, and not while its learning rate is still warming up.
 """
 
-import math
 from collections.abc import Sequence
 
+from service.domain.parts import parts_done
 from service.store.trials import CurvePoint
-
-_ROUNDING = 1e-9
-
-
-def parts_done(fraction: float, parts: int) -> int:
-    """How many equal parts of its schedule a trial has behind it at `fraction`."""
-    return math.floor(fraction * parts + _ROUNDING)
 
 
 def values_by_part(curve: Sequence[CurvePoint], parts: int) -> dict[int, float]:
@@ -33,8 +26,3 @@ def values_by_part(curve: Sequence[CurvePoint], parts: int) -> dict[int, float]:
             values |= {part: point.value for part in range(done + 1, reached + 1)}
         done = max(done, reached)
     return values
-
-
-def is_pruning_step(before: float, fraction: float, in_warmup: bool, parts: int) -> bool:
-    """Whether the pruner is to be asked at `fraction`, when the step before ended at `before`: where a part ends, never at the end."""
-    return not in_warmup and fraction < 1 - _ROUNDING and parts_done(fraction, parts) > parts_done(before, parts)

@@ -1,0 +1,151 @@
+"""The worker: claims trials and sees each through, until it is asked to stop."""
+
+import math
+import os
+import random
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy import Connection
+
+from objectives.catalog import load_catalog
+from service.dispatch.claim import Claim, Claimer
+from service.dispatch.sweeper import sweep
+from service.domain.events import Event
+from service.errors import DatabaseUnavailable
+from service.settings import Settings
+from service.store import migrate, workers
+from service.store.postgres import Database
+from service.version import VERSION
+from service.worker.supervise import Pace, TrialSupervisor
+from service.worker.trainer_process import TrainerProcess
+
+log = structlog.get_logger()
+
+SHORTEST_POLL_S = 0.05
+SWEEP_S = 2.0
+
+
+class Worker:
+    """One worker: a claimer, a supervisor, and the trainer process that it keeps warm."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.id = uuid4()
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._database = database
+        self._settings = settings
+        self._objectives = sorted(load_catalog(settings.objective_modules))
+        self._claimer = Claimer(database, self.id, self._objectives, settings.lease_s)
+        self._asked_to_stop = threading.Event()
+        self._stop_at = math.inf
+        self._seen_at = self._swept_at = -math.inf
+
+    def run(self) -> None:
+        """Work until asked to stop. A database that does not answer is waited for; one that is not migrated is an error."""
+        self._until_available(self._register)
+        log.info(Event.WORKER_STARTED, worker=self.name, objectives=self._objectives)
+        supervisor = TrialSupervisor(
+            self._database,
+            self._claimer,
+            new_trainer=self._new_trainer,
+            trainer=self._new_trainer(),
+            pace=Pace(
+                heartbeat_s=self._settings.heartbeat_s, lease_s=self._settings.lease_s, device=self._settings.device
+            ),
+            on_heartbeat=self._sign_of_life,
+            seconds_left=lambda: self._stop_at - time.monotonic(),
+        )
+        try:
+            self._work(supervisor)
+        finally:
+            supervisor.trainer.end()
+        self._sign_off()
+        log.info(Event.WORKER_STOPPED, worker=self.name)
+
+    def stop(self, signal_number: int, frame: FrameType | None) -> None:
+        """The first time: finish the trial under way if it ends in the grace period, then stop. The second time: stop now."""
+        grace_s = 0.0 if self._asked_to_stop.is_set() else self._settings.grace_s
+        self._stop_at = time.monotonic() + grace_s
+        self._asked_to_stop.set()
+
+    def _work(self, supervisor: TrialSupervisor) -> None:
+        token = uuid4()
+        pause_s = SHORTEST_POLL_S
+        uncertain = False
+        while not self._asked_to_stop.is_set():
+            try:
+                self._sign_of_life()
+                self._sweep()
+                claim = self._claim(token, uncertain)
+            except DatabaseUnavailable as error:
+                # The reply may have been lost after the commit: the same token is asked for before another is used.
+                log.warning("database.unavailable", error=str(error))
+                uncertain, claim = True, None
+            else:
+                uncertain, token = False, uuid4()
+            if claim is None:
+                self._asked_to_stop.wait(random.uniform(0.5, 1.0) * pause_s)
+                pause_s = min(2 * pause_s, self._settings.poll_s)
+            else:
+                pause_s = SHORTEST_POLL_S
+                supervisor.see_through(claim)
+
+    def _claim(self, token: UUID, uncertain: bool) -> Claim | None:
+        if uncertain and (claim := self._claimer.reclaim(token)) is not None:
+            return claim
+        return self._claimer.claim(token)
+
+    def _new_trainer(self) -> TrainerProcess:
+        return TrainerProcess(self._settings.objective_modules)
+
+    def _sign_of_life(self) -> None:
+        if time.monotonic() - self._seen_at >= self._settings.heartbeat_s:
+            self._database.transact(lambda conn: workers.seen(conn, self.id))
+            self._seen_at = time.monotonic()
+
+    def _sweep(self) -> None:
+        if time.monotonic() - self._swept_at >= SWEEP_S * random.uniform(0.8, 1.2):
+            sweep(self._database)
+            self._swept_at = time.monotonic()
+
+    def _register(self) -> None:
+        def work(conn: Connection) -> None:
+            migrate.check(conn)
+            workers.register(
+                conn,
+                self.id,
+                name=self.name,
+                objectives=self._objectives,
+                device=self._settings.device,
+                version=VERSION,
+                lost_after_s=self._settings.lease_s,
+            )
+
+        self._database.transact(work)
+
+    def _sign_off(self) -> None:
+        with suppress(DatabaseUnavailable):  # its silence will tell
+            self._database.transact(lambda conn: workers.stopped(conn, self.id))
+
+    def _until_available(self, ask: Callable[[], None]) -> None:
+        while not self._asked_to_stop.is_set():
+            try:
+                return ask()
+            except DatabaseUnavailable as error:
+                log.warning("database.unavailable", error=str(error))
+                self._asked_to_stop.wait(1.0)
+
+
+def run_worker(database: Database, settings: Settings) -> None:
+    """Run a worker in this process until SIGTERM or SIGINT."""
+    worker = Worker(database, settings)
+    signal.signal(signal.SIGTERM, worker.stop)
+    signal.signal(signal.SIGINT, worker.stop)
+    worker.run()

@@ -1,0 +1,93 @@
+"""The worker's handle on its trainer process: start, talk, listen to its log, end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+
+from service.worker.messages import FromTrainer, Order, Train
+
+LOG_LINES = 200
+STOP_S = 2.0
+"""How long a trainer that is told to stop may take for the item under way, before it is killed."""
+
+
+class TrainerDied(Exception):
+    """The trainer process has ended; the message says how."""
+
+
+class TrainerProcess:
+    """One child process, warm between trials: it keeps its imports and its data."""
+
+    def __init__(self, objective_modules: Sequence[str] = ()) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "service.worker.trainer", str(theirs.fileno()), str(os.getpid()), *objective_modules],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+        self._pipe = Connection(ours.detach())
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._listener = threading.Thread(target=self._listen, name="trainer-log", daemon=True)
+        self._listener.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def send(self, message: Train | Order) -> None:
+        """Raises TrainerDied."""
+        try:
+            self._pipe.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            raise TrainerDied(self._how_it_died()) from None
+
+    def receive(self, timeout_s: float) -> FromTrainer | None:
+        """The next message, or None when none came in time. Raises TrainerDied."""
+        try:
+            if not self._pipe.poll(max(0.0, timeout_s)):
+                return None
+            message: FromTrainer = self._pipe.recv()
+            return message
+        except (EOFError, ConnectionResetError):
+            raise TrainerDied(self._how_it_died()) from None
+
+    def start_log(self) -> None:
+        """What was printed until now belongs to the trial before."""
+        self._log.clear()
+
+    def log_tail(self) -> str:
+        """The last lines that the trainer printed since `start_log`."""
+        return "".join(list(self._log))
+
+    def end(self) -> None:
+        """Kill the process, if it still runs, and wait for its end."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._listener.join()
+        self._pipe.close()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            self._log.extend(lines)  # until the process closes it
+
+    def _how_it_died(self) -> str:
+        code = self._process.wait()
+        self._listener.join()  # its last words
+        if code < 0:
+            return f"the trainer process was killed by {signal.Signals(-code).name}"
+        return f"the trainer process exited with code {code}"
