@@ -1,0 +1,67 @@
+"""A real PostgreSQL for the whole run, and an empty, migrated database for every test that asks for one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from service.store import migrate
+from service.store.embedded import EmbeddedPostgres
+from service.store.postgres import Database, psycopg_url
+
+
+def connection_url(server_url: str, name: str) -> str:
+    """The URL of another database on the same server."""
+    return psycopg_url(server_url).set(database=name).render_as_string(hide_password=False)
+
+
+def execute(server_url: str, statement: str) -> None:
+    """Run one statement outside a transaction."""
+    with psycopg.connect(server_url.replace("+psycopg", ""), autocommit=True) as conn:
+        conn.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of the newest promised version."""
+    folder: Path = tmp_path_factory.mktemp("server") / "data"
+    with EmbeddedPostgres.start(folder) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> str:
+    """The name of a migrated database, to be copied."""
+    execute(postgres_url, "CREATE DATABASE template_stride")
+    database = Database(connection_url(postgres_url, "template_stride"))
+    migrate.upgrade(database)
+    database.close()
+    return "template_stride"
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template: str) -> Iterator[str]:
+    """A migrated database of the test's own."""
+    name = f"test_{uuid4().hex}"
+    execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield connection_url(postgres_url, name)
+    execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """A database with nothing in it."""
+    name = f"test_{uuid4().hex}"
+    execute(postgres_url, f"CREATE DATABASE {name}")
+    yield connection_url(postgres_url, name)
+    execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database, connected."""
+    database = Database(database_url)
+    yield database
+    database.close()

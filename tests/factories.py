@@ -1,0 +1,43 @@
+"""Jobs and measurements for tests, with keyword overrides."""
+
+from typing import Any
+
+from service.dispatch.submit import submit
+from service.domain.job import Direction, Job, JobSpec
+from service.domain.trial import StepMeasurement
+from service.store.postgres import Database
+
+LEARNING_RATE = {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 10}
+
+
+def job_spec(**overrides: Any) -> JobSpec:
+    """A completed job document for the objective `quadratic`."""
+    document: dict[str, Any] = {
+        "objective": {"name": "quadratic"},
+        "search_space": {"learning_rate": LEARNING_RATE, "epochs": 4, "momentum": 0.9},
+        "strategy": "random",
+        "budget": {"trials": 10},
+        "metric": "loss",
+    }
+    return JobSpec.model_validate(document | overrides)
+
+
+def submit_job(database: Database, direction: Direction = "minimize", **overrides: Any) -> Job:
+    """A job in the database, queued."""
+    job, _ = database.transact(lambda conn: submit(conn, job_spec(**overrides), direction))
+    return job
+
+
+def measurement(step: int = 1, loss: float = 1.0, *, fraction: float | None = None, **overrides: Any) -> StepMeasurement:
+    """One step, by default of four."""
+    return StepMeasurement(
+        **{
+            "step": step,
+            "fraction": step / 4 if fraction is None else fraction,
+            "in_warmup": False,
+            "metrics": {"loss": loss},
+            "learning_rate": 0.1,
+            "seconds": 0.01,
+        }
+        | overrides
+    )

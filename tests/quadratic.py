@@ -1,0 +1,134 @@
+"""Objectives for tests: a loss with a known best learning rate that needs no training, and ways to misbehave.
+
+Workers and API load them through STRIDE_OBJECTIVE_MODULES=tests.quadratic.
+"""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from objectives.contract import Divergence, Measurement, Metric, Objective, Parameter
+
+BEST_LEARNING_RATE = 0.01
+DIVERGES_ABOVE = 0.5
+
+
+def expected_loss(learning_rate: float, fraction: float = 1.0) -> float:
+    """A parabola in log10 of the rate with its lowest value, 0.1, at the best rate; it sinks as training goes on."""
+    return 0.1 + (math.log10(learning_rate / BEST_LEARNING_RATE)) ** 2 + (1 - fraction)
+
+
+class QuadraticRun:
+    """Yields `epochs` measurements of the parabola; misbehaves as the settings say."""
+
+    def __init__(self, params: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        self._params = params
+        self._settings = settings
+        self._done = 0
+
+    def __iter__(self) -> Iterator[Measurement]:
+        learning_rate, epochs = self._params["learning_rate"], self._params["epochs"]
+        print(f"training at {learning_rate:g}")
+        while self._done < epochs:
+            time.sleep(self._settings.get("epoch_s", 0.0))
+            self._misbehave(self._done + 1)
+            self._done += 1
+            fraction = self._done / epochs
+            loss = expected_loss(learning_rate, fraction)
+            divergence = None
+            if learning_rate > DIVERGES_ABOVE:
+                divergence = Divergence(reason=f"loss became inf at update {self._done}", update=self._done, fraction=fraction)
+                loss = math.inf
+            yield Measurement(
+                step=self._done,
+                fraction=fraction,
+                in_warmup=False,
+                metrics={"loss": loss, "score": -loss},
+                learning_rate=learning_rate,
+                seconds=self._settings.get("epoch_s", 0.0),
+                divergence=divergence,
+            )
+            if divergence is not None:
+                return
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"done": self._done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._done = state["done"]
+
+    def evaluate(self) -> dict[str, float]:
+        return {"test_loss": expected_loss(self._params["learning_rate"])}
+
+    def _misbehave(self, step: int) -> None:
+        if step == self._settings.get("raise_at"):
+            raise RuntimeError("told to raise")
+        if step == self._settings.get("kill_at"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if step == self._settings.get("exit_at"):
+            os._exit(7)
+
+
+def start(
+    params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int
+) -> QuadraticRun:
+    """Begin a run; seed, device and threads make no difference."""
+    return QuadraticRun(params, settings)
+
+
+_STEP = {"type": "integer", "minimum": 1}
+
+QUADRATIC = Objective(
+    name="quadratic",
+    description="A parabola in log10 of the learning rate, lowest at 0.01; above 0.5 it diverges.",
+    module="tests.quadratic",
+    metrics=(
+        Metric(name="loss", direction="minimize", description="The parabola."),
+        Metric(name="score", direction="maximize", description="Minus the loss."),
+    ),
+    parameters=(
+        Parameter(
+            name="learning_rate",
+            type="float",
+            default=0.1,
+            space={"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 11},
+            description="Step size.",
+            low=0.0,
+            low_open=True,
+        ),
+        Parameter(name="epochs", type="int", default=4, space=None, description="Steps.", low=1),
+        Parameter(
+            name="momentum",
+            type="float",
+            default=0.9,
+            space={"type": "float", "low": 0.0, "high": 0.99, "points": 4},
+            description="Makes no difference.",
+            low=0.0,
+            high=1.0,
+            high_open=True,
+        ),
+        Parameter(
+            name="mode",
+            type="categorical",
+            default="plain",
+            space=None,
+            description="Makes no difference.",
+            choices=("plain", "fancy"),
+        ),
+    ),
+    settings_schema={
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "epoch_s": {"type": "number", "minimum": 0, "default": 0.0, "description": "Seconds a step takes."},
+            "raise_at": _STEP | {"description": "Raise in this step."},
+            "kill_at": _STEP | {"description": "Kill the own process in this step."},
+            "exit_at": _STEP | {"description": "Exit with code 7 in this step."},
+        },
+    },
+)
+
+OBJECTIVES = (QUADRATIC,)
