@@ -1,0 +1,27 @@
+"""Handwritten digits, 8x8 pixels in 17 grey levels: the 1,797 that scikit-learn carries.
+
+Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (1998), https://doi.org/10.24432/C50P49
+(its test part).
+"""
+
+from functools import cache
+
+import torch
+from sklearn.datasets import load_digits
+
+from objectives.data.images import ImageSets, LabelledImages
+from objectives.data.split import stratified_split
+
+
+@cache
+def digits() -> ImageSets:
+    """The three sets, loaded once per process; pixels are standardized by the training set's mean and deviation."""
+    pixels, labels = load_digits(return_X_y=True)
+    split = stratified_split(labels)
+    mean, deviation = pixels[split.training].mean(), pixels[split.training].std()
+    images = torch.tensor((pixels - mean) / deviation, dtype=torch.float32).reshape(-1, 1, 8, 8)
+    targets = torch.tensor(labels)
+    training, validation, test = (
+        LabelledImages(images=images[part], labels=targets[part]) for part in (split.training, split.validation, split.test)
+    )
+    return ImageSets(training=training, validation=validation, test=test, n_classes=10)
