@@ -1,0 +1,47 @@
+from functools import partial
+from math import inf, log, nan
+
+import pytest
+
+from objectives.contract import Divergence
+from objectives.divergence import LIMIT, find_divergence
+
+GUESSING = log(10)
+
+find_in_second_of_four_epochs = partial(find_divergence, guessing_loss=GUESSING, epoch=2, epochs=4, updates_per_epoch=5)
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        pytest.param([0.5, 0.4, 0.3, 0.2, 0.1], id="learns"),
+        pytest.param([GUESSING + 0.2] * 5, id="learns nothing"),
+        pytest.param([30.0, 8.0, 3.0, 2.0, 1.0], id="recovers from a jump"),
+    ],
+)
+def test_a_run_near_or_below_the_loss_of_guessing_has_not_diverged(losses: list[float]) -> None:
+    assert find_in_second_of_four_epochs(losses, losses[-1]) is None
+
+
+@pytest.mark.parametrize("loss", [inf, nan])
+def test_a_training_loss_that_is_not_finite_is_divergence_at_its_update(loss: float) -> None:
+    assert find_in_second_of_four_epochs([1.0, 2.0, loss, nan, nan], nan) == Divergence(
+        reason=f"training loss became {loss} at update 3 of epoch 2", update=8, fraction=8 / 20
+    )
+
+
+def test_a_validation_loss_that_is_not_finite_is_divergence_at_the_end_of_the_epoch() -> None:
+    assert find_in_second_of_four_epochs([1.0] * 5, inf) == Divergence(
+        reason="validation loss became inf in epoch 2", update=10, fraction=0.5
+    )
+
+
+def test_a_mean_loss_beyond_the_limit_is_divergence_even_when_the_network_is_dead_by_then() -> None:
+    divergence = find_in_second_of_four_epochs([1e6, 1e3, GUESSING, GUESSING, GUESSING], GUESSING)
+    assert divergence is not None
+    assert divergence.update == 10
+    assert divergence.reason == "mean training loss was 2e+05 in epoch 2, above 5 times the loss of guessing, 2.3"
+
+
+def test_a_mean_loss_at_the_limit_is_no_divergence() -> None:
+    assert find_in_second_of_four_epochs([LIMIT * GUESSING] * 4, GUESSING) is None
