@@ -1,0 +1,62 @@
+import subprocess
+import sys
+
+import pytest
+
+from objectives import command_line
+from objectives.catalog import IMAGE_CLASSIFICATION
+from objectives.image_classification import start
+
+
+def test_a_run_from_the_shell_prints_a_row_per_epoch_and_the_test_metrics() -> None:
+    arguments = ["--learning-rate", "0.05", "--epochs", "2", "--batch-size", "128", "--seed", "3"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "objectives.image_classification", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    header, first, second, test = done.stdout.splitlines()
+    assert header.split() == [
+        "step",
+        "learning_rate",
+        "training_loss",
+        "validation_loss",
+        "validation_accuracy",
+        "gradient_norm",
+        "seconds",
+    ]
+    assert [first.split()[0], second.split()[0]] == ["1", "2"]
+    assert test.startswith("test_loss ")
+    assert done.stderr == ""
+
+
+def test_a_diverged_run_ends_with_its_reason_and_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    command_line.main(IMAGE_CLASSIFICATION, start, ["--learning-rate", "1000", "--epochs", "5"])
+    _header, step, reason, _test = capsys.readouterr().out.splitlines()
+    assert step.split()[0] == "1"
+    assert reason.startswith("diverged: training loss became ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--learning-rate", "0"], "argument --learning-rate: must be a number above 0, not '0'"),
+        (["--learning-rate", "inf"], "argument --learning-rate: must be a number above 0, not 'inf'"),
+        (["--learning-rate", "fast"], "argument --learning-rate: must be a number above 0, not 'fast'"),
+        (["--momentum", "1"], "argument --momentum: must be a number of at least 0 and below 1, not '1'"),
+        (["--epochs", "2.5"], "argument --epochs: must be a whole number of at least 1, not '2.5'"),
+        (["--threads", "0"], "argument --threads: must be a whole number of at least 1, not '0'"),
+        (["--model", "vit"], "argument --model: invalid choice: 'vit' (choose from 'mlp', 'cnn')"),
+        (["--width", "9"], "unrecognized arguments: --width 9"),
+        (["--batch-size", "5000"], "batch_size 5000 exceeds the 1077 images of the training set."),
+        (["--device", "abacus"], "device is 'abacus', which torch does not know."),
+    ],
+)
+def test_an_argument_that_cannot_be_used_gives_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command_line.main(IMAGE_CLASSIFICATION, start, arguments)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == message + "\n"
