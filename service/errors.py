@@ -10,6 +10,8 @@
     ├── IdempotencyKeyReused
     ├── IllegalMove               the job's state does not allow what was asked
     ├── NothingFinished           there is no answer yet
+    ├── NoLearningRate            the objective has no parameter of that name
+    ├── InvalidCursor
     └── LeaseLost                 the trial belongs to somebody else now: drop the result
 """
 
@@ -85,6 +87,14 @@ class IllegalMove(StrideError):
 
 class NothingFinished(StrideError):
     """No trial has finished yet, so there is no answer: ask again when one has."""
+
+
+class NoLearningRate(StrideError):
+    """The job's objective has no parameter called learning_rate, so there is none to answer with."""
+
+
+class InvalidCursor(StrideError):
+    """The cursor is not one that this list has given out: start again without it."""
 
 
 class LeaseLost(StrideError):

@@ -131,7 +131,7 @@ class Claimer:
             return None
         waiting = next((trial for trial in snapshot.trials if trial.state.name == "WAITING"), None)
         started = time.monotonic()
-        proposal = propose(job, snapshot, number=snapshot.next_number, waiting=waiting)
+        proposal = propose(job.spec, job.direction, snapshot, number=snapshot.next_number, waiting=waiting)
         self._thought_s[job.id] = time.monotonic() - started
         return self._database.transact(lambda conn: self._insert(conn, job.id, token, proposal))
 
@@ -229,11 +229,11 @@ def _propose_locked(conn: sa.Connection, job: Job, facts: ClaimFacts) -> Proposa
     """The next point of a strategy that needs no history."""
     if facts.waiting_trial_id is not None:
         record = trials.read_trial(conn, job.study_id, facts.waiting_trial_id)
-        return propose(job, EMPTY, number=record.number, waiting=frozen_trial(record, job))
+        return propose(job.spec, job.direction, EMPTY, number=record.number, waiting=frozen_trial(record, job))
     if isinstance(job.spec.strategy, Grid):
         point = grid.point(job.spec.search_space or {}, job.spec.seed, job.next_point)
-        return Proposal(number=facts.next_number, params=stored_params(job, point), point=point)
-    return propose(job, EMPTY, number=facts.next_number)
+        return Proposal(number=facts.next_number, params=stored_params(job.spec, point), point=point)
+    return propose(job.spec, job.direction, EMPTY, number=facts.next_number)
 
 
 def _claim_events(job: Job, proposal: Proposal) -> list[EventRow]:

@@ -13,7 +13,7 @@ from service.dispatch.pruners import pruner
 from service.dispatch.sampling_view import SamplingView
 from service.dispatch.samplers import distribution, sampler, silenced, trial_seed, view_name
 from service.dispatch.study_cache import StudySnapshot
-from service.domain.job import Job
+from service.domain.job import Direction, JobSpec
 from service.domain.space import Point, searched
 from service.store.trials import Param
 
@@ -36,17 +36,19 @@ class Proposal:
     """Why the sampler raised, when it did; the point was drawn at random then."""
 
 
-def propose(job: Job, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None = None) -> Proposal:
+def propose(
+    spec: JobSpec, direction: Direction, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None = None
+) -> Proposal:
     """Ask the job's sampler for the trial `number`, or for what the enqueued trial `waiting` leaves open.
 
     A sampler that raises does not stop the job: that one trial is drawn at random.
     """
     number = waiting.number if waiting else number
     try:
-        return _ask(job, snapshot, sampler(job.spec.strategy, job.spec.seed, number), number, waiting)
+        return _ask(spec, direction, snapshot, sampler(spec.strategy, spec.seed, number), number, waiting)
     except Exception as error:  # samplers are not ours, and neither are a foreign script's enqueued values
-        fallback = RandomSampler(seed=trial_seed(job.spec.seed, number))
-        proposal = _ask(job, EMPTY, fallback, number, None)
+        fallback = RandomSampler(seed=trial_seed(spec.seed, number))
+        proposal = _ask(spec, direction, EMPTY, fallback, number, None)
         return Proposal(
             number=number,
             waiting_trial_id=waiting._trial_id if waiting else None,
@@ -56,24 +58,29 @@ def propose(job: Job, snapshot: StudySnapshot, *, number: int, waiting: FrozenTr
         )
 
 
-def stored_params(job: Job, point: Point) -> list[Param]:
+def stored_params(spec: JobSpec, point: Point) -> list[Param]:
     """A point of the job's space as Optuna stores it, in the order in which Optuna is asked."""
     return [
         _param(name, distribution(dimension), point[name])
-        for name, dimension in searched(job.spec.search_space or {}).items()
+        for name, dimension in searched(spec.search_space or {}).items()
         if name in point
     ]
 
 
 def _ask(
-    job: Job, snapshot: StudySnapshot, chosen: BaseSampler, number: int, waiting: FrozenTrial | None
+    spec: JobSpec,
+    direction: Direction,
+    snapshot: StudySnapshot,
+    chosen: BaseSampler,
+    number: int,
+    waiting: FrozenTrial | None,
 ) -> Proposal:
     others = snapshot.trials
     if waiting is not None:
         others = [trial for trial in others if trial._trial_id != waiting._trial_id]
     view = SamplingView(
-        name=view_name(job.spec.seed),
-        direction=job.direction,
+        name=view_name(spec.seed),
+        direction=direction,
         # Other enqueued trials are not this ask's to start.
         trials=[trial for trial in others if trial.state != optuna.trial.TrialState.WAITING],
         next_number=number,
@@ -81,9 +88,9 @@ def _ask(
         own=waiting,
     )
     with silenced():
-        distributions = {name: distribution(dimension) for name, dimension in searched(job.spec.search_space or {}).items()}
+        distributions = {name: distribution(dimension) for name, dimension in searched(spec.search_space or {}).items()}
         study = optuna.study.Study(
-            study_name=view_name(job.spec.seed), storage=view, sampler=chosen, pruner=pruner(job.spec.pruner)
+            study_name=view_name(spec.seed), storage=view, sampler=chosen, pruner=pruner(spec.pruner)
         )
         study.ask(distributions)
     assert view.own is not None

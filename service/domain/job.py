@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.domain.space import Point, SearchSpace
 from service.domain.strategy import Bayesian, NoPruner, Pruner, Strategy
@@ -37,12 +37,6 @@ class Budget(_Document):
     seconds: float | None = Field(None, gt=0, le=31_536_000, description="Since the first trial was claimed, pauses left out.")
     target: float | None = Field(None, allow_inf_nan=False, description="Done when a trial's value is at least this good.")
     failures: int = Field(5, ge=1, le=1_000_000, description="So many failed trials with no success between them fail the job.")
-
-    @model_validator(mode="after")
-    def _bounded(self) -> "Budget":
-        if self.model_fields_set and not self.model_fields_set & {"trials", "seconds", "target"}:
-            raise ValueError("a budget needs trials, seconds or a target; failures alone never ends a job that goes well")
-        return self
 
 
 class JobSpec(_Document):

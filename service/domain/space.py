@@ -1,9 +1,10 @@
 """The search space of a job: what each parameter may be."""
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, TypeAdapter, model_validator
 
 Scalar = bool | int | float | str
 Point = dict[str, Scalar]
@@ -117,8 +118,18 @@ def contains(dimension: Range, value: Scalar) -> bool:
     """Whether a searched parameter may take `value`."""
     if isinstance(dimension, CategoricalRange):
         return any(type(choice) is type(value) and choice == value for choice in dimension.choices)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool | str):
         return False
-    if isinstance(dimension, IntRange) and not (isinstance(value, int) and (value - dimension.low) % dimension.step == 0):
-        return False
-    return dimension.low <= value <= dimension.high
+    if isinstance(dimension, IntRange):
+        on_step = isinstance(value, int) and (value - dimension.low) % dimension.step == 0
+    else:
+        on_step = dimension.step is None or math.isclose(math.remainder(value - dimension.low, dimension.step), 0, abs_tol=1e-9)
+    return on_step and dimension.low <= value <= dimension.high
+
+
+_PARSER: TypeAdapter[SearchSpace] = TypeAdapter(SearchSpace)
+
+
+def parse_space(document: Mapping[str, Any]) -> SearchSpace:
+    """A search space from its JSON form. Raises pydantic's ValidationError."""
+    return _PARSER.validate_python(document)

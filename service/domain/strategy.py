@@ -1,8 +1,8 @@
 """How a job chooses its points (strategy) and which trials it ends early (pruner)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 class _Choice(BaseModel):
@@ -52,22 +52,28 @@ class PercentilePruner(_Choice):
     startup_trials: int = Field(5, ge=0, le=10_000, description="Nothing is pruned before so many trials are complete.")
 
 
-class SuccessiveHalving(_Choice):
-    """Keep the best 1/`reduction_factor` at each rung; with the defaults the rungs lie at 1/4 and 1/2 of a trial's schedule."""
-
-    type: Literal["successive_halving"] = "successive_halving"
+class _Rungs(_Choice):
     parts: int = Field(4, ge=2, le=100, description="Into how many equal parts of its own schedule a trial is divided.")
     min_resource: int = Field(1, ge=1, le=100, description="The first rung, in parts.")
     reduction_factor: int = Field(2, ge=2, le=16)
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.min_resource >= self.parts:
+            raise ValueError(f"min_resource ({self.min_resource}) must be less than parts ({self.parts}): no rung lies at the end")
+        return self
 
-class Hyperband(_Choice):
+
+class SuccessiveHalving(_Rungs):
+    """Keep the best 1/`reduction_factor` at each rung; with the defaults the rungs lie at 1/4 and 1/2 of a trial's schedule."""
+
+    type: Literal["successive_halving"] = "successive_halving"
+
+
+class Hyperband(_Rungs):
     """Successive halving in several brackets, which differ in their first rung."""
 
     type: Literal["hyperband"] = "hyperband"
-    parts: int = Field(4, ge=2, le=100, description="Into how many equal parts of its own schedule a trial is divided.")
-    min_resource: int = Field(1, ge=1, le=100, description="The first rung of the first bracket, in parts.")
-    reduction_factor: int = Field(2, ge=2, le=16)
 
 
 def _named(value: Any) -> Any:

@@ -103,6 +103,17 @@ def page(
     return [_from_row(row) for row in conn.execute(statement).mappings()]
 
 
+def of_objective(conn: sa.Connection, objective: str, settings: Mapping[str, str], metric: str) -> list[Job]:
+    """All jobs of an objective with that metric and, at least, those settings; oldest first."""
+    jobs = tables.jobs.c
+    statement = _SELECT.where(
+        jobs.objective == objective,
+        jobs.spec["metric"].astext == metric,
+        jobs.spec[("objective", "settings")].contains(dict(settings)),
+    )
+    return [_from_row(row) for row in conn.execute(statement.order_by(jobs.created_at, jobs.id)).mappings()]
+
+
 def by_idempotency_key(conn: sa.Connection, key: str) -> tuple[UUID, bytes] | None:
     """The job that was submitted with `key`, and the hash of its request. Forgets keys past their lifetime first."""
     jobs = tables.jobs

@@ -1,0 +1,71 @@
+"""best-lr: the one question, of one job or across jobs."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from service.api.dependencies import Catalog, Db
+from service.api.problems import documented
+from service.api.schemas import Answer, BestTrial, Evidence
+from service.domain.job import Job
+from service.errors import Invalid, InvalidJob, NothingFinished
+from service.report.best_lr import BestLearningRate, answer, best_of
+from service.store import jobs, trial_reader
+
+router = APIRouter(prefix="/v1", tags=["answers"])
+
+Wanted = Annotated[str | None, Query(max_length=200)]
+
+
+@router.get("/jobs/{job_id}/best-lr", responses=documented(404, 409, 422))
+def best_learning_rate_of_job(job_id: UUID, database: Db) -> Answer:
+    """Which learning rate is best, by what a job's trials have shown so far."""
+    with database.transaction() as conn:
+        job = jobs.get(conn, job_id)
+        trials = trial_reader.finished(conn, job)
+    return _view(job, answer(job, trials))
+
+
+@router.get("/best-lr", responses=documented(404, 409, 422))
+def best_learning_rate(
+    objective: Annotated[str, Query(max_length=200, description="The objective's name.")],
+    database: Db,
+    catalog: Catalog,
+    dataset: Annotated[Wanted, Query(description="Only jobs with this dataset in their settings.")] = None,
+    model: Annotated[Wanted, Query(description="Only jobs with this model in their settings.")] = None,
+    metric: Annotated[Wanted, Query(description="Only jobs with this metric; left out: the objective's first.")] = None,
+) -> Answer:
+    """The same question across jobs: the best of their answers, on the trials of all of them."""
+    if objective not in catalog:
+        raise InvalidJob([Invalid("/objective", f"there is no objective {objective!r}; there are: {', '.join(sorted(catalog))}")])
+    settings = {name: value for name, value in (("dataset", dataset), ("model", model)) if value is not None}
+    metric = metric or catalog[objective].metrics[0].name
+    answers = []
+    with database.transaction() as conn:
+        for job in jobs.of_objective(conn, objective, settings, metric):
+            trials = trial_reader.finished(conn, job)
+            if trials:
+                answers.append((job, answer(job, trials)))
+    if not answers:
+        raise NothingFinished("No finished trial of such a job is known: submit one, or ask for less.")
+    return _view(*best_of(answers))
+
+
+def _view(job: Job, found: BestLearningRate) -> Answer:
+    best = found.best_trial
+    return Answer(
+        job=job.id,
+        learning_rate=found.learning_rate,
+        metric=found.metric,
+        at_edge=found.at_edge,
+        evidence=Evidence(
+            trials=found.evidence.trials,
+            infeasible=found.evidence.infeasible,
+            pruned=found.evidence.pruned,
+            seeds=found.evidence.seeds,
+        ),
+        best_trial=None if best is None else BestTrial(number=best.number, value=best.value, params=best.params),
+        verdict=found.verdict,
+        because=found.because,
+    )

@@ -1,0 +1,50 @@
+"""Bodies over a limit are refused before they are read, as a problem and not as plain text."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from service.api.dashboard import App, Receive, Scope, Send
+from service.api.problems import problem
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class BodyLimit:
+    """ASGI middleware that answers 413 to bodies of more than `max_bytes`."""
+
+    def __init__(self, app: App, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        read = 0
+        started = False
+
+        async def counted() -> MutableMapping[str, Any]:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._max_bytes:  # a chunked body says its length nowhere
+                raise _TooLarge
+            return message
+
+        async def noted(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            if length.isdigit() and int(length) > self._max_bytes:
+                raise _TooLarge
+            await self._app(scope, counted, noted)
+        except _TooLarge:
+            if started:
+                raise
+            detail = f"The body may have {self._max_bytes} bytes at most."
+            await problem("body-too-large", "The body is too large", 413, detail)(scope, receive, send)

@@ -1,0 +1,63 @@
+"""Stock optuna-dashboard in the API process, for looking only.
+
+It has no authentication and would delete a study on request, and it cannot be mounted under a prefix. So its own paths are
+passed through to it unchanged, and only GET and HEAD are.
+"""
+
+import re
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import optuna_dashboard
+from a2wsgi import WSGIMiddleware
+from starlette.concurrency import run_in_threadpool
+
+from service.api import problems
+from service.errors import StrideError
+from service.store import migrate
+from service.store.optuna_tables import stock_storage
+from service.store.postgres import Database
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_PATHS = re.compile(r"/(dashboard(/.*)?|static/.*|favicon\.ico|api/(meta|studies.*|compare-studies.*)|csv/\d+|artifacts/.*)")
+
+
+class Dashboard:
+    """ASGI middleware that answers the dashboard's paths and leaves the others to `app`."""
+
+    def __init__(self, app: App, database: Database) -> None:
+        self._app = app
+        self._database = database
+        self._dashboard: App | None = None
+        self._making = threading.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _PATHS.fullmatch(scope["path"]):
+            await self._app(scope, receive, send)
+        elif scope["method"] not in ("GET", "HEAD"):
+            detail = "The dashboard shows jobs; to change them, use /v1/jobs."
+            await problems.problem("read-only", "The dashboard is read-only", 405, detail)(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            dashboard = await run_in_threadpool(self._ready_dashboard)
+        except StrideError as error:
+            await problems.of(error)(scope, receive, send)
+            return
+        await dashboard(scope, receive, send)
+
+    def _ready_dashboard(self) -> App:
+        """The dashboard, made when it is first asked for; asking the database first turns an outage into a clear answer."""
+        with self._database.transaction() as conn, self._making:
+            if self._dashboard is None:
+                migrate.check(conn)
+                storage = stock_storage(self._database.url.render_as_string(hide_password=False))
+                self._dashboard = WSGIMiddleware(optuna_dashboard.wsgi(storage))
+            return self._dashboard

@@ -1,0 +1,162 @@
+"""/v1/jobs: submit, list, look at, cancel, pause, resume, delete."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy import Connection
+
+from service.api import cursors
+from service.api.dependencies import Catalog, Db
+from service.api.examples import JOBS
+from service.api.problems import documented
+from service.api.schemas import DryRun, Epochs, JobView, Page
+from service.api.submission import complete
+from service.dispatch import lifecycle
+from service.dispatch.preview import epochs_per_trial, first_points
+from service.dispatch.submit import submit
+from service.domain.job import OPEN, Direction, Job, JobSpec, JobState
+from service.domain.trial import TrialCounts
+from service.errors import Invalid, InvalidJob
+from service.store import jobs, trial_reader, workers
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        pattern="^[ -~]+$",
+        description="The same key with the same body within 7 days answers with the same job.",
+    ),
+]
+
+
+@router.post("", status_code=202, response_model=JobView, responses={200: {"model": DryRun}} | documented(400, 413, 415, 422))
+def submit_job(
+    spec: Annotated[JobSpec, Body(openapi_examples=JOBS)],
+    database: Db,
+    catalog: Catalog,
+    request: Request,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+    dry: Annotated[bool, Query(alias="dry_run", description="Answer 200 with what the job would do, and create nothing.")] = False,
+) -> JobView | JSONResponse:
+    """Submit a tuning job. Workers start it as soon as they are free."""
+    completed, direction = complete(spec, catalog)
+    if dry:
+        return JSONResponse(_dry_run(completed, direction).model_dump(mode="json"))
+    request_sha256 = hashlib.sha256(spec.model_dump_json().encode()).digest()
+
+    def work(conn: Connection) -> JobView:
+        job, _ = submit(
+            conn, completed, direction, idempotency_key=idempotency_key, request_sha256=request_sha256 if idempotency_key else None
+        )
+        return _view(conn, job)
+
+    view = database.transact(work)
+    response.headers["Location"] = f"/v1/jobs/{view.id}"
+    return view
+
+
+@router.get("", responses=documented(422))
+def list_jobs(
+    database: Db,
+    state: JobState | None = None,
+    label: Annotated[list[str] | None, Query(max_length=20, description="name:value; only jobs with all of these labels.")] = None,
+    limit: cursors.Limit = 20,
+    cursor: cursors.Cursor = None,
+) -> Page[JobView]:
+    """List jobs, newest first."""
+    labels = _labels(label or [])
+    with database.transaction() as conn:
+        found = jobs.page(conn, limit=limit + 1, before=cursors.moment_and_id(cursor), state=state, labels=labels)
+        views = _views(conn, found[:limit])
+    more = len(found) > limit
+    return Page(items=views, next_cursor=cursors.encode(views[-1].created_at, views[-1].id) if more else None)
+
+
+@router.get("/{job_id}", responses=documented(404, 422))
+def get_job(job_id: UUID, database: Db) -> JobView:
+    """A job, its progress and its best trial so far."""
+    with database.transaction() as conn:
+        return _view(conn, jobs.get(conn, job_id))
+
+
+@router.post("/{job_id}/cancel", responses=documented(404, 409, 422))
+def cancel_job(job_id: UUID, database: Db) -> JobView:
+    """End a job; its running trials keep what they have measured."""
+    return _moved(database, job_id, lifecycle.cancel)
+
+
+@router.post("/{job_id}/pause", responses=documented(404, 409, 422))
+def pause_job(job_id: UUID, database: Db) -> JobView:
+    """Start no further trials; the running ones are given back and go on at resume."""
+    return _moved(database, job_id, lifecycle.pause)
+
+
+@router.post("/{job_id}/resume", responses=documented(404, 409, 422))
+def resume_job(job_id: UUID, database: Db) -> JobView:
+    """Go on with a paused job."""
+    return _moved(database, job_id, lifecycle.resume)
+
+
+@router.delete("/{job_id}", status_code=204, responses=documented(404, 409, 422))
+def delete_job(job_id: UUID, database: Db) -> None:
+    """Remove a completed, failed or cancelled job with all its trials."""
+    database.transact(lambda conn: lifecycle.delete(conn, job_id), timeout_s=DELETE_TIMEOUT_S)
+
+
+DELETE_TIMEOUT_S = 120
+"""A large study takes its time to go."""
+
+
+def _dry_run(spec: JobSpec, direction: Direction) -> DryRun:
+    trials = spec.budget.trials if spec.budget else None
+    per_trial = epochs_per_trial(spec)
+    epochs = None
+    if per_trial is not None:
+        mean, most = per_trial
+        epochs = Epochs(expected=None, at_most=None) if trials is None else Epochs(expected=trials * mean, at_most=trials * most)
+    return DryRun(spec=spec, first_points=first_points(spec, direction), trials=trials, epochs=epochs)
+
+
+def _moved(database: Db, job_id: UUID, move: Callable[[Connection, UUID], None]) -> JobView:
+    def work(conn: Connection) -> JobView:
+        move(conn, job_id)
+        return _view(conn, jobs.get(conn, job_id))
+
+    return database.transact(work)
+
+
+def _view(conn: Connection, job: Job) -> JobView:
+    return _views(conn, [job])[0]
+
+
+def _views(conn: Connection, found: list[Job]) -> list[JobView]:
+    counts = trial_reader.counts(conn, [job.study_id for job in found])
+    offered = {name: workers.offering(conn, name) for name in {job.spec.objective.name for job in found if job.state in OPEN}}
+    return [
+        JobView.of(job, counts[job.study_id], trial_reader.best(conn, job), _waiting_for(job, counts[job.study_id], offered))
+        for job in found
+    ]
+
+
+def _waiting_for(job: Job, counts: TrialCounts, offered: dict[str, bool]) -> str | None:
+    if job.state not in (JobState.QUEUED, JobState.RUNNING) or offered[job.spec.objective.name]:
+        return None
+    return f"a worker that offers {job.spec.objective.name}"
+
+
+def _labels(given: list[str]) -> dict[str, str]:
+    labels = {}
+    for label in given:
+        name, colon, value = label.partition(":")
+        if not colon or "\0" in label:
+            raise InvalidJob([Invalid("/label", f"{label!r} should look like name:value")])
+        labels[name] = value
+    return labels

@@ -1,0 +1,289 @@
+"""What the API answers. Numbers that are not finite are null; times are RFC 3339 in UTC."""
+
+import math
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Self, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, PlainSerializer
+
+from service.domain.job import Job, JobSpec, JobState
+from service.domain.lease import Attempt, Outcome
+from service.domain.space import Point
+from service.domain.trial import StepMeasurement, Trial, TrialCounts, TrialError, TrialState
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.astimezone(UTC).isoformat().replace("+00:00", "Z"), str)]
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """A part of a list."""
+
+    items: list[Item]
+    next_cursor: str | None
+    """For `?cursor=`, to get the next part; null at the end."""
+
+
+class TrialProgress(BaseModel):
+    """How many trials stand in each state; total is the sum of the six."""
+
+    planned: int | None
+    """Null where the budget does not say."""
+    total: int
+    waiting: int
+    running: int
+    complete: int
+    infeasible: int
+    pruned: int
+    failed: int
+
+    @classmethod
+    def of(cls, counts: TrialCounts, planned: int | None) -> Self:
+        return cls(
+            planned=planned,
+            total=counts.total,
+            waiting=counts.waiting,
+            running=counts.running,
+            complete=counts.complete,
+            infeasible=counts.infeasible,
+            pruned=counts.pruned,
+            failed=counts.failed,
+        )
+
+
+class Progress(BaseModel):
+    """How far a job is."""
+
+    trials: TrialProgress
+
+
+class BestTrial(BaseModel):
+    """The trial with the best value."""
+
+    number: int
+    value: Number
+    params: Point
+
+
+class JobView(BaseModel):
+    """A job."""
+
+    id: UUID
+    name: str | None
+    state: JobState
+    reason: str | None
+    waiting_for: str | None
+    """What keeps it from going on, when something does."""
+    spec: JobSpec
+    """As submitted, defaults filled."""
+    best: BestTrial | None
+    study_name: str
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+    progress: Progress
+
+    @classmethod
+    def of(cls, job: Job, counts: TrialCounts, best: Trial | None, waiting_for: str | None) -> Self:
+        return cls(
+            id=job.id,
+            name=job.name,
+            state=job.state,
+            reason=job.reason,
+            waiting_for=waiting_for,
+            spec=job.spec,
+            best=None if best is None else BestTrial(number=best.number, value=best.value, params=best.params),
+            study_name=job.study_name,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            progress=Progress(trials=TrialProgress.of(counts, job.spec.budget.trials if job.spec.budget else None)),
+        )
+
+
+class Epochs(BaseModel):
+    """How many epochs a job will train."""
+
+    expected: float | None
+    at_most: int | None
+    """Null where the budget does not say how many trials there will be."""
+
+
+class DryRun(BaseModel):
+    """What a job would do; nothing was created."""
+
+    spec: JobSpec
+    first_points: list[Point]
+    trials: int | None
+    """Null where the budget does not say."""
+    epochs: Epochs | None
+    """Null where the objective has no epochs."""
+
+
+class AttemptView(BaseModel):
+    """One worker's attempt at a trial."""
+
+    attempt: int
+    worker: str
+    started_at: Moment
+    ended_at: Moment | None
+    outcome: Outcome | None
+    reason: str | None
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        return cls.model_validate(attempt, from_attributes=True)
+
+
+class ErrorView(BaseModel):
+    """Why a trial failed."""
+
+    type: str
+    message: str
+    traceback: str | None
+
+    @classmethod
+    def of(cls, error: TrialError) -> Self:
+        return cls.model_validate(error, from_attributes=True)
+
+
+class TrialView(BaseModel):
+    """A trial."""
+
+    number: int
+    state: TrialState
+    value: Number
+    params: Point
+    diverged_at_step: int | None
+    user_attrs: dict[str, Any]
+    error: ErrorView | None
+    started_at: Moment | None
+    finished_at: Moment | None
+    attempts: list[AttemptView]
+
+    @classmethod
+    def of(cls, trial: Trial) -> Self:
+        return cls(
+            number=trial.number,
+            state=trial.state,
+            value=trial.value,
+            params=trial.params,
+            diverged_at_step=trial.diverged_at_step,
+            user_attrs=_jsonable(trial.user_attrs),
+            error=None if trial.error is None else ErrorView.of(trial.error),
+            started_at=trial.started_at,
+            finished_at=trial.finished_at,
+            attempts=[AttemptView.of(attempt) for attempt in trial.attempts],
+        )
+
+
+def _jsonable(value: Any) -> Any:
+    """A foreign script's attributes may hold nan and infinities."""
+    if isinstance(value, float):
+        return _finite(value)
+    if isinstance(value, list):
+        return [_jsonable(item) for item in value]
+    return {key: _jsonable(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+class MeasurementView(BaseModel):
+    """One step of a trial's training."""
+
+    step: int
+    fraction: float
+    """The part of the trial's own schedule that was done."""
+    in_warmup: bool
+    metrics: dict[str, Number]
+    learning_rate: Number
+    """The rate that the optimizer applied."""
+    seconds: Number
+
+    @classmethod
+    def of(cls, measurement: StepMeasurement) -> Self:
+        return cls.model_validate(measurement, from_attributes=True)
+
+
+class Log(BaseModel):
+    """The last lines that a trial's training printed."""
+
+    log: str
+
+
+class WorkerView(BaseModel):
+    """A worker."""
+
+    id: UUID
+    name: str
+    state: str
+    """idle, training, lost or stopped."""
+    objectives: list[str]
+    device: str
+    version: str
+    started_at: Moment
+    seen_at: Moment
+    open_leases: int
+
+
+class MetricView(BaseModel):
+    """A metric that a job may name."""
+
+    name: str
+    direction: str
+    description: str
+
+
+class ParameterView(BaseModel):
+    """A parameter that a job may fix or search."""
+
+    name: str
+    type: str
+    default: bool | int | float | str
+    description: str
+    choices: list[str] | None
+
+
+class ObjectiveView(BaseModel):
+    """What a job can train."""
+
+    name: str
+    description: str
+    metrics: list[MetricView]
+    """The first is the default."""
+    parameters: list[ParameterView]
+    search_space: dict[str, Any]
+    """The default one."""
+    settings_schema: dict[str, Any]
+    """JSON Schema of the settings."""
+
+
+class Evidence(BaseModel):
+    """What an answer rests on."""
+
+    trials: int
+    """Complete, infeasible and pruned ones."""
+    infeasible: int
+    pruned: int
+    seeds: int
+
+
+class Answer(BaseModel):
+    """Which learning rate."""
+
+    job: UUID
+    """The job it comes from."""
+    learning_rate: float | None
+    """Null when every rate tried diverged."""
+    metric: str
+    at_edge: str | None
+    """low or high, when the best rate lies at that end of what was searched."""
+    evidence: Evidence
+    best_trial: BestTrial | None
+    verdict: str | None
+    """all diverged, or search range too narrow; null while nothing is wrong."""
+    because: str

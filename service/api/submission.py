@@ -1,0 +1,190 @@
+"""From a job as submitted to one that can be run: checked against the objective it names, defaults filled."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from objectives.catalog import default_params, default_settings
+from objectives.contract import Objective, Parameter
+from service.dispatch import grid
+from service.domain.job import DEFAULT_TRIALS, Budget, Direction, JobSpec
+from service.domain.space import (
+    CategoricalRange,
+    Dimension,
+    FloatRange,
+    IntRange,
+    Range,
+    Scalar,
+    SearchSpace,
+    contains,
+    fixed,
+    parse_space,
+    searched,
+)
+from service.domain.strategy import Bayesian, Grid, NoPruner
+from service.errors import Invalid, InvalidJob
+
+
+def complete(spec: JobSpec, catalog: Mapping[str, Objective]) -> tuple[JobSpec, Direction]:
+    """Fill the defaults of a submitted job; returns it with the direction of its metric.
+
+    Raises InvalidJob with every fault that was found.
+    """
+    objective = catalog.get(spec.objective.name)
+    if objective is None:
+        known = ", ".join(sorted(catalog))
+        raise InvalidJob([Invalid("/objective/name", f"there is no objective {spec.objective.name!r}; there are: {known}")])
+    faults = [*_settings_faults(spec, objective), *_metric_faults(spec, objective), *_space_faults(spec, objective)]
+    if faults:
+        raise InvalidJob(faults)
+    space = _completed_space(spec, objective)
+    faults = [*_strategy_faults(spec, space), *_try_first_faults(spec, space)]
+    if faults:
+        raise InvalidJob(faults)
+    metric = next(metric for metric in objective.metrics if spec.metric in (None, metric.name))
+    completed = spec.model_copy(
+        update={
+            "objective": spec.objective.model_copy(update={"settings": default_settings(objective) | spec.objective.settings}),
+            "search_space": space,
+            "budget": _completed_budget(spec, space),
+            "metric": metric.name,
+        }
+    )
+    if completed.budget and completed.budget.trials is not None and len(spec.try_first) > completed.budget.trials:
+        raise InvalidJob([Invalid("/try_first", f"{len(spec.try_first)} points are more than the budget of {completed.budget.trials} trials")])
+    return completed, metric.direction
+
+
+def pointer(*parts: str | int) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _settings_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
+    validator = Draft202012Validator(dict(objective.settings_schema))
+    for error in sorted(validator.iter_errors(spec.objective.settings), key=lambda error: list(map(str, error.absolute_path))):
+        yield Invalid(pointer("objective", "settings", *error.absolute_path), error.message)
+
+
+def _metric_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
+    names = [metric.name for metric in objective.metrics]
+    if spec.metric is not None and spec.metric not in names:
+        yield Invalid("/metric", f"{objective.name} has no metric {spec.metric!r}; it has: {', '.join(names)}")
+
+
+def _space_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
+    parameters = {parameter.name: parameter for parameter in objective.parameters}
+    for name, dimension in (spec.search_space or {}).items():
+        where = pointer("search_space", name)
+        if name not in parameters:
+            yield Invalid(where, f"{objective.name} has no parameter {name!r}; it has: {', '.join(sorted(parameters))}")
+        else:
+            for detail in _dimension_faults(parameters[name], dimension):
+                yield Invalid(where, detail)
+
+
+def _dimension_faults(parameter: Parameter, dimension: Dimension) -> Iterator[str]:
+    match dimension:
+        case FloatRange() if parameter.type != "float":
+            yield f"takes {_KINDS[parameter.type]}, so its range cannot be of type float"
+        case IntRange() if parameter.type == "categorical":
+            yield f"takes {_KINDS[parameter.type]}, so its range must be of type categorical"
+        case FloatRange() | IntRange():
+            yield from _value_faults(parameter, dimension.low)
+            yield from _value_faults(parameter, dimension.high)
+        case CategoricalRange():
+            for choice in dimension.choices:
+                yield from _value_faults(parameter, choice)
+        case _:
+            yield from _value_faults(parameter, dimension)
+
+
+_KINDS = {"float": "a number", "int": "a whole number", "categorical": "one of its choices"}
+
+
+def _value_faults(parameter: Parameter, value: Scalar) -> Iterator[str]:
+    if parameter.type == "categorical":
+        choices = parameter.choices or ()
+        if value not in choices:
+            yield f"{value!r} is not one of {', '.join(map(repr, choices))}"
+        return
+    if isinstance(value, bool | str) or (parameter.type == "int" and not isinstance(value, int)):
+        yield f"{value!r} is not {_KINDS[parameter.type]}"
+        return
+    low, high = parameter.low, parameter.high
+    if low is not None and (value < low or (value == low and parameter.low_open)):
+        yield f"{value!r} must be {'above' if parameter.low_open else 'at least'} {low:g}"
+    if high is not None and (value > high or (value == high and parameter.high_open)):
+        yield f"{value!r} must be {'below' if parameter.high_open else 'at most'} {high:g}"
+
+
+def _completed_space(spec: JobSpec, objective: Objective) -> SearchSpace:
+    given: Mapping[str, Any]
+    if spec.search_space is None:
+        given = parse_space({parameter.name: parameter.space for parameter in objective.parameters if parameter.space is not None})
+    else:
+        given = spec.search_space
+    floats = {parameter.name for parameter in objective.parameters if parameter.type == "float"}
+    space = default_params(objective) | dict(given)
+    return {
+        name: float(value) if name in floats and isinstance(value, int) else value for name, value in sorted(space.items())
+    }
+
+
+def _strategy_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
+    if isinstance(spec.strategy, Grid):
+        yield from _grid_faults(spec, space)
+    else:
+        if not searched(space):
+            yield Invalid("/search_space", "nothing is left to search: give at least one parameter a range")
+        if spec.budget and spec.budget.trials is None and spec.budget.seconds is None and spec.budget.target is None:
+            yield Invalid("/budget", "the job would never end: give trials, seconds or a target")
+    if isinstance(spec.strategy, Bayesian) and spec.strategy.sampler == "gp" and not isinstance(spec.pruner, NoPruner):
+        yield Invalid("/pruner", "the gp sampler does not see pruned trials: use the tpe sampler with a pruner, or gp without one")
+
+
+def _grid_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
+    if spec.try_first:
+        yield Invalid("/try_first", "a grid visits exactly its own points: add these to the ranges, or use another strategy")
+    try:
+        size = grid.size(space)
+    except grid.GridProblem as problem:
+        yield Invalid(pointer("search_space", problem.parameter), str(problem))
+        return
+    if size > grid.MAX_POINTS:
+        yield Invalid(
+            "/search_space", f"the grid has {size} points, more than {grid.MAX_POINTS}: use fewer points, or the random strategy"
+        )
+
+
+def _try_first_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
+    ranges, values = searched(space), fixed(space)
+    for index, point in enumerate(spec.try_first):
+        for name, value in point.items():
+            where = pointer("try_first", index, name)
+            if name in values:
+                if value != values[name]:
+                    yield Invalid(where, f"is fixed at {values[name]!r} by the search space")
+            elif name not in ranges:
+                yield Invalid(where, f"is not a parameter of the search space, which has: {', '.join(sorted(space))}")
+            elif not contains(ranges[name], value):
+                yield Invalid(where, f"{value!r} lies outside the range of the search space, {_described(ranges[name])}")
+
+
+def _described(dimension: Range) -> str:
+    if isinstance(dimension, CategoricalRange):
+        return ", ".join(map(repr, dimension.choices))
+    step = f" in steps of {dimension.step:g}" if dimension.step not in (None, 1) else ""
+    whole = "whole numbers " if isinstance(dimension, IntRange) else ""
+    return f"{whole}{dimension.low:g} to {dimension.high:g}{step}"
+
+
+def _completed_budget(spec: JobSpec, space: SearchSpace) -> Budget:
+    budget = spec.budget or Budget()
+    if isinstance(spec.strategy, Grid):
+        size = grid.size(space)
+        return budget.model_copy(update={"trials": min(budget.trials or size, size)})
+    if spec.budget is None:
+        return budget.model_copy(update={"trials": DEFAULT_TRIALS})
+    return budget

@@ -1,0 +1,54 @@
+"""/v1/jobs/{id}/trials: each trial, its measurements, its log."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path
+
+from service.api import cursors
+from service.api.dependencies import Db
+from service.api.problems import documented
+from service.api.schemas import Log, MeasurementView, Page, TrialView
+from service.store import jobs, leases, measurements, trial_reader
+
+router = APIRouter(prefix="/v1/jobs/{job_id}/trials", tags=["trials"])
+
+Number = Annotated[int, Path(ge=0, lt=2**31, description="The trial's number in its job.")]
+
+
+@router.get("", responses=documented(404, 422))
+def list_trials(job_id: UUID, database: Db, limit: cursors.Limit = 20, cursor: cursors.Cursor = None) -> Page[TrialView]:
+    """List a job's trials by number."""
+    with database.transaction() as conn:
+        job = jobs.get(conn, job_id)
+        found = trial_reader.page(conn, job, limit=limit + 1, after=cursors.number(cursor, default=-1))
+    items = [TrialView.of(trial) for trial in found[:limit]]
+    return Page(items=items, next_cursor=cursors.encode(items[-1].number) if len(found) > limit else None)
+
+
+@router.get("/{number}", responses=documented(404, 422))
+def get_trial(job_id: UUID, number: Number, database: Db) -> TrialView:
+    """One trial, with every attempt at it."""
+    with database.transaction() as conn:
+        return TrialView.of(trial_reader.get(conn, jobs.get(conn, job_id), number))
+
+
+@router.get("/{number}/measurements", responses=documented(404, 422))
+def list_measurements(
+    job_id: UUID, number: Number, database: Db, limit: cursors.Limit = 100, cursor: cursors.Cursor = None
+) -> Page[MeasurementView]:
+    """What was measured at each step."""
+    with database.transaction() as conn:
+        trial_id = trial_reader.trial_id(conn, jobs.get(conn, job_id), number)
+        after = cursors.number(cursor, default=0)
+        found = measurements.of_trial(conn, trial_id, after_step=after, limit=limit + 1)
+    items = [MeasurementView.of(measurement) for measurement in found[:limit]]
+    return Page(items=items, next_cursor=cursors.encode(items[-1].step) if len(found) > limit else None)
+
+
+@router.get("/{number}/log", responses=documented(404, 422))
+def get_log(job_id: UUID, number: Number, database: Db) -> Log:
+    """The last lines that the trial's training printed: at most 200, and 16 KB."""
+    with database.transaction() as conn:
+        trial_id = trial_reader.trial_id(conn, jobs.get(conn, job_id), number)
+        return Log(log=leases.log_tail(conn, trial_id))

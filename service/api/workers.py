@@ -1,0 +1,20 @@
+"""/v1/workers: who trains."""
+
+from fastapi import APIRouter
+
+from service.api import cursors
+from service.api.dependencies import Db
+from service.api.problems import documented
+from service.api.schemas import Page, WorkerView
+from service.store import workers
+
+router = APIRouter(prefix="/v1/workers", tags=["workers"])
+
+
+@router.get("", responses=documented(422))
+def list_workers(database: Db, limit: cursors.Limit = 20, cursor: cursors.Cursor = None) -> Page[WorkerView]:
+    """List workers, newest first."""
+    with database.transaction() as conn:
+        found = workers.page(conn, limit=limit + 1, before=cursors.moment_and_id(cursor))
+    items = [WorkerView.model_validate(worker, from_attributes=True) for worker in found[:limit]]
+    return Page(items=items, next_cursor=cursors.encode(found[limit - 1].started_at, items[-1].id) if len(found) > limit else None)

@@ -1,0 +1,66 @@
+"""The API process, put together: settings, database and catalog in, an ASGI application out."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
+from fastapi_offline import FastAPIOffline
+
+from objectives.catalog import load_catalog
+from service.api import answers, health, jobs, objectives, problems, trials, workers
+from service.api.body_limit import BodyLimit
+from service.api.dashboard import Dashboard
+from service.dispatch.sweeper import sweep
+from service.errors import StrideError
+from service.settings import Settings
+from service.store.postgres import Database
+from service.version import VERSION
+
+log = structlog.get_logger()
+
+SWEEP_S = 5.0
+
+
+def create_app(settings: Settings, database: Database) -> FastAPI:
+    """The API on `database`. It starts whether or not the database can be reached, and never imports torch."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        stopping = threading.Event()
+        sweeper = threading.Thread(target=_sweep_until, args=(stopping, database), name="sweeper", daemon=True)
+        sweeper.start()
+        yield
+        stopping.set()
+
+    app = FastAPIOffline(
+        title="Stride",
+        version=VERSION,
+        description="Which learning rate, how sure are you, and how far may I move?",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.database = database
+    app.state.catalog = load_catalog(settings.objective_modules)
+    problems.install(app)
+    for resource in (jobs, trials, answers, objectives, workers, health):
+        app.include_router(resource.router)
+
+    @app.get("/", include_in_schema=False)
+    def front() -> RedirectResponse:
+        return RedirectResponse("/dashboard")
+
+    app.add_middleware(Dashboard, database=database)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    return app
+
+
+def _sweep_until(stopping: threading.Event, database: Database) -> None:
+    """Workers sweep too; this one is for jobs whose time runs out while there is no worker."""
+    while not stopping.wait(SWEEP_S):
+        try:
+            sweep(database)
+        except StrideError as error:
+            log.warning("sweep.failed", error=str(error))
