@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -24,6 +26,9 @@ from service.errors import ConfigurationError, DatabaseUnavailable
 
 IDLE_IN_TRANSACTION_S = 5
 """A process that stops inside a transaction keeps its locks no longer than this."""
+
+STATEMENT_SHARE = 0.9
+"""Of a transaction's time, for each of its statements: the server's word comes before the watchdog costs the connection."""
 
 T = TypeVar("T")
 
@@ -33,6 +38,9 @@ _UNAVAILABLE_CLASSES = ("08", "53", "57")  # connection, resources, operator int
 _IDLE_TIMEOUT = "25P03"
 
 
+_EXAMPLE = "postgresql://user:password@host:5432/name"
+
+
 def psycopg_url(url: str) -> URL:
     """`url` as SQLAlchemy wants it for psycopg 3.
 
@@ -40,12 +48,19 @@ def psycopg_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise ConfigurationError("The database URL cannot be read: it should look like postgresql://user:password@host:5432/name.") from None
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        raise ConfigurationError(f"The database URL cannot be read: it should look like {_EXAMPLE}.") from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise ConfigurationError(
-            f"The database URL starts with {parsed.drivername}://, but Stride needs PostgreSQL: postgresql://user:password@host:5432/name."
-        )
+        raise ConfigurationError(f"The database URL starts with {parsed.drivername}://, but Stride needs PostgreSQL: {_EXAMPLE}.")
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise ConfigurationError(f"The database URL names a port that there is not, {parsed.port}: it should be {_EXAMPLE}.")
+    try:
+        conninfo_to_dict(_libpq_url(parsed))
+    except psycopg.Error as error:
+        wrong = str(error).strip()
+        # The only complaint of libpq's that cannot quote the password.
+        shown = f" ({wrong})" if wrong.startswith("invalid URI query parameter") else ""
+        raise ConfigurationError(f"The database URL cannot be used{shown}: it should look like {_EXAMPLE}.") from None
     return parsed.set(drivername="postgresql+psycopg")
 
 
@@ -72,20 +87,23 @@ class Database:
         timeout_s: how long it may take in all, each of its statements, and its silence; left out: the database's own timeout,
         and 5 s of silence.
         Raises DatabaseUnavailable when the server cannot be reached, ends the session, or does not answer in time. After a
-        failed commit nobody knows whether it took place: callers ask again by token or key.
+        failed commit nobody knows whether it took place: callers ask again by token or key. Raises RuntimeError, and commits
+        nothing, when the block went on after a database error.
         """
         idle_s = IDLE_IN_TRANSACTION_S if timeout_s is None else timeout_s
         timeout_s = self.timeout_s if timeout_s is None else timeout_s
         try:
-            conn, raw = self._begin(timeout_s, idle_s)
+            conn, raw, watch = self._begin(timeout_s, idle_s)
             try:
                 yield conn
+                if raw.info.transaction_status is TransactionStatus.INERROR:  # the server answers COMMIT with a silent ROLLBACK
+                    raise RuntimeError("A statement failed and its error was swallowed: nothing was committed.")
                 conn.commit()
             finally:
                 try:
                     conn.close()  # rolls back what was not committed
                 finally:
-                    self._watchdog.forget(raw)
+                    self._watchdog.forget(raw, watch)
         except DBAPIError as error:
             if _is_unavailable(error):
                 raise DatabaseUnavailable(_first_line(error)) from error
@@ -114,33 +132,37 @@ class Database:
         self._engine.dispose()
         self._watchdog.stop()
 
-    def _begin(self, timeout_s: float, idle_s: float) -> tuple[sa.Connection, Any]:
+    def _begin(self, timeout_s: float, idle_s: float) -> tuple[sa.Connection, Any, int]:
         # Connections that the server closed while they were pooled show it here, before anything is done: take a new one then.
+        # Not when the time is over: then nobody answers.
+        deadline = time.monotonic() + timeout_s
         try:
             return self._try_begin(timeout_s, idle_s)
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            if not error.connection_invalidated or time.monotonic() >= deadline:
                 raise
         return self._try_begin(timeout_s, idle_s)
 
-    def _try_begin(self, timeout_s: float, idle_s: float) -> tuple[sa.Connection, Any]:
+    def _try_begin(self, timeout_s: float, idle_s: float) -> tuple[sa.Connection, Any, int]:
         conn = self._engine.connect()
         raw = conn.connection.dbapi_connection
-        self._watchdog.watch(raw, timeout_s)
+        watch = self._watchdog.watch(raw, timeout_s)
         try:
             conn.exec_driver_sql(
-                f"BEGIN; SET LOCAL statement_timeout = {round(timeout_s * 1000)};"
+                f"BEGIN; SET LOCAL statement_timeout = {round(STATEMENT_SHARE * timeout_s * 1000)};"
                 f" SET LOCAL idle_in_transaction_session_timeout = {round(idle_s * 1000)}"
             )
         except BaseException:
-            self._watchdog.forget(raw)
-            conn.close()
+            try:
+                conn.close()
+            finally:
+                self._watchdog.forget(raw, watch)
             raise
-        return conn, raw
+        return conn, raw, watch
 
     def _connect(self) -> psycopg.Connection[Any]:
         conn = psycopg.connect(
-            self.url.set(drivername="postgresql").render_as_string(hide_password=False),
+            _libpq_url(self.url),
             autocommit=True,  # BEGIN is sent by us, with the timeouts
             prepare_threshold=None,  # a pooler may stand in between
             application_name="stride",
@@ -160,6 +182,10 @@ def stock_url(url: str) -> str:
     parsed = psycopg_url(url)
     query = {key: value for key, value in parsed.query.items() if key != "options"}
     return parsed.set(query=query | {"options": "-csearch_path=optuna"}).render_as_string(hide_password=False)
+
+
+def _libpq_url(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _sqlstate(error: DBAPIError) -> str | None:
@@ -182,30 +208,32 @@ class _Watchdog:
     """Shuts down the socket of a connection whose time is over, which ends the wait of the thread that uses it."""
 
     def __init__(self) -> None:
-        self._deadlines: dict[Any, float] = {}
+        self._tickets: dict[Any, int] = {}
         self._heap: list[tuple[float, int, Any]] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._count = 0
         self._stopped = False
 
-    def watch(self, conn: Any, timeout_s: float) -> None:
-        """Allow `conn` so many seconds from now on."""
+    def watch(self, conn: Any, timeout_s: float) -> int:
+        """Allow `conn` so many seconds from now on; returns a ticket for `forget`."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="database-watchdog", daemon=True)
                 self._thread.start()
-            self._deadlines[conn] = deadline
             self._count += 1
+            self._tickets[conn] = self._count
             heapq.heappush(self._heap, (deadline, self._count, conn))
-            if self._heap[0][2] is conn:
+            if self._heap[0][1] == self._count:
                 self._changed.notify()
+            return self._count
 
-    def forget(self, conn: Any) -> None:
-        """`conn` is done. Its entry in the heap is dropped when its time comes."""
+    def forget(self, conn: Any, ticket: int) -> None:
+        """`conn` is done, unless it has been watched anew. Its entry in the heap is dropped when its time comes."""
         with self._changed:
-            self._deadlines.pop(conn, None)
+            if self._tickets.get(conn) == ticket:
+                del self._tickets[conn]
 
     def stop(self) -> None:
         with self._changed:
@@ -217,9 +245,9 @@ class _Watchdog:
             while not self._stopped:
                 now = time.monotonic()
                 while self._heap and self._heap[0][0] <= now:
-                    deadline, _, conn = heapq.heappop(self._heap)
-                    if self._deadlines.get(conn) == deadline:
-                        del self._deadlines[conn]
+                    _, ticket, conn = heapq.heappop(self._heap)
+                    if self._tickets.get(conn) == ticket:
+                        del self._tickets[conn]
                         _shut_down(conn)
                 self._changed.wait(self._heap[0][0] - now if self._heap else None)
 

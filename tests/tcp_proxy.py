@@ -1,0 +1,98 @@
+"""A TCP proxy that misbehaves on demand: what may lie between a process and its database."""
+
+import asyncio
+import socket
+import struct
+import threading
+from enum import Enum, auto
+from types import TracebackType
+from typing import Self
+
+from service.store.postgres import psycopg_url
+
+HOST = "127.0.0.1"
+
+
+class Mode(Enum):
+    PASS = auto()
+    BLACK_HOLE = auto()
+    """Connections are accepted and stay open, and nothing moves; what was sent arrives when the mode changes back."""
+    RESET = auto()
+    """Whoever sends something gets a reset."""
+    LOSE_REPLY = auto()
+    """What clients send arrives; when the server answers, the client gets a reset instead."""
+
+
+class TcpProxy:
+    """Stands before the server of `url`; `url` of the proxy leads through it to the same database."""
+
+    def __init__(self, url: str) -> None:
+        self._server = psycopg_url(url)
+        self._loop = asyncio.new_event_loop()
+        self._needle, self._then = b"", Mode.PASS
+        self.mode = Mode.PASS
+        self.latency_s = 0.0
+
+    @property
+    def url(self) -> str:
+        return self._server.set(host=HOST, port=self._port).render_as_string(hide_password=False)
+
+    def when(self, needle: bytes, then: Mode) -> None:
+        """Change the mode to `then` as soon as a client sends `needle`."""
+        self._needle, self._then = needle, then
+
+    def __enter__(self) -> Self:
+        self._listening = self._loop.run_until_complete(asyncio.start_server(self._serve, HOST, 0))
+        self._port: int = self._listening.sockets[0].getsockname()[1]
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy")
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.run_until_complete(self._end())
+        self._loop.close()
+
+    async def _end(self) -> None:
+        self._listening.close()
+        open_connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in open_connections:
+            task.cancel()
+        await asyncio.gather(*open_connections, return_exceptions=True)
+
+    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        server, to_server = await asyncio.open_connection(self._server.host, self._server.port)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._requests(client, to_server))
+                both.create_task(self._replies(server, to_client))
+        except* OSError:
+            # Lingering for no time makes the close a reset.
+            to_client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        finally:
+            to_client.transport.abort()
+            to_server.transport.abort()
+
+    async def _requests(self, client: asyncio.StreamReader, to_server: asyncio.StreamWriter) -> None:
+        while data := await client.read(65_536):
+            if self._needle and self._needle in data:
+                self.mode = self._then
+            await self._obstruct()
+            to_server.write(data)
+        to_server.write_eof()
+
+    async def _replies(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        while data := await server.read(65_536):
+            await self._obstruct()
+            if self.mode is Mode.LOSE_REPLY:
+                raise ConnectionResetError
+            to_client.write(data)
+        to_client.write_eof()
+
+    async def _obstruct(self) -> None:
+        await asyncio.sleep(self.latency_s)
+        while self.mode is Mode.BLACK_HOLE:
+            await asyncio.sleep(0.01)
+        if self.mode is Mode.RESET:
+            raise ConnectionResetError
