@@ -36,6 +36,8 @@ def default_data_dir() -> Path:
 
 @dataclass(frozen=True)
 class DataFolder:
+    """One data folder. Whoever changes anything in it has claimed it."""
+
     path: Path
 
     @property
@@ -60,8 +62,8 @@ class DataFolder:
         try:
             yield
         except OSError as error:
-            where = f" ({error.filename})" if error.filename else ""
-            raise EmbeddedPostgresError(f"The data folder {self.path} cannot be used: {error.strerror or error}{where}. {ELSEWHERE}") from error
+            what = f"{error.strerror} ({error.filename})" if error.filename else str(error)
+            raise EmbeddedPostgresError(f"The data folder {self.path} cannot be used: {what}. {ELSEWHERE}") from error
 
     def claim(self) -> int:
         """Make the folder if need be, and take it for this process until the descriptor returned is closed or the process ends.

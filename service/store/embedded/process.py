@@ -117,16 +117,17 @@ def running_postmaster(cluster: Path) -> Postmaster | None:
     return Postmaster(pid=int(lines[0]), port=int(lines[3]), ready=len(lines) > 7 and lines[7].strip() == "ready")
 
 
-def forget_recycled_pid(cluster: Path) -> None:
-    """Remove what a killed server left behind if its pid now belongs to some other program.
+def disown_recycled_pid(cluster: Path) -> None:
+    """Correct what a killed server left behind if its pid now belongs to some other program.
 
     PostgreSQL refuses to start beside any process of its own user with that pid, and in a container the few pids come again
-    soon. A file whose process is gone stays: by it PostgreSQL finds out whether children of the killed server still run.
+    soon. It disregards its parent, so we put ourselves there. The file is not removed, because by its other lines PostgreSQL
+    finds what the killed server left in memory, and whether children of it still run.
     """
     lines = _pid_file(cluster)
     command_line = _command_line(int(lines[0])) if lines else ""
     if command_line and str(cluster) not in command_line:
-        (cluster / "postmaster.pid").unlink()
+        (cluster / "postmaster.pid").write_text("\n".join([str(os.getpid()), *lines[1:], ""]))
 
 
 def _pid_file(cluster: Path) -> list[str]:

@@ -17,7 +17,7 @@ import psycopg
 from service.store.embedded.binaries import usable_binaries
 from service.store.embedded.errors import EmbeddedPostgresError
 from service.store.embedded.folder import ELSEWHERE, DataFolder
-from service.store.embedded.process import Identity, choose_identity, forget_recycled_pid, run, running_postmaster, start
+from service.store.embedded.process import Identity, choose_identity, disown_recycled_pid, run, running_postmaster, start
 
 NAME = "stride"
 """Of the user, and of the database."""
@@ -108,7 +108,7 @@ def _end_orphan(folder: DataFolder) -> None:
                     f"The data folder {folder.path} is in use by process {orphan.pid}, which does not stop. Stop it."
                 )
             time.sleep(POLL_S)
-    forget_recycled_pid(folder.cluster)
+    disown_recycled_pid(folder.cluster)
 
 
 def _make_cluster(major: int, folder: DataFolder, identity: Identity, binaries: Path) -> None:

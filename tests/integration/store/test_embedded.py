@@ -74,6 +74,7 @@ class Way:
     before: tuple[str, ...] = ()
     """What is put before the owner's command."""
     hides_wheel: bool = False
+    """Whether only root can reach the programs."""
 
 
 def _as_user(uid: int) -> tuple[str, ...]:
@@ -90,9 +91,8 @@ if ROOT:
     WAYS = [
         PLAIN_USER,
         Way("root", 0 if namespaces_allowed() else NOBODY),
-        Way("root in a folder of nobody's", NOBODY, NOBODY),
         Way("root where user namespaces are forbidden", NOBODY, before=WITHOUT_NAMESPACES),
-        Way("root whose packages nobody else can read", NOBODY, NOBODY, hides_wheel=True),
+        Way("root in a folder of nobody's, who cannot read the wheel", NOBODY, NOBODY, hides_wheel=True),
     ]
     if namespaces_allowed():
         WAYS.append(Way("a user without a name", NAMELESS, NAMELESS, _as_user(NAMELESS)))
@@ -158,7 +158,11 @@ def _owned(data_dir: Path, way: Way = PLAIN_USER) -> Iterator[Owner]:
     with _launched(data_dir, way) as process:
         owner = _owner_of(process)
         yield owner
-    _wait_until(lambda: not _runs(owner.pid))
+    try:
+        _wait_until(lambda: not _runs(owner.pid))
+    except AssertionError:
+        os.kill(owner.pid, signal.SIGKILL)
+        raise
 
 
 def _owner_of(process: subprocess.Popen[str]) -> Owner:
@@ -461,8 +465,10 @@ def test_everything_killed_at_once_loses_nothing_that_was_committed(scratch: Pat
             os.kill(owner.pid, signal.SIGKILL)
             owner.process.kill()
     with _launched(data_dir) as process:
-        _wait_until(lambda: "pre-existing shared memory block" in (data_dir / "postgres.log").read_text())
-        os.kill(straggler, signal.SIGCONT)
+        try:
+            _wait_until(lambda: "pre-existing shared memory block" in (data_dir / "postgres.log").read_text())
+        finally:
+            os.kill(straggler, signal.SIGCONT)
         owner = _owner_of(process)
         assert _ask(owner.url, "SELECT answer FROM kept") == 42
         owner.stop()
@@ -473,10 +479,11 @@ def test_a_pid_that_now_belongs_to_another_program_does_not_keep_the_server_from
         os.kill(running.pid, signal.SIGKILL)
         _wait_until(lambda: not _runs(running.pid))
     pid_file = data_dir / "postgres" / "postmaster.pid"
-    pid_file.write_text("\n".join([str(os.getpid()), *pid_file.read_text().splitlines()[1:]]))
-    assert running_url(data_dir) is None
-    with EmbeddedPostgres.start(data_dir) as running:
-        assert _ask(running.url, "SELECT 1") == 1
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        pid_file.write_text(pid_file.read_text().replace(str(running.pid), str(other.pid), 1))
+        assert running_url(data_dir) is None
+        with EmbeddedPostgres.start(data_dir) as running:
+            assert _ask(running.url, "SELECT 1") == 1
 
 
 def test_a_server_that_outlived_its_owner_is_stopped_by_the_next(data_dir: Path) -> None:
