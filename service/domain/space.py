@@ -4,27 +4,25 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
 
 Scalar = bool | int | float | str
 Point = dict[str, Scalar]
 """One value per parameter."""
 
-_FINITE = {"allow_inf_nan": False}
-
 
 class _Range(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class FloatRange(_Range):
     """Real numbers from `low` to `high`, both included."""
 
     type: Literal["float"]
-    low: float = Field(**_FINITE)
-    high: float = Field(**_FINITE)
+    low: float = Field(allow_inf_nan=False)
+    high: float = Field(allow_inf_nan=False)
     log: bool = Field(False, description="Search on a logarithmic scale: right for learning rates.")
-    step: float | None = Field(None, gt=0, **_FINITE, description="Only low, low + step, low + 2 step, ...")
+    step: float | None = Field(None, gt=0, allow_inf_nan=False, description="Only low, low + step, low + 2 step, ...")
     points: int | None = Field(None, ge=2, le=10_000, description="How many values a grid takes, evenly spaced, ends included.")
 
     @model_validator(mode="after")
@@ -32,6 +30,8 @@ class FloatRange(_Range):
         _check_ends(self.low, self.high, self.log, self.step is not None)
         if self.points is not None and self.step is not None:
             raise ValueError("give either step or points: both together say twice where the grid lies")
+        if self.step is not None and self.step < 4 * math.ulp(max(abs(self.low), abs(self.high))):
+            raise ValueError(f"the step ({self.step:g}) is too small for numbers of this size: adding it would change nothing")
         return self
 
 
@@ -39,10 +39,10 @@ class IntRange(_Range):
     """Whole numbers from `low` to `high`, both included."""
 
     type: Literal["int"]
-    low: Annotated[int, Strict()] = Field(ge=-(2**53), le=2**53)
-    high: Annotated[int, Strict()] = Field(ge=-(2**53), le=2**53)
+    low: int = Field(ge=-(2**53), le=2**53)
+    high: int = Field(ge=-(2**53), le=2**53)
     log: bool = False
-    step: Annotated[int, Strict()] = Field(1, ge=1, le=2**53)
+    step: int = Field(1, ge=1, le=2**53)
     points: int | None = Field(None, ge=2, le=10_000, description="How many values a grid takes; all of them when left out.")
 
     @model_validator(mode="after")
@@ -57,12 +57,11 @@ class CategoricalRange(_Range):
     """One of the listed choices."""
 
     type: Literal["categorical"]
-    choices: tuple[Annotated[Scalar, Field(union_mode="smart")], ...] = Field(min_length=1, max_length=1_000)
+    choices: tuple[Annotated[Scalar, Field(union_mode="smart")], ...] = Field(strict=False, min_length=1, max_length=1_000)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        kinds = [(type(choice), choice) for choice in self.choices]
-        if len(set(kinds)) < len(kinds):
+        if len(set(self.choices)) < len(self.choices):  # 1, 1.0 and true are one choice to Optuna, as they are to Python
             raise ValueError("the choices must differ from each other")
         if any(isinstance(choice, float) and not math.isfinite(choice) for choice in self.choices):
             raise ValueError("a choice must be a finite number")
@@ -83,9 +82,11 @@ def _check_ends(low: float, high: float, log: bool, stepped: bool) -> None:
 Range = FloatRange | IntRange | CategoricalRange
 
 
-def _kind(value: Any) -> str:
-    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", "value")
-    return kind if isinstance(kind, str) else "value"
+def _kind(value: Any) -> str | None:
+    if isinstance(value, bool | int | float | str):
+        return "value"
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return kind if kind in ("float", "int", "categorical") else None
 
 
 Dimension = Annotated[
