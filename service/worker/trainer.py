@@ -5,8 +5,6 @@ each step; between two items it looks for orders. What it prints becomes the tri
 """
 
 import contextlib
-import ctypes
-import os
 import signal
 import sys
 import traceback
@@ -16,16 +14,16 @@ from multiprocessing.connection import Connection
 from objectives.catalog import import_start, load_catalog
 from objectives.contract import Measurement, Objective, Run
 from service.domain.parts import is_pruning_step
+from service.processes import die_with
 from service.worker.messages import FromTrainer, Measured, Order, Raised, Stopped, Train, Trained
 
 TRACEBACK_LINES = 40
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Serve one worker until it closes the pipe."""
     descriptor, worker_pid, modules = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-    _die_with(worker_pid)
+    die_with(worker_pid)  # elsewhere than on Linux, the closed pipe ends us
     # Ctrl-C reaches the whole process group: it is the worker that decides what becomes of a run.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -90,14 +88,6 @@ def _told_to_stop(worker: Connection, waits: bool) -> bool:
             return True
         waits = order is Order.HOLD
     return False
-
-
-def _die_with(worker_pid: int) -> None:
-    """Have the kernel kill this process when its worker dies, however it dies. Elsewhere the closed pipe ends it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != worker_pid:  # it died before the request
-            sys.exit(1)
 
 
 if __name__ == "__main__":
