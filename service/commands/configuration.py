@@ -1,0 +1,72 @@
+"""The settings of a command: the environment, and what the command line says louder."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.errors import ConfigurationError, DatabaseUnavailable
+from service.settings import Settings
+
+
+def read_settings(**given: Any) -> Settings:
+    """The settings from the environment, except where `given` (None: not given) says otherwise.
+
+    A `data_dir` that is given means the embedded database there, so it outdoes STRIDE_DATABASE_URL.
+    Raises ConfigurationError.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    if "data_dir" in given:
+        given["database_url"] = None
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        faults = [
+            f"{_name(fault['loc'])}{fault['msg'].removeprefix('Value error, ')}" for fault in error.errors(include_url=False)
+        ]
+        raise ConfigurationError("; ".join(faults)) from None
+
+
+def data_dir(settings: Settings) -> Path:
+    """The folder of the embedded database."""
+    from service.store.embedded import default_data_dir
+
+    return settings.data_dir or default_data_dir()
+
+
+def database_url(settings: Settings) -> str:
+    """The database that the settings name, or else the embedded one that runs in their data folder.
+
+    Raises DatabaseUnavailable when none runs there, and ConfigurationError when the folder cannot be read.
+    """
+    from service.store.embedded import EmbeddedPostgresError, running_url
+
+    if settings.database_url is not None:
+        return settings.database_url
+    folder = data_dir(settings)
+    try:
+        url = running_url(folder)
+    except EmbeddedPostgresError as error:
+        raise ConfigurationError(str(error)) from error
+    if url is None:
+        raise DatabaseUnavailable(f"No database runs in {folder}: start `stride up`, or set STRIDE_DATABASE_URL.")
+    return url
+
+
+def check_objectives(settings: Settings) -> None:
+    """Raises ConfigurationError when one of the objective modules cannot be used."""
+    from objectives.catalog import CatalogProblem, load_catalog
+
+    # As `python -m` does for the other processes: modules beside the user are found.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        load_catalog(settings.objective_modules)
+    except CatalogProblem as error:
+        raise ConfigurationError(f"STRIDE_OBJECTIVE_MODULES: {error}") from error
+
+
+def _name(place: tuple[int | str, ...]) -> str:
+    return f"STRIDE_{str(place[0]).upper()}: " if place else ""

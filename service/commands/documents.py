@@ -1,0 +1,62 @@
+"""A job as its user wrote it: YAML or JSON, from a file or from standard input."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from service.errors import ConfigurationError
+
+STANDARD_INPUT = "-"
+
+
+def read_document(file: str) -> dict[str, Any]:
+    """The document in `file`. Raises ConfigurationError."""
+    name = "standard input" if file == STANDARD_INPUT else file
+    try:
+        text = sys.stdin.read() if file == STANDARD_INPUT else Path(file).read_text(encoding="utf-8")
+        document = yaml.load(text, _Loader)  # noqa: S506  it builds plain values only
+    except OSError as error:
+        raise ConfigurationError(f"{name} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{name} is not UTF-8 text.") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigurationError(f"{name} is neither YAML nor JSON: {_where(error)}.") from error
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{name} holds no job: at least `objective: {{name: ...}}` is needed.")
+    try:
+        json.dumps(document, allow_nan=False)
+    except (TypeError, ValueError) as error:  # a tag of YAML's own, an infinity, a circle of aliases
+        raise ConfigurationError(f"{name} holds what JSON cannot say: {str(error).lower()}.") from error
+    return document
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core schema: 1e-5 is a number there, and neither `no` nor a date is anything but text."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  as PyYAML has it
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
+
+
+def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(str(loader.construct_scalar(node)))  # 010 is ten, not an octal eight
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
+
+
+def _where(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem}, in line {error.problem_mark.line + 1}"
+    return str(error).splitlines()[0]

@@ -1,0 +1,97 @@
+"""The commands about jobs: each one or two requests to the API, printed."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import RenderableType
+
+from service.commands import tables
+from service.commands.api_client import ApiClient
+from service.commands.documents import read_document
+from service.commands.watch import watch as watch_job
+from service.errors import StrideError
+
+COMPLETED = "completed"
+
+
+class JobNotCompleted(StrideError):
+    """The watched job failed or was cancelled."""
+
+
+def submit(url: str | None, file: str, *, dry_run: bool, watch: bool, as_json: bool) -> None:
+    """Submit the job in `file`."""
+    document = read_document(file)
+    with ApiClient(url) as client:
+        if dry_run:
+            _print(client.post("/v1/jobs", document, dry_run=True), tables.plan_table, as_json)
+            return
+        job = client.post("/v1/jobs", document)
+        if watch:
+            _say(f"Job {job['id']} is {job['state']}.")
+            _watch(client, job["id"], as_json)
+        elif as_json:
+            _print(job, tables.job_details, as_json)
+        else:
+            print(f"Job {job['id']} is {job['state']}.")
+            if job["waiting_for"]:
+                _say(f"It waits for {job['waiting_for']}.")
+
+
+def list_jobs(url: str | None, *, limit: int, state: str | None, as_json: bool) -> None:
+    """List the newest jobs."""
+    with ApiClient(url) as client:
+        _print(client.get("/v1/jobs", limit=limit, state=state), lambda page: tables.jobs_table(page["items"]), as_json)
+
+
+def show(url: str | None, job: str, *, watch: bool, as_json: bool) -> None:
+    """Show one job."""
+    with ApiClient(url) as client:
+        job_id = client.job_id(job)
+        if watch:
+            _watch(client, job_id, as_json)
+        else:
+            _print(client.get(f"/v1/jobs/{job_id}"), tables.job_details, as_json)
+
+
+def best_lr(url: str | None, job: str, *, as_json: bool) -> None:
+    """Answer the question."""
+    with ApiClient(url) as client:
+        _print(client.get(f"/v1/jobs/{client.job_id(job)}/best-lr"), tables.answer_table, as_json)
+
+
+def move(url: str | None, job: str, verb: str, *, as_json: bool) -> None:
+    """Cancel, pause or resume."""
+    with ApiClient(url) as client:
+        moved = client.post(f"/v1/jobs/{client.job_id(job)}/{verb}")
+        _print(moved, lambda job: f"Job {job['id']} is {job['state']}.", as_json)
+
+
+def objectives(url: str | None, *, as_json: bool) -> None:
+    """List what can be trained."""
+    with ApiClient(url) as client:
+        _print(client.get("/v1/objectives"), lambda page: tables.objectives_table(page["items"]), as_json)
+
+
+def _watch(client: ApiClient, job_id: str, as_json: bool) -> None:
+    """Raises JobNotCompleted."""
+    try:
+        job = watch_job(client, job_id, tables.console(stderr=True))
+    except KeyboardInterrupt:
+        _say(f"The job goes on. Look again with: stride show {job_id[:8]} --watch")
+        raise
+    _print(job, tables.job_details, as_json)
+    if job["state"] != COMPLETED:
+        raise JobNotCompleted(f"Job {job_id} has {job['state']}: {job['reason']}.")
+
+
+def _print(document: Any, table: Callable[[Any], RenderableType], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(document, indent=2))
+    else:
+        tables.console().print(table(document))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

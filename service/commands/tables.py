@@ -1,0 +1,187 @@
+"""The API's documents as tables for people."""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+Document = Mapping[str, Any]
+
+NOTHING = "-"
+PIPE_WIDTH = 160
+STATE_STYLES = {"running": "cyan", "paused": "yellow", "completed": "green", "failed": "red", "cancelled": "yellow"}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where to print: wide enough for whole lines where it is no terminal."""
+    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not found.is_terminal:
+        found.width = max(found.width, PIPE_WIDTH)
+    return found
+
+
+def jobs_table(jobs: list[Document]) -> RenderableType:
+    """A line per job."""
+    if not jobs:
+        return "There are no jobs yet: stride submit FILE"
+    table = Table("job", "name", "objective", "strategy", "state", "trials", "best", "learning rate", "created", box=SIMPLE)
+    for job in jobs:
+        spec, best = job["spec"], job["best"]
+        table.add_row(
+            Text(job["id"][:8], no_wrap=True),
+            plain(job["name"] or NOTHING),
+            plain(spec["objective"]["name"]),
+            spec["strategy"]["type"],
+            state(job),
+            trials_done(job),
+            number(best and best["value"]),
+            number(learning_rate(best)),
+            moment(job["created_at"]),
+        )
+    return table
+
+
+def job_details(job: Document) -> RenderableType:
+    """Everything about one job."""
+    spec, best, trials = job["spec"], job["best"], job["progress"]["trials"]
+    counts = ", ".join(
+        f"{trials[name]} {name}" for name in ("waiting", "running", "complete", "infeasible", "pruned", "failed") if trials[name]
+    )
+    return _pairs(
+        {
+            "job": job["id"],
+            "name": job["name"],
+            "state": state(job),
+            "reason": job["reason"],
+            "waiting for": job["waiting_for"],
+            "objective": f"{spec['objective']['name']} {values(spec['objective']['settings'])}",
+            "search space": "\n".join(f"{name}: {dimension(wanted)}" for name, wanted in (spec["search_space"] or {}).items()),
+            "strategy": " ".join(spec["strategy"].values()),
+            "pruner": spec["pruner"]["type"],
+            "budget": values({name: most for name, most in (spec["budget"] or {}).items() if most is not None}),
+            "trials": trials_done(job) + (f": {counts}" if counts else ""),
+            f"best {spec['metric']}": best and f"{number(best['value'])} in trial {best['number']}: {values(best['params'])}",
+            "created": moment(job["created_at"]),
+            "started": job["started_at"] and moment(job["started_at"]),
+            "finished": job["finished_at"] and moment(job["finished_at"]),
+            "study": job["study_name"],
+        }
+    )
+
+
+def answer_table(answer: Document) -> RenderableType:
+    """Which learning rate, and what says so."""
+    best, evidence = answer["best_trial"], answer["evidence"]
+    return _pairs(
+        {
+            "learning rate": Text(number(answer["learning_rate"]), style="bold green"),
+            answer["metric"]: best and f"{number(best['value'])} in trial {best['number']}: {values(best['params'])}",
+            "evidence": values(evidence),
+            "verdict": answer["verdict"],
+            "because": answer["because"],
+        }
+    )
+
+
+def plan_table(plan: Document) -> RenderableType:
+    """What a job would do."""
+    spec, epochs = plan["spec"], plan["epochs"]
+    most = epochs and epochs["at_most"]
+    return _pairs(
+        {
+            "objective": f"{spec['objective']['name']} {values(spec['objective']['settings'])}",
+            "search space": "\n".join(f"{name}: {dimension(wanted)}" for name, wanted in spec["search_space"].items()),
+            "strategy": " ".join(spec["strategy"].values()),
+            "trials": number(plan["trials"]),
+            "epochs": most and f"about {number(epochs['expected'])}, at most {most}",
+            "first points": "\n".join(values(point) for point in plan["first_points"]),
+        }
+    )
+
+
+def objectives_table(objectives: list[Document]) -> RenderableType:
+    """What can be trained."""
+    table = Table("objective", "metrics", "parameters", "settings", box=SIMPLE, show_lines=True)
+    for objective in objectives:
+        space = objective["search_space"]
+        parameters = [
+            f"{parameter['name']}: {dimension(space.get(parameter['name'], parameter['default']))}"
+            for parameter in objective["parameters"]
+        ]
+        settings = [
+            f"{name}: {' | '.join(map(str, schema['enum'])) if 'enum' in schema else schema.get('type', '')}"
+            for name, schema in objective["settings_schema"].get("properties", {}).items()
+        ]
+        table.add_row(
+            plain(f"{objective['name']}\n{objective['description']}"),
+            plain("\n".join(f"{metric['name']} ({metric['direction']})" for metric in objective["metrics"])),
+            plain("\n".join(parameters)),
+            plain("\n".join(settings)),
+        )
+    return table
+
+
+def plain(text: str) -> Text:
+    """`text`, which may be anybody's, without what would steer the terminal."""
+    return Text("".join(sign if sign == "\n" or unicodedata.category(sign) not in ("Cc", "Cf") else "?" for sign in text))
+
+
+def state(job: Document) -> Text:
+    """The job's state, in its colour."""
+    return Text(job["state"], style=STATE_STYLES.get(job["state"], ""))
+
+
+def finished(job: Document) -> int:
+    """How many of the job's trials are over."""
+    trials = job["progress"]["trials"]
+    return int(trials["complete"] + trials["infeasible"] + trials["pruned"] + trials["failed"])
+
+
+def trials_done(job: Document) -> str:
+    """12/64, or 12 where nobody planned how many."""
+    planned = job["progress"]["trials"]["planned"]
+    return f"{finished(job)}/{planned}" if planned is not None else str(finished(job))
+
+
+def learning_rate(best: Document | None) -> Any:
+    """Of the best trial, if there is one and it has one."""
+    return best and best["params"].get("learning_rate")
+
+
+def number(value: Any) -> str:
+    """Four digits are enough."""
+    return NOTHING if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def values(named: Document) -> str:
+    """learning_rate=0.01 epochs=4"""
+    return " ".join(f"{name}={number(value)}" for name, value in named.items())
+
+
+def dimension(wanted: Any) -> str:
+    """A range of the search space, or a fixed value."""
+    if not isinstance(wanted, Mapping):
+        return f"= {number(wanted)}"
+    if wanted["type"] == "categorical":
+        return " | ".join(map(number, wanted["choices"]))
+    marks = [mark for mark in ("log", "step", "points") if wanted.get(mark) and (mark, wanted[mark]) != ("step", 1)]
+    told = ", ".join(mark if mark == "log" else f"{mark} {number(wanted[mark])}" for mark in marks)
+    return f"{number(wanted['low'])} to {number(wanted['high'])}" + (f" ({told})" if told else "")
+
+
+def moment(text: str) -> str:
+    """To the second."""
+    return text[:19].replace("T", " ") + " UTC"
+
+
+def _pairs(named: Mapping[str, str | Text | None]) -> RenderableType:
+    """One line for each that says something."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in named.items():
+        if value:
+            table.add_row(Text(name, style="dim"), value if isinstance(value, Text) else plain(value))
+    return table

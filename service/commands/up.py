@@ -1,0 +1,191 @@
+"""`stride up`: PostgreSQL, the API and workers on this machine, kept running until Ctrl-C, then stopped in order."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from types import FrameType
+from typing import NoReturn
+
+import httpx2
+import structlog
+
+from service import logs
+from service.commands.configuration import check_objectives, data_dir
+from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, listen
+from service.errors import ConfigurationError, StrideError
+from service.settings import Settings
+from service.store import migrate
+from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from service.store.postgres import Database, psycopg_url
+from service.worker import pool
+from service.worker.pool import LocalProcess
+
+READY_WITHIN_S = 60.0
+LOOK_S = 0.2
+
+log = structlog.get_logger()
+
+
+class StartFailed(StrideError):
+    """Stride did not start."""
+
+
+def run_everything(settings: Settings) -> None:
+    """Run until SIGINT or SIGTERM. Raises StrideError, with nothing left running, when something cannot be started."""
+    if "log_level" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"log_level": "warning"})  # every trial would be a line
+    logs.configure(settings)
+    check_objectives(settings)
+    with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as undo:
+        door = undo.enter_context(listen(settings.host, settings.port))
+        postgres = _Postgres(settings)
+        undo.callback(postgres.stop)
+        _migrate(postgres.url, settings)
+        environment = os.environ | {"STRIDE_DATABASE_URL": postgres.url, "STRIDE_LOG_LEVEL": settings.log_level}
+        api = LocalProcess(
+            "api",
+            ["api", "--fd", str(door.fileno())],
+            environment=environment,
+            grace_s=GRACEFUL_SHUTDOWN_S,
+            descriptors=[door.fileno()],
+        )
+        undo.callback(pool.stop, [api])
+        workers: list[LocalProcess] = []
+        undo.callback(_stop_workers, workers)
+        for number in range(1, settings.workers + 1):
+            workers.append(LocalProcess(f"worker {number}", ["worker"], environment=environment, grace_s=settings.grace_s))
+        _wait_until_ready(address(door), [api, *workers])
+        _greet(settings, address(door), postgres)
+        try:
+            while True:
+                time.sleep(LOOK_S)
+                postgres.tend()
+                for process in (api, *workers):
+                    process.tend()
+        except KeyboardInterrupt:
+            pass
+
+
+class _Postgres:
+    """The database of the settings: another's, or an embedded one, which is started again when it dies."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._server: EmbeddedPostgres | None = None
+        self.folder = None if settings.database_url is not None else data_dir(settings)
+        if settings.database_url is not None:
+            self.url = settings.database_url
+        else:
+            self._start(port=None)
+
+    def tend(self) -> None:
+        """To be called often. Raises ConfigurationError when it cannot be started again."""
+        if self._server is None or _lives(self._server.pid):
+            return
+        log.warning("process.died", process="postgresql")
+        self._server.stop()
+        self._start(port=psycopg_url(self.url).port)  # the others know this one
+
+    def stop(self) -> None:
+        """Unless it is another's."""
+        if self._server is not None:
+            self._server.stop()
+
+    def _start(self, port: int | None) -> None:
+        assert self.folder is not None
+        try:
+            self._server = EmbeddedPostgres.start(self.folder, port=port)
+        except EmbeddedPostgresError as error:
+            raise ConfigurationError(str(error)) from error
+        self.url = self._server.url
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _migrate(url: str, settings: Settings) -> None:
+    database = Database(url, timeout_s=settings.database_timeout_s)
+    try:
+        migrate.upgrade(database)
+    finally:
+        database.close()
+
+
+def _wait_until_ready(url: str, processes: list[LocalProcess]) -> None:
+    """Raises StartFailed, or ends as the process does that ended: it has said why."""
+    deadline = time.monotonic() + READY_WITHIN_S
+    # Not through a proxy: this is our own machine.
+    with httpx2.Client(base_url=url, timeout=1.0, trust_env=False) as client:
+        while True:
+            for process in processes:
+                if process.exit_code is not None:
+                    sys.exit(process.exit_code if process.exit_code > 0 else 1)
+            try:
+                answer = client.get("/readyz")
+                said = answer.text
+                if answer.is_success:
+                    return
+            except httpx2.TransportError as error:
+                said = str(error)
+            if time.monotonic() > deadline:
+                raise StartFailed(f"The API was not ready after {READY_WITHIN_S:g} s: {said}")
+            time.sleep(0.05)
+
+
+def _greet(settings: Settings, url: str, postgres: _Postgres) -> None:
+    stored = f"Data       {postgres.folder}" if postgres.folder else f"Database   {psycopg_url(postgres.url).render_as_string()}"
+    option = "" if url == settings.url else f" --url {url}"
+    print(
+        f"""Stride is running.
+
+  API        {url}
+  Dashboard  {url}/dashboard
+  Docs       {url}/docs
+  {stored}
+  Workers    {settings.workers}
+
+Try, in another terminal:
+
+  echo 'objective: {{name: image-classification}}' | stride submit - --watch{option}
+
+Ctrl-C stops everything.""",
+        flush=True,
+    )
+    if settings.workers and find_spec("torch") is None:
+        log.warning("torch.missing", hint="the built-in objectives need it: pip install 'stride[train]'")
+
+
+def _stop_workers(workers: list[LocalProcess]) -> None:
+    if sys.stderr.isatty() and any(worker.exit_code is None for worker in workers):
+        longest = max(worker.grace_s for worker in workers)
+        print(
+            f"\nStopping: trials that end within {longest:g} s are finished, others go on at the next start. Ctrl-C: at once.",
+            file=sys.stderr,
+        )
+    pool.stop(workers)
+
+
+@contextmanager
+def _interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
+    """Take these signals for a Ctrl-C, unless they are ignored (nohup)."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

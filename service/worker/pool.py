@@ -1,0 +1,118 @@
+"""Local processes, as `stride up` runs them: each is started again when it dies, and all are stopped in order."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+HEALTHY_S = 60.0
+"""A process that lived so long had not been dying for the same reason as the one before."""
+KILLED_AFTER_S = 5.0
+"""What a process gets, beyond its own grace, to end when it is asked to stop."""
+
+
+class LocalProcess:
+    """A process `stride ARGUMENT...` that lives until it is asked to stop: until then it is started again whenever it ends.
+
+    It ends with us, however we end. The terminal's Ctrl-C does not reach it: it is for us to stop it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        grace_s: float,
+        descriptors: Sequence[int] = (),
+    ) -> None:
+        self.name = name
+        self.grace_s = grace_s
+        """How long it may take to stop."""
+        self._arguments = arguments
+        self._environment = environment
+        self._descriptors = descriptors
+        self._pause_s = FIRST_PAUSE_S / 2
+        self._start_at = 0.0
+        self._process = self._start()
+
+    @property
+    def pid(self) -> int:
+        """The process id of its latest life."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of its latest life; None while it runs."""
+        return self._process.poll()
+
+    def tend(self) -> None:
+        """Start it again if it has ended, not at once but after a pause, longer every time. To be called often."""
+        if self.exit_code is None:
+            return
+        now = time.monotonic()
+        if self._start_at < self._started_at:  # we did not know yet
+            lived_long = now - self._started_at > HEALTHY_S
+            self._pause_s = FIRST_PAUSE_S if lived_long else min(2 * self._pause_s, LONGEST_PAUSE_S)
+            self._start_at = now + self._pause_s
+            log.warning("process.died", process=self.name, how=_how(self._process.returncode), starts_again_in_s=self._pause_s)
+        elif now >= self._start_at:
+            self._process = self._start()
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for its end."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.0, seconds))
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
+    def _start(self) -> subprocess.Popen[Any]:
+        self._started_at = time.monotonic()
+        return subprocess.Popen(
+            [sys.executable, "-m", "service.cli", *self._arguments, "--parent", str(os.getpid())],
+            env=self._environment,
+            pass_fds=self._descriptors,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def stop(processes: Sequence[LocalProcess]) -> None:
+    """Ask all to stop, and wait; kill those that take longer than they may. KeyboardInterrupt meanwhile asks them once more."""
+    for process in processes:
+        process.ask_to_stop()
+    deadline = time.monotonic() + max((process.grace_s for process in processes), default=0.0) + KILLED_AFTER_S
+    for process in processes:
+        try:
+            ended = process.ends_within(deadline - time.monotonic())
+        except KeyboardInterrupt:
+            deadline = time.monotonic() + KILLED_AFTER_S
+            for other in processes:
+                other.ask_to_stop()  # the second time, a worker gives its trial back at once
+            ended = process.ends_within(deadline - time.monotonic())
+        if not ended:
+            log.warning("process.killed", process=process.name)
+            process.kill()
+
+
+def _how(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
