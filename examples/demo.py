@@ -1,0 +1,185 @@
+"""Grid, random and bayesian search for a learning rate, one after the other, on a Stride of its own.      make demo
+
+Starts `stride up` on a free port with a temporary data folder, submits three jobs over REST, looks on while two workers (or
+more, with more cores) train, prints what each strategy found, and stops everything it started.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import httpx2
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+TRIALS = 64
+WORKERS = max(2, min(8, os.cpu_count() or 2))
+SAY_EVERY_S = 10.0
+FINAL = {"completed", "failed", "cancelled"}
+
+OBJECTIVE = {"name": "image-classification", "settings": {"dataset": "digits", "model": "mlp"}}
+SPACE = {
+    "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True},
+    "batch_size": {"type": "categorical", "choices": [16, 32, 64, 128]},
+    "epochs": {"type": "int", "low": 2, "high": 20},
+    "momentum": {"type": "float", "low": 0.0, "high": 0.99},
+}
+# 8 x 2 x 2 x 2 points, over the same ranges
+GRID = {
+    "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 8},
+    "batch_size": {"type": "categorical", "choices": [32, 128]},
+    "epochs": {"type": "int", "low": 10, "high": 20, "points": 2},
+    "momentum": {"type": "float", "low": 0.0, "high": 0.9, "points": 2},
+}
+SPACES = {"grid": GRID, "random": SPACE, "bayesian": SPACE}
+
+
+def main() -> None:
+    """Run the demo."""
+    console = Console(highlight=False)
+    with tempfile.TemporaryDirectory(prefix="stride-demo-") as folder, running_stride(folder) as url:
+        console.print(f"Stride runs with {WORKERS} workers. Look on at {url}/dashboard", soft_wrap=True)
+        # Through no proxy: it is our own machine.
+        with httpx2.Client(base_url=url, timeout=30, trust_env=False) as api:
+            jobs = {strategy: submit(api, strategy, priority=-place) for place, strategy in enumerate(SPACES)}
+            if console.is_terminal:
+                look_on(api, jobs, console)
+            else:
+                look_on_sparsely(api, jobs, console)
+            console.print(results(api, jobs))
+        console.print(f"The dashboard was at {url}/dashboard. To have one that stays: make up", soft_wrap=True)
+
+
+@contextmanager
+def running_stride(folder: str) -> Iterator[str]:
+    """The URL of a Stride that ends with the block."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("STRIDE_")}
+    command = [sys.executable, "-m", "service.cli", "up", "--port", "0", "--data", folder, "--workers", str(WORKERS)]
+    with tempfile.TemporaryFile("w+") as said:
+        # In a session of its own: a Ctrl-C is for us, and we stop it in order.
+        stride = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True, start_new_session=True
+        )
+        try:
+            assert stride.stdout is not None
+            url = next((found[1] for line in stride.stdout if (found := re.search(r"API +(http\S+)", line))), None)
+            if url is None:
+                said.seek(0)
+                sys.exit(f"Stride did not start.\n{said.read()}")
+            yield url
+        finally:
+            stride.send_signal(signal.SIGTERM)
+            stride.communicate()
+
+
+def submit(api: httpx2.Client, strategy: str, priority: int) -> str:
+    """Submit a job; returns its id. By their priorities one follows the other, so that their seconds compare."""
+    document = {
+        "name": f"demo, {strategy}",
+        "objective": OBJECTIVE,
+        "search_space": SPACES[strategy],
+        "strategy": strategy,
+        "budget": {"trials": TRIALS},
+        "priority": priority,
+        "seed": 7,
+    }
+    return str(ask(api, "POST", "/v1/jobs", json=document)["id"])
+
+
+def look_on(api: httpx2.Client, jobs: dict[str, str], console: Console) -> None:
+    """A bar for each job, until all are done."""
+    columns = (
+        TextColumn("{task.description:9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[best]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        bars = {strategy: progress.add_task(strategy, total=TRIALS, best="", start=False) for strategy in jobs}
+        for seen in looks(api, jobs):
+            for strategy, job in seen.items():
+                if job["started_at"] and not progress.tasks[bars[strategy]].started:
+                    progress.start_task(bars[strategy])
+                progress.update(bars[strategy], completed=done(job), best=best(job))
+
+
+def look_on_sparsely(api: httpx2.Client, jobs: dict[str, str], console: Console) -> None:
+    """A line now and then, until all are done."""
+    said_at = -SAY_EVERY_S
+    for seen in looks(api, jobs):
+        if time.monotonic() - said_at >= SAY_EVERY_S:
+            console.print(
+                ", ".join(f"{strategy} {done(job)}/{TRIALS} {best(job)}".rstrip() for strategy, job in seen.items()),
+                soft_wrap=True,
+            )
+            said_at = time.monotonic()
+
+
+def looks(api: httpx2.Client, jobs: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """The jobs, again and again until all are done."""
+    while True:
+        seen = {strategy: ask(api, "GET", f"/v1/jobs/{job}") for strategy, job in jobs.items()}
+        yield seen
+        if all(job["state"] in FINAL for job in seen.values()):
+            return
+        time.sleep(0.5)
+
+
+def results(api: httpx2.Client, jobs: dict[str, str]) -> Table:
+    """What each strategy found."""
+    table = Table(
+        "strategy", "best learning rate", "validation loss", "test accuracy", "trials", "diverged", "seconds", box=SIMPLE
+    )
+    for strategy, job_id in jobs.items():
+        job = ask(api, "GET", f"/v1/jobs/{job_id}")
+        if job["state"] != "completed":
+            sys.exit(f"The {strategy} job has {job['state']}: {job['reason']}")
+        answer = ask(api, "GET", f"/v1/jobs/{job_id}/best-lr")
+        trial = ask(api, "GET", f"/v1/jobs/{job_id}/trials/{answer['best_trial']['number']}")
+        table.add_row(
+            strategy,
+            f"{answer['learning_rate']:.4g}",
+            f"{trial['value']:.4f}",
+            f"{trial['user_attrs']['test_accuracy']:.1%}",
+            str(done(job)),
+            f"{(datetime.fromisoformat(job['finished_at']) - datetime.fromisoformat(job['started_at'])).total_seconds():.0f}",
+        )
+    return table
+
+
+def ask(api: httpx2.Client, method: str, path: str, **options: Any) -> Any:
+    """The API's answer."""
+    response = api.request(method, path, **options)
+    if not response.is_success:
+        sys.exit(f"{method} {path}: {response.text}")
+    return response.json()
+
+
+def done(job: dict[str, Any]) -> int:
+    """How many trials are over."""
+    trials = job["progress"]["trials"]
+    return int(trials["total"] - trials["running"] - trials["waiting"])
+
+
+def best(job: dict[str, Any]) -> str:
+    """The best trial so far."""
+    return f"best {job['best']['value']:.4f} at {job['best']['params']['learning_rate']:.2g}" if job["best"] else ""
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
