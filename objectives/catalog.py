@@ -135,9 +135,9 @@ def default_params(objective: Objective) -> dict[str, bool | int | float | str]:
 
 
 def default_settings(objective: Objective) -> dict[str, Any]:
-    """Return the value that each setting takes when a job leaves it out."""
+    """Return the value that each setting takes when a job leaves it out; one without a default stays out."""
     properties = objective.settings_schema.get("properties", {})
-    return {name: schema["default"] for name, schema in properties.items()}
+    return {name: schema["default"] for name, schema in properties.items() if "default" in schema}
 
 
 def _objectives_of(module_name: str) -> tuple[Objective, ...]:

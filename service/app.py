@@ -14,7 +14,6 @@ from service.api import answers, health, jobs, objectives, problems, trials, wor
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
 from service.dispatch.sweeper import sweep
-from service.errors import StrideError
 from service.settings import Settings
 from service.store.postgres import Database
 from service.version import VERSION
@@ -62,5 +61,5 @@ def _sweep_until(stopping: threading.Event, database: Database) -> None:
     while not stopping.wait(SWEEP_S):
         try:
             sweep(database)
-        except StrideError as error:
-            log.warning("sweep.failed", error=str(error))
+        except Exception as error:  # whatever it was, jobs still run out of time
+            log.warning("sweep.failed", error=f"{type(error).__name__}: {error}")

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from service.api.dependencies import Catalog, Db
+from service.api.faults import NO_NUL
 from service.api.problems import documented
 from service.api.schemas import Answer, BestTrial, Evidence
 from service.domain.job import Job
@@ -15,7 +16,7 @@ from service.store import jobs, trial_reader
 
 router = APIRouter(prefix="/v1", tags=["answers"])
 
-Wanted = Annotated[str | None, Query(max_length=200)]
+Wanted = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 
 
 @router.get("/jobs/{job_id}/best-lr", responses=documented(404, 409, 422))
@@ -37,19 +38,27 @@ def best_learning_rate(
     metric: Annotated[Wanted, Query(description="Only jobs with this metric; left out: the objective's first.")] = None,
 ) -> Answer:
     """The same question across jobs: the best of their answers, on the trials of all of them."""
-    if objective not in catalog:
-        raise InvalidJob([Invalid("/objective", f"there is no objective {objective!r}; there are: {', '.join(sorted(catalog))}")])
+    metric = _known_metric(catalog, objective, metric)
     settings = {name: value for name, value in (("dataset", dataset), ("model", model)) if value is not None}
-    metric = metric or catalog[objective].metrics[0].name
     answers = []
     with database.transaction() as conn:
         for job in jobs.of_objective(conn, objective, settings, metric):
-            trials = trial_reader.finished(conn, job)
-            if trials:
-                answers.append((job, answer(job, trials)))
+            try:
+                answers.append((job, answer(job, trial_reader.finished(conn, job))))
+            except NothingFinished:
+                continue
     if not answers:
-        raise NothingFinished("No finished trial of such a job is known: submit one, or ask for less.")
+        raise NothingFinished("No such job has a finished trial yet: submit one, or name fewer of dataset, model and metric.")
     return _view(*best_of(answers))
+
+
+def _known_metric(catalog: Catalog, objective: str, metric: str | None) -> str:
+    if objective not in catalog:
+        raise InvalidJob([Invalid("/objective", f"there is no objective {objective!r}; there are: {', '.join(sorted(catalog))}")])
+    names = [metric.name for metric in catalog[objective].metrics]
+    if metric is not None and metric not in names:
+        raise InvalidJob([Invalid("/metric", f"{objective} has no metric {metric!r}; it has: {', '.join(names)}")])
+    return metric or names[0]
 
 
 def _view(job: Job, found: BestLearningRate) -> Answer:

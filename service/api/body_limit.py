@@ -46,5 +46,5 @@ class BodyLimit:
         except _TooLarge:
             if started:
                 raise
-            detail = f"The body may have {self._max_bytes} bytes at most."
+            detail = f"The body may have {self._max_bytes:,} bytes at most."
             await problem("body-too-large", "The body is too large", 413, detail)(scope, receive, send)

@@ -1,11 +1,9 @@
 """Opaque cursors for keyset paging: where the last page ended."""
 
 import base64
-import binascii
 import json
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
@@ -26,10 +24,13 @@ def moment_and_id(cursor: str | None) -> tuple[datetime, UUID] | None:
     if cursor is None:
         return None
     try:
-        moment, id_ = _decode(cursor)
-        return datetime.fromisoformat(moment), UUID(id_)
-    except (ValueError, TypeError):
+        moment_text, id_text = _decode(cursor)
+        moment, id_ = datetime.fromisoformat(moment_text), UUID(id_text)
+    except ValueError:
         raise InvalidCursor from None
+    if moment.tzinfo is None:
+        raise InvalidCursor
+    return moment, id_
 
 
 def number(cursor: str | None, default: int) -> int:
@@ -39,18 +40,17 @@ def number(cursor: str | None, default: int) -> int:
     try:
         [text] = _decode(cursor)
         found = int(text)
-    except (ValueError, TypeError):
+    except ValueError:
         raise InvalidCursor from None
     if not -1 <= found < 2**31:
         raise InvalidCursor
     return found
 
 
-def _decode(cursor: str) -> Sequence[Any]:
-    try:
-        parts = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
-    except (binascii.Error, UnicodeError) as error:
-        raise ValueError(str(error)) from None
-    if not isinstance(parts, list):
-        raise TypeError("not a position")
+def _decode(cursor: str) -> list[str]:
+    """The texts that `encode` was given. Raises ValueError, of which JSON's and Unicode's errors are kinds."""
+    padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+    parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise ValueError("not a position")
     return parts

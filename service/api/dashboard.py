@@ -7,9 +7,9 @@ passed through to it unchanged, and only GET and HEAD are.
 import re
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
-import optuna_dashboard
+import optuna_dashboard  # type: ignore[import-untyped]
 from a2wsgi import WSGIMiddleware
 from starlette.concurrency import run_in_threadpool
 
@@ -59,5 +59,5 @@ class Dashboard:
             if self._dashboard is None:
                 migrate.check(conn)
                 storage = stock_storage(self._database.url.render_as_string(hide_password=False))
-                self._dashboard = WSGIMiddleware(optuna_dashboard.wsgi(storage))
+                self._dashboard = cast(App, WSGIMiddleware(optuna_dashboard.wsgi(storage)))
             return self._dashboard

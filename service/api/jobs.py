@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Header, Query, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
 from service.api import cursors
 from service.api.dependencies import Catalog, Db
 from service.api.examples import JOBS
+from service.api.json_body import JsonRoute
 from service.api.problems import documented
 from service.api.schemas import DryRun, Epochs, JobView, Page
 from service.api.submission import complete
@@ -23,7 +24,7 @@ from service.domain.trial import TrialCounts
 from service.errors import Invalid, InvalidJob
 from service.store import jobs, trial_reader, workers
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -36,26 +37,23 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("", status_code=202, response_model=JobView, responses={200: {"model": DryRun}} | documented(400, 413, 415, 422))
+@router.post("", status_code=202, response_model=JobView, responses={**documented(400, 413, 415, 422), 200: {"model": DryRun}})
 def submit_job(
     spec: Annotated[JobSpec, Body(openapi_examples=JOBS)],
     database: Db,
     catalog: Catalog,
-    request: Request,
     response: Response,
     idempotency_key: IdempotencyKey = None,
-    dry: Annotated[bool, Query(alias="dry_run", description="Answer 200 with what the job would do, and create nothing.")] = False,
+    dry: Annotated[bool, Query(alias="dry_run", description="Answer 200 with what it would do, and create nothing.")] = False,
 ) -> JobView | JSONResponse:
     """Submit a tuning job. Workers start it as soon as they are free."""
     completed, direction = complete(spec, catalog)
     if dry:
         return JSONResponse(_dry_run(completed, direction).model_dump(mode="json"))
-    request_sha256 = hashlib.sha256(spec.model_dump_json().encode()).digest()
+    request_sha256 = hashlib.sha256(spec.model_dump_json().encode()).digest() if idempotency_key else None
 
     def work(conn: Connection) -> JobView:
-        job, _ = submit(
-            conn, completed, direction, idempotency_key=idempotency_key, request_sha256=request_sha256 if idempotency_key else None
-        )
+        job, _ = submit(conn, completed, direction, idempotency_key=idempotency_key, request_sha256=request_sha256)
         return _view(conn, job)
 
     view = database.transact(work)
@@ -67,7 +65,7 @@ def submit_job(
 def list_jobs(
     database: Db,
     state: JobState | None = None,
-    label: Annotated[list[str] | None, Query(max_length=20, description="name:value; only jobs with all of these labels.")] = None,
+    label: Annotated[list[str] | None, Query(max_length=20, description="name:value; only jobs with all of these.")] = None,
     limit: cursors.Limit = 20,
     cursor: cursors.Cursor = None,
 ) -> Page[JobView]:

@@ -19,7 +19,10 @@ def _view(objective: Objective) -> ObjectiveView:
     return ObjectiveView(
         name=objective.name,
         description=objective.description,
-        metrics=[MetricView(name=metric.name, direction=metric.direction, description=metric.description) for metric in objective.metrics],
+        metrics=[
+            MetricView(name=metric.name, direction=metric.direction, description=metric.description)
+            for metric in objective.metrics
+        ],
         parameters=[
             ParameterView(
                 name=parameter.name,

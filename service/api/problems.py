@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from service import errors
-from service.api.submission import pointer
+from service.api.faults import Fault, faults_of
 
 log = structlog.get_logger()
 
@@ -33,12 +33,17 @@ PROBLEMS: Mapping[type[errors.StrideError], tuple[str, str, int]] = {
 }
 """From error to problem: the type's slug, the title, the status."""
 
+_HTTP_PROBLEMS = {
+    400: ("malformed-body", "The body cannot be read"),
+    404: ("not-found", "There is nothing here"),
+    405: ("method-not-allowed", "The method is not allowed here"),
+    413: ("body-too-large", "The body is too large"),
+    415: ("unsupported-media-type", "The body's media type is not supported"),
+}
+"""What the framework refuses."""
 
-class Fault(BaseModel):
-    """One fault of a request."""
-
-    pointer: str = Field(description="A JSON pointer into the body, or the name of a query parameter or header after a slash.")
-    detail: str = Field(description="What is wrong, and what would be right.")
+MAX_DETAIL = 1_000
+"""Characters of a sentence: it may quote what was sent."""
 
 
 class Problem(BaseModel):
@@ -53,17 +58,16 @@ class Problem(BaseModel):
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an endpoint that may answer with problems of these statuses."""
-    return {
-        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-        for status in (*statuses, 503)
-    }
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in (*statuses, 503)}
 
 
 def problem(
     slug: str, title: str, status: int, detail: str | None = None, faults: list[Fault] | None = None
 ) -> JSONResponse:
     """An answer that tells of a problem."""
-    body = Problem(type=f"urn:stride:{slug}", title=title, status=status, detail=detail, errors=faults)
+    shown = [Fault(pointer=_shown(fault.pointer), detail=_shown(fault.detail)) for fault in faults] if faults else None
+    body = Problem(type=f"urn:stride:{slug}", title=title, status=status, detail=detail and _shown(detail), errors=shown)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
     return JSONResponse(body.model_dump(exclude_none=True), status, headers, media_type=MEDIA_TYPE)
 
@@ -78,7 +82,8 @@ def of(error: errors.StrideError) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Have `app` answer every error as a problem."""
+    """Have `app` answer every error as a problem, and say so in its OpenAPI document."""
+    _describe(app)
 
     @app.exception_handler(errors.StrideError)
     def stride_error(request: Request, error: errors.StrideError) -> JSONResponse:
@@ -86,16 +91,13 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
-        if any(fault["type"] == "json_invalid" for fault in error.errors()):
-            where = next(fault for fault in error.errors() if fault["type"] == "json_invalid")
-            reason = where.get("ctx", {}).get("error", "it cannot be read")
-            return problem("malformed-json", "The body is not JSON", 400, f"{reason}, at character {where['loc'][-1]}.")
-        return problem("invalid-request", "The request is not valid", 422, faults=_faults(error))
+        return problem("invalid-request", "The request is not valid", 422, faults=faults_of(error))
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
-        answer = problem(phrase.lower().replace(" ", "-"), phrase, error.status_code, _http_detail(request, error))
+        slug, title = _HTTP_PROBLEMS.get(error.status_code, (phrase.lower().replace(" ", "-"), phrase))
+        answer = problem(slug, title, error.status_code, _http_detail(request, error))
         answer.headers.update(error.headers or {})
         return answer
 
@@ -106,6 +108,25 @@ def install(app: FastAPI) -> None:
         return problem("internal-error", "Stride made a mistake", 500, "The server's log holds the details.")
 
 
+def _shown(text: str) -> str:
+    """`text` as UTF-8 can carry it, at a length that people read."""
+    text = text.encode(errors="replace").decode()
+    return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 1] + "…"
+
+
+def _describe(app: FastAPI) -> None:
+    """Add the schema of problems, which no endpoint returns as a model, to the OpenAPI document."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        document["components"]["schemas"] |= schema.pop("$defs") | {"Problem": schema}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way of extending it
+
+
 def _http_detail(request: Request, error: HTTPException) -> str:
     match error.status_code:
         case 404:
@@ -114,42 +135,3 @@ def _http_detail(request: Request, error: HTTPException) -> str:
             return f"{request.url.path} does not take {request.method}; /docs lists what it takes."
         case _:
             return str(error.detail)
-
-
-def _faults(error: RequestValidationError) -> list[Fault]:
-    """Pydantic's errors as pointers into what was sent, one for each place."""
-    faults: dict[str, Fault] = {}
-    for found in error.errors():
-        where, *path = found["loc"]
-        # Pydantic names the branch of a union that it tried, which is no part of the document.
-        place = pointer(*_existing(error.body, path)) if where == "body" else pointer(*path)
-        faults.setdefault(place, Fault(pointer=place, detail=_detail(found)))
-    return list(faults.values())
-
-
-def _existing(body: Any, path: list[str | int]) -> list[str | int]:
-    existing: list[str | int] = []
-    for index, part in enumerate(path):
-        if isinstance(body, dict) and (part in body or (index == len(path) - 1 and part not in _BRANCHES)):
-            body = body.get(part)
-            existing.append(part)
-        elif isinstance(body, list) and isinstance(part, int):
-            body = body[part] if part < len(body) else None
-            existing.append(part)
-    return existing
-
-
-_BRANCHES = frozenset(
-    {"value", "bool", "int", "float", "str", "categorical"}
-    | {"grid", "random", "bayesian", "none", "median", "percentile", "successive_halving", "hyperband"}
-)
-"""How pydantic names the branches of the unions in a job."""
-
-
-def _detail(found: Mapping[str, Any]) -> str:
-    if found["type"] == "extra_forbidden":
-        return "is not known here: remove it, or look for a misspelling"
-    if found["type"] == "missing":
-        return "is missing"
-    message = str(found["msg"]).removeprefix("Value error, ")
-    return message.replace("Input tag", "The type").replace("Input should", "should")

@@ -1,5 +1,6 @@
 """From a job as submitted to one that can be run: checked against the objective it names, defaults filled."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -52,7 +53,8 @@ def complete(spec: JobSpec, catalog: Mapping[str, Objective]) -> tuple[JobSpec, 
         }
     )
     if completed.budget and completed.budget.trials is not None and len(spec.try_first) > completed.budget.trials:
-        raise InvalidJob([Invalid("/try_first", f"{len(spec.try_first)} points are more than the budget of {completed.budget.trials} trials")])
+        points, trials = len(spec.try_first), completed.budget.trials
+        raise InvalidJob([Invalid("/try_first", f"{points} points are more than the budget of {trials} trials")])
     return completed, metric.direction
 
 
@@ -64,7 +66,13 @@ def pointer(*parts: str | int) -> str:
 def _settings_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
     validator = Draft202012Validator(dict(objective.settings_schema))
     for error in sorted(validator.iter_errors(spec.objective.settings), key=lambda error: list(map(str, error.absolute_path))):
-        yield Invalid(pointer("objective", "settings", *error.absolute_path), error.message)
+        where = pointer("objective", "settings", *error.absolute_path)
+        if error.validator == "additionalProperties" and error.validator_value is False:
+            known = ", ".join(error.schema.get("properties", ())) or "none"
+            for name in sorted(error.instance.keys() - error.schema.get("properties", {}).keys()):
+                yield Invalid(f"{where}{pointer(name)}", f"{objective.name} has no setting {name!r}; known are: {known}")
+        else:
+            yield Invalid(where, error.message)
 
 
 def _metric_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
@@ -93,6 +101,8 @@ def _dimension_faults(parameter: Parameter, dimension: Dimension) -> Iterator[st
         case FloatRange() | IntRange():
             yield from _value_faults(parameter, dimension.low)
             yield from _value_faults(parameter, dimension.high)
+            if not math.isfinite(dimension.high - dimension.low):
+                yield f"is wider than the largest number: narrow {dimension.low:g} to {dimension.high:g}"
         case CategoricalRange():
             for choice in dimension.choices:
                 yield from _value_faults(parameter, choice)
@@ -122,7 +132,8 @@ def _value_faults(parameter: Parameter, value: Scalar) -> Iterator[str]:
 def _completed_space(spec: JobSpec, objective: Objective) -> SearchSpace:
     given: Mapping[str, Any]
     if spec.search_space is None:
-        given = parse_space({parameter.name: parameter.space for parameter in objective.parameters if parameter.space is not None})
+        defaults = ((parameter.name, parameter.space) for parameter in objective.parameters)
+        given = parse_space({name: space for name, space in defaults if space is not None})
     else:
         given = spec.search_space
     floats = {parameter.name for parameter in objective.parameters if parameter.type == "float"}
@@ -141,7 +152,7 @@ def _strategy_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
         if spec.budget and spec.budget.trials is None and spec.budget.seconds is None and spec.budget.target is None:
             yield Invalid("/budget", "the job would never end: give trials, seconds or a target")
     if isinstance(spec.strategy, Bayesian) and spec.strategy.sampler == "gp" and not isinstance(spec.pruner, NoPruner):
-        yield Invalid("/pruner", "the gp sampler does not see pruned trials: use the tpe sampler with a pruner, or gp without one")
+        yield Invalid("/pruner", "the gp sampler does not see pruned trials: give tpe a pruner, or gp none")
 
 
 def _grid_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:

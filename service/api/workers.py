@@ -17,4 +17,5 @@ def list_workers(database: Db, limit: cursors.Limit = 20, cursor: cursors.Cursor
     with database.transaction() as conn:
         found = workers.page(conn, limit=limit + 1, before=cursors.moment_and_id(cursor))
     items = [WorkerView.model_validate(worker, from_attributes=True) for worker in found[:limit]]
-    return Page(items=items, next_cursor=cursors.encode(found[limit - 1].started_at, items[-1].id) if len(found) > limit else None)
+    more = len(found) > limit
+    return Page(items=items, next_cursor=cursors.encode(items[-1].started_at, items[-1].id) if more else None)

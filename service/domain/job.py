@@ -20,14 +20,14 @@ DEFAULT_TRIALS = 32
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class ObjectiveChoice(_Document):
     """Which objective to train, and its settings."""
 
     name: Name
-    settings: dict[str, Any] = Field(default_factory=dict, description="As the objective's JSON Schema says; see GET /v1/objectives.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="By the objective's JSON Schema; see GET /v1/objectives.")
 
 
 class Budget(_Document):

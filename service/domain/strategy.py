@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 
 class _Choice(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Grid(_Choice):
@@ -60,7 +60,7 @@ class _Rungs(_Choice):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.min_resource >= self.parts:
-            raise ValueError(f"min_resource ({self.min_resource}) must be less than parts ({self.parts}): no rung lies at the end")
+            raise ValueError(f"min_resource ({self.min_resource}) must be less than parts ({self.parts}): the end is no rung")
         return self
 
 

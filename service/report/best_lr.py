@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from service.domain.job import Job
-from service.domain.space import CategoricalRange, Dimension, FloatRange
+from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange
 from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
 
@@ -90,6 +90,8 @@ def answer(job: Job, trials: Sequence[Trial]) -> BestLearningRate:
             verdict=Verdict.ALL_DIVERGED,
             because=f"every rate tried diverged, down to {lowest:.3g}: look below it",
         )
+    if trials:
+        raise NothingFinished(f"None of the {len(trials)} trials that ended has trained to its end with a finite {job.spec.metric}.")
     raise NothingFinished
 
 
@@ -113,8 +115,10 @@ def _because_edge(edge: str) -> str:
 def _edge(dimension: Dimension, rate: float) -> str | None:
     """At which end of what was searched `rate` lies, if at one."""
     match dimension:
-        case FloatRange():
+        case FloatRange() | IntRange():
             low, high, at = dimension.low, dimension.high, rate
+            if at <= low or at >= high:  # a foreign script may go beyond, even below zero
+                return "low" if at <= low else "high"
             if dimension.log:
                 low, high, at = math.log(low), math.log(high), math.log(rate)
             margin = EDGE * (high - low)
@@ -129,8 +133,9 @@ def _edge(dimension: Dimension, rate: float) -> str | None:
 
 
 def _learning_rate(trial: Trial) -> float | None:
+    """None where a foreign script gave none, or something else under that name."""
     rate = trial.params.get(LEARNING_RATE)
-    return None if rate is None or isinstance(rate, str) else float(rate)
+    return float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) and math.isfinite(rate) else None
 
 
 def _value(trial: Trial) -> float:

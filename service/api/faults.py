@@ -1,0 +1,104 @@
+"""What pydantic finds wrong with a request, as pointers into what was sent and sentences that say what would be right."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+
+from service.api.submission import pointer
+from service.domain.job import Budget, JobSpec, ObjectiveChoice
+from service.domain.space import CategoricalRange, FloatRange, IntRange
+from service.domain.strategy import Bayesian, Grid, Hyperband, MedianPruner, NoPruner, PercentilePruner, Random, SuccessiveHalving
+
+_VARIANTS: Mapping[str, type[BaseModel]] = {
+    get_args(variant.model_fields["type"].annotation)[0]: variant
+    for variant in (
+        *(FloatRange, IntRange, CategoricalRange),
+        *(Grid, Random, Bayesian),
+        *(NoPruner, MedianPruner, PercentilePruner, SuccessiveHalving, Hyperband),
+    )
+}
+_OBJECTS: Mapping[str, type[BaseModel]] = {"objective": ObjectiveChoice, "budget": Budget}
+_SCALARS = frozenset({"bool", "int", "float", "str"})
+_BRANCHES = _VARIANTS.keys() | _SCALARS | {"value"}
+"""How pydantic names the branches of the unions in a job, which are no part of the document."""
+
+NO_NUL = r"^[^\x00]*$"
+"""The pattern of texts that PostgreSQL can store."""
+
+_SENTENCES = {
+    "missing": "is missing",
+    "model_type": "should be an object",
+    "model_attributes_type": "should be an object",
+    "dict_type": "should be an object",
+    "list_type": "should be a list",
+    "tuple_type": "should be a list",
+    "string_type": "should be a string",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+    "union_tag_not_found": 'needs a "type"',
+}
+
+
+class Fault(BaseModel):
+    """One fault of a request."""
+
+    pointer: str = Field(description="A JSON pointer into the body, or the name of a query parameter or header after a slash.")
+    detail: str = Field(description="What is wrong, and what would be right.")
+
+
+def faults_of(error: RequestValidationError) -> list[Fault]:
+    """One fault for each place."""
+    faults: dict[str, Fault] = {}
+    for found in error.errors():
+        where, *path = found["loc"]
+        place = pointer(*_existing(error.body, path)) if where == "body" else pointer(*path)
+        faults.setdefault(place, Fault(pointer=place, detail=_detail(found, path)))
+    return list(faults.values())
+
+
+def _existing(body: Any, path: Sequence[str | int]) -> list[str | int]:
+    """The part of `path` that lies in the document, and the name of what is missing there."""
+    existing: list[str | int] = []
+    for index, part in enumerate(path):
+        if isinstance(body, dict) and (part in body or (index == len(path) - 1 and part not in _BRANCHES)):
+            body = body.get(part)
+            existing.append(part)
+        elif isinstance(body, list) and isinstance(part, int):
+            body = body[part] if part < len(body) else None
+            existing.append(part)
+    return existing
+
+
+def _detail(found: Mapping[str, Any], path: Sequence[str | int]) -> str:
+    kind, context = found["type"], found.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"is not known here; known are: {', '.join(_fields(path))}"
+    if path and path[-1] in _SCALARS and kind.endswith(("_type", "_parsing", "_from_float")):
+        return "should be a number, a string, true or false"
+    if kind == "union_tag_invalid":
+        return f"there is no type {context['tag']!r}; there are: {context['expected_tags'].replace(chr(39), '')}"
+    if kind in ("too_long", "too_short"):
+        bound = f"at most {context['max_length']}" if kind == "too_long" else f"at least {context['min_length']}"
+        return f"should have {bound} entries"
+    if kind == "string_pattern_mismatch":
+        no_nul = NO_NUL == context["pattern"]
+        return "must not hold the character U+0000: remove it" if no_nul else "should be made of printable ASCII characters"
+    if kind == "missing" and not path:
+        return "the body is missing: send a job as JSON, such as those at /docs"
+    if kind in _SENTENCES:
+        return _SENTENCES[kind]
+    return str(found["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+
+
+def _fields(path: Sequence[str | int]) -> list[str]:
+    """The names that the object at the end of `path` may have."""
+    parent = path[-2] if len(path) > 1 else None
+    model = JobSpec if parent is None else _VARIANTS.get(str(parent)) or _OBJECTS[str(parent)]
+    return list(model.model_fields)

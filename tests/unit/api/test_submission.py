@@ -1,0 +1,139 @@
+from typing import Any
+
+import pytest
+
+from objectives.catalog import load_catalog
+from service.api.submission import complete, pointer
+from service.domain.job import DEFAULT_TRIALS, JobSpec
+from service.domain.space import FloatRange
+from service.errors import InvalidJob
+
+CATALOG = load_catalog(["tests.quadratic"])
+LOG = {"type": "float", "low": 1e-4, "high": 0.1, "log": True}
+
+
+def job(**overrides: Any) -> JobSpec:
+    return JobSpec.model_validate({"objective": {"name": "quadratic"}} | overrides)
+
+
+def completed(**overrides: Any) -> JobSpec:
+    return complete(job(**overrides), CATALOG)[0]
+
+
+def faults(**overrides: Any) -> dict[str, str]:
+    with pytest.raises(InvalidJob) as caught:
+        complete(job(**overrides), CATALOG)
+    return {fault.pointer: fault.detail for fault in caught.value.faults}
+
+
+def test_a_job_of_nothing_but_its_objective_takes_every_default() -> None:
+    spec, direction = complete(job(), CATALOG)
+    assert spec.search_space is not None
+    assert isinstance(spec.search_space["learning_rate"], FloatRange)
+    assert spec.search_space["epochs"] == 4
+    assert spec.objective.settings == {"epoch_s": 0.0}
+    assert spec.budget is not None
+    assert spec.budget.trials == DEFAULT_TRIALS
+    assert (spec.metric, direction) == ("loss", "minimize")
+
+
+def test_a_parameter_left_out_of_the_search_space_takes_its_default_value() -> None:
+    assert completed(search_space={"learning_rate": LOG}).search_space == {
+        "learning_rate": FloatRange(**LOG),
+        "epochs": 4,
+        "momentum": 0.9,
+        "mode": "plain",
+    }
+
+
+def test_a_whole_number_fixes_a_float_as_a_float() -> None:
+    value = (completed(search_space={"learning_rate": LOG, "momentum": 0}).search_space or {})["momentum"]
+    assert (value, type(value)) == (0.0, float)
+
+
+def test_the_direction_is_the_metrics() -> None:
+    assert complete(job(metric="score"), CATALOG)[1] == "maximize"
+
+
+def test_a_grid_needs_no_budget_and_plans_its_points() -> None:
+    budget = completed(strategy="grid", search_space={"learning_rate": LOG | {"points": 9}, "epochs": 4}).budget
+    assert budget is not None
+    assert budget.trials == 9
+
+
+def test_a_grids_budget_is_at_most_its_size() -> None:
+    space = {"learning_rate": LOG | {"points": 9}}
+    for given, planned in ((4, 4), (100, 9)):
+        budget = completed(strategy="grid", search_space=space, budget={"trials": given}).budget
+        assert budget is not None
+        assert budget.trials == planned
+
+
+def test_every_default_space_makes_a_grid() -> None:
+    for name in CATALOG:
+        complete(JobSpec.model_validate({"objective": {"name": name}, "strategy": "grid"}), CATALOG)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "where", "says"),
+    [
+        ({"objective": {"name": "nonsense"}}, "/objective/name", "there is no objective 'nonsense'; there are: image-class"),
+        ({"metric": "nonsense"}, "/metric", "quadratic has no metric 'nonsense'; it has: loss, score"),
+        ({"objective": {"name": "quadratic", "settings": {"foo": 1}}}, "/objective/settings/foo", "known are: epoch_s"),
+        ({"objective": {"name": "quadratic", "settings": {"epoch_s": -1}}}, "/objective/settings/epoch_s", "minimum of 0"),
+        ({"objective": {"name": "quadratic", "settings": {"epoch_s": "x"}}}, "/objective/settings/epoch_s", "type 'number'"),
+        ({"search_space": {"nonsense": 1}}, "/search_space/nonsense", "it has: epochs, learning_rate, mode, momentum"),
+        ({"search_space": {"a/b~c": 1}}, "/search_space/a~1b~0c", "has no parameter"),
+        ({"search_space": {"learning_rate": "fast"}}, "/search_space/learning_rate", "'fast' is not a number"),
+        ({"search_space": {"learning_rate": True}}, "/search_space/learning_rate", "True is not a number"),
+        ({"search_space": {"learning_rate": 0.0}}, "/search_space/learning_rate", "0.0 must be above 0"),
+        ({"search_space": {"learning_rate": LOG, "momentum": 1.0}}, "/search_space/momentum", "1.0 must be below 1"),
+        ({"search_space": {"learning_rate": LOG, "epochs": 0}}, "/search_space/epochs", "0 must be at least 1"),
+        ({"search_space": {"learning_rate": LOG, "epochs": 2.5}}, "/search_space/epochs", "2.5 is not a whole number"),
+        ({"search_space": {"learning_rate": LOG, "mode": "odd"}}, "/search_space/mode", "'odd' is not one of 'plain', 'fancy'"),
+        ({"search_space": {"epochs": {"type": "float", "low": 1, "high": 2}}}, "/search_space/epochs", "cannot be of type float"),
+        ({"search_space": {"mode": {"type": "int", "low": 1, "high": 2}}}, "/search_space/mode", "must be of type categorical"),
+        (
+            {"search_space": {"learning_rate": LOG, "mode": {"type": "categorical", "choices": ["plain", "odd"]}}},
+            "/search_space/mode",
+            "'odd' is not one of",
+        ),
+        ({"search_space": {"learning_rate": 0.1}}, "/search_space", "nothing is left to search"),
+        ({"budget": {}}, "/budget", "would never end: give trials, seconds or a target"),
+        ({"budget": {"failures": 3}}, "/budget", "would never end"),
+        (
+            {"strategy": {"type": "bayesian", "sampler": "gp"}, "pruner": "median"},
+            "/pruner",
+            "the gp sampler does not see pruned trials",
+        ),
+        ({"strategy": "grid", "search_space": {"learning_rate": LOG}}, "/search_space/learning_rate", "needs a step, or a number"),
+        ({"strategy": "grid", "try_first": [{"learning_rate": 0.01}]}, "/try_first", "a grid visits exactly its own points"),
+        (
+            {"strategy": "grid", "search_space": {"epochs": {"type": "int", "low": 1, "high": 2**53}}},
+            "/search_space",
+            "points, more than 100000",
+        ),
+        ({"try_first": [{"learning_rate": 7.0}]}, "/try_first/0/learning_rate", "outside the range of the search space, 1e-05 to 1"),
+        ({"try_first": [{}, {"nonsense": 1}]}, "/try_first/1/nonsense", "is not a parameter of the search space, which has"),
+        ({"try_first": [{"epochs": 5}]}, "/try_first/0/epochs", "is fixed at 4"),
+        ({"try_first": [{}, {}], "budget": {"trials": 1}}, "/try_first", "2 points are more than the budget of 1 trials"),
+    ],
+)
+def test_each_fault_is_pointed_to_with_what_would_be_right(overrides: dict[str, Any], where: str, says: str) -> None:
+    found = faults(**overrides)
+    assert where in found, found
+    assert says in found[where]
+
+
+def test_all_faults_are_told_at_once() -> None:
+    assert faults(metric="x", search_space={"foo": 1, "momentum": 2.0}, objective={"name": "quadratic", "settings": {"bar": 1}}).keys() == {
+        "/metric",
+        "/search_space/foo",
+        "/search_space/momentum",
+        "/objective/settings/bar",
+    }
+
+
+def test_a_pointer_escapes_what_json_pointers_escape() -> None:
+    assert pointer("a/b", 0, "~") == "/a~1b/0/~0"
+    assert pointer() == ""
