@@ -1,0 +1,104 @@
+"""Stock Optuna and our workers write into one study at once, each in processes of its own."""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.synchronize import Barrier
+from uuid import uuid4
+
+import optuna
+import pytest
+
+from service.dispatch.claim import Claimer
+from service.dispatch.finish import Completed, finish
+from service.dispatch.report import report
+from service.store import trials
+from service.store.optuna_tables import stock_storage
+from service.store.postgres import Database
+from tests.factories import measurement, submit_job
+
+# Forked from a server that has imported everything once; each is a process like any other.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["service.dispatch.claim", "service.store.optuna_tables", "tests.factories"])
+
+_together: Barrier
+
+
+def set_up(barrier: Barrier) -> None:
+    global _together
+    _together = barrier
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def ask_and_tell(url: str, study_name: str, n_trials: int) -> list[int]:
+    """A user's own script. Returns the numbers it got."""
+    storage = stock_storage(url)
+    study = optuna.load_study(study_name=study_name, storage=storage)
+    _together.wait(60)
+    numbers = []
+    for _ in range(n_trials):
+        trial = study.ask()
+        trial.suggest_float("learning_rate", 1e-5, 1.0, log=True)
+        trial.report(1.0, 1)
+        study.tell(trial, trial.params["learning_rate"])
+        numbers.append(trial.number)
+    storage.engine.dispose()
+    return numbers
+
+
+def enqueue(url: str, study_name: str, n_trials: int) -> list[int]:
+    """A user who adds points of their own by hand while all others are at work. They get no number here."""
+    storage = stock_storage(url)
+    study = optuna.load_study(study_name=study_name, storage=storage)
+    _together.wait(60)
+    for number in range(n_trials):
+        study.enqueue_trial({"learning_rate": 10.0 ** -(1 + number % 4)})
+    storage.engine.dispose()
+    return []
+
+
+def claim_and_finish(url: str, study_name: str, n_trials: int) -> list[int]:
+    """A worker of ours, with a no-op objective."""
+    database = Database(url)
+    claimer = Claimer(database, uuid4(), ["quadratic"], lease_s=30)
+    _together.wait(60)
+    numbers = []
+    while len(numbers) < n_trials:
+        claim = claimer.claim(uuid4())
+        if claim is None:  # outrun ten times in a row; a worker asks again
+            continue
+        lease = claim.lease
+        with database.transaction() as conn:
+            report(conn, claim.job, lease, [measurement(1)], lease_s=30)
+        database.transact(lambda conn, lease=lease: finish(conn, lease, Completed(value=1.0), lease_s=30))
+        numbers.append(lease.number)
+    database.close()
+    return numbers
+
+
+@pytest.mark.parametrize("strategy", ["random", {"type": "bayesian", "sampler": "tpe"}])
+def test_numbers_have_no_gap_and_no_double_when_stock_optuna_and_workers_write_at_once(
+    database: Database, database_url: str, strategy: object
+) -> None:
+    job = submit_job(database, strategy=strategy, budget={"trials": 10_000})
+    roles: list[tuple[Callable[[str, str, int], list[int]], int]] = [
+        (ask_and_tell, 12),
+        (ask_and_tell, 12),
+        (enqueue, 10),
+        (claim_and_finish, 25),
+        (claim_and_finish, 25),
+    ]
+    barrier = PROCESSES.Barrier(len(roles))
+    with ProcessPoolExecutor(len(roles), mp_context=PROCESSES, initializer=set_up, initargs=(barrier,)) as pool:
+        running = [pool.submit(role, database_url, job.study_name, n_trials) for role, n_trials in roles]
+        numbers = [number for future in running for number in future.result(100)]
+    with database.transaction() as conn:
+        stored = trials.trials_since(conn, job.study_id)
+    assert [record.number for record in stored] == list(range(len(stored)))  # by id: the order of ids is that of numbers
+    assert len(numbers) == len(set(numbers)) == 12 + 12 + 25 + 25
+    finished = {record.number for record in stored if record.state == "COMPLETE"}
+    assert finished == set(numbers)
+    assert {record.state for record in stored} <= {"COMPLETE", "WAITING"}
+    # Every enqueued trial is there: taken by one of them, or still waiting.
+    assert sum("fixed_params" in record.system_attrs for record in stored) == 10
+    assert {record.number for record in stored if record.leased}.isdisjoint(numbers[:24])
