@@ -1,8 +1,8 @@
 """Grid search: our own, since Optuna's duplicates points under parallel workers and loses crashed ones."""
 
 import hashlib
-import itertools
 import math
+from decimal import Decimal
 from functools import lru_cache
 from typing import assert_never
 
@@ -47,11 +47,11 @@ def axis(name: str, dimension: Range) -> list[Scalar]:
         case IntRange(points=None):
             return list(range(dimension.low, dimension.high + 1, dimension.step))
         case IntRange():
-            return sorted({round(value) for value in _spaced(dimension)})
+            return sorted({round(value) for value in _spaced(dimension)})  # more points than whole numbers are these
         case FloatRange(step=None, points=None):
             raise GridProblem(name, "a grid over a continuous range needs a step, or a number of points")
         case FloatRange(step=None):
-            return list(_spaced(dimension))
+            return sorted(set(_spaced(dimension)))  # so close together that some of them are one number
         case FloatRange():
             assert dimension.step is not None
             count = _steps(dimension.low, dimension.high, dimension.step)
@@ -69,16 +69,18 @@ def _count(name: str, dimension: Range) -> int:
 
 
 def _steps(low: float, high: float, step: float) -> int:
-    return math.floor((high - low) / step + 1e-9) + 1
+    # The ends and the step are exact numbers as they are written, 0.1 as well: their floats' quotient need not be one.
+    return math.floor((Decimal(repr(high)) - Decimal(repr(low))) / Decimal(repr(step))) + 1
 
 
 def _spaced(dimension: FloatRange | IntRange) -> list[float]:
     assert dimension.points is not None
     low, high, last = float(dimension.low), float(dimension.high), dimension.points - 1
-    between = (
-        (low * (high / low) ** (index / last) if dimension.log else low + (high - low) * index / last) for index in range(1, last)
-    )
-    return list(itertools.chain([low], between, [high]))
+    # By decades, and without a difference or a ratio of the ends, which may be larger than any number.
+    ends = (math.log10(low), math.log10(high)) if dimension.log else (low, high)
+    inner = (ends[0] * (1 - index / last) + ends[1] * (index / last) for index in range(1, last))
+    values = (10**value if dimension.log else value for value in inner)
+    return [low, *(min(max(value, low), high) for value in values), high]
 
 
 @lru_cache(maxsize=16)

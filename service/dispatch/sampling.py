@@ -1,7 +1,8 @@
 """From a study to the next point: Optuna's sampler thinks on a view in memory, and nothing is written."""
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -10,8 +11,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from service.dispatch.pruners import pruner
-from service.dispatch.sampling_view import SamplingView
 from service.dispatch.samplers import distribution, sampler, silenced, trial_seed, view_name
+from service.dispatch.sampling_view import SamplingView
 from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import Direction, JobSpec
 from service.domain.space import Point, searched
@@ -41,30 +42,34 @@ def propose(
 ) -> Proposal:
     """Ask the job's sampler for the trial `number`, or for what the enqueued trial `waiting` leaves open.
 
-    A sampler that raises does not stop the job: that one trial is drawn at random.
+    A sampler that raises does not stop the job: that one trial is drawn at random, what was enqueued kept if it can be.
     """
     number = waiting.number if waiting else number
     try:
         return _ask(spec, direction, snapshot, sampler(spec.strategy, spec.seed, number), number, waiting)
     except Exception as error:  # samplers are not ours, and neither are a foreign script's enqueued values
-        fallback = RandomSampler(seed=trial_seed(spec.seed, number))
-        proposal = _ask(spec, direction, EMPTY, fallback, number, None)
-        return Proposal(
-            number=number,
-            waiting_trial_id=waiting._trial_id if waiting else None,
-            params=proposal.params,
-            point=proposal.point,
-            sampler_error=f"{type(error).__name__}: {error}",
-        )
+        proposal = _at_random(spec, direction, number, waiting)
+        return replace(proposal, sampler_error=f"{type(error).__name__}: {error}")
 
 
 def stored_params(spec: JobSpec, point: Point) -> list[Param]:
     """A point of the job's space as Optuna stores it, in the order in which Optuna is asked."""
-    return [
-        _param(name, distribution(dimension), point[name])
-        for name, dimension in searched(spec.search_space or {}).items()
-        if name in point
-    ]
+    with silenced():
+        return [
+            _param(name, distribution(dimension), point[name])
+            for name, dimension in searched(spec.search_space or {}).items()
+            if name in point
+        ]
+
+
+def _at_random(spec: JobSpec, direction: Direction, number: int, waiting: FrozenTrial | None) -> Proposal:
+    chosen = RandomSampler(seed=trial_seed(spec.seed, number))
+    if waiting is None:
+        return _ask(spec, direction, EMPTY, chosen, number, None)
+    try:
+        return _ask(spec, direction, EMPTY, chosen, number, waiting)
+    except Exception:  # it was enqueued with a value that the parameter cannot take
+        return replace(_ask(spec, direction, EMPTY, chosen, number, None), waiting_trial_id=waiting._trial_id)
 
 
 def _ask(
@@ -85,7 +90,7 @@ def _ask(
         trials=[trial for trial in others if trial.state != optuna.trial.TrialState.WAITING],
         next_number=number,
         study_attrs=snapshot.attrs,
-        own=waiting,
+        own=copy.deepcopy(waiting),  # Optuna notes in it what it suggests
     )
     with silenced():
         distributions = {name: distribution(dimension) for name, dimension in searched(spec.search_space or {}).items()}

@@ -11,5 +11,5 @@ def parts_done(fraction: float, parts: int) -> int:
 
 
 def is_pruning_step(before: float, fraction: float, in_warmup: bool, parts: int) -> bool:
-    """Whether the pruner is to be asked at `fraction`, when the step before ended at `before`: where a part ends, never at the end."""
+    """Whether the pruner is asked at `fraction`, when the step before ended at `before`: where a part ends, never at the end."""
     return not in_warmup and fraction < 1 - _ROUNDING and parts_done(fraction, parts) > parts_done(before, parts)

@@ -37,8 +37,9 @@ def test_fractions_that_were_added_up_reach_the_same_parts_as_exact_ones(steps: 
     for _ in range(steps):
         total += 1 / steps
         added.append(total)
-    exact = asked_at([step / steps for step in range(1, steps + 1)], parts)
-    assert [parts_done(fraction, parts) for fraction in asked_at(added, parts)] == [parts_done(fraction, parts) for fraction in exact]
+    exact = [step / steps for step in range(1, steps + 1)]
+    reached = [[parts_done(fraction, parts) for fraction in asked_at(fractions, parts)] for fractions in (added, exact)]
+    assert reached[0] == reached[1]
 
 
 @given(steps=STEPS, parts=PARTS, warmup=st.integers(0, 300))
