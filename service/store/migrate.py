@@ -19,7 +19,10 @@ _LOCK = 0x53_74_72_69_64_65  # "Stride"
 
 
 def upgrade(database: Database) -> None:
-    """Create or upgrade both schemas. Any number of processes may call this at once: the first does it."""
+    """Create or upgrade both schemas. Any number of processes may call this at once: the first does it.
+
+    Raises DatabaseNotMigrated when a newer version of Stride or Optuna has been there.
+    """
     with database.transaction(timeout_s=MIGRATION_TIMEOUT_S) as lock:
         # A transaction's lock, not a session's: it cannot outlive this transaction.
         lock.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -28,6 +31,7 @@ def upgrade(database: Database) -> None:
             for schema in (optuna_tables.OPTUNA_SCHEMA, SCHEMA):
                 if conn.scalar(sa.text("SELECT to_regnamespace(:name) IS NULL"), {"name": schema}):
                     conn.execute(sa.schema.CreateSchema(schema))
+            _refuse_unknown(conn)
         optuna_tables.create(database.url.render_as_string(hide_password=False))
         with database.transaction(timeout_s=MIGRATION_TIMEOUT_S) as conn:
             command.upgrade(_config(conn), "head")
@@ -37,7 +41,13 @@ def downgrade(database: Database) -> None:
     """Take our schema away, with all jobs; Optuna's tables and the studies in them stay."""
     with database.transaction(timeout_s=MIGRATION_TIMEOUT_S) as conn:
         conn.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        if conn.scalar(sa.text("SELECT to_regnamespace(:name) IS NULL"), {"name": SCHEMA}):
+            return
         command.downgrade(_config(conn), "base")
+        conn.exec_driver_sql("DROP TABLE stride.alembic_version")
+        # A role that could not make the schema again was given it, and keeps it empty.
+        if conn.scalar(sa.text("SELECT has_database_privilege(current_database(), 'CREATE')")):
+            conn.execute(sa.schema.DropSchema(SCHEMA))
 
 
 def check(conn: sa.Connection) -> None:
@@ -48,10 +58,21 @@ def check(conn: sa.Connection) -> None:
     if found is None:
         raise DatabaseNotMigrated
     if found != newest:
-        raise DatabaseNotMigrated(
-            f"The database is at revision {found}, but this version of Stride works on {newest}:"
-            " run `stride migrate` with the newest version of Stride in use."
-        )
+        raise _another_revision(found, newest)
+
+
+def _refuse_unknown(conn: sa.Connection) -> None:
+    script = ScriptDirectory.from_config(_config(conn))
+    found = _context(conn).get_current_revision()
+    if found is not None and found not in {known.revision for known in script.walk_revisions()}:
+        raise _another_revision(found, script.get_current_head())
+
+
+def _another_revision(found: str, newest: str | None) -> DatabaseNotMigrated:
+    return DatabaseNotMigrated(
+        f"The database is at revision {found}, but this version of Stride works on {newest}:"
+        " run `stride migrate` with the newest version of Stride in use."
+    )
 
 
 def _context(conn: sa.Connection) -> MigrationContext:

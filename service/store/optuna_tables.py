@@ -12,10 +12,19 @@ REVISION = "v3.2.0.a"
 
 
 def create(url: str) -> None:
-    """Have Optuna create its tables, or bring them to the revision that this version of it wants. The schema must exist."""
+    """Have Optuna create its tables, or bring them to the revision that this version of it wants. The schema must exist.
+
+    Raises DatabaseNotMigrated when a newer version of Optuna made them.
+    """
     # Not through an engine of ours: `upgrade()` looks at the URL alone, so the search path must stand in it.
     storage = optuna.storages.RDBStorage(stock_url(url), engine_kwargs={"poolclass": sa.NullPool}, skip_compatibility_check=True)
-    if storage.get_current_version() != storage.get_head_version():
+    found = storage.get_current_version()
+    if found not in storage.get_all_versions():
+        raise DatabaseNotMigrated(
+            f"Optuna's tables are of revision {found}, which optuna {optuna.__version__} does not know:"
+            " run `stride migrate` with the newest version of Optuna in use."
+        )
+    if found != storage.get_head_version():
         storage.upgrade()
     storage.remove_session()
 

@@ -1,9 +1,7 @@
 """Stock Optuna and our workers write into one study at once, each in processes of its own."""
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.synchronize import Barrier
+from itertools import chain
 from uuid import uuid4
 
 import optuna
@@ -16,25 +14,14 @@ from service.store import trials
 from service.store.optuna_tables import stock_storage
 from service.store.postgres import Database
 from tests.factories import measurement, submit_job
-
-# Forked from a server that has imported everything once; each is a process like any other.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["service.dispatch.claim", "service.store.optuna_tables", "tests.factories"])
-
-_together: Barrier
-
-
-def set_up(barrier: Barrier) -> None:
-    global _together
-    _together = barrier
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+from tests.processes import at_once, wait_for_the_others
 
 
 def ask_and_tell(url: str, study_name: str, n_trials: int) -> list[int]:
     """A user's own script. Returns the numbers it got."""
     storage = stock_storage(url)
     study = optuna.load_study(study_name=study_name, storage=storage)
-    _together.wait(60)
+    wait_for_the_others()
     numbers = []
     for _ in range(n_trials):
         trial = study.ask()
@@ -50,7 +37,7 @@ def enqueue(url: str, study_name: str, n_trials: int) -> list[int]:
     """A user who adds points of their own by hand while all others are at work. They get no number here."""
     storage = stock_storage(url)
     study = optuna.load_study(study_name=study_name, storage=storage)
-    _together.wait(60)
+    wait_for_the_others()
     for number in range(n_trials):
         study.enqueue_trial({"learning_rate": 10.0 ** -(1 + number % 4)})
     storage.engine.dispose()
@@ -61,7 +48,7 @@ def claim_and_finish(url: str, study_name: str, n_trials: int) -> list[int]:
     """A worker of ours, with a no-op objective."""
     database = Database(url)
     claimer = Claimer(database, uuid4(), ["quadratic"], lease_s=30)
-    _together.wait(60)
+    wait_for_the_others()
     numbers = []
     while len(numbers) < n_trials:
         claim = claimer.claim(uuid4())
@@ -88,10 +75,7 @@ def test_numbers_have_no_gap_and_no_double_when_stock_optuna_and_workers_write_a
         (claim_and_finish, 25),
         (claim_and_finish, 25),
     ]
-    barrier = PROCESSES.Barrier(len(roles))
-    with ProcessPoolExecutor(len(roles), mp_context=PROCESSES, initializer=set_up, initargs=(barrier,)) as pool:
-        running = [pool.submit(role, database_url, job.study_name, n_trials) for role, n_trials in roles]
-        numbers = [number for future in running for number in future.result(100)]
+    numbers = list(chain.from_iterable(at_once([(role, (database_url, job.study_name, n_trials)) for role, n_trials in roles])))
     with database.transaction() as conn:
         stored = trials.trials_since(conn, job.study_id)
     assert [record.number for record in stored] == list(range(len(stored)))  # by id: the order of ids is that of numbers

@@ -1,0 +1,225 @@
+"""Migrations: up, down and up again, by many at once, on what is there already."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import optuna
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from optuna.storages import RDBStorage
+
+from service.errors import DatabaseNotMigrated
+from service.store import migrate, tables
+from service.store.optuna_tables import stock_storage
+from service.store.postgres import Database, psycopg_url, stock_url
+from tests.conftest import execute
+from tests.factories import submit_job
+from tests.processes import at_once, wait_for_the_others
+
+
+@pytest.fixture
+def empty(empty_database_url: str) -> Iterator[Database]:
+    database = Database(empty_database_url)
+    yield database
+    database.close()
+
+
+@contextmanager
+def stock(url: str) -> Iterator[RDBStorage]:
+    storage = stock_storage(url)
+    yield storage
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def check(database: Database) -> None:
+    with database.transaction() as conn:
+        migrate.check(conn)
+
+
+def relations(database: Database) -> set[str]:
+    """All that people have made in the database: schemas, and what is in them."""
+    with database.transaction() as conn:
+        return set(
+            conn.exec_driver_sql(
+                "SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+                " WHERE nspname !~ '^(pg_|information_schema)'"
+                " UNION SELECT nspname || '.' FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'"
+            ).scalars()
+        )
+
+
+def ask_and_tell(url: str, study_name: str) -> None:
+    """Stock Optuna at work."""
+    with stock(url) as storage:
+        study = optuna.create_study(study_name=study_name, storage=storage, load_if_exists=True)
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+        assert len(optuna.load_study(study_name=study_name, storage=storage).trials) >= 2
+
+
+def test_check_refuses_an_empty_database_and_accepts_a_migrated_one(empty: Database) -> None:
+    with pytest.raises(DatabaseNotMigrated, match="run `stride migrate`"):
+        check(empty)
+    migrate.upgrade(empty)
+    check(empty)
+    migrate.upgrade(empty)  # which changes nothing
+    check(empty)
+
+
+def test_check_refuses_a_database_with_optunas_tables_alone(empty: Database) -> None:
+    migrate.upgrade(empty)
+    migrate.downgrade(empty)
+    with pytest.raises(DatabaseNotMigrated, match="run `stride migrate`"):
+        check(empty)
+
+
+def test_down_leaves_nothing_of_ours_and_optunas_studies_usable(empty: Database, empty_database_url: str) -> None:
+    before = relations(empty)
+    migrate.upgrade(empty)
+    job = submit_job(empty)
+    ask_and_tell(empty_database_url, job.study_name)
+    migrate.downgrade(empty)
+    left = relations(empty) - before
+    assert left
+    assert {name for name in left if "stride" in name or not name.startswith("optuna.")} == set()
+    ask_and_tell(empty_database_url, job.study_name)
+    ask_and_tell(empty_database_url, "new")
+    with stock(empty_database_url) as storage:
+        optuna.delete_study(study_name=job.study_name, storage=storage)
+
+
+def test_up_again_after_down_is_as_the_first_time(empty: Database, empty_database_url: str) -> None:
+    migrate.upgrade(empty)
+    first = relations(empty)
+    study_name = submit_job(empty).study_name
+    migrate.downgrade(empty)
+    migrate.upgrade(empty)
+    check(empty)
+    assert relations(empty) == first
+    ask_and_tell(empty_database_url, study_name)
+    submit_job(empty)
+
+
+def test_down_twice_is_harmless(empty: Database) -> None:
+    migrate.upgrade(empty)
+    migrate.downgrade(empty)
+    migrate.downgrade(empty)
+    migrate.upgrade(empty)
+    check(empty)
+
+
+def test_an_existing_optuna_schema_with_studies_in_it_is_taken_over(empty: Database, empty_database_url: str) -> None:
+    execute(empty_database_url, "CREATE SCHEMA optuna")
+    storage = RDBStorage(stock_url(empty_database_url))
+    study = optuna.create_study(study_name="before", storage=storage)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
+    before = [repr(trial) for trial in study.trials]
+    storage.engine.dispose()
+    migrate.upgrade(empty)
+    check(empty)
+    with stock(empty_database_url) as storage:
+        assert [repr(trial) for trial in optuna.load_study(study_name="before", storage=storage).trials] == before
+    ask_and_tell(empty_database_url, "before")
+    submit_job(empty)
+
+
+def test_optunas_tables_elsewhere_are_left_alone(empty: Database, empty_database_url: str) -> None:
+    storage = RDBStorage(empty_database_url)
+    optuna.create_study(study_name="of somebody else", storage=storage)
+    storage.engine.dispose()
+    migrate.upgrade(empty)
+    migrate.downgrade(empty)
+    with empty.transaction() as conn:
+        assert conn.exec_driver_sql("SELECT study_name FROM studies").scalars().all() == ["of somebody else"]
+        assert conn.exec_driver_sql("SELECT count(*) FROM optuna.studies").scalar_one() == 0
+
+
+def migrate_at_once(url: str) -> None:
+    database = Database(url)
+    wait_for_the_others()
+    migrate.upgrade(database)
+    check(database)
+    database.close()
+
+
+def test_twenty_processes_may_migrate_an_empty_database_at_once(empty: Database, empty_database_url: str) -> None:
+    at_once([(migrate_at_once, (empty_database_url,))] * 20)
+    check(empty)
+    submit_job(empty)
+
+
+@pytest.mark.parametrize("by", [migrate.upgrade, check])
+def test_a_database_of_an_unknown_newer_version_is_refused(database: Database, by: object) -> None:
+    with database.transaction() as conn:
+        conn.exec_driver_sql("UPDATE stride.alembic_version SET version_num = '9999'")
+    with pytest.raises(DatabaseNotMigrated, match=r"at revision 9999.* newest version of Stride") as refusal:
+        by(database)  # type: ignore[operator]
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("by", [migrate.upgrade, check])
+def test_optunas_tables_of_an_unknown_newer_version_are_refused(database: Database, by: object) -> None:
+    with database.transaction() as conn:
+        conn.exec_driver_sql("UPDATE optuna.alembic_version SET version_num = 'v9.0.0.a'")
+    with pytest.raises(DatabaseNotMigrated, match=r"v9\.0\.0\.a") as refusal:
+        by(database)  # type: ignore[operator]
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_tables_in_code_are_the_ones_the_migrations_leave(database: Database) -> None:
+    # The role is called stride, which would make our schema the default one by "$user".
+    engine = sa.create_engine(database.url.update_query_dict({"options": "-csearch_path=public"}))
+    with engine.connect() as conn:
+        context = MigrationContext.configure(
+            conn,
+            opts={
+                "include_schemas": True,
+                "include_name": lambda name, kind, parents: name == tables.SCHEMA if kind == "schema" else True,
+                "version_table_schema": tables.SCHEMA,
+                "compare_type": True,
+                "compare_server_default": True,
+            },
+        )
+        difference = compare_metadata(context, tables.metadata)
+        inspector = sa.inspect(conn)
+        for table in tables.metadata.sorted_tables:
+            # What Alembic does not compare.
+            checks = {check["name"] for check in inspector.get_check_constraints(table.name, tables.SCHEMA)}
+            assert checks == {str(item.name) for item in table.constraints if isinstance(item, sa.CheckConstraint)}
+            columns = {column["name"]: column for column in inspector.get_columns(table.name, tables.SCHEMA)}
+            for column in table.columns:
+                stored = columns[column.name]
+                assert ("computed" in stored) == (column.computed is not None), column
+                assert ("identity" in stored) == (column.identity is not None), column
+            indexes = {index["name"]: index for index in inspector.get_indexes(table.name, tables.SCHEMA)}
+            for index in table.indexes:
+                partial = index.dialect_options["postgresql"]["where"] is not None
+                assert ("postgresql_where" in indexes[str(index.name)]["dialect_options"]) == partial, index
+    engine.dispose()
+    assert difference == []
+
+
+def test_our_indexes_on_optunas_trials_are_there(database: Database) -> None:
+    assert {"optuna.stride_trials_study_id_number_key", "optuna.stride_trials_waiting_idx"} <= relations(database)
+
+
+def test_a_role_that_owns_nothing_but_the_two_schemas_can_migrate(empty: Database, empty_database_url: str) -> None:
+    role = f"role_{uuid4().hex}"
+    execute(empty_database_url, f"CREATE ROLE {role} LOGIN PASSWORD 'restricted'")
+    try:
+        execute(empty_database_url, f"CREATE SCHEMA stride AUTHORIZATION {role}")
+        execute(empty_database_url, f"CREATE SCHEMA optuna AUTHORIZATION {role}")
+        url = psycopg_url(empty_database_url).set(username=role, password="restricted").render_as_string(hide_password=False)
+        restricted = Database(url)
+        migrate.upgrade(restricted)
+        check(restricted)
+        submit_job(restricted)
+        migrate.downgrade(restricted)
+        migrate.upgrade(restricted)
+        restricted.close()
+    finally:
+        execute(empty_database_url, f"DROP OWNED BY {role} CASCADE")
+        execute(empty_database_url, f"DROP ROLE {role}")
