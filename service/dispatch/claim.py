@@ -4,6 +4,7 @@ The sampler thinks with no transaction open. One transaction then locks job and 
 changed, and inserts trial, lease and event together.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from service.domain.lease import Lease, Outcome
 from service.domain.space import Point, fixed
 from service.domain.strategy import Grid
 from service.store import jobs, leases, trials
-from service.store.jobs import ClaimFacts, EventRow, Work
+from service.store.jobs import ClaimFacts, EventRow
 from service.store.leases import ExpiredLease
 from service.store.postgres import Database
 
@@ -31,6 +32,9 @@ THINKING = frozenset({"tpe", "gp", "qmc"})
 
 SLOW_S = 0.02
 """A sampler that took longer than this the last time is announced, to keep others from thinking in vain."""
+
+TAKEOVER_S = 0.25
+"""Expired leases are looked for first, but no more often than this."""
 
 MAX_TRIES = 10
 """So often another worker may be faster before this one looks for other work."""
@@ -47,6 +51,14 @@ class Claim:
     system_attrs: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _ToThinkAbout:
+    """What a sampler is to think about."""
+
+    job: Job
+    snapshot: StudySnapshot
+
+
 class _Outrun(Exception):
     """What the sampler believed of the study is no longer so."""
 
@@ -61,6 +73,7 @@ class Claimer:
         self._objectives = list(objectives)
         self._lease_s = lease_s
         self._thought_s: dict[UUID, float] = {}
+        self._looked_for_expired_at = -math.inf
 
     def claim(self, token: UUID) -> Claim | None:
         """The next trial, leased under `token`; None when there is nothing to do.
@@ -88,47 +101,56 @@ class Claimer:
     def retry(self, claim: Claim, token: UUID, reason: str, log_tail: str) -> Claim | None:
         """After the trainer died: end this attempt and open the next under `token`, without letting go of the trial.
 
-        None when the trial has used up its attempts and has failed. Raises LeaseLost.
+        None when the trial has used up its attempts and has failed, or when the job is paused: it is given back then. Raises
+        LeaseLost.
         """
 
         def work(conn: sa.Connection) -> Claim | None:
             job = jobs.lock(conn, claim.job.id)
+            if job.state is not JobState.RUNNING:
+                leases.release(conn, claim.lease, reason, log_tail=log_tail)
+                return None
             leases.end(conn, claim.lease, job.study_id, Outcome.TRAINER_DIED, reason=reason, log_tail=log_tail)
             died: EventRow = (Event.TRAINER_DIED, {"trial": claim.lease.number, "attempt": claim.lease.attempt, "reason": reason})
             if leases.fruitless_attempts(conn, claim.lease.trial_id) >= job.spec.max_attempts:
                 fail_exhausted(conn, job, claim.lease, reason, events=[died])
                 return None
-            jobs.move(conn, job, events=[died])
-            return self._next_attempt(conn, job, claim.lease, token)
+            return self._next_attempt(conn, job, claim.lease, token, died)
 
         return self._database.transact(work)
 
     def _try(self, token: UUID) -> Claim | None:
-        def work(conn: sa.Connection) -> Claim | Job | None:
-            for candidate in jobs.find_work(conn, self._objectives):
-                if candidate.lease_id is not None:
-                    claim = self._take_over(conn, candidate, token)
-                    if claim is not None:
-                        return claim
-                elif candidate.sampler in THINKING:
-                    return jobs.get(conn, candidate.job_id)
-                else:
-                    return self._insert(conn, candidate.job_id, token)
-            return None
+        def work(conn: sa.Connection) -> Claim | _ToThinkAbout | None:
+            claim = self._take_over(conn, token) if self._is_time_to_take_over() else None
+            if claim is not None:
+                return claim
+            found = jobs.find_job(conn, self._objectives)
+            if found is None:
+                return None
+            job_id, sampler = found
+            return self._read(conn, job_id) if sampler in THINKING else self._insert(conn, job_id, token)
 
         found = self._database.transact(work)
-        return self._think(found, token) if isinstance(found, Job) else found
+        return self._think(found, token) if isinstance(found, _ToThinkAbout) else found
 
-    def _think(self, job: Job, token: UUID) -> Claim | None:
-        def read(conn: sa.Connection) -> StudySnapshot | None:
-            expected_s = self._thought_s.get(job.id, 0)
-            if expected_s > SLOW_S and not jobs.hint_sampling(conn, job.id, 2 * expected_s):
-                return None
-            return self.cache.snapshot(conn, job)
+    def _is_time_to_take_over(self) -> bool:
+        # Trials of milliseconds would pay for this look more than for anything else; a lease expires in tens of seconds.
+        now = time.monotonic()
+        if now < self._looked_for_expired_at + TAKEOVER_S:
+            return False
+        self._looked_for_expired_at = now
+        return True
 
-        snapshot = self._database.transact(read)
-        if snapshot is None:
+    def _read(self, conn: sa.Connection, job_id: UUID) -> _ToThinkAbout | None:
+        """What a sampler must know to think; None when somebody else is thinking already."""
+        expected_s = self._thought_s.get(job_id, 0.0)
+        if expected_s > SLOW_S and not jobs.hint_sampling(conn, job_id, 2 * expected_s):
             return None
+        job = jobs.get(conn, job_id)
+        return _ToThinkAbout(job=job, snapshot=self.cache.snapshot(conn, job))
+
+    def _think(self, read: _ToThinkAbout, token: UUID) -> Claim | None:
+        job, snapshot = read.job, read.snapshot
         waiting = next((trial for trial in snapshot.trials if trial.state.name == "WAITING"), None)
         started = time.monotonic()
         proposal = propose(job.spec, job.direction, snapshot, number=snapshot.next_number, waiting=waiting)
@@ -157,22 +179,28 @@ class Claimer:
                 raise _Outrun
         trials.set_study_system_attrs(conn, job.study_id, proposal.study_attrs)
         took_point = isinstance(job.spec.strategy, Grid) and proposal.waiting_trial_id is None
-        jobs.move(
+        lease = self._start_attempt(
             conn,
             job,
-            state=JobState.RUNNING,
+            trial_id,
+            proposal.number,
+            1,
+            token,
             next_point=job.next_point + 1 if took_point else None,
             events=_claim_events(job, proposal),
         )
-        lease = self._open_lease(conn, job, trial_id, proposal.number, 1, token)
         return Claim(lease=lease, job=job, params=fixed(job.spec.search_space or {}) | proposal.point)
 
-    def _take_over(self, conn: sa.Connection, candidate: Work, token: UUID) -> Claim | None:
-        assert candidate.lease_id is not None
-        job = jobs.lock(conn, candidate.job_id)
+    def _take_over(self, conn: sa.Connection, token: UUID) -> Claim | None:
+        """Continue a trial whose lease has expired, if there is one."""
+        found = leases.find_expired(conn, self._objectives)
+        if found is None:
+            return None
+        lease_id, job_id = found
+        job = jobs.lock(conn, job_id)
         if job.state is not JobState.RUNNING:
             return None
-        expired = leases.lock_expired(conn, candidate.lease_id)
+        expired = leases.lock_expired(conn, lease_id)
         if expired is None:
             return None
         outcome = leases.end_taken_over(conn, expired)
@@ -183,25 +211,37 @@ class Claimer:
         if leases.fruitless_attempts(conn, expired.trial_id) >= job.spec.max_attempts:
             fail_exhausted(conn, job, expired, "its workers vanished", events=[taken])
             return None
-        jobs.move(conn, job, events=[taken])
-        return self._next_attempt(conn, job, expired, token)
+        return self._next_attempt(conn, job, expired, token, taken)
 
-    def _next_attempt(self, conn: sa.Connection, job: Job, ended: Lease | ExpiredLease, token: UUID) -> Claim:
-        lease = self._open_lease(conn, job, ended.trial_id, ended.number, ended.attempt + 1, token)
+    def _next_attempt(
+        self, conn: sa.Connection, job: Job, ended: Lease | ExpiredLease, token: UUID, event: EventRow
+    ) -> Claim:
+        lease = self._start_attempt(conn, job, ended.trial_id, ended.number, ended.attempt + 1, token, events=[event])
         return self._of_existing(conn, job, lease)
 
-    def _open_lease(
-        self, conn: sa.Connection, job: Job, trial_id: int, number: int, attempt: int, token: UUID
+    def _start_attempt(
+        self,
+        conn: sa.Connection,
+        job: Job,
+        trial_id: int,
+        number: int,
+        attempt: int,
+        token: UUID,
+        *,
+        next_point: int | None = None,
+        events: Sequence[EventRow],
     ) -> Lease:
-        return leases.open_lease(
+        return jobs.start_attempt(
             conn,
+            job,
+            trial_id,
+            number,
+            attempt,
             token=token,
-            job_id=job.id,
-            trial_id=trial_id,
-            number=number,
-            attempt=attempt,
             worker_id=self._worker_id,
             lease_s=self._lease_s,
+            next_point=next_point,
+            events=events,
         )
 
     @staticmethod

@@ -6,8 +6,8 @@ from datetime import datetime
 from optuna.trial import FrozenTrial, TrialState
 
 from service.dispatch import grid
+from service.dispatch.samplers import distribution, silenced
 from service.dispatch.sampling import propose
-from service.dispatch.samplers import distribution
 from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import Direction, JobSpec
 from service.domain.space import IntRange, Point, Range, fixed, searched
@@ -69,13 +69,15 @@ def _enqueued(number: int, point: Point) -> FrozenTrial:
 
 def _completed(number: int, point: Point, ranges: dict[str, Range]) -> FrozenTrial:
     now = datetime.now()
+    with silenced():
+        distributions = {name: distribution(dimension) for name, dimension in ranges.items()}
     return FrozenTrial(
         trial_id=number,
         number=number,
         state=TrialState.COMPLETE,
         value=0.0,
         params=dict(point),
-        distributions={name: distribution(dimension) for name, dimension in ranges.items()},
+        distributions=distributions,
         user_attrs={},
         system_attrs={"constraints": [-1.0]},
         intermediate_values={},

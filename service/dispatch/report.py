@@ -7,8 +7,8 @@ import optuna
 import sqlalchemy as sa
 
 from service.dispatch.pruners import pruner
-from service.dispatch.sampling_view import SamplingView
 from service.dispatch.samplers import sampler, silenced, view_name
+from service.dispatch.sampling_view import SamplingView
 from service.dispatch.study_cache import StudyCache
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease

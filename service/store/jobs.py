@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from service.domain.events import Event
 from service.domain.job import Job, JobSpec, JobState
+from service.domain.lease import Lease
 from service.errors import JobNotFound
 from service.store import tables
 from service.store.queries import query
@@ -29,17 +30,6 @@ class ClaimFacts:
     open_leases: int
     waiting_trial_id: int | None
     """The enqueued trial with the smallest number."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """A candidate that a worker may claim."""
-
-    job_id: UUID
-    lease_id: int | None
-    """An expired lease to take over; None: the job wants a new trial."""
-    sampler: str | None
-    """Which sampler the job asks, for a new trial; "grid" for a grid."""
 
 
 def insert_job(
@@ -75,12 +65,20 @@ def get(conn: sa.Connection, job_id: UUID) -> Job:
 
 def lock(conn: sa.Connection, job_id: UUID) -> Job:
     """As `get`, holding the job's row until the transaction ends."""
-    return _locked(conn, "lock_job", job_id)
+    row = conn.exec_driver_sql(query("lock_job"), {"job_id": job_id}).mappings().one_or_none()
+    if row is None:
+        raise JobNotFound(job_id)
+    return Job(**_unchanging(conn, job_id), **_changing(row))
 
 
 def lock_with_study(conn: sa.Connection, job_id: UUID) -> Job:
     """As `lock`, holding the study's row too: for whoever inserts a trial."""
-    return _locked(conn, "lock_job_and_study", job_id)
+    unchanging = _unchanging(conn, job_id)
+    parameters = {"job_id": job_id, "study_id": unchanging["study_id"]}
+    row = conn.exec_driver_sql(query("lock_job_and_study"), parameters).mappings().one_or_none()
+    if row is None:
+        raise JobNotFound(job_id)
+    return Job(**unchanging, **_changing(row))
 
 
 def page(
@@ -126,10 +124,13 @@ def by_idempotency_key(conn: sa.Connection, key: str) -> tuple[UUID, bytes] | No
     return None if row is None else (row.id, row.request_sha256)
 
 
-def find_work(conn: sa.Connection, objectives: Sequence[str]) -> list[Work]:
-    """What a worker that offers `objectives` should do next, best first: at most a takeover and a new trial. Locks nothing."""
-    rows = conn.exec_driver_sql(query("find_work"), {"objectives": list(objectives)})
-    return [Work(**row._mapping) for row in rows]
+def find_job(conn: sa.Connection, objectives: Sequence[str]) -> tuple[UUID, str] | None:
+    """The job that deserves the next trial most, of those with one of `objectives`, and which sampler it asks ("grid" for a grid).
+
+    Locks nothing: the claim checks again.
+    """
+    row = conn.exec_driver_sql(query("find_job"), {"objectives": list(objectives)}).one_or_none()
+    return None if row is None else (row.job_id, row.sampler)
 
 
 def claim_facts(conn: sa.Connection, job: Job) -> ClaimFacts:
@@ -157,10 +158,46 @@ def move(
             "reason": job.reason if state is None else reason,
             "next_point": job.next_point if next_point is None else next_point,
             "failures_in_a_row": job.failures_in_a_row if failures_in_a_row is None else failures_in_a_row,
-            "types": [str(event) for event, _ in events],
-            "payloads": [json.dumps(payload) for _, payload in events],
-        },
+        }
+        | _events(events),
     )
+
+
+def start_attempt(
+    conn: sa.Connection,
+    job: Job,
+    trial_id: int,
+    number: int,
+    attempt: int,
+    *,
+    token: UUID,
+    worker_id: UUID,
+    lease_s: float,
+    next_point: int | None = None,
+    events: Sequence[EventRow] = (),
+) -> Lease:
+    """Lease a trial of a job that the caller has locked, and that runs from now on; write the events.
+
+    Raises IntegrityError when the trial is leased, or the token in use.
+    """
+    lease_id: int = conn.exec_driver_sql(
+        query("start_attempt"),
+        {
+            "token": token,
+            "job_id": job.id,
+            "trial_id": trial_id,
+            "attempt": attempt,
+            "worker_id": worker_id,
+            "lease_s": lease_s,
+            "next_point": job.next_point if next_point is None else next_point,
+        }
+        | _events(events),
+    ).scalar_one()
+    return Lease(id=lease_id, token=token, job_id=job.id, trial_id=trial_id, number=number, attempt=attempt)
+
+
+def _events(events: Sequence[EventRow]) -> dict[str, list[str]]:
+    return {"types": [str(event) for event, _ in events], "payloads": [json.dumps(payload) for _, payload in events]}
 
 
 def stop_trials(conn: sa.Connection, job: Job, stopped_by: str) -> None:
@@ -210,28 +247,47 @@ _SELECT = (
 )
 
 
-def _locked(conn: sa.Connection, name: str, job_id: UUID) -> Job:
-    row = conn.exec_driver_sql(query(name), {"job_id": job_id}).mappings().one_or_none()
-    if row is None:
-        raise JobNotFound(job_id)
-    return _from_row(row)
+_unchanging_by_id: dict[UUID, dict[str, Any]] = {}
+"""What never changes of the jobs that this process has locked. Reading and checking a spec costs more than the rest of a lock."""
+
+_JOBS_REMEMBERED = 1_000
+
+
+def _unchanging(conn: sa.Connection, job_id: UUID) -> dict[str, Any]:
+    """Raises JobNotFound."""
+    known = _unchanging_by_id.get(job_id)
+    if known is None:
+        job = get(conn, job_id)
+        known = {
+            name: getattr(job, name) for name in ("id", "name", "spec", "study_id", "study_name", "direction", "created_at")
+        }
+        if len(_unchanging_by_id) >= _JOBS_REMEMBERED:
+            _unchanging_by_id.clear()
+        _unchanging_by_id[job_id] = known
+    return known
+
+
+def _changing(row: sa.RowMapping) -> dict[str, Any]:
+    return {
+        "state": JobState(row["state"]),
+        "reason": row["reason"],
+        "next_point": row["next_point"],
+        "failures_in_a_row": row["failures_in_a_row"],
+        "seconds_left": row["seconds_left"],
+        "deadline_at": row["deadline_at"],
+        "started_at": row["started_at"],
+        "finished_at": row["finished_at"],
+    }
 
 
 def _from_row(row: sa.RowMapping) -> Job:
     return Job(
         id=row["id"],
         name=row["spec"]["name"],
-        state=JobState(row["state"]),
-        reason=row["reason"],
         spec=JobSpec.model_validate(row["spec"]),
         study_id=row["study_id"],
         study_name=row["study_name"],
         direction=row["direction"],
-        next_point=row["next_point"],
-        failures_in_a_row=row["failures_in_a_row"],
-        seconds_left=row["seconds_left"],
-        deadline_at=row["deadline_at"],
         created_at=row["created_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
+        **_changing(row),
     )

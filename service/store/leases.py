@@ -52,30 +52,10 @@ class Renewal:
     released: bool
 
 
-def open_lease(
-    conn: sa.Connection,
-    *,
-    token: UUID,
-    job_id: UUID,
-    trial_id: int,
-    number: int,
-    attempt: int,
-    worker_id: UUID,
-    lease_s: float,
-) -> Lease:
-    """Give the right to write a trial. Raises IntegrityError when the trial is leased, or the token in use."""
-    lease_id: int = conn.exec_driver_sql(
-        query("open_lease"),
-        {
-            "token": token,
-            "job_id": job_id,
-            "trial_id": trial_id,
-            "attempt": attempt,
-            "worker_id": worker_id,
-            "lease_s": lease_s,
-        },
-    ).scalar_one()
-    return Lease(id=lease_id, token=token, job_id=job_id, trial_id=trial_id, number=number, attempt=attempt)
+def find_expired(conn: sa.Connection, objectives: Sequence[str]) -> tuple[int, UUID] | None:
+    """An expired lease on a trial of one of `objectives`, and its job. Locks nothing: the takeover checks again."""
+    row = conn.exec_driver_sql(query("find_expired_lease"), {"objectives": list(objectives)}).one_or_none()
+    return None if row is None else (row.lease_id, row.job_id)
 
 
 def by_token(conn: sa.Connection, token: UUID) -> tuple[Lease, Outcome | None] | None:

@@ -2,7 +2,9 @@
 -- still counts by the snapshot from before the wait.
 -- Locks nothing. Needs stride_trials_study_id_number_key, stride_trials_waiting_idx, leases_open_job_id_idx.
 SELECT
-    (SELECT coalesce(max(number) + 1, 0) FROM optuna.trials WHERE study_id = %(study_id)s) AS next_number,
+    coalesce(
+        (SELECT number + 1 FROM optuna.trials WHERE study_id = %(study_id)s ORDER BY number DESC LIMIT 1), 0
+    ) AS next_number,
     (SELECT count(*) FROM stride.leases WHERE job_id = %(job_id)s AND ended_at IS NULL) AS open_leases,
     (
         SELECT trial_id FROM optuna.trials

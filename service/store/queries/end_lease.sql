@@ -10,5 +10,7 @@ RETURNING
     attempt,
     (SELECT count(*) FROM stride.leases AS other WHERE other.job_id = lease.job_id AND ended_at IS NULL AND id <> lease.id)
         AS other_leases,
-    (SELECT coalesce(max(number) + 1, 0) FROM optuna.trials WHERE study_id = %(study_id)s) AS next_number,
+    coalesce(
+        (SELECT number + 1 FROM optuna.trials WHERE study_id = %(study_id)s ORDER BY number DESC LIMIT 1), 0
+    ) AS next_number,
     EXISTS (SELECT FROM optuna.trials WHERE study_id = %(study_id)s AND state = 'WAITING') AS waiting

@@ -1,0 +1,11 @@
+-- A trial that a worker could take over: of those it offers, the one whose lease has been expired for longest.
+-- Locks nothing: it only finds a candidate, which the takeover locks and checks again. Needs leases_open_expires_at_idx.
+SELECT lease.id AS lease_id, lease.job_id
+FROM stride.leases AS lease
+JOIN stride.jobs AS job ON job.id = lease.job_id
+WHERE lease.ended_at IS NULL
+    AND lease.expires_at < clock_timestamp()
+    AND job.state = 'running'
+    AND job.objective = ANY(%(objectives)s::text[])
+ORDER BY lease.expires_at
+LIMIT 1

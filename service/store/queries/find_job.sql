@@ -1,0 +1,26 @@
+-- The job that deserves the next trial most: by priority, then by fewest open leases, then the oldest.
+-- Locks nothing: it only finds a candidate, which the claim locks and checks again.
+-- Needs jobs_open_idx, leases_open_job_id_idx, stride_trials_study_id_number_key, stride_trials_waiting_idx. It counts nothing in
+-- optuna.trials, so its cost does not grow with a job's history.
+SELECT job.id AS job_id, coalesce(job.spec #>> '{strategy,sampler}', job.spec #>> '{strategy,type}') AS sampler
+FROM stride.jobs AS job
+CROSS JOIN LATERAL (
+    SELECT count(*) AS open_leases FROM stride.leases WHERE job_id = job.id AND ended_at IS NULL
+) AS share
+WHERE job.state IN ('queued', 'running')
+    AND job.objective = ANY(%(objectives)s::text[])
+    AND (job.sampling_until IS NULL OR job.sampling_until < clock_timestamp())
+    AND (job.deadline_at IS NULL OR job.deadline_at > clock_timestamp())
+    AND (job.max_parallel IS NULL OR share.open_leases < job.max_parallel)
+    AND (
+        job.trial_budget IS NULL
+        OR CASE
+            WHEN job.spec #>> '{strategy,type}' = 'grid' THEN job.next_point < job.trial_budget
+            ELSE NOT EXISTS (
+                SELECT FROM optuna.trials WHERE study_id = job.study_id AND number >= job.trial_budget - 1
+            )
+        END
+        OR EXISTS (SELECT FROM optuna.trials WHERE study_id = job.study_id AND state = 'WAITING')
+    )
+ORDER BY job.priority DESC, share.open_leases, job.created_at, job.id
+LIMIT 1
