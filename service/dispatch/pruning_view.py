@@ -4,6 +4,8 @@ Early in training, high learning rates look better than they are, and how much d
 with others only at the same part of its own schedule, and not while its learning rate is still warming up.
 """
 
+import math
+import sys
 from collections.abc import Sequence
 
 from service.domain.parts import parts_done
@@ -14,7 +16,8 @@ def values_by_part(curve: Sequence[CurvePoint], parts: int) -> dict[int, float]:
     """From a curve by step to values by part, 1 to `parts`.
 
     The value of a part is the first one measured at or after its end. Parts that end inside warm-up are left out, and so are
-    points without a fraction, which a foreign script reported.
+    points without a fraction, which a foreign script reported. Infinite values become the largest number there is: percentiles
+    beside an infinite one are not a number, and then Optuna's percentile pruners end nothing.
     """
     values: dict[int, float] = {}
     done = 0
@@ -23,6 +26,10 @@ def values_by_part(curve: Sequence[CurvePoint], parts: int) -> dict[int, float]:
             continue
         reached = parts_done(point.fraction, parts)
         if not point.in_warmup:
-            values |= {part: point.value for part in range(done + 1, reached + 1)}
+            values |= {part: _finite(point.value) for part in range(done + 1, reached + 1)}
         done = max(done, reached)
     return values
+
+
+def _finite(value: float) -> float:
+    return math.copysign(sys.float_info.max, value) if math.isinf(value) else value

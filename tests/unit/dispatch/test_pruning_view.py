@@ -1,4 +1,5 @@
 import math
+import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,10 +44,10 @@ def test_points_of_a_foreign_script_have_no_fraction_and_are_left_out() -> None:
     assert values_by_part(curve({None: 9.0}), 4) == {}
 
 
-def test_values_that_are_no_numbers_stay_what_they_are() -> None:
-    found = values_by_part(curve({0.25: math.nan, 0.5: math.inf}), 4)
+def test_infinite_values_become_the_largest_number_there_is() -> None:
+    found = values_by_part(curve({0.25: math.nan, 0.5: math.inf, 1.0: -math.inf}), 4)
     assert math.isnan(found[1])
-    assert found[2] == math.inf
+    assert (found[2], found[3], found[4]) == (sys.float_info.max, -sys.float_info.max, -sys.float_info.max)
 
 
 @given(steps=st.integers(1, 200), parts=st.integers(2, 20), warmup=st.floats(0, 1))

@@ -69,7 +69,7 @@ def test_a_proposal_depends_on_the_study_alone_and_not_on_who_asks(strategy: Any
     assert snapshot == as_it_was
 
 
-@pytest.mark.parametrize("strategy", ["bayesian", {"type": "bayesian", "sampler": "gp"}])
+@pytest.mark.parametrize("strategy", ["bayesian", GP])
 def test_what_a_sampler_notes_of_its_own_thinking_is_not_kept(strategy: Any) -> None:
     document = spec(strategy=strategy)
     assert propose(document, "minimize", history(document, 12), number=12).trial_attrs == {}

@@ -1,0 +1,119 @@
+"""A made-up training for dispatch's tests: deterministic curves, some of which diverge or fail, and a worker in one loop."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import optuna
+
+from service.dispatch.claim import Claim, Claimer
+from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
+from service.dispatch.report import report, should_prune
+from service.domain.job import Job, JobState
+from service.domain.parts import is_pruning_step
+from service.domain.strategy import NoPruner
+from service.domain.trial import StepMeasurement, TrialError
+from service.store import jobs
+from service.store.postgres import Database, stock_url
+
+SPACE: dict[str, Any] = {
+    "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 10},
+    "batch_size": {"type": "categorical", "choices": [16, 32, 64, 128]},
+    "epochs": {"type": "int", "low": 1, "high": 9},
+    "momentum": {"type": "float", "low": 0.0, "high": 0.99, "points": 4},
+    "warmup": 1,
+}
+LEASE_S = 60.0
+
+
+def curve_of(params: Mapping[str, Any]) -> list[StepMeasurement]:
+    """One measurement an epoch, lowest at a rate of 0.01; above 0.3 the loss becomes infinite, the earlier the higher the rate."""
+    learning_rate, epochs = params["learning_rate"], params["epochs"]
+    diverges_at = math.inf if learning_rate <= 0.3 else max(1, round(epochs * (1 - learning_rate)))
+    curve = []
+    for step in range(1, epochs + 1):
+        loss = 0.1 + math.log10(learning_rate / 0.01) ** 2 + (epochs - step) / epochs + abs(params["momentum"] - 0.9)
+        curve.append(
+            StepMeasurement(
+                step=step,
+                fraction=step / epochs,
+                in_warmup=step <= params["warmup"] and epochs > 4,
+                metrics={"loss": math.inf if step == diverges_at else loss},
+                learning_rate=learning_rate,
+                seconds=0.01,
+            )
+        )
+        if step == diverges_at:
+            break
+    return curve
+
+
+def fails(number: int) -> bool:
+    """Which trials end with an error, the very first among them."""
+    return number % 9 == 0
+
+
+def run_trial(database: Database, claimer: Claimer, claim: Claim) -> None:
+    """See a claimed trial through, step by step, as a worker would."""
+    job, before = claim.job, 0.0
+    pruner = job.spec.pruner
+    for item in curve_of(claim.params):
+        database.transact(lambda conn, item=item: report(conn, job, claim.lease, [item], lease_s=LEASE_S))  # type: ignore[misc]
+        loss = item.metrics["loss"]
+        if math.isinf(loss):
+            return conclude(database, claim, Infeasible(step=item.step, fraction=item.fraction, evidence="loss became inf"))
+        if fails(claim.lease.number):
+            return conclude(database, claim, Failed(error=TrialError(type="RuntimeError", message="told to fail")))
+        if not isinstance(pruner, NoPruner) and is_pruning_step(before, item.fraction, item.in_warmup, pruner.parts):
+            if should_prune(database, claimer.cache, job, claim.lease):
+                return conclude(database, claim, Pruned(value=loss, step=item.step))
+        before = item.fraction
+    return conclude(database, claim, Completed(value=loss))
+
+
+def conclude(database: Database, claim: Claim, result: Result) -> None:
+    """Store the result."""
+    database.transact(lambda conn: finish(conn, claim.lease, result, lease_s=LEASE_S))
+
+
+def run_job(database: Database, *claimers: Claimer) -> None:
+    """Run what there is to be run, the claimers taking turns."""
+    turn = 0
+    while (claim := claimers[turn % len(claimers)].claim(uuid4())) is not None:
+        run_trial(database, claimers[turn % len(claimers)], claim)
+        turn += 1
+
+
+def claimer_of(database: Database, lease_s: float = LEASE_S) -> Claimer:
+    """A worker's claimer that offers the objective of the tests."""
+    return Claimer(database, uuid4(), ["quadratic"], lease_s=lease_s)
+
+
+def stored(database: Database, job: Job) -> list[optuna.trial.FrozenTrial]:
+    """The job's trials as stock Optuna reads them."""
+    storage = optuna.storages.RDBStorage(
+        stock_url(database.url.render_as_string(hide_password=False)), skip_table_creation=True, skip_compatibility_check=True
+    )
+    try:
+        return optuna.load_study(study_name=job.study_name, storage=storage).trials
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def current(database: Database, job: Job) -> Job:
+    """The job as it stands now."""
+    return database.transact(lambda conn: jobs.get(conn, job.id))
+
+
+def state_of(database: Database, job: Job) -> JobState:
+    """The job's state now."""
+    return current(database, job).state
+
+
+def events(database: Database, job: Job) -> list[str]:
+    """The types of the job's events, in their order."""
+    with database.transaction() as conn:
+        rows = conn.exec_driver_sql("SELECT type FROM stride.events WHERE job_id = %(id)s ORDER BY seq", {"id": job.id})
+        return list(rows.scalars())
