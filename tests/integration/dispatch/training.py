@@ -28,7 +28,7 @@ LEASE_S = 60.0
 
 
 def curve_of(params: Mapping[str, Any]) -> list[StepMeasurement]:
-    """One measurement an epoch, lowest at a rate of 0.01; above 0.3 the loss becomes infinite, the earlier the higher the rate."""
+    """One measurement an epoch, lowest at a rate of 0.01; above 0.3 it becomes infinite, the earlier the higher the rate."""
     learning_rate, epochs = params["learning_rate"], params["epochs"]
     diverges_at = math.inf if learning_rate <= 0.3 else max(1, round(epochs * (1 - learning_rate)))
     curve = []

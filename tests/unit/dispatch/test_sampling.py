@@ -56,9 +56,11 @@ def broken_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "sampler", lambda *args: Raises())
 
 
-@pytest.mark.parametrize(
-    "strategy", ["random", "bayesian", {"type": "random", "sampler": "qmc"}, {"type": "bayesian", "sampler": "gp"}]
-)
+QMC = {"type": "random", "sampler": "qmc"}
+GP = {"type": "bayesian", "sampler": "gp"}
+
+
+@pytest.mark.parametrize("strategy", ["random", "bayesian", QMC, GP])
 def test_a_proposal_depends_on_the_study_alone_and_not_on_who_asks(strategy: Any) -> None:
     document = spec(strategy=strategy)
     snapshot = history(document, 12)
