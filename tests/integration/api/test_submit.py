@@ -32,7 +32,9 @@ def test_a_job_is_accepted_queued_and_found_at_its_location(client: TestClient, 
     assert client.get(answer.headers["location"]).json() == job
 
 
-def test_the_spec_comes_back_with_its_defaults_filled_and_can_be_submitted_again(client: TestClient, document: dict[str, Any]) -> None:
+def test_the_spec_comes_back_with_its_defaults_filled_and_can_be_submitted_again(
+    client: TestClient, document: dict[str, Any]
+) -> None:
     spec = client.post("/v1/jobs", json=document).json()["spec"]
     assert spec["strategy"] == {"type": "random", "sampler": "uniform"}
     assert spec["pruner"] == {"type": "none"}
@@ -108,7 +110,9 @@ def submit(client: TestClient, document: dict[str, Any], key: str) -> Any:
     return client.post("/v1/jobs", json=document, headers={"Idempotency-Key": key})
 
 
-def test_the_same_key_with_the_same_body_is_the_same_job(client: TestClient, document: dict[str, Any], database: Database) -> None:
+def test_the_same_key_with_the_same_body_is_the_same_job(
+    client: TestClient, document: dict[str, Any], database: Database
+) -> None:
     first, again = submit(client, document, "key"), submit(client, document, "key")
     assert (first.status_code, again.status_code) == (202, 202)
     assert first.json() == again.json()

@@ -68,7 +68,10 @@ def test_what_is_no_cursor_is_refused(cursor: str) -> None:
         cursors.number(cursor, default=0)
 
 
-@given(st.text(max_size=50) | st.recursive(st.none() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=4).map(forged))
+DOCUMENTS = st.recursive(st.none() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=4)
+
+
+@given(st.text(max_size=50) | DOCUMENTS.map(forged))
 def test_anything_is_a_position_or_refused(cursor: str) -> None:
     for read in (cursors.moment_and_id, lambda text: cursors.number(text, default=0)):
         try:
