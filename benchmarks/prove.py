@@ -1,0 +1,63 @@
+"""The figures that issues ask for and that take too long for `make test`.      make prove
+
+Three strategies on digits, 64 trials each, for each of five job seeds: every best trial's validation loss must be among the best
+10% of the reference set, and its test accuracy at least 0.95. Writes a report; exits 1 when a promise is broken.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import httpx2
+
+from benchmarks.strategies import Found, run_strategies
+from benchmarks.tables import Table, publish
+from examples.demo import running_stride
+
+SEEDS = range(5)
+BETTER_THAN = 0.9
+TEST_ACCURACY = 0.95
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the report")
+    arguments = parser.parse_args()
+    table = Table(
+        "Best of 64 trials on digits, beside 500 random configurations",
+        ["job seed", "strategy", "learning rate", "validation loss", "better than", "test accuracy", "trials", "seconds", "kept"],
+    )
+    broken = 0
+    with tempfile.TemporaryDirectory(prefix="stride-prove-") as folder, running_stride(folder) as url:
+        with httpx2.Client(base_url=url, timeout=30, trust_env=False) as api:
+            for seed in SEEDS:
+                for found in run_strategies(api, seed):
+                    kept = is_kept(found)
+                    broken += not kept
+                    table.add(str(seed), *_cells(found), "yes" if kept else "NO")
+    publish("prove_strategies", [table], 1, arguments.out)
+    if broken:
+        sys.exit(f"{broken} promises were broken.")
+
+
+def is_kept(found: Found) -> bool:
+    """Whether a strategy found what is promised."""
+    return found.better_than >= BETTER_THAN and found.test_accuracy >= TEST_ACCURACY
+
+
+def _cells(found: Found) -> list[str]:
+    return [
+        found.strategy,
+        f"{found.learning_rate:.4g}",
+        f"{found.validation_loss:.4f}",
+        f"{found.better_than:.1%}",
+        f"{found.test_accuracy:.4f}",
+        str(found.trials),
+        f"{found.seconds:.0f}",
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Three strategies on digits, through a whole Stride; their best trials beside a recorded reference set."""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx2
+
+from examples.demo import OBJECTIVE, SPACES, ask, looks
+
+REFERENCE = Path(__file__).parents[1] / "tests" / "data" / "digits_reference.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What one strategy found."""
+
+    strategy: str
+    learning_rate: float
+    validation_loss: float
+    test_accuracy: float
+    better_than: float
+    """The part of the reference set that its best trial beats."""
+    trials: int
+    seconds: float
+
+
+def run_strategies(api: httpx2.Client, seed: int, trials: int = 64) -> list[Found]:
+    """Tune digits by grid, random and bayesian search with this job seed, and wait for their ends."""
+    jobs = {}
+    for strategy, space in SPACES.items():
+        document = {
+            "name": f"{strategy}, seed {seed}",
+            "objective": OBJECTIVE,
+            "search_space": space,
+            "strategy": strategy,
+            "budget": {"trials": trials},
+            "seed": seed,
+        }
+        jobs[strategy] = str(ask(api, "POST", "/v1/jobs", json=document)["id"])
+    *_, ended = looks(api, jobs)
+    return [_found(api, strategy, jobs[strategy], ended[strategy]) for strategy in jobs]
+
+
+def reference_losses() -> list[float]:
+    """The validation losses of 500 random configurations, ascending; infinite where training diverged."""
+    trials = json.loads(REFERENCE.read_text(encoding="utf-8"))["trials"]
+    return sorted(math.inf if trial["validation_loss"] is None else trial["validation_loss"] for trial in trials)
+
+
+def _found(api: httpx2.Client, strategy: str, job_id: str, job: dict[str, object]) -> Found:
+    assert job["state"] == "completed", job
+    answer = ask(api, "GET", f"/v1/jobs/{job_id}/best-lr")
+    best = ask(api, "GET", f"/v1/jobs/{job_id}/trials/{answer['best_trial']['number']}")
+    losses = reference_losses()
+    finished = ask(api, "GET", f"/v1/jobs/{job_id}")
+    return Found(
+        strategy=strategy,
+        learning_rate=answer["learning_rate"],
+        validation_loss=best["value"],
+        test_accuracy=best["user_attrs"]["test_accuracy"],
+        better_than=sum(loss > best["value"] for loss in losses) / len(losses),
+        trials=finished["progress"]["trials"]["total"],
+        seconds=_seconds(finished["started_at"], finished["finished_at"]),
+    )
+
+
+def _seconds(started_at: str, finished_at: str) -> float:
+    return (datetime.fromisoformat(finished_at) - datetime.fromisoformat(started_at)).total_seconds()
