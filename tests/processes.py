@@ -9,7 +9,7 @@ from typing import Any
 DEADLINE_S = 100.0
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.conftest", "tests.factories", "service.dispatch.claim", "service.store.optuna_tables"])
+_CONTEXT.set_forkserver_preload(["tests.conftest", "tests.factories", "service.dispatch.claim", "tests.stock_optuna"])
 
 _together: Barrier
 

@@ -202,6 +202,7 @@ def _events(events: Sequence[EventRow]) -> dict[str, list[str]]:
 
 def stop_trials(conn: sa.Connection, job: Job, stopped_by: str) -> None:
     """End all leases and unfinished trials of a job that becomes final; the caller has locked it."""
+    conn.exec_driver_sql(query("lock_open_leases"), {"job_id": job.id})
     conn.exec_driver_sql(query("stop_trials"), {"job_id": job.id, "study_id": job.study_id, "stopped_by": stopped_by})
 
 
@@ -231,6 +232,8 @@ def hint_sampling(conn: sa.Connection, job_id: UUID, seconds: float) -> bool:
 
 def delete(conn: sa.Connection, job: Job) -> None:
     """Remove a job that the caller has locked, with its study, trials, leases, measurements and events."""
+    conn.exec_driver_sql(query("lock_study_to_delete"), {"study_id": job.study_id})
+    conn.exec_driver_sql(query("lock_trials_to_delete"), {"study_id": job.study_id})
     conn.execute(tables.jobs.delete().where(tables.jobs.c.id == job.id))
     conn.exec_driver_sql(query("delete_study"), {"study_id": job.study_id})
 

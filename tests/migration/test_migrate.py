@@ -1,7 +1,6 @@
 """Migrations: up, down and up again, by many at once, on what is there already."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import uuid4
 
 import optuna
@@ -13,11 +12,11 @@ from optuna.storages import RDBStorage
 
 from service.errors import DatabaseNotMigrated
 from service.store import migrate, tables
-from service.store.optuna_tables import stock_storage
 from service.store.postgres import Database, psycopg_url, stock_url
 from tests.conftest import execute
 from tests.factories import submit_job
 from tests.processes import at_once, wait_for_the_others
+from tests.stock_optuna import stock
 
 
 @pytest.fixture
@@ -25,14 +24,6 @@ def empty(empty_database_url: str) -> Iterator[Database]:
     database = Database(empty_database_url)
     yield database
     database.close()
-
-
-@contextmanager
-def stock(url: str) -> Iterator[RDBStorage]:
-    storage = stock_storage(url)
-    yield storage
-    storage.remove_session()
-    storage.engine.dispose()
 
 
 def check(database: Database) -> None:

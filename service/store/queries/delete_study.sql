@@ -1,4 +1,5 @@
--- A job's study and all that Optuna keeps of it. The caller has locked and deleted the job, which alone refers to the study.
+-- A job's study and all that Optuna keeps of it. The caller has deleted the job, which alone refers to the study,
+-- and holds the locks on the study and its trials, taken by earlier statements, so that nothing is added meanwhile.
 WITH trial AS (
     SELECT trial_id FROM optuna.trials WHERE study_id = %(study_id)s
 ), params AS (

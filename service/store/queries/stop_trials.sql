@@ -1,6 +1,7 @@
 -- The trials of a job that becomes final, ended from what is stored: PRUNED with the last value where something was measured,
 -- else FAIL; enqueued ones FAIL. Their leases end, which is how their workers learn of it.
--- Locks the job's open leases, then its unfinished trials; the caller holds the lock on the job.
+-- Locks its unfinished trials; the caller holds the locks on the job and on its open leases, taken by an earlier statement, so
+-- that the last report is seen.
 -- Running trials without a lease are a foreign script's own and are left alone.
 WITH lease AS (
     UPDATE stride.leases

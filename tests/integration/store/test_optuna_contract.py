@@ -33,11 +33,11 @@ from service.dispatch.study_cache import frozen_trial
 from service.domain.job import Job
 from service.domain.trial import FEASIBLE
 from service.store import jobs, leases, trials
-from service.store.optuna_tables import stock_storage
 from service.store.postgres import Database, psycopg_url
 from service.store.trials import Param
 from tests.conftest import connection_url, execute
 from tests.factories import measurement, submit_job
+from tests.stock_optuna import stock
 
 SPACE: dict[str, BaseDistribution] = {
     # Not in the order of their names: the order is part of what is stored.
@@ -95,12 +95,10 @@ def ours(contract_url: str) -> Iterator[Database]:
     database.close()
 
 
-@pytest.fixture
-def stock(contract_url: str) -> Iterator[RDBStorage]:
-    storage = stock_storage(contract_url)
-    yield storage
-    storage.remove_session()
-    storage.engine.dispose()
+@pytest.fixture(name="stock")
+def _stock(contract_url: str) -> Iterator[RDBStorage]:
+    with stock(contract_url) as storage:
+        yield storage
 
 
 def facts(trial: FrozenTrial) -> dict[str, Any]:
@@ -523,9 +521,8 @@ def round_trips(postgres_url: str, template: str) -> Iterator[tuple[Database, RD
     """One database for all examples."""
     execute(postgres_url, f"CREATE DATABASE round_trips TEMPLATE {template}")
     url = connection_url(postgres_url, "round_trips")
-    database, storage = Database(url), stock_storage(url)
-    yield database, storage, submit_job(database)
-    storage.remove_session()
-    storage.engine.dispose()
+    database = Database(url)
+    with stock(url) as storage:
+        yield database, storage, submit_job(database)
     database.close()
     execute(postgres_url, "DROP DATABASE round_trips WITH (FORCE)")

@@ -10,17 +10,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from service.errors import DatabaseUnavailable
 from service.store import postgres
-from service.store.optuna_tables import stock_storage
 from service.store.postgres import RETRIES, Database
 from tests.conftest import execute
-
-
-def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 10.0) -> None:
-    """Poll until `condition` holds."""
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, f"waited {deadline_s:g} s in vain for {what}"
-        time.sleep(0.01)
+from tests.polling import wait_until
+from tests.stock_optuna import stock
 
 
 @pytest.fixture
@@ -277,10 +270,8 @@ def test_stock_tools_keep_the_timeouts_of_their_own_sessions(database: Database,
     with database.transaction() as conn:
         ours = [conn.exec_driver_sql(f"SHOW {name}").scalar_one() for name in TIMEOUTS]
         assert conn.exec_driver_sql("SELECT count(*) FROM pg_db_role_setting").scalar_one() == 0
-    stock = stock_storage(database_url)
-    with stock.engine.connect() as conn:
+    with stock(database_url) as storage, storage.engine.connect() as conn:
         theirs = [conn.exec_driver_sql(f"SHOW {name}").scalar_one() for name in TIMEOUTS]
-    stock.engine.dispose()
     assert ours == ["9s", "5s"]
     assert theirs == ["0", "0"]
 

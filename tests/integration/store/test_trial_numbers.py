@@ -11,36 +11,34 @@ from service.dispatch.claim import Claimer
 from service.dispatch.finish import Completed, finish
 from service.dispatch.report import report
 from service.store import trials
-from service.store.optuna_tables import stock_storage
 from service.store.postgres import Database
 from tests.factories import measurement, submit_job
 from tests.processes import at_once, wait_for_the_others
+from tests.stock_optuna import stock
 
 
 def ask_and_tell(url: str, study_name: str, n_trials: int) -> list[int]:
     """A user's own script. Returns the numbers it got."""
-    storage = stock_storage(url)
-    study = optuna.load_study(study_name=study_name, storage=storage)
-    wait_for_the_others()
     numbers = []
-    for _ in range(n_trials):
-        trial = study.ask()
-        trial.suggest_float("learning_rate", 1e-5, 1.0, log=True)
-        trial.report(1.0, 1)
-        study.tell(trial, trial.params["learning_rate"])
-        numbers.append(trial.number)
-    storage.engine.dispose()
+    with stock(url) as storage:
+        study = optuna.load_study(study_name=study_name, storage=storage)
+        wait_for_the_others()
+        for _ in range(n_trials):
+            trial = study.ask()
+            trial.suggest_float("learning_rate", 1e-5, 1.0, log=True)
+            trial.report(1.0, 1)
+            study.tell(trial, trial.params["learning_rate"])
+            numbers.append(trial.number)
     return numbers
 
 
 def enqueue(url: str, study_name: str, n_trials: int) -> list[int]:
     """A user who adds points of their own by hand while all others are at work. They get no number here."""
-    storage = stock_storage(url)
-    study = optuna.load_study(study_name=study_name, storage=storage)
-    wait_for_the_others()
-    for number in range(n_trials):
-        study.enqueue_trial({"learning_rate": 10.0 ** -(1 + number % 4)})
-    storage.engine.dispose()
+    with stock(url) as storage:
+        study = optuna.load_study(study_name=study_name, storage=storage)
+        wait_for_the_others()
+        for number in range(n_trials):
+            study.enqueue_trial({"learning_rate": 10.0 ** -(1 + number % 4)})
     return []
 
 

@@ -1,0 +1,23 @@
+"""Waiting for what another process or thread does, without guessing how long it takes."""
+
+import time
+from collections.abc import Callable
+
+from service.store.postgres import Database
+
+
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 20.0) -> None:
+    """Poll until `condition` holds; fails when it does not in time."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, f"waited {deadline_s:g} s in vain for {what}"
+        time.sleep(0.01)
+
+
+def wait_until_somebody_waits_for_a_lock(database: Database) -> None:
+    def waiting() -> bool:
+        with database.transaction() as conn:
+            query = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' LIMIT 1"
+            return conn.exec_driver_sql(query).one_or_none() is not None
+
+    wait_until(waiting, "somebody who waits for a lock")
