@@ -16,10 +16,13 @@ from service.store.trials import TrialRecord, read_trial, trials_since
 _INTERNAL_ATTRS = frozenset({"error", "diverged_at_step"})
 """User attributes that the API shows as fields of their own."""
 
+# Python writes infinities and nan into JSON, which PostgreSQL does not read. A foreign script may keep anything there, hence
+# the strict path and the silence.
 _VIOLATED = (
     "EXISTS (SELECT FROM optuna.trial_system_attributes AS attribute"
     " WHERE attribute.trial_id = trial.trial_id AND attribute.key = 'constraints'"
-    " AND (attribute.value_json::json ->> 0)::float8 > 0)"
+    " AND jsonb_path_exists(replace(replace(attribute.value_json, 'Infinity', '1e308'), 'NaN', '0')::jsonb,"
+    " 'strict $[*] ? (@ > 0)', '{}', true))"
 )
 
 
@@ -96,7 +99,7 @@ def as_trial(record: TrialRecord, job: Job, attempts: Sequence[Attempt] = ()) ->
         value=record.value,
         params=fixed(job.spec.search_space or {}) | searched,
         user_attrs={key: value for key, value in record.user_attrs.items() if key not in _INTERNAL_ATTRS},
-        diverged_at_step=record.user_attrs.get("diverged_at_step"),
+        diverged_at_step=step if isinstance(step := record.user_attrs.get("diverged_at_step"), int) else None,
         error=_error(record.user_attrs.get("error")),
         started_at=_utc(record.started_at),
         finished_at=_utc(record.completed_at),
@@ -115,15 +118,23 @@ def _state(record: TrialRecord) -> TrialState:
         case "FAIL":
             return TrialState.FAILED
         case "COMPLETE":
-            constraints = record.system_attrs.get("constraints") or [0]
-            return TrialState.INFEASIBLE if constraints[0] > 0 else TrialState.COMPLETE
+            return TrialState.INFEASIBLE if _violated(record.system_attrs.get("constraints")) else TrialState.COMPLETE
+
+
+def _violated(constraints: object) -> bool:
+    """As `_VIOLATED` says it."""
+    numbers = constraints if isinstance(constraints, list) else []
+    return any(isinstance(number, int | float) and not isinstance(number, bool) and number > 0 for number in numbers)
 
 
 def _error(stored: object) -> TrialError | None:
     # A foreign script may keep anything under that name.
-    if not isinstance(stored, dict) or not {"type", "message"} <= stored.keys():
-        return None
-    return TrialError(type=stored["type"], message=stored["message"], traceback=stored.get("traceback"))
+    match stored:
+        case {"type": str(type_), "message": str(message)}:
+            traceback = stored.get("traceback")
+            return TrialError(type=type_, message=message, traceback=traceback if isinstance(traceback, str) else None)
+        case _:
+            return None
 
 
 def _utc(moment: datetime | None) -> datetime | None:
