@@ -34,10 +34,14 @@ class Dashboard:
         self._app = app
         self._database = database
         self._dashboard: App | None = None
+        self._close: Callable[[], None] = _nothing_to_close
         self._making = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _PATHS.fullmatch(scope["path"]):
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            self._close()
+        elif scope["type"] != "http" or not _PATHS.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
             detail = "The dashboard shows jobs; to change them, use /v1/jobs."
@@ -59,5 +63,10 @@ class Dashboard:
             if self._dashboard is None:
                 migrate.check(conn)
                 storage = stock_storage(self._database.url.render_as_string(hide_password=False))
+                self._close = storage.engine.dispose
                 self._dashboard = cast(App, WSGIMiddleware(optuna_dashboard.wsgi(storage)))
             return self._dashboard
+
+
+def _nothing_to_close() -> None:
+    """Until the dashboard is made."""

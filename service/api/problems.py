@@ -62,9 +62,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in (*statuses, 503)}
 
 
-def problem(
-    slug: str, title: str, status: int, detail: str | None = None, faults: list[Fault] | None = None
-) -> JSONResponse:
+def problem(slug: str, title: str, status: int, detail: str | None = None, faults: list[Fault] | None = None) -> JSONResponse:
     """An answer that tells of a problem."""
     shown = [Fault(pointer=_shown(fault.pointer), detail=_shown(fault.detail)) for fault in faults] if faults else None
     body = Problem(type=f"urn:stride:{slug}", title=title, status=status, detail=detail and _shown(detail), errors=shown)

@@ -138,9 +138,7 @@ def _completed_space(spec: JobSpec, objective: Objective) -> SearchSpace:
         given = spec.search_space
     floats = {parameter.name for parameter in objective.parameters if parameter.type == "float"}
     space = default_params(objective) | dict(given)
-    return {
-        name: float(value) if name in floats and isinstance(value, int) else value for name, value in sorted(space.items())
-    }
+    return {name: float(value) if name in floats and isinstance(value, int) else value for name, value in sorted(space.items())}
 
 
 def _strategy_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:

@@ -91,7 +91,9 @@ def answer(job: Job, trials: Sequence[Trial]) -> BestLearningRate:
             because=f"every rate tried diverged, down to {lowest:.3g}: look below it",
         )
     if trials:
-        raise NothingFinished(f"None of the {len(trials)} trials that ended has trained to its end with a finite {job.spec.metric}.")
+        raise NothingFinished(
+            f"None of the {len(trials)} trials that ended has trained to its end with a finite {job.spec.metric}."
+        )
     raise NothingFinished
 
 

@@ -22,7 +22,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from service.errors import ConfigurationError, DatabaseUnavailable
+from service.errors import ConfigurationError, DatabaseNotMigrated, DatabaseUnavailable
 
 IDLE_IN_TRANSACTION_S = 5
 """A process that stops inside a transaction keeps its locks no longer than this."""
@@ -36,6 +36,7 @@ RETRIES = 3
 _RETRIED = frozenset({"40001", "40P01", "23505"})  # serialization failure, deadlock, unique violation
 _UNAVAILABLE_CLASSES = ("08", "53", "57")  # connection, resources, operator intervention (a statement's timeout included)
 _IDLE_TIMEOUT = "25P03"
+_MISSING = frozenset({"42P01", "3F000", "42703"})  # table, schema, column: our statements name what the newest migration made
 
 
 _EXAMPLE = "postgresql://user:password@host:5432/name"
@@ -87,7 +88,8 @@ class Database:
         timeout_s: how long it may take in all, each of its statements, and its silence; left out: the database's own timeout,
         and 5 s of silence.
         Raises DatabaseUnavailable when the server cannot be reached, ends the session, or does not answer in time. After a
-        failed commit nobody knows whether it took place: callers ask again by token or key. Raises RuntimeError, and commits
+        failed commit nobody knows whether it took place: callers ask again by token or key. Raises DatabaseNotMigrated when a
+        table or column is missing. Raises RuntimeError, and commits
         nothing, when the block went on after a database error.
         """
         idle_s = IDLE_IN_TRANSACTION_S if timeout_s is None else timeout_s
@@ -107,6 +109,8 @@ class Database:
         except DBAPIError as error:
             if _is_unavailable(error):
                 raise DatabaseUnavailable(_first_line(error)) from error
+            if _sqlstate(error) in _MISSING:
+                raise DatabaseNotMigrated from error
             raise
         except sa.exc.TimeoutError as error:
             raise DatabaseUnavailable("All database connections of this process are busy.") from error

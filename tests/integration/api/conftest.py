@@ -15,7 +15,6 @@ from service.store.postgres import Database
 from tests.conftest import connection_url, execute
 from tests.integration.api.training import Worker
 
-
 SETTINGS = Settings.model_validate({"objective_modules": "tests.quadratic", "max_body_bytes": 100_000})
 
 

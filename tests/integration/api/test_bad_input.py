@@ -257,7 +257,9 @@ def test_what_json_or_the_database_cannot_hold_is_refused_wherever_it_stands(cli
         assert any(pointer.startswith("".join(f"/{part}" for part in path)) for pointer in pointers), (path, pointers)
 
 
-@pytest.mark.parametrize("value", [None, True, 7, -0.5, "text", [], [[]], {}, {"type": "float"}, "x" * 50_000], ids=lambda value: repr(value)[:12])
+@pytest.mark.parametrize(
+    "value", [None, True, 7, -0.5, "text", [], [[]], {}, {"type": "float"}, "x" * 50_000], ids=lambda value: repr(value)[:12]
+)
 def test_a_value_of_the_wrong_type_is_never_a_server_error(client: TestClient, value: Any) -> None:
     for path in places(WHOLE):
         answer = client.post("/v1/jobs?dry_run=true", json=replaced(WHOLE, path, value))

@@ -52,7 +52,10 @@ def test_a_trial_of_each_state_is_shown_as_it_is(client: TestClient, worker: Wor
     assert [trial["diverged_at_step"] for trial in shown] == [None, 2, None, None, None]
     assert shown[0]["user_attrs"] == {"test_loss": 0.3}
     assert shown[1]["user_attrs"] == {"divergence": "loss became inf at update 2"}
-    assert [trial["error"] for trial in shown] == [None] * 3 + [{"type": "ValueError", "message": "no", "traceback": "line 1"}, None]
+    assert [trial["error"] for trial in shown] == [None] * 3 + [
+        {"type": "ValueError", "message": "no", "traceback": "line 1"},
+        None,
+    ]
     assert shown[4]["finished_at"] is None
     [attempt] = shown[0]["attempts"]
     assert (attempt["attempt"], attempt["worker"], attempt["outcome"], attempt["reason"]) == (1, "test:1", "finished", None)
@@ -117,7 +120,9 @@ def test_the_log_is_what_the_training_printed_last(client: TestClient, worker: W
     assert get(client, job, "/trials/0/log") == {"log": "epoch 1\nnul � and emoji \U0001f600\n"}
 
 
-def test_a_foreign_scripts_odd_trials_are_shown_and_never_a_server_error(client: TestClient, study: optuna.Study, job: Job) -> None:
+def test_a_foreign_scripts_odd_trials_are_shown_and_never_a_server_error(
+    client: TestClient, study: optuna.Study, job: Job
+) -> None:
     odd = study.ask()
     odd.suggest_float("learning_rate", 1e-5, 1.0, log=True)
     odd.suggest_categorical("note", [None, float("nan"), "text", True])
@@ -132,7 +137,9 @@ def test_a_foreign_scripts_odd_trials_are_shown_and_never_a_server_error(client:
     study.tell(odd, math.inf)
     study.add_trial(optuna.trial.create_trial(value=0.3, params={}, distributions={}))
     study.add_trial(
-        optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL, user_attrs={"error": {"type": "E", "message": "no", "traceback": 7}})
+        optuna.trial.create_trial(
+            state=optuna.trial.TrialState.FAIL, user_attrs={"error": {"type": "E", "message": "no", "traceback": 7}}
+        )
     )
     study.enqueue_trial({"learning_rate": 0.01})
     shown = get(client, job, "/trials")["items"]
