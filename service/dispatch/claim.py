@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from service.dispatch import grid
-from service.dispatch.finish import fail_exhausted
+from service.dispatch.finish import fail_exhausted, lock_job
 from service.dispatch.sampling import EMPTY, Proposal, propose, stored_params
 from service.dispatch.study_cache import StudyCache, StudySnapshot, frozen_trial
 from service.domain.budget import all_issued
@@ -22,6 +22,8 @@ from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
 from service.domain.space import Point, fixed
 from service.domain.strategy import Grid
+from service.domain.trial import storable
+from service.errors import JobNotFound
 from service.store import jobs, leases, trials
 from service.store.jobs import ClaimFacts, EventRow
 from service.store.leases import ExpiredLease
@@ -83,7 +85,7 @@ class Claimer:
         for _ in range(MAX_TRIES):
             try:
                 return self._try(token)
-            except _Outrun:
+            except (_Outrun, JobNotFound):  # or it was deleted while the sampler thought
                 continue
         return None
 
@@ -106,7 +108,7 @@ class Claimer:
         """
 
         def work(conn: sa.Connection) -> Claim | None:
-            job = jobs.lock(conn, claim.job.id)
+            job = lock_job(conn, claim.lease)
             if job.state is not JobState.RUNNING:
                 leases.release(conn, claim.lease, reason, log_tail=log_tail)
                 return None
@@ -281,6 +283,6 @@ def _claim_events(job: Job, proposal: Proposal) -> list[EventRow]:
     if job.state is JobState.QUEUED:
         events.append((Event.JOB_STARTED, {}))
     if proposal.sampler_error is not None:
-        events.append((Event.SAMPLER_FAILED, {"trial": proposal.number, "error": proposal.sampler_error}))
+        events.append((Event.SAMPLER_FAILED, {"trial": proposal.number, "error": storable(proposal.sampler_error)}))
     events.append((Event.TRIAL_STARTED, {"trial": proposal.number}))
     return events

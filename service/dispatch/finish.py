@@ -12,6 +12,7 @@ from service.domain.events import FINAL_EVENTS, Event
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
 from service.domain.trial import FEASIBLE, StepMeasurement, TrialError, violation, worst_value
+from service.errors import JobNotFound, LeaseLost
 from service.store import jobs, leases, trials
 from service.store.jobs import EventRow
 from service.store.leases import EndedLease, ExpiredLease
@@ -68,7 +69,7 @@ def finish(
     At most five statements, one more when other trials end with this one. Raises LeaseLost when the lease had ended; nothing is
     written then.
     """
-    job = jobs.lock(conn, lease.job_id)
+    job = lock_job(conn, lease)
     if measurements:
         assert job.spec.metric is not None
         leases.report(conn, lease, measurements, job.spec.metric, lease_s=lease_s)
@@ -79,6 +80,14 @@ def finish(
     )
     event: EventRow = (stored.event, {"trial": lease.number, "value": _json_number(stored.value)})
     return _settle(conn, job, ended, [event], result)
+
+
+def lock_job(conn: sa.Connection, lease: Lease) -> Job:
+    """Lock the lease's job. Raises LeaseLost when it was deleted, and the lease with it."""
+    try:
+        return jobs.lock(conn, lease.job_id)
+    except JobNotFound as error:
+        raise LeaseLost from error
 
 
 def fail_exhausted(

@@ -58,7 +58,7 @@ def expire(conn: sa.Connection, job_id: UUID) -> None:
 
 def _end_if_done(conn: sa.Connection, job: Job) -> None:
     facts = jobs.claim_facts(conn, job)
-    best = trial_reader.best(conn, job)
+    best, failure = trial_reader.best(conn, job), trial_reader.last_failure(conn, job)
     final = verdict(
         job,
         next_number=facts.next_number,
@@ -66,7 +66,7 @@ def _end_if_done(conn: sa.Connection, job: Job) -> None:
         waiting=facts.waiting_trial_id is not None,
         failures_in_a_row=job.failures_in_a_row,
         value=best.value if best else None,
-        error="see the trials",
+        error=f"{failure.type}: {failure.message}" if failure else None,
     )
     if final is not None:
         _end(conn, job, *final)

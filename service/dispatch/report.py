@@ -13,8 +13,12 @@ from service.dispatch.study_cache import StudyCache
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease
 from service.domain.trial import StepMeasurement
+from service.errors import LeaseLost
 from service.store import leases, trials
 from service.store.postgres import Database
+
+PRUNE = "stride:prune"
+"""System attribute of a trial that the pruner has decided to end."""
 
 
 class Order(StrEnum):
@@ -46,11 +50,16 @@ def report(
 def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) -> bool:
     """Ask the job's pruner about a trial that has just stored the measurement at the end of a part of its schedule.
 
-    The pruner thinks with no transaction open; what it notes in the trial (its rungs) is stored under the lease.
+    The pruner thinks with no transaction open; what it notes in the trial (its rungs) is stored under the lease. With it goes
+    the decision to end the trial: a pruner that is asked again, after a lost reply or a takeover, finds its rungs filled.
     Raises LeaseLost.
     """
     snapshot = database.transact(lambda conn: cache.snapshot(conn, job))
-    own = next(trial for trial in snapshot.trials if trial._trial_id == lease.trial_id)
+    own = next((trial for trial in snapshot.trials if trial._trial_id == lease.trial_id), None)
+    if own is None:  # deleted with its job
+        raise LeaseLost
+    if PRUNE in own.system_attrs:
+        return True
     view = SamplingView(
         name=view_name(job.spec.seed),
         direction=job.direction,
@@ -68,10 +77,11 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
         )
         prune = study.pruner.prune(study, own)
     if view.written_trial_attrs:
+        noted = view.written_trial_attrs | ({PRUNE: True} if prune else {})
 
         def note(conn: sa.Connection) -> None:
             leases.hold(conn, lease)
-            trials.set_system_attrs(conn, lease.trial_id, view.written_trial_attrs)
+            trials.set_system_attrs(conn, lease.trial_id, noted)
 
         database.transact(note)
     return prune

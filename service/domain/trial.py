@@ -43,14 +43,29 @@ def worst_value(direction: Direction) -> float:
     return math.inf if direction == "minimize" else -math.inf
 
 
+MESSAGE_CHARACTERS = 2_000
+"""More of an error's message is not kept: it stands in the job's reason and in events, too."""
+
+
+def storable(text: str) -> str:
+    """`text` without what PostgreSQL cannot store: NUL, and halves of characters, which Python's file names may hold."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrialError:
-    """Why a trial failed."""
+    """Why a trial failed. Whatever the objective said is made storable."""
 
     type: str
     message: str
     traceback: str | None = None
     """Its last lines."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "type", storable(self.type))
+        object.__setattr__(self, "message", storable(self.message)[:MESSAGE_CHARACTERS])
+        if self.traceback is not None:
+            object.__setattr__(self, "traceback", storable(self.traceback))
 
 
 @dataclass(frozen=True, kw_only=True)

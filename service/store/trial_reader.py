@@ -1,5 +1,6 @@
 """Trials as people ask for them: counted, listed, the best one. Reads Optuna's tables; nothing here writes or locks."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -16,14 +17,14 @@ from service.store.trials import TrialRecord, read_trial, trials_since
 _INTERNAL_ATTRS = frozenset({"error", "diverged_at_step"})
 """User attributes that the API shows as fields of their own."""
 
-# Python writes infinities and nan into JSON, which PostgreSQL does not read. A foreign script may keep anything there, hence
-# the strict path and the silence.
+# Python writes infinities, nan and NUL into JSON, which PostgreSQL does not read. A foreign script may keep anything there, hence
+# the question first, the strict path and the silence.
 _VIOLATED = (
     "EXISTS (SELECT FROM optuna.trial_system_attributes AS attribute"
     " WHERE attribute.trial_id = trial.trial_id AND attribute.key = 'constraints'"
-    " AND jsonb_path_exists(replace(replace(attribute.value_json, 'Infinity', '1e308'), 'NaN', '0')::jsonb,"
-    " 'strict $[*] ? (@ > 0)', '{}', true))"
-)
+    " AND CASE WHEN pg_input_is_valid(%(numbers)s, 'jsonb')"
+    " THEN jsonb_path_exists(%(numbers)s::jsonb, 'strict $[*] ? (@ > 0)', '{}', true) END)"
+) % {"numbers": "replace(replace(attribute.value_json, 'Infinity', '1e308'), 'NaN', '0')"}
 
 
 def counts(conn: sa.Connection, study_ids: Sequence[int]) -> dict[int, TrialCounts]:
@@ -50,6 +51,16 @@ def best(conn: sa.Connection, job: Job) -> Trial | None:
         {"study_id": job.study_id},
     ).scalar()
     return None if trial_id is None else as_trial(read_trial(conn, job.study_id, trial_id), job)
+
+
+def last_failure(conn: sa.Connection, job: Job) -> TrialError | None:
+    """Why the trial failed that failed last, if that is known."""
+    stored = conn.exec_driver_sql(
+        "SELECT value_json FROM optuna.trials JOIN optuna.trial_user_attributes USING (trial_id)"
+        " WHERE study_id = %(study_id)s AND state = 'FAIL' AND key = 'error' ORDER BY datetime_complete DESC, number DESC LIMIT 1",
+        {"study_id": job.study_id},
+    ).scalar()
+    return None if stored is None else _error(json.loads(stored))
 
 
 def page(conn: sa.Connection, job: Job, *, limit: int, after: int = -1) -> list[Trial]:

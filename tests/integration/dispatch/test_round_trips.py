@@ -1,6 +1,6 @@
 """How often dispatch waits for the database: statements sent and waited for, BEGIN and COMMIT aside, and commits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -34,7 +34,7 @@ class Waits:
 
 
 @pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waits]:
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
     """Counts at the driver, below SQLAlchemy."""
     counted = Waits()
     execute, executemany, commit = psycopg.Cursor.execute, psycopg.Cursor.executemany, psycopg.Connection.commit
@@ -63,7 +63,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waits]:
     monkeypatch.setattr(psycopg.Cursor, "execute", counted_execute)
     monkeypatch.setattr(psycopg.Cursor, "executemany", counted_executemany)
     monkeypatch.setattr(psycopg.Connection, "commit", counted_commit)
-    yield counted
+    return counted
 
 
 @pytest.fixture
