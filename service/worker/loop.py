@@ -46,6 +46,8 @@ class Worker:
         self._asked_to_stop = threading.Event()
         self._stop_at = math.inf
         self._seen_at = self._swept_at = -math.inf
+        self._unanswered: UUID | None = None
+        """The token of a claim whose reply was lost."""
 
     def run(self) -> None:
         """Work until asked to stop. A database that does not answer is waited for; one that is not migrated is an error."""
@@ -76,20 +78,15 @@ class Worker:
         self._asked_to_stop.set()
 
     def _work(self, supervisor: TrialSupervisor) -> None:
-        token = uuid4()
         pause_s = SHORTEST_POLL_S
-        uncertain = False
         while not self._asked_to_stop.is_set():
             try:
                 self._sign_of_life()
                 self._sweep()
-                claim = self._claim(token, uncertain)
+                claim = self._claim()
             except DatabaseUnavailable as error:
-                # The reply may have been lost after the commit: the same token is asked for before another is used.
                 log.warning("database.unavailable", error=str(error))
-                uncertain, claim = True, None
-            else:
-                uncertain, token = False, uuid4()
+                claim = None
             if claim is None:
                 self._asked_to_stop.wait(random.uniform(0.5, 1.0) * pause_s)
                 pause_s = min(2 * pause_s, self._settings.poll_s)
@@ -97,10 +94,18 @@ class Worker:
                 pause_s = SHORTEST_POLL_S
                 supervisor.see_through(claim)
 
-    def _claim(self, token: UUID, uncertain: bool) -> Claim | None:
-        if uncertain and (claim := self._claimer.reclaim(token)) is not None:
-            return claim
-        return self._claimer.claim(token)
+    def _claim(self) -> Claim | None:
+        """The next trial. After a lost reply, which may have followed a commit, the same token is asked for before another one
+        is used; it is never used twice, for its lease may have ended since."""
+        if self._unanswered is not None:
+            claim = self._claimer.reclaim(self._unanswered)
+            self._unanswered = None
+            if claim is not None:
+                return claim
+        self._unanswered = uuid4()
+        claim = self._claimer.claim(self._unanswered)
+        self._unanswered = None
+        return claim
 
     def _new_trainer(self) -> TrainerProcess:
         return TrainerProcess(self._settings.objective_modules)

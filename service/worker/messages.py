@@ -7,6 +7,9 @@ from typing import Any
 
 from objectives.contract import Divergence
 
+END_OF_LOG = b"\0end of the run\0\n"
+"""Printed by the trainer when a run has ended: what came before belongs to that run."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Train:

@@ -80,29 +80,37 @@ class TrialSupervisor:
         self._seconds_left = seconds_left
         self._pending: list[StepMeasurement] = []
         self._last: Measured | None = None
+        self._under_way = False
+        """Whether the trainer is at a run, as far as it has told."""
         self._renewed_at = self._flushed_at = time.monotonic()
 
     def see_through(self, claim: Claim) -> None:
         """Train the claimed trial to its result, through trainers that die, until it is stored, dropped or given back."""
         attempt: Claim | None = claim
-        while attempt is not None:
-            self._pending, self._last = [], None
-            self._renewed_at = self._flushed_at = time.monotonic()
-            try:
-                self._train(attempt)
-                return
-            except (_Dropped, LeaseLost) as ended:
-                if isinstance(ended, LeaseLost):
-                    log.info(Event.LEASE_LOST, **_ids(attempt))
-                self._stop_trainer()
-                return
-            except TrainerDied as died:
-                log.warning(Event.TRAINER_DIED, reason=str(died), **_ids(attempt))
-                attempt = self._after_death(attempt, str(died))
+        try:
+            while attempt is not None:
+                attempt = self._attempt(attempt)
+        except LeaseLost:
+            log.info(Event.LEASE_LOST, **_ids(claim))
+            self._stop_trainer()
+        except _Dropped:
+            self._stop_trainer()
+
+    def _attempt(self, claim: Claim) -> Claim | None:
+        """Train until there is a result, or until the trainer dies: then the next attempt, unless that was the last one."""
+        self._pending, self._last = [], None
+        self._renewed_at = self._flushed_at = time.monotonic()
+        try:
+            self._train(claim)
+            return None
+        except TrainerDied as died:
+            log.warning(Event.TRAINER_DIED, reason=str(died), **_ids(claim))
+            return self._after_death(claim, str(died))
 
     def _train(self, claim: Claim) -> None:
         job = claim.job
         self.trainer.start_log()
+        self._under_way = True
         self.trainer.send(
             Train(
                 objective=job.spec.objective.name,
@@ -129,6 +137,7 @@ class TrialSupervisor:
 
     def _take_in(self, claim: Claim, message: FromTrainer) -> Result | None:
         """Deal with a message; returns the trial's result when that is what it was."""
+        self._under_way = isinstance(message, Measured)
         match message:
             case Measured():
                 return self._measured(claim, message)
@@ -159,6 +168,10 @@ class TrialSupervisor:
         )
         if not item.waits:
             return None
+        if not math.isfinite(item.metrics[metric]):
+            # Before the pruner is asked, which would end it as a mere bad value.
+            self._stop_trainer()
+            return _not_finite(claim, item)
         self._report(claim)
         if self._insist(lambda: should_prune(self._database, self._claimer.cache, claim.job, claim.lease)):
             self._stop_trainer()
@@ -175,8 +188,7 @@ class TrialSupervisor:
         if last.divergence is not None:
             return Infeasible(step=last.step, fraction=last.divergence.fraction, evidence=last.divergence.reason)
         if not math.isfinite(value):
-            evidence = f"{claim.job.spec.metric} was {value} at the last step, {last.step}"
-            return Infeasible(step=last.step, fraction=last.fraction, evidence=evidence)
+            return _not_finite(claim, last)
         # JSON knows no nan: a test metric without a number is left out.
         test_metrics = {name: metric for name, metric in message.test_metrics.items() if math.isfinite(metric)}
         return Completed(value=value, user_attrs=test_metrics)
@@ -219,6 +231,7 @@ class TrialSupervisor:
     def _after_death(self, claim: Claim, reason: str) -> Claim | None:
         """A new trainer, and the trial's next attempt, unless it has used up its attempts."""
         token, log_tail = uuid4(), self.trainer.log_tail()
+        self._under_way = False
         self.trainer.end()
         self.trainer = self._new_trainer()
         try:
@@ -230,6 +243,7 @@ class TrialSupervisor:
     def _insist(self, ask: Callable[[], T]) -> T:
         """Ask until the database answers. Past the lease, the run is asked for no further item until then.
 
+        A worker that has to stop drops the trial instead: its lease expires.
         Nobody knows whether what was asked took place when its reply was lost; so `ask` is something that may be asked twice.
         """
         held = False
@@ -238,6 +252,8 @@ class TrialSupervisor:
                 answer = ask()
             except DatabaseUnavailable as error:
                 log.warning("database.unavailable", error=str(error))
+                if self._seconds_left() <= 0:
+                    raise _Dropped from error
                 if not held and time.monotonic() - self._renewed_at > self._pace.lease_s:
                     self._order(Order.HOLD)
                     held = True
@@ -252,7 +268,10 @@ class TrialSupervisor:
             self.trainer.send(order)
 
     def _stop_trainer(self) -> None:
-        """End the run under way: by an order if the item under way ends soon, else with the process."""
+        """End the run under way, if there is one: by an order if the item under way ends soon, else with the process."""
+        if not self._under_way:
+            return
+        self._under_way = False
         self._order(Order.STOP)
         deadline = time.monotonic() + STOP_S
         try:
@@ -275,6 +294,13 @@ class TrialSupervisor:
     def _must_report(self) -> bool:
         now = time.monotonic()
         return now >= self._renewed_at + self._pace.heartbeat_s or (bool(self._pending) and now >= self._flushed_at + FLUSH_S)
+
+
+def _not_finite(claim: Claim, item: Measured) -> Infeasible:
+    """The result of a run that measured no number, and did not say itself that it had diverged."""
+    assert claim.job.spec.metric is not None
+    evidence = f"{claim.job.spec.metric} was {item.metrics[claim.job.spec.metric]} at step {item.step}"
+    return Infeasible(step=item.step, fraction=item.fraction, evidence=evidence)
 
 
 def _ids(claim: Claim) -> dict[str, object]:

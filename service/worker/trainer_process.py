@@ -10,9 +10,11 @@ from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
-from service.worker.messages import FromTrainer, Order, Train
+from service.worker.messages import END_OF_LOG, FromTrainer, Measured, Order, Train
 
 LOG_LINES = 200
+LOG_S = 1.0
+"""How long a result waits for the last lines of the log. They may never end: an objective's own children may hold its output."""
 STOP_S = 2.0
 """How long a trainer that is told to stop may take for the item under way, before it is killed."""
 
@@ -39,6 +41,7 @@ class TrainerProcess:
             )
         self._pipe = Connection(ours.detach())
         self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._log_ended = threading.Event()
         self._listener = threading.Thread(target=self._listen, name="trainer-log", daemon=True)
         self._listener.start()
 
@@ -51,7 +54,7 @@ class TrainerProcess:
         """Raises TrainerDied."""
         try:
             self._pipe.send(message)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             raise TrainerDied(self._how_it_died()) from None
 
     def receive(self, timeout_s: float) -> FromTrainer | None:
@@ -60,13 +63,16 @@ class TrainerProcess:
             if not self._pipe.poll(max(0.0, timeout_s)):
                 return None
             message: FromTrainer = self._pipe.recv()
-            return message
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # the latter when it was killed in the middle of a message
             raise TrainerDied(self._how_it_died()) from None
+        if not isinstance(message, Measured):
+            self._log_ended.wait(LOG_S)
+        return message
 
     def start_log(self) -> None:
         """What was printed until now belongs to the trial before."""
         self._log.clear()
+        self._log_ended.clear()
 
     def log_tail(self) -> str:
         """The last lines that the trainer printed since `start_log`."""
@@ -77,17 +83,22 @@ class TrainerProcess:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        self._listener.join()
+        self._listener.join(LOG_S)
         self._pipe.close()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
+        mark = END_OF_LOG.decode()
         with self._process.stdout as lines:
-            self._log.extend(lines)  # until the process closes it
+            for line in lines:  # until the process, and whoever it has given it to, closes it
+                if line != mark:
+                    self._log.append(line.removesuffix(mark))
+                if line.endswith(mark):
+                    self._log_ended.set()
 
     def _how_it_died(self) -> str:
         code = self._process.wait()
-        self._listener.join()  # its last words
+        self._listener.join(LOG_S)  # its last words
         if code < 0:
             return f"the trainer process was killed by {signal.Signals(-code).name}"
         return f"the trainer process exited with code {code}"
