@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from service.domain.job import JobState
 from service.domain.lease import Attempt, Lease, Outcome
-from service.domain.trial import StepMeasurement
+from service.domain.trial import StepMeasurement, storable
 from service.errors import LeaseLost
 from service.store import tables
 from service.store.queries import query
@@ -110,7 +110,7 @@ def end(
                 "token": lease.token,
                 "study_id": study_id,
                 "outcome": str(outcome),
-                "reason": reason,
+                "reason": _stored_reason(reason),
                 "last_step": last_step,
                 "log_tail": _stored_log(log_tail),
             },
@@ -174,7 +174,7 @@ def release(conn: sa.Connection, lease: Lease, reason: str, *, log_tail: str | N
         "UPDATE stride.leases SET expires_at = clock_timestamp(), released_at = clock_timestamp(), reason = %(reason)s,"
         " log_tail = coalesce(%(log_tail)s, log_tail)"
         " WHERE id = %(id)s AND token = %(token)s AND ended_at IS NULL RETURNING id",
-        {"id": lease.id, "token": lease.token, "reason": reason, "log_tail": _stored_log(log_tail)},
+        {"id": lease.id, "token": lease.token, "reason": storable(reason), "log_tail": _stored_log(log_tail)},
     ).one_or_none()
     if row is None:
         raise LeaseLost
@@ -232,8 +232,11 @@ def log_tail(conn: sa.Connection, trial_id: int) -> str:
 
 
 def _stored_log(text: str | None) -> str | None:
-    # PostgreSQL's text holds no NUL.
-    return None if text is None else text.replace("\0", "\ufffd")[-LOG_TAIL_CHARACTERS:]
+    return None if text is None else storable(text)[-LOG_TAIL_CHARACTERS:]
+
+
+def _stored_reason(text: str | None) -> str | None:
+    return None if text is None else storable(text)
 
 
 def _stored_metrics(measurement: StepMeasurement) -> str:

@@ -19,12 +19,13 @@ _INTERNAL_ATTRS = frozenset({"error", "diverged_at_step"})
 
 # Python writes infinities, nan and NUL into JSON, which PostgreSQL does not read. A foreign script may keep anything there, hence
 # the question first, the strict path and the silence.
+_NUMBERS = "replace(replace(attribute.value_json, 'Infinity', '1e308'), 'NaN', '0')"
 _VIOLATED = (
     "EXISTS (SELECT FROM optuna.trial_system_attributes AS attribute"
     " WHERE attribute.trial_id = trial.trial_id AND attribute.key = 'constraints'"
-    " AND CASE WHEN pg_input_is_valid(%(numbers)s, 'jsonb')"
-    " THEN jsonb_path_exists(%(numbers)s::jsonb, 'strict $[*] ? (@ > 0)', '{}', true) END)"
-) % {"numbers": "replace(replace(attribute.value_json, 'Infinity', '1e308'), 'NaN', '0')"}
+    f" AND CASE WHEN pg_input_is_valid({_NUMBERS}, 'jsonb')"
+    f" THEN jsonb_path_exists({_NUMBERS}::jsonb, 'strict $[*] ? (@ > 0)', '{{}}', true) END)"
+)
 
 
 def counts(conn: sa.Connection, study_ids: Sequence[int]) -> dict[int, TrialCounts]:
@@ -141,8 +142,8 @@ def _violated(constraints: object) -> bool:
 def _error(stored: object) -> TrialError | None:
     # A foreign script may keep anything under that name.
     match stored:
-        case {"type": str(type_), "message": str(message)}:
-            traceback = stored.get("traceback")
+        case {"type": str(type_), "message": str(message), **rest}:
+            traceback = rest.get("traceback")
             return TrialError(type=type_, message=message, traceback=traceback if isinstance(traceback, str) else None)
         case _:
             return None
