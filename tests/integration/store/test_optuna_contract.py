@@ -499,14 +499,9 @@ def test_what_stock_optuna_adds_and_what_we_insert_reads_alike(
     ]
     with database.transaction() as conn:
         jobs.lock_with_study(conn, job.id)
-        trial_id = trials.insert_trial(
-            conn, job.study_id, added.number + 1, params=params, user_attrs=attrs, system_attrs=attrs
-        )
+        trial_id = trials.insert_trial(conn, job.study_id, added.number + 1, params=params, user_attrs=attrs, system_attrs=attrs)
         trials.finish_trial(conn, trial_id, "COMPLETE", value=value)
-        theirs, _ = (
-            frozen_trial(record, job)
-            for record in trials.trials_since(conn, job.study_id, after=added._trial_id - 1)
-        )
+        theirs, _ = (frozen_trial(record, job) for record in trials.trials_since(conn, job.study_id, after=added._trial_id - 1))
     inserted = stock.get_trial(trial_id)
     of_a_trial = ("_params", "_distributions", "_user_attrs", "_values")
     both = {name: facts(inserted)[name] for name in of_a_trial}

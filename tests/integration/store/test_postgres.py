@@ -210,9 +210,7 @@ def test_a_longer_time_may_be_asked_for(database_url: str) -> None:
         database.close()
 
 
-def test_the_server_ends_a_transaction_in_which_nothing_happens(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_server_ends_a_transaction_in_which_nothing_happens(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "IDLE_IN_TRANSACTION_S", 0.2)
 
     def ends(backend: int) -> bool:

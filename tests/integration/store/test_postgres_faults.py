@@ -121,9 +121,7 @@ def test_after_a_black_hole_the_next_transaction_succeeds(behind: Database, prox
     assert marks(database) == 1
 
 
-def test_a_reset_in_the_middle_is_raised_and_nothing_is_committed(
-    behind: Database, proxy: TcpProxy, database: Database
-) -> None:
+def test_a_reset_in_the_middle_is_raised_and_nothing_is_committed(behind: Database, proxy: TcpProxy, database: Database) -> None:
     with pytest.raises(DatabaseUnavailable), behind.transaction(timeout_s=10) as conn:
         conn.exec_driver_sql("INSERT INTO marks VALUES (1)")
         proxy.mode = Mode.RESET
