@@ -1,0 +1,43 @@
+# Everything one does with this project. `make` prints it.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+.PHONY: help install demo up test test-browser check prove bench
+
+help:  ## Print this
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)  ## Make .venv with everything in it, if pyproject.toml or constraints.txt changed
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Stride needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make install PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,dev]'
+	@touch $@
+
+demo: install  ## Run grid, random and bayesian search on digits, and compare their answers; under three minutes
+	$(BIN)/python examples/demo.py
+
+up: install  ## Run PostgreSQL, the API and two workers, until Ctrl-C
+	$(BIN)/stride up
+
+test: install  ## Run the tests
+	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/prove
+
+test-browser: install  ## Run the tests in a browser; needs Chromium
+	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: apt-get install chromium (Debian, Ubuntu), or brew install chromium" >&2; exit 1; }
+	$(BIN)/python -m pytest -m browser tests/browser
+
+check: install  ## Check style, types, and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+prove: install  ## Prove the promises that take minutes: kill workers, stop the database, count trials
+	$(BIN)/python -m benchmarks.prove
+
+bench: install  ## Measure against stock Optuna; prints tables
+	$(BIN)/python -m benchmarks.dispatch
