@@ -138,9 +138,8 @@ def looks(api: httpx2.Client, jobs: dict[str, str]) -> Iterator[dict[str, Any]]:
 
 def results(api: httpx2.Client, jobs: dict[str, str]) -> Table:
     """What each strategy found."""
-    table = Table(
-        "strategy", "best learning rate", "validation loss", "test accuracy", "trials", "diverged", "seconds", box=SIMPLE
-    )
+    table = Table("strategy", "learning rate", "validation loss", "test accuracy", "trials", "seconds", box=SIMPLE)
+    table.title = "The best trial of each strategy"
     for strategy, job_id in jobs.items():
         job = ask(api, "GET", f"/v1/jobs/{job_id}")
         if job["state"] != "completed":

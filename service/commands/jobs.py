@@ -83,7 +83,7 @@ def _watch(client: ApiClient, job_id: str, as_json: bool) -> None:
         raise
     _print(job, tables.job_details, as_json)
     if job["state"] != COMPLETED:
-        raise JobNotCompleted(f"Job {job_id} has {job['state']}: {job['reason']}.")
+        raise JobNotCompleted(f"Job {job_id} {'was' if job['state'] == 'cancelled' else 'has'} {job['state']}: {job['reason']}.")
 
 
 def _print(document: Any, table: Callable[[Any], RenderableType], as_json: bool) -> None:

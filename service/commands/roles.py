@@ -3,12 +3,10 @@
 import signal
 import socket
 
-from service import logs
 from service.commands.configuration import check_objectives, database_url
 from service.errors import ConfigurationError, DatabaseUnavailable
 from service.processes import die_with
 from service.settings import Settings
-from service.store import migrate
 from service.store.postgres import Database, stock_url
 
 GRACEFUL_SHUTDOWN_S = 3
@@ -17,18 +15,17 @@ GRACEFUL_SHUTDOWN_S = 3
 
 def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -> None:
     """Serve until SIGTERM or SIGINT, on the socket `descriptor` if one is given, and else on the settings' host and port."""
-    import structlog
-    import uvicorn
-
-    from service.app import create_app
-
-    _begin(settings, parent)
-    database = Database(database_url(settings), timeout_s=settings.database_timeout_s)
-    _check_schema(database)
+    database = _begin(settings, parent)
     with socket.socket(fileno=descriptor) if descriptor is not None else listen(settings.host, settings.port) as door:
-        config = uvicorn.Config(
-            create_app(settings, database), access_log=False, log_level="warning", timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S
-        )
+        _check_schema(database)
+        # Late, since they take seconds to import: what is wrong is said before.
+        import structlog
+        import uvicorn
+
+        from service.app import create_app
+
+        app = create_app(settings, database)
+        config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S)
         # Uvicorn raises the signal that stopped it again, once it is done: it has been obeyed by then.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -39,18 +36,18 @@ def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -
 
 def run_a_worker(settings: Settings, *, parent: int | None) -> None:
     """Claim trials and see them through, until SIGTERM or SIGINT."""
+    database = _begin(settings, parent)
     from service.worker.loop import run_worker
 
-    _begin(settings, parent)
-    database = Database(database_url(settings), timeout_s=settings.database_timeout_s)
     run_worker(database, settings)
     database.close()
 
 
 def run_migrations(settings: Settings) -> None:
     """Bring the database to this version's schema."""
-    logs.configure(settings)
-    database = Database(database_url(settings), timeout_s=settings.database_timeout_s)
+    database = _begin(settings, parent=None)
+    from service.store import migrate
+
     migrate.upgrade(database)
     database.close()
     print("The database has the schema of this version.")
@@ -83,19 +80,26 @@ def address(door: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _begin(settings: Settings, parent: int | None) -> None:
+def _begin(settings: Settings, parent: int | None) -> Database:
+    """What every role does first. Raises ConfigurationError, and DatabaseUnavailable when there is none to ask."""
     if parent is not None:
         die_with(parent)
-    logs.configure(settings)
     check_objectives(settings)
+    database = Database(database_url(settings), timeout_s=settings.database_timeout_s)
+    from service import logs
+
+    logs.configure(settings)
+    return database
 
 
 def _check_schema(database: Database) -> None:
     """Raises DatabaseNotMigrated. A database that does not answer may do so later: until then the API says so."""
+    import structlog
+
+    from service.store import migrate
+
     try:
         with database.transaction() as conn:
             migrate.check(conn)
     except DatabaseUnavailable as error:
-        import structlog
-
         structlog.get_logger().warning("database.unavailable", error=str(error))
