@@ -1,0 +1,144 @@
+"""A real Stride, in processes of its own: `stride up` on a free port, with the quadratic objective."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+STRIDE = [sys.executable, "-m", "service.cli"]
+DEADLINE_S = 60
+
+
+def environment(**stride: str) -> dict[str, str]:
+    """Ours, with these settings and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("STRIDE_")}
+    settings = {"STRIDE_OBJECTIVE_MODULES": "tests.quadratic", "STRIDE_POLL_S": "0.1"} | stride
+    return kept | settings | {"COLUMNS": "160", "PYTHONUNBUFFERED": "1"}
+
+
+def run(*arguments: str, stdin: str = "", **stride: str) -> subprocess.CompletedProcess[str]:
+    """Run `stride ARGUMENT...` to its end."""
+    return subprocess.run(
+        [*STRIDE, *arguments],
+        input=stdin,
+        cwd=REPOSITORY,
+        env=environment(**stride),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+
+def start(*arguments: str, **stride: str) -> subprocess.Popen[str]:
+    """Start `stride ARGUMENT...`."""
+    return subprocess.Popen(
+        [*STRIDE, *arguments],
+        cwd=REPOSITORY,
+        env=environment(**stride),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def assert_fails(result: subprocess.CompletedProcess[str], code: int, *said: str, lines: int = 1) -> None:
+    """It ended with this exit code, printed nothing, and said this in so many lines."""
+    assert result.returncode == code, result
+    assert result.stdout == ""
+    assert result.stderr.startswith("stride: ")
+    assert len(result.stderr.splitlines()) == lines, result.stderr
+    for part in said:
+        assert part in result.stderr
+
+
+@dataclass(frozen=True)
+class RunningStride:
+    """A `stride up`."""
+
+    process: subprocess.Popen[str]
+    url: str
+    folder: Path
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command on it."""
+        return run(*arguments, stdin=stdin, STRIDE_URL=self.url)
+
+    def ask(self, method: str, path: str, document: Any = None) -> Any:
+        """What the API answers, without a command in between."""
+        response = httpx2.request(method, self.url + path, json=document, trust_env=False, timeout=DEADLINE_S)
+        assert response.is_success, response.text
+        return response.json()
+
+    def submit(self, **job: Any) -> str:
+        """Submit a job of the quadratic objective; returns its id."""
+        return str(self.ask("POST", "/v1/jobs", {"objective": {"name": "quadratic"}} | job)["id"])
+
+    def wait_until_done(self, job_id: str) -> Any:
+        """The job when it is."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not (job := self.ask("GET", f"/v1/jobs/{job_id}"))["finished_at"]:
+            assert time.monotonic() < deadline, job
+            time.sleep(0.1)
+        return job
+
+    def processes(self) -> dict[str, list[psutil.Process]]:
+        """All it has started, by role: postgres, api, worker, trainer; each role's first processes come first."""
+        roles: dict[str, list[psutil.Process]] = {"postgres": [], "api": [], "worker": [], "trainer": []}
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with_arguments = " ".join(process.cmdline()[:5])
+            for role, mark in (
+                ("api", "cli api"),
+                ("worker", "cli worker"),
+                ("trainer", "worker.trainer"),
+                ("postgres", "postgres"),
+            ):
+                if mark in with_arguments:
+                    roles[role].append(process)
+                    break
+        return roles
+
+    def everything(self) -> list[psutil.Process]:
+        """All its processes, its own too."""
+        own = psutil.Process(self.process.pid)
+        return [own, *own.children(recursive=True)]
+
+
+@contextmanager
+def running_stride(folder: Path, *arguments: str, **stride: str) -> Iterator[RunningStride]:
+    """A `stride up` that ends with the block."""
+    process = start("up", "--port", "0", "--data", str(folder), *arguments, **stride)
+    try:
+        assert process.stdout is not None
+        url = next((found[1] for line in process.stdout if (found := re.search(r"API +(http\S+)", line))), None)
+        assert url, process.communicate()[1]
+        yield RunningStride(process, url, folder)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.communicate(timeout=DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+
+
+@pytest.fixture(scope="session")
+def stride(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStride]:
+    """One for all tests that do it no harm."""
+    with running_stride(tmp_path_factory.mktemp("stride") / "data", "--workers", "2") as running:
+        yield running

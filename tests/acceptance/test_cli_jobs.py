@@ -1,0 +1,227 @@
+"""The commands about jobs, on a running Stride."""
+
+import http.server
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import REPOSITORY, RunningStride, assert_fails, run, start
+
+QUICK = """
+name: quick
+objective: {name: quadratic}
+search_space: {learning_rate: {type: float, low: 1e-4, high: 1e-1, log: true, points: 4}}
+strategy: grid
+"""
+GRID = {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True, "points": 4}}
+
+
+@pytest.fixture
+def slow_job(stride: RunningStride) -> Iterator[str]:
+    """The id of a job that goes on for minutes, if nobody cancels it."""
+    job_id = stride.submit(objective={"name": "quadratic", "settings": {"epoch_s": 0.2}}, budget={"trials": 1000})
+    yield job_id
+    if stride.ask("GET", f"/v1/jobs/{job_id}")["state"] != "cancelled":
+        stride.ask("POST", f"/v1/jobs/{job_id}/cancel")
+
+
+@pytest.fixture(scope="module")
+def done_job(stride: RunningStride) -> str:
+    """The id of a job that is done."""
+    job_id = stride.submit(name="quick", search_space=GRID, strategy="grid")
+    assert stride.wait_until_done(job_id)["state"] == "completed"
+    return job_id
+
+
+@pytest.fixture
+def another_server() -> Iterator[str]:
+    """The URL of a server that is not Stride."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_submit_watches_the_job_to_its_end_and_shows_it(stride: RunningStride, tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(QUICK)
+    result = stride.run("submit", str(tmp_path / "job.yaml"), "--watch")
+    assert result.returncode == 0, result.stderr
+    assert "completed 4/4, best 0.1 at learning rate 0.01" in result.stderr
+    assert re.search(r"state +completed", result.stdout)
+    assert re.search(r"best loss +0.1 in trial \d: .*learning_rate=0.01", result.stdout)
+
+
+def test_submit_reads_standard_input_and_prints_json_for_machines(stride: RunningStride) -> None:
+    result = stride.run("submit", "-", "--json", stdin='{"objective": {"name": "quadratic"}, "budget": {"trials": 1}, "seed": 3}')
+    assert result.returncode == 0, result.stderr
+    job = json.loads(result.stdout)
+    assert (job["state"], job["spec"]["seed"], job["progress"]["trials"]["planned"]) == ("queued", 3, 1)
+
+
+def test_watching_with_json_prints_the_finished_job_and_nothing_else(stride: RunningStride) -> None:
+    result = stride.run("submit", "-", "--watch", "--json", stdin=QUICK)
+    job = json.loads(result.stdout)
+    assert (job["state"], job["progress"]["trials"]["complete"]) == ("completed", 4)
+
+
+def test_a_dry_run_says_what_the_job_would_do_and_creates_nothing(stride: RunningStride) -> None:
+    before = stride.ask("GET", "/v1/jobs?limit=1")["items"]
+    result = stride.run("submit", "-", "--dry-run", stdin=QUICK)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"trials +4", result.stdout)
+    assert re.search(r"epochs +about 16, at most 16", result.stdout)
+    assert result.stdout.count("learning_rate=") == 4
+    assert [job["id"] for job in stride.ask("GET", "/v1/jobs?limit=1")["items"]] == [job["id"] for job in before]
+
+
+def test_a_dry_run_cannot_be_watched() -> None:
+    result = run("submit", "-", "--dry-run", "--watch")
+    assert result.returncode == 2
+    assert "--dry-run creates no job" in result.stderr
+
+
+def test_the_example_is_a_valid_job(stride: RunningStride) -> None:
+    result = stride.run("submit", "examples/job.yaml", "--dry-run", "--json")
+    assert result.returncode == 0, result.stderr
+    plan = json.loads(result.stdout)
+    assert plan["trials"] == 32
+    assert plan["spec"]["search_space"]["learning_rate"]["low"] == 1e-5
+
+
+def test_every_fault_of_a_job_is_told_with_its_place(stride: RunningStride) -> None:
+    faulty = "objective: {name: quadratic}\nsearch_space: {learning_rate: {type: float, low: 2, high: 1}, width: 3}\n"
+    result = stride.run("submit", "-", stdin=faulty)
+    assert_fails(result, 2, "\n  /search_space/learning_rate: the range is empty", lines=2)
+    result = stride.run("submit", "-", stdin=faulty.replace("high: 1", "high: 3"))
+    assert_fails(result, 2, "\n  /search_space/width: quadratic has no parameter 'width'", lines=2)
+
+
+def test_a_file_that_holds_no_job_is_refused(tmp_path: Path) -> None:
+    assert_fails(run("submit", str(tmp_path / "absent.yaml")), 2, "absent.yaml cannot be read: no such file")
+    assert_fails(run("submit", "-", stdin="objective: [1"), 2, "standard input is neither YAML nor JSON", "in line 1")
+    assert_fails(run("submit", "-", stdin=""), 2, "standard input holds no job")
+    assert_fails(run("submit", "-", stdin="budget: {target: .nan}"), 2, "holds what JSON cannot say")
+
+
+def test_jobs_lists_the_newest_first(stride: RunningStride, slow_job: str) -> None:
+    result = stride.run("jobs", "--limit", "3")
+    assert result.returncode == 0, result.stderr
+    rows = [line.split() for line in result.stdout.splitlines() if "quadratic" in line]
+    assert rows[0][0] == slow_job[:8]
+    assert 1 <= len(rows) <= 3
+    listed = json.loads(stride.run("jobs", "--json", "--state", "cancelled").stdout)["items"]
+    assert {job["state"] for job in listed} <= {"cancelled"}
+    assert_fails(stride.run("jobs", "--state", "sleeping"), 2, "\n  /state: ", lines=2)
+
+
+def test_a_job_is_called_by_its_id_or_its_beginning_or_as_the_latest(stride: RunningStride, done_job: str, slow_job: str) -> None:
+    for name in (done_job.upper(), done_job[:8]):
+        assert done_job in stride.run("show", name).stdout
+    assert slow_job in stride.run("show", "latest").stdout
+    assert_fails(stride.run("show", "zzz"), 2, "no job whose id begins with 'zzz'")
+    assert_fails(stride.run("show", "00000000-0000-4000-8000-000000000000"), 2, "There is no job 00000000")
+
+
+def test_an_ambiguous_beginning_of_an_id_is_refused(stride: RunningStride, done_job: str) -> None:
+    known: dict[str, str] = {done_job[0]: done_job}
+    while True:  # at the latest the 17th shares its first digit with another
+        job_id = stride.submit(budget={"trials": 1})
+        if job_id[0] in known:
+            assert_fails(stride.run("show", job_id[0]), 2, "jobs have ids that begin with")
+            return
+        known[job_id[0]] = job_id
+
+
+def test_best_lr_answers_with_the_rate_and_its_evidence(stride: RunningStride, done_job: str) -> None:
+    result = stride.run("best-lr", done_job)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"learning rate +0.01\s", result.stdout)
+    assert re.search(r"evidence +trials=4 infeasible=0 pruned=0", result.stdout)
+    assert json.loads(stride.run("best-lr", done_job, "--json").stdout)["learning_rate"] == pytest.approx(0.01)
+
+
+def test_best_lr_says_when_there_is_no_answer_yet(stride: RunningStride) -> None:
+    job_id = stride.submit(objective={"name": "quadratic", "settings": {"epoch_s": 5}})
+    assert_fails(stride.run("best-lr", job_id), 2, "no answer yet")
+    stride.ask("POST", f"/v1/jobs/{job_id}/cancel")
+
+
+def test_a_job_is_paused_resumed_and_cancelled(stride: RunningStride, slow_job: str) -> None:
+    assert stride.run("pause", slow_job).stdout == f"Job {slow_job} is paused.\n"
+    assert stride.run("resume", slow_job[:13]).stdout in {f"Job {slow_job} is {state}.\n" for state in ("running", "queued")}
+    assert json.loads(stride.run("cancel", slow_job, "--json").stdout)["state"] == "cancelled"
+    assert_fails(stride.run("resume", slow_job), 2, "is cancelled")
+
+
+def test_watching_a_job_that_somebody_cancels_ends_with_exit_code_1(stride: RunningStride, slow_job: str) -> None:
+    watching = start("show", slow_job, "--watch", STRIDE_URL=stride.url)
+    assert watching.stderr is not None
+    assert watching.stderr.readline().startswith(("queued", "running"))
+    stride.ask("POST", f"/v1/jobs/{slow_job}/cancel")
+    _, said = watching.communicate(timeout=20)
+    assert watching.returncode == 1
+    assert f"stride: Job {slow_job} was cancelled" in said
+
+
+def test_ctrl_c_ends_the_watching_quietly_and_not_the_job(stride: RunningStride, slow_job: str) -> None:
+    watching = start("show", slow_job, "--watch", STRIDE_URL=stride.url)
+    assert watching.stderr is not None
+    watching.stderr.readline()
+    watching.send_signal(signal.SIGINT)
+    _, said = watching.communicate(timeout=20)
+    assert watching.returncode == 130
+    assert f"stride show {slow_job[:8]} --watch" in said
+    assert "Traceback" not in said
+    assert stride.ask("GET", f"/v1/jobs/{slow_job}")["state"] in {"queued", "running"}
+
+
+def test_objectives_are_listed_with_what_they_take(stride: RunningStride) -> None:
+    result = stride.run("objectives")
+    assert result.returncode == 0, result.stderr
+    assert "quadratic" in result.stdout
+    assert "learning_rate: 1e-05 to 1 (log, points 11)" in result.stdout
+    assert {"quadratic", "image-classification"} <= {
+        item["name"] for item in json.loads(stride.run("objectives", "--json").stdout)["items"]
+    }
+
+
+def test_a_service_that_is_not_there_is_exit_code_1(another_server: str) -> None:
+    assert_fails(run("jobs", "--url", "http://127.0.0.1:9"), 1, "does not answer at http://127.0.0.1:9", "stride up")
+    assert_fails(run("jobs", "--url", another_server), 1, "is not Stride")
+
+
+def test_wrong_settings_are_one_line_and_exit_code_2() -> None:
+    assert_fails(run("jobs", STRIDE_URL="localhost:8000"), 2, "http://127.0.0.1:8000", "'localhost:8000'")
+    assert_fails(run("jobs", STRIDE_PORT="many"), 2, "STRIDE_PORT: Input should be a valid integer")
+    assert_fails(run("up", STRIDE_LEASE_S="5"), 2, "heartbeat_s (10) must be at most a third of lease_s (5)")
+
+
+def test_help_is_quick_since_it_loads_nothing_heavy() -> None:
+    look = (
+        "import sys; sys.argv = ['stride', '--help']; from service.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print([name for name in ('optuna', 'torch', 'sqlalchemy', 'fastapi', 'pydantic', 'httpx2') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", look], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert "Exit codes" in result.stdout
+    assert result.stdout.splitlines()[-1] == "[]"
