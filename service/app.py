@@ -40,6 +40,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         description="Which learning rate, how sure are you, and how far may I move?",
         lifespan=lifespan,
         redoc_url=None,
+        separate_input_output_schemas=False,
     )
     app.state.database = database
     app.state.catalog = load_catalog(settings.objective_modules)

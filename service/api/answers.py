@@ -28,7 +28,7 @@ def best_learning_rate_of_job(job_id: UUID, database: Db) -> Answer:
     return _view(job, answer(job, trials))
 
 
-@router.get("/best-lr", responses=documented(404, 409, 422))
+@router.get("/best-lr", responses=documented(409, 422))
 def best_learning_rate(
     objective: Annotated[str, Query(max_length=200, description="The objective's name.")],
     database: Db,

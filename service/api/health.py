@@ -16,13 +16,13 @@ class Health(BaseModel):
     status: str
 
 
-@router.get("/healthz")
+@router.get("/healthz", summary="Is the process alive?")
 def alive() -> Health:
     """Whether the process lives; asks nothing else."""
     return Health(status="alive")
 
 
-@router.get("/readyz", responses=documented())
+@router.get("/readyz", summary="Can requests be served?", responses=documented())
 def ready(database: Db) -> Health:
     """Whether requests can be served: the database answers, and is migrated for this version."""
     with database.transaction() as conn:

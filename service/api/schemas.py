@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from service.domain.job import Job, JobSpec, JobState
 from service.domain.lease import Attempt, Outcome
@@ -22,7 +22,11 @@ Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.astimezone(UT
 Item = TypeVar("Item")
 
 
-class Page(BaseModel, Generic[Item]):
+class _View(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Page(_View, Generic[Item]):
     """A part of a list."""
 
     items: list[Item]
@@ -30,7 +34,7 @@ class Page(BaseModel, Generic[Item]):
     """For `?cursor=`, to get the next part; null at the end."""
 
 
-class TrialProgress(BaseModel):
+class TrialProgress(_View):
     """How many trials stand in each state; total is the sum of the six."""
 
     planned: int | None
@@ -57,13 +61,13 @@ class TrialProgress(BaseModel):
         )
 
 
-class Progress(BaseModel):
+class Progress(_View):
     """How far a job is."""
 
     trials: TrialProgress
 
 
-class BestTrial(BaseModel):
+class BestTrial(_View):
     """The trial with the best value."""
 
     number: int
@@ -71,7 +75,7 @@ class BestTrial(BaseModel):
     params: Point
 
 
-class JobView(BaseModel):
+class JobView(_View):
     """A job."""
 
     id: UUID
@@ -107,7 +111,7 @@ class JobView(BaseModel):
         )
 
 
-class Epochs(BaseModel):
+class Epochs(_View):
     """How many epochs a job will train."""
 
     expected: float | None
@@ -115,7 +119,7 @@ class Epochs(BaseModel):
     """Null where the budget does not say how many trials there will be."""
 
 
-class DryRun(BaseModel):
+class DryRun(_View):
     """What a job would do; nothing was created."""
 
     spec: JobSpec
@@ -126,7 +130,7 @@ class DryRun(BaseModel):
     """Null where the objective has no epochs."""
 
 
-class AttemptView(BaseModel):
+class AttemptView(_View):
     """One worker's attempt at a trial."""
 
     attempt: int
@@ -141,7 +145,7 @@ class AttemptView(BaseModel):
         return cls.model_validate(attempt, from_attributes=True)
 
 
-class ErrorView(BaseModel):
+class ErrorView(_View):
     """Why a trial failed."""
 
     type: str
@@ -153,7 +157,7 @@ class ErrorView(BaseModel):
         return cls.model_validate(error, from_attributes=True)
 
 
-class TrialView(BaseModel):
+class TrialView(_View):
     """A trial."""
 
     number: int
@@ -192,7 +196,7 @@ def _jsonable(value: Any) -> Any:
     return {key: _jsonable(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-class MeasurementView(BaseModel):
+class MeasurementView(_View):
     """One step of a trial's training."""
 
     step: int
@@ -209,13 +213,13 @@ class MeasurementView(BaseModel):
         return cls.model_validate(measurement, from_attributes=True)
 
 
-class Log(BaseModel):
+class Log(_View):
     """The last lines that a trial's training printed."""
 
     log: str
 
 
-class WorkerView(BaseModel):
+class WorkerView(_View):
     """A worker."""
 
     id: UUID
@@ -230,7 +234,7 @@ class WorkerView(BaseModel):
     open_leases: int
 
 
-class MetricView(BaseModel):
+class MetricView(_View):
     """A metric that a job may name."""
 
     name: str
@@ -238,7 +242,7 @@ class MetricView(BaseModel):
     description: str
 
 
-class ParameterView(BaseModel):
+class ParameterView(_View):
     """A parameter that a job may fix or search."""
 
     name: str
@@ -248,7 +252,7 @@ class ParameterView(BaseModel):
     choices: list[str] | None
 
 
-class ObjectiveView(BaseModel):
+class ObjectiveView(_View):
     """What a job can train."""
 
     name: str
@@ -262,7 +266,7 @@ class ObjectiveView(BaseModel):
     """JSON Schema of the settings."""
 
 
-class Evidence(BaseModel):
+class Evidence(_View):
     """What an answer rests on."""
 
     trials: int
@@ -272,7 +276,7 @@ class Evidence(BaseModel):
     seeds: int
 
 
-class Answer(BaseModel):
+class Answer(_View):
     """Which learning rate."""
 
     job: UUID

@@ -81,9 +81,18 @@ def _named(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
-Strategy = Annotated[Grid | Random | Bayesian, BeforeValidator(_named), Field(discriminator="type")]
+_Strategies = Grid | Random | Bayesian
+_Pruners = NoPruner | MedianPruner | PercentilePruner | SuccessiveHalving | Hyperband
+_StrategyName = Literal["grid", "random", "bayesian"]
+_PrunerName = Literal["none", "median", "percentile", "successive_halving", "hyperband"]
+
+Strategy = Annotated[
+    _Strategies,
+    BeforeValidator(_named, json_schema_input_type=_StrategyName | _Strategies),
+    Field(discriminator="type"),
+]
 Pruner = Annotated[
-    NoPruner | MedianPruner | PercentilePruner | SuccessiveHalving | Hyperband,
-    BeforeValidator(_named),
+    _Pruners,
+    BeforeValidator(_named, json_schema_input_type=_PrunerName | _Pruners),
     Field(discriminator="type"),
 ]
