@@ -29,6 +29,8 @@ def verdict(
     """
     failures = job.spec.budget.failures if job.spec.budget else 5
     if failures_in_a_row >= failures:
+        if failures_in_a_row == 1:
+            return JobState.FAILED, f"a trial failed: {error}"
         return JobState.FAILED, f"{failures_in_a_row} trials failed in a row; the last one: {error}"
     if target_reached(job, value):
         return JobState.COMPLETED, f"target reached: {value:g}"

@@ -9,14 +9,13 @@ import psycopg
 import pytest
 
 from service.dispatch import claim as claim_module
-from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
 from service.dispatch.report import report
 from service.dispatch.sampling import Proposal
 from service.domain.trial import TrialError
 from service.store.postgres import Database
 from tests.factories import measurement, submit_job
-from tests.integration.dispatch.training import SPACE, claimer_of, conclude
+from tests.integration.dispatch.training import SPACE, claimed, claimer_of, conclude
 
 _NOT_COUNTED = ("BEGIN", "COMMIT", "ROLLBACK")
 
@@ -77,12 +76,6 @@ def sampled(monkeypatch: pytest.MonkeyPatch, waits: Waits) -> None:
         return proposal
 
     monkeypatch.setattr(claim_module, "propose", propose_and_restart)
-
-
-def claimed(claimer: Claimer) -> Claim:
-    claim = claimer.claim(uuid4())
-    assert claim is not None
-    return claim
 
 
 STRATEGIES: list[Any] = ["random", {"type": "random", "sampler": "qmc"}, "bayesian", {"type": "bayesian", "sampler": "gp"}]

@@ -15,7 +15,8 @@ from service.domain.parts import is_pruning_step
 from service.domain.strategy import NoPruner
 from service.domain.trial import StepMeasurement, TrialError
 from service.store import jobs
-from service.store.postgres import Database, stock_url
+from service.store.postgres import Database
+from tests.stock_optuna import stock
 
 SPACE: dict[str, Any] = {
     "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 10},
@@ -90,16 +91,17 @@ def claimer_of(database: Database, lease_s: float = LEASE_S) -> Claimer:
     return Claimer(database, uuid4(), ["quadratic"], lease_s=lease_s)
 
 
+def claimed(claimer: Claimer) -> Claim:
+    """The next trial, which there must be."""
+    claim = claimer.claim(uuid4())
+    assert claim is not None
+    return claim
+
+
 def stored(database: Database, job: Job) -> list[optuna.trial.FrozenTrial]:
     """The job's trials as stock Optuna reads them."""
-    storage = optuna.storages.RDBStorage(
-        stock_url(database.url.render_as_string(hide_password=False)), skip_table_creation=True, skip_compatibility_check=True
-    )
-    try:
+    with stock(database.url.render_as_string(hide_password=False)) as storage:
         return optuna.load_study(study_name=job.study_name, storage=storage).trials
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
 
 
 def current(database: Database, job: Job) -> Job:

@@ -98,6 +98,11 @@ def test_too_many_failures_in_a_row_fail_the_job_and_the_reason_names_the_error(
     )
 
 
+def test_a_job_that_allows_no_failure_says_so_in_good_english() -> None:
+    job = running_job(budget={"trials": 10, "failures": 1})
+    assert judged(job, failures_in_a_row=1, error="ValueError: no") == (JobState.FAILED, "a trial failed: ValueError: no")
+
+
 def test_five_failures_in_a_row_fail_a_job_that_says_nothing_of_failures() -> None:
     assert judged(running_job(budget={"trials": 10}), failures_in_a_row=4, error="E: e") is None
     assert judged(running_job(budget={"trials": 10}), failures_in_a_row=5, error="E: e") is not None
