@@ -247,7 +247,11 @@ def claim_to_finish(bench: Bench, sampler: str, history_length: int, count: int,
         ours = our_trial(bench, claimer)
         stock = stock_trial(bench, bench.stock_study(sampler, history))
         limit = stock_trial(bench, bench.memory_study(sampler, history))
-        for action, rates, n in ((ours, contest.ours, count), (stock, contest.stock, max(10, count // 4)), (limit, contest.limit, count)):
+        for action, rates, n in (
+            (ours, contest.ours, count),
+            (stock, contest.stock, max(10, count // 4)),
+            (limit, contest.limit, count),
+        ):
             action()  # connected, imported, cached
             rates.append(per_second(action, n))
     return contest
@@ -330,7 +334,16 @@ def ratio(over: list[float], under: list[float]) -> str:
 def claims_table(bench: Bench, repeats: int) -> Table:
     table = Table(
         "Claim to finish without training, one process: trials a second",
-        ["sampler", "trials before", "Stride", "stock RDBStorage", "in memory (limit)", "Stride / stock", "Stride / limit", "waits, commits"],
+        [
+            "sampler",
+            "trials before",
+            "Stride",
+            "stock RDBStorage",
+            "in memory (limit)",
+            "Stride / stock",
+            "Stride / limit",
+            "waits, commits",
+        ],
     )
     for sampler in ("random", "tpe"):
         for length in (300, 1000):
@@ -368,7 +381,9 @@ def reports_table(bench: Bench, repeats: int) -> Table:
 
 
 def latency_table(bench: Bench, repeats: int) -> Table:
-    table = Table("Latency of a claim, ms, by the length of the history", ["strategy", "100 trials", "10,000 trials", "10,000 / 100"])
+    table = Table(
+        "Latency of a claim, ms, by the length of the history", ["strategy", "100 trials", "10,000 trials", "10,000 / 100"]
+    )
     for sampler in ("random", "grid"):
         short, long = [], []
         for _ in range(repeats):

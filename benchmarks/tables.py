@@ -28,7 +28,7 @@ class Table:
 
 
 def publish(name: str, tables: list[Table], repeats: int, folder: Path | None) -> None:
-    """Print the tables with what they were measured on; also to `<folder>/<name>_<cores>cores_<yyyymm>.md` if a folder is given."""
+    """Print the tables with what they were measured on; given a folder, also to `<name>_<cores>cores_<yyyymm>.md` in it."""
     text = f"# {name}\n\n{_circumstances(repeats)}\n\n" + "\n\n".join(table.markdown() for table in tables) + "\n"
     print(text)
     if folder is not None:
@@ -37,7 +37,9 @@ def publish(name: str, tables: list[Table], repeats: int, folder: Path | None) -
 
 
 def _circumstances(repeats: int) -> str:
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    ).stdout.strip()
     versions = ", ".join(f"{package} {version(package)}" for package in ("optuna", "sqlalchemy", "psycopg"))
     return (
         f"Commit {commit or 'unknown'}, {datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, {platform.machine()},"

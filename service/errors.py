@@ -1,18 +1,18 @@
 """What can go wrong, as Stride says it. Errors know no HTTP; `api/problems.py` maps them to answers.
 
-    StrideError
-    ├── ConfigurationError        settings, folders, ports: one line on stderr, exit code 2
-    ├── DatabaseUnavailable       no answer in time, or none at all: try again later
-    ├── DatabaseNotMigrated       `stride migrate` has not been run, or another version ran it
-    ├── JobNotFound
-    ├── TrialNotFound
-    ├── InvalidJob                what was submitted cannot be run; carries one `Invalid` per fault
-    ├── IdempotencyKeyReused
-    ├── IllegalMove               the job's state does not allow what was asked
-    ├── NothingFinished           there is no answer yet
-    ├── NoLearningRate            the objective has no parameter of that name
-    ├── InvalidCursor
-    └── LeaseLost                 the trial belongs to somebody else now: drop the result
+StrideError
+├── ConfigurationError        settings, folders, ports: one line on stderr, exit code 2
+├── DatabaseUnavailable       no answer in time, or none at all: try again later
+├── DatabaseNotMigrated       `stride migrate` has not been run, or another version ran it
+├── JobNotFound
+├── TrialNotFound
+├── InvalidJob                what was submitted cannot be run; carries one `Invalid` per fault
+├── IdempotencyKeyReused
+├── IllegalMove               the job's state does not allow what was asked
+├── NothingFinished           there is no answer yet
+├── NoLearningRate            the objective has no parameter of that name
+├── InvalidCursor
+└── LeaseLost                 the trial belongs to somebody else now: drop the result
 """
 
 from dataclasses import dataclass

@@ -12,14 +12,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="STRIDE_", frozen=True, extra="forbid")
 
-    database_url: str | None = Field(None, description="PostgreSQL 16 to 18, as postgresql://...; unset: an embedded one in data_dir.")
+    database_url: str | None = Field(
+        None, description="PostgreSQL 16 to 18, as postgresql://...; unset: an embedded one in data_dir."
+    )
     data_dir: Path | None = Field(None, description="Folder of the embedded PostgreSQL; unset: stride in the user's data folder.")
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
     url: str = Field("http://127.0.0.1:8000", description="Where the command line finds the API.")
     workers: int = Field(2, ge=0, le=1024, description="Worker processes that `stride up` starts.")
     objective_modules: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Python modules with OBJECTIVES of your own, separated by commas; must not import torch at their top level."
+        (),
+        description="Python modules with OBJECTIVES of your own, separated by commas; must not import torch at their top level.",
     )
     device: str = Field("auto", description="Where workers train: auto, cpu, cuda or cuda:N.")
     heartbeat_s: float = Field(10.0, gt=0, description="Seconds between renewals of a lease; at most a third of lease_s.")

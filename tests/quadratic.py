@@ -72,9 +72,7 @@ class QuadraticRun:
             os._exit(7)
 
 
-def start(
-    params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int
-) -> QuadraticRun:
+def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> QuadraticRun:
     """Begin a run; seed, device and threads make no difference."""
     return QuadraticRun(params, settings)
 

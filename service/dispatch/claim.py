@@ -215,9 +215,7 @@ class Claimer:
             return None
         return self._next_attempt(conn, job, expired, token, taken)
 
-    def _next_attempt(
-        self, conn: sa.Connection, job: Job, ended: Lease | ExpiredLease, token: UUID, event: EventRow
-    ) -> Claim:
+    def _next_attempt(self, conn: sa.Connection, job: Job, ended: Lease | ExpiredLease, token: UUID, event: EventRow) -> Claim:
         lease = self._start_attempt(conn, job, ended.trial_id, ended.number, ended.attempt + 1, token, events=[event])
         return self._of_existing(conn, job, lease)
 

@@ -90,9 +90,7 @@ def lock_job(conn: sa.Connection, lease: Lease) -> Job:
         raise LeaseLost from error
 
 
-def fail_exhausted(
-    conn: sa.Connection, job: Job, last: Lease | ExpiredLease, reason: str, *, events: Sequence[EventRow]
-) -> None:
+def fail_exhausted(conn: sa.Connection, job: Job, last: Lease | ExpiredLease, reason: str, *, events: Sequence[EventRow]) -> None:
     """Fail a trial that has used up its attempts. The caller has locked the job and ended the trial's last lease."""
     result = Failed(
         error=TrialError(

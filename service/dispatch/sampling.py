@@ -94,9 +94,7 @@ def _ask(
     )
     with silenced():
         distributions = {name: distribution(dimension) for name, dimension in searched(spec.search_space or {}).items()}
-        study = optuna.study.Study(
-            study_name=view_name(spec.seed), storage=view, sampler=chosen, pruner=pruner(spec.pruner)
-        )
+        study = optuna.study.Study(study_name=view_name(spec.seed), storage=view, sampler=chosen, pruner=pruner(spec.pruner))
         study.ask(distributions)
     assert view.own is not None
     point = {name: view.own.params[name] for name in distributions}

@@ -117,7 +117,9 @@ def by_idempotency_key(conn: sa.Connection, key: str) -> tuple[UUID, bytes] | No
     jobs = tables.jobs
     conn.execute(
         jobs.update()
-        .where(jobs.c.idempotency_key == key, jobs.c.created_at < sa.func.clock_timestamp() - sa.text(f"interval '{KEY_LIFETIME}'"))
+        .where(
+            jobs.c.idempotency_key == key, jobs.c.created_at < sa.func.clock_timestamp() - sa.text(f"interval '{KEY_LIFETIME}'")
+        )
         .values(idempotency_key=None, request_sha256=None)
     )
     row = conn.execute(sa.select(jobs.c.id, jobs.c.request_sha256).where(jobs.c.idempotency_key == key)).one_or_none()
@@ -125,7 +127,7 @@ def by_idempotency_key(conn: sa.Connection, key: str) -> tuple[UUID, bytes] | No
 
 
 def find_job(conn: sa.Connection, objectives: Sequence[str]) -> tuple[UUID, str] | None:
-    """The job that deserves the next trial most, of those with one of `objectives`, and which sampler it asks ("grid" for a grid).
+    """The job with one of `objectives` that deserves the next trial most, and which sampler it asks ("grid" for a grid).
 
     Locks nothing: the claim checks again.
     """
@@ -261,9 +263,7 @@ def _unchanging(conn: sa.Connection, job_id: UUID) -> dict[str, Any]:
     known = _unchanging_by_id.get(job_id)
     if known is None:
         job = get(conn, job_id)
-        known = {
-            name: getattr(job, name) for name in ("id", "name", "spec", "study_id", "study_name", "direction", "created_at")
-        }
+        known = {name: getattr(job, name) for name in ("id", "name", "spec", "study_id", "study_name", "direction", "created_at")}
         if len(_unchanging_by_id) >= _JOBS_REMEMBERED:
             _unchanging_by_id.clear()
         _unchanging_by_id[job_id] = known

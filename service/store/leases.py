@@ -67,9 +67,7 @@ def by_token(conn: sa.Connection, token: UUID) -> tuple[Lease, Outcome | None] |
     ).one_or_none()
     if row is None:
         return None
-    lease = Lease(
-        id=row.id, token=token, job_id=row.job_id, trial_id=row.trial_id, number=row.number, attempt=row.attempt
-    )
+    lease = Lease(id=row.id, token=token, job_id=row.job_id, trial_id=row.trial_id, number=row.number, attempt=row.attempt)
     return lease, None if row.outcome is None else Outcome(row.outcome)
 
 

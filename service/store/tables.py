@@ -43,12 +43,8 @@ jobs = sa.Table(
     sa.Column("created_at", _moment, nullable=False, server_default=_now),
     sa.Column("started_at", _moment, comment="the first claim"),
     sa.Column("finished_at", _moment),
-    sa.CheckConstraint(
-        "state IN ('queued', 'running', 'paused', 'completed', 'failed', 'cancelled')", name="jobs_state_check"
-    ),
-    sa.CheckConstraint(
-        "(finished_at IS NOT NULL) = (state IN ('completed', 'failed', 'cancelled'))", name="jobs_finished_check"
-    ),
+    sa.CheckConstraint("state IN ('queued', 'running', 'paused', 'completed', 'failed', 'cancelled')", name="jobs_state_check"),
+    sa.CheckConstraint("(finished_at IS NOT NULL) = (state IN ('completed', 'failed', 'cancelled'))", name="jobs_finished_check"),
     sa.Index(
         "jobs_idempotency_key_key",
         "idempotency_key",

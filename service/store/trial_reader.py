@@ -31,7 +31,8 @@ _VIOLATED = (
 def counts(conn: sa.Connection, study_ids: Sequence[int]) -> dict[int, TrialCounts]:
     """How many trials of each study stand in each state."""
     rows = conn.exec_driver_sql(
-        "SELECT study_id, CASE trial.state WHEN 'WAITING' THEN 'waiting' WHEN 'RUNNING' THEN 'running' WHEN 'PRUNED' THEN 'pruned'"
+        "SELECT study_id, CASE trial.state WHEN 'WAITING' THEN 'waiting' WHEN 'RUNNING' THEN 'running'"
+        " WHEN 'PRUNED' THEN 'pruned'"
         f" WHEN 'FAIL' THEN 'failed' ELSE CASE WHEN {_VIOLATED} THEN 'infeasible' ELSE 'complete' END END AS state,"
         " count(*) FROM optuna.trials AS trial WHERE study_id = ANY(%(study_ids)s::integer[]) GROUP BY 1, 2",
         {"study_ids": list(study_ids)},
@@ -58,7 +59,8 @@ def last_failure(conn: sa.Connection, job: Job) -> TrialError | None:
     """Why the trial failed that failed last, if that is known."""
     stored = conn.exec_driver_sql(
         "SELECT value_json FROM optuna.trials JOIN optuna.trial_user_attributes USING (trial_id)"
-        " WHERE study_id = %(study_id)s AND state = 'FAIL' AND key = 'error' ORDER BY datetime_complete DESC, number DESC LIMIT 1",
+        " WHERE study_id = %(study_id)s AND state = 'FAIL' AND key = 'error'"
+        " ORDER BY datetime_complete DESC, number DESC LIMIT 1",
         {"study_id": job.study_id},
     ).scalar()
     return None if stored is None else _error(json.loads(stored))
@@ -68,7 +70,8 @@ def page(conn: sa.Connection, job: Job, *, limit: int, after: int = -1) -> list[
     """Trials of a job by number, beyond the number `after`, with their attempts."""
     ids = list(
         conn.exec_driver_sql(
-            "SELECT trial_id FROM optuna.trials WHERE study_id = %(study_id)s AND number > %(after)s ORDER BY number LIMIT %(limit)s",
+            "SELECT trial_id FROM optuna.trials WHERE study_id = %(study_id)s AND number > %(after)s"
+            " ORDER BY number LIMIT %(limit)s",
             {"study_id": job.study_id, "after": after, "limit": limit},
         ).scalars()
     )

@@ -167,13 +167,9 @@ def set_system_attrs(conn: sa.Connection, trial_id: int, attrs: Attributes) -> N
     )
 
 
-def trials_since(
-    conn: sa.Connection, study_id: int, *, after: int = -1, again: Collection[int] = ()
-) -> list[TrialRecord]:
+def trials_since(conn: sa.Connection, study_id: int, *, after: int = -1, again: Collection[int] = ()) -> list[TrialRecord]:
     """The trials of a study whose id is above `after`, and those in `again`; by id."""
-    rows = conn.exec_driver_sql(
-        query("read_trials"), {"study_id": study_id, "after": after, "again": list(again)}
-    ).mappings()
+    rows = conn.exec_driver_sql(query("read_trials"), {"study_id": study_id, "after": after, "again": list(again)}).mappings()
     return [_record(row) for row in rows]
 
 

@@ -58,9 +58,7 @@ class Worker:
             self._claimer,
             new_trainer=self._new_trainer,
             trainer=self._new_trainer(),
-            pace=Pace(
-                heartbeat_s=self._settings.heartbeat_s, lease_s=self._settings.lease_s, device=self._settings.device
-            ),
+            pace=Pace(heartbeat_s=self._settings.heartbeat_s, lease_s=self._settings.lease_s, device=self._settings.device),
             on_heartbeat=self._sign_of_life,
             seconds_left=lambda: self._stop_at - time.monotonic(),
         )

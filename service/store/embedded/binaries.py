@@ -32,14 +32,18 @@ def usable_binaries(major: int, folder: Path, identity: Identity) -> Path:
     binaries = copy_binaries(major, folder)
     tried = _try_out(binaries, folder, identity)
     if tried.returncode != 0:
-        raise EmbeddedPostgresError(f"The programs of PostgreSQL {major} do not run here: {tried.stdout.strip()}. Set STRIDE_DATABASE_URL.")
+        raise EmbeddedPostgresError(
+            f"The programs of PostgreSQL {major} do not run here: {tried.stdout.strip()}. Set STRIDE_DATABASE_URL."
+        )
     return binaries
 
 
 def wheel_binaries(major: int) -> Path:
     """Where the wheel has them, found without importing its package, which would read the environment."""
     if major not in FOLDERS:
-        raise EmbeddedPostgresError(f"There is no embedded PostgreSQL {major}. Use one of {sorted(FOLDERS)}, or set STRIDE_DATABASE_URL.")
+        raise EmbeddedPostgresError(
+            f"There is no embedded PostgreSQL {major}. Use one of {sorted(FOLDERS)}, or set STRIDE_DATABASE_URL."
+        )
     spec = find_spec(PACKAGE)
     for package in (spec and spec.submodule_search_locations) or []:
         binaries = Path(package, FOLDERS[major], "bin")

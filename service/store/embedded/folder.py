@@ -81,7 +81,9 @@ class DataFolder:
         except BlockingIOError:
             holder = os.read(lock, 20).decode() or "unknown"
             os.close(lock)
-            raise EmbeddedPostgresError(f"The data folder {self.path} is in use by process {holder}. Stop it, or choose another.") from None
+            raise EmbeddedPostgresError(
+                f"The data folder {self.path} is in use by process {holder}. Stop it, or choose another."
+            ) from None
         os.ftruncate(lock, 0)
         os.write(lock, str(os.getpid()).encode())
         return lock
@@ -118,7 +120,7 @@ class DataFolder:
         return self.password.read_text().strip()
 
     def make_password(self, reader: int) -> None:
-        """Keep the password of an earlier attempt, or write a new one, all or nothing. Only the user `reader`, and root, can read it."""
+        """Keep the password of an earlier attempt, or write a new one, all or nothing. Only `reader`, and root, can read it."""
         if not self.password.exists():
             partial = self.path / "password-partial"
             partial.unlink(missing_ok=True)

@@ -47,7 +47,7 @@ def choose_identity(owner: int) -> Identity:
     if user == ROOT:
         return Identity("user", nobody.pw_uid, nobody.pw_gid)
     raise EmbeddedPostgresError(
-        f"PostgreSQL does not run as user {user}, who has no name. Give the user a line in /etc/passwd, or set STRIDE_DATABASE_URL."
+        f"PostgreSQL does not run as user {user}, who has no name. Give it a line in /etc/passwd, or set STRIDE_DATABASE_URL."
     )
 
 
@@ -75,7 +75,7 @@ def run(identity: Identity, folder: Path, program: list[str]) -> subprocess.Comp
 def start(identity: Identity, folder: Path, program: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start `program` in `folder`, out of reach of the terminal's Ctrl-C. It gets SIGINT when this process ends, however it ends.
 
-    The kernel sends that signal when the *thread* that forked ends, so a thread of its own forks, and lasts as long as the program.
+    The kernel sends that signal when the *thread* that forked ends, so a thread of its own forks, as long as the program.
     """
     started: Future[subprocess.Popen[bytes]] = Future()
 

@@ -134,12 +134,16 @@ def _make_cluster(major: int, folder: DataFolder, identity: Identity, binaries: 
         ],
     )
     if made.returncode != 0:
-        raise EmbeddedPostgresError(f"No database could be made in {folder.path}. {ELSEWHERE} initdb said:\n{_last_lines(made.stdout)}")
+        raise EmbeddedPostgresError(
+            f"No database could be made in {folder.path}. {ELSEWHERE} initdb said:\n{_last_lines(made.stdout)}"
+        )
     partial.rename(folder.cluster)
     folder.sync()
 
 
-def _start_server(folder: DataFolder, identity: Identity, binaries: Path, wanted_port: int | None) -> tuple[subprocess.Popen[bytes], int]:
+def _start_server(
+    folder: DataFolder, identity: Identity, binaries: Path, wanted_port: int | None
+) -> tuple[subprocess.Popen[bytes], int]:
     """The server, when it answers, and its port."""
     deadline = time.monotonic() + START_DEADLINE_S
     while True:
@@ -176,7 +180,9 @@ def _answers(folder: DataFolder, port: int, process: subprocess.Popen[bytes], de
             _connect(folder, port).close()
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
-                raise EmbeddedPostgresError(f"The password in {folder.password} is not the database's. Restore it. {ELSEWHERE}") from None
+                raise EmbeddedPostgresError(
+                    f"The password in {folder.password} is not the database's. Restore it. {ELSEWHERE}"
+                ) from None
         else:
             return True
         time.sleep(pause_s)
