@@ -1,12 +1,369 @@
+"""Which trial a worker gets next, and what it is made of."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 from uuid import uuid4
 
-from service.dispatch.claim import Claimer
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
+
+from service.dispatch import claim as claim_module
+from service.dispatch import lifecycle, sampling
+from service.dispatch.claim import Claim, Claimer
+from service.dispatch.finish import Completed
+from service.dispatch.preview import first_points
+from service.domain.job import Job, JobState
 from service.store.postgres import Database
-from tests.factories import submit_job
+from tests.factories import LEARNING_RATE, job_spec, submit_job
+from tests.integration.dispatch.training import (
+    SPACE,
+    claimed,
+    claimer_of,
+    conclude,
+    current,
+    events,
+    fails,
+    run_job,
+    run_trial,
+    stored,
+)
+from tests.stock_optuna import stock
+
+STRATEGIES: list[Any] = ["random", "bayesian", "grid"]
+RATE = FloatDistribution(1e-5, 1.0, log=True)
 
 
-def test_claim_gives_every_trial_of_the_budget_once(database: Database) -> None:
-    submit_job(database, budget={"trials": 3})
-    claimer = Claimer(database, uuid4(), ["quadratic"], lease_s=30)
+ONE = {"learning_rate": LEARNING_RATE}
+
+
+@contextmanager
+def foreign(database: Database, job: Job) -> Iterator[optuna.Study]:
+    """A user's own Optuna script on the job's study."""
+    with stock(database.url.render_as_string(hide_password=False)) as storage:
+        yield optuna.load_study(study_name=job.study_name, storage=storage, sampler=optuna.samplers.RandomSampler(1))
+
+
+def known(number: int, attrs: dict[str, Any] | None = None) -> optuna.trial.FrozenTrial:
+    """What a foreign script found out."""
+    params = {"learning_rate": 10 ** -(number / 3)}
+    return create_trial(value=float(number), params=params, distributions={"learning_rate": RATE}, system_attrs=attrs)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_claim_gives_every_trial_of_the_budget_once(database: Database, strategy: str) -> None:
+    submit_job(database, strategy=strategy, budget={"trials": 3})
+    claimer = claimer_of(database)
     claims = [claimer.claim(uuid4()) for _ in range(4)]
     assert [claim and claim.lease.number for claim in claims] == [0, 1, 2, None]
+
+
+def test_the_first_claim_starts_the_job(database: Database) -> None:
+    job = submit_job(database)
+    assert current(database, job).state is JobState.QUEUED
+    claimed(claimer_of(database))
+    started = current(database, job)
+    assert started.state is JobState.RUNNING
+    assert started.started_at is not None
+    assert events(database, job) == ["job.submitted", "job.started", "trial.started"]
+
+
+def test_a_claim_carries_the_fixed_params_too(database: Database) -> None:
+    submit_job(database, search_space={"learning_rate": LEARNING_RATE, "epochs": 4, "mode": "fancy", "momentum": 0.9})
+    params = dict(claimed(claimer_of(database)).params)
+    assert 1e-5 <= float(params.pop("learning_rate")) <= 1.0
+    assert params == {"epochs": 4, "mode": "fancy", "momentum": 0.9}
+
+
+def test_params_keep_their_types(database: Database) -> None:
+    space = {
+        "a": {"type": "int", "low": 1, "high": 9},
+        "b": {"type": "categorical", "choices": [True, "x", 2, 2.5]},
+        "c": {"type": "float", "low": 0.0, "high": 2.0, "step": 1.0},
+    }
+    submit_job(database, search_space=space, budget={"trials": 20})
+    claimer = claimer_of(database)
+    for _ in range(20):
+        claim = claimed(claimer)
+        again = claimer.reclaim(claim.lease.token)
+        assert again is not None
+        assert again.params == claim.params
+        assert [type(again.params[name]) for name in "abc"] == [type(claim.params[name]) for name in "abc"]
+        assert (type(claim.params["a"]), type(claim.params["c"])) == (int, float)
+
+
+def test_a_worker_gets_only_what_it_offers(database: Database) -> None:
+    submit_job(database, objective={"name": "unheard-of"})
+    assert claimer_of(database).claim(uuid4()) is None
+    assert Claimer(database, uuid4(), [], 30).claim(uuid4()) is None
+    assert Claimer(database, uuid4(), ["quadratic", "unheard-of"], 30).claim(uuid4()) is not None
+
+
+def test_without_a_job_there_is_nothing_to_do(database: Database) -> None:
+    assert claimer_of(database).claim(uuid4()) is None
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_preview_shows_the_points_that_are_claimed(database: Database, strategy: str) -> None:
+    overrides = {"strategy": strategy, "search_space": SPACE, "seed": 4}
+    submit_job(database, **overrides)
+    claimer = claimer_of(database)
+    assert [claimed(claimer).params for _ in range(5)] == first_points(job_spec(**overrides), "minimize")
+
+
+# Between jobs
+
+
+def test_the_larger_priority_goes_first(database: Database) -> None:
+    jobs = [submit_job(database, priority=priority, budget={"trials": 2}) for priority in (0, 5, -3)]
+    claimer = claimer_of(database)
+    order = [claimed(claimer).job.id for _ in range(6)]
+    assert order == [jobs[1].id] * 2 + [jobs[0].id] * 2 + [jobs[2].id] * 2
+
+
+def test_jobs_of_one_priority_share_evenly_by_running_trials(database: Database) -> None:
+    first, second, third = (submit_job(database) for _ in range(3))
+    claimer = claimer_of(database)
+    claims = [claimed(claimer) for _ in range(6)]
+    assert [claim.job.id for claim in claims] == [first.id, second.id, third.id] * 2
+    conclude(database, claims[1], Completed(value=1.0))
+    conclude(database, claims[4], Completed(value=1.0))
+    assert [claimed(claimer).job.id for _ in range(2)] == [second.id, second.id]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_job_runs_no_more_trials_at_once_than_it_allows(database: Database, strategy: str) -> None:
+    submit_job(database, strategy=strategy, max_parallel=2)
+    claimer = claimer_of(database)
+    first, _ = claimed(claimer), claimed(claimer)
+    assert claimer.claim(uuid4()) is None
+    conclude(database, first, Completed(value=1.0))
+    claimed(claimer)
+    assert claimer.claim(uuid4()) is None
+
+
+# try_first
+
+
+@pytest.mark.parametrize("strategy", ["random", "bayesian", {"type": "random", "sampler": "qmc"}])
+def test_points_to_try_first_are_the_first_trials_and_the_sampler_fills_what_they_lack(database: Database, strategy: Any) -> None:
+    first = [{"learning_rate": 0.1, "epochs": 3}, {"learning_rate": 0.2}, {"batch_size": 128}]
+    job = submit_job(database, strategy=strategy, search_space=SPACE, try_first=first, budget={"trials": 5})
+    assert [trial.state for trial in stored(database, job)] == [TrialState.WAITING] * 3
+    claimer = claimer_of(database)
+    claims = [claimed(claimer) for _ in range(5)]
+    assert claimer.claim(uuid4()) is None
+    assert [claim.lease.number for claim in claims] == [0, 1, 2, 3, 4]
+    for claim, point in zip(claims, first, strict=False):
+        assert {name: claim.params[name] for name in point} == point
+    assert all(claim.params.keys() == SPACE.keys() for claim in claims)
+    assert len({str(claim.params) for claim in claims}) == 5
+    for claim, trial in zip(claims, stored(database, job), strict=True):
+        assert trial.params == {name: value for name, value in claim.params.items() if name != "warmup"}
+        assert trial.state is TrialState.RUNNING
+        assert trial.datetime_start is not None
+
+
+def test_a_fixed_parameter_may_stand_in_try_first(database: Database) -> None:
+    submit_job(database, try_first=[{"learning_rate": 0.1, "momentum": 0.9}])
+    claim = claimed(claimer_of(database))
+    assert (claim.params["learning_rate"], claim.params["momentum"]) == (0.1, 0.9)
+
+
+# Foreign trials
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_trial_that_somebody_enqueued_is_claimed_first(database: Database, strategy: str) -> None:
+    job = submit_job(database, strategy=strategy, budget={"trials": 3})
+    claimer = claimer_of(database)
+    claimed(claimer)
+    with foreign(database, job) as study:
+        study.enqueue_trial({"learning_rate": 0.125})
+    claim = claimed(claimer)
+    assert (claim.lease.number, claim.params["learning_rate"]) == (1, 0.125)
+    conclude(database, claim, Completed(value=1.0))
+    assert stored(database, job)[1].value == 1.0
+
+
+def test_an_enqueued_trial_is_run_even_when_all_others_are_issued(database: Database) -> None:
+    job = submit_job(database, budget={"trials": 1})
+    claimer = claimer_of(database)
+    last = claimed(claimer)
+    with foreign(database, job) as study:
+        study.enqueue_trial({"learning_rate": 0.125})
+    conclude(database, last, Completed(value=1.0))
+    assert current(database, job).state is JobState.RUNNING
+    conclude(database, claimed(claimer), Completed(value=1.0))
+    assert current(database, job).state is JobState.COMPLETED
+
+
+def test_an_enqueued_value_that_cannot_be_taken_is_an_event_and_a_random_point(database: Database) -> None:
+    job = submit_job(database, search_space=SPACE, strategy="bayesian")
+    with foreign(database, job) as study:
+        study.enqueue_trial({"batch_size": "a\0b"})
+    claim = claimed(claimer_of(database))
+    assert claim.params["batch_size"] in (16, 32, 64, 128)
+    assert "sampler.failed" in events(database, job)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_foreign_running_trial_is_left_alone_and_delays_nothing(database: Database, strategy: str) -> None:
+    job = submit_job(database, strategy=strategy, budget={"trials": 3}, max_parallel=1)
+    with foreign(database, job) as study:
+        study.ask({"learning_rate": RATE})
+    claimer = claimer_of(database)
+    claim = claimer.claim(uuid4())
+    while claim is not None:
+        assert claim.lease.number > 0
+        conclude(database, claim, Completed(value=1.0))
+        claim = claimer.claim(uuid4())
+    assert current(database, job).state is JobState.COMPLETED
+    trials = stored(database, job)
+    assert trials[0].state is TrialState.RUNNING
+    # A grid misses none of its points; a budget counts every number, whoever took it.
+    assert len(trials) == (4 if strategy == "grid" else 3)
+
+
+def test_a_finished_foreign_trial_informs_the_sampler_whatever_constraints_it_carries(database: Database) -> None:
+    def ask_after(constraints: Any) -> dict[str, Any]:
+        job = submit_job(database, strategy="bayesian", search_space=ONE, budget={"trials": 50}, seed=9)
+        with foreign(database, job) as study:
+            for number in range(12):
+                study.add_trial(known(number, {} if constraints is None else {"constraints": constraints}))
+        claim = claimed(claimer_of(database))
+        assert claim.lease.number == 12
+        with database.transaction() as conn:
+            lifecycle.cancel(conn, job.id)
+        return dict(claim.params)
+
+    bare = ask_after(None)
+    assert ask_after([-1.0]) == ask_after([5.0]) == ask_after([1.0, 2.0]) == bare
+    blind = sampling.propose(job_spec(strategy="bayesian", search_space=ONE, seed=9), "minimize", sampling.EMPTY, number=12)
+    assert bare != blind.point, "the sampler saw nothing of them"
+
+
+def test_gp_works_beside_foreign_trials_without_constraints(database: Database) -> None:
+    strategy = {"type": "bayesian", "sampler": "gp"}
+    job = submit_job(database, strategy=strategy, search_space=ONE, budget={"trials": 50})
+    with foreign(database, job) as study:
+        for number in range(11):
+            study.add_trial(known(number))
+    claimed(claimer_of(database))
+    assert "sampler.failed" not in events(database, job)
+
+
+# When things go wrong while the sampler thinks
+
+
+class _Raises(optuna.samplers.RandomSampler):
+    def infer_relative_search_space(self, *args: Any, **kwargs: Any) -> Any:
+        raise ArithmeticError("no point for you")
+
+
+def test_a_sampler_that_raises_is_an_event_and_that_trial_is_drawn_at_random(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit_job(database, strategy="bayesian", search_space=SPACE)
+    claimer = claimer_of(database)
+    with monkeypatch.context() as patch:
+        patch.setattr(sampling, "sampler", lambda *args: _Raises())
+        broken = claimed(claimer)
+    claimed(claimer)
+    assert broken.params.keys() == SPACE.keys()
+    assert events(database, job).count("sampler.failed") == 1
+    assert events(database, job) == ["job.submitted", "job.started", "sampler.failed", "trial.started", "trial.started"]
+    with database.transaction() as conn:
+        payload = conn.exec_driver_sql("SELECT payload FROM stride.events WHERE type = 'sampler.failed'").scalar()
+    assert payload == {"trial": 0, "error": "ArithmeticError: no point for you"}
+
+
+def during_sampling(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
+    """Do something once, while the sampler of the next claim thinks."""
+    propose, done = claim_module.propose, []
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        proposal = propose(*args, **kwargs)
+        if not done:
+            done.append(True)
+            action()
+        return proposal
+
+    monkeypatch.setattr(claim_module, "propose", interrupted)
+
+
+def test_a_sampler_that_was_outrun_thinks_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = submit_job(database, strategy="bayesian", search_space=SPACE)
+    faster: list[Claim] = []
+    during_sampling(monkeypatch, lambda: faster.append(claimed(claimer_of(database))))
+    slower = claimed(claimer_of(database))
+    assert (faster[0].lease.number, slower.lease.number) == (0, 1)
+    assert [trial.number for trial in stored(database, job)] == [0, 1]
+
+
+def test_a_sampler_that_was_outrun_by_a_foreign_trial_thinks_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = submit_job(database, strategy="bayesian", search_space=SPACE)
+
+    def enqueue() -> None:
+        with foreign(database, job) as study:
+            study.enqueue_trial({"learning_rate": 0.125})
+
+    during_sampling(monkeypatch, enqueue)
+    assert claimed(claimer_of(database)).params["learning_rate"] == 0.125
+
+
+@pytest.mark.parametrize("action", ["pause", "cancel", "delete"])
+def test_a_job_that_ends_while_its_sampler_thinks_gets_no_trial(
+    database: Database, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    job = submit_job(database, strategy="bayesian")
+    other = submit_job(database, strategy="bayesian", priority=-1)
+
+    def end() -> None:
+        with database.transaction() as conn:
+            if action == "pause":
+                lifecycle.pause(conn, job.id)
+            else:
+                lifecycle.cancel(conn, job.id)
+            if action == "delete":
+                lifecycle.delete(conn, job.id)
+
+    during_sampling(monkeypatch, end)
+    claimer = claimer_of(database)
+    claim = claimer.claim(uuid4()) or claimer.claim(uuid4())
+    assert claim is not None
+    assert claim.job.id == other.id
+
+
+def test_the_budget_may_be_used_up_while_the_sampler_thinks(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = submit_job(database, strategy="bayesian", budget={"trials": 1})
+    during_sampling(monkeypatch, lambda: claimed(claimer_of(database)))
+    assert claimer_of(database).claim(uuid4()) is None
+    assert len(stored(database, job)) == 1
+
+
+def test_a_slow_sampler_keeps_others_from_thinking_in_vain(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim_module, "SLOW_S", -1.0)
+    job = submit_job(database, strategy="bayesian", search_space=SPACE)
+    quick = submit_job(database, priority=-1)
+    claimer, other = claimer_of(database), claimer_of(database)
+    claimed(claimer)
+    claimer._thought_s[job.id] = 30.0
+    found: list[Claim] = []
+    during_sampling(monkeypatch, lambda: found.append(claimed(other)))
+    claim = claimed(claimer)
+    assert (claim.job.id, found[0].job.id) == (job.id, quick.id)
+    assert claimed(other).job.id == job.id, "the hint outlived the claim"
+
+
+def test_run_to_its_end_a_job_has_no_trial_left_and_a_second_claimer_finds_nothing(database: Database) -> None:
+    job = submit_job(database, strategy="bayesian", search_space=SPACE, budget={"trials": 12, "failures": 99})
+    claimer = claimer_of(database)
+    run_trial(database, claimer, claimed(claimer))
+    run_job(database, claimer)
+    assert claimer_of(database).claim(uuid4()) is None
+    trials = stored(database, job)
+    assert [trial.number for trial in trials if trial.state is TrialState.FAIL] == [n for n in range(12) if fails(n)]
+    assert current(database, job).state is JobState.COMPLETED
