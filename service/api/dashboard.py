@@ -26,6 +26,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PATHS = re.compile(r"/(dashboard(/.*)?|static/.*|favicon\.ico|api/(meta|studies.*|compare-studies.*)|csv/\d+|artifacts/.*)")
 
+_ANY_ENCODING = (b"accept-encoding", b"identity")
+"""The dashboard fails on requests without such a header."""
+
 
 class Dashboard:
     """ASGI middleware that answers the dashboard's paths and leaves the others to `app`."""
@@ -45,7 +48,9 @@ class Dashboard:
             await self._app(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
             detail = "The dashboard shows jobs; to change them, use /v1/jobs."
-            await problems.problem("read-only", "The dashboard is read-only", 405, detail)(scope, receive, send)
+            answer = problems.problem("read-only", "The dashboard is read-only", 405, detail)
+            answer.headers["Allow"] = "GET, HEAD"
+            await answer(scope, receive, send)
         else:
             await self._serve(scope, receive, send)
 
@@ -55,6 +60,8 @@ class Dashboard:
         except StrideError as error:
             await problems.of(error)(scope, receive, send)
             return
+        if not any(name == b"accept-encoding" for name, _ in scope["headers"]):
+            scope = {**scope, "headers": [*scope["headers"], _ANY_ENCODING]}
         await dashboard(scope, receive, send)
 
     def _ready_dashboard(self) -> App:
