@@ -61,7 +61,9 @@ class TrainerProcess:
         """The next message, or None when none came in time. Raises TrainerDied."""
         try:
             if not self._pipe.poll(max(0.0, timeout_s)):
-                return None
+                if self._process.poll() is None or self._pipe.poll():
+                    return None
+                raise EOFError  # dead, though a child that it forked holds its end of the pipe
             message: FromTrainer = self._pipe.recv()
         except (EOFError, OSError):  # the latter when it was killed in the middle of a message
             raise TrainerDied(self._how_it_died()) from None

@@ -1,0 +1,210 @@
+"""The trainer process by itself: no database."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from service.worker.messages import FromTrainer, Measured, Order, Raised, Stopped, Train, Trained
+from service.worker.trainer_process import LOG_LINES, LOG_S, TrainerDied, TrainerProcess
+from tests.polling import wait_until
+
+DEADLINE_S = 20.0
+
+
+@pytest.fixture
+def trainer() -> Iterator[TrainerProcess]:
+    process = TrainerProcess(["tests.quadratic", "tests.integration.worker.odd"])
+    yield process
+    process.end()
+    assert not psutil.pid_exists(process.pid)
+
+
+def quadratic(learning_rate: float = 0.1, epochs: int = 4, parts: int | None = None, **settings: Any) -> Train:
+    params = {"learning_rate": learning_rate, "epochs": epochs}
+    return Train(objective="quadratic", params=params, settings=settings, seed=0, device="cpu", threads=1, parts=parts)
+
+
+def odd(how: str) -> Train:
+    return Train(objective="odd", params={}, settings={"how": how}, seed=0, device="cpu", threads=1, parts=None)
+
+
+def next_of(trainer: TrainerProcess) -> FromTrainer:
+    message = trainer.receive(DEADLINE_S)
+    assert message is not None
+    return message
+
+
+def outcome_of(trainer: TrainerProcess, command: Train) -> FromTrainer:
+    """Run `command` to its end, as it ends by itself."""
+    trainer.start_log()
+    trainer.send(command)
+    while isinstance(message := next_of(trainer), Measured):
+        assert not message.waits
+    return message
+
+
+def test_a_run_tells_every_step_and_then_its_test_metrics(trainer: TrainerProcess) -> None:
+    trainer.send(quadratic())
+    steps = [next_of(trainer) for _ in range(4)]
+    assert [(item.step, item.fraction, item.waits) for item in steps if isinstance(item, Measured)] == [
+        (1, 0.25, False),
+        (2, 0.5, False),
+        (3, 0.75, False),
+        (4, 1.0, False),
+    ]
+    ended = next_of(trainer)
+    assert isinstance(ended, Trained)
+    assert list(ended.test_metrics) == ["test_loss"]
+
+
+def test_it_is_kept_warm_between_runs(trainer: TrainerProcess) -> None:
+    pid = trainer.pid
+    for _ in range(3):
+        assert isinstance(outcome_of(trainer, quadratic()), Trained)
+    assert (trainer.pid, psutil.pid_exists(pid)) == (pid, True)
+
+
+def test_a_diverged_run_tells_the_evidence_and_is_not_evaluated(trainer: TrainerProcess) -> None:
+    trainer.send(quadratic(learning_rate=0.9))
+    item = next_of(trainer)
+    assert isinstance(item, Measured)
+    assert item.divergence is not None
+    assert item.divergence.fraction == 0.25
+    assert next_of(trainer) == Trained(test_metrics={})
+
+
+def test_it_waits_for_an_order_where_a_part_ends_and_nowhere_else(trainer: TrainerProcess) -> None:
+    trainer.send(quadratic(epochs=8, parts=4))
+    waited = []
+    while isinstance(message := next_of(trainer), Measured):
+        if message.waits:
+            waited.append(message.step)
+            assert trainer.receive(0.05) is None
+            trainer.send(Order.GO_ON)
+    assert waited == [2, 4, 6]
+    assert isinstance(message, Trained)
+
+
+def test_told_to_stop_where_it_waits_it_trains_no_further(trainer: TrainerProcess) -> None:
+    trainer.send(quadratic(epochs=8, parts=4))
+    assert [getattr(next_of(trainer), "step", None) for _ in range(2)] == [1, 2]
+    trainer.send(Order.STOP)
+    assert isinstance(next_of(trainer), Stopped)
+    assert isinstance(outcome_of(trainer, quadratic()), Trained)
+
+
+def test_told_to_stop_it_ends_after_the_step_under_way(trainer: TrainerProcess) -> None:
+    trainer.send(quadratic(epochs=10_000, epoch_s=0.01))
+    next_of(trainer)
+    trainer.send(Order.STOP)
+    while isinstance(message := next_of(trainer), Measured):
+        assert message.step < 1000
+    assert isinstance(message, Stopped)
+
+
+def test_an_order_that_comes_too_late_is_no_order_for_the_next_run(trainer: TrainerProcess) -> None:
+    assert isinstance(outcome_of(trainer, quadratic()), Trained)
+    for order in (Order.STOP, Order.HOLD, Order.GO_ON):
+        trainer.send(order)
+    assert isinstance(outcome_of(trainer, quadratic()), Trained)
+
+
+def test_on_hold_it_asks_for_no_further_item_and_loses_none(trainer: TrainerProcess) -> None:
+    trainer.send(quadratic(epochs=6, epoch_s=0.02))
+    steps = [getattr(next_of(trainer), "step", None)]
+    trainer.send(Order.HOLD)
+    while (message := trainer.receive(0.3)) is not None:
+        steps.append(getattr(message, "step", None))
+    assert len(steps) < 6
+    trainer.send(Order.GO_ON)
+    while isinstance(message := next_of(trainer), Measured):
+        steps.append(message.step)
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("command", "type_", "message"),
+    [
+        (quadratic(raise_at=2), "RuntimeError", "told to raise"),
+        (odd("start raises"), "ValueError", "no such data set"),
+        (odd("evaluate raises"), "ValueError", "no test set"),
+        (odd("end of file"), "EOFError", "the checkpoint is cut off"),
+        (odd("broken pipe"), "BrokenPipeError", "nobody listens"),
+        (odd("strange letters"), "RuntimeError", "a NUL \0 and half a letter \udcff"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_an_objective_raises_is_told_and_the_trainer_lives_on(
+    trainer: TrainerProcess, command: Train, type_: str, message: str
+) -> None:
+    raised = outcome_of(trainer, command)
+    assert isinstance(raised, Raised)
+    assert (raised.type, raised.message) == (type_, message)
+    assert raised.traceback.startswith("Traceback (most recent call last):")
+    assert "raise " in raised.traceback
+    assert type_ in trainer.log_tail()
+    assert isinstance(outcome_of(trainer, quadratic()), Trained)
+
+
+def test_the_log_holds_all_that_the_run_printed_and_nothing_of_the_run_before(trainer: TrainerProcess) -> None:
+    for learning_rate in (0.1, 0.2, 0.3) * 10:
+        outcome_of(trainer, quadratic(learning_rate=learning_rate))
+        assert trainer.log_tail() == f"training at {learning_rate}\n"
+
+
+def test_the_log_is_the_last_lines_and_a_line_may_lack_its_end(trainer: TrainerProcess) -> None:
+    outcome_of(trainer, odd("chatty"))
+    lines = trainer.log_tail().splitlines()
+    assert lines == [f"line {line}" for line in range(1001 - LOG_LINES, 1000)] + ["no end of line"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"kill_at": 1}, "was killed by SIGKILL"), ({"exit_at": 2}, "exited with code 7")],
+)
+def test_a_trainer_that_dies_says_how(trainer: TrainerProcess, settings: dict[str, int], said: str) -> None:
+    with pytest.raises(TrainerDied, match=said):
+        outcome_of(trainer, quadratic(**settings))
+    with pytest.raises(TrainerDied, match=said):
+        trainer.send(quadratic())
+    assert trainer.log_tail() == "training at 0.1\n"
+
+
+def test_a_child_of_the_objective_that_holds_the_output_delays_little(trainer: TrainerProcess) -> None:
+    assert isinstance(outcome_of(trainer, odd("child")), Raised)
+    assert "left a child behind" in trainer.log_tail()
+    started = time.monotonic()
+    trainer.end()
+    assert time.monotonic() - started < LOG_S + 2
+
+
+def test_a_trainer_that_dies_and_leaves_a_child_behind_is_noticed_at_once(trainer: TrainerProcess) -> None:
+    started = time.monotonic()
+    with pytest.raises(TrainerDied, match="exited with code 3"):
+        outcome_of(trainer, odd("exit with child"))
+    assert time.monotonic() - started < LOG_S + 3
+
+
+def test_a_trainer_whose_forked_child_holds_the_pipe_is_noticed_when_it_dies(trainer: TrainerProcess) -> None:
+    trainer.send(odd("killed with fork"))
+    with pytest.raises(TrainerDied, match="SIGKILL"):
+        wait_until(lambda: trainer.receive(0.1) is not None, "the news of its death", deadline_s=3)
+
+
+def test_signals_for_the_worker_do_not_touch_it(trainer: TrainerProcess) -> None:
+    assert isinstance(outcome_of(trainer, quadratic()), Trained)  # it has come so far as to ignore them
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(trainer.pid, number)
+    assert isinstance(outcome_of(trainer, quadratic()), Trained)
+
+
+def test_it_ends_when_its_worker_closes_the_pipe(trainer: TrainerProcess) -> None:
+    assert isinstance(outcome_of(trainer, quadratic()), Trained)
+    trainer._pipe.close()
+    wait_until(lambda: trainer._process.poll() is not None, "the end of the trainer")
+    assert trainer._process.returncode == 0
