@@ -65,6 +65,7 @@ def running_stride(folder: str) -> Iterator[str]:
     """The URL of a Stride that ends with the block."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STRIDE_")}
     command = [sys.executable, "-m", "service.cli", "up", "--port", "0", "--data", folder, "--workers", str(WORKERS)]
+    command += ["--parent", str(os.getpid())]  # if we are killed, it ends too
     with tempfile.TemporaryFile("w+") as said:
         # In a session of its own: a Ctrl-C is for us, and we stop it in order.
         stride = subprocess.Popen(
@@ -177,7 +178,8 @@ def best(job: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         main()
     except KeyboardInterrupt:

@@ -68,12 +68,13 @@ def up(
     workers: Annotated[
         int | None, typer.Option(min=0, max=1024, help="Worker processes. (default: STRIDE_WORKERS, or 2)", show_default=False)
     ] = None,
+    parent: Parent = None,
 ) -> None:
     """Run everything on this machine: PostgreSQL (unless STRIDE_DATABASE_URL names one), the API and workers."""
     from service.commands.configuration import read_settings
     from service.commands.up import run_everything
 
-    run_everything(read_settings(port=port, host=host, data_dir=data, workers=workers))
+    run_everything(read_settings(port=port, host=host, data_dir=data, workers=workers), parent=parent)
 
 
 @app.command(rich_help_panel=SERVICE)

@@ -17,6 +17,7 @@ from service import logs
 from service.commands.configuration import check_objectives, data_dir
 from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, listen
 from service.errors import ConfigurationError, StrideError
+from service.processes import die_with
 from service.settings import Settings
 from service.store import migrate
 from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -34,8 +35,10 @@ class StartFailed(StrideError):
     """Stride did not start."""
 
 
-def run_everything(settings: Settings) -> None:
+def run_everything(settings: Settings, *, parent: int | None) -> None:
     """Run until SIGINT or SIGTERM. Raises StrideError, with nothing left running, when something cannot be started."""
+    if parent is not None:
+        die_with(parent)
     if "log_level" not in settings.model_fields_set:
         settings = settings.model_copy(update={"log_level": "warning"})  # every trial would be a line
     logs.configure(settings)
