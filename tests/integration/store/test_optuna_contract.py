@@ -415,6 +415,7 @@ def test_stock_optuna_finds_the_best_of_our_trials(ours: Database, stock: RDBSto
 
 def test_stock_optuna_reads_the_trials_that_a_cancelled_job_ended(ours: Database, stock: RDBStorage) -> None:
     job = submit_job(ours, try_first=[{"learning_rate": 0.1}, {"learning_rate": 0.2}])
+    begun = datetime.now()
     nothing, finite, infinite, nan = (claimed(ours) for _ in range(4))
     stock_study(job, stock).enqueue_trial({})
     foreign = stock_study(job, stock).ask()
@@ -423,11 +424,14 @@ def test_stock_optuna_reads_the_trials_that_a_cancelled_job_ended(ours: Database
         for claim, last in ((finite, 2.5), (infinite, math.inf), (nan, math.nan)):
             leases.report(conn, claim.lease, [measurement(1, 9.0), measurement(2, last)], "loss", lease_s=30)
         lifecycle.cancel(conn, job.id)
+    cancelled = datetime.now()
     found = {trial.number: trial for trial in assert_both_read_the_same(ours, job, stock)}
     assert found[nothing.lease.number].state is TrialState.FAIL
     assert [found[claim.lease.number].state.name for claim in (finite, infinite, nan)] == ["PRUNED"] * 3
     assert [found[claim.lease.number].values for claim in (finite, infinite, nan)] == [[2.5], [math.inf], None]
     assert found[foreign.number].state is TrialState.RUNNING
+    for trial in found.values():
+        assert trial.datetime_complete is None or begun <= trial.datetime_complete <= cancelled
     assert all(trial.state.is_finished() for trial in found.values() if trial.number != foreign.number)
     assert all(trial.user_attrs == {"stopped_by": "cancelled"} for trial in found.values() if trial.number != foreign.number)
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import optuna
 import pytest
+import sqlalchemy as sa
 
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import Completed, finish
@@ -43,8 +44,10 @@ def enqueue(url: str, study_name: str, n_trials: int) -> list[int]:
 
 
 def claim_and_finish(url: str, study_name: str, n_trials: int) -> list[int]:
-    """A worker of ours, with a no-op objective."""
+    """A worker of ours, with a no-op objective. No number of its is taken by others, not even once and then tried again."""
     database = Database(url)
+    refused: list[str] = []
+    sa.event.listen(database._engine, "handle_error", lambda context: refused.append(str(context.original_exception)))
     claimer = Claimer(database, uuid4(), ["quadratic"], lease_s=30)
     wait_for_the_others()
     numbers = []
@@ -58,6 +61,7 @@ def claim_and_finish(url: str, study_name: str, n_trials: int) -> list[int]:
         database.transact(lambda conn, lease=lease: finish(conn, lease, Completed(value=1.0), lease_s=30))
         numbers.append(lease.number)
     database.close()
+    assert refused == []
     return numbers
 
 
