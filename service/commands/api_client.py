@@ -1,5 +1,6 @@
 """The REST API as the commands use it: JSON in, JSON out, and one clear error for whatever goes wrong."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Self
 from uuid import UUID
@@ -104,7 +105,7 @@ class ApiClient:
 
 
 def _why(error: httpx2.HTTPError) -> str:
-    return (str(error) or type(error).__name__).rstrip(".").lower()
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error) or type(error).__name__).rstrip(".").lower()
 
 
 def _told(problem: dict[str, Any]) -> str:

@@ -1,0 +1,66 @@
+import io
+from pathlib import Path
+
+import pytest
+
+from service.commands.documents import read_document
+from service.errors import ConfigurationError
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    return tmp_path / "job.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-5", 1e-5),
+        ("1E5", 1e5),
+        (".5", 0.5),
+        ("-3", -3),
+        ("010", 10),
+        ("08", 8),
+        ("true", True),
+        ("no", "no"),
+        ("12:30", "12:30"),
+        ("2026-11-21", "2026-11-21"),
+        ("null", None),
+        ('"1e-5"', "1e-5"),
+        ("[16, 32]", [16, 32]),
+        ("{type: float, low: 1e-05, log: true}", {"type": "float", "low": 1e-5, "log": True}),
+    ],
+)
+def test_values_are_what_yaml_1_2_and_json_say(job: Path, text: str, value: object) -> None:
+    job.write_text(f"value: {text}\n")
+    assert read_document(str(job)) == {"value": value}
+
+
+def test_json_is_yaml(job: Path) -> None:
+    job.write_text('{"objective": {"name": "a\\u00e9"}, "search_space": {"learning_rate": 1e-05}}')
+    assert read_document(str(job)) == {"objective": {"name": "aé"}, "search_space": {"learning_rate": 1e-5}}
+
+
+def test_a_dash_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("seed: 3"))
+    assert read_document("-") == {"seed": 3}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "holds no job"),
+        (b"- 1", "holds no job"),
+        (b"a: [", "neither YAML nor JSON: expected the node content.* in line 1"),
+        (b"\xff", "not UTF-8"),
+        (b"a: \x00", "neither YAML nor JSON"),
+        (b"a: .inf", "what JSON cannot say"),
+        (b"a: &a [*a]", "what JSON cannot say"),
+        (b"a: !!binary aGk=", "what JSON cannot say"),
+        (b"a: !!python/name:os.system", "neither YAML nor JSON"),
+    ],
+)
+def test_what_is_no_job_is_refused_with_the_reason(job: Path, content: bytes, said: str) -> None:
+    job.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=f"^{job} .*{said}"):
+        read_document(str(job))
