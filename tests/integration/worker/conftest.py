@@ -1,0 +1,116 @@
+"""Workers as processes, each in its own folder of logs, and none left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from service.store.postgres import Database
+from tests.conftest import connection_url, execute
+from tests.polling import wait_until
+
+ROOT = Path(__file__).parents[3]
+QUICK = {
+    "STRIDE_OBJECTIVE_MODULES": "tests.quadratic,tests.integration.worker.odd",
+    "STRIDE_HEARTBEAT_S": "0.3",
+    "STRIDE_LEASE_S": "1",
+    "STRIDE_DATABASE_TIMEOUT_S": "0.9",
+    "STRIDE_POLL_S": "0.1",
+}
+
+
+class WorkerProcess:
+    """A running worker."""
+
+    def __init__(self, url: str, log: Path, **settings: str) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STRIDE_")}
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.integration.worker.process"],
+                cwd=ROOT,
+                env=inherited | QUICK | {"STRIDE_DATABASE_URL": url} | settings,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        self._log = log
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """What it has printed so far."""
+        return self._log.read_text()
+
+    def trainers(self) -> list[int]:
+        """The process ids of its trainer processes."""
+        return [child.pid for child in psutil.Process(self.pid).children()]
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, deadline_s: float = 20.0) -> int:
+        """Its exit code."""
+        return self._process.wait(deadline_s)
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> int:
+        """Ask it to stop, and wait until it has."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def end(self) -> None:
+        """Whatever it does: afterwards neither it nor its trainer runs."""
+        trainers = self.trainers() if self.is_running() else []
+        if self.is_running():
+            self.signal(signal.SIGKILL)
+        self.wait()
+        wait_until(lambda: not any(map(psutil.pid_exists, trainers)), "the end of the trainers")
+
+
+Start = Callable[..., WorkerProcess]
+
+
+@contextmanager
+def worker_processes(url: str, folder: Path) -> Iterator[Start]:
+    """Start workers on the database at `url`, or at another; settings as environment variables."""
+    started: list[WorkerProcess] = []
+
+    def start(at: str | None = None, **settings: str) -> WorkerProcess:
+        worker = WorkerProcess(at or url, folder / f"worker-{len(started)}.log", **settings)
+        started.append(worker)
+        return worker
+
+    try:
+        yield start
+    finally:
+        for worker in started:
+            worker.end()
+            sys.stdout.write(worker.log)  # pytest shows it when the test fails
+
+
+@pytest.fixture
+def start_worker(database_url: str, tmp_path: Path) -> Iterator[Start]:
+    """Start workers on the test's database."""
+    with worker_processes(database_url, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_database(postgres_url: str, template: str) -> Iterator[Database]:
+    """One database for all tests of a module that look at the same jobs."""
+    execute(postgres_url, f"CREATE DATABASE shared_by_module TEMPLATE {template}")
+    database = Database(connection_url(postgres_url, "shared_by_module"))
+    yield database
+    database.close()
+    execute(postgres_url, "DROP DATABASE shared_by_module WITH (FORCE)")

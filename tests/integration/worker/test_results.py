@@ -1,0 +1,251 @@
+"""What becomes of trials, as one worker process leaves them. It runs all jobs once; the tests look at what it stored."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from service.domain.job import FINAL, Job, JobState
+from service.domain.lease import Outcome
+from service.domain.trial import FEASIBLE, Trial, TrialState
+from service.store import jobs, leases, measurements, trial_reader
+from service.store.postgres import Database
+from tests.factories import LEARNING_RATE, submit_job
+from tests.integration.worker.conftest import worker_processes
+from tests.polling import wait_until
+
+SPACE = {"learning_rate": LEARNING_RATE | {"low": 1e-5, "high": 0.4}, "epochs": 4, "momentum": 0.9}
+DIVERGING = {"learning_rate": 0.9, "momentum": {"type": "float", "low": 0.0, "high": 0.9}, "epochs": 4}
+ODD = {"learning_rate": {"type": "float", "low": 0.1, "high": 1.0}}
+
+
+def quadratic(**overrides: Any) -> dict[str, Any]:
+    settings = overrides.pop("settings", {})
+    return {"search_space": SPACE, "budget": {"trials": 1}, "objective": {"name": "quadratic", "settings": settings}} | overrides
+
+
+def odd(how: str, **overrides: Any) -> dict[str, Any]:
+    return quadratic(search_space=ODD, **overrides) | {"objective": {"name": "odd", "settings": {"how": how}}}
+
+
+JOBS: dict[str, dict[str, Any]] = {
+    "healthy": quadratic(),
+    "maximized": quadratic(metric="score"),
+    "raises": quadratic(settings={"raise_at": 3}),
+    "killed": quadratic(settings={"kill_at": 2}, max_attempts=3),
+    "exits": quadratic(settings={"exit_at": 2}, max_attempts=1),
+    "diverges": quadratic(search_space=DIVERGING),
+    "diverges, maximized": quadratic(search_space=DIVERGING, metric="score"),
+    "diverges, pruned": quadratic(search_space=DIVERGING, pruner="successive_halving"),
+    "fails twice": quadratic(settings={"raise_at": 1}, budget={"trials": 9, "failures": 2}),
+    "target": quadratic(search_space=SPACE, budget={"trials": 500, "target": 50.0}),
+    "pruned": quadratic(search_space=SPACE | {"epochs": 8}, pruner="successive_halving", budget={"trials": 8}),
+    "end of file": odd("end of file"),
+    "strange letters": odd("strange letters", budget={"trials": 1, "failures": 1}),
+    "no measurement": odd("no measurement"),
+    "not a number": odd("not a number"),
+    "not a number, pruned": odd("not a number", pruner="median"),
+    "another metric": odd("another metric"),
+    "test is no number": odd("test is no number"),
+    "chatty": odd("chatty"),
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that the worker has run to its end."""
+
+    database: Database
+    job: Job
+    trials: list[Trial]
+
+    @property
+    def trial(self) -> Trial:
+        [trial] = self.trials
+        return trial
+
+    def of_trial(self, read: Callable[[sa.Connection, int], Any], number: int = 0) -> Any:
+        with self.database.transaction() as conn:
+            return read(conn, trial_reader.trial_id(conn, self.job, number))
+
+    @property
+    def constraints(self) -> Any:
+        def read(conn: sa.Connection, trial_id: int) -> Any:
+            query = "SELECT value_json::json FROM optuna.trial_system_attributes WHERE key = 'constraints' AND trial_id = %(id)s"
+            return conn.exec_driver_sql(query, {"id": trial_id}).scalar()
+
+        return self.of_trial(read)
+
+
+Look = Callable[[str], Ended]
+
+
+@pytest.fixture(scope="module")
+def ended(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Look:
+    """The jobs by name, all run by one worker."""
+    database = shared_database
+    submitted = {
+        name: submit_job(database, "maximize" if spec.get("metric") == "score" else "minimize", **spec)
+        for name, spec in JOBS.items()
+    }
+
+    def all_final() -> bool:
+        with database.transaction() as conn:
+            return all(jobs.get(conn, job.id).state in FINAL for job in submitted.values())
+
+    url = database.url.render_as_string(hide_password=False)
+    with worker_processes(url, tmp_path_factory.mktemp("worker")) as start:
+        worker = start()
+        wait_until(lambda: all_final() or not worker.is_running(), "the end of all jobs", deadline_s=60)
+        assert worker.is_running(), worker.log
+        trainers = worker.trainers()
+        assert len(trainers) == 1
+        assert worker.stop() == 0
+
+    def look(name: str) -> Ended:
+        with database.transaction() as conn:
+            job = jobs.get(conn, submitted[name].id)
+            return Ended(database, job, trial_reader.page(conn, job, limit=1000))
+
+    return look
+
+
+def test_a_healthy_trial_is_complete_with_its_last_value_and_its_test_metrics(ended: Look) -> None:
+    found = ended("healthy")
+    assert found.job.state is JobState.COMPLETED
+    trial = found.trial
+    assert (trial.state, trial.error, found.constraints) == (TrialState.COMPLETE, None, [FEASIBLE])
+    assert trial.value == pytest.approx(0.1 + math.log10(float(trial.params["learning_rate"]) / 0.01) ** 2)
+    assert trial.user_attrs == {"test_loss": pytest.approx(trial.value)}
+    [attempt] = trial.attempts
+    assert (attempt.attempt, attempt.outcome) == (1, Outcome.FINISHED)
+
+
+def test_every_step_is_stored(ended: Look) -> None:
+    curve = ended("healthy").of_trial(measurements.of_trial)
+    assert [(item.step, item.fraction) for item in curve] == [(1, 0.25), (2, 0.5), (3, 0.75), (4, 1.0)]
+    assert [item.metrics["score"] for item in curve] == [-item.metrics["loss"] for item in curve]
+
+
+def test_what_the_objective_printed_is_the_log(ended: Look) -> None:
+    rate = ended("healthy").trial.params["learning_rate"]
+    assert ended("healthy").of_trial(leases.log_tail) == f"training at {rate:g}\n"
+
+
+def test_the_job_decides_which_metric_counts(ended: Look) -> None:
+    trial = ended("maximized").trial
+    assert trial.value is not None
+    assert trial.value < 0
+
+
+def test_an_objective_that_raises_fails_its_trial_with_type_message_and_traceback(ended: Look) -> None:
+    found = ended("raises")
+    assert found.trial.state is TrialState.FAILED
+    error = found.trial.error
+    assert error is not None
+    assert (error.type, error.message) == ("RuntimeError", "told to raise")
+    assert error.traceback is not None
+    lines = error.traceback.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == "RuntimeError: told to raise"
+    assert any("quadratic.py" in line for line in lines)
+    assert "RuntimeError: told to raise" in found.of_trial(leases.log_tail)
+    assert [item.step for item in found.of_trial(measurements.of_trial)] == [1, 2]
+    assert [attempt.outcome for attempt in found.trial.attempts] == [Outcome.FINISHED]
+
+
+def test_a_trainer_that_is_killed_is_tried_again_and_fails_with_the_signal_named(ended: Look) -> None:
+    found = ended("killed")
+    assert found.trial.state is TrialState.FAILED
+    assert found.trial.error is not None
+    assert found.trial.error.type == "AttemptsExhausted"
+    assert "SIGKILL" in found.trial.error.message
+    assert [attempt.outcome for attempt in found.trial.attempts] == [Outcome.TRAINER_DIED] * 3
+    assert {attempt.reason for attempt in found.trial.attempts} == {"the trainer process was killed by SIGKILL"}
+    assert found.of_trial(leases.log_tail).startswith("training at ")
+
+
+def test_a_trainer_that_exits_fails_with_the_code_named(ended: Look) -> None:
+    error = ended("exits").trial.error
+    assert error is not None
+    assert "exited with code 7" in error.message
+    assert [attempt.outcome for attempt in ended("exits").trial.attempts] == [Outcome.TRAINER_DIED]
+
+
+@pytest.mark.parametrize("name", ["diverges", "diverges, maximized", "diverges, pruned"])
+def test_a_diverged_run_is_infeasible(ended: Look, name: str) -> None:
+    found = ended(name)
+    assert found.job.state is JobState.COMPLETED
+    assert found.trial.state is TrialState.INFEASIBLE
+    assert found.trial.value == (-math.inf if found.job.direction == "maximize" else math.inf)
+    assert found.constraints == [0.75]
+    assert found.trial.diverged_at_step == 1
+    assert found.trial.user_attrs == {"divergence": "loss became inf at update 1"}
+    [item] = found.of_trial(measurements.of_trial)
+    assert item.metrics["loss"] == math.inf
+
+
+@pytest.mark.parametrize("name", ["not a number", "not a number, pruned"])
+def test_a_run_that_measures_no_number_is_infeasible_and_never_pruned(ended: Look, name: str) -> None:
+    trial = ended(name).trial
+    assert (trial.state, trial.value) == (TrialState.INFEASIBLE, math.inf)
+    assert trial.user_attrs["divergence"].startswith("loss was nan at step ")
+
+
+def test_too_many_failures_in_a_row_fail_the_job(ended: Look) -> None:
+    found = ended("fails twice")
+    assert found.job.state is JobState.FAILED
+    assert found.job.reason == "2 trials failed in a row; the last one: RuntimeError: told to raise"
+    assert len(found.trials) == 2
+
+
+def test_a_target_ends_the_job(ended: Look) -> None:
+    found = ended("target")
+    assert found.job.state is JobState.COMPLETED
+    assert str(found.job.reason).startswith("target reached: ")
+    assert len(found.trials) == 1
+
+
+def test_bad_trials_are_pruned_where_a_rung_ends(ended: Look) -> None:
+    found = ended("pruned")
+    pruned = [trial for trial in found.trials if trial.state is TrialState.PRUNED]
+    assert pruned
+    assert len(found.trials) == 8
+    for trial in pruned:
+        curve = found.of_trial(measurements.of_trial, trial.number)
+        assert trial.user_attrs["pruned_at_step"] == curve[-1].step
+        assert curve[-1].fraction in (0.25, 0.5)
+        assert trial.value == curve[-1].metrics["loss"]
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "message"),
+    [
+        ("end of file", "EOFError", "the checkpoint is cut off"),
+        ("strange letters", "RuntimeError", "a NUL \ufffd and half a letter ?"),
+        ("no measurement", "NothingMeasured", "the objective ended without a single measurement"),
+        ("another metric", "MissingMetric", "step 1 measured no loss, only accuracy"),
+    ],
+)
+def test_whatever_goes_wrong_in_an_objective_fails_its_trial_and_says_what(
+    ended: Look, name: str, type_: str, message: str
+) -> None:
+    trial = ended(name).trial
+    assert trial.state is TrialState.FAILED
+    assert trial.error is not None
+    assert (trial.error.type, trial.error.message) == (type_, message)
+    assert [attempt.outcome for attempt in trial.attempts] == [Outcome.FINISHED]
+
+
+def test_a_test_metric_that_is_no_number_is_left_out(ended: Look) -> None:
+    trial = ended("test is no number").trial
+    assert (trial.state, trial.user_attrs) == (TrialState.COMPLETE, {})
+
+
+def test_the_log_tail_is_bounded(ended: Look) -> None:
+    log = ended("chatty").of_trial(leases.log_tail)
+    assert log.endswith("line 999\nno end of line")
+    assert len(log.splitlines()) <= 200
