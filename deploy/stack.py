@@ -1,0 +1,143 @@
+"""The compose file, running: its containers through the engine, its services through HTTP."""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = "stride-check"
+ENGINES = {"docker": "docker", "docker-compose": "docker", "podman": "podman", "podman-compose": "podman"}
+
+T = TypeVar("T")
+Document = dict[str, Any]
+
+
+class Broken(Exception):
+    """A promise is broken."""
+
+
+class Stack:
+    """The services of docker-compose.yml, under a project name and on ports of their own."""
+
+    def __init__(self, compose: list[str], engine: str, settings: Mapping[str, str]) -> None:
+        self._compose = compose
+        self._engine = engine
+        self._ports = {"api": _free_port(), "dashboard": _free_port()}
+        ports = {"STRIDE_PORT": str(self._ports["api"]), "STRIDE_DASHBOARD_PORT": str(self._ports["dashboard"])}
+        self._environment = os.environ | settings | ports
+        # No proxy stands between us and our own machine.
+        self._http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def build(self) -> None:
+        self.compose("build")
+
+    def compose(self, *arguments: str) -> None:
+        """Run a command of compose; what it says goes to standard error."""
+        command = [*self._compose, "-p", PROJECT, *arguments]
+        print("+", shlex.join(command), file=sys.stderr, flush=True)
+        subprocess.run(command, cwd=ROOT, env=self._environment, check=True, stdout=sys.stderr)
+
+    def engine(self, *arguments: str) -> str:
+        """What a command of the engine prints."""
+        command = [self._engine, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Broken(f"{shlex.join(command)}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def containers(self, service: str) -> list[str]:
+        """The ids of a service's containers that run."""
+        labels = {"com.docker.compose.project": PROJECT, "com.docker.compose.service": service}
+        filters = [f"--filter=label={name}={value}" for name, value in labels.items()]
+        return self.engine("ps", "--quiet", *filters).split()
+
+    def exec(self, service: str, *command: str) -> str:
+        """What a command prints in a container of a service."""
+        return self.engine("exec", self.containers(service)[0], *command)
+
+    def healthy(self, container: str) -> bool:
+        if self._engine == "docker":
+            return self.engine("inspect", "--format", "{{.State.Health.Status}}", container) == "healthy"
+        # Podman leaves it to systemd to look regularly, and not every machine has that: have it look now.
+        return subprocess.run([self._engine, "healthcheck", "run", container], capture_output=True, check=False).returncode == 0
+
+    def versions(self) -> str:
+        """Of everything that takes part."""
+        inside = (
+            "import os, platform, psycopg; from importlib.metadata import version;"
+            "server = psycopg.connect(os.environ['STRIDE_DATABASE_URL']).info.parameter_status('server_version');"
+            "print(f'PostgreSQL {server}, Python {platform.python_version()}, ' + ', '.join("
+            "f'{name} {version(name)}' for name in ('stride', 'optuna', 'torch')))"
+        )
+        compose = subprocess.run([*self._compose, "version", "--short"], capture_output=True, text=True, check=False).stdout
+        size = int(self.engine("image", "inspect", "--format", "{{.Size}}", "stride")) / 1e6
+        engines = f"{self.engine('--version')}, {Path(self._compose[0]).name} {' '.join(compose.split())}"
+        return f"{engines}; image of {size:.0f} MB with {self.exec('worker', 'python', '-c', inside)}"
+
+    def answers(self, path: str, of: str = "api") -> bool:
+        try:
+            self.get(path, of=of)
+        except OSError:
+            return False
+        return True
+
+    def get(self, path: str, of: str = "api") -> Any:
+        return self._ask(f"http://127.0.0.1:{self._ports[of]}{path}")
+
+    def items(self, path: str) -> list[Document]:
+        """All items of a list, page after page."""
+        found, cursor = [], ""
+        while cursor is not None:
+            page = self.get(f"{path}?limit=100" + (f"&cursor={cursor}" if cursor else ""))
+            found += page["items"]
+            cursor = page["next_cursor"]
+        return found
+
+    def post(self, path: str, document: Document) -> Any:
+        return self._ask(f"http://127.0.0.1:{self._ports['api']}{path}", json.dumps(document).encode())
+
+    def show_logs(self) -> None:
+        """The end of every container's log, to standard error."""
+        for container in self._all_containers():
+            print(f"\n--- {self.engine('inspect', '--format', '{{.Name}}', container)}", file=sys.stderr, flush=True)
+            subprocess.run([self._engine, "logs", "--tail", "20", container], stdout=sys.stderr, check=False)
+
+    def down(self) -> None:
+        """Take everything down. The workers first: podman-compose knows of the first one only."""
+        workers = self._all_containers("--filter=label=com.docker.compose.service=worker")
+        if workers:
+            self.engine("rm", "--force", *workers)
+        self.compose("down", "--volumes")
+
+    def _all_containers(self, *filters: str) -> list[str]:
+        ours = f"--filter=label=com.docker.compose.project={PROJECT}"
+        return self.engine("ps", "--all", "--quiet", ours, *filters).split()
+
+    def _ask(self, url: str, body: bytes | None = None) -> Any:
+        request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+        with self._http.open(request, timeout=30) as response:
+            return json.load(response)
+
+
+def wait(look: Callable[[], T | None], seconds: float, otherwise: str) -> T:
+    """What `look` returns, as soon as that is something. Raises Broken(otherwise) after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise Broken(f"{otherwise} within {seconds:g} s")
+        time.sleep(0.2)
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        return int(door.getsockname()[1])
