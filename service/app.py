@@ -41,6 +41,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
         separate_input_output_schemas=False,
+        swagger_ui_parameters={"defaultModelsExpandDepth": 0},
     )
     app.state.database = database
     app.state.catalog = load_catalog(settings.objective_modules)

@@ -50,7 +50,8 @@ def _insert_study(conn: sa.Connection, job_id: UUID, spec: JobSpec, direction: D
     assert spec.metric is not None
     return trials.insert_study(
         conn,
-        f"{spec.name or spec.objective.name} ({job_id})",
+        # Short, since the dashboard shows it as a title; should it be taken, the transaction is retried with another id.
+        f"{spec.name or spec.objective.name} ({str(job_id)[:8]})",
         direction,
         user_attrs={
             "job": str(job_id),

@@ -38,7 +38,7 @@ def the_study(client: TestClient) -> Any:
 
 def test_a_job_is_a_study_whose_name_direction_and_metric_are_words(client: TestClient, job: Job) -> None:
     [summary] = client.get("/api/studies").json()["study_summaries"]
-    assert summary["study_name"] == f"digits, what rate? ({job.id})"
+    assert summary["study_name"] == f"digits, what rate? ({str(job.id)[:8]})"
     assert summary["directions"] == ["minimize"]
     study = the_study(client)
     assert study["objective_names"] == ["loss"]
@@ -176,7 +176,7 @@ def test_the_stock_command_shows_the_same_studies(database: Database, job: Job) 
                 [summary] = httpx2.get(f"http://127.0.0.1:{port}/api/studies").json()["study_summaries"]
                 break
             except httpx2.ConnectError:
-                assert process.poll() is None, (process.stdout and process.stdout.read().decode())
+                assert process.poll() is None, process.stdout and process.stdout.read().decode()
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         assert summary["study_name"] == job.study_name

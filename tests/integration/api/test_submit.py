@@ -25,7 +25,7 @@ def test_a_job_is_accepted_queued_and_found_at_its_location(client: TestClient, 
     assert (job["state"], job["name"], job["best"], job["reason"]) == ("queued", "digits", None, None)
     assert job["created_at"].endswith("Z")
     assert (job["started_at"], job["finished_at"]) == (None, None)
-    assert job["study_name"] == f"digits ({job['id']})"
+    assert job["study_name"] == f"digits ({job['id'][:8]})"
     assert job["progress"] == {
         "trials": {"planned": 6, "total": 0, "waiting": 0, "running": 0, "complete": 0, "infeasible": 0, "pruned": 0, "failed": 0}
     }
