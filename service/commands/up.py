@@ -13,13 +13,11 @@ from typing import NoReturn
 import httpx2
 import structlog
 
-from service import logs
 from service.commands.configuration import check_objectives, data_dir
 from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, listen
 from service.errors import ConfigurationError, StrideError
 from service.processes import die_with
 from service.settings import Settings
-from service.store import migrate
 from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from service.store.postgres import Database, psycopg_url
 from service.worker import pool
@@ -41,7 +39,6 @@ def run_everything(settings: Settings, *, parent: int | None) -> None:
         die_with(parent)
     if "log_level" not in settings.model_fields_set:
         settings = settings.model_copy(update={"log_level": "warning"})  # every trial would be a line
-    logs.configure(settings)
     check_objectives(settings)
     with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as undo:
         door = undo.enter_context(listen(settings.host, settings.port))
@@ -115,6 +112,11 @@ def _lives(pid: int) -> bool:
 
 
 def _migrate(url: str, settings: Settings) -> None:
+    # Late, since they take a second to import: what is wrong with the settings is said before.
+    from service import logs
+    from service.store import migrate
+
+    logs.configure(settings)
     database = Database(url, timeout_s=settings.database_timeout_s)
     try:
         migrate.upgrade(database)

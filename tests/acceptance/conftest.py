@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,18 +97,13 @@ class RunningStride:
 
     def processes(self) -> dict[str, list[psutil.Process]]:
         """All it has started, by role: postgres, api, worker, trainer; each role's first processes come first."""
-        roles: dict[str, list[psutil.Process]] = {"postgres": [], "api": [], "worker": [], "trainer": []}
+        marks = {"api": "cli api", "worker": "cli worker", "trainer": "worker.trainer", "postgres": "postgres"}
+        roles: dict[str, list[psutil.Process]] = {role: [] for role in marks}
         for process in psutil.Process(self.process.pid).children(recursive=True):
-            with_arguments = " ".join(process.cmdline()[:5])
-            for role, mark in (
-                ("api", "cli api"),
-                ("worker", "cli worker"),
-                ("trainer", "worker.trainer"),
-                ("postgres", "postgres"),
-            ):
-                if mark in with_arguments:
+            with suppress(psutil.NoSuchProcess):  # PostgreSQL's come and go
+                command = " ".join(process.cmdline()[:5])
+                if role := next((role for role, mark in marks.items() if mark in command), None):
                     roles[role].append(process)
-                    break
         return roles
 
     def everything(self) -> list[psutil.Process]:

@@ -64,12 +64,9 @@ def test_an_empty_database_is_migrated_and_serves_an_api_and_a_worker_started_on
         assert json.loads(result.stdout)["state"] == "completed", result.stderr
 
 
-def test_roles_find_the_embedded_database_of_a_running_stride(stride: RunningStride) -> None:
+def test_the_migration_finds_the_embedded_database_of_a_running_stride(stride: RunningStride) -> None:
     migrated = run("migrate", "--data", str(stride.folder))
     assert migrated.returncode == 0, migrated.stderr
-    port = free_port()
-    with role("api", "--data", str(stride.folder), "--port", str(port)) as api:
-        wait_for_status(f"http://127.0.0.1:{port}/readyz", 200, api)
 
 
 def test_the_url_is_one_that_stock_optuna_takes(stride: RunningStride) -> None:
