@@ -175,15 +175,15 @@ def test_other_errors_are_raised_at_once(accounts: Database) -> None:
 
 
 def test_the_server_ends_a_slow_statement_and_the_connection_lives_on(database_url: str) -> None:
-    database = Database(database_url, timeout_s=0.5)
+    database = Database(database_url, timeout_s=1.0)
     try:
-        with database.transaction() as conn:
+        with database.transaction(timeout_s=10) as conn:
             backend = conn.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
         started = time.monotonic()
         with pytest.raises(DatabaseUnavailable, match="statement timeout"), database.transaction() as conn:
             conn.exec_driver_sql("SELECT pg_sleep(30)")
         assert time.monotonic() - started < 5
-        with database.transaction() as conn:
+        with database.transaction(timeout_s=10) as conn:
             assert conn.exec_driver_sql("SELECT pg_backend_pid()").scalar_one() == backend
     finally:
         database.close()
@@ -202,10 +202,10 @@ def test_a_transaction_of_many_quick_statements_is_over_when_its_time_is(databas
 
 
 def test_a_longer_time_may_be_asked_for(database_url: str) -> None:
-    database = Database(database_url, timeout_s=0.2)
+    database = Database(database_url, timeout_s=1.0)
     try:
         with database.transaction(timeout_s=20) as conn:
-            conn.exec_driver_sql("SELECT pg_sleep(0.5)")
+            conn.exec_driver_sql("SELECT pg_sleep(1.2)")
     finally:
         database.close()
 

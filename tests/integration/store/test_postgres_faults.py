@@ -15,7 +15,7 @@ from service.store.embedded import EmbeddedPostgres
 from service.store.postgres import Database, psycopg_url
 from tests.tcp_proxy import Mode, TcpProxy
 
-TIMEOUT_S = 0.5
+TIMEOUT_S = 1.0
 
 
 @pytest.fixture
@@ -54,13 +54,13 @@ class Stopwatch:
 
 
 def test_the_proxy_passes_everything_on(behind: Database, database: Database) -> None:
-    mark(behind)
+    mark(behind, timeout_s=10)
     assert marks(database) == 1
 
 
 def test_latency_is_no_fault(behind: Database, proxy: TcpProxy, database: Database) -> None:
     proxy.latency_s = 0.05
-    mark(behind, timeout_s=5)
+    mark(behind, timeout_s=10)
     assert marks(database) == 1
 
 
@@ -70,7 +70,7 @@ def test_a_black_hole_at_begin_is_left_in_time(behind: Database, proxy: TcpProxy
     with pytest.raises(DatabaseUnavailable), behind.transaction():
         pytest.fail("it began")
     # Once its time is over, nothing is tried a second time: a new connection alone would take 2 s to give up.
-    assert watch < TIMEOUT_S + 1.4
+    assert watch < TIMEOUT_S + 1.8
 
 
 def test_a_black_hole_in_the_middle_is_left_in_time(behind: Database, proxy: TcpProxy, database: Database) -> None:
@@ -134,7 +134,7 @@ def test_resets_without_end_are_raised_and_not_tried_for_ever(behind: Database, 
     watch = Stopwatch()
     with pytest.raises(DatabaseUnavailable):
         mark(behind)
-    assert watch < 3
+    assert watch < TIMEOUT_S + 2
 
 
 def test_a_commit_whose_reply_is_lost_is_raised_though_it_took_place(
