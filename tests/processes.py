@@ -8,8 +8,10 @@ from typing import Any
 
 DEADLINE_S = 100.0
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.conftest", "tests.factories", "service.dispatch.claim", "tests.stock_optuna"])
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
+    ["tests.conftest", "tests.factories", "service.dispatch.claim", "service.worker.loop", "tests.stock_optuna", "optuna"]
+)
 
 _together: Barrier
 
@@ -21,8 +23,8 @@ def wait_for_the_others() -> None:
 
 def at_once(works: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]) -> list[Any]:
     """Run each function with its arguments in a process of its own; what they return. Raises what the first one raised."""
-    barrier = _CONTEXT.Barrier(len(works))
-    with ProcessPoolExecutor(len(works), mp_context=_CONTEXT, initializer=_set_up, initargs=(barrier,)) as pool:
+    barrier = CONTEXT.Barrier(len(works))
+    with ProcessPoolExecutor(len(works), mp_context=CONTEXT, initializer=_set_up, initargs=(barrier,)) as pool:
         running = [pool.submit(function, *arguments) for function, arguments in works]
         return [future.result(DEADLINE_S) for future in running]
 

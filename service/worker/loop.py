@@ -59,7 +59,7 @@ class Worker:
             new_trainer=self._new_trainer,
             trainer=self._new_trainer(),
             pace=Pace(heartbeat_s=self._settings.heartbeat_s, lease_s=self._settings.lease_s, device=self._settings.device),
-            on_heartbeat=self._sign_of_life,
+            on_heartbeat=self._keep_house,
             seconds_left=lambda: self._stop_at - time.monotonic(),
         )
         try:
@@ -79,8 +79,7 @@ class Worker:
         pause_s = SHORTEST_POLL_S
         while not self._asked_to_stop.is_set():
             try:
-                self._sign_of_life()
-                self._sweep()
+                self._keep_house()
                 claim = self._claim()
             except DatabaseUnavailable as error:
                 log.warning("database.unavailable", error=str(error))
@@ -107,6 +106,11 @@ class Worker:
 
     def _new_trainer(self) -> TrainerProcess:
         return TrainerProcess(self._settings.objective_modules)
+
+    def _keep_house(self) -> None:
+        """Show that this worker lives, and end jobs whose time is over: during trials too, since others may be at long ones."""
+        self._sign_of_life()
+        self._sweep()
 
     def _sign_of_life(self) -> None:
         if time.monotonic() - self._seen_at >= self._settings.heartbeat_s:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +12,10 @@ import pytest
 
 from service.store.postgres import Database
 from tests.conftest import connection_url, execute
+from tests.integration.worker import process
 from tests.polling import wait_until
+from tests.processes import CONTEXT
 
-ROOT = Path(__file__).parents[3]
 QUICK = {
     "STRIDE_OBJECTIVE_MODULES": "tests.quadratic,tests.integration.worker.odd",
     "STRIDE_HEARTBEAT_S": "0.3",
@@ -29,40 +29,36 @@ class WorkerProcess:
     """A running worker."""
 
     def __init__(self, url: str, log: Path, **settings: str) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STRIDE_")}
-        with log.open("wb") as out:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.integration.worker.process"],
-                cwd=ROOT,
-                env=inherited | QUICK | {"STRIDE_DATABASE_URL": url} | settings,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
+        environment = QUICK | {"STRIDE_DATABASE_URL": url} | settings
+        self._process = CONTEXT.Process(target=process.main, args=(environment, log))
+        self._process.start()
         self._log = log
 
     @property
     def pid(self) -> int:
+        assert self._process.pid is not None
         return self._process.pid
 
     @property
     def log(self) -> str:
         """What it has printed so far."""
-        return self._log.read_text()
+        return self._log.read_text() if self._log.exists() else ""
 
     def trainers(self) -> list[int]:
         """The process ids of its trainer processes."""
         return [child.pid for child in psutil.Process(self.pid).children()]
 
     def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
+        os.kill(self.pid, number)
 
     def wait(self, deadline_s: float = 20.0) -> int:
         """Its exit code."""
-        return self._process.wait(deadline_s)
+        self._process.join(deadline_s)
+        assert self._process.exitcode is not None, f"the worker does not end within {deadline_s:g} s"
+        return self._process.exitcode
 
     def is_running(self) -> bool:
-        return self._process.poll() is None
+        return self._process.is_alive()
 
     def stop(self) -> int:
         """Ask it to stop, and wait until it has."""

@@ -1,17 +1,28 @@
-"""A worker as a process of its own: `python -m tests.integration.worker.process`, set up by its environment."""
+"""A worker as a process of its own."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from service.settings import Settings
 from service.store.postgres import Database
 from service.worker.loop import run_worker
 
+ROOT = Path(__file__).parents[3]
 
-def main() -> None:
+
+def main(environment: Mapping[str, str], log: Path) -> None:
+    """Run a worker that is set up by `environment` alone, and prints into `log`."""
+    os.chdir(ROOT)
+    for name in [name for name in os.environ if name.startswith("STRIDE_")]:
+        del os.environ[name]
+    os.environ.update(environment)
+    with log.open("wb") as out:
+        os.dup2(out.fileno(), sys.__stdout__.fileno())  # type: ignore[union-attr]
+        os.dup2(out.fileno(), sys.__stderr__.fileno())  # type: ignore[union-attr]
     settings = Settings()
     assert settings.database_url is not None
     database = Database(settings.database_url, timeout_s=settings.database_timeout_s)
     run_worker(database, settings)
     database.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,295 @@
+"""Workers as processes: asked to stop, killed, cut off from the database, and their jobs ended under them."""
+
+import signal
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from service.dispatch import lifecycle
+from service.dispatch.claim import Claim
+from service.dispatch.finish import Completed
+from service.domain.job import Job, JobState
+from service.domain.lease import Attempt, Outcome
+from service.domain.trial import Trial, TrialState
+from service.store import jobs, measurements, trial_reader, workers
+from service.store.postgres import Database
+from tests.factories import LEARNING_RATE, submit_job
+from tests.integration.dispatch.training import claimer_of, conclude
+from tests.integration.worker.conftest import Start, WorkerProcess
+from tests.polling import wait_until
+from tests.tcp_proxy import Mode, TcpProxy
+
+ENDLESS = 100_000
+TAKE_OVER_S = 10.0
+
+
+def long_job(database: Database, epochs: int = ENDLESS, epoch_s: float = 0.02, **overrides: Any) -> Job:
+    """One trial of so many steps."""
+    return submit_job(
+        database,
+        objective={"name": "quadratic", "settings": {"epoch_s": epoch_s}},
+        search_space={"learning_rate": LEARNING_RATE | {"high": 0.4}, "epochs": epochs, "momentum": 0.9},
+        **{"budget": {"trials": 1}} | overrides,
+    )
+
+
+def trial_of(database: Database, job: Job) -> Trial:
+    with database.transaction() as conn:
+        return trial_reader.get(conn, job, 0)
+
+
+def attempts_of(database: Database, job: Job) -> tuple[Attempt, ...]:
+    return trial_of(database, job).attempts
+
+
+def state_of(database: Database, job: Job) -> JobState:
+    with database.transaction() as conn:
+        return jobs.get(conn, job.id).state
+
+
+def steps_of(database: Database, job: Job) -> int:
+    """How many steps of its first trial are stored."""
+    with database.transaction() as conn:
+        return len(measurements.of_trial(conn, trial_reader.trial_id(conn, job, 0)))
+
+
+def wait_for_claim(database: Database, job: Job) -> None:
+    wait_until(lambda: state_of(database, job) is JobState.RUNNING, "the first claim")
+
+
+def wait_for_steps(database: Database, job: Job, more_than: int = 0) -> None:
+    wait_for_claim(database, job)
+    wait_until(lambda: steps_of(database, job) > more_than, "a stored measurement")
+
+
+def wait_for_end(database: Database, job: Job) -> None:
+    wait_until(lambda: state_of(database, job) is JobState.COMPLETED, "the end of the job", deadline_s=40)
+
+
+def workers_of(database: Database) -> list[workers.Worker]:
+    with database.transaction() as conn:
+        return workers.page(conn, limit=10)
+
+
+def released(database: Database, job: Job) -> Claim:
+    """The trial, claimed at once by somebody else."""
+    claim = claimer_of(database).claim(uuid4())
+    assert claim is not None, "a released lease can be claimed at once"
+    assert (claim.job.id, claim.lease.number, claim.lease.attempt) == (job.id, 0, 2)
+    assert attempts_of(database, job)[0].outcome is Outcome.RELEASED
+    return claim
+
+
+def test_a_worker_shows_that_it_lives_and_that_it_has_stopped(database: Database, start_worker: Start) -> None:
+    worker = start_worker()
+    wait_until(lambda: bool(workers_of(database)), "the worker")
+    [found] = workers_of(database)
+    assert found.name.endswith(f":{worker.pid}")
+    assert (found.state, found.objectives) == ("idle", ["image-classification", "odd", "quadratic"])
+    wait_until(lambda: workers_of(database)[0].seen_at > found.seen_at, "a sign of life")
+    assert worker.stop() == 0
+    assert workers_of(database)[0].state == "stopped"
+
+
+def test_asked_to_stop_a_worker_finishes_its_trial_within_the_grace_period_and_takes_no_other(
+    database: Database, start_worker: Start
+) -> None:
+    job = long_job(database, epochs=20, epoch_s=0.05, budget={"trials": 5})
+    worker = start_worker(STRIDE_GRACE_S="30")
+    wait_for_claim(database, job)
+    assert worker.stop() == 0
+    with database.transaction() as conn:
+        [trial] = trial_reader.page(conn, job, limit=10)
+    assert trial.state is TrialState.COMPLETE
+    assert [attempt.outcome for attempt in trial.attempts] == [Outcome.FINISHED]
+
+
+def test_asked_to_stop_a_worker_gives_back_what_takes_longer(database: Database, start_worker: Start) -> None:
+    job = long_job(database)
+    worker = start_worker(STRIDE_GRACE_S="0.3", STRIDE_LEASE_S="60")
+    wait_for_claim(database, job)
+    assert worker.stop() == 0
+    assert trial_of(database, job).state is TrialState.RUNNING
+    claim = released(database, job)
+    assert attempts_of(database, job)[0].reason == "its worker is stopping"
+    conclude(database, claim, Completed(value=1.0))
+    assert state_of(database, job) is JobState.COMPLETED
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_twice_a_worker_stops_at_once(database: Database, start_worker: Start, first: signal.Signals) -> None:
+    job = long_job(database)
+    worker = start_worker(STRIDE_GRACE_S="600", STRIDE_LEASE_S="60")
+    wait_for_steps(database, job)
+    worker.signal(first)
+    more = steps_of(database, job)
+    wait_for_steps(database, job, more_than=more)
+    assert worker.is_running(), "it finishes its trial first"
+    asked_at = time.monotonic()
+    assert worker.stop() == 0
+    assert time.monotonic() - asked_at < 8
+    released(database, job)
+
+
+def test_an_idle_worker_stops_at_once(database: Database, start_worker: Start) -> None:
+    worker = start_worker(STRIDE_GRACE_S="600", STRIDE_POLL_S="600")
+    wait_until(lambda: bool(workers_of(database)), "the worker")
+    assert worker.stop() == 0
+
+
+def test_a_killed_worker_takes_its_trainer_along_and_another_one_takes_over(database: Database, start_worker: Start) -> None:
+    job = long_job(database, epochs=60, epoch_s=0.05)
+    victim = start_worker()
+    wait_for_steps(database, job)
+    params = trial_of(database, job).params
+    [trainer] = victim.trainers()
+    victim.signal(signal.SIGKILL)
+    victim.wait()
+    wait_until(lambda: not psutil.pid_exists(trainer), "the end of the trainer")
+    start_worker()
+    wait_for_end(database, job)
+    trial = trial_of(database, job)
+    assert (trial.state, trial.params) == (TrialState.COMPLETE, params)
+    assert [attempt.outcome for attempt in trial.attempts] == [Outcome.VANISHED, Outcome.FINISHED]
+    assert steps_of(database, job) == 60
+
+
+def test_a_stopped_process_loses_its_trial_and_leaves_it_alone_when_it_wakes(database: Database, start_worker: Start) -> None:
+    job = long_job(database)
+    sleeper = start_worker()
+    wait_for_steps(database, job)
+    sleeper.signal(signal.SIGSTOP)
+    found: list[Claim] = []
+
+    def take_over() -> bool:
+        claim = claimer_of(database, lease_s=600).claim(uuid4())
+        found.extend([claim] if claim else [])
+        return claim is not None
+
+    wait_until(take_over, "the takeover", TAKE_OVER_S)
+    sleeper.signal(signal.SIGCONT)
+    wait_until(lambda: "lease.lost" in sleeper.log, "the news of the lost lease")
+    conclude(database, found[0], Completed(value=0.125))
+    assert trial_of(database, job).value == 0.125
+    follow_up = long_job(database, epochs=2)
+    wait_for_end(database, follow_up)
+
+
+# Jobs that end under their workers
+
+
+@pytest.mark.parametrize("action", ["cancel", "delete"])
+def test_a_worker_drops_the_trial_of_a_job_that_was_ended_and_takes_the_next(
+    database: Database, start_worker: Start, action: str
+) -> None:
+    job = long_job(database)
+    worker = start_worker()
+    wait_for_steps(database, job)
+    trainers = worker.trainers()
+    with database.transaction() as conn:
+        lifecycle.cancel(conn, job.id)
+        if action == "delete":
+            lifecycle.delete(conn, job.id)
+    follow_up = long_job(database, epochs=2)
+    wait_for_end(database, follow_up)
+    assert worker.trainers() == trainers, "the trainer is kept warm"
+    if action == "cancel":
+        assert trial_of(database, job).state is TrialState.PRUNED
+    assert worker.stop() == 0
+
+
+def test_a_paused_job_has_its_trial_given_back_and_goes_on_at_resume(database: Database, start_worker: Start) -> None:
+    job = long_job(database, epochs=60, epoch_s=0.05)
+    worker = start_worker()
+    wait_for_steps(database, job)
+    database.transact(partial(lifecycle.pause, job_id=job.id))
+    wait_until(lambda: "lease.released" in worker.log, "the release")
+    assert trial_of(database, job).state is TrialState.RUNNING
+    database.transact(partial(lifecycle.resume, job_id=job.id))
+    wait_for_end(database, job)
+    outcomes = [(attempt.outcome, attempt.reason) for attempt in attempts_of(database, job)]
+    assert outcomes == [(Outcome.RELEASED, "its job was paused"), (Outcome.FINISHED, None)]
+
+
+def test_a_job_whose_time_is_over_ends_though_all_workers_are_at_its_endless_trials(
+    database: Database, start_worker: Start
+) -> None:
+    job = long_job(database, budget={"seconds": 1.0})
+    other = submit_job(database, budget={"trials": 1}, priority=-5)
+    start_worker()
+    wait_for_end(database, job)
+    with database.transaction() as conn:
+        assert jobs.get(conn, job.id).reason == "time budget used up"
+    assert trial_of(database, job).user_attrs["stopped_by"] == "time budget used up"
+    wait_for_end(database, other)
+
+
+# The database
+
+
+@pytest.fixture
+def proxy(database_url: str) -> Iterator[TcpProxy]:
+    with TcpProxy(database_url) as proxy:
+        yield proxy
+
+
+def lease_has_expired(database: Database) -> bool:
+    with database.transaction() as conn:
+        return conn.exec_driver_sql("SELECT expires_at < clock_timestamp() FROM stride.leases").scalar_one() is True
+
+
+def is_waiting(worker: WorkerProcess) -> bool:
+    return "database.unavailable" in worker.log
+
+
+def test_a_worker_waits_for_a_database_that_does_not_answer_yet(database: Database, proxy: TcpProxy, start_worker: Start) -> None:
+    job = long_job(database, epochs=2)
+    proxy.mode = Mode.RESET
+    worker = start_worker(proxy.url)
+    wait_until(lambda: is_waiting(worker), "the worker's complaint")
+    proxy.mode = Mode.PASS
+    wait_for_end(database, job)
+
+
+def test_a_worker_that_waits_for_the_database_can_be_stopped(database: Database, proxy: TcpProxy, start_worker: Start) -> None:
+    proxy.mode = Mode.RESET
+    worker = start_worker(proxy.url)
+    wait_until(lambda: is_waiting(worker), "the worker's complaint")
+    assert worker.stop() == 0
+
+
+def test_a_worker_rides_out_an_outage_and_finishes_its_trial(database: Database, proxy: TcpProxy, start_worker: Start) -> None:
+    job = long_job(database, epochs=80, epoch_s=0.05)
+    worker = start_worker(proxy.url)
+    wait_for_steps(database, job)
+    proxy.mode = Mode.RESET
+    wait_until(lambda: is_waiting(worker), "the worker's complaint")
+    wait_until(lambda: lease_has_expired(database), "the end of the lease")  # and nobody takes it over
+    proxy.mode = Mode.PASS
+    wait_for_end(database, job)
+    assert [attempt.outcome for attempt in attempts_of(database, job)] == [Outcome.FINISHED]
+    assert steps_of(database, job) == 80
+
+
+def test_a_worker_can_be_stopped_while_it_trains_and_the_database_is_gone(
+    database: Database, proxy: TcpProxy, start_worker: Start
+) -> None:
+    job = long_job(database)
+    worker = start_worker(proxy.url, STRIDE_GRACE_S="0.5")
+    wait_for_steps(database, job)
+    proxy.mode = Mode.RESET
+    wait_until(lambda: is_waiting(worker), "the worker's complaint")
+    assert worker.stop() == 0
+    proxy.mode = Mode.PASS
+    assert trial_of(database, job).state is TrialState.RUNNING, "its lease expires: another worker goes on"
+
+
+def test_a_worker_that_is_started_on_an_empty_database_says_what_to_do(empty_database_url: str, start_worker: Start) -> None:
+    worker = start_worker(empty_database_url)
+    assert worker.wait() != 0
+    assert "stride migrate" in worker.log
