@@ -19,7 +19,7 @@ from typing import Any
 import httpx2
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 TRIALS = 64
@@ -103,16 +103,20 @@ def look_on(api: httpx2.Client, jobs: dict[str, str], console: Console) -> None:
         TextColumn("{task.description:9}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[running]}"),
         TextColumn("{task.fields[best]}"),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        bars = {strategy: progress.add_task(strategy, total=TRIALS, best="", start=False) for strategy in jobs}
+        bars = {strategy: progress.add_task(strategy, total=TRIALS, best="", running="", start=False) for strategy in jobs}
         for seen in looks(api, jobs):
             for strategy, job in seen.items():
                 if job["started_at"] and not progress.tasks[bars[strategy]].started:
                     progress.start_task(bars[strategy])
-                progress.update(bars[strategy], completed=done(job), best=best(job))
+                running = f"{job['progress']['trials']['running']} running"
+                progress.update(bars[strategy], completed=done(job), best=best(job), running=running)
 
 
 def look_on_sparsely(api: httpx2.Client, jobs: dict[str, str], console: Console) -> None:
@@ -139,7 +143,9 @@ def looks(api: httpx2.Client, jobs: dict[str, str]) -> Iterator[dict[str, Any]]:
 
 def results(api: httpx2.Client, jobs: dict[str, str]) -> Table:
     """What each strategy found."""
-    table = Table("strategy", "learning rate", "validation loss", "test accuracy", "trials", "seconds", box=SIMPLE)
+    table = Table(
+        "strategy", "learning rate", "validation loss", "test accuracy", "trials", "seconds", box=SIMPLE, padding=(0, 1, 0, 0)
+    )
     table.title = "The best trial of each strategy"
     for strategy, job_id in jobs.items():
         job = ask(api, "GET", f"/v1/jobs/{job_id}")
