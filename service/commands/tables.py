@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.box import SIMPLE
@@ -13,6 +14,7 @@ Document = Mapping[str, Any]
 
 NOTHING = "-"
 PIPE_WIDTH = 160
+ID_LENGTH = 8
 STATE_STYLES = {"running": "cyan", "paused": "yellow", "completed": "green", "failed": "red", "cancelled": "yellow"}
 
 
@@ -28,19 +30,20 @@ def jobs_table(jobs: list[Document]) -> RenderableType:
     """A line per job."""
     if not jobs:
         return "There are no jobs yet: stride submit FILE"
-    table = Table("job", "name", "objective", "strategy", "state", "trials", "best", "learning rate", "created", box=SIMPLE)
+    table = Table(box=SIMPLE)
+    for column in ("job", "name", "strategy", "state", "trials", "best", "best lr", "age"):
+        table.add_column(column, no_wrap=column != "name")  # where it is narrow, names take more lines
     for job in jobs:
         spec, best = job["spec"], job["best"]
         table.add_row(
-            Text(job["id"][:8], no_wrap=True),
-            plain(job["name"] or NOTHING),
-            plain(spec["objective"]["name"]),
+            job["id"][:ID_LENGTH],
+            plain(job["name"] or spec["objective"]["name"]),
             spec["strategy"]["type"],
             state(job),
             trials_done(job),
             number(best and best["value"]),
             number(learning_rate(best)),
-            moment(job["created_at"]),
+            age(job["created_at"]),
         )
     return table
 
@@ -59,7 +62,7 @@ def job_details(job: Document) -> RenderableType:
             "reason": job["reason"],
             "waiting for": job["waiting_for"],
             "objective": f"{spec['objective']['name']} {values(spec['objective']['settings'])}",
-            "search space": "\n".join(f"{name}: {dimension(wanted)}" for name, wanted in (spec["search_space"] or {}).items()),
+            "search space": space(spec["search_space"]),
             "strategy": " ".join(spec["strategy"].values()),
             "pruner": spec["pruner"]["type"],
             "budget": values({name: most for name, most in (spec["budget"] or {}).items() if most is not None}),
@@ -94,7 +97,7 @@ def plan_table(plan: Document) -> RenderableType:
     return _pairs(
         {
             "objective": f"{spec['objective']['name']} {values(spec['objective']['settings'])}",
-            "search space": "\n".join(f"{name}: {dimension(wanted)}" for name, wanted in spec["search_space"].items()),
+            "search space": space(spec["search_space"]),
             "strategy": " ".join(spec["strategy"].values()),
             "trials": number(plan["trials"]),
             "epochs": most and f"about {number(epochs['expected'])}, at most {most}",
@@ -107,9 +110,9 @@ def objectives_table(objectives: list[Document]) -> RenderableType:
     """What can be trained."""
     table = Table("objective", "metrics", "parameters", "settings", box=SIMPLE, show_lines=True)
     for objective in objectives:
-        space = objective["search_space"]
+        default = objective["search_space"]
         parameters = [
-            f"{parameter['name']}: {dimension(space.get(parameter['name'], parameter['default']))}"
+            f"{parameter['name']}: {dimension(default.get(parameter['name'], parameter['default']))}"
             for parameter in objective["parameters"]
         ]
         settings = [
@@ -158,19 +161,33 @@ def number(value: Any) -> str:
 
 
 def values(named: Document) -> str:
-    """learning_rate=0.01 epochs=4"""
-    return " ".join(f"{name}={number(value)}" for name, value in named.items())
+    """epochs=4 learning_rate=0.01"""
+    return " ".join(f"{name}={number(value)}" for name, value in sorted(named.items()))
+
+
+def space(dimensions: Document) -> str:
+    """A line per parameter."""
+    return "\n".join(f"{name}: {dimension(wanted)}" for name, wanted in sorted(dimensions.items()))
 
 
 def dimension(wanted: Any) -> str:
     """A range of the search space, or a fixed value."""
     if not isinstance(wanted, Mapping):
-        return f"= {number(wanted)}"
+        return number(wanted)
     if wanted["type"] == "categorical":
         return " | ".join(map(number, wanted["choices"]))
     marks = [mark for mark in ("log", "step", "points") if wanted.get(mark) and (mark, wanted[mark]) != ("step", 1)]
     told = ", ".join(mark if mark == "log" else f"{mark} {number(wanted[mark])}" for mark in marks)
     return f"{number(wanted['low'])} to {number(wanted['high'])}" + (f" ({told})" if told else "")
+
+
+def age(created: str) -> str:
+    """How long ago, to the unit that matters."""
+    seconds = max(0, round((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
 
 
 def moment(text: str) -> str:

@@ -1,6 +1,8 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from service.commands.tables import dimension, number, plain
+from service.commands.tables import age, console, dimension, jobs_table, number, plain
 
 
 @pytest.mark.parametrize(
@@ -10,7 +12,7 @@ from service.commands.tables import dimension, number, plain
         ({"type": "int", "low": 2, "high": 20, "log": False, "step": 1, "points": None}, "2 to 20"),
         ({"type": "int", "low": 2, "high": 20, "log": False, "step": 6, "points": None}, "2 to 20 (step 6)"),
         ({"type": "categorical", "choices": [16, "adam", 0.123456]}, "16 | adam | 0.1235"),
-        (0.9, "= 0.9"),
+        (0.9, "0.9"),
     ],
 )
 def test_a_dimension_is_told_shortly(wanted: object, told: str) -> None:
@@ -23,3 +25,26 @@ def test_what_would_steer_the_terminal_is_taken_out_of_anybodys_text() -> None:
 
 def test_a_missing_number_is_a_dash() -> None:
     assert (number(None), number(0.1234567), number(3)) == ("-", "0.1235", "3")
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (7_300, "2 h"), (200_000, "2 d")])
+def test_an_age_is_told_to_the_unit_that_matters(seconds: int, told: str) -> None:
+    assert age((datetime.now(UTC) - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")) == told
+
+
+def test_a_narrow_terminal_folds_names_and_shortens_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    job = {
+        "id": "8d8a199b-1d62-4654-a5f0-e5312a20323e",
+        "name": "a name that is much longer than the room there is for it",
+        "state": "completed",
+        "spec": {"objective": {"name": "image-classification"}, "strategy": {"type": "bayesian"}},
+        "best": {"value": 0.123456, "params": {"learning_rate": 0.00123456}},
+        "progress": {"trials": {"planned": 64, "complete": 60, "infeasible": 2, "pruned": 1, "failed": 1}},
+        "created_at": datetime.now(UTC).isoformat(),
+    }
+    narrow = console()
+    narrow.width = 80
+    narrow.print(jobs_table([job]))
+    [row] = [line for line in capsys.readouterr().out.splitlines() if "8d8a199b" in line]
+    assert row.split()[-6:-2] == ["completed", "64/64", "0.1235", "0.001235"]
+    assert len(row) <= 80
