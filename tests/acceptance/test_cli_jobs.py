@@ -156,7 +156,7 @@ def test_best_lr_answers_with_the_rate_and_its_evidence(stride: RunningStride, d
     result = stride.run("best-lr", done_job)
     assert result.returncode == 0, result.stderr
     assert re.search(r"learning rate +0.01\s", result.stdout)
-    assert re.search(r"evidence +trials=4 infeasible=0 pruned=0", result.stdout)
+    assert re.search(r"evidence +infeasible=0 pruned=0 seeds=1 trials=4", result.stdout)
     assert json.loads(stride.run("best-lr", done_job, "--json").stdout)["learning_rate"] == pytest.approx(0.01)
 
 
