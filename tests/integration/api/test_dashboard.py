@@ -65,27 +65,28 @@ def test_the_dashboard_is_live(client: TestClient, database: Database, worker: W
     pytest.fail("the new trial is not shown")
 
 
+ASSETS = {
+    "/dashboard": "text/html",
+    "/dashboard/": "text/html",
+    "/dashboard/studies/{id}": "text/html",
+    "/dashboard/studies/{id}/trials?numbers=0": "text/html",
+    "/static/bundle.js": "text/javascript",
+    "/favicon.ico": "application/gzip",  # so it says of its icon
+    "/api/meta": "application/json",
+    "/api/studies": "application/json",
+    "/api/studies/{id}?after=0": "application/json",
+    "/api/studies/{id}/param_importances": "application/json",
+    "/csv/{id}": "text/csv",
+}
+
+
 @pytest.mark.filterwarnings("ignore:The number of trials is too small:UserWarning")
-@pytest.mark.parametrize(
-    ("path", "media_type"),
-    [
-        ("/dashboard", "text/html"),
-        ("/dashboard/", "text/html"),
-        ("/dashboard/studies/1", "text/html"),
-        ("/dashboard/studies/1/trialList?numbers=0", "text/html"),
-        ("/static/bundle.js", "text/javascript"),
-        ("/favicon.ico", "application/gzip"),  # so it says of its icon
-        ("/api/meta", "application/json"),
-        ("/api/studies", "application/json"),
-        ("/api/studies/1/param_importances", "application/json"),
-        ("/csv/1", "text/csv"),
-    ],
-)
-def test_everything_its_pages_ask_for_comes_through(client: TestClient, job: Job, path: str, media_type: str) -> None:
-    answer = client.get(path.replace("/1", f"/{job.study_id}"))
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith(media_type)
-    assert client.head(path.replace("/1", f"/{job.study_id}")).content == b""
+def test_everything_its_pages_ask_for_comes_through(client: TestClient, job: Job) -> None:
+    for path, media_type in ASSETS.items():
+        answer = client.get(path.format(id=job.study_id))
+        assert answer.status_code == 200, path
+        assert answer.headers["content-type"].startswith(media_type), path
+        assert client.head(path.format(id=job.study_id)).content == b""
 
 
 @pytest.mark.parametrize("path", ["/favicon.ico", "/static/bundle.js"])
