@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from service.dispatch import grid, lifecycle
-from service.dispatch.claim import Claim
+from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed
 from service.dispatch.report import report
 from service.domain.job import Job, JobState
@@ -83,8 +83,9 @@ def test_numbers_are_given_out_without_gap_or_double_and_the_budget_is_exact(wid
     assert (told.count("job.started"), told.count("trial.started"), told.count("job.completed")) == (1, 24, 1)
 
 
-def test_no_more_trials_run_at_once_than_the_job_allows(wide: Database) -> None:
-    job = submit_job(wide, strategy="bayesian", search_space=SPACE, budget={"trials": 24}, max_parallel=3)
+@pytest.mark.parametrize("strategy", ["random", "bayesian"])
+def test_no_more_trials_run_at_once_than_the_job_allows(wide: Database, strategy: str) -> None:
+    job = submit_job(wide, strategy=strategy, search_space=SPACE, budget={"trials": 24}, max_parallel=3)
     lock, running, most = threading.Lock(), 0, 0
 
     def seen(claim: Claim) -> None:
@@ -101,10 +102,19 @@ def test_no_more_trials_run_at_once_than_the_job_allows(wide: Database) -> None:
     assert len(stored(wide, job)) == 24
 
 
-def test_the_limit_of_parallel_trials_is_reached(wide: Database) -> None:
-    submit_job(wide, strategy="bayesian", search_space=SPACE, max_parallel=3)
+@pytest.mark.parametrize("strategy", ["random", "bayesian", "grid"])
+def test_the_limit_of_parallel_trials_is_reached_and_not_passed(wide: Database, strategy: str) -> None:
+    submit_job(wide, strategy=strategy, max_parallel=3)
+    barrier = threading.Barrier(CLAIMERS)
+
+    def claim(_: int) -> Claim | None:
+        claimer = claimer_of(wide)
+        assert Claimer(wide, uuid4(), ["nothing"], LEASE_S).claim(uuid4()) is None  # connected
+        barrier.wait(30)
+        return claimer.claim(uuid4())
+
     with ThreadPoolExecutor(CLAIMERS) as pool:
-        claims = list(pool.map(lambda _: claimer_of(wide).claim(uuid4()), range(CLAIMERS)))
+        claims = list(pool.map(claim, range(CLAIMERS)))
     missing = 3 - sum(claim is not None for claim in claims)
     assert missing >= 0
     late = [claimer_of(wide).claim(uuid4()) for _ in range(missing + 1)]
