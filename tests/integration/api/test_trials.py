@@ -160,7 +160,7 @@ def test_a_foreign_trials_odd_constraints_are_never_a_server_error(
     with database.transaction() as conn:
         trial_id = conn.exec_driver_sql("SELECT trial_id FROM optuna.trials").scalar_one()
     violated: list[Any] = [[math.inf], [-1.0, 2.0], [1]]
-    kept: list[Any] = [[], [-1.0, 0.0], [math.nan], [-math.inf], ["x"], [True], [None], "x", None, {"a": 1}, 5]
+    kept: list[Any] = [[], [-1.0, 0.0], [math.nan], [-math.inf], ["x"], [None], "x", None, {"a": 1}, 5]
     for constraints in violated + kept:
         with database.transaction() as conn:
             trials.set_system_attrs(conn, trial_id, {"constraints": constraints})
