@@ -101,7 +101,8 @@ def _dimension_faults(parameter: Parameter, dimension: Dimension) -> Iterator[st
         case FloatRange() | IntRange():
             yield from _value_faults(parameter, dimension.low)
             yield from _value_faults(parameter, dimension.high)
-            if not math.isfinite(dimension.high - dimension.low):
+            # Optuna's samplers draw from half a step below the range to half a step above it.
+            if not math.isfinite(dimension.high - dimension.low + (dimension.step or 0)):
                 yield f"is wider than the largest number: narrow {dimension.low:g} to {dimension.high:g}"
         case CategoricalRange():
             for choice in dimension.choices:

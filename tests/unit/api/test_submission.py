@@ -106,6 +106,11 @@ def test_every_default_space_makes_a_grid() -> None:
             "/pruner",
             "the gp sampler does not see pruned trials",
         ),
+        (
+            {"search_space": {"learning_rate": {"type": "float", "low": 1e-5, "high": 1.7976931348623157e308, "step": 1e300}}},
+            "/search_space/learning_rate",
+            "is wider than the largest number",
+        ),
         ({"strategy": "grid", "search_space": {"learning_rate": LOG}}, "/search_space/learning_rate", "needs a step, or a"),
         ({"strategy": "grid", "try_first": [{"learning_rate": 0.01}]}, "/try_first", "a grid visits exactly its own points"),
         (
