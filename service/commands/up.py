@@ -59,8 +59,8 @@ def run_everything(settings: Settings, *, parent: int | None) -> None:
         for number in range(1, settings.workers + 1):
             workers.append(LocalProcess(f"worker {number}", ["worker"], environment=environment, grace_s=settings.grace_s))
         _wait_until_ready(address(door), [api, *workers])
-        _greet(settings, address(door), postgres)
         try:
+            _greet(settings, address(door), postgres)
             while True:
                 time.sleep(LOOK_S)
                 postgres.tend()
