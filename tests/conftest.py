@@ -1,5 +1,6 @@
 """A real PostgreSQL for the whole run, and an empty, migrated database for every test that asks for one."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +11,10 @@ import pytest
 from service.store import migrate
 from service.store.embedded import EmbeddedPostgres
 from service.store.postgres import Database, psycopg_url
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts its background jobs so, and the processes that tests interrupt would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def connection_url(server_url: str, name: str) -> str:

@@ -90,7 +90,7 @@ def test_the_data_folder_on_the_command_line_outdoes_the_database_in_the_environ
     assert_fails(result, 1, f"No database runs in {tmp_path}")
 
 
-@pytest.mark.parametrize("command", ["api", "worker", "migrate", "url"])
+@pytest.mark.parametrize("command", ["worker", "url"])
 def test_without_a_database_a_role_says_what_to_start(command: str, tmp_path: Path) -> None:
     assert_fails(run(command, "--data", str(tmp_path)), 1, f"No database runs in {tmp_path}", "stride up", "STRIDE_DATABASE_URL")
 
@@ -120,7 +120,6 @@ def test_a_port_that_is_taken_is_refused(database_url: str) -> None:
     assert_fails(result, 2, f"cannot listen on 127.0.0.1, port {port}: address already in use", "--port")
 
 
-@pytest.mark.parametrize("command", ["api", "worker"])
-def test_an_objective_module_that_cannot_be_imported_is_refused(command: str, database_url: str) -> None:
-    result = run(command, STRIDE_DATABASE_URL=database_url, STRIDE_OBJECTIVE_MODULES="tests.absent", STRIDE_PORT="0")
+def test_an_objective_module_that_cannot_be_imported_is_refused(database_url: str) -> None:
+    result = run("worker", STRIDE_DATABASE_URL=database_url, STRIDE_OBJECTIVE_MODULES="tests.absent")
     assert_fails(result, 2, "STRIDE_OBJECTIVE_MODULES: tests.absent cannot be imported")

@@ -115,13 +115,7 @@ def test_up_refuses_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
     [
         ("postgresql://127.0.0.1:9/stride", 1, "The database cannot be used right now"),
         ("mysql://127.0.0.1/stride", 2, "Stride needs PostgreSQL"),
-        ("nonsense", 2, "The database URL cannot be read"),
     ],
 )
 def test_up_refuses_a_database_that_it_cannot_use(database: str, code: int, said: str) -> None:
     assert_fails(run("up", "--port", "0", STRIDE_DATABASE_URL=database), code, said)
-
-
-def test_up_refuses_an_objective_module_that_cannot_be_imported(tmp_path: Path) -> None:
-    result = run("up", "--port", "0", "--data", str(tmp_path), STRIDE_OBJECTIVE_MODULES="tests.absent")
-    assert_fails(result, 2, "tests.absent cannot be imported")

@@ -58,7 +58,7 @@ def test_trials_are_shown_in_their_states_and_a_diverged_one_as_infeasible(clien
 def test_the_dashboard_is_live(client: TestClient, database: Database, worker: Worker, job: Job) -> None:
     assert len(the_study(client)["trials"]) == 4
     worker.train(1)
-    for _ in range(100):  # it keeps what it has read for some seconds
+    for _ in range(400):  # it keeps what it has read for some seconds
         if len(the_study(client)["trials"]) == 5:
             return
         time.sleep(0.2)

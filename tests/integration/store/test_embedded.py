@@ -4,6 +4,7 @@ What root may do, a plain user may not, so the ways to run it are those that are
 tries them all, becoming another user where needed; anybody else tries their own.
 """
 
+import atexit
 import os
 import pwd
 import re
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -31,7 +33,7 @@ from service.store.embedded.folder import DataFolder
 from service.store.embedded.process import Identity, choose_identity, namespaces_allowed
 from service.store.embedded.process import start as start_process
 
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 REPOSITORY = Path(__file__).parents[3]
 ROOT = os.geteuid() == 0
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -77,11 +79,16 @@ class Way:
     """Whether only root can reach the programs."""
 
 
+def _is_reachable(path: Path) -> bool:
+    """Whether everybody may pass through the folders that lead there."""
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
+
+
 def _as_user(uid: int) -> tuple[str, ...]:
     """A command that becomes `uid`, and may still read the interpreter and the packages where those are in root's home."""
     become = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups")
     needed = (Path(sys.executable).resolve(), Path(psycopg.__file__), REPOSITORY)
-    if all(parent.stat().st_mode & stat.S_IXOTH for path in needed for parent in path.parents):
+    if all(map(_is_reachable, needed)):
         return become
     return (*become, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
 
@@ -136,6 +143,8 @@ def _launched(data_dir: Path, way: Way = PLAIN_USER, *before: str) -> Iterator[s
     path = [str(REPOSITORY), *(entry for entry in sys.path if entry.endswith("site-packages"))]
     if way.hides_wheel:
         path.insert(0, str(_hidden_wheel(data_dir.parent)))
+    elif way.folder_uid != os.geteuid() and not _is_reachable(wheel_binaries(18)):
+        path.insert(0, str(_reachable_wheel()))
     process = subprocess.Popen(
         [*before, *way.before, sys.executable, "-c", OWNER, str(data_dir)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -189,6 +198,19 @@ def _hidden_wheel(scratch: Path) -> Path:
         for package in (PACKAGE, f"{PACKAGE}.libs"):
             (hidden / package).symlink_to(wheel_binaries(18).parents[2] / package)
     return hidden
+
+
+@cache
+def _reachable_wheel() -> Path:
+    """A copy of the wheel where everybody can reach it, as in the user's own installation: a checkout of root's may be closed."""
+    folder = Path(tempfile.mkdtemp(prefix="stride-wheel-"))
+    atexit.register(shutil.rmtree, folder)
+    folder.chmod(0o755)
+    for package in (PACKAGE, f"{PACKAGE}.libs"):
+        original = wheel_binaries(18).parents[2] / package
+        if original.exists():
+            shutil.copytree(original, folder / package)
+    return folder
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
