@@ -245,13 +245,15 @@ def test_a_finished_foreign_trial_informs_the_sampler_whatever_constraints_it_ca
     assert bare != blind.point, "the sampler saw nothing of them"
 
 
-def test_gp_works_beside_foreign_trials_without_constraints(database: Database) -> None:
+def test_gp_works_with_our_trials_beside_foreign_ones_that_lack_constraints(database: Database) -> None:
     strategy = {"type": "bayesian", "sampler": "gp"}
     job = submit_job(database, strategy=strategy, search_space=ONE, budget={"trials": 50})
     with foreign(database, job) as study:
         for number in range(11):
             study.add_trial(known(number))
-    claimed(claimer_of(database))
+    claimer = claimer_of(database)
+    conclude(database, claimed(claimer), Completed(value=1.0))
+    claimed(claimer)
     assert "sampler.failed" not in events(database, job)
 
 

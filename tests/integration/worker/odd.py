@@ -47,7 +47,7 @@ class OddRun:
             case "another metric":
                 metrics = {"accuracy": 0.5}
             case "chatty":
-                for line in range(1000):
+                for line in range(20_000):
                     print(f"line {line}")
                 print("no end of line", end="")
         for step in (1, 2):

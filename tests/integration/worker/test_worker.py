@@ -16,7 +16,7 @@ from service.dispatch.finish import Completed
 from service.domain.job import Job, JobState
 from service.domain.lease import Attempt, Outcome
 from service.domain.trial import Trial, TrialState
-from service.store import jobs, measurements, trial_reader, workers
+from service.store import jobs, leases, measurements, trial_reader, workers
 from service.store.postgres import Database
 from tests.factories import LEARNING_RATE, submit_job
 from tests.integration.dispatch.training import claimer_of, conclude
@@ -56,6 +56,11 @@ def steps_of(database: Database, job: Job) -> int:
     """How many steps of its first trial are stored."""
     with database.transaction() as conn:
         return len(measurements.of_trial(conn, trial_reader.trial_id(conn, job, 0)))
+
+
+def log_of(database: Database, job: Job) -> str:
+    with database.transaction() as conn:
+        return leases.log_tail(conn, trial_reader.trial_id(conn, job, 0))
 
 
 def wait_for_claim(database: Database, job: Job) -> None:
@@ -159,6 +164,17 @@ def test_a_killed_worker_takes_its_trainer_along_and_another_one_takes_over(data
     assert steps_of(database, job) == 60
 
 
+def test_a_killed_worker_takes_its_trainer_along_from_the_middle_of_a_long_step(database: Database, start_worker: Start) -> None:
+    job = long_job(database, epoch_s=600.0)
+    victim = start_worker()
+    wait_for_claim(database, job)
+    wait_until(lambda: "training" in log_of(database, job), "the first words of the run")
+    [trainer] = victim.trainers()
+    victim.signal(signal.SIGKILL)
+    victim.wait()
+    wait_until(lambda: not psutil.pid_exists(trainer), "the end of the trainer")
+
+
 def test_a_stopped_process_loses_its_trial_and_leaves_it_alone_when_it_wakes(database: Database, start_worker: Start) -> None:
     job = long_job(database)
     sleeper = start_worker()
@@ -207,6 +223,7 @@ def test_a_paused_job_has_its_trial_given_back_and_goes_on_at_resume(database: D
     job = long_job(database, epochs=60, epoch_s=0.05)
     worker = start_worker()
     wait_for_steps(database, job)
+    trainers = worker.trainers()
     database.transact(partial(lifecycle.pause, job_id=job.id))
     wait_until(lambda: "lease.released" in worker.log, "the release")
     assert trial_of(database, job).state is TrialState.RUNNING
@@ -214,6 +231,7 @@ def test_a_paused_job_has_its_trial_given_back_and_goes_on_at_resume(database: D
     wait_for_end(database, job)
     outcomes = [(attempt.outcome, attempt.reason) for attempt in attempts_of(database, job)]
     assert outcomes == [(Outcome.RELEASED, "its job was paused"), (Outcome.FINISHED, None)]
+    assert worker.trainers() == trainers, "the trainer is kept warm"
 
 
 def test_a_job_whose_time_is_over_ends_though_all_workers_are_at_its_endless_trials(
