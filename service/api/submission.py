@@ -26,6 +26,9 @@ from service.domain.space import (
 from service.domain.strategy import Bayesian, Grid, NoPruner
 from service.errors import Invalid, InvalidJob
 
+MAX_GP_VALUES = 100_000
+"""Optuna's GPSampler holds every value of a stepped range in memory, and weighs each."""
+
 
 def complete(spec: JobSpec, catalog: Mapping[str, Objective]) -> tuple[JobSpec, Direction]:
     """Fill the defaults of a submitted job; returns it with the direction of its metric.
@@ -152,6 +155,12 @@ def _strategy_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
             yield Invalid("/budget", "the job would never end: give trials, seconds or a target")
     if isinstance(spec.strategy, Bayesian) and spec.strategy.sampler == "gp" and not isinstance(spec.pruner, NoPruner):
         yield Invalid("/pruner", "the gp sampler does not see pruned trials: give tpe a pruner, or gp none")
+    if isinstance(spec.strategy, Bayesian) and spec.strategy.sampler == "gp":
+        for name, dimension in searched(space).items():
+            values = grid.discrete_values(dimension)
+            if values is not None and values > MAX_GP_VALUES:
+                detail = f"the gp sampler lists all {values} values of a range: take at most {MAX_GP_VALUES}, or tpe"
+                yield Invalid(pointer("search_space", name), detail)
 
 
 def _grid_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:

@@ -8,13 +8,15 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 import sqlalchemy as sa
+from optuna.trial import FrozenTrial
 
-from service.dispatch import grid
+from service.dispatch import grid, lifecycle
 from service.dispatch.finish import fail_exhausted, lock_job
-from service.dispatch.sampling import EMPTY, Proposal, propose, stored_params
+from service.dispatch.sampling import EMPTY, Proposal, Unsampleable, propose, stored_params
 from service.dispatch.study_cache import StudyCache, StudySnapshot, frozen_trial
 from service.domain.budget import all_issued
 from service.domain.events import Event
@@ -65,6 +67,14 @@ class _Outrun(Exception):
     """What the sampler believed of the study is no longer so."""
 
 
+class _Hopeless(Exception):
+    """No trial of a job can be made."""
+
+    def __init__(self, job: Job, error: Unsampleable) -> None:
+        super().__init__(f"no point can be drawn from the search space: {error}")
+        self.job_id = job.id
+
+
 class Claimer:
     """Claims for one worker. Keeps the finished trials of the studies it sees, and nothing else."""
 
@@ -87,6 +97,9 @@ class Claimer:
                 return self._try(token)
             except (_Outrun, JobNotFound):  # or it was deleted while the sampler thought
                 continue
+            except _Hopeless as hopeless:
+                # Else every worker would meet it again and again, and no other job would be served.
+                self._database.transact(partial(lifecycle.fail, job_id=hopeless.job_id, reason=str(hopeless)))
         return None
 
     def reclaim(self, token: UUID) -> Claim | None:
@@ -155,7 +168,7 @@ class Claimer:
         job, snapshot = read.job, read.snapshot
         waiting = next((trial for trial in snapshot.trials if trial.state.name == "WAITING"), None)
         started = time.monotonic()
-        proposal = propose(job.spec, job.direction, snapshot, number=snapshot.next_number, waiting=waiting)
+        proposal = _propose(job, snapshot, number=snapshot.next_number, waiting=waiting)
         self._thought_s[job.id] = time.monotonic() - started
         return self._database.transact(lambda conn: self._insert(conn, job.id, token, proposal))
 
@@ -269,11 +282,18 @@ def _propose_locked(conn: sa.Connection, job: Job, facts: ClaimFacts) -> Proposa
     """The next point of a strategy that needs no history."""
     if facts.waiting_trial_id is not None:
         record = trials.read_trial(conn, job.study_id, facts.waiting_trial_id)
-        return propose(job.spec, job.direction, EMPTY, number=record.number, waiting=frozen_trial(record, job))
+        return _propose(job, EMPTY, number=record.number, waiting=frozen_trial(record, job))
     if isinstance(job.spec.strategy, Grid):
         point = grid.point(job.spec.search_space or {}, job.spec.seed, job.next_point)
         return Proposal(number=facts.next_number, params=stored_params(job.spec, point), point=point)
-    return propose(job.spec, job.direction, EMPTY, number=facts.next_number)
+    return _propose(job, EMPTY, number=facts.next_number)
+
+
+def _propose(job: Job, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None = None) -> Proposal:
+    try:
+        return propose(job.spec, job.direction, snapshot, number=number, waiting=waiting)
+    except Unsampleable as error:
+        raise _Hopeless(job, error) from error
 
 
 def _claim_events(job: Job, proposal: Proposal) -> list[EventRow]:

@@ -59,13 +59,26 @@ def axis(name: str, dimension: Range) -> list[Scalar]:
     assert_never(dimension)
 
 
+def discrete_values(dimension: Range) -> int | None:
+    """How many values a range holds; None where it is continuous. Lists none of them: they may be astronomically many."""
+    match dimension:
+        case CategoricalRange():
+            return len(dimension.choices)
+        case IntRange():
+            return (dimension.high - dimension.low) // dimension.step + 1
+        case FloatRange(step=None):
+            return None
+        case FloatRange():
+            assert dimension.step is not None
+            return _steps(dimension.low, dimension.high, dimension.step)
+    assert_never(dimension)
+
+
 def _count(name: str, dimension: Range) -> int:
-    # Without listing the values: a range of whole numbers may be astronomically long.
-    if isinstance(dimension, IntRange) and dimension.points is None:
-        return (dimension.high - dimension.low) // dimension.step + 1
-    if isinstance(dimension, FloatRange) and dimension.step is not None:
-        return _steps(dimension.low, dimension.high, dimension.step)
-    return len(axis(name, dimension))
+    values = discrete_values(dimension)
+    if values is None or (isinstance(dimension, IntRange) and dimension.points is not None):
+        return len(axis(name, dimension))
+    return values
 
 
 def _steps(low: float, high: float, step: float) -> int:

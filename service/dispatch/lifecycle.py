@@ -56,6 +56,16 @@ def expire(conn: sa.Connection, job_id: UUID) -> None:
         _end(conn, job, JobState.COMPLETED, "time budget used up")
 
 
+def fail(conn: sa.Connection, job_id: UUID, reason: str) -> None:
+    """End an open job that cannot go on. Raises JobNotFound."""
+    job = jobs.lock(conn, job_id)
+    if job.state is JobState.QUEUED:
+        jobs.move(conn, job, state=JobState.RUNNING, events=[(Event.JOB_STARTED, {})])
+        job = jobs.lock(conn, job_id)
+    if job.state is JobState.RUNNING:
+        _end(conn, job, JobState.FAILED, reason)
+
+
 def _end_if_done(conn: sa.Connection, job: Job) -> None:
     facts = jobs.claim_facts(conn, job)
     best, failure = trial_reader.best(conn, job), trial_reader.last_failure(conn, job)

@@ -37,18 +37,26 @@ class Proposal:
     """Why the sampler raised, when it did; the point was drawn at random then."""
 
 
+class Unsampleable(Exception):
+    """No point can be drawn from a job's search space, not even at random; the message says what was tried."""
+
+
 def propose(
     spec: JobSpec, direction: Direction, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None = None
 ) -> Proposal:
     """Ask the job's sampler for the trial `number`, or for what the enqueued trial `waiting` leaves open.
 
     A sampler that raises does not stop the job: that one trial is drawn at random, what was enqueued kept if it can be.
+    Raises Unsampleable when that cannot be done either.
     """
     number = waiting.number if waiting else number
     try:
         return _ask(spec, direction, snapshot, sampler(spec.strategy, spec.seed, number), number, waiting)
     except Exception as error:  # samplers are not ours, and neither are a foreign script's enqueued values
-        proposal = _at_random(spec, direction, number, waiting)
+        try:
+            proposal = _at_random(spec, direction, number, waiting)
+        except Exception as error_at_random:
+            raise Unsampleable(f"{type(error_at_random).__name__}: {error_at_random}") from error
         return replace(proposal, sampler_error=f"{type(error).__name__}: {error}")
 
 

@@ -147,3 +147,13 @@ def test_all_faults_are_told_at_once() -> None:
 def test_a_pointer_escapes_what_json_pointers_escape() -> None:
     assert pointer("a/b", 0, "~") == "/a~1b/0/~0"
     assert pointer() == ""
+
+
+def test_gp_is_refused_ranges_with_more_values_than_it_can_list() -> None:
+    gp = {"strategy": {"type": "bayesian", "sampler": "gp"}}
+    wide = {"type": "int", "low": 1, "high": 50_000_000}
+    found = faults(search_space={"learning_rate": LOG, "epochs": wide}, **gp)
+    assert list(found) == ["/search_space/epochs"]
+    assert "50000000 values" in found["/search_space/epochs"]
+    assert completed(search_space={"learning_rate": LOG, "epochs": {"type": "int", "low": 1, "high": 100}}, **gp)
+    assert completed(search_space={"learning_rate": LOG, "epochs": wide}, strategy="bayesian")
