@@ -161,7 +161,7 @@ class Claimer:
         expected_s = self._thought_s.get(job_id, 0.0)
         if expected_s > SLOW_S and not jobs.hint_sampling(conn, job_id, 2 * expected_s):
             return None
-        job = jobs.get(conn, job_id)
+        job = jobs.recall(conn, job_id)
         return _ToThinkAbout(job=job, snapshot=self.cache.snapshot(conn, job))
 
     def _think(self, read: _ToThinkAbout, token: UUID) -> Claim | None:

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.search_space import IntersectionSearchSpace
 
 from service.domain.space import CategoricalRange, FloatRange, IntRange, Range
 from service.domain.strategy import Bayesian, Grid, Random
@@ -44,6 +45,12 @@ def sampler(strategy: Sampled | Grid, job_seed: int, number: int) -> BaseSampler
             return GPSampler(seed=seed)
         case _ as never:  # the literals above are all there are; mypy cannot see through their fields
             raise AssertionError(never)
+
+
+def keep_space(chosen: BaseSampler, space: IntersectionSearchSpace) -> None:
+    """Give a new TPE sampler what an earlier one worked out of the same study, which it would work out again from every trial."""
+    if isinstance(chosen, TPESampler):
+        chosen._search_space = space
 
 
 def distribution(dimension: Range) -> BaseDistribution:

@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from service.dispatch.pruners import pruner
-from service.dispatch.samplers import distribution, sampler, silenced, trial_seed, view_name
+from service.dispatch.samplers import distribution, keep_space, sampler, silenced, trial_seed, view_name
 from service.dispatch.sampling_view import SamplingView
 from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import Direction, JobSpec
@@ -100,6 +100,8 @@ def _ask(
         study_attrs=snapshot.attrs,
         own=copy.deepcopy(waiting),  # Optuna notes in it what it suggests
     )
+    if snapshot.space is not None:
+        keep_space(chosen, snapshot.space)
     with silenced():
         distributions = {name: distribution(dimension) for name, dimension in searched(spec.search_space or {}).items()}
         study = optuna.study.Study(study_name=view_name(spec.seed), storage=view, sampler=chosen, pruner=pruner(spec.pruner))

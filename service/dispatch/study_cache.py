@@ -1,6 +1,7 @@
 """The trials of the studies a worker deals with, as Optuna's objects; read again only where they may have changed."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -8,11 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 from service.dispatch.pruning_view import values_by_part
 from service.domain.job import Job
-from service.domain.strategy import NoPruner
+from service.domain.strategy import Hyperband, NoPruner, Random
 from service.domain.trial import FEASIBLE
 from service.store import trials as store
 from service.store.trials import TrialRecord
@@ -28,6 +30,8 @@ class StudySnapshot:
     """By number; never changed after it was handed out."""
     attrs: dict[str, Any]
     """Study system attributes."""
+    space: IntersectionSearchSpace | None = None
+    """What TPE knows of the space that the finished trials share, where that may be kept from ask to ask."""
 
     @property
     def next_number(self) -> int:
@@ -40,6 +44,7 @@ class _Known:
     trials: dict[int, FrozenTrial] = field(default_factory=dict)
     unfinished: set[int] = field(default_factory=set)
     last_id: int = -1
+    space: IntersectionSearchSpace = field(default_factory=lambda: IntersectionSearchSpace(include_pruned=True))
 
 
 class StudyCache:
@@ -61,11 +66,23 @@ class StudyCache:
                 known.unfinished.add(record.trial_id)
             else:
                 known.unfinished.discard(record.trial_id)
+        # Ids and numbers are drawn under the same lock, so they stand in the same order.
+        trials = list(known.trials.values())
         return StudySnapshot(
-            # Ids and numbers are drawn under the same lock, so they stand in the same order.
-            trials=list(known.trials.values()),
-            attrs=store.study_system_attrs(conn, job.study_id),
+            trials=trials,
+            # Only the qmc sampler keeps anything in the study.
+            attrs=store.study_system_attrs(conn, job.study_id) if isinstance(job.spec.strategy, Random) else {},
+            space=known.space if _may_keep_space(job, trials) else None,
         )
+
+
+def _may_keep_space(job: Job, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether the space that the finished trials share may be worked out from where the last ask left off.
+
+    Each ask of Hyperband sees the trials of one bracket only, and enqueued trials are not shown to an ask: what was worked out
+    without them would not hold when they have finished, and then it would matter who asks.
+    """
+    return not isinstance(job.spec.pruner, Hyperband) and all(trial.state is not TrialState.WAITING for trial in trials)
 
 
 def frozen_trial(record: TrialRecord, job: Job) -> FrozenTrial:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -63,22 +63,34 @@ def get(conn: sa.Connection, job_id: UUID) -> Job:
     return _from_row(row)
 
 
+def recall(conn: sa.Connection, job_id: UUID) -> Job:
+    """As `get`, from memory where this process knows the job: what changes of it may be old. Raises JobNotFound."""
+    known = _recalled.get(job_id)
+    if known is None:
+        known = get(conn, job_id)
+        if len(_recalled) >= _JOBS_RECALLED:
+            _recalled.clear()
+        _recalled[job_id] = known
+    return known
+
+
+_recalled: dict[UUID, Job] = {}
+"""Jobs that this process has seen. Reading and checking a spec costs more than the rest of a lock."""
+
+_JOBS_RECALLED = 1_000
+
+
 def lock(conn: sa.Connection, job_id: UUID) -> Job:
     """As `get`, holding the job's row until the transaction ends."""
-    row = conn.exec_driver_sql(query("lock_job"), {"job_id": job_id}).mappings().one_or_none()
-    if row is None:
-        raise JobNotFound(job_id)
-    return Job(**_unchanging(conn, job_id), **_changing(row))
+    job = recall(conn, job_id)
+    return _with_changes(job, conn.exec_driver_sql(query("lock_job"), {"job_id": job_id}))
 
 
 def lock_with_study(conn: sa.Connection, job_id: UUID) -> Job:
     """As `lock`, holding the study's row too: for whoever inserts a trial."""
-    unchanging = _unchanging(conn, job_id)
-    parameters = {"job_id": job_id, "study_id": unchanging["study_id"]}
-    row = conn.exec_driver_sql(query("lock_job_and_study"), parameters).mappings().one_or_none()
-    if row is None:
-        raise JobNotFound(job_id)
-    return Job(**unchanging, **_changing(row))
+    job = recall(conn, job_id)
+    parameters = {"job_id": job_id, "study_id": job.study_id}
+    return _with_changes(job, conn.exec_driver_sql(query("lock_job_and_study"), parameters))
 
 
 def page(
@@ -252,22 +264,11 @@ _SELECT = (
 )
 
 
-_unchanging_by_id: dict[UUID, dict[str, Any]] = {}
-"""What never changes of the jobs that this process has locked. Reading and checking a spec costs more than the rest of a lock."""
-
-_JOBS_REMEMBERED = 1_000
-
-
-def _unchanging(conn: sa.Connection, job_id: UUID) -> dict[str, Any]:
-    """Raises JobNotFound."""
-    known = _unchanging_by_id.get(job_id)
-    if known is None:
-        job = get(conn, job_id)
-        known = {name: getattr(job, name) for name in ("id", "name", "spec", "study_id", "study_name", "direction", "created_at")}
-        if len(_unchanging_by_id) >= _JOBS_REMEMBERED:
-            _unchanging_by_id.clear()
-        _unchanging_by_id[job_id] = known
-    return known
+def _with_changes(job: Job, result: sa.CursorResult[Any]) -> Job:
+    row = result.mappings().one_or_none()
+    if row is None:
+        raise JobNotFound(job.id)
+    return replace(job, **_changing(row))
 
 
 def _changing(row: sa.RowMapping) -> dict[str, Any]:
