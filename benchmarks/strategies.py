@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -42,6 +43,24 @@ def run_strategies(api: httpx2.Client, seed: int, trials: int = 64) -> list[Foun
         jobs[strategy] = str(ask(api, "POST", "/v1/jobs", json=document)["id"])
     *_, ended = looks(api, jobs)
     return [_found(api, strategy, jobs[strategy], ended[strategy]) for strategy in jobs]
+
+
+def run_grid_of_sixty(api: httpx2.Client) -> list[dict[str, Any]]:
+    """Visit a grid of 15 learning rates and 4 batch sizes, one epoch each; its trials."""
+    document = {
+        "objective": OBJECTIVE,
+        "search_space": {
+            "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True, "points": 15},
+            "batch_size": {"type": "categorical", "choices": [16, 32, 64, 128]},
+            "epochs": 1,
+        },
+        "strategy": "grid",
+    }
+    job = str(ask(api, "POST", "/v1/jobs", json=document)["id"])
+    *_, ended = looks(api, {"grid": job})
+    assert ended["grid"]["state"] == "completed", ended
+    trials: list[dict[str, Any]] = ask(api, "GET", f"/v1/jobs/{job}/trials?limit=100")["items"]
+    return trials
 
 
 def reference_losses() -> list[float]:

@@ -61,10 +61,10 @@ def main() -> None:
 
 
 @contextmanager
-def running_stride(folder: str) -> Iterator[str]:
+def running_stride(folder: str, workers: int = WORKERS) -> Iterator[str]:
     """The URL of a Stride that ends with the block."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STRIDE_")}
-    command = [sys.executable, "-m", "service.cli", "up", "--port", "0", "--data", folder, "--workers", str(WORKERS)]
+    command = [sys.executable, "-m", "service.cli", "up", "--port", "0", "--data", folder, "--workers", str(workers)]
     command += ["--parent", str(os.getpid())]  # if we are killed, it ends too
     with tempfile.TemporaryFile("w+") as said:
         # In a session of its own: a Ctrl-C is for us, and we stop it in order.
