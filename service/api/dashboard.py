@@ -9,7 +9,6 @@ import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
-import optuna_dashboard  # type: ignore[import-untyped]
 from a2wsgi import WSGIMiddleware
 from starlette.concurrency import run_in_threadpool
 
@@ -66,6 +65,9 @@ class Dashboard:
 
     def _ready_dashboard(self) -> App:
         """The dashboard, made when it is first asked for; asking the database first turns an outage into a clear answer."""
+        # Here and not above: it takes as long to import as all the rest, and not every API is looked at.
+        import optuna_dashboard  # type: ignore[import-untyped]
+
         with self._database.transaction() as conn, self._making:
             if self._dashboard is None:
                 migrate.check(conn)
