@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 import optuna
 import sqlalchemy as sa
+from optuna.trial import FrozenTrial
 
 from service.dispatch.pruners import pruner
 from service.dispatch.samplers import sampler, silenced, view_name
 from service.dispatch.sampling_view import SamplingView
-from service.dispatch.study_cache import StudyCache
-from service.domain.job import Job, JobState
+from service.dispatch.study_cache import StudyCache, StudySnapshot
+from service.domain.job import Direction, Job, JobSpec, JobState
 from service.domain.lease import Lease
 from service.domain.trial import StepMeasurement
 from service.errors import LeaseLost
@@ -60,24 +62,9 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
         raise LeaseLost
     if PRUNE in own.system_attrs:
         return True
-    view = SamplingView(
-        name=view_name(job.spec.seed),
-        direction=job.direction,
-        trials=[trial for trial in snapshot.trials if trial is not own],
-        next_number=snapshot.next_number,
-        study_attrs=snapshot.attrs,
-        own=own,
-    )
-    with silenced():
-        study = optuna.study.Study(
-            study_name=view_name(job.spec.seed),
-            storage=view,
-            sampler=sampler(job.spec.strategy, job.spec.seed, lease.number),
-            pruner=pruner(job.spec.pruner),
-        )
-        prune = study.pruner.prune(study, own)
-    if view.written_trial_attrs:
-        noted = view.written_trial_attrs | ({PRUNE: True} if prune else {})
+    prune, rungs = ask_pruner(job.spec, job.direction, snapshot, own)
+    if rungs:
+        noted = rungs | ({PRUNE: True} if prune else {})
 
         def note(conn: sa.Connection) -> None:
             leases.hold(conn, lease)
@@ -85,3 +72,24 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
 
         database.transact(note)
     return prune
+
+
+def ask_pruner(spec: JobSpec, direction: Direction, snapshot: StudySnapshot, own: FrozenTrial) -> tuple[bool, dict[str, Any]]:
+    """Whether the pruner ends `own`, a running trial of the snapshot, and what it notes in it: its rungs. Stores nothing."""
+    view = SamplingView(
+        name=view_name(spec.seed),
+        direction=direction,
+        trials=[trial for trial in snapshot.trials if trial is not own],
+        next_number=snapshot.next_number,
+        study_attrs=snapshot.attrs,
+        own=own,
+    )
+    with silenced():
+        study = optuna.study.Study(
+            study_name=view_name(spec.seed),
+            storage=view,
+            sampler=sampler(spec.strategy, spec.seed, own.number),
+            pruner=pruner(spec.pruner),
+        )
+        prune = study.pruner.prune(study, own)
+    return prune, view.written_trial_attrs
