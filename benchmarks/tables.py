@@ -43,5 +43,6 @@ def _circumstances(repeats: int) -> str:
     versions = ", ".join(f"{package} {version(package)}" for package in ("optuna", "sqlalchemy", "psycopg"))
     return (
         f"Commit {commit or 'unknown'}, {datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, {platform.machine()},"
-        f" Python {platform.python_version()}, {versions}. Median of {repeats} repeats (range); contenders take turns in each."
+        f" Python {platform.python_version()}, {versions}."
+        + (f" Median of {repeats} repeats (range); contenders take turns in each." if repeats > 1 else " One run.")
     )
