@@ -30,6 +30,16 @@ class Settings(BaseSettings):
     database_timeout_s: float = Field(10.0, gt=0, description="Seconds a transaction may take; less than lease_s.")
     poll_s: float = Field(1.0, gt=0, description="Longest pause in seconds between two looks for work of an idle worker.")
     grace_s: float = Field(30.0, ge=0, description="Seconds a worker that is asked to stop waits for the step under way.")
+    checkpoint_s: float = Field(30.0, gt=0, description="Seconds of training between checkpoints of a trial.")
+    checkpoint_dir: Path | None = Field(
+        None, description="Folder of the checkpoints, shared by all workers and the API; unset: in PostgreSQL."
+    )
+    checkpoint_max_bytes: int = Field(
+        33_554_432, gt=0, le=1_000_000_000, description="Largest checkpoint kept in PostgreSQL, in bytes; larger want a folder."
+    )
+    retention_days: float | None = Field(
+        None, gt=0, description="Days after which the events and measurements of ended jobs are deleted; unset: never."
+    )
     max_body_bytes: int = Field(1_048_576, gt=0, description="Largest request body the API reads, in bytes.")
     log_format: str = Field("text", pattern="^(text|json)$", description="text for people, json for machines.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")

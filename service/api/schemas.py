@@ -139,6 +139,8 @@ class AttemptView(_View):
     ended_at: Moment | None
     outcome: Outcome | None
     reason: str | None
+    from_step: int | None
+    """The step of the checkpoint that it went on from; null: from the start."""
 
     @classmethod
     def of(cls, attempt: Attempt) -> Self:
@@ -227,6 +229,8 @@ class WorkerView(_View):
     state: str
     """idle, training, lost or stopped."""
     objectives: list[str]
+    set_aside: dict[str, str]
+    """Objectives that it could not train when it last tried, and why: they are tried again."""
     device: str
     version: str
     started_at: Moment

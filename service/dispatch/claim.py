@@ -18,6 +18,7 @@ from service.dispatch import grid, lifecycle
 from service.dispatch.finish import fail_exhausted, lock_job
 from service.dispatch.sampling import EMPTY, Proposal, Unsampleable, propose, stored_params
 from service.dispatch.study_cache import StudyCache, StudySnapshot, frozen_trial
+from service.dispatch.takeover import take_over
 from service.domain.budget import all_issued
 from service.domain.events import Event
 from service.domain.job import Job, JobState
@@ -39,6 +40,10 @@ SLOW_S = 0.02
 
 TAKEOVER_S = 0.25
 """Expired leases are looked for first, but no more often than this."""
+
+PATIENCE_S = 1.0
+"""Beyond the database's timeout: how long after an outage the holders of expired leases have to renew them. They ask at least
+twice a second, and their last question may hang that long."""
 
 MAX_TRIES = 10
 """So often another worker may be faster before this one looks for other work."""
@@ -82,8 +87,10 @@ class Claimer:
         self.cache = StudyCache()
         self._database = database
         self._worker_id = worker_id
-        self._objectives = list(objectives)
+        self.objectives = list(objectives)
+        """What its worker offers; may change from claim to claim."""
         self._lease_s = lease_s
+        self._patience_s = database.timeout_s + PATIENCE_S
         self._thought_s: dict[UUID, float] = {}
         self._looked_for_expired_at = -math.inf
 
@@ -128,7 +135,7 @@ class Claimer:
             leases.end(conn, claim.lease, job.study_id, Outcome.TRAINER_DIED, reason=reason, log_tail=log_tail)
             died: EventRow = (Event.TRAINER_DIED, {"trial": claim.lease.number, "attempt": claim.lease.attempt, "reason": reason})
             if leases.fruitless_attempts(conn, claim.lease.trial_id) >= job.spec.max_attempts:
-                fail_exhausted(conn, job, claim.lease, reason, events=[died])
+                fail_exhausted(conn, job, claim.lease, reason, events=[died], log_tail=log_tail)
                 return None
             return self._next_attempt(conn, job, claim.lease, token, died)
 
@@ -139,7 +146,7 @@ class Claimer:
             claim = self._take_over(conn, token) if self._is_time_to_take_over() else None
             if claim is not None:
                 return claim
-            found = jobs.find_job(conn, self._objectives)
+            found = jobs.find_job(conn, self.objectives)
             if found is None:
                 return None
             job_id, sampler = found
@@ -152,6 +159,9 @@ class Claimer:
         # Trials of milliseconds would pay for this look more than for anything else; a lease expires in tens of seconds.
         now = time.monotonic()
         if now < self._looked_for_expired_at + TAKEOVER_S:
+            return False
+        # What kept this worker from the database may have kept others from renewing their leases.
+        if self._database.back_for(longer_than_s=self._lease_s / 2) < self._patience_s:
             return False
         self._looked_for_expired_at = now
         return True
@@ -208,25 +218,8 @@ class Claimer:
 
     def _take_over(self, conn: sa.Connection, token: UUID) -> Claim | None:
         """Continue a trial whose lease has expired, if there is one."""
-        found = leases.find_expired(conn, self._objectives)
-        if found is None:
-            return None
-        lease_id, job_id = found
-        job = jobs.lock(conn, job_id)
-        if job.state is not JobState.RUNNING:
-            return None
-        expired = leases.lock_expired(conn, lease_id)
-        if expired is None:
-            return None
-        outcome = leases.end_taken_over(conn, expired)
-        taken: EventRow = (
-            Event.LEASE_TAKEN_OVER,
-            {"trial": expired.number, "attempt": expired.attempt + 1, "from": expired.worker, "outcome": outcome},
-        )
-        if leases.fruitless_attempts(conn, expired.trial_id) >= job.spec.max_attempts:
-            fail_exhausted(conn, job, expired, "its workers vanished", events=[taken])
-            return None
-        return self._next_attempt(conn, job, expired, token, taken)
+        taken = take_over(conn, self.objectives, lease_s=self._lease_s, patience_s=self._patience_s)
+        return None if taken is None else self._next_attempt(conn, taken.job, taken.lease, token, taken.event)
 
     def _next_attempt(self, conn: sa.Connection, job: Job, ended: Lease | ExpiredLease, token: UUID, event: EventRow) -> Claim:
         lease = self._start_attempt(conn, job, ended.trial_id, ended.number, ended.attempt + 1, token, events=[event])

@@ -17,6 +17,9 @@ from service.store import jobs, leases, trials
 from service.store.jobs import EventRow
 from service.store.leases import EndedLease, ExpiredLease
 
+LAST_LINES = 20
+"""Of its log, in the error of a trial that used up its attempts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Completed:
@@ -39,10 +42,12 @@ class Infeasible:
 
 @dataclass(frozen=True, kw_only=True)
 class Pruned:
-    """The pruner ended the run; its last value stands."""
+    """The run was ended early; its last value stands."""
 
     value: float
     step: int
+    stopped_by: str | None = None
+    """What ended it, when that was not the pruner: a limit of the job's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +95,16 @@ def lock_job(conn: sa.Connection, lease: Lease) -> Job:
         raise LeaseLost from error
 
 
-def fail_exhausted(conn: sa.Connection, job: Job, last: Lease | ExpiredLease, reason: str, *, events: Sequence[EventRow]) -> None:
+def fail_exhausted(
+    conn: sa.Connection, job: Job, last: Lease | ExpiredLease, reason: str, *, events: Sequence[EventRow], log_tail: str = ""
+) -> None:
     """Fail a trial that has used up its attempts. The caller has locked the job and ended the trial's last lease."""
+    last_lines = log_tail.strip().splitlines()[-LAST_LINES:]
     result = Failed(
         error=TrialError(
             type="AttemptsExhausted",
             message=f"{job.spec.max_attempts} attempts in a row ended without a new measurement; the last one: {reason}",
+            traceback="\n".join(last_lines) or None,
         )
     )
     stored = _stored(job, result)
@@ -145,7 +154,7 @@ def _stored(job: Job, result: Result) -> _Stored:
                 event=Event.TRIAL_PRUNED,
                 state="PRUNED",
                 value=None if math.isnan(result.value) else result.value,
-                user_attrs={"pruned_at_step": result.step},
+                user_attrs={"pruned_at_step": result.step} | ({"stopped_by": result.stopped_by} if result.stopped_by else {}),
             )
         case Failed():
             return _Stored(event=Event.TRIAL_FAILED, state="FAIL", value=None, user_attrs={"error": asdict(result.error)})

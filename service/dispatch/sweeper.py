@@ -1,8 +1,11 @@
-"""What nobody's request does: end jobs whose time is over. Any process may sweep; one at a time does.
+"""What nobody's request does. Any process may sweep; one at a time does, since a lock lets the others pass.
 
+`sweep`, every two seconds or so: jobs whose time is over end. `tidy_up`, less often: workers that fell silent are noted, trials
+past their attempts fail, checkpoints that nobody needs any more go.
 Expired leases need no sweeping: the next claim sees them.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from uuid import UUID
@@ -10,21 +13,44 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from service.dispatch import lifecycle
+from service.dispatch.takeover import fail_abandoned
+from service.domain.events import Event
 from service.errors import JobNotFound
-from service.store import jobs
+from service.store import checkpoints, events, jobs, workers
 from service.store.postgres import Database
 
-_LOCK = 0x53_77_65_65_70  # "Sweep"
+_SWEEP_LOCK = 0x53_77_65_65_70  # "Sweep"
+_TIDY_LOCK = 0x54_69_64_79  # "Tidy"
 
 
 def sweep(database: Database) -> None:
     """One round. Raises DatabaseUnavailable."""
-    for job_id in database.transact(_find):
+    for job_id in database.transact(_overdue):
         with suppress(JobNotFound):  # deleted meanwhile
             database.transact(partial(lifecycle.expire, job_id=job_id))
 
 
-def _find(conn: sa.Connection) -> list[UUID]:
-    if not conn.scalar(sa.text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
+def tidy_up(database: Database) -> Sequence[str]:
+    """One round; returns the paths of checkpoints that were deleted, whose files may go. Raises DatabaseUnavailable."""
+    paths = database.transact(_tidy)
+    fail_abandoned(database)
+    return paths
+
+
+def _overdue(conn: sa.Connection) -> list[UUID]:
+    return jobs.past_deadline(conn) if _alone(conn, _SWEEP_LOCK) else []
+
+
+def _tidy(conn: sa.Connection) -> list[str]:
+    if not _alone(conn, _TIDY_LOCK):
         return []
-    return jobs.past_deadline(conn)
+    for worker_id, name in workers.mark_lost(conn):
+        events.write(conn, Event.WORKER_LOST, {"worker": name, "id": str(worker_id)})
+    jobs.forget_old_keys(conn)
+    return checkpoints.prune(conn)
+
+
+def _alone(conn: sa.Connection, key: int) -> bool:
+    """Whether nobody else is at it; until the transaction ends."""
+    alone: bool = conn.exec_driver_sql("SELECT pg_try_advisory_xact_lock(%(key)s)", {"key": key}).scalar_one()
+    return alone

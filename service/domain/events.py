@@ -21,6 +21,9 @@ class Event(StrEnum):
     TRIAL_INFEASIBLE = "trial.infeasible"
     TRIAL_PRUNED = "trial.pruned"
     TRIAL_FAILED = "trial.failed"
+    TRIAL_RESUMED = "trial.resumed"
+    CHECKPOINT_FAILED = "checkpoint.failed"
+    CHECKPOINT_DAMAGED = "checkpoint.damaged"
     LEASE_TAKEN_OVER = "lease.taken_over"
     LEASE_RELEASED = "lease.released"
     LEASE_LOST = "lease.lost"
@@ -28,6 +31,9 @@ class Event(StrEnum):
     TRAINER_DIED = "trainer.died"
     WORKER_STARTED = "worker.started"
     WORKER_STOPPED = "worker.stopped"
+    WORKER_LOST = "worker.lost"
+    WORKER_SET_ASIDE = "worker.set_aside"
+    WORKER_FIT = "worker.fit"
 
 
 FINAL_EVENTS: Mapping[JobState, Event] = {

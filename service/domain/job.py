@@ -39,6 +39,20 @@ class Budget(_Document):
     failures: int = Field(5, ge=1, le=1_000_000, description="So many failed trials with no success between them fail the job.")
 
 
+class Limits(_Document):
+    """What one trial may take. Times are of training: waiting for a worker or for the database does not count."""
+
+    trial_seconds: float | None = Field(
+        None, gt=0, le=31_536_000, description="A trial that trains for longer is pruned: its last value stands."
+    )
+    step_seconds: float | None = Field(
+        None, gt=0, le=31_536_000, description="A step that takes longer is stuck: its training process is replaced, an attempt."
+    )
+    memory_mb: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="A training process that holds more megabytes is killed, an attempt."
+    )
+
+
 class JobSpec(_Document):
     """A job as submitted; once `submission.complete` has filled its defaults, also as stored and dispatched."""
 
@@ -52,6 +66,7 @@ class JobSpec(_Document):
     metric: Name | None = Field(None, description="Left out: the objective's first metric.")
     max_parallel: int | None = Field(None, ge=1, le=100_000, description="Trials that may run at once.")
     max_attempts: int = Field(3, ge=1, le=10_000, description="Attempts in a row that may die without a new measurement.")
+    limits: Limits = Field(default_factory=Limits, description="What one trial may take; left out: as much as it likes.")
     priority: int = Field(0, ge=-1_000_000, le=1_000_000, description="Larger first.")
     seed: int = Field(0, ge=0, lt=2**63, description="Of the search and of the training.")
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=100)

@@ -31,6 +31,8 @@ class Attempt:
     ended_at: datetime | None
     outcome: Outcome | None
     reason: str | None
+    from_step: int | None
+    """The step of the checkpoint that it went on from; None: from the start."""
 
 
 @dataclass(frozen=True, kw_only=True)

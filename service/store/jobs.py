@@ -138,6 +138,14 @@ def by_idempotency_key(conn: sa.Connection, key: str) -> tuple[UUID, bytes] | No
     return None if row is None else (row.id, row.request_sha256)
 
 
+def forget_old_keys(conn: sa.Connection) -> None:
+    """Empty the Idempotency-Keys past their lifetime."""
+    conn.exec_driver_sql(
+        "UPDATE stride.jobs SET idempotency_key = NULL, request_sha256 = NULL"
+        f" WHERE idempotency_key IS NOT NULL AND created_at < clock_timestamp() - interval '{KEY_LIFETIME}'"
+    )
+
+
 def find_job(conn: sa.Connection, objectives: Sequence[str]) -> tuple[UUID, str] | None:
     """The job with one of `objectives` that deserves the next trial most, and which sampler it asks ("grid" for a grid).
 

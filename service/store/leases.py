@@ -29,6 +29,8 @@ class ExpiredLease:
     attempt: int
     released_at: datetime | None
     worker: str | None
+    outage: bool
+    """Whether it ran out while the database was down: no fault of the trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +54,15 @@ class Renewal:
     released: bool
 
 
-def find_expired(conn: sa.Connection, objectives: Sequence[str]) -> tuple[int, UUID] | None:
-    """An expired lease on a trial of one of `objectives`, and its job. Locks nothing: the takeover checks again."""
-    row = conn.exec_driver_sql(query("find_expired_lease"), {"objectives": list(objectives)}).one_or_none()
+def find_expired(
+    conn: sa.Connection, objectives: Sequence[str], *, lease_s: float, patience_s: float
+) -> tuple[int, UUID] | None:
+    """An expired lease on a trial of one of `objectives`, and its job. Locks nothing: the takeover checks again.
+
+    For `patience_s` after the server's start, those are left alone whose holders may not know yet that it is back.
+    """
+    parameters = {"objectives": list(objectives), "lease_s": lease_s, "patience_s": patience_s}
+    row = conn.exec_driver_sql(query("find_expired_lease"), parameters).one_or_none()
     return None if row is None else (row.lease_id, row.job_id)
 
 
@@ -80,13 +88,38 @@ def lock_expired(conn: sa.Connection, lease_id: int) -> ExpiredLease | None:
 def end_taken_over(conn: sa.Connection, lease: ExpiredLease) -> Outcome:
     """End a lease that the caller has locked to take it over."""
     outcome = Outcome.VANISHED if lease.released_at is None else Outcome.RELEASED
-    reason = "no sign of life from its worker" if outcome is Outcome.VANISHED else None
+    silent = "it expired while the database was down" if lease.outage else "no sign of life from its worker"
     conn.exec_driver_sql(
-        "UPDATE stride.leases SET ended_at = clock_timestamp(), outcome = %(outcome)s, reason = coalesce(reason, %(reason)s)"
-        " WHERE id = %(id)s",
-        {"id": lease.id, "outcome": str(outcome), "reason": reason},
+        "UPDATE stride.leases SET ended_at = clock_timestamp(), outcome = %(outcome)s, reason = coalesce(reason, %(reason)s),"
+        " excused = %(excused)s WHERE id = %(id)s",
+        {
+            "id": lease.id,
+            "outcome": str(outcome),
+            "reason": silent if outcome is Outcome.VANISHED else None,
+            "excused": lease.outage,
+        },
     )
     return outcome
+
+
+def excuse(conn: sa.Connection, token: UUID) -> None:
+    """Its worker is back and finds that its lease was taken over: the trial did not kill it. Only the ended lease is touched."""
+    conn.exec_driver_sql(
+        "UPDATE stride.leases SET excused = true, reason = 'its worker lost touch with the database for longer than the lease'"
+        " WHERE token = %(token)s AND outcome = 'vanished' AND NOT excused",
+        {"token": token},
+    )
+
+
+def resumed(conn: sa.Connection, lease: Lease, step: int) -> None:
+    """The attempt goes on from the checkpoint of `step`. The caller holds the lease."""
+    conn.exec_driver_sql("UPDATE stride.leases SET from_step = %(step)s WHERE id = %(id)s", {"id": lease.id, "step": step})
+
+
+def find_exhausted(conn: sa.Connection) -> list[tuple[int, UUID]]:
+    """Expired leases of trials that may have used up their attempts, and their jobs. Locks nothing."""
+    rows = conn.exec_driver_sql(query("find_exhausted_leases"))
+    return [(row.lease_id, row.job_id) for row in rows]
 
 
 def end(
@@ -179,16 +212,20 @@ def release(conn: sa.Connection, lease: Lease, reason: str, *, log_tail: str | N
 
 
 def fruitless_attempts(conn: sa.Connection, trial_id: int) -> int:
-    """How many attempts in a row, up to the last, died without a step beyond those stored before them."""
+    """How many attempts in a row, up to the last, died without a step beyond those stored before them.
+
+    Those given back do not count, nor do those that ended because the database could not be reached.
+    """
     rows = conn.exec_driver_sql(
-        "SELECT outcome, last_step FROM stride.leases WHERE trial_id = %(trial_id)s AND ended_at IS NOT NULL ORDER BY attempt",
+        "SELECT outcome, excused, last_step FROM stride.leases WHERE trial_id = %(trial_id)s AND ended_at IS NOT NULL"
+        " ORDER BY attempt",
         {"trial_id": trial_id},
     )
     fruitless, furthest = 0, 0
-    for outcome, last_step in rows:
+    for outcome, excused, last_step in rows:
         if (last_step or 0) > furthest:
             fruitless, furthest = 0, last_step
-        elif outcome in (Outcome.TRAINER_DIED, Outcome.VANISHED):
+        elif outcome in (Outcome.TRAINER_DIED, Outcome.VANISHED) and not excused:
             fruitless += 1
     return fruitless
 
@@ -212,6 +249,7 @@ def attempts(conn: sa.Connection, trial_ids: Sequence[int]) -> dict[int, list[At
                 ended_at=row.ended_at,
                 outcome=None if row.outcome is None else Outcome(row.outcome),
                 reason=row.reason,
+                from_step=row.from_step,
             )
         )
     return found

@@ -26,3 +26,11 @@ def of_trial(conn: sa.Connection, trial_id: int, *, after_step: int = 0, limit: 
         )
         for row in conn.execute(statement)
     ]
+
+
+def seconds_until(conn: sa.Connection, trial_id: int, step: int) -> float:
+    """Seconds of training that a trial's steps up to `step` took."""
+    columns = tables.measurements.c
+    statement = sa.select(sa.func.coalesce(sa.func.sum(columns.seconds), 0.0))
+    seconds: float = conn.execute(statement.where(columns.trial_id == trial_id, columns.step <= step)).scalar_one()
+    return seconds

@@ -6,6 +6,7 @@ shuts the socket down when a transaction is over its time.
 """
 
 import heapq
+import math
 import os
 import random
 import socket
@@ -72,6 +73,7 @@ class Database:
         self.url = psycopg_url(url)
         self.timeout_s = timeout_s
         self._watchdog = _Watchdog()
+        self._contact = _Contact()
         self._engine = sa.create_engine(
             self.url,
             creator=self._connect,
@@ -106,8 +108,10 @@ class Database:
                     conn.close()  # rolls back what was not committed
                 finally:
                     self._watchdog.forget(raw, watch)
+            self._contact.answered()
         except DBAPIError as error:
             if _is_unavailable(error):
+                self._contact.failed()
                 raise DatabaseUnavailable(_first_line(error)) from error
             if _sqlstate(error) in _MISSING:
                 raise DatabaseNotMigrated from error
@@ -130,6 +134,10 @@ class Database:
                     raise
                 time.sleep(random.uniform(0, 0.01 * 2**attempt))
         raise AssertionError("unreachable")
+
+    def back_for(self, *, longer_than_s: float) -> float:
+        """Seconds since the database answered again after a silence longer than that; infinite when there was none."""
+        return self._contact.back_for(longer_than_s)
 
     def close(self) -> None:
         """Close the pooled connections and end the watchdog."""
@@ -206,6 +214,31 @@ def _is_unavailable(error: DBAPIError) -> bool:
 def _first_line(error: DBAPIError) -> str:
     lines = str(error.orig).strip().splitlines()
     return f"The database cannot be used right now: {lines[0] if lines else type(error.orig).__name__}"
+
+
+class _Contact:
+    """When the database last answered, and since when it does so again."""
+
+    def __init__(self) -> None:
+        self._answered_at = time.monotonic()
+        self._failing = False
+        self._outages: list[tuple[float, float]] = []
+        """Ends and lengths, each longer than those after it."""
+
+    def answered(self) -> None:
+        now = time.monotonic()
+        if self._failing:
+            self._failing = False
+            length = now - self._answered_at
+            self._outages = [outage for outage in self._outages if outage[1] > length] + [(now, length)]
+        self._answered_at = now
+
+    def failed(self) -> None:
+        self._failing = True
+
+    def back_for(self, longer_than_s: float) -> float:
+        ends = [end for end, length in self._outages if length > longer_than_s]
+        return time.monotonic() - ends[-1] if ends else math.inf
 
 
 class _Watchdog:

@@ -54,6 +54,7 @@ jobs = sa.Table(
     sa.Index("jobs_created_at_id_idx", "created_at", "id"),
     sa.Index("jobs_open_idx", "objective", postgresql_where=sa.text("state IN ('queued', 'running')")),
     sa.Index("jobs_deadline_at_idx", "deadline_at", postgresql_where=sa.text("state = 'running'")),
+    sa.Index("jobs_finished_at_idx", "finished_at"),
 )
 
 leases = sa.Table(
@@ -74,6 +75,14 @@ leases = sa.Table(
     sa.Column("outcome", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("log_tail", sa.Text, nullable=False, server_default=""),
+    sa.Column("from_step", sa.Integer, comment="step of the checkpoint that the attempt went on from"),
+    sa.Column(
+        "excused",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="vanished while the database could not be reached: no fault of the trial",
+    ),
     sa.CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="leases_outcome_check"),
     sa.UniqueConstraint("trial_id", "attempt", name="leases_trial_id_attempt_key"),
     sa.Index("leases_open_trial_id_key", "trial_id", unique=True, postgresql_where=sa.text("ended_at IS NULL")),
@@ -94,6 +103,27 @@ measurements = sa.Table(
     sa.Column("seconds", sa.Double, nullable=False),
 )
 
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("job_id", UUID(as_uuid=True), sa.ForeignKey(jobs.c.id, ondelete="CASCADE"), nullable=False),
+    sa.Column("trial_id", sa.Integer, nullable=False, comment="optuna.trials"),
+    sa.Column("lease_id", sa.BigInteger, sa.ForeignKey(leases.c.id, ondelete="CASCADE"), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, comment="state: to go on from; model: of a finished trial, to be served"),
+    sa.Column("step", sa.Integer, nullable=False, comment="the last step that is in it"),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.LargeBinary, nullable=False),
+    sa.Column("content", sa.LargeBinary),
+    sa.Column("path", sa.Text, comment="relative to STRIDE_CHECKPOINT_DIR"),
+    sa.Column("created_at", _moment, nullable=False, server_default=_now),
+    sa.CheckConstraint("kind IN ('state', 'model')", name="checkpoints_kind_check"),
+    sa.CheckConstraint("(content IS NULL) <> (path IS NULL)", name="checkpoints_place_check"),
+    sa.UniqueConstraint("lease_id", "kind", "step", name="checkpoints_lease_id_kind_step_key"),
+    sa.Index("checkpoints_job_id_idx", "job_id"),
+    sa.Index("checkpoints_trial_id_idx", "trial_id"),
+)
+
 workers = sa.Table(
     "workers",
     metadata,
@@ -106,6 +136,8 @@ workers = sa.Table(
     sa.Column("seen_at", _moment, nullable=False, server_default=_now),
     sa.Column("lost_after_s", sa.Double, nullable=False, comment="silence after which the worker counts as lost"),
     sa.Column("stopped_at", _moment),
+    sa.Column("set_aside", JSONB, nullable=False, server_default="{}", comment="objectives that it cannot train now, and why"),
+    sa.Column("lost_at", _moment, comment="when its silence was noticed"),
     sa.Index("workers_seen_at_idx", "seen_at", postgresql_where=sa.text("stopped_at IS NULL")),
 )
 

@@ -1,6 +1,6 @@
 """The register of workers: who is there, and when they were last seen. No function here commits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,6 +19,8 @@ class Worker:
     state: str
     """idle, training, lost (silent for longer than it said it would be) or stopped."""
     objectives: list[str]
+    set_aside: dict[str, str]
+    """Objectives that it could not train when it last tried, and why."""
     device: str
     version: str
     started_at: datetime
@@ -44,7 +46,26 @@ def register(
 
 def seen(conn: sa.Connection, worker_id: UUID) -> None:
     """A sign of life."""
-    conn.execute(tables.workers.update().where(tables.workers.c.id == worker_id).values(seen_at=sa.func.clock_timestamp()))
+    now = sa.func.clock_timestamp()
+    conn.execute(tables.workers.update().where(tables.workers.c.id == worker_id).values(seen_at=now, lost_at=None))
+
+
+def offer(conn: sa.Connection, worker_id: UUID, *, objectives: Sequence[str], set_aside: Mapping[str, str]) -> None:
+    """What a worker offers from now on, and what it has set aside."""
+    conn.execute(
+        tables.workers.update()
+        .where(tables.workers.c.id == worker_id)
+        .values(objectives=list(objectives), set_aside=dict(set_aside))
+    )
+
+
+def mark_lost(conn: sa.Connection) -> list[tuple[UUID, str]]:
+    """Note which workers have fallen silent since the last time; returns their ids and names."""
+    rows = conn.exec_driver_sql(
+        "UPDATE stride.workers SET lost_at = clock_timestamp() WHERE stopped_at IS NULL AND lost_at IS NULL"
+        " AND seen_at + make_interval(secs => lost_after_s) < clock_timestamp() RETURNING id, name"
+    )
+    return [(row.id, row.name) for row in rows]
 
 
 def stopped(conn: sa.Connection, worker_id: UUID) -> None:
@@ -77,6 +98,7 @@ def page(conn: sa.Connection, *, limit: int, before: tuple[datetime, UUID] | Non
             name=row.name,
             state=row.state,
             objectives=row.objectives,
+            set_aside=row.set_aside,
             device=row.device,
             version=row.version,
             started_at=row.started_at,

@@ -17,20 +17,26 @@ from sqlalchemy import Connection
 
 from objectives.catalog import load_catalog
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.sweeper import sweep
+from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.events import Event
 from service.errors import DatabaseUnavailable
 from service.settings import Settings
-from service.store import migrate, workers
+from service.store import events, migrate, retention, workers
 from service.store.postgres import Database
 from service.version import VERSION
-from service.worker.supervise import Pace, TrialSupervisor
+from service.worker import checkpointing
+from service.worker.checkpointing import CheckpointSettings
+from service.worker.supervise import Pace, TrialSupervisor, Unfit
 from service.worker.trainer_process import TrainerProcess
 
 log = structlog.get_logger()
 
 SHORTEST_POLL_S = 0.05
 SWEEP_S = 2.0
+TIDY_S = 10.0
+CLEAN_S = 3600.0
+TRY_AGAIN_S = 30.0
+"""Pause before an objective that could not be trained here is tried again."""
 
 
 class Worker:
@@ -45,7 +51,10 @@ class Worker:
         self._claimer = Claimer(database, self.id, self._objectives, settings.lease_s)
         self._asked_to_stop = threading.Event()
         self._stop_at = math.inf
-        self._seen_at = self._swept_at = -math.inf
+        self._set_aside: dict[str, str] = {}
+        """Objectives that this worker cannot train at present, and why."""
+        self._try_again_at = math.inf
+        self._seen_at = self._swept_at = self._tidied_at = self._cleaned_at = -math.inf
         self._unanswered: UUID | None = None
         """The token of a claim whose reply was lost."""
 
@@ -59,6 +68,11 @@ class Worker:
             new_trainer=self._new_trainer,
             trainer=self._new_trainer(),
             pace=Pace(heartbeat_s=self._settings.heartbeat_s, lease_s=self._settings.lease_s, device=self._settings.device),
+            keep=CheckpointSettings(
+                interval_s=self._settings.checkpoint_s,
+                folder=self._settings.checkpoint_dir,
+                max_bytes=self._settings.checkpoint_max_bytes,
+            ),
             on_heartbeat=self._keep_house,
             seconds_left=lambda: self._stop_at - time.monotonic(),
         )
@@ -70,7 +84,7 @@ class Worker:
         log.info(Event.WORKER_STOPPED, worker=self.name)
 
     def stop(self, signal_number: int, frame: FrameType | None) -> None:
-        """The first time: finish the trial under way if it ends in the grace period, then stop. The second time: stop now."""
+        """The first time: wait for the step under way, up to the grace period, and give the trial back. The second time: now."""
         grace_s = 0.0 if self._asked_to_stop.is_set() else self._settings.grace_s
         self._stop_at = time.monotonic() + grace_s
         self._asked_to_stop.set()
@@ -80,6 +94,7 @@ class Worker:
         while not self._asked_to_stop.is_set():
             try:
                 self._keep_house()
+                self._try_again(supervisor)
                 claim = self._claim()
             except DatabaseUnavailable as error:
                 log.warning("database.unavailable", error=str(error))
@@ -87,9 +102,36 @@ class Worker:
             if claim is None:
                 self._asked_to_stop.wait(random.uniform(0.5, 1.0) * pause_s)
                 pause_s = min(2 * pause_s, self._settings.poll_s)
-            else:
-                pause_s = SHORTEST_POLL_S
+                continue
+            pause_s = SHORTEST_POLL_S
+            try:
                 supervisor.see_through(claim)
+            except Unfit as unfit:
+                self._set_aside[unfit.objective] = unfit.problem
+                self._try_again_at = time.monotonic() + TRY_AGAIN_S
+                self._offer(Event.WORKER_SET_ASIDE, unfit.objective, unfit.problem)
+
+    def _try_again(self, supervisor: TrialSupervisor) -> None:
+        """Look from time to time whether what was set aside can be trained by now."""
+        if time.monotonic() < self._try_again_at or not self._set_aside:
+            return
+        self._try_again_at = time.monotonic() + TRY_AGAIN_S
+        for objective in sorted(self._set_aside):
+            if supervisor.find_problem(objective) is None:
+                del self._set_aside[objective]
+                self._offer(Event.WORKER_FIT, objective, "it can be trained again")
+
+    def _offer(self, event: Event, objective: str, reason: str) -> None:
+        """Tell what this worker offers from now on, and why that has changed."""
+        log.warning(event, objective=objective, reason=reason)
+        self._claimer.objectives = [name for name in self._objectives if name not in self._set_aside]
+        payload = {"worker": self.name, "id": str(self.id), "objective": objective, "reason": reason}
+
+        def tell(conn: Connection) -> None:
+            workers.offer(conn, self.id, objectives=self._claimer.objectives, set_aside=self._set_aside)
+            events.write(conn, event, payload)
+
+        self._until_available(lambda: self._database.transact(tell))
 
     def _claim(self) -> Claim | None:
         """The next trial. After a lost reply, which may have followed a commit, the same token is asked for before another one
@@ -121,6 +163,16 @@ class Worker:
         if time.monotonic() - self._swept_at >= SWEEP_S * random.uniform(0.8, 1.2):
             sweep(self._database)
             self._swept_at = time.monotonic()
+        if time.monotonic() - self._tidied_at >= TIDY_S * random.uniform(0.8, 1.2):
+            folder = self._settings.checkpoint_dir
+            checkpointing.delete_files(folder, tidy_up(self._database))
+            self._tidied_at = time.monotonic()
+        if time.monotonic() - self._cleaned_at >= CLEAN_S * random.uniform(0.8, 1.2):
+            if self._settings.retention_days is not None:
+                retention.delete_some(self._database, self._settings.retention_days)
+            if self._settings.checkpoint_dir is not None:
+                checkpointing.delete_leftovers(self._database, self._settings.checkpoint_dir)
+            self._cleaned_at = time.monotonic()
 
     def _register(self) -> None:
         def work(conn: Connection) -> None:

@@ -6,9 +6,31 @@ from enum import Enum, auto
 from typing import Any
 
 from objectives.contract import Divergence
+from service.domain.checkpoint import Checkpoint
 
 END_OF_LOG = b"\0end of the run\0\n"
 """Printed by the trainer when a run has ended: what came before belongs to that run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointPlace:
+    """Where a run's checkpoints go."""
+
+    folder: str | None
+    """None: to the worker, who stores them in the database."""
+    name: str
+    """How the paths of their files begin, below the folder."""
+    max_bytes: int
+    """The largest that goes to the worker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resume:
+    """Where a run goes on from."""
+
+    checkpoint: Checkpoint
+    fraction: float
+    """Of the run's schedule that is done there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,15 +45,45 @@ class Train:
     threads: int
     parts: int | None
     """Wait for an order wherever such a part of the schedule ends: the pruner is asked there. None: there is no pruner."""
+    hold_at: float
+    """When the lease runs out unless it is renewed, by the monotonic clock, which all processes of a machine share."""
+    checkpoint_s: float
+    place: CheckpointPlace
+    resume: Resume | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewed:
+    """Worker to trainer: the lease stands until then. Past that time the run is asked for no further item."""
+
+    hold_at: float
 
 
 class Order(Enum):
     """Worker to trainer, between two items."""
 
     GO_ON = auto()
-    HOLD = auto()
-    """Ask the run for no further item until told to go on."""
+    """The pruner lets it."""
+    SUSPEND = auto()
+    """Take a checkpoint, and stop."""
     STOP = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveModel:
+    """Worker to trainer: save the weights of the run that has just gone through."""
+
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckFitness:
+    """Worker to trainer: can this objective be trained here at all?"""
+
+    objective: str
+    device: str
+    folder: str | None
+    """Of the checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +99,46 @@ class Measured:
     divergence: Divergence | None
     waits: bool
     """Whether the trainer now waits for an order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumed:
+    """Trainer to worker: the run goes on from the checkpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unusable:
+    """Trainer to worker: the checkpoint cannot be gone on from. Nothing was trained."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpointed:
+    """Trainer to worker: a checkpoint was taken; once its row is committed it exists."""
+
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotCheckpointed:
+    """Trainer to worker: a checkpoint could not be taken. Training goes on."""
+
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoModel:
+    """Trainer to worker: the objective's state has no weights in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitness:
+    """Trainer to worker: whether the objective can be trained here."""
+
+    problem: str | None
+    """Why not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,4 +162,6 @@ class Stopped:
     """Trainer to worker: stopped as ordered, ready for the next run."""
 
 
-FromTrainer = Measured | Trained | Raised | Stopped
+ToTrainer = Train | Renewed | Order | SaveModel | CheckFitness
+RunEnded = Trained | Raised | Stopped | Unusable
+FromTrainer = Measured | Resumed | Checkpointed | NotCheckpointed | NoModel | Fitness | RunEnded

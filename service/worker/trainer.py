@@ -1,22 +1,47 @@
 """The trainer process: iterates objectives for the worker that started it, and knows neither database nor leases.
 
 Started as `python -m service.worker.trainer FD`, where FD is its end of a socket pair. It trains ahead without being asked for
-each step; between two items it looks for orders. What it prints becomes the trial's log.
+each step; between two items it looks for orders, takes checkpoints, and waits when the lease has run out. What it prints becomes
+the trial's log.
 """
 
 import contextlib
 import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 
 from objectives.catalog import import_start, load_catalog
 from objectives.contract import Measurement, Objective, Run
+from service.domain.checkpoint import Kind
 from service.domain.parts import is_pruning_step
 from service.processes import die_with
-from service.worker.messages import END_OF_LOG, FromTrainer, Measured, Order, Raised, Stopped, Train, Trained
+from service.worker import checkpoint_format, fitness
+from service.worker.checkpoint_format import BadCheckpoint
+from service.worker.messages import (
+    END_OF_LOG,
+    CheckFitness,
+    Checkpointed,
+    Fitness,
+    FromTrainer,
+    Measured,
+    NoModel,
+    NotCheckpointed,
+    Order,
+    Raised,
+    Renewed,
+    Resumed,
+    RunEnded,
+    SaveModel,
+    Stopped,
+    ToTrainer,
+    Train,
+    Trained,
+    Unusable,
+)
 
 TRACEBACK_LINES = 40
 
@@ -30,14 +55,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     catalog = load_catalog(modules)
     with Connection(descriptor) as pipe, contextlib.suppress(_WorkerGone):
-        worker = _Worker(pipe)
-        while True:
-            command = worker.receive()
-            if isinstance(command, Train):
-                ended = _serve(worker, command, catalog[command.objective])
-                _end_log()
-                worker.send(ended)
-            # Any other order was meant for a run that has just ended.
+        _serve(_Worker(pipe), catalog)
 
 
 class _WorkerGone(Exception):
@@ -56,9 +74,9 @@ class _Worker:
         except OSError as error:
             raise _WorkerGone from error
 
-    def receive(self) -> Train | Order:
+    def receive(self) -> ToTrainer:
         try:
-            message: Train | Order = self._pipe.recv()
+            message: ToTrainer = self._pipe.recv()
             return message
         except (EOFError, OSError) as error:
             raise _WorkerGone from error
@@ -70,40 +88,137 @@ class _Worker:
             raise _WorkerGone from error
 
 
-def _serve(worker: _Worker, command: Train, objective: Objective) -> FromTrainer:
-    """Train one run, sending each step; returns how it ended."""
-    try:
-        start = import_start(objective)
-        run = start(command.params, command.settings, command.seed, command.device, command.threads)
-        for measured in _steps(run, command.parts):
-            worker.send(measured)
-            if _told_to_stop(worker, measured.waits):
-                return Stopped()
-            if measured.divergence is not None:
-                return Trained(test_metrics={})
-        return Trained(test_metrics={name: float(value) for name, value in run.evaluate().items()})
-    except _WorkerGone:
-        raise
-    except Exception as error:
-        traceback.print_exc()
-        lines = traceback.format_exc().strip().splitlines()
-        return Raised(type=type(error).__name__, message=str(error), traceback="\n".join(lines[-TRACEBACK_LINES:]))
+def _serve(worker: _Worker, catalog: Mapping[str, Objective]) -> None:
+    training: _Training | None = None
+    while True:
+        match worker.receive():
+            case Train() as command:
+                training = None  # its memory, before the next one wants its own
+                training = _Training(worker, command)
+                ended = training.run(catalog[command.objective])
+                _end_log()
+                worker.send(ended)
+            case SaveModel() as command if training is not None:
+                worker.send(training.save_model(command.metadata))
+            case CheckFitness() as command:
+                problem = fitness.find_problem(catalog[command.objective], command.device, command.folder)
+                worker.send(Fitness(problem=problem))
+            case _:
+                pass  # meant for a run that has just ended
 
 
-def _end_log() -> None:
-    """Tell the worker that all lines of this run are out: they travel beside the pipe, and may arrive after the result."""
-    with contextlib.suppress(OSError, ValueError):  # an objective may have closed them
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.write(1, END_OF_LOG)
+class _Training:
+    """One run, from a worker's command to its end."""
+
+    def __init__(self, worker: _Worker, command: Train) -> None:
+        self._worker = worker
+        self._command = command
+        self._hold_at = command.hold_at
+        self._checkpointed_at = time.monotonic()
+        self._run: Run | None = None
+        self._step = 0
+
+    def run(self, objective: Objective) -> RunEnded:
+        """Train, sending each step; returns how it ended."""
+        command = self._command
+        try:
+            start = import_start(objective)
+            run = start(command.params, command.settings, command.seed, command.device, command.threads)
+            if command.resume is not None:
+                unusable = self._resume(run)
+                if unusable is not None:
+                    return unusable
+                self._worker.send(Resumed())
+            self._run = run
+            for measured in self._steps(run):
+                self._worker.send(measured)
+                if measured.divergence is not None:
+                    return Trained(test_metrics={})
+                order = self._next_order(waits=measured.waits)
+                if order is Order.STOP:
+                    return Stopped()
+                if order is Order.SUSPEND or time.monotonic() - self._checkpointed_at >= command.checkpoint_s:
+                    self._worker.send(self._checkpoint(run))
+                if order is Order.SUSPEND:
+                    return Stopped()
+            return Trained(test_metrics={name: float(value) for name, value in run.evaluate().items()})
+        except _WorkerGone:
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            lines = traceback.format_exc().strip().splitlines()
+            return Raised(type=type(error).__name__, message=str(error), traceback="\n".join(lines[-TRACEBACK_LINES:]))
+
+    def save_model(self, metadata: Mapping[str, str]) -> FromTrainer:
+        """Save the weights of the run, which has gone through."""
+        assert self._run is not None
+        try:
+            content = checkpoint_format.encode_model(self._run.state_dict(), metadata)
+            if content is None:
+                return NoModel()
+            return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.MODEL, self._step, self._command.place))
+        except Exception as error:  # an objective's own state_dict, or the disk
+            return NotCheckpointed(step=self._step, reason=_reason(error))
+
+    def _resume(self, run: Run) -> Unusable | None:
+        resume = self._command.resume
+        assert resume is not None
+        try:
+            run.load_state_dict(checkpoint_format.read(resume.checkpoint, self._command.place.folder))
+        except Exception as error:  # what an objective makes of a state that is not its own may be anything
+            return Unusable(reason=_reason(error))
+        self._step = resume.checkpoint.step
+        return None
+
+    def _checkpoint(self, run: Run) -> FromTrainer:
+        try:
+            content = checkpoint_format.encode(run.state_dict())
+            _check_readable(self._command.objective, content)
+            return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.STATE, self._step, self._command.place))
+        except Exception as error:  # an objective's own state_dict, or the disk
+            return NotCheckpointed(step=self._step, reason=_reason(error))
+        finally:
+            self._checkpointed_at = time.monotonic()
+
+    def _steps(self, run: Run) -> Iterator[Measured]:
+        parts, resume = self._command.parts, self._command.resume
+        before = 0.0 if resume is None else resume.fraction
+        for item in run:
+            waits = (
+                parts is not None and item.divergence is None and is_pruning_step(before, item.fraction, item.in_warmup, parts)
+            )
+            before = item.fraction
+            self._step = int(item.step)
+            yield _measured(item, waits)
+
+    def _next_order(self, *, waits: bool) -> Order | None:
+        """What is to be done after an item: stop, suspend, or nothing, after having waited for as long as one must.
+
+        Waits for the pruner's word, and for a renewal when the lease has run out.
+        """
+        while waits or self._worker.has_spoken() or time.monotonic() > self._hold_at:
+            match self._worker.receive():
+                case Order.STOP | Order.SUSPEND as order:
+                    return order
+                case Order.GO_ON:
+                    waits = False
+                case Renewed(hold_at=hold_at):
+                    self._hold_at = hold_at
+        return None
 
 
-def _steps(run: Run, parts: int | None) -> Iterator[Measured]:
-    before = 0.0
-    for item in run:
-        waits = parts is not None and item.divergence is None and is_pruning_step(before, item.fraction, item.in_warmup, parts)
-        before = item.fraction
-        yield _measured(item, waits)
+_readable: set[str] = set()
+
+
+def _check_readable(objective: str, content: bytes) -> None:
+    """Read back an objective's first checkpoint: one that holds what is refused on loading must be known before it is needed."""
+    if objective not in _readable:
+        checkpoint_format.decode(content)
+        _readable.add(objective)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, BadCheckpoint) else f"{type(error).__name__}: {error}"
 
 
 def _measured(item: Measurement, waits: bool) -> Measured:
@@ -119,14 +234,12 @@ def _measured(item: Measurement, waits: bool) -> Measured:
     )
 
 
-def _told_to_stop(worker: _Worker, waits: bool) -> bool:
-    """Read the orders that have come, and wait for more while waiting or on hold."""
-    while waits or worker.has_spoken():
-        order = worker.receive()
-        if order is Order.STOP:
-            return True
-        waits = order is Order.HOLD
-    return False
+def _end_log() -> None:
+    """Tell the worker that all lines of this run are out: they travel beside the pipe, and may arrive after the result."""
+    with contextlib.suppress(OSError, ValueError):  # an objective may have closed them
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.write(1, END_OF_LOG)
 
 
 if __name__ == "__main__":

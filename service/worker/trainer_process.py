@@ -1,5 +1,6 @@
 """The worker's handle on its trainer process: start, talk, listen to its log, end."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -10,13 +11,15 @@ from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
-from service.worker.messages import END_OF_LOG, FromTrainer, Measured, Order, Train
+import psutil
+
+from service.worker.messages import END_OF_LOG, FromTrainer, RunEnded, ToTrainer
 
 LOG_LINES = 200
 LOG_S = 1.0
 """How long a result waits for the last lines of the log. They may never end: an objective's own children may hold its output."""
-STOP_S = 2.0
-"""How long a trainer that is told to stop may take for the item under way, before it is killed."""
+STOP_S = 1.75
+"""How long a trainer that is told to stop may take for the item under way, before it is killed: stopped within two seconds."""
 
 
 class TrainerDied(Exception):
@@ -50,7 +53,7 @@ class TrainerProcess:
         """The process id."""
         return self._process.pid
 
-    def send(self, message: Train | Order) -> None:
+    def send(self, message: ToTrainer) -> None:
         """Raises TrainerDied."""
         try:
             self._pipe.send(message)
@@ -67,7 +70,7 @@ class TrainerProcess:
             message: FromTrainer = self._pipe.recv()
         except (EOFError, OSError):  # the latter when it was killed in the middle of a message
             raise TrainerDied(self._how_it_died()) from None
-        if not isinstance(message, Measured):
+        if isinstance(message, RunEnded):
             self._log_ended.wait(LOG_S)
         return message
 
@@ -79,6 +82,16 @@ class TrainerProcess:
     def log_tail(self) -> str:
         """The last lines that the trainer printed since `start_log`."""
         return "".join(list(self._log))
+
+    def memory_mb(self) -> float:
+        """Megabytes that the process holds, with all that it has started; 0 when it has ended."""
+        total = 0
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self.pid)
+            for member in (process, *process.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):  # it may end meanwhile
+                    total += member.memory_info().rss
+        return total / 1e6
 
     def end(self) -> None:
         """Kill the process, if it still runs, and wait for its end."""

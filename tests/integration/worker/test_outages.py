@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -16,8 +17,8 @@ from service.errors import DatabaseUnavailable
 from service.settings import Settings
 from service.store import measurements, trial_reader
 from service.store.postgres import Database
+from service.worker.checkpointing import CheckpointSettings
 from service.worker.loop import Worker
-from service.worker.messages import Order
 from service.worker.supervise import Pace, TrialSupervisor
 from service.worker.trainer_process import TrainerProcess
 from tests.factories import submit_job
@@ -105,6 +106,7 @@ def supervisor(behind: Database) -> Iterator[TrialSupervisor]:
         new_trainer=lambda: TrainerProcess(MODULES),
         trainer=TrainerProcess(MODULES),
         pace=Pace(heartbeat_s=20, lease_s=60, device="cpu"),
+        keep=CheckpointSettings(interval_s=60, folder=None, max_bytes=1_000_000),
         on_heartbeat=lambda: None,
         seconds_left=lambda: math.inf,
     )
@@ -148,24 +150,24 @@ def test_past_its_lease_a_run_is_held_until_the_database_answers(
     database: Database, proxy: TcpProxy, behind: Database, supervisor: TrialSupervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "_pace", Pace(heartbeat_s=0.1, lease_s=0.3, device="cpu"))
-    orders, send = [], supervisor.trainer.send
-
-    def noted(message: object) -> None:
-        orders.extend([message] if isinstance(message, Order) else [])
-        if message is Order.HOLD:
-            proxy.mode = Mode.PASS
-        send(message)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(supervisor.trainer, "send", noted)
     space = {"learning_rate": 0.1, "epochs": 50, "momentum": {"type": "float", "low": 0.0, "high": 0.9}}
     objective = {"name": "quadratic", "settings": {"epoch_s": 0.02}}
     job = submit_job(database, objective=objective, search_space=space, budget={"trials": 1})
     claim = claimed(Claimer(behind, uuid4(), ["quadratic"], lease_s=0.3))
     proxy.mode = Mode.RESET
+
+    def heal() -> None:
+        time.sleep(1.5)  # enough for 50 steps, if they were taken
+        proxy.mode = Mode.PASS
+
+    healing = threading.Thread(target=heal)
+    healing.start()
     supervisor.see_through(claim)
-    assert orders == [Order.HOLD, Order.GO_ON]
+    healing.join()
     with database.transaction() as conn:
         trial = trial_reader.get(conn, job, 0)
         assert trial.state is TrialState.COMPLETE
+        assert [attempt.outcome for attempt in trial.attempts] == [Outcome.FINISHED]
         curve = measurements.of_trial(conn, trial_reader.trial_id(conn, job, 0))
     assert [item.step for item in curve] == list(range(1, 51))
+    assert max(item.seconds for item in curve) < 1, "no step was under way while the run was held"

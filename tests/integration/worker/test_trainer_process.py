@@ -1,16 +1,18 @@
 """The trainer process by itself: no database."""
 
+import math
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psutil
 import pytest
 
-from service.worker.messages import FromTrainer, Measured, Order, Raised, Stopped, Train, Trained
+from service.worker.messages import CheckpointPlace, FromTrainer, Measured, Order, Raised, Renewed, Stopped, Train, Trained
 from service.worker.trainer_process import LOG_LINES, LOG_S, TrainerDied, TrainerProcess
 from tests.polling import wait_until
 
@@ -25,13 +27,30 @@ def trainer() -> Iterator[TrainerProcess]:
     assert not psutil.pid_exists(process.pid)
 
 
+def command(**overrides: Any) -> Train:
+    return Train(
+        **{
+            "params": {},
+            "seed": 0,
+            "device": "cpu",
+            "threads": 1,
+            "parts": None,
+            "hold_at": math.inf,
+            "checkpoint_s": math.inf,
+            "place": CheckpointPlace(folder=None, name="0-0", max_bytes=1_000_000),
+            "resume": None,
+        }
+        | overrides
+    )
+
+
 def quadratic(learning_rate: float = 0.1, epochs: int = 4, parts: int | None = None, **settings: Any) -> Train:
     params = {"learning_rate": learning_rate, "epochs": epochs}
-    return Train(objective="quadratic", params=params, settings=settings, seed=0, device="cpu", threads=1, parts=parts)
+    return command(objective="quadratic", params=params, settings=settings, parts=parts)
 
 
 def odd(how: str) -> Train:
-    return Train(objective="odd", params={}, settings={"how": how}, seed=0, device="cpu", threads=1, parts=None)
+    return command(objective="odd", settings={"how": how})
 
 
 def next_of(trainer: TrainerProcess) -> FromTrainer:
@@ -110,19 +129,18 @@ def test_told_to_stop_it_ends_after_the_step_under_way(trainer: TrainerProcess) 
 
 def test_an_order_that_comes_too_late_is_no_order_for_the_next_run(trainer: TrainerProcess) -> None:
     assert isinstance(outcome_of(trainer, quadratic()), Trained)
-    for order in (Order.STOP, Order.HOLD, Order.GO_ON):
+    for order in (Order.STOP, Order.SUSPEND, Order.GO_ON, Renewed(hold_at=0.0)):
         trainer.send(order)
     assert isinstance(outcome_of(trainer, quadratic()), Trained)
 
 
-def test_on_hold_it_asks_for_no_further_item_and_loses_none(trainer: TrainerProcess) -> None:
-    trainer.send(quadratic(epochs=6, epoch_s=0.02))
+def test_past_its_lease_it_asks_for_no_further_item_and_loses_none(trainer: TrainerProcess) -> None:
+    trainer.send(replace(quadratic(epochs=6, epoch_s=0.02), hold_at=time.monotonic()))
     steps = [getattr(next_of(trainer), "step", None)]
-    trainer.send(Order.HOLD)
-    while (message := trainer.receive(0.3)) is not None:
-        steps.append(getattr(message, "step", None))
-    assert len(steps) < 6
-    trainer.send(Order.GO_ON)
+    assert trainer.receive(0.3) is None
+    trainer.send(Renewed(hold_at=time.monotonic() - 1))
+    assert trainer.receive(0.3) is None
+    trainer.send(Renewed(hold_at=time.monotonic() + 60))
     while isinstance(message := next_of(trainer), Measured):
         steps.append(message.step)
     assert steps == [1, 2, 3, 4, 5, 6]

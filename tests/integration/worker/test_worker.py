@@ -63,6 +63,11 @@ def log_of(database: Database, job: Job) -> str:
         return leases.log_tail(conn, trial_reader.trial_id(conn, job, 0))
 
 
+def log_of_running(database: Database, job: Job) -> str:
+    """As `log_of`, of a trial that may not have been claimed yet."""
+    return log_of(database, job) if state_of(database, job) is JobState.RUNNING else ""
+
+
 def wait_for_claim(database: Database, job: Job) -> None:
     wait_until(lambda: state_of(database, job) is JobState.RUNNING, "the first claim")
 
@@ -101,43 +106,45 @@ def test_a_worker_shows_that_it_lives_and_that_it_has_stopped(database: Database
     assert workers_of(database)[0].state == "stopped"
 
 
-def test_asked_to_stop_a_worker_finishes_its_trial_within_the_grace_period_and_takes_no_other(
+def test_asked_to_stop_a_worker_ends_the_step_under_way_and_gives_the_trial_back_with_a_checkpoint(
     database: Database, start_worker: Start
 ) -> None:
-    job = long_job(database, epochs=20, epoch_s=0.05, budget={"trials": 5})
-    worker = start_worker(STRIDE_GRACE_S="30")
-    wait_for_claim(database, job)
+    job = long_job(database, epochs=40, epoch_s=0.3, budget={"trials": 5})
+    worker = start_worker(STRIDE_GRACE_S="30", STRIDE_LEASE_S="60")
+    wait_for_steps(database, job)
     assert worker.stop() == 0
+    trained = steps_of(database, job)
+    assert attempts_of(database, job)[0].reason == "its worker is stopping"
+    start_worker()
+    wait_until(lambda: len(attempts_of(database, job)) == 2, "the next attempt", deadline_s=3)  # the lease lasts 60 s
+    wait_until(lambda: attempts_of(database, job)[1].from_step == trained, "its start from the checkpoint")
     with database.transaction() as conn:
-        [trial] = trial_reader.page(conn, job, limit=10)
-    assert trial.state is TrialState.COMPLETE
-    assert [attempt.outcome for attempt in trial.attempts] == [Outcome.FINISHED]
+        assert len(trial_reader.page(conn, job, limit=10)) == 1, "it took no other trial"
 
 
-def test_asked_to_stop_a_worker_gives_back_what_takes_longer(database: Database, start_worker: Start) -> None:
-    job = long_job(database)
+def test_asked_to_stop_a_worker_gives_up_a_step_that_takes_longer_than_its_grace(database: Database, start_worker: Start) -> None:
+    job = long_job(database, epoch_s=600.0)
     worker = start_worker(STRIDE_GRACE_S="0.3", STRIDE_LEASE_S="60")
     wait_for_claim(database, job)
     assert worker.stop() == 0
     assert trial_of(database, job).state is TrialState.RUNNING
     claim = released(database, job)
-    assert attempts_of(database, job)[0].reason == "its worker is stopping"
+    assert attempts_of(database, job)[0].reason == "its worker is stopping; the step under way was given up"
     conclude(database, claim, Completed(value=1.0))
     assert state_of(database, job) is JobState.COMPLETED
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_stop_twice_a_worker_stops_at_once(database: Database, start_worker: Start, first: signal.Signals) -> None:
-    job = long_job(database)
+    job = long_job(database, epoch_s=600.0)
     worker = start_worker(STRIDE_GRACE_S="600", STRIDE_LEASE_S="60")
-    wait_for_steps(database, job)
+    wait_until(lambda: "training" in log_of_running(database, job), "the first words of the run")
     worker.signal(first)
-    more = steps_of(database, job)
-    wait_for_steps(database, job, more_than=more)
-    assert worker.is_running(), "it finishes its trial first"
+    time.sleep(1.5)
+    assert worker.is_running(), "it waits for the step under way"
     asked_at = time.monotonic()
     assert worker.stop() == 0
-    assert time.monotonic() - asked_at < 8
+    assert time.monotonic() - asked_at < 4
     released(database, job)
 
 

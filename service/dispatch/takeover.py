@@ -1,0 +1,70 @@
+"""How an expired lease ends: its trial is free for the next attempt, or fails when it has used up its attempts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from service.dispatch.finish import fail_exhausted
+from service.domain.events import Event
+from service.domain.job import Job, JobState
+from service.errors import JobNotFound
+from service.store import jobs, leases
+from service.store.jobs import EventRow
+from service.store.leases import ExpiredLease
+from service.store.postgres import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenOver:
+    """A trial whose lease has ended, held by whoever ended it until it opens the next, in the same transaction."""
+
+    job: Job
+    lease: ExpiredLease
+    event: EventRow
+
+
+def take_over(conn: sa.Connection, objectives: Sequence[str], *, lease_s: float, patience_s: float) -> TakenOver | None:
+    """End an expired lease on a trial of one of `objectives`, if there is one; None too when that was the trial's last attempt.
+
+    patience_s: how long after the server's start holders of leases of `lease_s` have to come back.
+    """
+    found = leases.find_expired(conn, objectives, lease_s=lease_s, patience_s=patience_s)
+    return None if found is None else _end(conn, *found)
+
+
+def fail_abandoned(database: Database) -> None:
+    """Fail trials that have used up their attempts while no worker is there to take them over. Raises DatabaseUnavailable."""
+
+    def fail(conn: sa.Connection, lease_id: int, job_id: UUID) -> None:
+        if _end(conn, lease_id, job_id) is not None:
+            raise _Undo
+
+    for lease_id, job_id in database.transact(leases.find_exhausted):
+        try:
+            database.transact(lambda conn, lease_id=lease_id, job_id=job_id: fail(conn, lease_id, job_id))  # type: ignore[misc]
+        except (_Undo, JobNotFound):
+            continue
+
+
+class _Undo(Exception):
+    """The trial may go on: leave it to a worker."""
+
+
+def _end(conn: sa.Connection, lease_id: int, job_id: UUID) -> TakenOver | None:
+    job = jobs.lock(conn, job_id)
+    if job.state is not JobState.RUNNING:
+        return None
+    expired = leases.lock_expired(conn, lease_id)
+    if expired is None:
+        return None
+    outcome = leases.end_taken_over(conn, expired)
+    event: EventRow = (
+        Event.LEASE_TAKEN_OVER,
+        {"trial": expired.number, "attempt": expired.attempt + 1, "from": expired.worker, "outcome": outcome},
+    )
+    if leases.fruitless_attempts(conn, expired.trial_id) >= job.spec.max_attempts:
+        fail_exhausted(conn, job, expired, "its workers vanished", events=[event])
+        return None
+    return TakenOver(job=job, lease=expired, event=event)

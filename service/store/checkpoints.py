@@ -1,0 +1,82 @@
+"""Checkpoints: written under the lease, read by the next attempt. No function here commits, and none touches a file.
+
+A checkpoint in a folder exists when its row does. Whoever deletes a row is told the path, and deletes the file once that is
+committed; a file that nobody refers to any more is found by `unknown_paths`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from service.domain.checkpoint import Checkpoint, Kind
+from service.domain.lease import Lease
+from service.store.queries import query
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCheckpoint(Checkpoint):
+    """A checkpoint with its row's id; `content` is read apart."""
+
+    id: int
+
+
+def insert(conn: sa.Connection, lease: Lease, checkpoint: Checkpoint) -> list[str]:
+    """Keep a checkpoint, the newest of its trial, and the one before it; returns the paths of files to delete after the commit.
+
+    The caller holds the lease. Doing it twice is doing it once.
+    """
+    rows = conn.exec_driver_sql(
+        query("insert_checkpoint"),
+        {
+            "job_id": lease.job_id,
+            "trial_id": lease.trial_id,
+            "lease_id": lease.id,
+            "kind": str(checkpoint.kind),
+            "step": checkpoint.step,
+            "size": checkpoint.size,
+            "sha256": checkpoint.sha256,
+            "content": checkpoint.content,
+            "path": checkpoint.path,
+        },
+    )
+    return [path for path in rows.scalars() if path is not None]
+
+
+def newest(conn: sa.Connection, trial_id: int, kind: Kind = Kind.STATE) -> StoredCheckpoint | None:
+    """A trial's newest checkpoint, without its content."""
+    row = conn.exec_driver_sql(
+        "SELECT id, step, size, sha256, path FROM stride.checkpoints WHERE trial_id = %(trial_id)s AND kind = %(kind)s"
+        " ORDER BY id DESC LIMIT 1",
+        {"trial_id": trial_id, "kind": str(kind)},
+    ).one_or_none()
+    if row is None:
+        return None
+    return StoredCheckpoint(id=row.id, kind=kind, step=row.step, size=row.size, sha256=row.sha256, content=None, path=row.path)
+
+
+def content(conn: sa.Connection, checkpoint_id: int) -> bytes | None:
+    """The bytes of a checkpoint in the database; None when it is gone, or lies in a folder."""
+    found: bytes | None = conn.exec_driver_sql(
+        "SELECT content FROM stride.checkpoints WHERE id = %(id)s", {"id": checkpoint_id}
+    ).scalar()
+    return found
+
+
+def discard(conn: sa.Connection, checkpoint_id: int) -> None:
+    """Forget a checkpoint that cannot be used. The caller holds the lease of its trial."""
+    conn.exec_driver_sql("DELETE FROM stride.checkpoints WHERE id = %(id)s", {"id": checkpoint_id})
+
+
+def prune(conn: sa.Connection) -> list[str]:
+    """Delete the checkpoints of finished trials, but for the model of each job's best; returns the paths of files to delete."""
+    return [path for path in conn.exec_driver_sql(query("prune_checkpoints")).scalars() if path is not None]
+
+
+def unknown_paths(conn: sa.Connection, paths: Sequence[str]) -> list[str]:
+    """Those of `paths` that no checkpoint refers to."""
+    rows = conn.exec_driver_sql(
+        "SELECT path FROM unnest(%(paths)s::text[]) AS path EXCEPT SELECT path FROM stride.checkpoints WHERE path IS NOT NULL",
+        {"paths": list(paths)},
+    )
+    return list(rows.scalars())

@@ -1,0 +1,12 @@
+-- Leases that ran out long ago on a trial with so many attempts that this may have been its last: no worker is there to see it.
+-- Locks nothing: the sweep locks and checks again. Needs leases_open_expires_at_idx.
+SELECT lease.id AS lease_id, lease.job_id
+FROM stride.leases AS lease
+JOIN stride.jobs AS job ON job.id = lease.job_id
+WHERE lease.ended_at IS NULL
+    AND lease.released_at IS NULL
+    AND lease.expires_at < clock_timestamp() - interval '10 seconds'
+    AND job.state = 'running'
+    AND lease.attempt >= job.max_attempts
+ORDER BY lease.expires_at
+LIMIT 100

@@ -1,0 +1,65 @@
+"""Retention: what is deleted of jobs that ended long ago. Their trials and best models stay; only DELETE removes those."""
+
+from dataclasses import dataclass, fields
+
+import sqlalchemy as sa
+
+from service.store.postgres import Database
+
+BATCH = 10_000
+"""Rows a transaction deletes of each kind: a large backlog must not hold locks, or outlast the statement's time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deleted:
+    """How many rows went."""
+
+    measurements: int = 0
+    """Of ended jobs. Optuna's intermediate values stay, so curves of the job's metric do, too."""
+    events: int = 0
+    workers: int = 0
+    """Workers that have stopped or were lost, and their names in attempts with them."""
+
+    def __add__(self, other: "Deleted") -> "Deleted":
+        return Deleted(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
+
+
+def delete_some(database: Database, days: float) -> Deleted:
+    """Delete up to a batch of each kind that is older than so many days. Raises DatabaseUnavailable."""
+    return database.transact(lambda conn: _delete(conn, days))
+
+
+def delete_all(database: Database, days: float, *, timeout_s: float) -> Deleted:
+    """Delete all that is older than so many days, batch by batch. Raises DatabaseUnavailable; what was deleted stays deleted."""
+    total = Deleted()
+    while True:
+        some = database.transact(lambda conn: _delete(conn, days), timeout_s=timeout_s)
+        total += some
+        if some == Deleted():
+            return total
+
+
+def _delete(conn: sa.Connection, days: float) -> Deleted:
+    parameters = {"days": days, "batch": BATCH}
+    before = "clock_timestamp() - make_interval(secs => 86400 * %(days)s)"
+    old_jobs = f"SELECT id, study_id FROM stride.jobs WHERE finished_at < {before}"
+
+    def delete(table: str, rows: str) -> int:
+        return conn.exec_driver_sql(
+            f"WITH job AS ({old_jobs}) DELETE FROM {table} WHERE ctid = ANY(ARRAY({rows} LIMIT %(batch)s))", parameters
+        ).rowcount
+
+    return Deleted(
+        measurements=delete(
+            "stride.measurements",
+            "SELECT measured.ctid FROM job JOIN optuna.trials USING (study_id)"
+            " JOIN stride.measurements AS measured USING (trial_id)",
+        ),
+        events=delete("stride.events", "SELECT event.ctid FROM job JOIN stride.events AS event ON event.job_id = job.id")
+        + delete("stride.events", f"SELECT ctid FROM stride.events WHERE at < {before} AND job_id IS NULL"),
+        workers=delete(
+            "stride.workers",
+            f"SELECT worker.ctid FROM stride.workers AS worker WHERE coalesce(stopped_at, lost_at) < {before}"
+            " AND NOT EXISTS (SELECT FROM stride.leases WHERE worker_id = worker.id AND ended_at IS NULL)",
+        ),
+    )

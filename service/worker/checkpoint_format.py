@@ -1,0 +1,131 @@
+"""Checkpoints as bytes, on the trainer's side: encoded, written, read back and checked.
+
+A state with tensors is what `torch.save` makes of it, read back by `torch.load(weights_only=True)`, which builds tensors and
+plain values and runs nothing. A state of plain values alone is JSON, so that objectives without torch need none.
+Weights to be served are safetensors, with the trial's parameters as metadata.
+"""
+
+import hashlib
+import io
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from service.domain.checkpoint import Checkpoint, Kind
+from service.worker.messages import CheckpointPlace
+
+
+class BadCheckpoint(Exception):
+    """It cannot be taken, or cannot be used; the message says why."""
+
+
+def encode(state: Mapping[str, Any]) -> bytes:
+    """A run's state as bytes."""
+    if _is_plain(state):
+        return json.dumps(state).encode()
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def decode(content: bytes) -> dict[str, Any]:
+    """The state in `content`. Raises BadCheckpoint when it holds more than tensors and plain values, or is none."""
+    try:
+        if content.startswith(b"{"):
+            state: dict[str, Any] = json.loads(content)
+            return state
+        import torch
+
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return state
+    except Exception as error:  # whatever a broken file makes of them
+        raise BadCheckpoint(f"it cannot be read: {_first_line(error)}") from error
+
+
+def encode_model(state: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes | None:
+    """The weights under `model` in a run's state as safetensors; None when there are none."""
+    model = state.get("model")
+    if not isinstance(model, Mapping) or not model:
+        return None
+    import torch
+    from safetensors.torch import save
+
+    if not all(isinstance(weights, torch.Tensor) for weights in model.values()):
+        return None
+    # Copies: tensors that share memory, as tied weights do, are refused.
+    return save({name: weights.detach().cpu().clone().contiguous() for name, weights in model.items()}, dict(metadata))
+
+
+def keep(content: bytes, kind: Kind, step: int, place: CheckpointPlace) -> Checkpoint:
+    """Write a checkpoint into the folder, or wrap it up for the database. Raises BadCheckpoint, OSError."""
+    digest = hashlib.sha256(content).digest()
+    if place.folder is not None:
+        path = f"{place.name}-{step}.{'safetensors' if kind is Kind.MODEL else 'checkpoint'}"
+        _write(Path(place.folder) / path, content)
+        return Checkpoint(kind=kind, step=step, size=len(content), sha256=digest, content=None, path=path)
+    if len(content) > place.max_bytes:
+        raise BadCheckpoint(
+            f"its {len(content):,} bytes are more than the {place.max_bytes:,} that STRIDE_CHECKPOINT_MAX_BYTES lets into the"
+            " database; STRIDE_CHECKPOINT_DIR names a folder for it"
+        )
+    return Checkpoint(kind=kind, step=step, size=len(content), sha256=digest, content=content, path=None)
+
+
+def read(checkpoint: Checkpoint, folder: str | None) -> dict[str, Any]:
+    """The state in a checkpoint. Raises BadCheckpoint when it is damaged, or cannot be read here."""
+    if checkpoint.path is None:
+        content = checkpoint.content or b""
+    elif folder is None:
+        raise BadCheckpoint("it lies in a folder, and STRIDE_CHECKPOINT_DIR is not set here")
+    else:
+        try:
+            content = (Path(folder) / checkpoint.path).read_bytes()
+        except OSError as error:
+            raise BadCheckpoint(f"its file cannot be read: {error}") from error
+    if len(content) != checkpoint.size or hashlib.sha256(content).digest() != checkpoint.sha256:
+        raise BadCheckpoint(f"it is damaged: {len(content):,} bytes of {checkpoint.size:,} are there, with another sha256")
+    return decode(content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all: a temporary file, synced, renamed, and the folder synced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON gives back exactly this."""
+    match value:
+        case None | bool() | int() | str():
+            return type(value) in (type(None), bool, int, str)
+        case float():
+            return type(value) is float and not math.isnan(value)
+        case list():
+            return type(value) is list and all(map(_is_plain, value))
+        case dict():
+            return type(value) is dict and all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    return False
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,159 @@
+"""Checkpoints on the worker's side: which one a trial goes on from, and their rows, written under the lease."""
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from service.dispatch.claim import Claim
+from service.dispatch.finish import lock_job
+from service.dispatch.report import Order as Answer
+from service.dispatch.report import report
+from service.domain.checkpoint import Checkpoint
+from service.domain.events import Event
+from service.domain.trial import StepMeasurement
+from service.store import checkpoints, jobs, leases, measurements
+from service.store.checkpoints import StoredCheckpoint
+from service.store.postgres import Database
+from service.worker.messages import CheckpointPlace
+
+LEFTOVER_S = 3600.0
+"""A file that no checkpoint refers to is deleted at that age: a younger one may be about to get its row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSettings:
+    """How often, where and how large."""
+
+    interval_s: float
+    folder: Path | None
+    """None: in the database."""
+    max_bytes: int
+
+    def place(self, claim: Claim) -> CheckpointPlace:
+        """Where an attempt's checkpoints go. Files carry the lease's id, so that no two attempts ever write the same."""
+        return CheckpointPlace(
+            folder=None if self.folder is None else str(self.folder.absolute()),
+            name=f"{claim.job.id}/{claim.lease.number}-{claim.lease.id}",
+            max_bytes=self.max_bytes,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """How far a trial had come at its newest checkpoint."""
+
+    checkpoint: StoredCheckpoint
+    last: StepMeasurement
+    before: StepMeasurement | None
+    """The measurement of the step before the last."""
+    seconds: float
+    """Of training, up to there."""
+
+
+def position(conn: sa.Connection, claim: Claim) -> Position | None:
+    """Where the trial goes on from; None: from the start."""
+    trial_id = claim.lease.trial_id
+    found = checkpoints.newest(conn, trial_id)
+    if found is None:
+        return None
+    if found.path is None:
+        found = replace(found, content=checkpoints.content(conn, found.id) or b"")
+    curve = measurements.of_trial(conn, trial_id, after_step=found.step - 2, limit=2)
+    steps = {item.step: item for item in curve}
+    last = steps.get(found.step)
+    if last is None:  # deleted by hand: the checkpoint was stored together with it, or after it
+        return None
+    return Position(
+        checkpoint=found,
+        last=last,
+        before=steps.get(found.step - 1),
+        seconds=measurements.seconds_until(conn, trial_id, found.step),
+    )
+
+
+def note_resumed(conn: sa.Connection, claim: Claim, step: int) -> None:
+    """The attempt goes on from there. Raises LeaseLost."""
+    job = lock_job(conn, claim.lease)
+    leases.hold(conn, claim.lease)
+    leases.resumed(conn, claim.lease, step)
+    jobs.move(conn, job, events=[(Event.TRIAL_RESUMED, _payload(claim, step))])
+
+
+def discard(conn: sa.Connection, claim: Claim, damaged: StoredCheckpoint, reason: str) -> None:
+    """A checkpoint cannot be gone on from: the one before it stands in. Raises LeaseLost."""
+    job = lock_job(conn, claim.lease)
+    leases.hold(conn, claim.lease)
+    checkpoints.discard(conn, damaged.id)
+    payload = _payload(claim, damaged.step) | {"reason": reason}
+    jobs.move(conn, job, events=[(Event.CHECKPOINT_DAMAGED, payload)])
+
+
+def note_failed(conn: sa.Connection, claim: Claim, step: int, reason: str) -> None:
+    """A checkpoint could not be taken. Raises LeaseLost."""
+    job = lock_job(conn, claim.lease)
+    leases.hold(conn, claim.lease)
+    jobs.move(conn, job, events=[(Event.CHECKPOINT_FAILED, _payload(claim, step) | {"reason": reason})])
+
+
+def save(
+    conn: sa.Connection, claim: Claim, checkpoint: Checkpoint, pending: Sequence[StepMeasurement], *, lease_s: float
+) -> tuple[Answer, list[str]]:
+    """Store a checkpoint together with the measurements up to it, and renew the lease.
+
+    Returns what the report is answered with, and the paths of files that may go. Raises LeaseLost.
+    """
+    answer = report(conn, claim.job, claim.lease, pending, lease_s=lease_s)
+    return answer, checkpoints.insert(conn, claim.lease, checkpoint)
+
+
+def save_model(conn: sa.Connection, claim: Claim, checkpoint: Checkpoint) -> list[str]:
+    """Store the weights of a trial that is about to finish; returns the paths of files that may go. Raises LeaseLost."""
+    leases.hold(conn, claim.lease)
+    return checkpoints.insert(conn, claim.lease, checkpoint)
+
+
+def model_metadata(claim: Claim, value: float) -> dict[str, str]:
+    """What a best model says of itself, in the strings that safetensors allows."""
+    spec = claim.job.spec
+    return {
+        "format": "pt",
+        "objective": spec.objective.name,
+        "settings": json.dumps(spec.objective.settings, sort_keys=True),
+        "params": json.dumps(dict(claim.params), sort_keys=True),
+        "metric": str(spec.metric),
+        "value": repr(value),
+        "seed": str(spec.seed),
+        "job": str(claim.job.id),
+        "trial": str(claim.lease.number),
+    }
+
+
+def delete_files(folder: Path | None, paths: Sequence[str]) -> None:
+    """Delete files whose rows are gone. One that is not there, or lies elsewhere, is no concern of ours."""
+    if folder is None:
+        return
+    for path in paths:
+        with suppress(OSError):
+            (folder / path).unlink()
+
+
+def delete_leftovers(database: Database, folder: Path) -> None:
+    """Delete old files that no checkpoint refers to: of workers killed between a file and its row, or a row and its file."""
+    old = time.time() - LEFTOVER_S
+    found = []
+    for pattern in ("*/*.checkpoint", "*/*.safetensors", "*/.*.part"):
+        for file in folder.glob(pattern):
+            with suppress(OSError):
+                if file.stat().st_mtime < old:
+                    found.append(str(file.relative_to(folder)))
+    if found:
+        delete_files(folder, database.transact(lambda conn: checkpoints.unknown_paths(conn, found)))
+
+
+def _payload(claim: Claim, step: int) -> dict[str, object]:
+    return {"trial": claim.lease.number, "attempt": claim.lease.attempt, "step": step}

@@ -1,0 +1,46 @@
+"""Whether an objective can be trained in this process at all: what a failed trial is not blamed for.
+
+Its module must import, the device must answer, and what is written to disk must arrive.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from objectives.catalog import import_start
+from objectives.contract import Objective
+
+SAMPLE_BYTES = 65_536
+
+
+def find_problem(objective: Objective, device: str, folder: str | None) -> str | None:
+    """What keeps `objective` from being trained here, or None. folder: of the checkpoints."""
+    try:
+        import_start(objective)
+    except Exception as error:
+        return f"{objective.name} cannot be imported: {type(error).__name__}: {error}"
+    if "torch" in sys.modules:
+        try:
+            _try_device(device)
+        except Exception as error:
+            return f"device {device} does not work: {type(error).__name__}: {error}"
+    for place in filter(None, (folder, tempfile.gettempdir())):
+        try:
+            Path(place).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place) as file:
+                file.write(bytes(SAMPLE_BYTES))
+                file.flush()
+        except OSError as error:
+            return f"folder {place} cannot be written: {error.strerror or error}"
+    return None
+
+
+def _try_device(device: str) -> None:
+    import torch
+
+    from objectives.devices import find_device
+
+    place = find_device(device)
+    ones = torch.ones(8, device=place)
+    if ones.sum().item() != 8:
+        raise RuntimeError("it cannot add")
