@@ -54,9 +54,7 @@ class Renewal:
     released: bool
 
 
-def find_expired(
-    conn: sa.Connection, objectives: Sequence[str], *, lease_s: float, patience_s: float
-) -> tuple[int, UUID] | None:
+def find_expired(conn: sa.Connection, objectives: Sequence[str], *, lease_s: float, patience_s: float) -> tuple[int, UUID] | None:
     """An expired lease on a trial of one of `objectives`, and its job. Locks nothing: the takeover checks again.
 
     For `patience_s` after the server's start, those are left alone whose holders may not know yet that it is back.

@@ -34,10 +34,15 @@ class CheckpointSettings:
     """None: in the database."""
     max_bytes: int
 
+    @property
+    def folder_name(self) -> str | None:
+        """The folder, as another process in another working folder finds it."""
+        return None if self.folder is None else str(self.folder.absolute())
+
     def place(self, claim: Claim) -> CheckpointPlace:
         """Where an attempt's checkpoints go. Files carry the lease's id, so that no two attempts ever write the same."""
         return CheckpointPlace(
-            folder=None if self.folder is None else str(self.folder.absolute()),
+            folder=self.folder_name,
             name=f"{claim.job.id}/{claim.lease.number}-{claim.lease.id}",
             max_bytes=self.max_bytes,
         )

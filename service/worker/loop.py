@@ -26,7 +26,9 @@ from service.store.postgres import Database
 from service.version import VERSION
 from service.worker import checkpointing
 from service.worker.checkpointing import CheckpointSettings
-from service.worker.supervise import Pace, TrialSupervisor, Unfit
+from service.worker.held_lease import Pace
+from service.worker.kept_trainer import KeptTrainer
+from service.worker.supervise import TrialSupervisor, Unfit
 from service.worker.trainer_process import TrainerProcess
 
 log = structlog.get_logger()
@@ -62,11 +64,11 @@ class Worker:
         """Work until asked to stop. A database that does not answer is waited for; one that is not migrated is an error."""
         self._until_available(self._register)
         log.info(Event.WORKER_STARTED, worker=self.name, objectives=self._objectives)
+        trainer = KeptTrainer(lambda: TrainerProcess(self._settings.objective_modules))
         supervisor = TrialSupervisor(
             self._database,
             self._claimer,
-            new_trainer=self._new_trainer,
-            trainer=self._new_trainer(),
+            trainer,
             pace=Pace(heartbeat_s=self._settings.heartbeat_s, lease_s=self._settings.lease_s, device=self._settings.device),
             keep=CheckpointSettings(
                 interval_s=self._settings.checkpoint_s,
@@ -79,7 +81,7 @@ class Worker:
         try:
             self._work(supervisor)
         finally:
-            supervisor.trainer.end()
+            trainer.end()
         self._sign_off()
         log.info(Event.WORKER_STOPPED, worker=self.name)
 
@@ -145,9 +147,6 @@ class Worker:
         claim = self._claimer.claim(self._unanswered)
         self._unanswered = None
         return claim
-
-    def _new_trainer(self) -> TrainerProcess:
-        return TrainerProcess(self._settings.objective_modules)
 
     def _keep_house(self) -> None:
         """Show that this worker lives, and end jobs whose time is over: during trials too, since others may be at long ones."""

@@ -18,8 +18,10 @@ from service.settings import Settings
 from service.store import measurements, trial_reader
 from service.store.postgres import Database
 from service.worker.checkpointing import CheckpointSettings
+from service.worker.held_lease import Pace
+from service.worker.kept_trainer import KeptTrainer
 from service.worker.loop import Worker
-from service.worker.supervise import Pace, TrialSupervisor
+from service.worker.supervise import TrialSupervisor
 from service.worker.trainer_process import TrainerProcess
 from tests.factories import submit_job
 from tests.integration.dispatch.training import claimed
@@ -100,11 +102,11 @@ def test_a_claim_that_was_never_made_is_made_after_the_outage(database: Database
 def supervisor(behind: Database) -> Iterator[TrialSupervisor]:
     """Sees trials through as a worker does, with a trainer that is warm."""
     claimer = Claimer(behind, uuid4(), ["quadratic"], lease_s=60)
+    trainer = KeptTrainer(lambda: TrainerProcess(MODULES))
     supervisor = TrialSupervisor(
         behind,
         claimer,
-        new_trainer=lambda: TrainerProcess(MODULES),
-        trainer=TrainerProcess(MODULES),
+        trainer,
         pace=Pace(heartbeat_s=20, lease_s=60, device="cpu"),
         keep=CheckpointSettings(interval_s=60, folder=None, max_bytes=1_000_000),
         on_heartbeat=lambda: None,
@@ -113,7 +115,7 @@ def supervisor(behind: Database) -> Iterator[TrialSupervisor]:
     submit_job(behind, budget={"trials": 1})
     supervisor.see_through(claimed(claimer))
     yield supervisor
-    supervisor.trainer.end()
+    trainer.end()
 
 
 @pytest.mark.parametrize("settings", [{}, {"raise_at": 2}, {"kill_at": 1}])
