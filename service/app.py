@@ -10,11 +10,12 @@ from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from objectives.catalog import load_catalog
-from service.api import answers, health, jobs, objectives, problems, trials, workers
+from service.api import answers, health, jobs, models, objectives, problems, trials, workers
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
-from service.dispatch.sweeper import sweep
+from service.dispatch.sweeper import sweep, tidy_up
 from service.settings import Settings
+from service.store import checkpoint_files
 from service.store.postgres import Database
 from service.version import VERSION
 
@@ -29,7 +30,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stopping = threading.Event()
-        sweeper = threading.Thread(target=_sweep_until, args=(stopping, database), name="sweeper", daemon=True)
+        sweeper = threading.Thread(target=_sweep_until, args=(stopping, database, settings), name="sweeper", daemon=True)
         sweeper.start()
         yield
         stopping.set()
@@ -43,10 +44,11 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         separate_input_output_schemas=False,
         swagger_ui_parameters={"defaultModelsExpandDepth": 0},
     )
+    app.state.settings = settings
     app.state.database = database
     app.state.catalog = load_catalog(settings.objective_modules)
     problems.install(app)
-    for resource in (jobs, trials, answers, objectives, workers, health):
+    for resource in (jobs, trials, answers, models, objectives, workers, health):
         app.include_router(resource.router)
 
     @app.get("/", include_in_schema=False)
@@ -58,10 +60,11 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     return app
 
 
-def _sweep_until(stopping: threading.Event, database: Database) -> None:
-    """Workers sweep too; this one is for jobs whose time runs out while there is no worker."""
+def _sweep_until(stopping: threading.Event, database: Database, settings: Settings) -> None:
+    """Workers sweep too; this one is for what happens while there is no worker."""
     while not stopping.wait(SWEEP_S):
         try:
             sweep(database)
+            checkpoint_files.delete(settings.checkpoint_dir, tidy_up(database))
         except Exception as error:  # whatever it was, jobs still run out of time
             log.warning("sweep.failed", error=f"{type(error).__name__}: {error}")

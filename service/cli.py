@@ -111,6 +111,20 @@ def migrate(data: Data = None) -> None:
 
 
 @app.command(rich_help_panel=SERVICE)
+def clean(
+    older_than: Annotated[
+        float, typer.Option(metavar="DAYS", min=0.0, help="Only of jobs that ended so many days ago.", show_default=False)
+    ],
+    data: Data = None,
+) -> None:
+    """Delete events and measurements of jobs that ended long ago; their trials, values and best models stay."""
+    from service.commands.configuration import read_settings
+    from service.commands.roles import run_retention
+
+    run_retention(read_settings(data_dir=data), days=older_than)
+
+
+@app.command(rich_help_panel=SERVICE)
 def url(data: Data = None) -> None:
     """Print the database's URL as Optuna's own tools want it: optuna-dashboard "$(stride url)"."""
     from service.commands.configuration import read_settings

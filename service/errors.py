@@ -10,6 +10,7 @@ StrideError
 ├── IdempotencyKeyReused
 ├── IllegalMove               the job's state does not allow what was asked
 ├── NothingFinished           there is no answer yet
+├── NoModel                   the best trial's weights are not kept, or not readable here
 ├── NoLearningRate            the objective has no parameter of that name
 ├── InvalidCursor
 └── LeaseLost                 the trial belongs to somebody else now: drop the result
@@ -87,6 +88,10 @@ class IllegalMove(StrideError):
 
 class NothingFinished(StrideError):
     """No trial has finished yet, so there is no answer: ask again when one has."""
+
+
+class NoModel(StrideError):
+    """No model of the best trial is kept."""
 
 
 class NoLearningRate(StrideError):

@@ -26,6 +26,7 @@ PROBLEMS: Mapping[type[errors.StrideError], tuple[str, str, int]] = {
     errors.IdempotencyKeyReused: ("idempotency-key-reused", "The Idempotency-Key belongs to another request", 422),
     errors.IllegalMove: ("illegal-move", "The job's state does not allow this", 409),
     errors.NothingFinished: ("nothing-finished", "There is no answer yet", 409),
+    errors.NoModel: ("no-model", "There is no model of the best trial", 404),
     errors.NoLearningRate: ("no-learning-rate", "The objective has no learning rate", 409),
     errors.InvalidCursor: ("invalid-cursor", "The cursor cannot be used", 422),
     errors.DatabaseUnavailable: ("database-unavailable", "The database cannot be reached right now", 503),

@@ -53,6 +53,20 @@ def run_migrations(settings: Settings) -> None:
     print("The database has the schema of this version.")
 
 
+def run_retention(settings: Settings, *, days: float) -> None:
+    """Delete what is old of ended jobs."""
+    database = _begin(settings, parent=None)
+    from service.store import retention
+
+    _check_schema(database)
+    deleted = retention.delete_all(database, days)
+    database.close()
+    print(
+        f"Deleted {deleted.measurements:,} measurements, {deleted.events:,} events and {deleted.workers:,} workers"
+        f" of more than {days:g} days ago."
+    )
+
+
 def print_url(settings: Settings) -> None:
     """Print the database's URL as stock Optuna wants it."""
     print(stock_url(database_url(settings)))

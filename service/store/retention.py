@@ -6,6 +6,9 @@ import sqlalchemy as sa
 
 from service.store.postgres import Database
 
+TIMEOUT_S = 60.0
+"""Of each batch."""
+
 BATCH = 10_000
 """Rows a transaction deletes of each kind: a large backlog must not hold locks, or outlast the statement's time."""
 
@@ -29,11 +32,11 @@ def delete_some(database: Database, days: float) -> Deleted:
     return database.transact(lambda conn: _delete(conn, days))
 
 
-def delete_all(database: Database, days: float, *, timeout_s: float) -> Deleted:
+def delete_all(database: Database, days: float) -> Deleted:
     """Delete all that is older than so many days, batch by batch. Raises DatabaseUnavailable; what was deleted stays deleted."""
     total = Deleted()
     while True:
-        some = database.transact(lambda conn: _delete(conn, days), timeout_s=timeout_s)
+        some = database.transact(lambda conn: _delete(conn, days), timeout_s=TIMEOUT_S)
         total += some
         if some == Deleted():
             return total

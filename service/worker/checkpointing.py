@@ -1,9 +1,7 @@
 """Checkpoints on the worker's side: which one a trial goes on from, and their rows, written under the lease."""
 
 import json
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +16,7 @@ from service.domain.events import Event
 from service.domain.trial import StepMeasurement
 from service.store import checkpoints, jobs, leases, measurements
 from service.store.checkpoints import StoredCheckpoint
-from service.store.postgres import Database
 from service.worker.messages import CheckpointPlace
-
-LEFTOVER_S = 3600.0
-"""A file that no checkpoint refers to is deleted at that age: a younger one may be about to get its row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,28 +130,6 @@ def model_metadata(claim: Claim, value: float) -> dict[str, str]:
         "job": str(claim.job.id),
         "trial": str(claim.lease.number),
     }
-
-
-def delete_files(folder: Path | None, paths: Sequence[str]) -> None:
-    """Delete files whose rows are gone. One that is not there, or lies elsewhere, is no concern of ours."""
-    if folder is None:
-        return
-    for path in paths:
-        with suppress(OSError):
-            (folder / path).unlink()
-
-
-def delete_leftovers(database: Database, folder: Path) -> None:
-    """Delete old files that no checkpoint refers to: of workers killed between a file and its row, or a row and its file."""
-    old = time.time() - LEFTOVER_S
-    found = []
-    for pattern in ("*/*.checkpoint", "*/*.safetensors", "*/.*.part"):
-        for file in folder.glob(pattern):
-            with suppress(OSError):
-                if file.stat().st_mtime < old:
-                    found.append(str(file.relative_to(folder)))
-    if found:
-        delete_files(folder, database.transact(lambda conn: checkpoints.unknown_paths(conn, found)))
 
 
 def _payload(claim: Claim, step: int) -> dict[str, object]:

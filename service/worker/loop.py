@@ -21,10 +21,9 @@ from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.events import Event
 from service.errors import DatabaseUnavailable
 from service.settings import Settings
-from service.store import events, migrate, retention, workers
+from service.store import checkpoint_files, events, migrate, retention, workers
 from service.store.postgres import Database
 from service.version import VERSION
-from service.worker import checkpointing
 from service.worker.checkpointing import CheckpointSettings
 from service.worker.held_lease import Pace
 from service.worker.kept_trainer import KeptTrainer
@@ -163,14 +162,13 @@ class Worker:
             sweep(self._database)
             self._swept_at = time.monotonic()
         if time.monotonic() - self._tidied_at >= TIDY_S * random.uniform(0.8, 1.2):
-            folder = self._settings.checkpoint_dir
-            checkpointing.delete_files(folder, tidy_up(self._database))
+            checkpoint_files.delete(self._settings.checkpoint_dir, tidy_up(self._database))
             self._tidied_at = time.monotonic()
         if time.monotonic() - self._cleaned_at >= CLEAN_S * random.uniform(0.8, 1.2):
             if self._settings.retention_days is not None:
                 retention.delete_some(self._database, self._settings.retention_days)
             if self._settings.checkpoint_dir is not None:
-                checkpointing.delete_leftovers(self._database, self._settings.checkpoint_dir)
+                checkpoint_files.delete_leftovers(self._database, self._settings.checkpoint_dir)
             self._cleaned_at = time.monotonic()
 
     def _register(self) -> None:

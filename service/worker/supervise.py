@@ -19,7 +19,7 @@ from service.domain.parts import is_pruning_step
 from service.domain.strategy import NoPruner
 from service.domain.trial import StepMeasurement, TrialError
 from service.errors import DatabaseUnavailable, LeaseLost
-from service.store import leases
+from service.store import checkpoint_files, leases
 from service.store.postgres import Database
 from service.worker import checkpointing
 from service.worker.best_models import BestModels
@@ -197,7 +197,7 @@ class _Attempt:
                 self._start()  # from the one before it
             case Checkpointed(checkpoint=checkpoint):
                 answer, paths = self._lease.keep_checkpoint(checkpoint)
-                checkpointing.delete_files(self._keep.folder, paths)
+                checkpoint_files.delete(self._keep.folder, paths)
                 self._heed(answer)
             case NotCheckpointed(step=step, reason=reason):
                 self._lease.checkpoint_failed(step, reason)
@@ -326,7 +326,7 @@ class _Attempt:
         question = SaveModel(metadata=checkpointing.model_metadata(self._claim, value))
         match self._trainer.save_model(question, meanwhile=self._report_if_due):
             case Checkpointed(checkpoint=checkpoint):
-                checkpointing.delete_files(self._keep.folder, self._lease.keep_model(checkpoint))
+                checkpoint_files.delete(self._keep.folder, self._lease.keep_model(checkpoint))
             case NoModel():
                 self._best_models.has_none(self._claim.job)
             case NotCheckpointed(reason=reason) | str(reason):

@@ -1,0 +1,54 @@
+"""The folder of the checkpoints: files whose rows are gone, and files that never got one.
+
+Trainer processes write it (`worker/checkpoint_format.py`), each file whole or not at all.
+"""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from service.domain.checkpoint import Checkpoint
+from service.store import checkpoints
+from service.store.postgres import Database
+
+LEFTOVER_S = 3600.0
+"""A file that no checkpoint refers to is deleted at that age: a younger one may be about to get its row."""
+
+_CHUNK_BYTES = 1_048_576
+
+
+def delete(folder: Path | None, paths: Sequence[str]) -> None:
+    """Delete files whose rows are gone. One that is not there, or not to be reached from here, is left to others."""
+    if folder is None:
+        return
+    for path in paths:
+        with suppress(OSError):
+            (folder / path).unlink()
+
+
+def delete_leftovers(database: Database, folder: Path) -> None:
+    """Delete old files that no checkpoint refers to: of workers killed between a file and its row, or a row and its file."""
+    old = time.time() - LEFTOVER_S
+    found = []
+    for pattern in ("*/*.checkpoint", "*/*.safetensors", "*/.*.part"):
+        for file in folder.glob(pattern):
+            with suppress(OSError):
+                if file.stat().st_mtime < old:
+                    found.append(str(file.relative_to(folder)))
+    for job in folder.glob("*-*-*-*-*"):
+        with suppress(OSError):
+            if job.stat().st_mtime < old:
+                job.rmdir()  # if it is empty
+    if found:
+        delete(folder, database.transact(lambda conn: checkpoints.unknown_paths(conn, found)))
+
+
+def is_whole(file: Path, checkpoint: Checkpoint) -> bool:
+    """Whether a file holds what was written to it. Raises OSError."""
+    digest = hashlib.sha256()
+    with file.open("rb") as content:
+        while chunk := content.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.digest() == checkpoint.sha256

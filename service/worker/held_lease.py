@@ -1,0 +1,205 @@
+"""A lease that this worker holds, and all that is written under it.
+
+Whatever is asked of the database is asked until it answers; so all of it may be asked twice. Zero rows mean that the lease is
+lost, which ends every method with LeaseLost.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import uuid4
+
+import structlog
+from sqlalchemy import Connection
+
+from service.dispatch.claim import Claim, Claimer
+from service.dispatch.finish import Result, finish
+from service.dispatch.report import Order as Answer
+from service.dispatch.report import report, should_prune
+from service.domain.checkpoint import Checkpoint
+from service.domain.events import Event
+from service.domain.lease import Outcome
+from service.domain.trial import StepMeasurement
+from service.errors import DatabaseUnavailable, LeaseLost
+from service.store import leases
+from service.store.postgres import Database
+from service.worker import checkpointing
+from service.worker.checkpointing import Position
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+FLUSH_S = 1.0
+"""Measurements are stored at most so often, but always where a pruner is asked."""
+
+RETRY_S = 0.5
+"""Pause before a database that did not answer is asked again."""
+
+HURRY_S = 2.0
+"""What the database gets to take a trial back from a worker that has to exit now."""
+
+
+class Dropped(Exception):
+    """The trial is no longer ours, or was given back: nothing is left to be done for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How often a lease is renewed, how long it lasts, and where training happens."""
+
+    heartbeat_s: float
+    lease_s: float
+    device: str
+
+
+class HeldLease:
+    """The right to one attempt at a trial.
+
+    seconds_left: until the worker must have stopped: a database that does not answer by then is asked no more, and the trial is
+    dropped.
+    """
+
+    def __init__(self, database: Database, claimer: Claimer, claim: Claim, pace: Pace, seconds_left: Callable[[], float]) -> None:
+        self.claim = claim
+        self.waited_s = 0.0
+        """Seconds lost to a database that did not answer."""
+        self._database = database
+        self._claimer = claimer
+        self._pace = pace
+        self._seconds_left = seconds_left
+        self._pending: list[StepMeasurement] = []
+        self._renewed_at = self._flushed_at = time.monotonic()
+
+    @property
+    def runs_out_at(self) -> float:
+        """When it expires unless it is renewed, by the monotonic clock."""
+        return self._renewed_at + self._pace.lease_s
+
+    def due_at(self) -> float:
+        """When it must be renewed, or something stored."""
+        renewal = self._renewed_at + self._pace.heartbeat_s
+        return min(renewal, self._flushed_at + FLUSH_S) if self._pending else renewal
+
+    def add(self, measurement: StepMeasurement) -> None:
+        """To be stored with the next report."""
+        self._pending.append(measurement)
+
+    def report(self, log_tail: str) -> Answer:
+        """Renew the lease, and store what was measured."""
+        batch = list(self._pending)
+
+        def store(conn: Connection) -> tuple[float, Answer]:
+            asked_at = time.monotonic()
+            answer = report(conn, self.claim.job, self.claim.lease, batch, lease_s=self._pace.lease_s, log_tail=log_tail)
+            return asked_at, answer
+
+        asked_at, answer = self._transact(store)
+        return self._stored(len(batch), asked_at, answer)
+
+    def keep_checkpoint(self, checkpoint: Checkpoint) -> tuple[Answer, list[str]]:
+        """Store a checkpoint's row and what was measured up to it; returns also the paths of files that may go."""
+        batch = list(self._pending)
+
+        def store(conn: Connection) -> tuple[float, Answer, list[str]]:
+            asked_at = time.monotonic()
+            return asked_at, *checkpointing.save(conn, self.claim, checkpoint, batch, lease_s=self._pace.lease_s)
+
+        asked_at, answer, paths = self._transact(store)
+        return self._stored(len(batch), asked_at, answer), paths
+
+    def keep_model(self, checkpoint: Checkpoint) -> list[str]:
+        """Store the weights of a trial that is about to finish; returns the paths of files that may go."""
+        return self._transact(lambda conn: checkpointing.save_model(conn, self.claim, checkpoint))
+
+    def checkpoint_failed(self, step: int, reason: str) -> None:
+        """Note that a checkpoint could not be taken: an event, no failure."""
+        log.warning(Event.CHECKPOINT_FAILED, reason=reason, step=step, **ids(self.claim))
+        self._transact(lambda conn: checkpointing.note_failed(conn, self.claim, step, reason))
+
+    def position(self) -> Position | None:
+        """Where the trial goes on from; None: from the start."""
+        if self.claim.lease.attempt == 1:
+            return None
+        return self._transact(lambda conn: checkpointing.position(conn, self.claim))
+
+    def resumed(self, step: int) -> None:
+        """Note that the attempt goes on from there."""
+        log.info(Event.TRIAL_RESUMED, step=step, **ids(self.claim))
+        self._transact(lambda conn: checkpointing.note_resumed(conn, self.claim, step))
+
+    def discard(self, position: Position, reason: str) -> None:
+        """A checkpoint cannot be gone on from: forget it."""
+        log.warning(Event.CHECKPOINT_DAMAGED, reason=reason, step=position.checkpoint.step, **ids(self.claim))
+        self._transact(lambda conn: checkpointing.discard(conn, self.claim, position.checkpoint, reason))
+
+    def should_prune(self) -> bool:
+        """Ask the job's pruner; what it needs to know is stored."""
+        return self._insist(lambda: should_prune(self._database, self._claimer.cache, self.claim.job, self.claim.lease))
+
+    def finish(self, result: Result, log_tail: str) -> None:
+        """Store the trial's result, and what was measured since the last report."""
+        claim = self.claim
+
+        def store(conn: Connection) -> None:
+            finish(conn, claim.lease, result, measurements=self._pending, lease_s=self._pace.lease_s, log_tail=log_tail)
+
+        try:
+            self._transact(store)
+        except LeaseLost:
+            # After a lost reply the lease has ended because the finish took place.
+            found = self._transact(lambda conn: leases.by_token(conn, claim.lease.token))
+            if found is None or found[1] is not Outcome.FINISHED:
+                raise
+        log.info("trial.finished", result=type(result).__name__.lower(), **ids(claim))
+
+    def release(self, reason: str, log_tail: str) -> None:
+        """Store what was measured, and let the next worker go on at once."""
+
+        def release(conn: Connection) -> None:
+            if self._pending:
+                report(conn, self.claim.job, self.claim.lease, self._pending, lease_s=self._pace.lease_s)
+            leases.release(conn, self.claim.lease, reason, log_tail=log_tail)
+
+        self._transact(release, timeout_s=HURRY_S if self._seconds_left() <= 0 else None)
+        log.info(Event.LEASE_RELEASED, reason=reason, **ids(self.claim))
+
+    def next_attempt(self, reason: str, log_tail: str) -> Claim | None:
+        """After the trainer's death: the next attempt at the trial; None when it has used up its attempts, or is given back."""
+        token = uuid4()
+        try:
+            return self._insist(lambda: self._claimer.retry(self.claim, token, reason, log_tail))
+        except LeaseLost:
+            # Lost to another worker, or to a lost reply: then the token tells.
+            return self._insist(lambda: self._claimer.reclaim(token))
+
+    def insist_on(self, ask: Callable[[], None]) -> None:
+        """Something else to ask the database, until it answers."""
+        self._insist(ask)
+
+    def _stored(self, count: int, asked_at: float, answer: Answer) -> Answer:
+        del self._pending[:count]
+        self._renewed_at, self._flushed_at = asked_at, time.monotonic()
+        return answer
+
+    def _transact(self, work: Callable[[Connection], T], *, timeout_s: float | None = None) -> T:
+        return self._insist(lambda: self._database.transact(work, timeout_s=timeout_s))
+
+    def _insist(self, ask: Callable[[], T]) -> T:
+        """Ask until the database answers; the trainer holds itself when the lease runs out meanwhile. Raises Dropped."""
+        while True:
+            asked_at = time.monotonic()
+            try:
+                return ask()
+            except DatabaseUnavailable as error:
+                log.warning("database.unavailable", error=str(error))
+                if self._seconds_left() <= 0:
+                    raise Dropped from error
+                time.sleep(min(RETRY_S, max(0.0, self._seconds_left())))
+                self.waited_s += time.monotonic() - asked_at
+
+
+def ids(claim: Claim) -> dict[str, object]:
+    """What names an attempt in the log."""
+    return {"job": str(claim.job.id), "trial": claim.lease.number, "attempt": claim.lease.attempt}
