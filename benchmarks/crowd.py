@@ -20,7 +20,7 @@ from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, finish
 from service.dispatch.report import report
 from service.dispatch.submit import submit
-from service.dispatch.sweeper import sweep
+from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.job import Job, JobSpec
 from service.domain.lease import Outcome
 from service.domain.trial import StepMeasurement
@@ -29,7 +29,7 @@ from service.store import leases, trial_reader, workers
 from service.store.postgres import Database
 
 OBJECTIVE = "no-op"
-LEASE_S, HEARTBEAT_S, SWEEP_S = 30.0, 10.0, 2.0
+LEASE_S, HEARTBEAT_S, SWEEP_S, TIDY_S = 30.0, 10.0, 2.0, 10.0
 """The service's own defaults."""
 SHORTEST_POLL_S, LONGEST_POLL_S = 0.05, 1.0
 RETRY_S = 0.5
@@ -132,7 +132,7 @@ class _Loop:
         self._trial_s = trial_s
         self._id = uuid4()
         self._claimer = Claimer(database, self._id, [OBJECTIVE], LEASE_S)
-        self._seen_at = self._swept_at = time.monotonic() - random.uniform(0, SWEEP_S)
+        self._seen_at = self._swept_at = self._tidied_at = time.monotonic() - random.uniform(0, SWEEP_S)
 
     def run(self) -> None:
         self._insist(lambda: self._database.transact(self._register))
@@ -213,6 +213,9 @@ class _Loop:
         if now - self._swept_at >= SWEEP_S * random.uniform(0.8, 1.2):
             sweep(self._database)
             self._swept_at = now
+        if now - self._tidied_at >= TIDY_S * random.uniform(0.8, 1.2):
+            tidy_up(self._database)
+            self._tidied_at = now
 
 
 def _is_over(conn: sa.Connection) -> bool:
