@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help install demo up test test-browser check prove bench
+.PHONY: help install demo up test test-browser check prove bench bench-peers
 
 help:  ## Print this
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,3 +41,9 @@ prove: install  ## Prove the figures that take minutes: 20,000 trials by 200 loo
 
 bench: install  ## Measure against stock Optuna; prints tables
 	$(BIN)/python -m benchmarks.dispatch
+	$(BIN)/python -m benchmarks.whole_service
+
+bench-peers: install  ## The whole service beside a stock Optuna script and Ray Tune, which gets an environment of its own
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet 'ray[tune]==2.60.0'
+	$(BIN)/python -m benchmarks.whole_service --ray .venv-peers/bin/python --out benchmarks/results

@@ -22,7 +22,8 @@ from uuid import uuid4
 import optuna
 import psycopg
 
-from benchmarks.studies import PARTS, Bench, loss_of
+from benchmarks.loss import loss_of
+from benchmarks.studies import PARTS, Bench
 from benchmarks.tables import Table, publish
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import Completed, finish
@@ -236,14 +237,16 @@ def reports_table(bench: Bench, repeats: int) -> Table:
 
 def latency_table(bench: Bench, repeats: int) -> Table:
     table = Table(
-        "Latency of a claim, ms, by the length of the history", ["strategy", "100 trials", "10,000 trials", "10,000 / 100"]
+        "Latency of a claim, ms, by the length of the history",
+        ["sampler", "100 trials", "1,000 trials", "10,000 trials", "10,000 / 100"],
     )
-    for sampler in ("random", "grid"):
-        short, long = [], []
+    for sampler, count in (("random", 60), ("grid", 60), ("tpe", 10)):
+        short, middle, long = [], [], []
         for _ in range(repeats):
-            short += claim_ms(bench, sampler, 100, 60, 1)
-            long += claim_ms(bench, sampler, 10_000, 60, 1)
-        table.add(sampler, spread(short, 2), spread(long, 2), ratio(long, short))
+            short += claim_ms(bench, sampler, 100, count, 1)
+            middle += claim_ms(bench, sampler, 1_000, count, 1)
+            long += claim_ms(bench, sampler, 10_000, count, 1)
+        table.add(sampler, spread(short, 2), spread(middle, 2), spread(long, 2), ratio(long, short))
     return table
 
 

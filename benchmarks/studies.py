@@ -1,6 +1,5 @@
 """The same study for each contender: Stride, stock Optuna on the same PostgreSQL, and Optuna in memory."""
 
-import math
 import random
 from collections.abc import Iterable
 from typing import Any
@@ -12,6 +11,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
+from benchmarks.loss import loss_of
 from service.dispatch.claim import Claimer
 from service.dispatch.samplers import distribution
 from service.dispatch.submit import submit
@@ -27,11 +27,6 @@ SPACE = {
 }
 PARTS = 20
 SAMPLERS = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
-
-
-def loss_of(params: dict[str, Any], part: float = 1.0) -> float:
-    """A made-up loss, so that TPE has something to learn from."""
-    return (math.log10(params["learning_rate"]) + 2) ** 2 + (1 - part) + abs(params["momentum"] - 0.9)
 
 
 class Bench:

@@ -61,9 +61,9 @@ def main() -> None:
 
 
 @contextmanager
-def running_stride(folder: str, workers: int = WORKERS) -> Iterator[str]:
-    """The URL of a Stride that ends with the block."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("STRIDE_")}
+def running_stride(folder: str, workers: int = WORKERS, **settings: str) -> Iterator[str]:
+    """The URL of a Stride that ends with the block; settings as environment variables."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("STRIDE_")} | settings
     command = [sys.executable, "-m", "service.cli", "up", "--port", "0", "--data", folder, "--workers", str(workers)]
     command += ["--parent", str(os.getpid())]  # if we are killed, it ends too
     with tempfile.TemporaryFile("w+") as said:
