@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 
 from service.dispatch import grid, lifecycle
 from service.dispatch.finish import fail_exhausted, lock_job
+from service.dispatch.report import report
 from service.dispatch.sampling import EMPTY, Proposal, Unsampleable, propose, stored_params
 from service.dispatch.study_cache import StudyCache, StudySnapshot, frozen_trial
 from service.dispatch.takeover import take_over
@@ -25,7 +26,7 @@ from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
 from service.domain.space import Point, fixed
 from service.domain.strategy import Grid
-from service.domain.trial import storable
+from service.domain.trial import StepMeasurement, storable
 from service.errors import JobNotFound
 from service.store import jobs, leases, trials
 from service.store.jobs import ClaimFacts, EventRow
@@ -120,8 +121,11 @@ class Claimer:
 
         return self._database.transact(work)
 
-    def retry(self, claim: Claim, token: UUID, reason: str, log_tail: str) -> Claim | None:
-        """After the trainer died: end this attempt and open the next under `token`, without letting go of the trial.
+    def retry(
+        self, claim: Claim, token: UUID, reason: str, log_tail: str, measurements: Sequence[StepMeasurement] = ()
+    ) -> Claim | None:
+        """After the trainer died: store what it had still measured, end this attempt and open the next under `token`, without
+        letting go of the trial.
 
         None when the trial has used up its attempts and has failed, or when the job is paused: it is given back then. Raises
         LeaseLost.
@@ -129,6 +133,8 @@ class Claimer:
 
         def work(conn: sa.Connection) -> Claim | None:
             job = lock_job(conn, claim.lease)
+            if measurements:
+                report(conn, job, claim.lease, measurements, lease_s=self._lease_s)
             if job.state is not JobState.RUNNING:
                 leases.release(conn, claim.lease, reason, log_tail=log_tail)
                 return None

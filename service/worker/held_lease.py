@@ -169,7 +169,7 @@ class HeldLease:
         """After the trainer's death: the next attempt at the trial; None when it has used up its attempts, or is given back."""
         token = uuid4()
         try:
-            return self._insist(lambda: self._claimer.retry(self.claim, token, reason, log_tail))
+            return self._insist(lambda: self._claimer.retry(self.claim, token, reason, log_tail, self._pending))
         except LeaseLost:
             # Lost to another worker, or to a lost reply: then the token tells.
             return self._insist(lambda: self._claimer.reclaim(token))

@@ -35,7 +35,9 @@ class KeptTrainer:
         return self._process.pid
 
     def train(self, command: Train) -> None:
-        """Begin a run. Raises TrainerDied."""
+        """Begin a run. A process that has died since the last one is none of this run's doing. Raises TrainerDied."""
+        if not self._process.is_alive():
+            self.replace()
         self._process.start_log()
         self._under_way = True
         self._process.send(command)
@@ -111,9 +113,11 @@ class KeptTrainer:
     def _ask(self, question: CheckFitness | SaveModel, within_s: float, meanwhile: Meanwhile) -> FromTrainer | None:
         """Ask between two runs."""
         self._process.send(question)
-        deadline = time.monotonic() + within_s
-        while (left := deadline - time.monotonic()) > 0:
-            answer = self._process.receive(min(left, LOOK_UP_S))
+        waited_s = 0.0  # for it alone: `meanwhile` may have to wait for the database
+        while waited_s < within_s:
+            asked_at = time.monotonic()
+            answer = self._process.receive(LOOK_UP_S)
+            waited_s += time.monotonic() - asked_at
             if answer is not None:
                 return answer
             try:

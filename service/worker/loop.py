@@ -95,6 +95,7 @@ class Worker:
         while not self._asked_to_stop.is_set():
             try:
                 self._keep_house()
+                self._clean_up()
                 self._try_again(supervisor)
                 claim = self._claim()
             except DatabaseUnavailable as error:
@@ -164,12 +165,16 @@ class Worker:
         if time.monotonic() - self._tidied_at >= TIDY_S * random.uniform(0.8, 1.2):
             checkpoint_files.delete(self._settings.checkpoint_dir, tidy_up(self._database))
             self._tidied_at = time.monotonic()
-        if time.monotonic() - self._cleaned_at >= CLEAN_S * random.uniform(0.8, 1.2):
-            if self._settings.retention_days is not None:
-                retention.delete_some(self._database, self._settings.retention_days)
-            if self._settings.checkpoint_dir is not None:
-                checkpoint_files.delete_leftovers(self._database, self._settings.checkpoint_dir)
-            self._cleaned_at = time.monotonic()
+
+    def _clean_up(self) -> None:
+        """What may take its time, and so is done between two trials: old rows, and files that belong to nothing."""
+        if time.monotonic() - self._cleaned_at < CLEAN_S * random.uniform(0.8, 1.2):
+            return
+        self._cleaned_at = time.monotonic()
+        if self._settings.retention_days is not None:
+            retention.delete_some(self._database, self._settings.retention_days)
+        if self._settings.checkpoint_dir is not None:
+            checkpoint_files.delete_leftovers(self._database, self._settings.checkpoint_dir)
 
     def _register(self) -> None:
         def work(conn: Connection) -> None:

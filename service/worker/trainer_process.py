@@ -53,6 +53,10 @@ class TrainerProcess:
         """The process id."""
         return self._process.pid
 
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
     def send(self, message: ToTrainer) -> None:
         """Raises TrainerDied."""
         try:

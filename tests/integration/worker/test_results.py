@@ -163,7 +163,10 @@ def test_a_trainer_that_is_killed_is_tried_again_and_fails_with_the_signal_named
     assert found.trial.error is not None
     assert found.trial.error.type == "AttemptsExhausted"
     assert "SIGKILL" in found.trial.error.message
-    assert [attempt.outcome for attempt in found.trial.attempts] == [Outcome.TRAINER_DIED] * 3
+    # The first one measured a step, which counts as progress; the three after it, `max_attempts`, measured nothing new.
+    assert [attempt.outcome for attempt in found.trial.attempts] == [Outcome.TRAINER_DIED] * 4
+    assert [item.step for item in found.of_trial(measurements.of_trial)] == [1]
+    assert "training at " in (found.trial.error.traceback or ""), "the last lines of its log"
     assert {attempt.reason for attempt in found.trial.attempts} == {"the trainer process was killed by SIGKILL"}
     assert found.of_trial(leases.log_tail).startswith("training at ")
 
@@ -172,7 +175,7 @@ def test_a_trainer_that_exits_fails_with_the_code_named(ended: Look) -> None:
     error = ended("exits").trial.error
     assert error is not None
     assert "exited with code 7" in error.message
-    assert [attempt.outcome for attempt in ended("exits").trial.attempts] == [Outcome.TRAINER_DIED]
+    assert [attempt.outcome for attempt in ended("exits").trial.attempts] == [Outcome.TRAINER_DIED] * 2
 
 
 @pytest.mark.parametrize("name", ["diverges", "diverges, maximized", "diverges, pruned"])
