@@ -223,6 +223,13 @@ def _is_over(conn: sa.Connection) -> bool:
     return conn.exec_driver_sql(query).one_or_none() is None
 
 
+def taken_over(conn: sa.Connection, job: Job) -> int:
+    """How many leases of a job ran out and were taken over. No fault: only the result of the last attempt counts."""
+    statement = "SELECT count(*) FROM stride.leases WHERE job_id = %(job)s AND outcome <> 'finished'"
+    count: int = conn.exec_driver_sql(statement, {"job": job.id}).scalar_one()
+    return count
+
+
 @dataclass
 class _Connections:
     open: int = 0
@@ -286,10 +293,11 @@ def _faults(conn: sa.Connection, job: Job, told: list[int]) -> Iterator[str]:
     if (counts.complete, counts.total) != (planned, planned):
         yield f"its progress says {counts}"
     trials = "SELECT trial_id FROM optuna.trials WHERE study_id = %(study)s ORDER BY trial_id"
-    if column("SELECT trial_id FROM stride.leases WHERE job_id = %(job)s ORDER BY trial_id") != column(trials):
-        yield "not every trial has had exactly one lease"
-    if column("SELECT DISTINCT outcome FROM stride.leases WHERE job_id = %(job)s") != ["finished"]:
-        yield "a lease has not ended as finished"
+    leased = "SELECT trial_id FROM stride.leases WHERE job_id = %(job)s AND {} ORDER BY trial_id"
+    if column(leased.format("outcome = 'finished'")) != column(trials):
+        yield "not every trial has exactly one lease that ended as finished"
+    if column(leased.format("ended_at IS NULL")):
+        yield "a lease is open"
     for event in ("trial.started", "trial.completed"):
         statement = f"SELECT (payload ->> 'trial')::int FROM stride.events WHERE job_id = %(job)s AND type = '{event}' ORDER BY 1"
         if column(statement) != numbers:

@@ -2,10 +2,11 @@
 
     python -m benchmarks.scale [--trials 20000] [--loops 200] [--processes 8] [--out benchmarks/results]
 
-Every loop claims, reports and finishes by itself and keeps house as workers do (benchmarks/crowd.py); the loops of a process
-share a pool of connections. Three loads: trials without any work, which saturates the machine; trials of a few seconds; and as
-many loops as processes, which is how workers are deployed. Afterwards every trial is looked for: exits 1 when one was done twice
-or lost.
+Every loop claims, reports and finishes by itself and keeps house as workers do (benchmarks/crowd.py). The loops of a process
+share a pool of connections, a small one: what all of them wait for is the lock on a job, and with more connections they wait
+longer. Three loads: trials without any work, which saturates the machine; trials of a few seconds, of which those of the job with
+max_parallel are the last to end; and as many loops as processes, which is how workers are deployed. Afterwards each trial is
+looked for: exits 1 when one was done twice or lost.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from uuid import UUID
 import psutil
 import psycopg
 
-from benchmarks.crowd import Done, Share, faults, submit_jobs, work
+from benchmarks.crowd import Done, Share, faults, submit_jobs, taken_over, work
 from benchmarks.tables import Table, publish
 from service.domain.job import Job
 from service.store import migrate
@@ -73,6 +74,7 @@ class Outcome:
     busy_before: float
     """Processes that wanted to run in the minute before: the machine's load average."""
     faults: dict[UUID, list[str]]
+    taken_over: dict[UUID, int]
 
 
 def carry(load: Load) -> Outcome:
@@ -92,8 +94,18 @@ def carry(load: Load) -> Outcome:
             seconds = time.monotonic() - started
         with database.transaction(timeout_s=60) as conn:
             wrong = faults(conn, jobs, done.finished)
+            again = {job.id: taken_over(conn, job) for job in jobs}
         database.close()
-    return Outcome(load=load, jobs=jobs, done=done, seen=seen, seconds=seconds, busy_before=busy_before, faults=wrong)
+    return Outcome(
+        load=load,
+        jobs=jobs,
+        done=done,
+        seen=seen,
+        seconds=seconds,
+        busy_before=busy_before,
+        faults=wrong,
+        taken_over=again,
+    )
 
 
 def _shares(load: Load, url: str) -> list[Share]:
@@ -179,7 +191,7 @@ def tables(outcomes: list[Outcome]) -> list[Table]:
         ["load", "CPU of PostgreSQL, s", "CPU of the loops, s", "of the cores' time", "sessions in a transaction wait for"],
     )
     checks = Table(
-        "Every trial once", ["load", "job", "trials", "finished", "found twice, lost or otherwise wrong", "trials lost to others"]
+        "Every trial once", ["load", "job", "trials", "finished", "found twice, lost or otherwise wrong", "leases taken over"]
     )
     for outcome in outcomes:
         load, done, seen = outcome.load, outcome.done, outcome.seen
@@ -221,7 +233,7 @@ def tables(outcomes: list[Outcome]) -> list[Table]:
                 f"{job.spec.budget.trials:,}",
                 f"{sum(job_id == job.id for job_id, _ in done.finished):,}",
                 "; ".join(outcome.faults[job.id]) or "nothing",
-                str(done.lost),
+                str(outcome.taken_over[job.id]),
             )
     return [throughput, connections, costs, checks]
 
@@ -233,7 +245,7 @@ def _quarters(done: Done) -> tuple[float, float]:
     return quarter / (moments[quarter] - moments[0]), quarter / (moments[-1] - moments[-1 - quarter])
 
 
-def loads(processes: int = 8, loops: int = 200, trials: int = 20_000, pool_size: int = 5) -> list[Load]:
+def loads(processes: int = 8, loops: int = 200, trials: int = 20_000, pool_size: int = 2) -> list[Load]:
     """The three loads."""
     few = max(50, trials // 10)
     return [
@@ -255,7 +267,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--loops", type=int, default=200, help="worker loops in all processes together")
     parser.add_argument("--trials", type=int, default=20_000, help="of five jobs together")
-    parser.add_argument("--pool-size", type=int, default=5, help="connections that a process keeps; twice as many for a moment")
+    parser.add_argument("--pool-size", type=int, default=2, help="connections that a process keeps; twice as many for a moment")
     parser.add_argument("--only", type=int, choices=[0, 1, 2], help="one of the three loads")
     parser.add_argument("--out", type=Path, help="folder for the report; left out: only printed")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """A small version of benchmarks/scale.py: forty worker loops in four real processes do every trial of five jobs exactly once."""
 
-from benchmarks.crowd import Done, Share, faults, submit_jobs, work
+from benchmarks.crowd import Done, Share, faults, submit_jobs, taken_over, work
 from service.store.postgres import Database
 from tests.processes import at_once
 
@@ -17,6 +17,7 @@ def test_a_crowd_in_several_processes_does_every_trial_of_all_jobs_exactly_once(
         done.add(part)
     with database.transaction() as conn:
         assert faults(conn, jobs, done.finished) == {job.id: [] for job in jobs}
+        assert sum(taken_over(conn, job) for job in jobs) == 0
     assert len(done.finished) == len(done.claims) == TRIALS
     assert done.lost == 0
     assert all(part.finished for part in parts), "a process had nothing to do"
