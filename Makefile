@@ -36,7 +36,7 @@ check: install  ## Check style, types, and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-prove: install  ## Prove the figures that take minutes: 20,000 trials by 200 loops, three strategies on five seeds, eight workers on a grid
+prove: install  ## Prove the figures that take minutes: 20,000 trials by 200 loops, three strategies on five seeds, eight workers on a grid, early stopping
 	$(BIN)/python -m benchmarks.prove
 
 bench: install  ## Measure against stock Optuna; prints tables

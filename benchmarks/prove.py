@@ -3,7 +3,7 @@
 20,000 trials of five jobs by 200 worker loops on one PostgreSQL (benchmarks/scale.py): every trial must be done exactly once.
 Three strategies on digits, 64 trials each, for each of five job seeds: every best trial's validation loss must be among the best
 10% of the reference set, and its test accuracy at least 0.95. Then eight workers on a grid of 60 points: every point exactly
-once. Writes reports; exits 1 when a promise is broken.
+once. Then early stopping, replayed and in a real job (benchmarks/early_stopping.py). Writes reports; exits 1 when a promise is broken.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx2
 
+from benchmarks import early_stopping
 from benchmarks.scale import loads, run_scale
 from benchmarks.strategies import Found, run_grid_of_sixty, run_strategies
 from benchmarks.tables import Table, publish
@@ -50,6 +51,7 @@ def main() -> None:
     workers = {attempt["worker"] for trial in trials for attempt in trial["attempts"]}
     grid.add(str(len(trials)), str(len(points)), str(len(workers)), "yes" if kept else "NO")
     publish("prove_strategies", [table, grid], 1, arguments.out)
+    broken += early_stopping.prove(arguments.out)
     if broken:
         sys.exit(f"{broken} promises were broken.")
 
