@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from starlette.testclient import TestClient
@@ -339,7 +339,7 @@ def test_many_faults_make_no_long_answer(client: TestClient, document: dict[str,
         assert len(client.post("/v1/jobs", json=document | wrong).content) < 5_000
 
 
-IDS = ("x", "%00", str(uuid4())[:-1], "%ff")
+IDS = ("x", "%00", str(UUID(int=7))[:-1], "%ff")
 
 
 @pytest.mark.parametrize("id_", IDS)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from starlette.testclient import TestClient
@@ -15,7 +15,7 @@ from service.store.embedded import EmbeddedPostgres
 from service.store.postgres import Database, psycopg_url
 from tests.integration.api.conftest import SETTINGS
 
-ID = uuid4()
+ID = UUID(int=7)
 NEEDY = [
     ("POST", "/v1/jobs"),
     ("GET", "/v1/jobs"),
@@ -25,6 +25,7 @@ NEEDY = [
     ("POST", f"/v1/jobs/{ID}/resume"),
     ("DELETE", f"/v1/jobs/{ID}"),
     ("GET", f"/v1/jobs/{ID}/best-lr"),
+    ("GET", f"/v1/jobs/{ID}/best-model"),
     ("GET", f"/v1/jobs/{ID}/trials"),
     ("GET", f"/v1/jobs/{ID}/trials/0"),
     ("GET", f"/v1/jobs/{ID}/trials/0/measurements"),

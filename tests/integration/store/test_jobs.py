@@ -13,11 +13,12 @@ from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, finish
 from service.dispatch.submit import submit
+from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import Job, JobState
 from service.domain.lease import Outcome
 from service.domain.trial import TrialState
 from service.errors import IdempotencyKeyReused, JobNotFound, LeaseLost
-from service.store import jobs, leases, trial_reader, trials
+from service.store import checkpoints, jobs, leases, trial_reader, trials
 from service.store.postgres import Database
 from tests.factories import job_spec, measurement, submit_job
 from tests.polling import wait_until_somebody_waits_for_a_lock
@@ -102,6 +103,8 @@ def test_the_worker_of_a_stopped_trial_writes_nothing_more(database: Database) -
     ended(database, job)
     with pytest.raises(LeaseLost):
         reported(database, claim, 2.0, 1.0)
+    checkpoint = Checkpoint(kind=Kind.STATE, step=1, size=1, sha256=b"1", content=b"1", path=None)
+    database.transact(lambda conn: checkpoints.insert(conn, claim.lease, checkpoint))
     with pytest.raises(LeaseLost):
         database.transact(lambda conn: finish(conn, claim.lease, Completed(value=1.0), lease_s=30))
     assert states(database, job) == {0: (TrialState.PRUNED, 3.0)}
