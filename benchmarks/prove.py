@@ -3,7 +3,8 @@
 20,000 trials of five jobs by 200 worker loops on one PostgreSQL (benchmarks/scale.py): every trial must be done exactly once.
 Three strategies on digits, 64 trials each, for each of five job seeds: every best trial's validation loss must be among the best
 10% of the reference set, and its test accuracy at least 0.95. Then eight workers on a grid of 60 points: every point exactly
-once. Then early stopping, replayed and in a real job (benchmarks/early_stopping.py). Writes reports; exits 1 when a promise is broken.
+once. Then early stopping, replayed and in a real job (benchmarks/early_stopping.py). Writes reports; exits 1 when a promise is
+broken.
 """
 
 import argparse
