@@ -183,7 +183,7 @@ def tables(outcomes: list[Outcome]) -> list[Table]:
         ],
     )
     connections = Table(
-        "Connections, and what they are kept waiting for",
+        "Connections (one of those counted is the benchmark's own), and what they are kept waiting for",
         ["load", "most at once", "a process", "a loop", "opened in all", "pool busy or database away, waited out"],
     )
     costs = Table(
