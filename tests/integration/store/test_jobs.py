@@ -103,8 +103,6 @@ def test_the_worker_of_a_stopped_trial_writes_nothing_more(database: Database) -
     ended(database, job)
     with pytest.raises(LeaseLost):
         reported(database, claim, 2.0, 1.0)
-    checkpoint = Checkpoint(kind=Kind.STATE, step=1, size=1, sha256=b"1", content=b"1", path=None)
-    database.transact(lambda conn: checkpoints.insert(conn, claim.lease, checkpoint))
     with pytest.raises(LeaseLost):
         database.transact(lambda conn: finish(conn, claim.lease, Completed(value=1.0), lease_s=30))
     assert states(database, job) == {0: (TrialState.PRUNED, 3.0)}
@@ -154,6 +152,8 @@ def fill(database: Database, database_url: str, job: Job) -> None:
     claim = claimed(database)
     assert claim.job.id == job.id
     reported(database, claim, 2.0, 1.0)
+    checkpoint = Checkpoint(kind=Kind.STATE, step=1, size=1, sha256=b"1", content=b"1", path=None)
+    database.transact(lambda conn: checkpoints.insert(conn, claim.lease, checkpoint))
     database.transact(lambda conn: finish(conn, claim.lease, Completed(value=1.0, user_attrs={"test": 1}), lease_s=30))
     with stock(database_url) as storage:
         study = optuna.load_study(study_name=job.study_name, storage=storage)
