@@ -39,7 +39,7 @@ RUNGS: dict[str, dict[str, Any]] = {
     AFTER_WARMUP: {"parts": 10, "min_resource": 3},
     NAIVE: {"parts": EPOCHS, "min_resource": 1, "reduction_factor": 4},
 }
-"""Successive halving where parts of a schedule are told. Optuna's own defaults are the naive rungs."""
+"""Successive halving, by what differs from a job's defaults. Optuna's own defaults come to the naive rungs."""
 
 
 @dataclass(frozen=True, kw_only=True)
