@@ -50,6 +50,10 @@ MAX_TRIES = 10
 """So often another worker may be faster before this one looks for other work."""
 
 
+FAIR_TRIES = 5
+"""So often a claim looks again for the most deserving job when others were faster; then it takes what it finds."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """A trial to train, and the right to write it."""
@@ -100,9 +104,9 @@ class Claimer:
 
         Raises DatabaseUnavailable. After a lost reply, `reclaim` tells whether the token holds a lease.
         """
-        for _ in range(MAX_TRIES):
+        for tries in range(MAX_TRIES):
             try:
-                return self._try(token)
+                return self._try(token, fairly=tries < FAIR_TRIES)
             except (_Outrun, JobNotFound):  # or it was deleted while the sampler thought
                 continue
             except _Hopeless as hopeless:
@@ -147,7 +151,7 @@ class Claimer:
 
         return self._database.transact(work)
 
-    def _try(self, token: UUID) -> Claim | None:
+    def _try(self, token: UUID, *, fairly: bool) -> Claim | None:
         def work(conn: sa.Connection) -> Claim | _ToThinkAbout | None:
             claim = self._take_over(conn, token) if self._is_time_to_take_over() else None
             if claim is not None:
@@ -155,8 +159,10 @@ class Claimer:
             found = jobs.find_job(conn, self.objectives)
             if found is None:
                 return None
-            job_id, sampler = found
-            return self._read(conn, job_id) if sampler in THINKING else self._insert(conn, job_id, token)
+            if found.sampler in THINKING:
+                return self._read(conn, found.job_id)
+            fair_share = found.open_leases if fairly and found.has_rivals else None
+            return self._insert(conn, found.job_id, token, fair_share=fair_share)
 
         found = self._database.transact(work)
         return self._think(found, token) if isinstance(found, _ToThinkAbout) else found
@@ -188,12 +194,25 @@ class Claimer:
         self._thought_s[job.id] = time.monotonic() - started
         return self._database.transact(lambda conn: self._insert(conn, job.id, token, proposal))
 
-    def _insert(self, conn: sa.Connection, job_id: UUID, token: UUID, proposal: Proposal | None = None) -> Claim | None:
-        """Store a new trial with its lease and event, or start an enqueued one; the study is locked from here on."""
+    def _insert(
+        self,
+        conn: sa.Connection,
+        job_id: UUID,
+        token: UUID,
+        proposal: Proposal | None = None,
+        *,
+        fair_share: int | None = None,
+    ) -> Claim | None:
+        """Store a new trial with its lease and event, or start an enqueued one; the study is locked from here on.
+
+        fair_share: with more open leases than that, another job deserves the next trial more.
+        """
         job = jobs.lock_with_study(conn, job_id)
         facts = jobs.claim_facts(conn, job)
         if not _may_claim(job, facts):
             return None
+        if fair_share is not None and facts.open_leases > fair_share:
+            raise _Outrun  # by others who found the same job at the same moment
         if proposal is None:
             proposal = _propose_locked(conn, job, facts)
         elif proposal.waiting_trial_id != facts.waiting_trial_id or (

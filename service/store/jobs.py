@@ -32,6 +32,18 @@ class ClaimFacts:
     """The enqueued trial with the smallest number."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FoundJob:
+    """A job that a claim may take a trial of, as it stood without a lock."""
+
+    job_id: UUID
+    sampler: str
+    """Which sampler it asks; "grid" for a grid."""
+    open_leases: int
+    has_rivals: bool
+    """Whether other jobs of the same priority could have a trial claimed."""
+
+
 def insert_job(
     conn: sa.Connection,
     job_id: UUID,
@@ -146,13 +158,10 @@ def forget_old_keys(conn: sa.Connection) -> None:
     )
 
 
-def find_job(conn: sa.Connection, objectives: Sequence[str]) -> tuple[UUID, str] | None:
-    """The job with one of `objectives` that deserves the next trial most, and which sampler it asks ("grid" for a grid).
-
-    Locks nothing: the claim checks again.
-    """
-    row = conn.exec_driver_sql(query("find_job"), {"objectives": list(objectives)}).one_or_none()
-    return None if row is None else (row.job_id, row.sampler)
+def find_job(conn: sa.Connection, objectives: Sequence[str]) -> FoundJob | None:
+    """The job with one of `objectives` that deserves the next trial most. Locks nothing: the claim checks again."""
+    row = conn.exec_driver_sql(query("find_job"), {"objectives": list(objectives)}).mappings().one_or_none()
+    return None if row is None else FoundJob(**row)
 
 
 def claim_facts(conn: sa.Connection, job: Job) -> ClaimFacts:

@@ -44,10 +44,14 @@ def register(
     )
 
 
-def seen(conn: sa.Connection, worker_id: UUID) -> None:
-    """A sign of life."""
-    now = sa.func.clock_timestamp()
-    conn.execute(tables.workers.update().where(tables.workers.c.id == worker_id).values(seen_at=now, lost_at=None))
+def seen(conn: sa.Connection, worker_id: UUID) -> int:
+    """A sign of life; returns how many workers show some."""
+    alive: int | None = conn.exec_driver_sql(
+        "UPDATE stride.workers SET seen_at = clock_timestamp(), lost_at = NULL WHERE id = %(id)s"
+        " RETURNING (SELECT count(*) FROM stride.workers WHERE stopped_at IS NULL AND lost_at IS NULL)",
+        {"id": worker_id},
+    ).scalar()
+    return max(1, alive or 1)
 
 
 def offer(conn: sa.Connection, worker_id: UUID, *, objectives: Sequence[str], set_aside: Mapping[str, str]) -> None:

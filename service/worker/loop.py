@@ -55,6 +55,8 @@ class Worker:
         self._set_aside: dict[str, str] = {}
         """Objectives that this worker cannot train at present, and why."""
         self._try_again_at = math.inf
+        self._peers = 1
+        """How many workers there are, itself included."""
         self._seen_at = self._swept_at = self._tidied_at = self._cleaned_at = -math.inf
         self._unanswered: UUID | None = None
         """The token of a claim whose reply was lost."""
@@ -155,14 +157,16 @@ class Worker:
 
     def _sign_of_life(self) -> None:
         if time.monotonic() - self._seen_at >= self._settings.heartbeat_s:
-            self._database.transact(lambda conn: workers.seen(conn, self.id))
+            self._peers = self._database.transact(lambda conn: workers.seen(conn, self.id))
             self._seen_at = time.monotonic()
 
     def _sweep(self) -> None:
-        if time.monotonic() - self._swept_at >= SWEEP_S * random.uniform(0.8, 1.2):
+        """All workers together sweep as often as one alone would."""
+        pause = self._peers * random.uniform(0.8, 1.2)
+        if time.monotonic() - self._swept_at >= SWEEP_S * pause:
             sweep(self._database)
             self._swept_at = time.monotonic()
-        if time.monotonic() - self._tidied_at >= TIDY_S * random.uniform(0.8, 1.2):
+        if time.monotonic() - self._tidied_at >= TIDY_S * pause:
             checkpoint_files.delete(self._settings.checkpoint_dir, tidy_up(self._database))
             self._tidied_at = time.monotonic()
 

@@ -2,7 +2,11 @@
 -- Locks nothing: it only finds a candidate, which the claim locks and checks again.
 -- Needs jobs_open_idx, leases_open_job_id_idx, stride_trials_study_id_number_key, stride_trials_waiting_idx. It counts nothing in
 -- optuna.trials, so its cost does not grow with a job's history.
-SELECT job.id AS job_id, coalesce(job.spec #>> '{strategy,sampler}', job.spec #>> '{strategy,type}') AS sampler
+SELECT
+    job.id AS job_id,
+    coalesce(job.spec #>> '{strategy,sampler}', job.spec #>> '{strategy,type}') AS sampler,
+    share.open_leases,
+    count(*) OVER (PARTITION BY job.priority) > 1 AS has_rivals
 FROM stride.jobs AS job
 CROSS JOIN LATERAL (
     SELECT count(*) AS open_leases FROM stride.leases WHERE job_id = job.id AND ended_at IS NULL

@@ -1,6 +1,6 @@
 -- The checkpoints that nobody will need: those of trials that have ended, but for the model of each job's best one.
 -- Looks at jobs that are open or ended within the last hour, so its cost does not grow with what is kept of older ones.
--- Needs jobs_finished_at_idx, checkpoints_job_id_idx. Of equal values the smallest number is the best, as for the API.
+-- Of equal values the smallest number is the best, as for the API.
 WITH candidate AS (
     SELECT kept.id, kept.kind, kept.job_id, trial.number, trial.state::text AS state, result.value,
         CASE direction.direction WHEN 'MAXIMIZE' THEN -result.value ELSE result.value END AS loss
@@ -9,7 +9,7 @@ WITH candidate AS (
     JOIN optuna.trials AS trial USING (trial_id)
     JOIN optuna.study_directions AS direction ON direction.study_id = job.study_id
     LEFT JOIN optuna.trial_values AS result ON result.trial_id = kept.trial_id AND result.objective = 0
-    WHERE job.finished_at IS NULL OR job.finished_at > clock_timestamp() - interval '1 hour'
+    WHERE job.finished_at IS NULL OR job.finished_at > now() - interval '1 hour'
 ), best AS (
     SELECT DISTINCT ON (job_id) id
     FROM candidate

@@ -19,8 +19,12 @@ WITH lease AS (
         state = CASE
             WHEN EXISTS (SELECT FROM last WHERE trial_id = unfinished.trial_id) THEN 'PRUNED' ELSE 'FAIL'
         END::optuna.trialstate
-    WHERE (unfinished.trial_id IN (SELECT trial_id FROM lease) AND state = 'RUNNING')
-        OR (unfinished.study_id = %(study_id)s AND state = 'WAITING')
+    WHERE state IN ('RUNNING', 'WAITING')
+        AND unfinished.trial_id = ANY(ARRAY(
+            SELECT trial_id FROM lease
+            UNION ALL
+            SELECT trial_id FROM optuna.trials WHERE study_id = %(study_id)s AND state = 'WAITING'
+        ))
     RETURNING trial_id
 ), result AS (
     INSERT INTO optuna.trial_values (trial_id, objective, value, value_type)

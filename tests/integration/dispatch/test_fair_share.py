@@ -13,6 +13,7 @@ from service.dispatch import claim as claim_module
 from service.dispatch.claim import Claim
 from service.dispatch.finish import Completed
 from service.domain.job import Job, JobState
+from service.store.jobs import FoundJob
 from service.store.postgres import Database
 from tests.factories import submit_job
 from tests.integration.dispatch.training import SPACE, claimed, claimer_of, conclude, state_of
@@ -96,15 +97,12 @@ def test_what_a_limited_job_of_larger_priority_may_not_use_goes_to_the_others_ev
         next_trial(database, running)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a claim does not look again whether its job has meanwhile got more workers than another of its priority"
-)
 def test_workers_that_look_for_a_job_at_the_same_moment_share_evenly(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both find the older job free; the slower one must notice that it is not any more."""
     jobs = [submit_job(database, budget=BIG) for _ in range(2)]
     find_job, faster = claim_module.jobs.find_job, list[Claim]()
 
-    def found_but_outrun(conn: Any, objectives: Sequence[str]) -> tuple[UUID, str] | None:
+    def found_but_outrun(conn: Any, objectives: Sequence[str]) -> FoundJob | None:
         found = find_job(conn, objectives)
         if not faster:
             monkeypatch.undo()
