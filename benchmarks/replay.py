@@ -108,7 +108,7 @@ def _is_pruned(run: _Running, trials: list[FrozenTrial], spec: JobSpec) -> bool:
     if isinstance(spec.pruner, NoPruner):
         return False
     seen = run.curve.points[: run.epochs]
-    before = (seen[-2].fraction or 0.0) if len(seen) > 1 else 0.0
+    before = (seen[-2].fraction or 0.0) if len(seen) > 1 and not seen[-2].in_warmup else 0.0
     assert seen[-1].fraction is not None
     if not is_pruning_step(before, seen[-1].fraction, seen[-1].in_warmup, spec.pruner.parts):
         return False

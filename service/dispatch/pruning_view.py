@@ -15,18 +15,17 @@ from service.store.trials import CurvePoint
 def values_by_part(curve: Sequence[CurvePoint], parts: int) -> dict[int, float]:
     """From a curve by step to values by part, 1 to `parts`.
 
-    The value of a part is the first one measured at or after its end. Parts that end inside warm-up are left out, and so are
-    points without a fraction, which a foreign script reported. Infinite values become the largest number there is: percentiles
+    The value of a part is the first one measured at or after its end, outside warm-up. Points without a fraction are left out: a
+    foreign script reported them. Infinite values become the largest number there is: percentiles
     beside an infinite one are not a number, and then Optuna's percentile pruners end nothing.
     """
     values: dict[int, float] = {}
     done = 0
     for point in curve:
-        if point.fraction is None:
+        if point.fraction is None or point.in_warmup:
             continue
         reached = parts_done(point.fraction, parts)
-        if not point.in_warmup:
-            values |= {part: _finite(point.value) for part in range(done + 1, reached + 1)}
+        values |= {part: _finite(point.value) for part in range(done + 1, reached + 1)}
         done = max(done, reached)
     return values
 

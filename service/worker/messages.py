@@ -29,8 +29,8 @@ class Resume:
     """Where a run goes on from."""
 
     checkpoint: Checkpoint
-    fraction: float
-    """Of the run's schedule that is done there."""
+    before: float
+    """The part of its schedule at which the last step outside warm-up ended: from there the pruner's next step counts."""
 
 
 @dataclass(frozen=True, kw_only=True)

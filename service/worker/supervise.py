@@ -179,7 +179,7 @@ class _Attempt:
                 hold_at=self._lease.runs_out_at,
                 checkpoint_s=self._keep.interval_s,
                 place=self._keep.place(self._claim),
-                resume=None if found is None else Resume(checkpoint=found.checkpoint, fraction=found.last.fraction),
+                resume=None if found is None else Resume(checkpoint=found.checkpoint, before=_counted(found.last)),
             )
         )
 
@@ -248,8 +248,7 @@ class _Attempt:
         last = found.last
         self._lease.resumed(last.step)
         # The attempt before may have ended between this step and the pruner's word on it.
-        before = 0.0 if found.before is None else found.before.fraction
-        if self._parts is not None and is_pruning_step(before, last.fraction, last.in_warmup, self._parts):
+        if self._parts is not None and is_pruning_step(_counted(found.before), last.fraction, last.in_warmup, self._parts):
             return self._ask_pruner(last)
         return None
 
@@ -402,3 +401,8 @@ class _Attempt:
     @property
     def _parts(self) -> int | None:
         return None if isinstance(self._spec.pruner, NoPruner) else self._spec.pruner.parts
+
+
+def _counted(item: StepMeasurement | None) -> float:
+    """How far a run had come, as pruners count it."""
+    return 0.0 if item is None or item.in_warmup else item.fraction

@@ -182,12 +182,12 @@ class _Training:
 
     def _steps(self, run: Run) -> Iterator[Measured]:
         parts, resume = self._command.parts, self._command.resume
-        before = 0.0 if resume is None else resume.fraction
+        before = 0.0 if resume is None else resume.before
         for item in run:
             waits = (
                 parts is not None and item.divergence is None and is_pruning_step(before, item.fraction, item.in_warmup, parts)
             )
-            before = item.fraction
+            before = before if item.in_warmup else item.fraction
             self._step = int(item.step)
             yield _measured(item, waits)
 

@@ -56,11 +56,10 @@ def _train(study: optuna.Study, trial: optuna.Trial, spec: JobSpec, params: dict
         loss = item.metrics["loss"]
         if isinstance(spec.pruner, NoPruner):
             trial.report(loss, item.step)
-        else:
+        elif not item.in_warmup:
             reached = parts_done(item.fraction, spec.pruner.parts)
             for part in range(done + 1, reached + 1):
-                if not item.in_warmup:
-                    trial.report(min(loss, sys.float_info.max), part)
+                trial.report(min(loss, sys.float_info.max), part)
             done = reached
         if math.isinf(loss):
             _constrain(study, trial, violation(item.fraction))
@@ -75,7 +74,7 @@ def _train(study: optuna.Study, trial: optuna.Trial, spec: JobSpec, params: dict
         if asked and trial.should_prune():
             study.tell(trial, state=TrialState.PRUNED)
             return
-        before = item.fraction
+        before = before if item.in_warmup else item.fraction
     _constrain(study, trial, FEASIBLE)
     study.tell(trial, loss)
 

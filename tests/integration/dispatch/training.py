@@ -69,7 +69,7 @@ def run_trial(database: Database, claimer: Claimer, claim: Claim) -> None:
         if not isinstance(pruner, NoPruner) and is_pruning_step(before, item.fraction, item.in_warmup, pruner.parts):
             if should_prune(database, claimer.cache, job, claim.lease):
                 return conclude(database, claim, Pruned(value=loss, step=item.step))
-        before = item.fraction
+        before = before if item.in_warmup else item.fraction
     return conclude(database, claim, Completed(value=loss))
 
 

@@ -11,9 +11,10 @@ RECORDED = [(network, schedule) for network in ("cnn", "mlp") for schedule in ("
 N_ORDERS = 100
 N_WORKERS = 4
 
-# The first quarter of a one-cycle schedule ends inside its warm-up, so nobody is asked before the half: with all 13 trials
-# there and a single one seen to its end, 0.54 (cnn) and 0.59 (mlp) of the epochs are used.
-MISSED = pytest.mark.xfail(reason="no rung before the half of a one-cycle schedule: 0.68 (cnn), 0.72 (mlp)", strict=True)
+
+# The rung of the first quarter waits for the end of the warm-up, at 0.3: with half kept there and half of those at the half, 0.53 of
+# the epochs are the least, and trials that arrive before others are known are kept too.
+MISSED = pytest.mark.xfail(reason="0.62 of the epochs for mlp under one-cycle, 0.57 for cnn", strict=True)
 
 
 @cache
@@ -27,7 +28,7 @@ def test_the_default_rungs_keep_a_learning_rate_near_the_best(network: str, sche
 
 
 @pytest.mark.parametrize(
-    ("network", "schedule"), [pytest.param(*job, marks=MISSED if job[1] == "one_cycle" else ()) for job in RECORDED]
+    ("network", "schedule"), [pytest.param(*job, marks=MISSED if job == ("mlp", "one_cycle") else ()) for job in RECORDED]
 )
 def test_the_default_rungs_save_two_fifths_of_the_epochs(network: str, schedule: str) -> None:
     assert kept(network, schedule, DEFAULT).epochs <= EPOCHS_USED

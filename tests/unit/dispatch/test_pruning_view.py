@@ -34,10 +34,11 @@ def test_a_measurement_before_the_end_of_the_first_part_counts_for_none() -> Non
     assert values_by_part(curve({0.1: 9.0, 0.2: 8.0}), 4) == {}
 
 
-def test_parts_that_end_inside_warm_up_are_left_out() -> None:
+def test_parts_that_end_inside_warm_up_take_the_first_value_after_it() -> None:
     eighths = {part / 8: 8.0 - part for part in range(1, 9)}
-    assert values_by_part(curve(eighths, warmup=0.5), 4) == {3: 2.0, 4: 0.0}
-    assert values_by_part(curve(eighths, warmup=0.4), 4) == {2: 4.0, 3: 2.0, 4: 0.0}
+    assert values_by_part(curve(eighths, warmup=0.5), 4) == {1: 3.0, 2: 3.0, 3: 2.0, 4: 0.0}
+    assert values_by_part(curve(eighths, warmup=0.3), 4) == {1: 5.0, 2: 4.0, 3: 2.0, 4: 0.0}
+    assert values_by_part(curve(eighths, warmup=1.0), 4) == {}
 
 
 def test_points_of_a_foreign_script_have_no_fraction_and_are_left_out() -> None:
@@ -59,7 +60,7 @@ def test_the_pruner_is_asked_exactly_where_a_part_got_its_value(steps: int, part
         assert point.fraction is not None
         if is_pruning_step(before, point.fraction, point.in_warmup, parts):
             asked.append(point.fraction)
-        before = point.fraction
+        before = before if point.in_warmup else point.fraction
     values = values_by_part(points, parts)
     assert asked == sorted({value for value in values.values() if value < 1})
     assert all(parts_done(value, parts) >= part for part, value in values.items())
