@@ -12,8 +12,8 @@ N_ORDERS = 100
 N_WORKERS = 4
 
 
-# The rung of the first quarter waits for the end of the warm-up, at 0.3: with half kept there and half of those at the half, 0.53 of
-# the epochs are the least, and trials that arrive before others are known are kept too.
+# The rung of the first quarter waits for the end of the warm-up, at 0.3: with half kept there and half of those at the half, 0.53
+# of the epochs are the least, and trials that arrive before others are known are kept too.
 MISSED = pytest.mark.xfail(reason="0.62 of the epochs for mlp under one-cycle, 0.57 for cnn", strict=True)
 
 
