@@ -113,7 +113,8 @@ def migrate(data: Data = None) -> None:
 @app.command(rich_help_panel=SERVICE)
 def clean(
     older_than: Annotated[
-        float, typer.Option(metavar="DAYS", min=0.0, help="Only of jobs that ended so many days ago.", show_default=False)
+        float,
+        typer.Option(metavar="DAYS", min=0.0, max=36_500.0, help="Only of jobs that ended so many days ago.", show_default=False),
     ],
     data: Data = None,
 ) -> None:

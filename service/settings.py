@@ -38,7 +38,7 @@ class Settings(BaseSettings):
         33_554_432, gt=0, le=1_000_000_000, description="Largest checkpoint kept in PostgreSQL, in bytes; larger want a folder."
     )
     retention_days: float | None = Field(
-        None, gt=0, description="Days after which the events and measurements of ended jobs are deleted; unset: never."
+        None, gt=0, le=36_500, description="Days after which the events and measurements of ended jobs are deleted; unset: never."
     )
     max_body_bytes: int = Field(1_048_576, gt=0, description="Largest request body the API reads, in bytes.")
     log_format: str = Field("text", pattern="^(text|json)$", description="text for people, json for machines.")
