@@ -1,0 +1,148 @@
+"""A worker's supervisor in this process, with a real trainer process: for tests of what becomes of one trial at a time."""
+
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from service.dispatch import lifecycle
+from service.dispatch.claim import Claim, Claimer
+from service.domain.job import Job
+from service.domain.trial import StepMeasurement, Trial
+from service.store import measurements, trial_reader
+from service.store.postgres import Database
+from service.worker.checkpointing import CheckpointSettings
+from service.worker.held_lease import Pace
+from service.worker.kept_trainer import KeptTrainer
+from service.worker.supervise import TrialSupervisor
+from service.worker.trainer_process import TrainerProcess
+from tests.factories import LEARNING_RATE, submit_job
+from tests.integration.dispatch.training import claimed
+from tests.polling import wait_until
+
+MODULES = ("tests.quadratic", "tests.integration.worker.odd")
+OBJECTIVES = ("image-classification", "odd", "quadratic")
+
+
+class Supervised:
+    """Claims trials and sees them through, as a worker does. A checkpoint is taken after each step unless told otherwise."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        folder: Path | None = None,
+        interval_s: float = 0.0,
+        max_bytes: int = 1_000_000,
+        heartbeat_s: float = 0.2,
+        lease_s: float = 60.0,
+    ) -> None:
+        self.database = database
+        self.claimer = Claimer(database, uuid4(), OBJECTIVES, lease_s)
+        self.trainer = KeptTrainer(lambda: TrainerProcess(MODULES))
+        self.supervisor = TrialSupervisor(
+            database,
+            self.claimer,
+            self.trainer,
+            pace=Pace(heartbeat_s=heartbeat_s, lease_s=lease_s, device="cpu"),
+            keep=CheckpointSettings(interval_s=interval_s, folder=folder, max_bytes=max_bytes),
+            on_heartbeat=lambda: None,
+            seconds_left=lambda: math.inf,
+        )
+
+    def claim(self) -> Claim:
+        """The next trial, which there must be."""
+        return claimed(self.claimer)
+
+    def see_through(self) -> Claim:
+        """Claim a trial and see it through."""
+        claim = self.claim()
+        self.supervisor.see_through(claim)
+        return claim
+
+    @contextmanager
+    def under_way(self) -> Iterator[Claim]:
+        """A claimed trial, seen through beside what the block does; ends when it is."""
+        claim = self.claim()
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                self.supervisor.see_through(claim)
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield claim
+        finally:
+            thread.join(60)
+        assert not thread.is_alive()
+        if failed:
+            raise failed[0]
+
+    def pause_after(self, job: Job, steps: int) -> int:
+        """Train until so many steps are stored, pause the job until the trial has been given back; returns its last step."""
+        with self.under_way():
+            wait_until(lambda: len(curve_of(self.database, job)) >= steps, "the steps")
+            self.database.transact(partial(lifecycle.pause, job_id=job.id))
+        self.database.transact(partial(lifecycle.resume, job_id=job.id))
+        return curve_of(self.database, job)[-1].step
+
+
+@contextmanager
+def supervised(database: Database, **options: Any) -> Iterator[Supervised]:
+    """One whose trainer ends with the block."""
+    found = Supervised(database, **options)
+    try:
+        yield found
+    finally:
+        found.trainer.end()
+
+
+def stepping_job(database: Database, epochs: int = 12, epoch_s: float = 0.05, **overrides: Any) -> Job:
+    """One trial of so many steps of the quadratic objective."""
+    settings = overrides.pop("settings", {})
+    return submit_job(
+        database,
+        objective={"name": "quadratic", "settings": {"epoch_s": epoch_s} | settings},
+        search_space={"learning_rate": LEARNING_RATE | {"high": 0.4}, "epochs": epochs, "momentum": 0.9},
+        **{"budget": {"trials": 1}} | overrides,
+    )
+
+
+def odd_job(database: Database, how: str, **overrides: Any) -> Job:
+    """One trial of the odd objective."""
+    return submit_job(
+        database,
+        objective={"name": "odd", "settings": {"how": how}},
+        search_space={"learning_rate": {"type": "float", "low": 0.1, "high": 1.0}},
+        **{"budget": {"trials": 1}} | overrides,
+    )
+
+
+def trial_of(database: Database, job: Job, number: int = 0) -> Trial:
+    """A trial as the API shows it."""
+    with database.transaction() as conn:
+        return trial_reader.get(conn, job, number)
+
+
+def curve_of(database: Database, job: Job, number: int = 0) -> list[StepMeasurement]:
+    """What was measured in a trial."""
+    with database.transaction() as conn:
+        return measurements.of_trial(conn, trial_reader.trial_id(conn, job, number))
+
+
+def told(database: Database, job: Job, event: str) -> list[dict[str, Any]]:
+    """What was told in the job's events of a type."""
+    with database.transaction() as conn:
+        rows = conn.exec_driver_sql(
+            "SELECT payload FROM stride.events WHERE job_id = %(id)s AND type = %(type)s ORDER BY seq",
+            {"id": job.id, "type": event},
+        )
+        return list(rows.scalars())
