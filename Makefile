@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help install demo up test test-browser check prove bench bench-peers
+.PHONY: help install demo up test test-browser check chaos prove bench bench-peers
 
 help:  ## Print this
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ up: install  ## Run PostgreSQL, the API and two workers, until Ctrl-C
 	$(BIN)/stride up
 
 test: install  ## Run the tests
-	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/prove
+	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/prove --ignore=tests/chaos/test_chaos.py
 
 test-browser: install  ## Run the tests in a browser; needs Chromium
 	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: apt-get install chromium (Debian, Ubuntu), or brew install chromium" >&2; exit 1; }
@@ -36,7 +36,10 @@ check: install  ## Check style, types, and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-prove: install  ## Prove the figures that take minutes: 20,000 trials by 200 loops, three strategies on five seeds, eight workers on a grid, early stopping
+chaos: install  ## Torment a running service for MINUTES=2 with the faults of SEED=1, and compare with a calm run; LONG=1: disk and clock too
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),2) --seed $(or $(SEED),1) $(if $(LONG),--long)
+
+prove: install  ## Prove the figures that take minutes: 20,000 trials by 200 loops, three strategies on five seeds, eight workers on a grid, early stopping, 20 minutes of faults
 	$(BIN)/python -m benchmarks.prove
 
 bench: install  ## Measure against stock Optuna; prints tables

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 import threading
+from contextlib import suppress
 from enum import Enum, auto
 from types import TracebackType
 from typing import Self
@@ -62,14 +63,19 @@ class TcpProxy:
         await asyncio.gather(*open_connections, return_exceptions=True)
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        server, to_server = await asyncio.open_connection(self._server.host, self._server.port)
+        try:
+            server, to_server = await asyncio.open_connection(self._server.host, self._server.port)
+        except OSError:  # the server is down
+            to_client.transport.abort()
+            return
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._requests(client, to_server))
                 both.create_task(self._replies(server, to_client))
         except* OSError:
-            # Lingering for no time makes the close a reset.
-            to_client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with suppress(OSError):  # the client has gone before
+                # Lingering for no time makes the close a reset.
+                to_client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         finally:
             to_client.transport.abort()
             to_server.transport.abort()

@@ -1,0 +1,52 @@
+"""A folder of checkpoints on a small disk of its own, which can be filled; root only, since it is mounted."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SIZE = "64m"
+FILL = "fill"
+
+
+class FullDisk:
+    """A mounted tmpfs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def filled(self) -> Iterator[None]:
+        """No byte more goes into it until the end of the block."""
+        fill = self.folder / FILL
+        try:
+            with fill.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(self.folder).free)
+            yield
+        finally:
+            fill.unlink(missing_ok=True)
+
+    def damage(self, path: str) -> bool:
+        """Overwrite the first byte of a checkpoint; False when it is gone."""
+        try:
+            with (self.folder / path).open("r+b") as file:
+                file.write(b"x")
+        except FileNotFoundError:
+            return False
+        return True
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[FullDisk | None]:
+    """A small disk at `folder`; None where none can be mounted."""
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        yield None
+        return
+    try:
+        yield FullDisk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -1,0 +1,125 @@
+"""Processes of the service as a supervisor keeps them: started again as soon as they end."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+LOOK_S = 0.1
+AGAIN_S = 0.2
+"""Pause before a process that has ended is started again."""
+END_S = 15.0
+"""What processes get to end when they are asked to."""
+
+
+class KeptProcess:
+    """A process `stride ARGUMENT...`; what it prints goes to `log`."""
+
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], log: Path, descriptors: Sequence[int] = ()
+    ) -> None:
+        self._arguments = arguments
+        self._environment = environment
+        self._descriptors = descriptors
+        self.log = log
+        self._ended_at: float | None = None
+        self.own_ends: list[str] = []
+        """How it ended when nobody had killed it."""
+        self._process = self._start()
+
+    @property
+    def pid(self) -> int:
+        """The process id of its latest life."""
+        return self._process.pid
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def trainer(self) -> int | None:
+        """The process id of its trainer, if it has one at the moment."""
+        with suppress(psutil.Error):
+            for child in psutil.Process(self.pid).children():
+                if "service.worker.trainer" in child.cmdline():
+                    return child.pid
+        return None
+
+    def tend(self) -> None:
+        """Start it again some time after it has ended. To be called often."""
+        if self.is_running():
+            return
+        now = time.monotonic()
+        if self._ended_at is None:
+            self._ended_at = now
+            if self._process.returncode != -signal.SIGKILL:
+                self.own_ends.append(f"{self.log.stem} ended with {self._process.returncode}, see {self.log.name}")
+        elif now >= self._ended_at + AGAIN_S:
+            self._process, self._ended_at = self._start(), None
+
+    def ask_to_end(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def end(self, deadline: float) -> None:
+        """Wait for its end, by the monotonic clock; kill it when it takes longer."""
+        try:
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as out:
+            return subprocess.Popen(
+                [sys.executable, "-m", "service.cli", *self._arguments, "--parent", str(os.getpid())],
+                env=self._environment,
+                pass_fds=self._descriptors,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+
+
+class Supervisor:
+    """Keeps processes alive until it is asked to end them.
+
+    One thread starts them all, since the kernel ends a child with the thread that started it.
+    """
+
+    def __init__(self) -> None:
+        self.processes: list[KeptProcess] = []
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, recipes: Sequence[tuple[Sequence[str], Mapping[str, str], Path, Sequence[int]]]) -> None:
+        """Start a process for each of (arguments, environment, log, descriptors)."""
+        started = threading.Event()
+
+        def keep() -> None:
+            self.processes = [KeptProcess(*recipe) for recipe in recipes]
+            started.set()
+            while not self._ending.wait(LOOK_S):
+                for process in self.processes:
+                    process.tend()
+            for process in self.processes:
+                process.ask_to_end()
+            deadline = time.monotonic() + END_S
+            for process in self.processes:
+                process.end(deadline)
+
+        self._thread = threading.Thread(target=keep, name="supervisor")
+        self._thread.start()
+        started.wait()
+
+    def end(self) -> None:
+        """End all of them."""
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join()

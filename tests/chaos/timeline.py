@@ -1,0 +1,99 @@
+"""What happened when: of a job, its times and moments of progress; of the workers, when they could be reached."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from tests.chaos.faults import Torment
+from tests.chaos.history import END_EVENTS, Event, History, JobHistory
+from tests.chaos.waits import Circumstances, Interval, Wait, WorkerTimes, longest_wait
+
+FINAL_EVENTS = frozenset({"job.completed", "job.failed", "job.cancelled"})
+
+
+def waits(history: History, torment: Torment, warm_s: float, until: float) -> Iterator[tuple[JobHistory, Wait]]:
+    """The longest wait of each job. warm_s: that a new trainer may take until its first measurement. until: the end of it all."""
+    around = circumstances(history, torment, warm_s, until)
+    for job in history.jobs:
+        wait = longest_wait(job.id, open_during(job, until), progress(job), around)
+        if wait is not None:
+            yield job, wait
+
+
+def open_during(job: JobHistory, until: float) -> list[Interval]:
+    """The times at which workers may claim its trials."""
+    found: list[Interval] = []
+    opened: float | None = None
+    for event in job.events:
+        if event.type in ("job.submitted", "job.resumed") and opened is None:
+            opened = event.at
+        elif (event.type == "job.paused" or event.type in FINAL_EVENTS) and opened is not None:
+            found.append(Interval(opened, event.at))
+            opened = None
+    return found if opened is None else [*found, Interval(opened, until)]
+
+
+def progress(job: JobHistory) -> list[float]:
+    """When it had a claim, a new measurement or the end of a trial."""
+    moments = [lease.started_at for trial in job.trials for lease in trial.leases]
+    for trial in job.trials:
+        first = {written.step: written.at for written in reversed(trial.written)}
+        moments += first.values()
+    return [*moments, *(event.at for event in job.events if event.type in END_EVENTS)]
+
+
+def circumstances(history: History, torment: Torment, warm_s: float, until: float) -> Circumstances:
+    """What was out of reach, for the check of the waits."""
+    lives = {
+        worker.id: Interval(worker.started_at, _end_of_life(history, torment, worker.pid, worker.started_at, until))
+        for worker in history.workers
+    }
+    pids = {worker.id: worker.pid for worker in history.workers}
+    held: dict[str, list[tuple[Interval, str]]] = {worker_id: [] for worker_id in lives}
+    for job in history.jobs:
+        for trial in job.trials:
+            for lease in trial.leases:
+                end = min(lease.released_at or math.inf, lease.ended_at or math.inf, until)
+                held[lease.worker_id].append((Interval(lease.started_at, end), job.id))
+    return Circumstances(
+        outages=torment.outages,
+        workers=[
+            WorkerTimes(
+                life=life,
+                away=[
+                    *(down.during for down in torment.downs if down.pid == pids[worker_id] and not down.trainer),
+                    *_set_aside(history.events, worker_id, until),
+                ],
+                trainer_away=[
+                    Interval(life.begin, life.begin + warm_s),
+                    *(
+                        Interval(down.during.begin, down.during.end + warm_s)
+                        for down in torment.downs
+                        if down.pid == pids[worker_id] and down.trainer
+                    ),
+                ],
+                leases=held[worker_id],
+            )
+            for worker_id, life in lives.items()
+        ],
+    )
+
+
+def _end_of_life(history: History, torment: Torment, pid: int, started_at: float, until: float) -> float:
+    """When the process of a worker was killed."""
+    killed = [at for killed_pid, at in torment.killed if killed_pid == pid and at >= started_at]
+    return min(killed, default=until)
+
+
+def _set_aside(events: Sequence[Event], worker_id: str, until: float) -> Iterator[Interval]:
+    """When a worker offered less than it might."""
+    since: float | None = None
+    for event in events:
+        if event.payload.get("id") != worker_id:
+            continue
+        if event.type == "worker.set_aside" and since is None:
+            since = event.at
+        elif event.type == "worker.fit" and since is not None:
+            yield Interval(since, event.at)
+            since = None
+    if since is not None:
+        yield Interval(since, until)
