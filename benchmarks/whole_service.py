@@ -10,6 +10,7 @@ share of two workers' time that goes into training, for trials of 1, 5 and 30 s.
 import argparse
 import contextlib
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -83,10 +84,9 @@ def shares_table(api: httpx2.Client, database_url: str) -> Table:
         ["sampler", "trials before", "seconds a trial", "trials", "share"],
     )
     for strategy, before in (("random", 0), ("bayesian", 300)):
-        for seconds, trials in ((1, 40), (5, 10), (30, 2)):
+        for seconds, trials in ((1, 40), (5, 12), (30, 4)):
             job = run_job(api, trials=trials, seconds=seconds, strategy=strategy, before=before, database_url=database_url)
-            trained = trained_seconds(database_url, job["id"])
-            share = trained / (PROCESSES * seconds_of(job))
+            share = trained_share(database_url, job["id"])
             table.add({"bayesian": "tpe"}.get(strategy, strategy), str(before), str(seconds), str(trials), f"{share:.3f}")
     return table
 
@@ -137,16 +137,18 @@ def seconds_of(job: dict[str, Any]) -> float:
     return (finished - started).total_seconds()
 
 
-def trained_seconds(database_url: str, job_id: str) -> float:
-    """Seconds that the steps of a job took."""
+def trained_share(database_url: str, job_id: str) -> float:
+    """Of the time of each worker from its first claim to its last finish, the part that steps took; the mean over the workers.
+
+    Each worker's own span: that one ends a trial earlier than the other says nothing of what the service costs.
+    """
     with psycopg.connect(database_url.replace("+psycopg", "")) as conn:
-        row = conn.execute(
-            "SELECT sum(seconds) FROM stride.measurements"
-            " WHERE trial_id IN (SELECT trial_id FROM stride.leases WHERE job_id = %s)",
+        shares = conn.execute(
+            "SELECT sum(seconds) / extract(epoch FROM max(ended_at) - min(lease.started_at)) FROM stride.leases AS lease"
+            " JOIN stride.measurements USING (trial_id) WHERE job_id = %s GROUP BY worker_id",
             (job_id,),
-        ).fetchone()
-    assert row is not None
-    return float(row[0])
+        ).fetchall()
+    return statistics.fmean(float(share) for (share,) in shares)
 
 
 def stock_seconds(database_url: str) -> float:
