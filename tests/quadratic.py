@@ -70,6 +70,8 @@ class QuadraticRun:
             os.kill(os.getpid(), signal.SIGKILL)
         if step == self._settings.get("exit_at"):
             os._exit(7)
+        if step == self._settings.get("hang_at"):
+            os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> QuadraticRun:
@@ -125,6 +127,7 @@ QUADRATIC = Objective(
             "raise_at": _STEP | {"description": "Raise in this step."},
             "kill_at": _STEP | {"description": "Kill the own process in this step."},
             "exit_at": _STEP | {"description": "Exit with code 7 in this step."},
+            "hang_at": _STEP | {"description": "Stop the own process in this step, as SIGSTOP does."},
         },
     },
 )

@@ -46,6 +46,12 @@ class OddRun:
                 loss = math.nan
             case "another metric":
                 metrics = {"accuracy": 0.5}
+            case "large":
+                self._held = bytearray(os.urandom(1_048_576) * 400)
+                time.sleep(30)
+            case "large child":
+                subprocess.Popen([sys.executable, "-c", "held = b'x' * 400_000_000; import time; time.sleep(5)"])
+                time.sleep(30)
             case "chatty":
                 for line in range(20_000):
                     print(f"line {line}")
@@ -61,6 +67,13 @@ class OddRun:
             )
 
     def state_dict(self) -> dict[str, Any]:
+        match self._how:
+            case "array in its state":
+                import numpy as np
+
+                return {"weights": np.ones(3)}
+            case "state raises":
+                raise RuntimeError("no state to be had")
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
