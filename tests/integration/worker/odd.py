@@ -46,6 +46,11 @@ class OddRun:
                 loss = math.nan
             case "another metric":
                 metrics = {"accuracy": 0.5}
+            case "segmentation fault":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case "kills its worker":
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(30)
             case "large":
                 self._held = bytearray(os.urandom(1_048_576) * 400)
                 time.sleep(30)

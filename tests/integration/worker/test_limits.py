@@ -1,0 +1,197 @@
+"""What a trial may take: time, time for a step, memory, attempts."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from service.dispatch.claim import Claimer
+from service.domain.lease import Outcome
+from service.domain.trial import TrialState
+from service.store.postgres import Database
+from tests.integration.dispatch.training import claimer_of
+from tests.integration.worker.conftest import Start
+from tests.integration.worker.supervised import (
+    Supervised,
+    curve_of,
+    odd_job,
+    stepping_job,
+    supervised,
+    told,
+    trial_of,
+)
+from tests.polling import wait_until
+
+
+@pytest.fixture
+def worker(database: Database) -> Iterator[Supervised]:
+    with supervised(database) as worker:
+        yield worker
+
+
+# Time
+
+
+def test_a_trial_out_of_time_is_pruned_with_its_last_value_and_says_what_stopped_it(
+    database: Database, worker: Supervised
+) -> None:
+    job = stepping_job(database, epochs=100_000, epoch_s=0.05, limits={"trial_seconds": 0.8})
+    worker.see_through()
+    trial, curve = trial_of(database, job), curve_of(database, job)
+    assert trial.state is TrialState.PRUNED
+    assert trial.user_attrs == {"stopped_by": "limits.trial_seconds, 0.8 s", "pruned_at_step": curve[-1].step}
+    assert trial.value == curve[-1].metrics["loss"]
+    assert [attempt.outcome for attempt in trial.attempts] == [Outcome.FINISHED]
+    assert 0.4 < sum(item.seconds for item in curve) < 1.5
+
+
+def test_a_trial_that_measured_nothing_in_its_time_fails_and_says_so(database: Database, worker: Supervised) -> None:
+    job = stepping_job(database, epoch_s=600.0, limits={"trial_seconds": 0.5})
+    worker.see_through()
+    trial = trial_of(database, job)
+    assert trial.state is TrialState.FAILED
+    assert trial.error is not None
+    assert (trial.error.type, trial.error.message) == ("TimeLimit", "nothing was measured within limits.trial_seconds, 0.5 s")
+
+
+def test_the_time_of_a_trial_counts_over_its_attempts(database: Database, worker: Supervised) -> None:
+    job = stepping_job(database, epochs=100_000, epoch_s=0.1, limits={"trial_seconds": 2.0})
+    worker.pause_after(job, 10)
+    before = sum(item.seconds for item in curve_of(database, job))
+    worker.see_through()
+    trial = trial_of(database, job)
+    assert trial.state is TrialState.PRUNED
+    assert before > 0.9
+    assert sum(item.seconds for item in curve_of(database, job)) < 2.0 + 0.5
+
+
+def test_a_trial_that_ends_within_its_limits_is_left_alone(database: Database, worker: Supervised) -> None:
+    limits = {"trial_seconds": 60.0, "step_seconds": 30.0, "memory_mb": 4_000}
+    job = stepping_job(database, epochs=4, limits=limits)
+    worker.see_through()
+    assert trial_of(database, job).state is TrialState.COMPLETE
+
+
+# A step that is stuck
+
+
+def test_a_stuck_trainer_is_replaced_without_losing_the_lease_and_the_next_one_goes_on_from_the_checkpoint(
+    database: Database, worker: Supervised
+) -> None:
+    job = stepping_job(database, epoch_s=0.0, settings={"hang_at": 3}, limits={"step_seconds": 1.5}, max_attempts=2)
+    first = worker.trainer.pid
+    others: list[object] = []
+    done = threading.Event()
+    rival = claimer_of(database)
+
+    def covet() -> None:
+        while not done.wait(0.05):
+            others.append(rival.claim(uuid4()))
+
+    coveting = threading.Thread(target=covet)
+    coveting.start()
+    worker.see_through()
+    done.set()
+    coveting.join()
+    assert others
+    assert not any(others), "nobody else ever got the trial"
+    assert worker.trainer.pid != first
+    trial = trial_of(database, job)
+    # The first attempt measured steps; the two after it, `max_attempts`, nothing new.
+    assert [attempt.outcome for attempt in trial.attempts] == [Outcome.TRAINER_DIED] * 3
+    assert [attempt.from_step for attempt in trial.attempts] == [None, 2, 2]
+    said = "no step ended within limits.step_seconds, 1.5 s: the trainer process was killed"
+    assert {attempt.reason for attempt in trial.attempts} == {said}
+    assert trial.state is TrialState.FAILED
+    assert trial.error is not None
+    assert trial.error.type == "AttemptsExhausted"
+    assert said in trial.error.message
+    assert [item.step for item in curve_of(database, job)] == [1, 2]
+
+
+def test_a_step_that_never_ends_is_an_attempt(database: Database, worker: Supervised) -> None:
+    job = stepping_job(database, epoch_s=600.0, limits={"step_seconds": 1.0}, max_attempts=1)
+    worker.see_through()
+    trial = trial_of(database, job)
+    assert (trial.state, [attempt.outcome for attempt in trial.attempts]) == (TrialState.FAILED, [Outcome.TRAINER_DIED])
+
+
+def test_slow_steps_that_end_are_not_stuck(database: Database, worker: Supervised) -> None:
+    job = stepping_job(database, epochs=4, epoch_s=0.5, limits={"step_seconds": 1.5})
+    worker.see_through()
+    trial = trial_of(database, job)
+    assert (trial.state, len(trial.attempts)) == (TrialState.COMPLETE, 1)
+
+
+# Memory
+
+
+@pytest.mark.parametrize("how", ["large", "large child"])
+def test_a_trainer_that_holds_too_much_is_killed_and_the_reason_names_the_limit(
+    database: Database, worker: Supervised, how: str
+) -> None:
+    job = odd_job(database, how, limits={"memory_mb": 300}, max_attempts=2)
+    worker.see_through()
+    trial = trial_of(database, job)
+    assert trial.state is TrialState.FAILED
+    assert [attempt.outcome for attempt in trial.attempts] == [Outcome.TRAINER_DIED] * 2
+    for attempt in trial.attempts:
+        assert "more than limits.memory_mb, 300: it was killed" in str(attempt.reason)
+    assert trial.error is not None
+    assert "limits.memory_mb, 300" in trial.error.message
+
+
+# Attempts
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"kill_at": 1}, "the trainer process was killed by SIGKILL"),
+        ({"exit_at": 1}, "the trainer process exited with code 7"),
+    ],
+)
+def test_a_trial_that_kills_its_trainer_each_time_fails_with_how_it_died_and_its_last_words_and_the_job_goes_on(
+    database: Database, worker: Supervised, settings: dict[str, int], said: str
+) -> None:
+    job = stepping_job(database, epoch_s=0.0, settings=settings, max_attempts=2, budget={"trials": 2})
+    worker.see_through()
+    trial = trial_of(database, job)
+    assert trial.state is TrialState.FAILED
+    assert [(attempt.outcome, attempt.reason) for attempt in trial.attempts] == [(Outcome.TRAINER_DIED, said)] * 2
+    assert trial.error is not None
+    assert trial.error.message == f"2 attempts in a row ended without a new measurement; the last one: {said}"
+    assert trial.error.traceback is not None
+    assert f"training at {trial.params['learning_rate']:g}" in trial.error.traceback
+    assert [event["reason"] for event in told(database, job, "trainer.died")] == [said] * 2
+    assert worker.claim().lease.number == 1, "the job goes on"
+
+
+def test_a_segmentation_fault_is_named(database: Database, worker: Supervised) -> None:
+    job = odd_job(database, "segmentation fault", max_attempts=1)
+    worker.see_through()
+    trial = trial_of(database, job)
+    assert [attempt.reason for attempt in trial.attempts] == ["the trainer process was killed by SIGSEGV"]
+
+
+def test_a_trial_that_kills_its_worker_each_time_fails_and_the_job_goes_on(database: Database, start_worker: Start) -> None:
+    job = odd_job(database, "kills its worker", max_attempts=2, max_parallel=1, budget={"trials": 2})
+    for _ in range(2):
+        assert start_worker().wait() == -signal.SIGKILL
+    claimer, found = Claimer(database, uuid4(), ["odd"], lease_s=60), []
+
+    def has_claimed() -> bool:
+        found.append(claimer.claim(uuid4()))
+        return found[-1] is not None
+
+    wait_until(has_claimed, "the next trial")
+    assert found[-1] is not None
+    assert found[-1].lease.number == 1, "the job goes on"
+    trial = trial_of(database, job)
+    assert trial.state is TrialState.FAILED
+    assert [attempt.outcome for attempt in trial.attempts] == [Outcome.VANISHED] * 2
+    assert trial.error is not None
+    assert "2 attempts in a row ended without a new measurement" in trial.error.message
+    assert "vanished" in trial.error.message
