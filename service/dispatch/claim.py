@@ -19,7 +19,7 @@ from service.dispatch.finish import fail_exhausted, lock_job
 from service.dispatch.report import report
 from service.dispatch.sampling import EMPTY, Proposal, Unsampleable, propose, stored_params
 from service.dispatch.study_cache import StudyCache, StudySnapshot, frozen_trial
-from service.dispatch.takeover import take_over
+from service.dispatch.takeover import PATIENCE_S, take_over
 from service.domain.budget import all_issued
 from service.domain.events import Event
 from service.domain.job import Job, JobState
@@ -41,10 +41,6 @@ SLOW_S = 0.02
 
 TAKEOVER_S = 0.25
 """Expired leases are looked for first, but no more often than this."""
-
-PATIENCE_S = 1.0
-"""Beyond the database's timeout: how long after an outage the holders of expired leases have to renew them. They ask at least
-twice a second, and their last question may hang that long."""
 
 MAX_TRIES = 10
 """So often another worker may be faster before this one looks for other work."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,6 +15,13 @@ from service.store import jobs, leases
 from service.store.jobs import EventRow
 from service.store.leases import ExpiredLease
 from service.store.postgres import Database
+
+PATIENCE_S = 1.0
+"""Beyond the database's timeout: how long after an outage the holders of expired leases have to renew them. They ask at least
+twice a second, and their last question may hang that long."""
+
+SILENCE_S = 10.0
+"""How long after its lease ran out a trial is left to workers, before the sweeper looks whether that was its last attempt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +44,15 @@ def take_over(conn: sa.Connection, objectives: Sequence[str], *, lease_s: float,
 
 def fail_abandoned(database: Database) -> None:
     """Fail trials that have used up their attempts while no worker is there to take them over. Raises DatabaseUnavailable."""
+    # What kept this process from the database may have kept the holders of these leases from renewing them.
+    if database.back_for(longer_than_s=SILENCE_S / 2) < database.timeout_s + PATIENCE_S:
+        return
 
     def fail(conn: sa.Connection, lease_id: int, job_id: UUID) -> None:
         if _end(conn, lease_id, job_id) is not None:
             raise _Undo
 
-    for lease_id, job_id in database.transact(leases.find_exhausted):
+    for lease_id, job_id in database.transact(partial(leases.find_exhausted, silence_s=SILENCE_S)):
         try:
             database.transact(lambda conn, lease_id=lease_id, job_id=job_id: fail(conn, lease_id, job_id))  # type: ignore[misc]
         except (_Undo, JobNotFound):

@@ -5,7 +5,7 @@ FROM stride.leases AS lease
 JOIN stride.jobs AS job ON job.id = lease.job_id
 WHERE lease.ended_at IS NULL
     AND lease.released_at IS NULL
-    AND lease.expires_at < clock_timestamp() - interval '10 seconds'
+    AND lease.expires_at < clock_timestamp() - make_interval(secs => %(silence_s)s)
     AND job.state = 'running'
     AND lease.attempt >= job.max_attempts
 ORDER BY lease.expires_at
