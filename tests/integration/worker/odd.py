@@ -46,6 +46,9 @@ class OddRun:
                 loss = math.nan
             case "another metric":
                 metrics = {"accuracy": 0.5}
+            case "breaks its process":
+                sys.modules[ODD.module] = None  # type: ignore[assignment]
+                raise RuntimeError("told to break everything")
             case "segmentation fault":
                 os.kill(os.getpid(), signal.SIGSEGV)
             case "kills its worker":
