@@ -1,8 +1,4 @@
-"""Each fault, and who does them: one thread a lane, in the order of the schedule.
-
-What a fault kept from working is written down, for the check of the waits: the times when the database could not be reached,
-and when which worker could not, as a whole or for its trainer's sake.
-"""
+"""Each fault, and who does them: one thread a lane, in the order of the schedule."""
 
 import os
 import random
@@ -10,13 +6,14 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import psycopg
 
 from tests.chaos.clock import JumpingClock
 from tests.chaos.disk import FullDisk
 from tests.chaos.processes import KeptProcess
+from tests.chaos.record import Down, Record
 from tests.chaos.schedule import Fault, Planned
 from tests.chaos.stage import Stage
 from tests.chaos.waits import Interval
@@ -34,34 +31,12 @@ class Missed(Exception):
     """There was nothing to do the fault to."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Down:
-    """A worker could not be reached, by process id; trainer: only its trainer could not."""
-
-    pid: int
-    during: Interval
-    trainer: bool
-
-
 @dataclass
 class Torment:
-    """Does what is planned to a stage, and keeps record."""
+    """Does what is planned to a stage, and keeps a record of it."""
 
     stage: Stage
-    began_at: float = field(default_factory=time.time)
-    done: list[tuple[float, Fault, str]] = field(default_factory=list)
-    """When, what, to whom."""
-    missed: list[tuple[float, Fault, str]] = field(default_factory=list)
-    outages: list[Interval] = field(default_factory=list)
-    downs: list[Down] = field(default_factory=list)
-    damaged: set[int] = field(default_factory=set)
-    """Ids of trials."""
-    killed: list[tuple[int, float]] = field(default_factory=list)
-    """Workers, by process id, and when."""
-    submitted: list[str] = field(default_factory=list)
-    """Ids of jobs, kept by whoever submits them."""
-    open_jobs: list[str] = field(default_factory=list)
-    """Those of them that were open at the last look. Replaced, never changed: lanes read it."""
+    record: Record
     full_disk: FullDisk | None = None
     clock: JumpingClock | None = None
     """Of the first worker."""
@@ -69,14 +44,14 @@ class Torment:
     def lane(self, planned: Sequence[Planned]) -> None:
         """Do these faults, each at its time."""
         for item in planned:
-            time.sleep(max(0.0, self.began_at + item.at_s - time.time()))
+            time.sleep(max(0.0, self.record.began_at + item.at_s - time.time()))
             at = time.time()
             try:
                 whom = self._deeds()[item.fault](item)
             except (Missed, psycopg.OperationalError) as error:
-                self.missed.append((at, item.fault, str(error)))
+                self.record.missed.append((at, item.fault, str(error)))
             else:
-                self.done.append((at, item.fault, whom))
+                self.record.done.append((at, item.fault, whom))
 
     def _deeds(self) -> dict[Fault, Callable[[Planned], str]]:
         return {
@@ -100,7 +75,7 @@ class Torment:
     def _kill_worker(self, planned: Planned) -> str:
         worker = self._worker(planned)
         pid = worker.pid
-        self.killed.append((pid, time.time()))
+        self.record.killed.append((pid, time.time()))
         _send(pid, signal.SIGKILL)
         return f"{worker.log.stem}, process {pid}"
 
@@ -115,7 +90,7 @@ class Torment:
     def _kill_trainer_of(self, worker: KeptProcess) -> str:
         trainer = _trainer(worker)
         at = time.time()
-        self.downs.append(Down(pid=worker.pid, during=Interval(at, at), trainer=True))
+        self.record.downs.append(Down(pid=worker.pid, during=Interval(at, at), trainer=True))
         _send(trainer, signal.SIGKILL)
         return f"trainer {trainer} of {worker.log.stem}"
 
@@ -135,13 +110,13 @@ class Torment:
         finally:
             with suppress(Missed):
                 _send(pid, signal.SIGCONT)
-            self.downs.append(Down(pid=worker_pid, during=Interval(begin, time.time()), trainer=trainer))
+            self.record.downs.append(Down(pid=worker_pid, during=Interval(begin, time.time()), trainer=trainer))
         return f"process {pid} of {worker.log.stem} for {planned.lasts_s:.1f} s"
 
     def _crash_postgres(self, planned: Planned) -> str:
         begin = time.time()
         self.stage.crash_postgres(planned.lasts_s)
-        self.outages.append(Interval(begin, time.time()))
+        self.record.outages.append(Interval(begin, time.time()))
         return f"down for {time.time() - begin:.1f} s"
 
     def _terminate_backends(self, planned: Planned) -> str:
@@ -171,7 +146,7 @@ class Torment:
             time.sleep(planned.lasts_s)
         finally:
             self.stage.proxy.mode = Mode.PASS
-            self.outages.append(Interval(begin, time.time()))
+            self.record.outages.append(Interval(begin, time.time()))
         return f"for {planned.lasts_s:.1f} s"
 
     def _lose_reply(self, planned: Planned) -> str:
@@ -190,11 +165,11 @@ class Torment:
         finally:
             proxy.when(b"", Mode.PASS)
             proxy.mode = Mode.PASS
-        self.outages.append(Interval(begin, time.time()))
+        self.record.outages.append(Interval(begin, time.time()))
         return "the next commit's"
 
     def _pause(self, planned: Planned) -> str:
-        jobs = self.open_jobs
+        jobs = self.record.open_jobs
         if not jobs:
             raise Missed("no open job")
         job_id = jobs[int(planned.pick * len(jobs))]
@@ -209,7 +184,7 @@ class Torment:
     def _damage_checkpoint(self, planned: Planned) -> str:
         """Turn the newest checkpoint of a running trial into rubbish, one whose second newest is whole, and kill its trainer."""
         with self.stage.connect() as conn:
-            candidates = conn.execute(CANDIDATES, {"damaged": sorted(self.damaged)}).fetchall()
+            candidates = conn.execute(CANDIDATES, {"damaged": sorted(self.record.damaged)}).fetchall()
             if not candidates:
                 raise Missed("no trial with two checkpoints")
             checkpoint, trial, path, worker_name = candidates[int(planned.pick * len(candidates))]
@@ -219,7 +194,7 @@ class Torment:
                 )
             elif self.full_disk is None or not self.full_disk.damage(path):
                 raise Missed("its file is gone")
-            self.damaged.add(trial)
+            self.record.damaged.add(trial)
         for worker in self.stage.workers:
             if worker_name.endswith(f":{worker.pid}"):
                 return f"trial id {trial}, {self._kill_trainer_of(worker)}"

@@ -48,7 +48,7 @@ KINDS = (
     Kind(
         name="grid on digits",
         comparable=True,
-        document=lambda: _digits(strategy="grid", space={"learning_rate": _points(0.003, 30.0, 5), "epochs": 40}),
+        document=lambda: _digits(strategy="grid", space={"learning_rate": _points(0.003, 30.0, 5), "epochs": 120}),
     ),
     Kind(
         name="random on quadratic",
@@ -68,7 +68,7 @@ KINDS = (
             budget={"trials": 6},
             space={
                 "batch_size": {"type": "categorical", "choices": [64, 128]},
-                "epochs": {"type": "int", "low": 20, "high": 60},
+                "epochs": {"type": "int", "low": 60, "high": 160},
                 "momentum": {"type": "float", "low": 0.0, "high": 0.95},
             },
         ),

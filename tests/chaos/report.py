@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from benchmarks.tables import Table
-from tests.chaos.faults import Torment
 from tests.chaos.history import History, JobHistory
+from tests.chaos.record import Record
 from tests.chaos.retrained import set_backs
 from tests.chaos.verify import Check
 from tests.chaos.waits import Wait
@@ -28,7 +28,7 @@ class Outcome:
     settings: str
     not_possible: Sequence[str]
     """What this machine could not be asked for."""
-    torment: Torment
+    record: Record
     history: History
     calm: Sequence[JobHistory]
     waits: Sequence[tuple[JobHistory, Wait]]
@@ -48,7 +48,7 @@ def markdown(outcome: Outcome) -> str:
         f"Commit {_commit()}, {datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, {platform.machine()},"
         f" Python {platform.python_version()}. {outcome.settings}",
         *(f"Not tried: {what}." for what in outcome.not_possible),
-        _faults(outcome.torment).markdown(),
+        _faults(outcome.record).markdown(),
         _figures(outcome).markdown(),
         _waits(outcome.waits).markdown(),
         _checks(outcome.checks).markdown(),
@@ -57,9 +57,9 @@ def markdown(outcome: Outcome) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _faults(torment: Torment) -> Table:
-    done = Counter(fault for _, fault, _ in torment.done)
-    missed = Counter(fault for _, fault, _ in torment.missed)
+def _faults(record: Record) -> Table:
+    done = Counter(fault for _, fault, _ in record.done)
+    missed = Counter(fault for _, fault, _ in record.missed)
     table = Table(f"{done.total()} faults", ["fault", "done", "found no target"])
     for fault in sorted(done | missed):
         table.add(fault, str(done[fault]), str(missed[fault]))
@@ -86,6 +86,9 @@ def _figures(outcome: Outcome) -> Table:
         "leases given back": outcomes["released"],
         "trainers that died": events["trainer.died"],
         "attempts that went on from a checkpoint": events["trial.resumed"],
+        "of them at real training": sum(
+            job.spec["objective"]["name"] != "quadratic" and event.type == "trial.resumed" for job in jobs for event in job.events
+        ),
         "checkpoints found damaged": events["checkpoint.damaged"],
         "checkpoints that could not be taken": events["checkpoint.failed"],
         "steps trained again": sum(item.trained_again for item in again),

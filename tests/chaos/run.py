@@ -12,36 +12,30 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 
-from tests.chaos import verify
 from tests.chaos.clock import JumpingClock, jumping_clock
 from tests.chaos.disk import FullDisk, small_disk
 from tests.chaos.faults import Torment
-from tests.chaos.history import History, JobHistory, read_history
+from tests.chaos.history import JobHistory, read_history
 from tests.chaos.jobs import Submission, submissions
+from tests.chaos.promises import CHECKPOINT_S, HEARTBEAT_S, LEASE_S, TIMEOUT_S, Tormented, check_all
+from tests.chaos.record import Record
 from tests.chaos.report import Outcome, markdown
 from tests.chaos.schedule import Fault, schedule
 from tests.chaos.stage import Stage
 from tests.chaos.timeline import waits
-from tests.chaos.verify import Check, check
-from tests.chaos.waits import Wait
 
-HEARTBEAT_S, LEASE_S, TIMEOUT_S, CHECKPOINT_S = 0.5, 2.0, 1.5, 0.5
-SLACK_S = 5.0
-"""Beyond lease time and database timeout, that an open job may stand still."""
 OPEN_JOBS = 4
 """At a time: one more than workers."""
 LOOK_S = 0.5
 DONE_WITHIN_S = 300.0
 """What jobs get to end, once nothing happens to them any more."""
-WARM_AT_LEAST_S = 5.0
+WARM_AT_LEAST_S = 3.0
 PROVED_SEED, PROVED_MINUTES = 1, 20.0
 COMMON = {"STRIDE_OBJECTIVE_MODULES": "tests.quadratic", "STRIDE_DEVICE": "cpu", "STRIDE_GRACE_S": "2", "STRIDE_POLL_S": "0.2"}
 QUICK = {
@@ -54,22 +48,6 @@ SETTINGS = (
     f"Three workers; heartbeat {HEARTBEAT_S:g} s, lease {LEASE_S:g} s, database timeout {TIMEOUT_S:g} s, checkpoint every"
     f" {CHECKPOINT_S:g} s. The calm run has Stride's own defaults for these."
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tormented:
-    """What is left of a tormented run."""
-
-    submitted: Sequence[Submission]
-    history: History
-    torment: Torment
-    shown: Mapping[str, Mapping[str, int]]
-    """By name of the job, the progress that the API shows."""
-    mistakes: Sequence[str]
-    """Answers 500, and processes that ended of their own accord."""
-    warm_s: float
-    until: float
-    not_possible: Sequence[str]
 
 
 def main() -> None:
@@ -85,7 +63,7 @@ def main() -> None:
 
 
 def prove(out: Path) -> int:
-    """Twenty minutes with everything, for `make prove`; the report goes into the folder `out`. Returns how many promises broke."""
+    """Twenty minutes with everything, for `make prove`; the report goes into the folder `out`. Returns how many broke."""
     name = f"chaos_{os.cpu_count()}cores_{datetime.now(UTC):%Y%m}.md"
     return report(PROVED_SEED, PROVED_MINUTES, True, out / name)
 
@@ -93,6 +71,7 @@ def prove(out: Path) -> int:
 def report(seed: int, minutes: float, long: bool, file: Path | None) -> int:
     """Run, print the report, and write it to `file`; returns how many promises were broken. Everything is kept if any was."""
     folder = Path(tempfile.mkdtemp(prefix="stride-chaos-"))
+    print(f"Logs, and what is kept if a promise is broken: {folder}", file=sys.stderr)
     outcome = run(folder, seed=seed, minutes=minutes, long=long)
     text = markdown(outcome)
     print(text)
@@ -100,7 +79,7 @@ def report(seed: int, minutes: float, long: bool, file: Path | None) -> int:
         file.write_text(text, encoding="utf-8")
     broken = sum(bool(check.violations) for check in outcome.checks)
     if broken:
-        print(f"{broken} promises were broken. Logs, faults and databases are in {folder}", file=sys.stderr)
+        print(f"{broken} promises were broken. Logs, faults.log and databases are in {folder}", file=sys.stderr)
     else:
         shutil.rmtree(folder)
     return broken
@@ -111,14 +90,14 @@ def run(folder: Path, *, seed: int, minutes: float, long: bool = False) -> Outco
     tormented = _tormented(folder, seed, 60 * minutes, long)
     comparable = [submission for submission in tormented.submitted if submission.kind.comparable]
     calm = _calm(folder / "calm", comparable)
-    found = list(waits(tormented.history, tormented.torment, tormented.warm_s, tormented.until))
-    checks = list(_checks(tormented, calm, found))
+    found = list(waits(tormented.history, tormented.record, tormented.warm_s, tormented.until))
+    checks = list(check_all(tormented, calm, found))
     return Outcome(
         seed=seed,
         minutes=minutes,
-        settings=SETTINGS,
+        settings=f"{SETTINGS} A new trainer counts as out of reach for {tormented.warm_s:.1f} s.",
         not_possible=tormented.not_possible,
-        torment=tormented.torment,
+        record=tormented.record,
         history=tormented.history,
         calm=calm,
         waits=found,
@@ -138,29 +117,30 @@ def _tormented(folder: Path, seed: int, seconds: float, long: bool) -> Tormented
         settings = COMMON | QUICK | ({} if disk is None else {"STRIDE_CHECKPOINT_DIR": str(disk.folder)})
         stage = undo.enter_context(Stage(folder / "tormented", settings, {} if clock is None else clock.environment))
         jobs = submissions(seed)
-        torment = Torment(stage, full_disk=disk, clock=clock)
+        record = Record()
+        torment = Torment(stage, record, full_disk=disk, clock=clock)
         submitted = [next(jobs)]
-        torment.submitted.append(stage.client.submit(submitted[0].document))
-        torment.open_jobs = list(torment.submitted)
+        record.submitted.append(stage.client.submit(submitted[0].document))
+        record.open_jobs = list(record.submitted)
         warm_s = _warm_up(stage)
         lanes = schedule(seed, seconds, also=_possible(disk, clock))
-        torment.began_at = time.time()
+        record.began_at = time.time()
         with ThreadPoolExecutor(len(lanes)) as pool:
             running = [pool.submit(torment.lane, lane) for lane in lanes.values()]
-            while time.time() < torment.began_at + seconds:
-                _keep_submitting(stage, torment, jobs, submitted)
+            while time.time() < record.began_at + seconds:
+                _keep_submitting(stage, record, jobs, submitted)
                 time.sleep(LOOK_S)
             for lane in running:
                 lane.result()
-        _wait_until_done(stage, torment)
-        shown = {job["name"]: job["progress"]["trials"] for job in map(stage.client.job, torment.submitted)}
+        _wait_until_done(stage, record)
+        shown = {job["name"]: job["progress"]["trials"] for job in map(stage.client.job, record.submitted)}
         with stage.connect() as conn:
             history = read_history(conn)
-        _keep_record(folder / "faults.log", torment)
+        (folder / "faults.log").write_text(record.text(), encoding="utf-8")
         return Tormented(
             submitted=submitted,
             history=history,
-            torment=torment,
+            record=record,
             shown=shown,
             mistakes=[*stage.client.mistakes, *stage.own_ends()],
             warm_s=warm_s,
@@ -175,7 +155,10 @@ def _possible(disk: FullDisk | None, clock: JumpingClock | None) -> frozenset[Fa
 
 
 def _warm_up(stage: Stage) -> float:
-    """Wait until every worker has trained, if it gets a trial; returns what a new one may take until its first measurement."""
+    """Wait until every worker has trained, if it gets a trial; returns how long the slowest took until its first measurement.
+
+    They all import torch at the same time here: later, when one of them is started again, it takes no longer.
+    """
     deadline = time.monotonic() + DONE_WITHIN_S
     with stage.connect() as conn:
         while time.monotonic() < deadline:
@@ -183,7 +166,7 @@ def _warm_up(stage: Stage) -> float:
             assert row is not None
             workers, took_s, open_jobs = row
             if workers == len(stage.workers) or not open_jobs:
-                return float(max(WARM_AT_LEAST_S, 2 * took_s))
+                return float(max(WARM_AT_LEAST_S, took_s))
             time.sleep(LOOK_S)
     raise TimeoutError(f"no worker trained within {DONE_WITHIN_S:g} s: see {stage.logs}")
 
@@ -201,26 +184,26 @@ FROM (
 """
 
 
-def _keep_submitting(stage: Stage, torment: Torment, jobs: Iterator[Submission], submitted: list[Submission]) -> None:
+def _keep_submitting(stage: Stage, record: Record, jobs: Iterator[Submission], submitted: list[Submission]) -> None:
     """See which jobs are over, and submit others in their place."""
-    _look(stage, torment)
-    while len(torment.open_jobs) < OPEN_JOBS:
+    _look(stage, record)
+    while len(record.open_jobs) < OPEN_JOBS:
         submitted.append(next(jobs))
         job_id = stage.client.submit(submitted[-1].document)
-        torment.submitted.append(job_id)
-        torment.open_jobs = [*torment.open_jobs, job_id]
+        record.submitted.append(job_id)
+        record.open_jobs = [*record.open_jobs, job_id]
 
 
-def _wait_until_done(stage: Stage, torment: Torment) -> None:
+def _wait_until_done(stage: Stage, record: Record) -> None:
     """Until no job is open; one that never ends is told of by the checks."""
     deadline = time.monotonic() + DONE_WITHIN_S
-    while torment.open_jobs and time.monotonic() < deadline:
+    while record.open_jobs and time.monotonic() < deadline:
         time.sleep(LOOK_S)
-        _look(stage, torment)
+        _look(stage, record)
 
 
-def _look(stage: Stage, torment: Torment) -> None:
-    torment.open_jobs = [job_id for job_id in torment.open_jobs if stage.client.job(job_id)["finished_at"] is None]
+def _look(stage: Stage, record: Record) -> None:
+    record.open_jobs = [job_id for job_id in record.open_jobs if stage.client.job(job_id)["finished_at"] is None]
 
 
 def _calm(folder: Path, jobs: Sequence[Submission]) -> list[JobHistory]:
@@ -233,50 +216,3 @@ def _calm(folder: Path, jobs: Sequence[Submission]) -> list[JobHistory]:
             open_jobs = [job_id for job_id in open_jobs if stage.client.job(job_id)["finished_at"] is None]
         with stage.connect() as conn:
             return list(read_history(conn).jobs)
-
-
-def _checks(left: Tormented, calm: Sequence[JobHistory], found: Sequence[tuple[JobHistory, Wait]]) -> Iterator[Check]:
-    jobs, names = left.history.jobs, [submission.document["name"] for submission in left.submitted]
-    comparable = [submission.document["name"] for submission in left.submitted if submission.kind.comparable]
-
-    def each(of_job: Callable[[JobHistory], Iterable[str]]) -> Iterator[str]:
-        return chain.from_iterable(map(of_job, jobs))
-
-    yield check("every job that was submitted is there once, and reached its budget", verify.unfinished(jobs, names))
-    yield check("trial numbers are 0 to n-1, each with a result", each(verify.wrong_numbers))
-    yield check("each trial was started and finished exactly once", each(verify.double_results))
-    yield check("no lease is open, attempts are 1 to n", each(verify.open_leases))
-    yield check("no event is lost", each(verify.lost_events))
-    yield check("the API shows what the rows say", each(lambda job: verify.wrong_progress(job, left.shown[job.name])))
-    yield check(
-        "curves have no gaps, measure the same when trained again, equal Optuna's copy, and end with the trial",
-        each(verify.broken_curves),
-    )
-    yield check(
-        f"attempts go back by at most one checkpoint interval ({CHECKPOINT_S:g} s) and a step, two when the newest was damaged",
-        each(lambda job: verify.too_far_back(job, CHECKPOINT_S)),
-    )
-    yield check("only what was damaged is found damaged", verify.undamaged_discards(left.history, left.torment.damaged))
-    yield check("the calm run reached every budget", verify.unfinished(calm, comparable))
-    yield check(
-        "grid and random jobs are, trial for trial and step for step, what they are in peace",
-        verify.changed_results(calm, {job.name: job for job in jobs}),
-    )
-    longest_s = LEASE_S + TIMEOUT_S + SLACK_S
-    yield check(
-        f"no open job stood still for more than {longest_s:g} s that somebody could have gone on in",
-        (
-            f"job {job.name} stood still for {wait.counted_s:.1f} s of the {wait.during.end - wait.during.begin:.1f} s from"
-            f" {datetime.fromtimestamp(wait.during.begin, UTC):%H:%M:%S}"
-            for job, wait in found
-            if wait.counted_s > longest_s
-        ),
-    )
-    yield check("no process ended of its own accord, and the API made no mistake (500)", left.mistakes)
-
-
-def _keep_record(file: Path, torment: Torment) -> None:
-    """The faults in the order of their beginnings, for a post-mortem."""
-    lines = [(at, f"{fault}: {whom}") for at, fault, whom in torment.done]
-    lines += [(at, f"{fault}: missed, {why}") for at, fault, why in torment.missed]
-    file.write_text("".join(f"{datetime.fromtimestamp(at, UTC):%H:%M:%S.%f} {text}\n" for at, text in sorted(lines)))

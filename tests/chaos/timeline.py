@@ -3,16 +3,16 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from tests.chaos.faults import Torment
 from tests.chaos.history import END_EVENTS, Event, History, JobHistory
+from tests.chaos.record import Record
 from tests.chaos.waits import Circumstances, Interval, Wait, WorkerTimes, longest_wait
 
 FINAL_EVENTS = frozenset({"job.completed", "job.failed", "job.cancelled"})
 
 
-def waits(history: History, torment: Torment, warm_s: float, until: float) -> Iterator[tuple[JobHistory, Wait]]:
+def waits(history: History, record: Record, warm_s: float, until: float) -> Iterator[tuple[JobHistory, Wait]]:
     """The longest wait of each job. warm_s: that a new trainer may take until its first measurement. until: the end of it all."""
-    around = circumstances(history, torment, warm_s, until)
+    around = circumstances(history, record, warm_s, until)
     for job in history.jobs:
         wait = longest_wait(job.id, open_during(job, until), progress(job), around)
         if wait is not None:
@@ -41,10 +41,10 @@ def progress(job: JobHistory) -> list[float]:
     return [*moments, *(event.at for event in job.events if event.type in END_EVENTS)]
 
 
-def circumstances(history: History, torment: Torment, warm_s: float, until: float) -> Circumstances:
+def circumstances(history: History, record: Record, warm_s: float, until: float) -> Circumstances:
     """What was out of reach, for the check of the waits."""
     lives = {
-        worker.id: Interval(worker.started_at, _end_of_life(history, torment, worker.pid, worker.started_at, until))
+        worker.id: Interval(worker.started_at, _end_of_life(history, record, worker.pid, worker.started_at, until))
         for worker in history.workers
     }
     pids = {worker.id: worker.pid for worker in history.workers}
@@ -55,19 +55,19 @@ def circumstances(history: History, torment: Torment, warm_s: float, until: floa
                 end = min(lease.released_at or math.inf, lease.ended_at or math.inf, until)
                 held[lease.worker_id].append((Interval(lease.started_at, end), job.id))
     return Circumstances(
-        outages=torment.outages,
+        outages=record.outages,
         workers=[
             WorkerTimes(
                 life=life,
                 away=[
-                    *(down.during for down in torment.downs if down.pid == pids[worker_id] and not down.trainer),
+                    *(down.during for down in record.downs if down.pid == pids[worker_id] and not down.trainer),
                     *_set_aside(history.events, worker_id, until),
                 ],
                 trainer_away=[
                     Interval(life.begin, life.begin + warm_s),
                     *(
                         Interval(down.during.begin, down.during.end + warm_s)
-                        for down in torment.downs
+                        for down in record.downs
                         if down.pid == pids[worker_id] and down.trainer
                     ),
                 ],
@@ -78,9 +78,9 @@ def circumstances(history: History, torment: Torment, warm_s: float, until: floa
     )
 
 
-def _end_of_life(history: History, torment: Torment, pid: int, started_at: float, until: float) -> float:
+def _end_of_life(history: History, record: Record, pid: int, started_at: float, until: float) -> float:
     """When the process of a worker was killed."""
-    killed = [at for killed_pid, at in torment.killed if killed_pid == pid and at >= started_at]
+    killed = [at for killed_pid, at in record.killed if killed_pid == pid and at >= started_at]
     return min(killed, default=until)
 
 
