@@ -68,9 +68,17 @@ def discard(conn: sa.Connection, checkpoint_id: int) -> None:
     conn.exec_driver_sql("DELETE FROM stride.checkpoints WHERE id = %(id)s", {"id": checkpoint_id})
 
 
-def prune(conn: sa.Connection) -> list[str]:
-    """Delete the checkpoints of finished trials, but for the model of each job's best; returns the paths of files to delete."""
-    return [path for path in conn.exec_driver_sql(query("prune_checkpoints")).scalars() if path is not None]
+LATELY_S = 3600.0
+EVER_S = 100 * 365 * 86_400.0
+
+
+def prune(conn: sa.Connection, *, ended_within_s: float = LATELY_S) -> list[str]:
+    """Delete the checkpoints of finished trials, but for the model of each job's best; returns the paths of files to delete.
+
+    ended_within_s: jobs that ended longer ago are not looked at.
+    """
+    rows = conn.exec_driver_sql(query("prune_checkpoints"), {"ended_within_s": ended_within_s})
+    return [path for path in rows.scalars() if path is not None]
 
 
 def unknown_paths(conn: sa.Connection, paths: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from uuid import UUID, uuid4
 
@@ -21,7 +22,7 @@ from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.events import Event
 from service.errors import DatabaseUnavailable
 from service.settings import Settings
-from service.store import checkpoint_files, events, migrate, retention, workers
+from service.store import checkpoint_files, checkpoints, events, migrate, retention, workers
 from service.store.postgres import Database
 from service.version import VERSION
 from service.worker.checkpointing import CheckpointSettings
@@ -175,6 +176,9 @@ class Worker:
         if time.monotonic() - self._cleaned_at < CLEAN_S * random.uniform(0.8, 1.2):
             return
         self._cleaned_at = time.monotonic()
+        # Of jobs, too, after whose end nobody was there to tidy up.
+        paths = self._database.transact(partial(checkpoints.prune, ended_within_s=checkpoints.EVER_S))
+        checkpoint_files.delete(self._settings.checkpoint_dir, paths)
         if self._settings.retention_days is not None:
             retention.delete_some(self._database, self._settings.retention_days)
         if self._settings.checkpoint_dir is not None:

@@ -1,5 +1,5 @@
 -- The checkpoints that nobody will need: those of trials that have ended, but for the model of each job's best one.
--- Looks at jobs that are open or ended within the last hour, so its cost does not grow with what is kept of older ones.
+-- Looks at jobs that are open or ended lately, so that often asked its cost does not grow with what is kept of older ones.
 -- Of equal values the smallest number is the best, as for the API.
 WITH candidate AS (
     SELECT kept.id, kept.kind, kept.job_id, trial.number, trial.state::text AS state, result.value,
@@ -9,7 +9,7 @@ WITH candidate AS (
     JOIN optuna.trials AS trial USING (trial_id)
     JOIN optuna.study_directions AS direction ON direction.study_id = job.study_id
     LEFT JOIN optuna.trial_values AS result ON result.trial_id = kept.trial_id AND result.objective = 0
-    WHERE job.finished_at IS NULL OR job.finished_at > now() - interval '1 hour'
+    WHERE job.finished_at IS NULL OR job.finished_at > now() - make_interval(secs => %(ended_within_s)s)
 ), best AS (
     SELECT DISTINCT ON (job_id) id
     FROM candidate
