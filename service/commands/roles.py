@@ -56,9 +56,10 @@ def run_migrations(settings: Settings) -> None:
 def run_retention(settings: Settings, *, days: float) -> None:
     """Delete what is old of ended jobs."""
     database = _begin(settings, parent=None)
-    from service.store import retention
+    from service.store import migrate, retention
 
-    _check_schema(database)
+    with database.transaction() as conn:
+        migrate.check(conn)
     deleted = retention.delete_all(database, days)
     database.close()
     print(

@@ -43,7 +43,7 @@ def delete_all(database: Database, days: float) -> Deleted:
 
 
 def _delete(conn: sa.Connection, days: float) -> Deleted:
-    parameters = {"days": days, "batch": BATCH}
+    parameters = {"days": float(days), "batch": BATCH}  # seconds of a hundred years are too many for an integer
     before = "clock_timestamp() - make_interval(secs => 86400 * %(days)s)"
     old_jobs = f"SELECT id, study_id FROM stride.jobs WHERE finished_at < {before}"
 
