@@ -1,11 +1,13 @@
 """What endpoints are given: the database, the catalog, the job a path names."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from objectives.contract import Objective
+from service.settings import Settings
 from service.store.postgres import Database
 
 
@@ -19,6 +21,13 @@ def _catalog(request: Request) -> Mapping[str, Objective]:
     return catalog
 
 
+def _checkpoint_dir(request: Request) -> Path | None:
+    settings: Settings = request.app.state.settings
+    return settings.checkpoint_dir
+
+
 Db = Annotated[Database, Depends(_database)]
 Catalog = Annotated[Mapping[str, Objective], Depends(_catalog)]
+Folder = Annotated[Path | None, Depends(_checkpoint_dir)]
+"""Of the checkpoints; None: they are in the database."""
 Responses = dict[int | str, dict[str, Any]]

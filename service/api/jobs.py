@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
 from service.api import cursors
-from service.api.dependencies import Catalog, Db
+from service.api.dependencies import Catalog, Db, Folder
 from service.api.examples import JOBS
 from service.api.json_body import JsonRoute
 from service.api.problems import documented
@@ -22,7 +22,7 @@ from service.dispatch.submit import submit
 from service.domain.job import OPEN, Direction, Job, JobSpec, JobState
 from service.domain.trial import TrialCounts
 from service.errors import Invalid, InvalidJob
-from service.store import jobs, trial_reader, workers
+from service.store import checkpoint_files, jobs, trial_reader, workers
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
 
@@ -104,9 +104,10 @@ def resume_job(job_id: UUID, database: Db) -> JobView:
 
 
 @router.delete("/{job_id}", status_code=204, responses=documented(404, 409, 422))
-def delete_job(job_id: UUID, database: Db) -> None:
+def delete_job(job_id: UUID, database: Db, folder: Folder) -> None:
     """Remove a completed, failed or cancelled job with all its trials."""
-    database.transact(lambda conn: lifecycle.delete(conn, job_id), timeout_s=DELETE_TIMEOUT_S)
+    paths = database.transact(lambda conn: lifecycle.delete(conn, job_id), timeout_s=DELETE_TIMEOUT_S)
+    checkpoint_files.delete(folder, paths)
 
 
 DELETE_TIMEOUT_S = 120

@@ -2,32 +2,22 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 
-from service.api.dependencies import Db
+from service.api.dependencies import Db, Folder
 from service.api.problems import documented
 from service.domain.checkpoint import Kind
 from service.errors import NoModel, NothingFinished
-from service.settings import Settings
 from service.store import checkpoint_files, checkpoints, jobs, trial_reader
 from service.store.checkpoints import StoredCheckpoint
 
 router = APIRouter(prefix="/v1/jobs", tags=["answers"])
 
 MEDIA_TYPE = "application/octet-stream"
-
-
-def _checkpoint_dir(request: Request) -> Path | None:
-    settings: Settings = request.app.state.settings
-    return settings.checkpoint_dir
-
-
-Folder = Annotated[Path | None, Depends(_checkpoint_dir)]
 
 
 @router.get(

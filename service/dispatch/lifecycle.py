@@ -8,7 +8,7 @@ from service.domain.budget import verdict
 from service.domain.events import FINAL_EVENTS, Event
 from service.domain.job import FINAL, MOVES, Job, JobState
 from service.errors import IllegalMove
-from service.store import jobs, trial_reader
+from service.store import checkpoints, jobs, trial_reader
 
 
 def cancel(conn: sa.Connection, job_id: UUID) -> None:
@@ -41,12 +41,17 @@ def resume(conn: sa.Connection, job_id: UUID) -> None:
         _end_if_done(conn, jobs.lock(conn, job_id))
 
 
-def delete(conn: sa.Connection, job_id: UUID) -> None:
-    """Remove a final job with all its trials. Raises JobNotFound, IllegalMove."""
+def delete(conn: sa.Connection, job_id: UUID) -> list[str]:
+    """Remove a final job with all its trials; returns the paths of files to delete after the commit.
+
+    Raises JobNotFound, IllegalMove.
+    """
     job = jobs.lock(conn, job_id)
     if job.state not in FINAL:
         raise IllegalMove(job.id, job.state, "only a completed, failed or cancelled job can be deleted: cancel it first.")
+    paths = checkpoints.paths_of(conn, job.id)
     jobs.delete(conn, job)
+    return paths
 
 
 def expire(conn: sa.Connection, job_id: UUID) -> None:

@@ -6,6 +6,7 @@ committed; a file that nobody refers to any more is found by `unknown_paths`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -79,6 +80,14 @@ def prune(conn: sa.Connection, *, ended_within_s: float = LATELY_S) -> list[str]
     """
     rows = conn.exec_driver_sql(query("prune_checkpoints"), {"ended_within_s": ended_within_s})
     return [path for path in rows.scalars() if path is not None]
+
+
+def paths_of(conn: sa.Connection, job_id: UUID) -> list[str]:
+    """The paths of a job's checkpoints in the folder."""
+    rows = conn.exec_driver_sql(
+        "SELECT path FROM stride.checkpoints WHERE job_id = %(job_id)s AND path IS NOT NULL", {"job_id": job_id}
+    )
+    return list(rows.scalars())
 
 
 def unknown_paths(conn: sa.Connection, paths: Sequence[str]) -> list[str]:
