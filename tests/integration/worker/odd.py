@@ -80,6 +80,8 @@ class OddRun:
                 import numpy as np
 
                 return {"weights": np.ones(3)}
+            case "state kills":
+                os.kill(os.getpid(), signal.SIGKILL)
             case "state raises":
                 raise RuntimeError("no state to be had")
         return {}
