@@ -50,6 +50,8 @@ def upgrade() -> None:
         COMMENT ON COLUMN stride.workers.set_aside IS 'objectives that it cannot train now, and why';
         COMMENT ON COLUMN stride.workers.lost_at IS 'when its silence was noticed';
 
+        ALTER TABLE stride.jobs ADD COLUMN claimed_at timestamptz;
+        COMMENT ON COLUMN stride.jobs.claimed_at IS 'the latest claim: whose is oldest is next among equals';
         CREATE INDEX jobs_finished_at_idx ON stride.jobs (finished_at);
         """
     )
@@ -59,6 +61,7 @@ def downgrade() -> None:
     op.execute(
         """
         DROP INDEX stride.jobs_finished_at_idx;
+        ALTER TABLE stride.jobs DROP COLUMN claimed_at;
         ALTER TABLE stride.workers DROP COLUMN set_aside, DROP COLUMN lost_at;
         ALTER TABLE stride.leases DROP COLUMN from_step, DROP COLUMN excused;
         DROP TABLE stride.checkpoints;

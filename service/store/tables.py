@@ -42,6 +42,7 @@ jobs = sa.Table(
     sa.Column("request_sha256", sa.LargeBinary),
     sa.Column("created_at", _moment, nullable=False, server_default=_now),
     sa.Column("started_at", _moment, comment="the first claim"),
+    sa.Column("claimed_at", _moment, comment="the latest claim: whose is oldest is next among equals"),
     sa.Column("finished_at", _moment),
     sa.CheckConstraint("state IN ('queued', 'running', 'paused', 'completed', 'failed', 'cancelled')", name="jobs_state_check"),
     sa.CheckConstraint("(finished_at IS NOT NULL) = (state IN ('completed', 'failed', 'cancelled'))", name="jobs_finished_check"),

@@ -1,4 +1,5 @@
--- The job that deserves the next trial most: by priority, then by fewest open leases, then the oldest.
+-- The job that deserves the next trial most: by priority, then by fewest open leases, then the one that has waited for longest.
+-- With as many jobs as workers, that is what has each get its turn.
 -- Locks nothing: it only finds a candidate, which the claim locks and checks again.
 -- Needs jobs_open_idx, leases_open_job_id_idx, stride_trials_study_id_number_key, stride_trials_waiting_idx. It counts nothing in
 -- optuna.trials, so its cost does not grow with a job's history.
@@ -26,5 +27,5 @@ WHERE job.state IN ('queued', 'running')
         END
         OR EXISTS (SELECT FROM optuna.trials WHERE study_id = job.study_id AND state = 'WAITING')
     )
-ORDER BY job.priority DESC, share.open_leases, job.created_at, job.id
+ORDER BY job.priority DESC, share.open_leases, job.claimed_at NULLS FIRST, job.created_at, job.id
 LIMIT 1

@@ -14,6 +14,7 @@ WITH lease AS (
         next_point = %(next_point)s,
         sampling_until = NULL,
         started_at = coalesce(started_at, clock_timestamp()),
+        claimed_at = clock_timestamp(),
         -- The clock of budget.seconds starts with the first claim.
         deadline_at = coalesce(deadline_at, clock_timestamp() + make_interval(secs => seconds_left)),
         event_seq = event_seq + cardinality(%(types)s::text[])

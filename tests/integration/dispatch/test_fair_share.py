@@ -60,6 +60,16 @@ def test_a_job_of_ten_thousand_trials_does_not_starve_a_later_one_of_ten(databas
     assert shares(running, [big, small]) == [8, 0]
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_jobs_take_turns_though_there_are_as_many_older_ones_as_workers(database: Database, workers: int) -> None:
+    older = [submit_job(database, budget=BIG) for _ in range(workers)]
+    running = in_turn(database, workers)
+    small = submit_job(database, budget=SMALL)
+    jobs = [*older, small]
+    taken = Counter(next_trial(database, running).job.id for _ in range(6 * len(jobs)))
+    assert [taken[job.id] for job in jobs] == [6] * len(jobs)
+
+
 def test_a_new_job_gets_its_even_share_as_workers_become_free_and_gives_it_back(database: Database) -> None:
     jobs = [submit_job(database, budget=BIG)]
     running = in_turn(database, 6)
