@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
 from service.api.submission import pointer
-from service.domain.job import Budget, JobSpec, ObjectiveChoice
+from service.domain.job import Budget, JobSpec, Limits, ObjectiveChoice
 from service.domain.space import CategoricalRange, FloatRange, IntRange
 from service.domain.strategy import Bayesian, Grid, Hyperband, MedianPruner, NoPruner, PercentilePruner, Random, SuccessiveHalving
 
@@ -19,7 +19,7 @@ _VARIANTS: Mapping[str, type[BaseModel]] = {
         *(NoPruner, MedianPruner, PercentilePruner, SuccessiveHalving, Hyperband),
     )
 }
-_OBJECTS: Mapping[str, type[BaseModel]] = {"objective": ObjectiveChoice, "budget": Budget}
+_OBJECTS: Mapping[str, type[BaseModel]] = {"objective": ObjectiveChoice, "budget": Budget, "limits": Limits}
 _SCALARS = frozenset({"bool", "int", "float", "str"})
 _BRANCHES = _VARIANTS.keys() | _SCALARS | {"value"}
 """How pydantic names the branches of the unions in a job, which are no part of the document."""
