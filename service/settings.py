@@ -55,7 +55,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.heartbeat_s > self.lease_s / 3:
+        if self.heartbeat_s > self.lease_s / 3 * (1 + 1e-9):  # 0.4 is a third of 1.2
             raise ValueError(f"heartbeat_s ({self.heartbeat_s:g}) must be at most a third of lease_s ({self.lease_s:g})")
         if self.database_timeout_s >= self.lease_s:
             raise ValueError(f"database_timeout_s ({self.database_timeout_s:g}) must be less than lease_s ({self.lease_s:g})")
