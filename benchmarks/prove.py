@@ -3,7 +3,8 @@
 20,000 trials of five jobs by 200 worker loops on one PostgreSQL (benchmarks/scale.py): every trial must be done exactly once.
 Three strategies on digits, 64 trials each, for each of five job seeds: every best trial's validation loss must be among the best
 10% of the reference set, and its test accuracy at least 0.95. Then eight workers on a grid of 60 points: every point exactly
-once. Then early stopping, replayed and in a real job (benchmarks/early_stopping.py), and twenty minutes of faults (tests/chaos).
+once. Then early stopping, replayed and in a real job (benchmarks/early_stopping.py), every reply of the database lost once
+(tests/lost_replies), and twenty minutes of faults (tests/chaos).
 Writes reports; exits 1 when a promise is broken.
 """
 
@@ -20,6 +21,7 @@ from benchmarks.strategies import Found, run_grid_of_sixty, run_strategies
 from benchmarks.tables import Table, publish
 from examples.demo import running_stride
 from tests.chaos import run as chaos
+from tests.lost_replies import run as lost_replies
 
 SEEDS = range(5)
 BETTER_THAN = 0.9
@@ -54,6 +56,7 @@ def main() -> None:
     grid.add(str(len(trials)), str(len(points)), str(len(workers)), "yes" if kept else "NO")
     publish("prove_strategies", [table, grid], 1, arguments.out)
     broken += early_stopping.prove(arguments.out)
+    broken += lost_replies.prove(arguments.out)
     broken += chaos.prove(arguments.out)
     if broken:
         sys.exit(f"{broken} promises were broken.")

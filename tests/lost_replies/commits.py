@@ -1,0 +1,148 @@
+"""A proxy before the database that knows what is committed through it, and loses the reply of the k-th commit of a kind.
+
+What a transaction is shows in what the client says between BEGIN and COMMIT: the events that it writes, the tables that it
+inserts into. A commit counts when the server has answered it.
+"""
+
+import asyncio
+import socket
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from tests.tcp_proxy import TcpProxy
+
+MARKS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
+    ("submit", (b"job.submitted",)),
+    ("cancel", (b"job.cancelled",)),
+    ("pause", (b"job.paused",)),
+    ("resume", (b"job.resumed",)),
+    ("trainer death", (b"trainer.died",)),
+    ("takeover", (b"lease.taken_over",)),
+    ("finish", (b"trial.completed", b"trial.infeasible", b"trial.pruned", b"trial.failed")),
+    ("claim", (b"trial.started",)),
+    ("release", (b"released_at = clock_timestamp()",)),
+    ("going on", (b"trial.resumed",)),
+    ("checkpoint", (b"INSERT INTO stride.checkpoints",)),
+    ("report", (b"INSERT INTO stride.measurements",)),
+)
+"""Kinds of transactions, and what gives them away. Of several the first: a finish reports too."""
+
+KINDS = tuple(kind for kind, _ in MARKS)
+
+_PROTOCOL_3 = 3 << 16
+
+
+class CommitProxy(TcpProxy):
+    """Passes everything on, but for the reply that it is told to lose."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.commits: Counter[str] = Counter()
+        """How many of each kind since the last call of `lose`."""
+        self.has_lost = False
+        self._wanted = ("", 0)
+        self._at_loss: Callable[[], None] = _nothing
+
+    def lose(self, kind: str, k: int, at_loss: Callable[[], None] | None = None) -> None:
+        """Count anew, and lose the reply of the k-th commit of a kind. at_loss: called right before, after the
+        commit."""
+
+        def begin() -> None:
+            self.commits.clear()
+            self.has_lost, self._wanted, self._at_loss = False, (kind, k), at_loss or _nothing
+
+        self._loop.call_soon_threadsafe(begin)
+
+    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        try:
+            server, to_server = await asyncio.open_connection(self._server.host, self._server.port)
+        except OSError:  # the server is down
+            to_client.transport.abort()
+            return
+        said = Conversation()
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_pass_on(client, to_server, said.add))
+                both.create_task(_pass_on(server, to_client, lambda data: self._look(said, data)))
+        except* asyncio.CancelledError:
+            pass  # the proxy ends
+        except* OSError:
+            with suppress(OSError):  # the client has gone before
+                # Lingering for no time makes the close a reset.
+                to_client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        finally:
+            to_client.transport.abort()
+            to_server.transport.abort()
+
+    def _look(self, said: "Conversation", reply: bytes) -> None:
+        """Raises ConnectionResetError instead of letting the reply pass that is to be lost."""
+        if said.committing is None or b"COMMIT\0" not in reply:
+            return
+        kind, said.committing = said.committing, None
+        self.commits[kind] += 1
+        if not self.has_lost and (kind, self.commits[kind]) == self._wanted:
+            self.has_lost = True
+            self._at_loss()
+            raise ConnectionResetError
+
+
+class Conversation:
+    """What a client of PostgreSQL says on one connection."""
+
+    def __init__(self) -> None:
+        self.committing: str | None = None
+        """The kind of the transaction whose COMMIT has been sent and not been answered."""
+        self._unread = b""
+        self._greeted = False
+        self._transaction = b""
+
+    def add(self, data: bytes) -> None:
+        """What has come from the client."""
+        self._unread += data
+        for kind, body in self._messages():
+            if kind in b"QPB":  # a query; or its text and, apart, its parameters
+                self._take_in(kind, body)
+
+    def _take_in(self, kind: bytes, body: bytes) -> None:
+        # The text of P comes after the name of the statement, which is empty.
+        text = {b"Q": body, b"P": body[1:]}.get(kind, b"")
+        if text.startswith(b"BEGIN"):
+            self._transaction = b""
+        elif text.startswith(b"COMMIT"):
+            self.committing = kind_of(self._transaction)
+        else:
+            self._transaction += body
+
+    def _messages(self) -> Iterator[tuple[bytes, bytes]]:
+        """Those that are there in full. Until the greeting they have no kind, only a length."""
+        while len(self._unread) >= 8 or (self._greeted and len(self._unread) >= 5):
+            typed = int(self._greeted)
+            end = typed + int.from_bytes(self._unread[typed : typed + 4], "big")
+            if len(self._unread) < end:
+                return
+            kind, body = self._unread[:typed], self._unread[typed + 4 : end]
+            self._unread = self._unread[end:]
+            if self._greeted:
+                yield kind, body
+            else:  # else a question whether TLS is spoken
+                self._greeted = int.from_bytes(body[:4], "big") == _PROTOCOL_3
+
+
+def kind_of(transaction: bytes) -> str:
+    """What a transaction is, by the statements and parameters that were sent in it."""
+    for kind, marks in MARKS:
+        if any(mark in transaction for mark in marks):
+            return kind
+    return "other"
+
+
+async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter, look: Callable[[bytes], None]) -> None:
+    while data := await source.read(65_536):
+        look(data)
+        target.write(data)
+    target.write_eof()
+
+
+def _nothing() -> None: ...

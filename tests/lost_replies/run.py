@@ -1,0 +1,71 @@
+"""The whole sweep: every kind of commit, replies lost and processes killed, on jobs of four trials of six steps.
+
+python -m tests.lost_replies [FOLDER]: prints the report, and writes it to a folder; exits 1 when a promise was broken.
+"""
+
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmarks.tables import Table, publish
+from service.store import migrate
+from service.store.embedded import EmbeddedPostgres
+from service.store.postgres import Database
+from tests.conftest import connection_url, execute
+from tests.lost_replies.stage import Stage
+from tests.lost_replies.sweep import Swept, scenarios, sweep
+
+TRIALS, STEPS = 4, 6
+
+
+def main() -> None:
+    """The command line."""
+    sys.exit(bool(prove(Path(sys.argv[1]) if len(sys.argv) > 1 else None)))
+
+
+def prove(out: Path | None) -> int:
+    """Run the whole sweep and report on it, also in the folder `out`; returns how many promises were broken."""
+    with tempfile.TemporaryDirectory(prefix="stride-sweep-") as name:
+        folder = Path(name)
+        with EmbeddedPostgres.start(folder / "data") as server, ThreadPoolExecutor(2) as pool:
+            # Both beside each other: a sweep mostly waits.
+            lanes = [pool.submit(_sweep_all, server.url, folder, kills) for kills in (False, True)]
+            swept = [found for lane in lanes for found in lane.result()]
+    publish("lost_replies", tables(swept), 1, out)
+    return sum(len(found.violations) for found in swept)
+
+
+def tables(swept: list[Swept]) -> list[Table]:
+    """What was tried and what came of it; and, if there is anything to tell, what was broken."""
+    runs, lost = sum(found.runs for found in swept), sum(found.lost for found in swept)
+    table = Table(
+        f"The reply of the k-th commit of a kind lost, for k = 1, 2, ... until a run has no k-th one: {lost} replies, {runs} runs"
+        f" of {TRIALS} trials of {STEPS} steps; each as in peace, each trial finished once, nothing left open or told twice",
+        ["job", "commit of", "its process", "k", "runs", "seconds", "kept"],
+    )
+    for found in swept:
+        table.add(
+            found.scenario,
+            found.kind,
+            "killed before the reply" if found.kills else "lives on",
+            f"1 to {found.lost}" if found.lost else "none",
+            str(found.runs),
+            f"{found.seconds:.0f}",
+            "NO" if found.violations else "yes",
+        )
+    violations = [violation for found in swept for violation in found.violations]
+    if not violations:
+        return [table]
+    return [table, Table("Broken", ["in", "what"], [violation.split(": ", 1) for violation in violations])]
+
+
+def _sweep_all(server_url: str, folder: Path, kills: bool) -> list[Swept]:
+    name = "killed" if kills else "lost"
+    execute(server_url, f"CREATE DATABASE {name}")
+    database = Database(connection_url(server_url, name))
+    migrate.upgrade(database)
+    database.close()
+    (folder / name).mkdir()
+    with Stage(connection_url(server_url, name), folder / name, kills=kills) as stage:
+        return [found for scenario in scenarios(TRIALS, STEPS) for found in sweep(stage, scenario, scenario.kinds)]
