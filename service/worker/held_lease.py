@@ -86,7 +86,7 @@ class HeldLease:
         """To be stored with the next report."""
         self._pending.append(measurement)
 
-    def report(self, log_tail: str) -> Answer:
+    def report(self, log_tail: str | None = None) -> Answer:
         """Renew the lease, and store what was measured."""
         batch = list(self._pending)
 
@@ -99,19 +99,29 @@ class HeldLease:
         return self._stored(len(batch), asked_at, answer)
 
     def keep_checkpoint(self, checkpoint: Checkpoint) -> tuple[Answer, list[str]]:
-        """Store a checkpoint's row and what was measured up to it; returns also the paths of files that may go."""
+        """Store a checkpoint's row and what was measured up to it; returns also the paths of files that may go.
+
+        What the database does not take in its time is given up.
+        """
         batch = list(self._pending)
 
         def store(conn: Connection) -> tuple[float, Answer, list[str]]:
             asked_at = time.monotonic()
             return asked_at, *checkpointing.save(conn, self.claim, checkpoint, batch, lease_s=self._pace.lease_s)
 
-        asked_at, answer, paths = self._transact(store)
-        return self._stored(len(batch), asked_at, answer), paths
+        stored = self._transact_if_it_fits(store, checkpoint)
+        if stored is None:
+            return self.report(), []
+        asked_at, answer, paths = stored
+        # A report in between may have stored them already.
+        return self._stored(min(len(batch), len(self._pending)), asked_at, answer), paths
 
     def keep_model(self, checkpoint: Checkpoint) -> list[str]:
-        """Store the weights of a trial that is about to finish; returns the paths of files that may go."""
-        return self._transact(lambda conn: checkpointing.save_model(conn, self.claim, checkpoint))
+        """Store the weights of a trial that is about to finish; returns the paths of files that may go.
+
+        What the database does not take in its time is given up.
+        """
+        return self._transact_if_it_fits(lambda conn: checkpointing.save_model(conn, self.claim, checkpoint), checkpoint) or []
 
     def checkpoint_failed(self, step: int, reason: str) -> None:
         """Note that a checkpoint could not be taken: an event, no failure."""
@@ -185,6 +195,28 @@ class HeldLease:
 
     def _transact(self, work: Callable[[Connection], T], *, timeout_s: float | None = None) -> T:
         return self._insist(lambda: self._database.transact(work, timeout_s=timeout_s))
+
+    def _transact_if_it_fits(self, work: Callable[[Connection], T], checkpoint: Checkpoint) -> T | None:
+        """Twice, as the first time it may have been the database that did not answer; None, and an event, when it was too large.
+
+        Else a checkpoint that takes longer than a transaction may, over a slow network, would be sent for ever.
+        """
+        for _ in range(2):
+            asked_at = time.monotonic()
+            try:
+                return self._database.transact(work)
+            except DatabaseUnavailable as error:
+                log.warning("database.unavailable", error=str(error))
+                if self._seconds_left() <= 0:
+                    raise Dropped from error
+                problem = str(error)
+            self.waited_s += time.monotonic() - asked_at
+            self.report()  # until the database answers
+        self.checkpoint_failed(
+            checkpoint.step,
+            f"the database did not take its {checkpoint.size:,} bytes in {self._database.timeout_s:g} s: {problem}",
+        )
+        return None
 
     def _insist(self, ask: Callable[[], T]) -> T:
         """Ask until the database answers; the trainer holds itself when the lease runs out meanwhile. Raises Dropped."""

@@ -80,6 +80,8 @@ class OddRun:
                 import numpy as np
 
                 return {"weights": np.ones(3)}
+            case "large state":
+                return {"noise": os.urandom(2_000_000).hex()}
             case "state kills":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "state raises":

@@ -76,7 +76,7 @@ class Supervised:
             except BaseException as error:
                 failed.append(error)
 
-        thread = threading.Thread(target=work)
+        thread = threading.Thread(target=work, daemon=True)
         thread.start()
         try:
             yield claim

@@ -33,6 +33,7 @@ from tests.factories import submit_job
 from tests.integration.worker.conftest import Start, WorkerProcess
 from tests.integration.worker.supervised import MODULES, Supervised, curve_of, odd_job, stepping_job, supervised, told, trial_of
 from tests.polling import wait_until
+from tests.tcp_proxy import TcpProxy
 
 DEADLINE_S = 60.0
 
@@ -456,6 +457,19 @@ def test_on_a_full_disk_trials_go_through_and_checkpoints_are_taken_again_when_t
     assert "No space left on device" in told(database, job, "checkpoint.failed")[0]["reason"]
     assert_complete(database, job, epochs=40)
     assert files(full_disk) == {path for _, _, path in states(database)}, "no half file is left"
+
+
+def test_a_checkpoint_that_the_network_is_too_slow_for_is_an_event_and_the_trial_completes(
+    database: Database, database_url: str
+) -> None:
+    job = odd_job(database, "large state")
+    with TcpProxy(database_url) as proxy:
+        proxy.latency_s = 0.015  # of each 64 kB
+        behind = Database(proxy.url, timeout_s=1.0)
+        with supervised(behind, max_bytes=10_000_000) as worker, worker.under_way():
+            wait_until(lambda: trial_of(database, job).state is TrialState.COMPLETE, "the end of the trial")
+        behind.close()
+    assert_goes_through_without_checkpoints(database, job, "the database did not take its 4,000,013 bytes")
 
 
 # Told to stop while a step takes long.
