@@ -9,7 +9,7 @@ and the witness of measurements (stage.py). The wait between two of them is judg
   job with only the trainer out of reach (such a worker holds on to its trial, rightly).
 
 A worker can be reached when its process runs and is not stopped, from `warm_s` after its registration on: its trainer has to
-import torch first, and three may do so at once. The same goes for the time after its trainer was killed, or the worker set an objective aside since its disk
+import torch first. The same goes for the time after its trainer was killed, or the worker set an objective aside since its disk
 was full. A worker that is at another job's trial is no worker for this one. All of these times are known: faults are done by
 us, claims and ends of leases stand in the database.
 """
