@@ -1,0 +1,435 @@
+"""A job's life against a simple model of it: whatever happens to it, in whatever order, both say the same.
+
+The rules are all that workers, users, foreign scripts and time may do to a job. After each of them the database is compared with
+the model: the job, its events, its trials, and every attempt at them.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import optuna
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from optuna.storages import RDBStorage
+
+from service.dispatch import lifecycle
+from service.dispatch.claim import Claim
+from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
+from service.dispatch.report import Order, report
+from service.dispatch.sweeper import sweep
+from service.domain.job import FINAL
+from service.domain.trial import TrialError
+from service.errors import IllegalMove, JobNotFound, LeaseLost
+from service.store import jobs, leases, trial_reader
+from service.store.postgres import Database
+from tests.conftest import connection_url, execute
+from tests.factories import measurement, submit_job
+from tests.integration.dispatch.training import LEASE_S, claimer_of
+from tests.stock_optuna import stock
+
+TRIALS, FAILURES, MAX_ATTEMPTS, TARGET = 5, 3, 2, 0.5
+EXAMPLES, STEPS = 20, 30
+RESULTS: dict[str, Result] = {
+    "complete": Completed(value=1.0),
+    "target": Completed(value=0.4),
+    "infeasible": Infeasible(step=1, fraction=0.25, evidence="loss became inf"),
+    "pruned": Pruned(value=2.0, step=1),
+    "failed": Failed(error=TrialError(type="RuntimeError", message="told to fail")),
+}
+OPTUNAS_NAMES = {"infeasible": "COMPLETE", "failed": "FAIL"}
+
+
+@dataclass
+class ModelLease:
+    number: int
+    last_step: int | None = None
+    expired_at: int | None = None
+    """By the model's clock."""
+    released: bool = False
+    outcome: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.outcome is None
+
+
+@dataclass
+class ModelTrial:
+    state: str
+    leases: list[ModelLease] = field(default_factory=list)
+    steps: int = 0
+
+    @property
+    def lease(self) -> ModelLease | None:
+        return self.leases[-1] if self.leases and self.leases[-1].is_open else None
+
+    @property
+    def fruitless(self) -> int:
+        """Attempts in a row, up to the last, that died without a step beyond those before."""
+        count = furthest = 0
+        for lease in self.leases:
+            if (lease.last_step or 0) > furthest:
+                count, furthest = 0, lease.last_step or 0
+            elif lease.outcome in ("trainer_died", "vanished"):
+                count += 1
+        return count
+
+
+@dataclass
+class ModelJob:
+    """What should be so, by the words of DESIGN sections 2 and 3."""
+
+    grid: bool
+    max_parallel: int | None
+    state: str = "queued"
+    started: bool = False
+    points: int = 0
+    failures: int = 0
+    reached: bool = False
+    trials: list[ModelTrial] = field(default_factory=list)
+    events: list[str] = field(default_factory=lambda: ["job.submitted"])
+    clock: int = 0
+
+    @property
+    def open_leases(self) -> list[ModelLease]:
+        return [trial.lease for trial in self.trials if trial.lease is not None]
+
+    @property
+    def all_issued(self) -> bool:
+        return (self.points if self.grid else len(self.trials)) >= TRIALS
+
+    @property
+    def waiting(self) -> int | None:
+        return next((number for number, trial in enumerate(self.trials) if trial.state == "waiting"), None)
+
+    def claim(self) -> tuple[int, int] | None:
+        """The number and the attempt that a claim gets."""
+        expired = [lease for lease in self.open_leases if lease.expired_at is not None]
+        if self.state == "running" and expired:
+            lease = min(expired, key=lambda lease: lease.expired_at or 0)
+            lease.outcome = "released" if lease.released else "vanished"
+            self.events.append("lease.taken_over")
+            if self.trials[lease.number].fruitless < MAX_ATTEMPTS:
+                return self.begin(lease.number)
+            self.end_trial(lease.number, "failed")
+        full = self.max_parallel is not None and len(self.open_leases) >= self.max_parallel
+        if self.state not in ("queued", "running") or full or (self.waiting is None and self.all_issued):
+            return None
+        if self.state == "queued":
+            self.state, self.started = "running", True
+            self.events.append("job.started")
+        self.events.append("trial.started")
+        number = self.waiting
+        if number is None:
+            number, self.points = len(self.trials), self.points + 1
+            self.trials.append(ModelTrial("running"))
+        self.trials[number].state = "running"
+        return self.begin(number)
+
+    def begin(self, number: int) -> tuple[int, int]:
+        trial = self.trials[number]
+        trial.leases.append(ModelLease(number))
+        return number, len(trial.leases)
+
+    def end_trial(self, number: int, state: str, *, target: bool = False) -> None:
+        """A trial's result is there, and its lease has ended."""
+        self.trials[number].state = state
+        self.events.append({"complete": "trial.completed"}.get(state, f"trial.{state}"))
+        self.failures = self.failures + 1 if state == "failed" else 0
+        self.reached |= target
+        self.end_if_done(reached=target)
+
+    def end_if_done(self, *, reached: bool) -> None:
+        if self.state != "running":
+            return
+        if self.failures >= FAILURES:
+            self.end("failed")
+        elif reached or (self.all_issued and not self.open_leases and self.waiting is None):
+            self.end("completed")
+
+    def end(self, state: str) -> None:
+        self.state = state
+        self.events.append(f"job.{state}")
+        for trial in self.trials:
+            if trial.lease is not None:
+                trial.lease.outcome = "stopped"
+                trial.state = "pruned" if trial.steps else "failed"
+            elif trial.state == "waiting":
+                trial.state = "failed"
+
+    def tick(self) -> int:
+        self.clock += 1
+        return self.clock
+
+
+class JobLife(RuleBasedStateMachine):
+    """Rules and invariants. Attempts that have ended are tried to be written too: all they may do is fail."""
+
+    def __init__(self, database: Database, storage: RDBStorage) -> None:
+        super().__init__()
+        self.database = database
+        self.storage = storage
+
+    @initialize(grid=st.booleans(), max_parallel=st.sampled_from([None, 1, 2]))
+    def submit(self, grid: bool, max_parallel: int | None) -> None:
+        self.job = submit_job(
+            self.database,
+            strategy="grid" if grid else "random",
+            budget={"trials": TRIALS, "failures": FAILURES, "target": TARGET, "seconds": 10_000.0},
+            max_parallel=max_parallel,
+            max_attempts=MAX_ATTEMPTS,
+        )
+        self.model = ModelJob(grid, max_parallel)
+        self.held: list[tuple[Claim, ModelLease]] = []
+
+    def teardown(self) -> None:
+        if hasattr(self, "job") and self.model.state not in FINAL:
+            self.database.transact(lambda conn: lifecycle.cancel(conn, self.job.id))
+
+    # Workers
+
+    @rule()
+    def claim(self) -> None:
+        claim, expected = claimer_of(self.database).claim(uuid4()), self.model.claim()
+        assert (None if claim is None else (claim.lease.number, claim.lease.attempt)) == expected
+        self.hold(claim)
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 20))
+    def report(self, which: int) -> None:
+        claim, lease = self.pick(which)
+        if not self.may_write(lease, lambda conn: report(conn, self.job, claim.lease, [measurement(1)], lease_s=LEASE_S)):
+            return
+        trial = self.model.trials[lease.number]
+        step = trial.steps + 1
+        answer = self.database.transact(
+            lambda conn: report(conn, self.job, claim.lease, [measurement(step, fraction=0.1)], lease_s=LEASE_S)
+        )
+        trial.steps = lease.last_step = step
+        goes_on = self.model.state == "running" and not lease.released
+        assert answer is (Order.GO_ON if goes_on else Order.GIVE_BACK)
+        lease.expired_at = None if goes_on else lease.expired_at
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 20), result=st.sampled_from(sorted(RESULTS)))
+    def finish(self, which: int, result: str) -> None:
+        claim, lease = self.pick(which)
+        if self.may_write(lease, lambda conn: finish(conn, claim.lease, RESULTS[result], lease_s=LEASE_S)):
+            after = self.database.transact(lambda conn: finish(conn, claim.lease, RESULTS[result], lease_s=LEASE_S))
+            lease.outcome = "finished"
+            self.model.end_trial(lease.number, "complete" if result == "target" else result, target=result == "target")
+            assert after == self.model.state
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 20))
+    def trainer_dies(self, which: int) -> None:
+        claim, lease = self.pick(which)
+        claimer = claimer_of(self.database)
+        if not lease.is_open:
+            with pytest.raises(LeaseLost):
+                claimer.retry(claim, uuid4(), "killed", "")
+            return
+        following = claimer.retry(claim, uuid4(), "killed", "")
+        if self.model.state != "running":
+            assert following is None
+            lease.released, lease.expired_at = True, self.model.tick()
+            return
+        lease.outcome = "trainer_died"
+        self.model.events.append("trainer.died")
+        if self.model.trials[lease.number].fruitless >= MAX_ATTEMPTS:
+            assert following is None
+            self.model.end_trial(lease.number, "failed")
+        else:
+            assert following is not None
+            assert (following.lease.number, following.lease.attempt) == self.model.begin(lease.number)
+            self.hold(following)
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 20))
+    def give_back(self, which: int) -> None:
+        claim, lease = self.pick(which)
+        if self.may_write(lease, lambda conn: leases.release(conn, claim.lease, "its worker stops")):
+            self.database.transact(lambda conn: leases.release(conn, claim.lease, "its worker stops"))
+            lease.released, lease.expired_at = True, self.model.tick()
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 20))
+    def worker_falls_silent(self, which: int) -> None:
+        claim, lease = self.pick(which)
+        if lease.is_open:
+            with self.database.transaction() as conn:
+                conn.exec_driver_sql(
+                    "UPDATE stride.leases SET expires_at = clock_timestamp() WHERE id = %(id)s", {"id": claim.lease.id}
+                )
+            lease.expired_at = self.model.tick()
+
+    # Users
+
+    @rule()
+    def pause(self) -> None:
+        if self.move("pause", allowed=("queued", "running"), already=("paused",)):
+            self.model.state = "paused"
+            self.model.events.append("job.paused")
+
+    @rule()
+    def resume(self) -> None:
+        if self.move("resume", allowed=("paused",), already=("queued", "running")):
+            self.model.state = "running" if self.model.started else "queued"
+            self.model.events.append("job.resumed")
+            self.model.end_if_done(reached=self.model.reached)
+
+    @rule()
+    def cancel(self) -> None:
+        if self.move("cancel", allowed=("queued", "running", "paused"), already=("cancelled",)):
+            self.model.end("cancelled")
+
+    @rule(grid=st.booleans(), max_parallel=st.sampled_from([None, 1, 2]))
+    def delete(self, grid: bool, max_parallel: int | None) -> None:
+        if not self.move("delete", allowed=tuple(FINAL), already=()):
+            return
+        with pytest.raises(JobNotFound):
+            self.database.transact(lambda conn: jobs.get(conn, self.job.id))
+        for claim, _ in self.held:
+            with pytest.raises(LeaseLost):
+                self.database.transact(lambda conn, claim=claim: finish(conn, claim.lease, RESULTS["complete"], lease_s=LEASE_S))  # type: ignore[misc]
+        self.submit(grid, max_parallel)
+
+    # Time
+
+    @precondition(lambda self: self.model.state == "running")
+    @rule()
+    def time_is_over(self) -> None:
+        with self.database.transaction() as conn:
+            conn.exec_driver_sql("UPDATE stride.jobs SET deadline_at = clock_timestamp() WHERE id = %(id)s", {"id": self.job.id})
+        sweep(self.database)
+        self.model.end("completed")
+
+    @rule()
+    def somebody_sweeps(self) -> None:
+        sweep(self.database)
+
+    # Foreign scripts
+
+    @precondition(lambda self: len(self.model.trials) < 2 * TRIALS)
+    @rule()
+    def foreign_enqueues(self) -> None:
+        self.study().enqueue_trial({"learning_rate": 0.01})
+        self.model.trials.append(ModelTrial("waiting"))
+
+    @precondition(lambda self: len(self.model.trials) < 2 * TRIALS)
+    @rule()
+    def foreign_tells(self) -> None:
+        space = {"learning_rate": optuna.distributions.FloatDistribution(1e-5, 1.0, log=True)}
+        self.study().add_trial(optuna.create_trial(params={"learning_rate": 0.02}, distributions=space, value=3.0))
+        self.model.trials.append(ModelTrial("complete"))
+
+    @invariant()
+    def the_database_says_what_the_model_says(self) -> None:
+        if not hasattr(self, "job"):
+            return
+        model = self.model
+        with self.database.transaction() as conn:
+            job = jobs.get(conn, self.job.id)
+            events = conn.exec_driver_sql(
+                "SELECT type, seq FROM stride.events WHERE job_id = %(id)s ORDER BY seq", {"id": job.id}
+            ).all()
+            counts = trial_reader.counts(conn, [job.study_id])[job.study_id]
+            trials = trial_reader.page(conn, job, limit=100)
+        assert (job.state, job.started_at is not None, job.finished_at is not None) == (
+            model.state,
+            model.started,
+            model.state in FINAL,
+        )
+        assert job.failures_in_a_row == model.failures
+        assert job.next_point == (model.points if model.grid else 0)
+        assert [event.type for event in events] == model.events
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        assert [trial.number for trial in trials] == list(range(len(model.trials)))
+        assert [trial.state for trial in trials] == [trial.state for trial in model.trials]
+        found = [[attempt.outcome for attempt in trial.attempts] for trial in trials]
+        assert found == [[lease.outcome for lease in trial.leases] for trial in model.trials]
+        numbers = [[attempt.attempt for attempt in trial.attempts] for trial in trials]
+        assert numbers == [list(range(1, len(trial.leases) + 1)) for trial in model.trials]
+        assert all(outcomes.count(None) <= 1 for outcomes in found)
+        assert model.max_parallel is None or sum(outcomes.count(None) for outcomes in found) <= model.max_parallel
+        counted = Counter(trial.state for trial in model.trials)
+        assert {state: getattr(counts, state) for state in counted} == counted
+        assert counts.total == len(model.trials)
+
+    @invariant()
+    def stock_optuna_reads_the_same(self) -> None:
+        if hasattr(self, "job"):
+            found = [(trial.number, trial.state.name) for trial in self.storage.get_all_trials(self.job.study_id, deepcopy=False)]
+            expected = [OPTUNAS_NAMES.get(trial.state, trial.state.upper()) for trial in self.model.trials]
+            assert found == list(enumerate(expected))
+
+    def hold(self, claim: Claim | None) -> None:
+        if claim is not None:
+            self.held.append((claim, self.model.trials[claim.lease.number].leases[-1]))
+
+    def pick(self, which: int) -> tuple[Claim, ModelLease]:
+        """One of the attempts there have been; the newest more often."""
+        return self.held[-1 - which % len(self.held)]
+
+    def may_write(self, lease: ModelLease, write: Any) -> bool:
+        """Whether the lease is still open; if not, sees that nothing can be written under it."""
+        if not lease.is_open:
+            with pytest.raises(LeaseLost):
+                self.database.transact(write)
+        return lease.is_open
+
+    def move(self, verb: str, *, allowed: tuple[str, ...], already: tuple[str, ...]) -> bool:
+        """Ask for a move; whether it is one, by the model."""
+
+        def ask(conn: Any) -> None:
+            getattr(lifecycle, verb)(conn, self.job.id)
+
+        if self.model.state not in allowed + already:
+            with pytest.raises(IllegalMove):
+                self.database.transact(ask)
+            return False
+        self.database.transact(ask)
+        return self.model.state in allowed
+
+    def study(self) -> optuna.Study:
+        return optuna.load_study(study_name=self.job.study_name, storage=self.storage)
+
+
+@pytest.fixture
+def one_database(postgres_url: str, template: str) -> Iterator[Database]:
+    """One for all lives: each has a job of its own."""
+    execute(postgres_url, f"CREATE DATABASE job_lives TEMPLATE {template}")
+    execute(
+        postgres_url, "ALTER DATABASE job_lives SET synchronous_commit = off"
+    )  # a thousand transactions, none of which must last
+    database = Database(connection_url(postgres_url, "job_lives"))
+    yield database
+    database.close()
+    execute(postgres_url, "DROP DATABASE job_lives WITH (FORCE)")
+
+
+def test_whatever_happens_to_a_job_it_is_what_a_simple_model_says(one_database: Database) -> None:
+    with stock(one_database.url.render_as_string(hide_password=False)) as storage:
+        run_state_machine_as_test(
+            lambda: JobLife(one_database, storage),
+            settings=settings(
+                max_examples=EXAMPLES,
+                stateful_step_count=STEPS,
+                derandomize=True,
+                database=None,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
