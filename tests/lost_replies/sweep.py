@@ -86,10 +86,14 @@ def scenarios(trials: int, steps: int) -> list[Scenario]:
     document = training(trials, steps)
     return [
         Scenario(name="training", kinds=("submit", "claim", "report", "checkpoint", "finish"), document=document),
+        # What a user does to a job must find it at work, however slow the machine is.
         Scenario(
-            name="pause", kinds=("pause", "release", "resume", "takeover", "going on"), document=document, live=with_a_pause
+            name="pause",
+            kinds=("pause", "release", "resume", "takeover", "going on"),
+            document=training(1, 15, epoch_s=0.1),
+            live=with_a_pause,
         ),
-        Scenario(name="cancel", kinds=("cancel",), document=document, live=with_a_cancel),
+        Scenario(name="cancel", kinds=("cancel",), document=training(20, 2), live=with_a_cancel),
         Scenario(name="dying trainer", kinds=("trainer death",), document=training(trials, steps, exit_at=steps)),
     ]
 
