@@ -94,7 +94,7 @@ def scenarios(trials: int, steps: int) -> list[Scenario]:
             live=with_a_pause,
         ),
         Scenario(name="cancel", kinds=("cancel",), document=training(20, 2), live=with_a_cancel),
-        Scenario(name="dying trainer", kinds=("trainer death",), document=training(trials, steps, exit_at=steps)),
+        Scenario(name="dying trainer", kinds=("trainer death",), document=training(1, steps, exit_at=steps)),
     ]
 
 
