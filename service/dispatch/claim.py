@@ -148,10 +148,13 @@ class Claimer:
         return self._database.transact(work)
 
     def _try(self, token: UUID, *, fairly: bool) -> Claim | None:
-        def work(conn: sa.Connection) -> Claim | _ToThinkAbout | None:
-            claim = self._take_over(conn, token) if self._is_time_to_take_over() else None
+        expired = self._database.transact(self._find_expired) if self._is_time_to_take_over() else None
+        if expired is not None:
+            claim = self._database.transact(lambda conn: self._take_over(conn, *expired, token))
             if claim is not None:
                 return claim
+
+        def work(conn: sa.Connection) -> Claim | _ToThinkAbout | None:
             found = jobs.find_job(conn, self.objectives)
             if found is None:
                 return None
@@ -162,6 +165,9 @@ class Claimer:
 
         found = self._database.transact(work)
         return self._think(found, token) if isinstance(found, _ToThinkAbout) else found
+
+    def _find_expired(self, conn: sa.Connection) -> tuple[int, UUID] | None:
+        return leases.find_expired(conn, self.objectives, lease_s=self._lease_s, patience_s=self._patience_s)
 
     def _is_time_to_take_over(self) -> bool:
         # Trials of milliseconds would pay for this look more than for anything else; a lease expires in tens of seconds.
@@ -237,9 +243,9 @@ class Claimer:
         )
         return Claim(lease=lease, job=job, params=fixed(job.spec.search_space or {}) | proposal.point)
 
-    def _take_over(self, conn: sa.Connection, token: UUID) -> Claim | None:
-        """Continue a trial whose lease has expired, if there is one."""
-        taken = take_over(conn, self.objectives, lease_s=self._lease_s, patience_s=self._patience_s)
+    def _take_over(self, conn: sa.Connection, lease_id: int, job_id: UUID, token: UUID) -> Claim | None:
+        """Continue a trial whose lease has expired, if it still has."""
+        taken = take_over(conn, lease_id, job_id)
         return None if taken is None else self._next_attempt(conn, taken.job, taken.lease, token, taken.event)
 
     def _next_attempt(self, conn: sa.Connection, job: Job, ended: Lease | ExpiredLease, token: UUID, event: EventRow) -> Claim:

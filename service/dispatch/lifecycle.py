@@ -61,14 +61,27 @@ def expire(conn: sa.Connection, job_id: UUID) -> None:
         _end(conn, job, JobState.COMPLETED, "time budget used up")
 
 
+def complete_if_done(conn: sa.Connection, job_id: UUID) -> None:
+    """End a job whose last trials a foreign script has told. Raises JobNotFound."""
+    job = _started(conn, job_id)
+    if job.state is JobState.RUNNING:
+        _end_if_done(conn, job)
+
+
 def fail(conn: sa.Connection, job_id: UUID, reason: str) -> None:
     """End an open job that cannot go on. Raises JobNotFound."""
-    job = jobs.lock(conn, job_id)
-    if job.state is JobState.QUEUED:
-        jobs.move(conn, job, state=JobState.RUNNING, events=[(Event.JOB_STARTED, {})])
-        job = jobs.lock(conn, job_id)
+    job = _started(conn, job_id)
     if job.state is JobState.RUNNING:
         _end(conn, job, JobState.FAILED, reason)
+
+
+def _started(conn: sa.Connection, job_id: UUID) -> Job:
+    """A job, locked; one that is queued runs from now on, since only a running one may end."""
+    job = jobs.lock(conn, job_id)
+    if job.state is not JobState.QUEUED:
+        return job
+    jobs.move(conn, job, state=JobState.RUNNING, events=[(Event.JOB_STARTED, {})])
+    return jobs.lock(conn, job_id)
 
 
 def _end_if_done(conn: sa.Connection, job: Job) -> None:

@@ -1,7 +1,7 @@
 """What nobody's request does. Any process may sweep; one at a time does, since a lock lets the others pass.
 
 `sweep`, every two seconds or so: jobs whose time is over end. `tidy_up`, less often: workers that fell silent are noted, trials
-past their attempts fail, checkpoints that nobody needs any more go.
+past their attempts fail, jobs that a foreign script has filled up complete, checkpoints that nobody needs any more go.
 Expired leases need no sweeping: the next claim sees them.
 """
 
@@ -34,6 +34,9 @@ def tidy_up(database: Database) -> Sequence[str]:
     """One round; returns the paths of checkpoints that were deleted, whose files may go. Raises DatabaseUnavailable."""
     paths = database.transact(_tidy)
     fail_abandoned(database)
+    for job_id in database.transact(jobs.find_done):
+        with suppress(JobNotFound):
+            database.transact(partial(lifecycle.complete_if_done, job_id=job_id))
     return paths
 
 

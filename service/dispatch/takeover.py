@@ -1,6 +1,5 @@
 """How an expired lease ends: its trial is free for the next attempt, or fails when it has used up its attempts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -33,37 +32,11 @@ class TakenOver:
     event: EventRow
 
 
-def take_over(conn: sa.Connection, objectives: Sequence[str], *, lease_s: float, patience_s: float) -> TakenOver | None:
-    """End an expired lease on a trial of one of `objectives`, if there is one; None too when that was the trial's last attempt.
+def take_over(conn: sa.Connection, lease_id: int, job_id: UUID) -> TakenOver | None:
+    """End a lease that was found expired, locking its job; None when it is not any more, or that was the trial's last attempt.
 
-    patience_s: how long after the server's start holders of leases of `lease_s` have to come back.
+    Nothing of another job may be locked in the same transaction: two that did so crosswise would wait for each other.
     """
-    found = leases.find_expired(conn, objectives, lease_s=lease_s, patience_s=patience_s)
-    return None if found is None else _end(conn, *found)
-
-
-def fail_abandoned(database: Database) -> None:
-    """Fail trials that have used up their attempts while no worker is there to take them over. Raises DatabaseUnavailable."""
-    # What kept this process from the database may have kept the holders of these leases from renewing them.
-    if database.back_for(longer_than_s=SILENCE_S / 2) < database.timeout_s + PATIENCE_S:
-        return
-
-    def fail(conn: sa.Connection, lease_id: int, job_id: UUID) -> None:
-        if _end(conn, lease_id, job_id) is not None:
-            raise _Undo
-
-    for lease_id, job_id in database.transact(partial(leases.find_exhausted, silence_s=SILENCE_S)):
-        try:
-            database.transact(lambda conn, lease_id=lease_id, job_id=job_id: fail(conn, lease_id, job_id))  # type: ignore[misc]
-        except (_Undo, JobNotFound):
-            continue
-
-
-class _Undo(Exception):
-    """The trial may go on: leave it to a worker."""
-
-
-def _end(conn: sa.Connection, lease_id: int, job_id: UUID) -> TakenOver | None:
     job = jobs.lock(conn, job_id)
     if job.state is not JobState.RUNNING:
         return None
@@ -79,3 +52,24 @@ def _end(conn: sa.Connection, lease_id: int, job_id: UUID) -> TakenOver | None:
         fail_exhausted(conn, job, expired, "its workers vanished", events=[event])
         return None
     return TakenOver(job=job, lease=expired, event=event)
+
+
+def fail_abandoned(database: Database) -> None:
+    """Fail trials that have used up their attempts while no worker is there to take them over. Raises DatabaseUnavailable."""
+    # What kept this process from the database may have kept the holders of these leases from renewing them.
+    if database.back_for(longer_than_s=SILENCE_S / 2) < database.timeout_s + PATIENCE_S:
+        return
+
+    def fail(conn: sa.Connection, lease_id: int, job_id: UUID) -> None:
+        if take_over(conn, lease_id, job_id) is not None:
+            raise _Undo
+
+    for lease_id, job_id in database.transact(partial(leases.find_exhausted, silence_s=SILENCE_S)):
+        try:
+            database.transact(lambda conn, lease_id=lease_id, job_id=job_id: fail(conn, lease_id, job_id))  # type: ignore[misc]
+        except (_Undo, JobNotFound):
+            continue
+
+
+class _Undo(Exception):
+    """The trial may go on: leave it to a worker."""

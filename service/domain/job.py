@@ -46,7 +46,11 @@ class Limits(_Document):
         None, gt=0, le=31_536_000, description="A trial that trains for longer is pruned: its last value stands."
     )
     step_seconds: float | None = Field(
-        None, gt=0, le=31_536_000, description="A step that takes longer is stuck: its training process is replaced, an attempt."
+        None,
+        gt=0,
+        le=31_536_000,
+        description="A step that takes longer is stuck: its training process is replaced, an attempt."
+        " The first step includes starting up: some seconds, where a process has to import torch.",
     )
     memory_mb: int | None = Field(
         None, ge=1, le=2**31 - 1, description="A training process that holds more megabytes is killed, an attempt."

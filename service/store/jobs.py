@@ -245,6 +245,11 @@ def past_deadline(conn: sa.Connection) -> list[UUID]:
     return list(rows.scalars())
 
 
+def find_done(conn: sa.Connection) -> list[UUID]:
+    """Open jobs with nothing left to do. Locks nothing."""
+    return list(conn.exec_driver_sql(query("find_done_jobs")).scalars())
+
+
 def now(conn: sa.Connection) -> datetime:
     """The database's clock."""
     moment: datetime = conn.exec_driver_sql("SELECT clock_timestamp()").scalar_one()

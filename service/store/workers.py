@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from service.store import tables
 
@@ -31,9 +32,10 @@ class Worker:
 def register(
     conn: sa.Connection, worker_id: UUID, *, name: str, objectives: Sequence[str], device: str, version: str, lost_after_s: float
 ) -> None:
-    """Enter a worker."""
+    """Enter a worker. Doing it twice, after a lost reply, is doing it once."""
     conn.execute(
-        tables.workers.insert().values(
+        insert(tables.workers)
+        .values(
             id=worker_id,
             name=name,
             objectives=list(objectives),
@@ -41,6 +43,7 @@ def register(
             version=version,
             lost_after_s=lost_after_s,
         )
+        .on_conflict_do_nothing()
     )
 
 

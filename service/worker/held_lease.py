@@ -37,6 +37,9 @@ FLUSH_S = 1.0
 RETRY_S = 0.5
 """Pause before a database that did not answer is asked again."""
 
+TIMED_OUT = 0.8
+"""Of the database's timeout: what fails sooner was not too much for it."""
+
 HURRY_S = 2.0
 """What the database gets to take a trial back from a worker that has to exit now."""
 
@@ -197,11 +200,13 @@ class HeldLease:
         return self._insist(lambda: self._database.transact(work, timeout_s=timeout_s))
 
     def _transact_if_it_fits(self, work: Callable[[Connection], T], checkpoint: Checkpoint) -> T | None:
-        """Twice, as the first time it may have been the database that did not answer; None, and an event, when it was too large.
+        """Until the database answers, but only twice for as long as a transaction may take: then None, and an event.
 
-        Else a checkpoint that takes longer than a transaction may, over a slow network, would be sent for ever.
+        Else a checkpoint that takes longer than that, over a slow network, would be sent for ever. Once it may have been the
+        database that hung.
         """
-        for _ in range(2):
+        patience = 2.0
+        while patience > 0:
             asked_at = time.monotonic()
             try:
                 return self._database.transact(work)
@@ -210,7 +215,9 @@ class HeldLease:
                 if self._seconds_left() <= 0:
                     raise Dropped from error
                 problem = str(error)
-            self.waited_s += time.monotonic() - asked_at
+            took_s = time.monotonic() - asked_at
+            patience -= 1.0 if took_s > TIMED_OUT * self._database.timeout_s else 0.1
+            self.waited_s += took_s
             self.report()  # until the database answers
         self.checkpoint_failed(
             checkpoint.step,

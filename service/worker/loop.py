@@ -41,6 +41,10 @@ TRY_AGAIN_S = 30.0
 """Pause before an objective that could not be trained here is tried again."""
 
 
+class _AskedToStop(Exception):
+    """The worker is to end: nothing is waited for any more."""
+
+
 class Worker:
     """One worker: a claimer, a supervisor, and the trainer process that it keeps warm."""
 
@@ -122,9 +126,20 @@ class Worker:
             return
         self._try_again_at = time.monotonic() + TRY_AGAIN_S
         for objective in sorted(self._set_aside):
-            if supervisor.find_problem(objective) is None:
+            try:
+                problem = supervisor.find_problem(objective, meanwhile=self._live_on)
+            except _AskedToStop:
+                return
+            if problem is None:
                 del self._set_aside[objective]
                 self._offer(Event.WORKER_FIT, objective, "it can be trained again")
+
+    def _live_on(self) -> None:
+        """While a trainer process takes its time. Raises _AskedToStop."""
+        if self._asked_to_stop.is_set():
+            raise _AskedToStop
+        with suppress(DatabaseUnavailable):  # it is asked again
+            self._keep_house()
 
     def _offer(self, event: Event, objective: str, reason: str) -> None:
         """Tell what this worker offers from now on, and why that has changed."""

@@ -101,9 +101,9 @@ class TrialSupervisor:
         except Dropped:
             self._trainer.stop()
 
-    def find_problem(self, objective: str) -> str | None:
-        """What keeps this worker from training an objective at all; None when it can."""
-        return self._trainer.find_problem(objective, self._pace.device, self._keep.folder_name, meanwhile=lambda: None)
+    def find_problem(self, objective: str, meanwhile: Callable[[], None]) -> str | None:
+        """What keeps this worker from training an objective at all; None when it can. meanwhile: called often, may raise."""
+        return self._trainer.find_problem(objective, self._pace.device, self._keep.folder_name, meanwhile)
 
     def _attempt(self, claim: Claim) -> "_Attempt":
         lease = HeldLease(self._database, self._claimer, claim, self._pace, self._seconds_left)
