@@ -5,9 +5,17 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
+import optuna
+import pytest
+
+from service.dispatch.finish import Completed
 from service.dispatch.sweeper import sweep, tidy_up
+from service.domain.job import JobState
 from service.store import workers
 from service.store.postgres import Database
+from tests.factories import submit_job
+from tests.integration.dispatch.training import claimed, claimer_of, conclude, current, events, state_of
+from tests.stock_optuna import stock
 
 
 def registered(database: Database, *, silent_s: float = 0.0, stopped: bool = False) -> UUID:
@@ -72,3 +80,39 @@ def test_a_sign_of_life_tells_how_many_there_are(database: Database) -> None:
     tidy_up(database)
     registered(database)
     assert database.transact(partial(workers.seen, worker_id=one)) == 2
+
+
+def test_a_worker_that_registers_again_after_a_lost_reply_is_one_worker(database: Database) -> None:
+    worker_id = uuid4()
+    for _ in range(2):
+        with database.transaction() as conn:
+            workers.register(conn, worker_id, name="a", objectives=["quadratic"], device="cpu", version="1", lost_after_s=30)
+    with database.transaction() as conn:
+        assert [worker.id for worker in workers.page(conn, limit=10)] == [worker_id]
+
+
+@pytest.mark.parametrize("claimed_first", [True, False])
+def test_a_job_whose_last_number_a_foreign_script_took_completes(database: Database, claimed_first: bool) -> None:
+    job = submit_job(database, budget={"trials": 2 if claimed_first else 1})
+    claimer = claimer_of(database)
+    if claimed_first:
+        conclude(database, claimed(claimer), Completed(value=1.0))
+    with stock(database.url.render_as_string(hide_password=False)) as storage:
+        optuna.load_study(study_name=job.study_name, storage=storage).add_trial(optuna.trial.create_trial(value=3.0))
+    assert claimer.claim(uuid4()) is None
+    for _ in range(2):
+        tidy_up(database)
+    assert (state_of(database, job), current(database, job).reason) == (
+        JobState.COMPLETED,
+        "all trials of the budget have finished",
+    )
+    expected = ["job.started", "trial.started", "trial.completed"] if claimed_first else ["job.started"]
+    assert events(database, job) == ["job.submitted", *expected, "job.completed"]
+
+
+def test_jobs_with_something_left_to_do_are_not_completed(database: Database) -> None:
+    untouched, leased = submit_job(database, budget={"trials": 1}, priority=-1), submit_job(database, budget={"trials": 1})
+    claimed(claimer_of(database))
+    tidy_up(database)
+    assert state_of(database, untouched) is JobState.QUEUED
+    assert state_of(database, leased) is JobState.RUNNING
