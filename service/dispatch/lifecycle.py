@@ -63,9 +63,9 @@ def expire(conn: sa.Connection, job_id: UUID) -> None:
 
 def complete_if_done(conn: sa.Connection, job_id: UUID) -> None:
     """End a job whose last trials a foreign script has told. Raises JobNotFound."""
-    job = _started(conn, job_id)
-    if job.state is JobState.RUNNING:
-        _end_if_done(conn, job)
+    job = jobs.lock(conn, job_id)
+    if job.state in (JobState.QUEUED, JobState.RUNNING) and _final(conn, job) is not None:
+        _end_if_done(conn, _started(conn, job_id))
 
 
 def fail(conn: sa.Connection, job_id: UUID, reason: str) -> None:
@@ -85,9 +85,16 @@ def _started(conn: sa.Connection, job_id: UUID) -> Job:
 
 
 def _end_if_done(conn: sa.Connection, job: Job) -> None:
+    final = _final(conn, job)
+    if final is not None:
+        _end(conn, job, *final)
+
+
+def _final(conn: sa.Connection, job: Job) -> tuple[JobState, str] | None:
+    """The final state of a job with nothing left to do, and the reason."""
     facts = jobs.claim_facts(conn, job)
     best, failure = trial_reader.best(conn, job), trial_reader.last_failure(conn, job)
-    final = verdict(
+    return verdict(
         job,
         next_number=facts.next_number,
         open_leases=facts.open_leases,
@@ -96,8 +103,6 @@ def _end_if_done(conn: sa.Connection, job: Job) -> None:
         value=best.value if best else None,
         error=f"{failure.type}: {failure.message}" if failure else None,
     )
-    if final is not None:
-        _end(conn, job, *final)
 
 
 def _end(conn: sa.Connection, job: Job, state: JobState, reason: str) -> None:

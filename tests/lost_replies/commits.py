@@ -26,8 +26,20 @@ MARKS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("going on", (b"trial.resumed",)),
     ("checkpoint", (b"INSERT INTO stride.checkpoints",)),
     ("report", (b"INSERT INTO stride.measurements",)),
+    (
+        "unknown",
+        (
+            b"INSERT INTO optuna.",
+            b"UPDATE optuna.",
+            b"INSERT INTO stride.leases",
+            b"ended_at = clock_timestamp()",
+            b"event_seq +",
+        ),
+    ),
 )
-"""Kinds of transactions, and what gives them away. Of several the first: a finish reports too."""
+"""Kinds of transactions, and what gives them away. Of several the first: a finish reports too. Unknown is what writes a job, a
+trial or the end of a lease and is none of them: part of something that should have been one transaction. A sweep would miss the
+window after it."""
 
 KINDS = tuple(kind for kind, _ in MARKS)
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from benchmarks.tables import Table, publish
 from service.store import migrate
 from service.store.embedded import EmbeddedPostgres
-from service.store.postgres import Database
+from service.store.postgres import Database, psycopg_url
 from tests.conftest import connection_url, execute
 from tests.lost_replies.stage import Stage
-from tests.lost_replies.sweep import Swept, scenarios, sweep
+from tests.lost_replies.sweep import Scenario, Swept, scenarios, sweep
 
 TRIALS, STEPS = 4, 6
+LANES = 4
 
 
 def main() -> None:
@@ -28,10 +29,17 @@ def prove(out: Path | None) -> int:
     """Run the whole sweep and report on it, also in the folder `out`; returns how many promises were broken."""
     with tempfile.TemporaryDirectory(prefix="stride-sweep-") as name:
         folder = Path(name)
-        with EmbeddedPostgres.start(folder / "data") as server, ThreadPoolExecutor(2) as pool:
-            # Both beside each other: a sweep mostly waits.
-            lanes = [pool.submit(_sweep_all, server.url, folder, kills) for kills in (False, True)]
-            swept = [found for lane in lanes for found in lane.result()]
+        with EmbeddedPostgres.start(folder / "data") as server:
+            database = Database(server.url)
+            migrate.upgrade(database)  # once, before there are threads: Alembic is for one at a time
+            database.close()
+            todo = [(kills, scenario) for kills in (False, True) for scenario in scenarios(TRIALS, STEPS)]
+            with ThreadPoolExecutor(LANES) as pool:  # beside each other: a sweep mostly waits
+                lanes = [
+                    pool.submit(_sweep, _copy(server.url, f"sweep_{number}"), folder / str(number), kills, scenario)
+                    for number, (kills, scenario) in enumerate(todo)
+                ]
+                swept = [found for lane in lanes for found in lane.result()]
     publish("lost_replies", tables(swept), 1, out)
     return sum(len(found.violations) for found in swept)
 
@@ -60,12 +68,12 @@ def tables(swept: list[Swept]) -> list[Table]:
     return [table, Table("Broken", ["in", "what"], [violation.split(": ", 1) for violation in violations])]
 
 
-def _sweep_all(server_url: str, folder: Path, kills: bool) -> list[Swept]:
-    name = "killed" if kills else "lost"
-    execute(server_url, f"CREATE DATABASE {name}")
-    database = Database(connection_url(server_url, name))
-    migrate.upgrade(database)
-    database.close()
-    (folder / name).mkdir()
-    with Stage(connection_url(server_url, name), folder / name, kills=kills) as stage:
-        return [found for scenario in scenarios(TRIALS, STEPS) for found in sweep(stage, scenario, scenario.kinds)]
+def _copy(server_url: str, name: str) -> str:
+    execute(connection_url(server_url, "postgres"), f"CREATE DATABASE {name} TEMPLATE {psycopg_url(server_url).database}")
+    return connection_url(server_url, name)
+
+
+def _sweep(url: str, folder: Path, kills: bool, scenario: Scenario) -> list[Swept]:
+    folder.mkdir()
+    with Stage(url, folder, kills=kills) as stage:
+        return list(sweep(stage, scenario, scenario.kinds))

@@ -127,6 +127,8 @@ class _Run:
     job: JobHistory
     shown: Mapping[str, Any]
     """The progress that the API shows."""
+    unknown: int
+    """Commits that write and that no sweep loses the reply of."""
     mistakes: tuple[str, ...] = field(default=())
 
 
@@ -137,7 +139,12 @@ def _run(stage: Stage, scenario: Scenario, kind: str, k: int) -> _Run:
     job_id = stage.client.submit({"name": name, **scenario.document})
     scenario.live(stage, job_id)
     shown = stage.client.job(job_id)["progress"]["trials"]
-    return _Run(job=stage.history(job_id), shown=shown, mistakes=tuple(stage.client.mistakes))
+    return _Run(
+        job=stage.history(job_id),
+        shown=shown,
+        unknown=stage.proxy.commits["unknown"],
+        mistakes=tuple(stage.client.mistakes),
+    )
 
 
 def _broken(stage: Stage, scenario: Scenario, calm: _Run, found: _Run) -> Iterator[str]:
@@ -153,6 +160,8 @@ def _broken(stage: Stage, scenario: Scenario, calm: _Run, found: _Run) -> Iterat
         verify.wrong_progress(job, found.shown),
         _went_back(job),
     )
+    if found.unknown:
+        yield f"{found.unknown} commits wrote something that is no transaction of its own"
     told = Counter(event.type for event in job.events)
     for event, times in _EXPECTED[scenario.name].items():
         if told[event] != times:
@@ -161,7 +170,8 @@ def _broken(stage: Stage, scenario: Scenario, calm: _Run, found: _Run) -> Iterat
         yield from _cancelled(calm.job, job)
         return
     yield from verify.unfinished([job], [job.name])
-    yield from verify.double_results(job) if scenario.name != "dying trainer" else ()
+    if scenario.name != "dying trainer":
+        yield from chain(verify.wrong_numbers(job), verify.double_results(job))
     expected = replace(calm.job, name=job.name, spec=job.spec)
     if stage.kills and scenario.name == "dying trainer":
         # A killed worker takes an attempt with it: the last one may be that.
