@@ -204,7 +204,7 @@ class Claimer:
         proposal: Proposal | None = None,
         *,
         fair_share: int | None = None,
-    ) -> Claim | None:
+    ) -> Claim:
         """Store a new trial with its lease and event, or start an enqueued one; the study is locked from here on.
 
         fair_share: with more open leases than that, another job deserves the next trial more.
@@ -212,7 +212,7 @@ class Claimer:
         job = jobs.lock_with_study(conn, job_id)
         facts = jobs.claim_facts(conn, job)
         if not _may_claim(job, facts):
-            return None
+            raise _Outrun  # it could be claimed when it was found; another job may still have work
         if fair_share is not None and facts.open_leases > fair_share:
             raise _Outrun  # by others who found the same job at the same moment
         if proposal is None:

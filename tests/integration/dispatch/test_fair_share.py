@@ -107,9 +107,8 @@ def test_what_a_limited_job_of_larger_priority_may_not_use_goes_to_the_others_ev
         next_trial(database, running)
 
 
-def test_workers_that_look_for_a_job_at_the_same_moment_share_evenly(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both find the older job free; the slower one must notice that it is not any more."""
-    jobs = [submit_job(database, budget=BIG) for _ in range(2)]
+def outrun_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> tuple[Claim, Claim]:
+    """What two workers claim that find the same job at the same moment: the faster one and the slower one."""
     find_job, faster = claim_module.jobs.find_job, list[Claim]()
 
     def found_but_outrun(conn: Any, objectives: Sequence[str]) -> FoundJob | None:
@@ -121,7 +120,25 @@ def test_workers_that_look_for_a_job_at_the_same_moment_share_evenly(database: D
 
     monkeypatch.setattr(claim_module.jobs, "find_job", found_but_outrun)
     slower = claimed(claimer_of(database))
-    assert shares(deque([*faster, slower]), jobs) == [1, 1]
+    return faster[0], slower
+
+
+def test_workers_that_look_for_a_job_at_the_same_moment_share_evenly(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both find the older job free; the slower one must notice that it is not any more."""
+    jobs = [submit_job(database, budget=BIG) for _ in range(2)]
+    assert shares(deque(outrun_once(database, monkeypatch)), jobs) == [1, 1]
+
+
+@pytest.mark.parametrize("strategy", ["random", "bayesian"])
+@pytest.mark.parametrize("limit", [{"budget": {"trials": 1}}, {"budget": BIG, "max_parallel": 1}], ids=["budget", "max_parallel"])
+def test_the_slower_of_two_at_a_jobs_last_trial_gets_the_next_jobs_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch, strategy: str, limit: dict[str, Any]
+) -> None:
+    jobs = [
+        submit_job(database, strategy=strategy, search_space=SPACE, priority=1, **limit),
+        submit_job(database, budget=BIG),
+    ]
+    assert shares(deque(outrun_once(database, monkeypatch)), jobs) == [1, 1]
 
 
 # Real processes
