@@ -43,7 +43,11 @@ class Limits(_Document):
     """What one trial may take. Times are of training: waiting for a worker or for the database does not count."""
 
     trial_seconds: float | None = Field(
-        None, gt=0, le=31_536_000, description="A trial that trains for longer is pruned: its last value stands."
+        None,
+        gt=0,
+        le=31_536_000,
+        description="A trial that trains for longer is pruned: its last value stands."
+        " What is trained again after a crash counts once.",
     )
     step_seconds: float | None = Field(
         None,

@@ -1,5 +1,7 @@
 """Measurements as read back. They are written by `leases.report`, under the lease."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from service.domain.trial import StepMeasurement
@@ -15,17 +17,15 @@ def of_trial(conn: sa.Connection, trial_id: int, *, after_step: int = 0, limit: 
         .order_by(columns.step)
         .limit(limit)
     )
-    return [
-        StepMeasurement(
-            step=row.step,
-            fraction=row.fraction,
-            in_warmup=row.in_warmup,
-            metrics={name: float(value) for name, value in row.metrics.items()},
-            learning_rate=row.learning_rate,
-            seconds=row.seconds,
-        )
-        for row in conn.execute(statement)
-    ]
+    return [_of_row(row) for row in conn.execute(statement)]
+
+
+def newest(conn: sa.Connection, trial_id: int) -> StepMeasurement | None:
+    """The measurement of a trial's last step; None when nothing has been measured."""
+    columns = tables.measurements.c
+    statement = tables.measurements.select().where(columns.trial_id == trial_id).order_by(columns.step.desc()).limit(1)
+    row = conn.execute(statement).one_or_none()
+    return None if row is None else _of_row(row)
 
 
 def seconds_until(conn: sa.Connection, trial_id: int, step: int) -> float:
@@ -34,3 +34,14 @@ def seconds_until(conn: sa.Connection, trial_id: int, step: int) -> float:
     statement = sa.select(sa.func.coalesce(sa.func.sum(columns.seconds), 0.0))
     seconds: float = conn.execute(statement.where(columns.trial_id == trial_id, columns.step <= step)).scalar_one()
     return seconds
+
+
+def _of_row(row: sa.Row[Any]) -> StepMeasurement:
+    return StepMeasurement(
+        step=row.step,
+        fraction=row.fraction,
+        in_warmup=row.in_warmup,
+        metrics={name: float(value) for name, value in row.metrics.items()},
+        learning_rate=row.learning_rate,
+        seconds=row.seconds,
+    )

@@ -22,7 +22,7 @@ from service.domain.events import Event
 from service.domain.lease import Outcome
 from service.domain.trial import StepMeasurement
 from service.errors import DatabaseUnavailable, LeaseLost
-from service.store import leases
+from service.store import leases, measurements
 from service.store.postgres import Database
 from service.worker import checkpointing
 from service.worker.checkpointing import Position
@@ -136,6 +136,11 @@ class HeldLease:
         if self.claim.lease.attempt == 1:
             return None
         return self._transact(lambda conn: checkpointing.position(conn, self.claim))
+
+    def furthest(self) -> StepMeasurement | None:
+        """The last step that any attempt at the trial has measured, None when none has."""
+        stored = self._transact(lambda conn: measurements.newest(conn, self.claim.lease.trial_id))
+        return max(filter(None, [stored, *self._pending]), key=lambda item: item.step, default=None)
 
     def resumed(self, step: int) -> None:
         """Note that the attempt goes on from there."""

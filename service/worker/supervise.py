@@ -290,9 +290,11 @@ class _Attempt:
             return None
         self._trainer.stop()
         stopped_by = f"limits.trial_seconds, {limits.trial_seconds:g} s"
-        if self._last is None:
+        last = self._lease.furthest()  # an attempt before may have come further than this one
+        if last is None:
             return Failed(error=TrialError(type="TimeLimit", message=f"nothing was measured within {stopped_by}"))
-        return Pruned(value=self._last.metrics[self._metric], step=self._last.step, stopped_by=stopped_by)
+        value = last.metrics[self._metric]
+        return Pruned(value=value, step=last.step, stopped_by=stopped_by) if math.isfinite(value) else self._not_finite(last)
 
     def _report_if_due(self) -> None:
         if time.monotonic() >= self._lease.due_at():

@@ -1,5 +1,6 @@
 """What a trial may take: time, time for a step, memory, attempts."""
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -8,10 +9,13 @@ from uuid import uuid4
 import pytest
 
 from service.dispatch.claim import Claimer
+from service.dispatch.report import report
 from service.domain.lease import Outcome
 from service.domain.trial import TrialState
+from service.store import leases
 from service.store.postgres import Database
-from tests.integration.dispatch.training import claimer_of
+from tests.factories import measurement
+from tests.integration.dispatch.training import claimed, claimer_of
 from tests.integration.worker.conftest import Start
 from tests.integration.worker.supervised import (
     Supervised,
@@ -64,6 +68,31 @@ def test_the_time_of_a_trial_counts_over_its_attempts(database: Database, worker
     assert trial_of(database, job).state is TrialState.PRUNED
     # Were the first attempt forgotten, it would be 7 s and more.
     assert 2.0 <= before < sum(item.seconds for item in curve_of(database, job)) < 5.0 + 0.5
+
+
+def test_what_an_earlier_attempt_measured_stands_when_the_next_one_starts_over_and_runs_out_of_time(
+    database: Database, worker: Supervised
+) -> None:
+    job = stepping_job(database, epoch_s=600.0, limits={"trial_seconds": 0.5})
+    claim = claimed(claimer_of(database))
+    measured = [measurement(step, loss=1 / step) for step in (1, 2)]
+    database.transact(lambda conn: report(conn, job, claim.lease, measured, lease_s=60))
+    database.transact(lambda conn: leases.release(conn, claim.lease, "left without a checkpoint"))
+    worker.see_through()
+    trial = trial_of(database, job)
+    assert [attempt.outcome for attempt in trial.attempts] == [Outcome.RELEASED, Outcome.FINISHED]
+    assert (trial.state, trial.value) == (TrialState.PRUNED, 0.5)
+    assert trial.user_attrs == {"stopped_by": "limits.trial_seconds, 0.5 s", "pruned_at_step": 2}
+
+
+def test_a_trial_out_of_time_whose_last_value_is_no_number_is_infeasible(database: Database, worker: Supervised) -> None:
+    job = stepping_job(database, epoch_s=600.0, limits={"trial_seconds": 0.5})
+    claim = claimed(claimer_of(database))
+    database.transact(lambda conn: report(conn, job, claim.lease, [measurement(1, loss=math.nan)], lease_s=60))
+    database.transact(lambda conn: leases.release(conn, claim.lease, "left without a checkpoint"))
+    worker.see_through()
+    trial = trial_of(database, job)
+    assert trial.state is TrialState.INFEASIBLE
 
 
 def test_a_trial_that_ends_within_its_limits_is_left_alone(database: Database, worker: Supervised) -> None:
