@@ -24,8 +24,8 @@ up: install  ## Run PostgreSQL, the API and two workers, until Ctrl-C
 	$(BIN)/stride up
 
 test: install  ## Run the tests
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --ignore=tests/browser --ignore=tests/chaos/test_chaos.py --ignore=tests/lost_replies/test_sweep.py
-	$(BIN)/python -m pytest tests/lost_replies/test_sweep.py tests/chaos/test_chaos.py
+	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore=tests/browser --ignore=tests/chaos/test_chaos.py
+	$(BIN)/python -m pytest tests/chaos/test_chaos.py
 
 test-browser: install  ## Run the tests in a browser; needs Chromium
 	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: apt-get install chromium (Debian, Ubuntu), or brew install chromium" >&2; exit 1; }

@@ -7,6 +7,7 @@ changed, and inserts trial, lease and event together.
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
@@ -27,7 +28,7 @@ from service.domain.lease import Lease, Outcome
 from service.domain.space import Point, fixed
 from service.domain.strategy import Grid
 from service.domain.trial import StepMeasurement, storable
-from service.errors import JobNotFound
+from service.errors import JobNotFound, LeaseLost
 from service.store import jobs, leases, trials
 from service.store.jobs import ClaimFacts, EventRow
 from service.store.leases import ExpiredLease
@@ -107,17 +108,27 @@ class Claimer:
                 continue
             except _Hopeless as hopeless:
                 # Else every worker would meet it again and again, and no other job would be served.
-                self._database.transact(partial(lifecycle.fail, job_id=hopeless.job_id, reason=str(hopeless)))
+                with suppress(JobNotFound):  # deleted while the sampler thought
+                    self._database.transact(partial(lifecycle.fail, job_id=hopeless.job_id, reason=str(hopeless)))
         return None
 
     def reclaim(self, token: UUID) -> Claim | None:
-        """The claim that was made with `token` by a transaction whose reply was lost, if it took place and still stands."""
+        """The claim that was made with `token` by a transaction whose reply was lost, if it took place and still stands.
+
+        Its lease is renewed.
+        """
 
         def work(conn: sa.Connection) -> Claim | None:
             found = leases.by_token(conn, token)
             if found is None or found[1] is not None:
                 return None
-            return self._of_existing(conn, jobs.get(conn, found[0].job_id), found[0])
+            lease = found[0]
+            job = jobs.get(conn, lease.job_id)
+            try:
+                report(conn, job, lease, [], lease_s=self._lease_s)  # else part of its time has passed
+            except LeaseLost:
+                return None
+            return self._of_existing(conn, job, lease)
 
         return self._database.transact(work)
 

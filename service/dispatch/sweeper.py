@@ -1,4 +1,5 @@
-"""What nobody's request does. Any process may sweep; one at a time does, since a lock lets the others pass.
+"""What nobody's request does. Any process may sweep; one at a time does, since a lock lets the others pass. It is held while the
+sweeper looks for what there is to do; what is then done to a job is checked again under the job's own lock.
 
 `sweep`, every two seconds or so: jobs whose time is over end. `tidy_up`, less often: workers that fell silent are noted, trials
 past their attempts fail, jobs that a foreign script has filled up complete, checkpoints that nobody needs any more go.
@@ -33,6 +34,8 @@ def sweep(database: Database) -> None:
 def tidy_up(database: Database) -> Sequence[str]:
     """One round; returns the paths of checkpoints that were deleted, whose files may go. Raises DatabaseUnavailable."""
     paths = database.transact(_tidy)
+    if paths is None:
+        return []
     fail_abandoned(database)
     for job_id in database.transact(jobs.find_done):
         with suppress(JobNotFound):
@@ -44,9 +47,10 @@ def _overdue(conn: sa.Connection) -> list[UUID]:
     return jobs.past_deadline(conn) if _alone(conn, _SWEEP_LOCK) else []
 
 
-def _tidy(conn: sa.Connection) -> list[str]:
+def _tidy(conn: sa.Connection) -> list[str] | None:
+    """The paths of deleted checkpoints; None when somebody else is at it."""
     if not _alone(conn, _TIDY_LOCK):
-        return []
+        return None
     for worker_id, name in workers.mark_lost(conn):
         events.write(conn, Event.WORKER_LOST, {"worker": name, "id": str(worker_id)})
     jobs.forget_old_keys(conn)

@@ -57,14 +57,15 @@ def take_over(conn: sa.Connection, lease_id: int, job_id: UUID) -> TakenOver | N
 def fail_abandoned(database: Database) -> None:
     """Fail trials that have used up their attempts while no worker is there to take them over. Raises DatabaseUnavailable."""
     # What kept this process from the database may have kept the holders of these leases from renewing them.
-    if database.back_for(longer_than_s=SILENCE_S / 2) < database.timeout_s + PATIENCE_S:
+    patience_s = database.timeout_s + PATIENCE_S
+    if database.back_for(longer_than_s=SILENCE_S / 2) < patience_s:
         return
 
     def fail(conn: sa.Connection, lease_id: int, job_id: UUID) -> None:
         if take_over(conn, lease_id, job_id) is not None:
             raise _Undo
 
-    for lease_id, job_id in database.transact(partial(leases.find_exhausted, silence_s=SILENCE_S)):
+    for lease_id, job_id in database.transact(partial(leases.find_exhausted, silence_s=SILENCE_S, patience_s=patience_s)):
         try:
             database.transact(lambda conn, lease_id=lease_id, job_id=job_id: fail(conn, lease_id, job_id))  # type: ignore[misc]
         except (_Undo, JobNotFound):

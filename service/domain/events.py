@@ -24,6 +24,7 @@ class Event(StrEnum):
     TRIAL_RESUMED = "trial.resumed"
     CHECKPOINT_FAILED = "checkpoint.failed"
     CHECKPOINT_DAMAGED = "checkpoint.damaged"
+    CHECKPOINT_PASSED_OVER = "checkpoint.passed_over"
     LEASE_TAKEN_OVER = "lease.taken_over"
     LEASE_RELEASED = "lease.released"
     LEASE_LOST = "lease.lost"

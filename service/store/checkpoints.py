@@ -44,12 +44,14 @@ def insert(conn: sa.Connection, lease: Lease, checkpoint: Checkpoint) -> list[st
     return [path for path in rows.scalars() if path is not None]
 
 
-def newest(conn: sa.Connection, trial_id: int, kind: Kind = Kind.STATE) -> StoredCheckpoint | None:
-    """A trial's newest checkpoint, without its content."""
+def newest(
+    conn: sa.Connection, trial_id: int, kind: Kind = Kind.STATE, *, without: Sequence[int] = ()
+) -> StoredCheckpoint | None:
+    """A trial's newest checkpoint but for those with the ids `without`; without its content."""
     row = conn.exec_driver_sql(
         "SELECT id, step, size, sha256, path FROM stride.checkpoints WHERE trial_id = %(trial_id)s AND kind = %(kind)s"
-        " ORDER BY id DESC LIMIT 1",
-        {"trial_id": trial_id, "kind": str(kind)},
+        " AND id <> ALL(%(without)s::bigint[]) ORDER BY id DESC LIMIT 1",
+        {"trial_id": trial_id, "kind": str(kind), "without": list(without)},
     ).one_or_none()
     if row is None:
         return None
@@ -65,7 +67,7 @@ def content(conn: sa.Connection, checkpoint_id: int) -> bytes | None:
 
 
 def discard(conn: sa.Connection, checkpoint_id: int) -> None:
-    """Forget a checkpoint that cannot be used. The caller holds the lease of its trial."""
+    """Forget a damaged checkpoint. The caller holds the lease of its trial."""
     conn.exec_driver_sql("DELETE FROM stride.checkpoints WHERE id = %(id)s", {"id": checkpoint_id})
 
 

@@ -114,9 +114,12 @@ def resumed(conn: sa.Connection, lease: Lease, step: int) -> None:
     conn.exec_driver_sql("UPDATE stride.leases SET from_step = %(step)s WHERE id = %(id)s", {"id": lease.id, "step": step})
 
 
-def find_exhausted(conn: sa.Connection, *, silence_s: float) -> list[tuple[int, UUID]]:
-    """Leases that ran out so long ago, of trials that may have used up their attempts, and their jobs. Locks nothing."""
-    rows = conn.exec_driver_sql(query("find_exhausted_leases"), {"silence_s": silence_s})
+def find_exhausted(conn: sa.Connection, *, silence_s: float, patience_s: float) -> list[tuple[int, UUID]]:
+    """Leases that ran out so long ago, of trials that may have used up their attempts, and their jobs. Locks nothing.
+
+    For `patience_s` after the server's start, those are left alone whose holders may not know yet that it is back.
+    """
+    rows = conn.exec_driver_sql(query("find_exhausted_leases"), {"silence_s": silence_s, "patience_s": patience_s})
     return [(row.lease_id, row.job_id) for row in rows]
 
 

@@ -1,5 +1,7 @@
 """Retention: what is deleted of jobs that ended long ago. Their trials and best models stay; only DELETE removes those."""
 
+import math
+import time
 from dataclasses import dataclass, fields
 
 import sqlalchemy as sa
@@ -27,18 +29,21 @@ class Deleted:
         return Deleted(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
 
 
-def delete_some(database: Database, days: float) -> Deleted:
-    """Delete up to a batch of each kind that is older than so many days. Raises DatabaseUnavailable."""
-    return database.transact(lambda conn: _delete(conn, days))
-
-
 def delete_all(database: Database, days: float) -> Deleted:
     """Delete all that is older than so many days, batch by batch. Raises DatabaseUnavailable; what was deleted stays deleted."""
-    total = Deleted()
+    return delete_some(database, days, for_s=math.inf)
+
+
+def delete_some(database: Database, days: float, *, for_s: float) -> Deleted:
+    """Delete what is older than so many days, beginning no further batch after so many seconds.
+
+    Raises DatabaseUnavailable; what was deleted stays deleted.
+    """
+    total, until = Deleted(), time.monotonic() + for_s
     while True:
         some = database.transact(lambda conn: _delete(conn, days), timeout_s=TIMEOUT_S)
         total += some
-        if some == Deleted():
+        if some == Deleted() or time.monotonic() >= until:
             return total
 
 

@@ -48,13 +48,13 @@ def register(
 
 
 def seen(conn: sa.Connection, worker_id: UUID) -> int:
-    """A sign of life; returns how many workers show some."""
+    """A sign of life; returns how many workers show some, 0 when this one is not in the register."""
     alive: int | None = conn.exec_driver_sql(
         "UPDATE stride.workers SET seen_at = clock_timestamp(), lost_at = NULL WHERE id = %(id)s"
         " RETURNING (SELECT count(*) FROM stride.workers WHERE stopped_at IS NULL AND lost_at IS NULL)",
         {"id": worker_id},
     ).scalar()
-    return max(1, alive or 1)
+    return 0 if alive is None else max(1, alive)
 
 
 def offer(conn: sa.Connection, worker_id: UUID, *, objectives: Sequence[str], set_aside: Mapping[str, str]) -> None:

@@ -19,7 +19,11 @@ from service.worker.messages import CheckpointPlace
 
 
 class BadCheckpoint(Exception):
-    """It cannot be taken, or cannot be used; the message says why."""
+    """It cannot be taken, or is damaged; the message says why."""
+
+
+class UnreachableCheckpoint(Exception):
+    """It cannot be read here; elsewhere, or later, it may."""
 
 
 def encode(state: Mapping[str, Any]) -> bytes:
@@ -77,16 +81,19 @@ def keep(content: bytes, kind: Kind, step: int, place: CheckpointPlace) -> Check
 
 
 def read(checkpoint: Checkpoint, folder: str | None) -> dict[str, Any]:
-    """The state in a checkpoint. Raises BadCheckpoint when it is damaged, or cannot be read here."""
+    """The state in a checkpoint. Raises BadCheckpoint when it is damaged, UnreachableCheckpoint when it cannot be read here."""
     if checkpoint.path is None:
         content = checkpoint.content or b""
     elif folder is None:
-        raise BadCheckpoint("it lies in a folder, and STRIDE_CHECKPOINT_DIR is not set here")
+        raise UnreachableCheckpoint("it lies in a folder, and STRIDE_CHECKPOINT_DIR is not set here")
     else:
+        file = Path(folder) / checkpoint.path
         try:
-            content = (Path(folder) / checkpoint.path).read_bytes()
+            content = file.read_bytes()
         except OSError as error:
-            raise BadCheckpoint(f"its file cannot be read: {error}") from error
+            # A job's folder that is not there may be on a disk that is not mounted here.
+            is_lost = isinstance(error, FileNotFoundError) and file.parent.is_dir()
+            raise (BadCheckpoint if is_lost else UnreachableCheckpoint)(f"its file cannot be read: {error}") from error
     if len(content) != checkpoint.size or hashlib.sha256(content).digest() != checkpoint.sha256:
         raise BadCheckpoint(f"it is damaged: {len(content):,} bytes of {checkpoint.size:,} are there, with another sha256")
     return decode(content)

@@ -54,10 +54,10 @@ class Position:
     """Of training, up to there."""
 
 
-def position(conn: sa.Connection, claim: Claim) -> Position | None:
-    """Where the trial goes on from; None: from the start."""
+def position(conn: sa.Connection, claim: Claim, without: Sequence[int] = ()) -> Position | None:
+    """Where the trial goes on from; None: from the start. without: ids of checkpoints that are not to be used."""
     trial_id = claim.lease.trial_id
-    found = checkpoints.newest(conn, trial_id)
+    found = checkpoints.newest(conn, trial_id, without=without)
     if found is None:
         return None
     if found.path is None:
@@ -83,13 +83,14 @@ def note_resumed(conn: sa.Connection, claim: Claim, step: int) -> None:
     jobs.move(conn, job, events=[(Event.TRIAL_RESUMED, _payload(claim, step))])
 
 
-def discard(conn: sa.Connection, claim: Claim, damaged: StoredCheckpoint, reason: str) -> None:
-    """A checkpoint cannot be gone on from: the one before it stands in. Raises LeaseLost."""
+def pass_over(conn: sa.Connection, claim: Claim, unusable: StoredCheckpoint, event: Event, reason: str) -> None:
+    """A checkpoint cannot be gone on from: the one before it stands in. A damaged one is deleted. Raises LeaseLost."""
     job = lock_job(conn, claim.lease)
     leases.hold(conn, claim.lease)
-    checkpoints.discard(conn, damaged.id)
-    payload = _payload(claim, damaged.step) | {"reason": reason}
-    jobs.move(conn, job, events=[(Event.CHECKPOINT_DAMAGED, payload)])
+    if event is Event.CHECKPOINT_DAMAGED:
+        checkpoints.discard(conn, unusable.id)
+    payload = _payload(claim, unusable.step) | {"reason": reason}
+    jobs.move(conn, job, events=[(event, payload)])
 
 
 def note_failed(conn: sa.Connection, claim: Claim, step: int, reason: str) -> None:

@@ -5,7 +5,7 @@ lost, which ends every method with LeaseLost.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import uuid4
@@ -131,11 +131,11 @@ class HeldLease:
         log.warning(Event.CHECKPOINT_FAILED, reason=reason, step=step, **ids(self.claim))
         self._transact(lambda conn: checkpointing.note_failed(conn, self.claim, step, reason))
 
-    def position(self) -> Position | None:
-        """Where the trial goes on from; None: from the start."""
+    def position(self, without: Sequence[int]) -> Position | None:
+        """Where the trial goes on from; None: from the start. without: ids of checkpoints that are not to be used."""
         if self.claim.lease.attempt == 1:
             return None
-        return self._transact(lambda conn: checkpointing.position(conn, self.claim))
+        return self._transact(lambda conn: checkpointing.position(conn, self.claim, without))
 
     def furthest(self) -> StepMeasurement | None:
         """The last step that any attempt at the trial has measured, None when none has."""
@@ -147,10 +147,11 @@ class HeldLease:
         log.info(Event.TRIAL_RESUMED, step=step, **ids(self.claim))
         self._transact(lambda conn: checkpointing.note_resumed(conn, self.claim, step))
 
-    def discard(self, position: Position, reason: str) -> None:
-        """A checkpoint cannot be gone on from: forget it."""
-        log.warning(Event.CHECKPOINT_DAMAGED, reason=reason, step=position.checkpoint.step, **ids(self.claim))
-        self._transact(lambda conn: checkpointing.discard(conn, self.claim, position.checkpoint, reason))
+    def pass_over(self, position: Position, reason: str, *, damaged: bool) -> None:
+        """A checkpoint cannot be gone on from: tell, and forget it if it is damaged."""
+        event = Event.CHECKPOINT_DAMAGED if damaged else Event.CHECKPOINT_PASSED_OVER
+        log.warning(event, reason=reason, step=position.checkpoint.step, **ids(self.claim))
+        self._transact(lambda conn: checkpointing.pass_over(conn, self.claim, position.checkpoint, event, reason))
 
     def should_prune(self) -> bool:
         """Ask the job's pruner; what it needs to know is stored."""
@@ -192,9 +193,14 @@ class HeldLease:
             # Lost to another worker, or to a lost reply: then the token tells.
             return self._insist(lambda: self._claimer.reclaim(token))
 
-    def insist_on(self, ask: Callable[[], None]) -> None:
-        """Something else to ask the database, until it answers."""
-        self._insist(ask)
+    def ask_once(self, ask: Callable[[], None]) -> None:
+        """Something else to ask the database, that can be left for later: it must not keep the lease from being renewed."""
+        asked_at = time.monotonic()
+        try:
+            ask()
+        except DatabaseUnavailable as error:
+            log.warning("database.unavailable", error=str(error))
+            self.waited_s += time.monotonic() - asked_at
 
     def _stored(self, count: int, asked_at: float, answer: Answer) -> Answer:
         del self._pending[:count]

@@ -37,6 +37,8 @@ SHORTEST_POLL_S = 0.05
 SWEEP_S = 2.0
 TIDY_S = 10.0
 CLEAN_S = 3600.0
+CLEAN_FOR_S = 5.0
+"""What the deletion of old rows may take of that: meanwhile the worker shows no sign of life."""
 TRY_AGAIN_S = 30.0
 """Pause before an objective that could not be trained here is tried again."""
 
@@ -173,7 +175,10 @@ class Worker:
 
     def _sign_of_life(self) -> None:
         if time.monotonic() - self._seen_at >= self._settings.heartbeat_s:
-            self._peers = self._database.transact(lambda conn: workers.seen(conn, self.id))
+            alive = self._database.transact(lambda conn: workers.seen(conn, self.id))
+            if not alive:  # silent for so long that retention has deleted it
+                self._register()
+            self._peers = max(1, alive)
             self._seen_at = time.monotonic()
 
     def _sweep(self) -> None:
@@ -195,7 +200,7 @@ class Worker:
         paths = self._database.transact(partial(checkpoints.prune, ended_within_s=checkpoints.EVER_S))
         checkpoint_files.delete(self._settings.checkpoint_dir, paths)
         if self._settings.retention_days is not None:
-            retention.delete_some(self._database, self._settings.retention_days)
+            retention.delete_some(self._database, self._settings.retention_days, for_s=CLEAN_FOR_S)
         if self._settings.checkpoint_dir is not None:
             checkpoint_files.delete_leftovers(self._database, self._settings.checkpoint_dir)
 
@@ -206,7 +211,7 @@ class Worker:
                 conn,
                 self.id,
                 name=self.name,
-                objectives=self._objectives,
+                objectives=self._claimer.objectives,
                 device=self._settings.device,
                 version=VERSION,
                 lost_after_s=self._settings.lease_s,

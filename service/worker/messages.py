@@ -111,6 +111,8 @@ class Unusable:
     """Trainer to worker: the checkpoint cannot be gone on from. Nothing was trained."""
 
     reason: str
+    damaged: bool
+    """Whether nobody can use it any more. Else it may be this worker that cannot: it lacks the folder, or memory."""
 
 
 @dataclass(frozen=True, kw_only=True)

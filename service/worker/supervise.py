@@ -133,6 +133,8 @@ class _Attempt:
         self._on_heartbeat = on_heartbeat
         self._seconds_left = seconds_left
         self._position: Position | None = None
+        self._passed_over: list[int] = []
+        """Ids of checkpoints that this attempt could not go on from."""
         self._last: StepMeasurement | None = None
         self._divergence: Infeasible | None = None
         self._leaving: str | None = None
@@ -163,7 +165,7 @@ class _Attempt:
 
     def _start(self) -> None:
         """Have the trainer run the trial, from its newest checkpoint if it has one."""
-        self._position = found = self._lease.position()
+        self._position = found = self._lease.position(self._passed_over)
         self._last = None if found is None else found.last
         self._heard_at = self._clock()
         self._started_at = self._heard_at - (0.0 if found is None else found.seconds)
@@ -191,9 +193,10 @@ class _Attempt:
                 return self._measured(message)
             case Resumed():
                 return self._resumed()
-            case Unusable(reason=reason):
+            case Unusable(reason=reason, damaged=damaged):
                 assert self._position is not None
-                self._lease.discard(self._position, reason)
+                self._passed_over.append(self._position.checkpoint.id)
+                self._lease.pass_over(self._position, reason, damaged=damaged)
                 self._start()  # from the one before it
             case Checkpointed(checkpoint=checkpoint):
                 answer, paths = self._lease.keep_checkpoint(checkpoint)
@@ -277,6 +280,8 @@ class _Attempt:
 
     def _enforce_limits(self) -> Result | None:
         """Raises TrainerDied when the training process is stuck or too large; returns the result of a trial out of time."""
+        if self._divergence is not None:
+            return None  # that is its result; the trainer is about to end
         limits, now = self._spec.limits, self._clock()
         if limits.memory_mb is not None and (held := self._trainer.memory_mb()) > limits.memory_mb:
             raise TrainerDied(
@@ -299,7 +304,7 @@ class _Attempt:
     def _report_if_due(self) -> None:
         if time.monotonic() >= self._lease.due_at():
             self._report()
-            self._lease.insist_on(self._on_heartbeat)
+            self._lease.ask_once(self._on_heartbeat)
 
     def _report(self) -> None:
         self._heed(self._lease.report(self._trainer.log_tail()))

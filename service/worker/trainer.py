@@ -20,7 +20,7 @@ from service.domain.checkpoint import Kind
 from service.domain.parts import is_pruning_step
 from service.processes import die_with
 from service.worker import checkpoint_format, fitness
-from service.worker.checkpoint_format import BadCheckpoint
+from service.worker.checkpoint_format import BadCheckpoint, UnreachableCheckpoint
 from service.worker.messages import (
     END_OF_LOG,
     CheckFitness,
@@ -166,7 +166,7 @@ class _Training:
         try:
             run.load_state_dict(checkpoint_format.read(resume.checkpoint, self._command.place.folder))
         except Exception as error:  # what an objective makes of a state that is not its own may be anything
-            return Unusable(reason=_reason(error))
+            return Unusable(reason=_reason(error), damaged=isinstance(error, BadCheckpoint))
         self._step = resume.checkpoint.step
         return None
 
@@ -218,7 +218,7 @@ def _check_readable(objective: str, content: bytes) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, BadCheckpoint) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, BadCheckpoint | UnreachableCheckpoint) else f"{type(error).__name__}: {error}"
 
 
 def _measured(item: Measurement, waits: bool) -> Measured:

@@ -17,5 +17,10 @@ WITH candidate AS (
     ORDER BY job_id, loss, number, id DESC
 )
 DELETE FROM stride.checkpoints
-WHERE id IN (SELECT id FROM candidate WHERE state <> 'RUNNING' EXCEPT SELECT id FROM best)
+WHERE id IN (
+    SELECT id
+    FROM stride.checkpoints
+    WHERE id IN (SELECT id FROM candidate WHERE state <> 'RUNNING' EXCEPT SELECT id FROM best)
+    FOR UPDATE SKIP LOCKED -- those of a job that is being deleted
+)
 RETURNING path

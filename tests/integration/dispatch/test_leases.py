@@ -275,6 +275,18 @@ def test_a_claim_whose_reply_was_lost_is_found_by_its_token(database: Database) 
     assert claimer.reclaim(token) == Claim(lease=claim.lease, job=current(database, claim.job), params=claim.params)
 
 
+def test_a_claim_that_is_found_again_late_has_its_whole_lease_before_it(database: Database) -> None:
+    submit_job(database)
+    claimer = claimer_of(database)
+    claim = claimed(claimer)
+    with database.transaction() as conn:
+        conn.exec_driver_sql("UPDATE stride.leases SET expires_at = clock_timestamp() + interval '1 second'")
+    assert claimer.reclaim(claim.lease.token) is not None
+    with database.transaction() as conn:
+        left = conn.exec_driver_sql("SELECT extract(epoch FROM expires_at - clock_timestamp()) FROM stride.leases").scalar_one()
+    assert float(left) > LEASE_S / 2
+
+
 def test_a_claim_that_never_took_place_is_not_found(database: Database) -> None:
     submit_job(database)
     assert claimer_of(database).reclaim(uuid4()) is None

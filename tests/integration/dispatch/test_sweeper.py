@@ -82,6 +82,11 @@ def test_a_sign_of_life_tells_how_many_there_are(database: Database) -> None:
     assert database.transact(partial(workers.seen, worker_id=one)) == 2
 
 
+def test_a_worker_that_was_deleted_from_the_register_shows_no_sign_of_life(database: Database) -> None:
+    registered(database)
+    assert database.transact(partial(workers.seen, worker_id=uuid4())) == 0
+
+
 def test_a_worker_that_registers_again_after_a_lost_reply_is_one_worker(database: Database) -> None:
     worker_id = uuid4()
     for _ in range(2):

@@ -96,9 +96,16 @@ def test_a_large_backlog_goes_in_batches(database: Database, monkeypatch: pytest
     monkeypatch.setattr(retention, "BATCH", 3)
     jobs = [ended_job(database, days_ago=10) for _ in range(3)]
     n_events = sum(counts(database, job)[1] for job in jobs)
-    assert delete_some(database, days=7) == Deleted(measurements=3, events=3)
+    assert delete_some(database, days=7, for_s=0) == Deleted(measurements=3, events=3)
     assert delete_all(database, days=7) == Deleted(measurements=3 * STEPS - 3, events=n_events - 3)
     assert delete_all(database, days=7) == Deleted()
+
+
+def test_as_many_batches_go_at_once_as_there_is_time_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 1)
+    job = ended_job(database, days_ago=10)
+    assert delete_some(database, days=7, for_s=60).measurements == STEPS
+    assert counts(database, job) == (0, 0)
 
 
 def test_old_events_without_a_job_go(database: Database) -> None:

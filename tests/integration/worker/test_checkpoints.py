@@ -330,7 +330,7 @@ def test_a_state_of_another_objective_is_no_state_to_go_on_from(database: Databa
                 {"content": content, "size": len(content), "sha256": hashlib.sha256(content).digest()},
             )
         worker.see_through()
-    assert [event["reason"] for event in told(database, job, "checkpoint.damaged")] == ["KeyError: 'done'"] * 2
+    assert [event["reason"] for event in told(database, job, "checkpoint.passed_over")] == ["KeyError: 'done'"] * 2
     assert_complete(database, job)
 
 
@@ -341,7 +341,19 @@ def test_a_checkpoint_in_a_folder_is_gone_on_from_only_where_the_folder_is(datab
     with supervised(database) as worker:
         worker.see_through()
     assert trial_of(database, job).attempts[1].from_step is None
-    assert "STRIDE_CHECKPOINT_DIR is not set" in told(database, job, "checkpoint.damaged")[0]["reason"]
+    assert "STRIDE_CHECKPOINT_DIR is not set" in told(database, job, "checkpoint.passed_over")[0]["reason"]
+    assert_complete(database, job)
+
+
+def test_a_checkpoint_that_one_worker_cannot_reach_is_left_for_those_who_can(database: Database, tmp_path: Path) -> None:
+    job = stepping_job(database)
+    with supervised(database, folder=tmp_path) as worker:
+        worker.pause_after(job, 3)
+    kept = states(database)
+    with supervised(database, interval_s=60) as lacking, lacking.under_way():
+        wait_until(lambda: len(told(database, job, "checkpoint.passed_over")) == len(kept), "the start from the beginning")
+    assert states(database) == kept
+    assert told(database, job, "checkpoint.damaged") == []
     assert_complete(database, job)
 
 

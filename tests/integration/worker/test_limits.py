@@ -3,18 +3,23 @@
 import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from service.dispatch.claim import Claimer
+from service.dispatch.finish import Result
 from service.dispatch.report import report
 from service.domain.lease import Outcome
 from service.domain.trial import TrialState
 from service.store import leases
 from service.store.postgres import Database
-from tests.factories import measurement
+from service.worker.messages import Measured
+from service.worker.supervise import _Attempt
+from tests.factories import measurement, submit_job
 from tests.integration.dispatch.training import claimed, claimer_of
 from tests.integration.worker.conftest import Start
 from tests.integration.worker.supervised import (
@@ -93,6 +98,29 @@ def test_a_trial_out_of_time_whose_last_value_is_no_number_is_infeasible(databas
     worker.see_through()
     trial = trial_of(database, job)
     assert trial.state is TrialState.INFEASIBLE
+
+
+def test_a_trial_that_diverges_as_its_time_ends_has_diverged(
+    database: Database, worker: Supervised, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured, limit_s = _Attempt._measured, 3.0
+
+    def slowly(attempt: _Attempt, item: Measured) -> Result | None:
+        result = measured(attempt, replace(item, metrics={"loss": 9.0}))  # diverged, though still a number
+        time.sleep(limit_s + 0.5)
+        return result
+
+    monkeypatch.setattr(_Attempt, "_measured", slowly)
+    rate = {"type": "float", "low": 0.9, "high": 0.95}
+    job = submit_job(
+        database,
+        objective={"name": "quadratic", "settings": {}},
+        search_space={"learning_rate": rate, "epochs": 4, "momentum": 0.9},
+        budget={"trials": 1},
+        limits={"trial_seconds": limit_s},
+    )
+    worker.see_through()
+    assert trial_of(database, job).state is TrialState.INFEASIBLE
 
 
 def test_a_trial_that_ends_within_its_limits_is_left_alone(database: Database, worker: Supervised) -> None:

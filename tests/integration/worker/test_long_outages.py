@@ -11,11 +11,12 @@ import pytest
 from service.domain.job import Job, JobState
 from service.domain.lease import Outcome
 from service.domain.trial import TrialState
+from service.errors import DatabaseUnavailable
 from service.store import jobs, migrate
 from service.store.embedded import EmbeddedPostgres
 from service.store.postgres import Database, psycopg_url
 from tests.integration.worker.conftest import Start, WorkerProcess, worker_processes
-from tests.integration.worker.supervised import curve_of, stepping_job, trial_of
+from tests.integration.worker.supervised import curve_of, stepping_job, supervised, trial_of
 from tests.polling import wait_until
 from tests.tcp_proxy import Mode, TcpProxy
 
@@ -143,3 +144,21 @@ def test_an_attempt_whose_lease_ran_out_while_the_server_was_down_does_not_count
         Outcome.VANISHED,
         "it expired while the database was down",
     )
+
+
+def test_housekeeping_that_never_gets_through_keeps_no_lease_from_being_renewed(database: Database) -> None:
+    """As when a statement of the sweeper waits for a lock for longer than it may."""
+    job = stepping_job(database, epochs=30, epoch_s=0.1)
+    asked = 0
+
+    def keep_house() -> None:
+        nonlocal asked
+        asked += 1
+        raise DatabaseUnavailable("canceling statement due to statement timeout")
+
+    with supervised(database, heartbeat_s=0.2, lease_s=1.0, interval_s=60) as worker:
+        worker.supervisor._on_heartbeat = keep_house
+        worker.see_through()
+    assert asked > 1
+    trial = trial_of(database, job)
+    assert (trial.state, len(trial.attempts)) == (TrialState.COMPLETE, 1)

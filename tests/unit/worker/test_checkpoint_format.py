@@ -25,7 +25,7 @@ from safetensors.torch import load
 from torch import nn
 
 from service.domain.checkpoint import Checkpoint, Kind
-from service.worker.checkpoint_format import BadCheckpoint, decode, encode, encode_model, keep, read
+from service.worker.checkpoint_format import BadCheckpoint, UnreachableCheckpoint, decode, encode, encode_model, keep, read
 from service.worker.messages import CheckpointPlace
 
 plain_values = st.recursive(
@@ -165,9 +165,9 @@ def test_a_checkpoint_that_is_not_what_was_written_is_refused(
 
 def test_a_checkpoint_whose_file_is_gone_or_out_of_reach_is_refused(tmp_path: Path) -> None:
     checkpoint = keep(b"{}", Kind.STATE, 1, place(tmp_path))
-    with pytest.raises(BadCheckpoint, match="STRIDE_CHECKPOINT_DIR is not set"):
+    with pytest.raises(UnreachableCheckpoint, match="STRIDE_CHECKPOINT_DIR is not set"):
         read(checkpoint, None)
-    with pytest.raises(BadCheckpoint, match="cannot be read"):
+    with pytest.raises(UnreachableCheckpoint, match="cannot be read"):
         read(checkpoint, str(tmp_path / "elsewhere"))
     (tmp_path / str(checkpoint.path)).unlink()
     with pytest.raises(BadCheckpoint, match="cannot be read"):
