@@ -33,16 +33,24 @@ def delete_leftovers(database: Database, folder: Path) -> None:
     old = time.time() - LEFTOVER_S
     found = []
     for pattern in ("*/*.checkpoint", "*/*.safetensors", "*/.*.part"):
-        for file in folder.glob(pattern):
+        for file in _glob(folder, pattern):
             with suppress(OSError):
                 if file.stat().st_mtime < old:
                     found.append(str(file.relative_to(folder)))
-    for job in folder.glob("*-*-*-*-*"):
+    for job in _glob(folder, "*-*-*-*-*"):
         with suppress(OSError):
             if job.stat().st_mtime < old:
                 job.rmdir()  # if it is empty
     if found:
         delete(folder, database.transact(lambda conn: checkpoints.unknown_paths(conn, found)))
+
+
+def _glob(folder: Path, pattern: str) -> list[Path]:
+    """What is there; nothing when others delete what is being listed, or the disk does not answer: the next hour sees it."""
+    try:
+        return list(folder.glob(pattern))
+    except OSError:
+        return []
 
 
 def is_whole(file: Path, checkpoint: Checkpoint) -> bool:

@@ -61,7 +61,7 @@ def newest(
 def content(conn: sa.Connection, checkpoint_id: int) -> bytes | None:
     """The bytes of a checkpoint in the database; None when it is gone, or lies in a folder."""
     found: bytes | None = conn.exec_driver_sql(
-        "SELECT content FROM stride.checkpoints WHERE id = %(id)s", {"id": checkpoint_id}
+        "SELECT content FROM stride.checkpoints WHERE id = %(id)s", {"id": checkpoint_id}, execution_options={"binary": True}
     ).scalar()
     return found
 

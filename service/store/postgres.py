@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import psycopg
 import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import TransactionStatus
+from psycopg.pq import Format, TransactionStatus
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -82,6 +82,7 @@ class Database:
             pool_timeout=timeout_s,
             use_native_hstore=False,  # spares a query on connecting
         )
+        sa.event.listen(self._engine, "before_cursor_execute", _set_format)
 
     @contextmanager
     def transaction(self, *, timeout_s: float | None = None) -> Iterator[sa.Connection]:
@@ -187,6 +188,14 @@ class Database:
         # SQLAlchemy asks a new connection for the server's version before any transaction of ours.
         self._watchdog.watch(conn, self.timeout_s)
         return conn
+
+
+def _set_format(
+    conn: sa.Connection, cursor: Any, statement: str, parameters: object, context: sa.ExecutionContext, executemany: bool
+) -> None:
+    """With the execution option `binary`, results travel as they are stored: large contents as text would be twice as long."""
+    if context.execution_options.get("binary"):
+        cursor.format = Format.BINARY
 
 
 def stock_url(url: str) -> str:

@@ -51,6 +51,8 @@ class KeptTrainer:
 
     def tell(self, order: Order | Renewed) -> None:
         """Something to be heeded between two items. A death is noticed when it is next listened to."""
+        if isinstance(order, Renewed) and not self._process.has_room():
+            return  # it has not read the earlier ones: the next one after it has will do
         with suppress(TrainerDied):
             self._process.send(order)
 

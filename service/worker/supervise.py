@@ -17,7 +17,7 @@ from service.dispatch.report import Order as Answer
 from service.domain.events import Event
 from service.domain.parts import is_pruning_step
 from service.domain.strategy import NoPruner
-from service.domain.trial import StepMeasurement, TrialError
+from service.domain.trial import StepMeasurement, TrialError, storable
 from service.errors import DatabaseUnavailable, LeaseLost
 from service.store import checkpoint_files, leases
 from service.store.postgres import Database
@@ -47,6 +47,9 @@ from service.worker.trainer_process import STOP_S, TrainerDied
 
 log = structlog.get_logger()
 
+MAX_STEP = 2**31 - 1
+"""The largest step that is stored."""
+
 
 class Unfit(Exception):
     """This worker cannot train an objective, for reasons of its own. The trial has been given back."""
@@ -55,6 +58,10 @@ class Unfit(Exception):
         super().__init__(problem)
         self.objective = objective
         self.problem = problem
+
+
+class _NoTimeLeft(Exception):
+    """The worker has to stop now."""
 
 
 class TrialSupervisor:
@@ -140,6 +147,8 @@ class _Attempt:
         self._leaving: str | None = None
         """Why the trial is about to be given back: the trainer has been told to take a checkpoint and stop."""
         self._leave_by = math.inf
+        self._weigh_at = -math.inf
+        """When the trainer's memory is looked at again."""
         self._started_at = self._heard_at = 0.0
         """By a clock that stands still while the database does not answer."""
 
@@ -152,7 +161,10 @@ class _Attempt:
             self._start()
             while True:
                 message = self._trainer.receive(self._seconds_until_due())
-                result = None if message is None else self._take_in(message)
+                result = None
+                if message is not None:
+                    result = self._take_in(message)
+                    self._heard_at = self._clock()  # anew: what it took to store is no part of the next step
                 if result is None:
                     result = self._enforce_limits()
                 if result is not None:
@@ -187,7 +199,6 @@ class _Attempt:
 
     def _take_in(self, message: FromTrainer) -> Result | None:
         """Deal with a message; returns the trial's result when that is what it was."""
-        self._heard_at = self._clock()
         match message:
             case Measured():
                 return self._measured(message)
@@ -197,6 +208,8 @@ class _Attempt:
                 assert self._position is not None
                 self._passed_over.append(self._position.checkpoint.id)
                 self._lease.pass_over(self._position, reason, damaged=damaged)
+                if self._leaving is not None:  # what the trainer was told about that, it has not heeded
+                    self._give_back(self._leaving)
                 self._start()  # from the one before it
             case Checkpointed(checkpoint=checkpoint):
                 answer, paths = self._lease.keep_checkpoint(checkpoint)
@@ -214,6 +227,9 @@ class _Attempt:
         return None
 
     def _measured(self, item: Measured) -> Result | None:
+        if problem := self._find_flaw(item):
+            self._trainer.stop()
+            return Failed(error=TrialError(type="BadMeasurement", message=problem))
         if self._metric not in item.metrics:
             self._trainer.stop()
             known = ", ".join(sorted(item.metrics))
@@ -244,6 +260,15 @@ class _Attempt:
             self._trainer.tell(Order.GO_ON)
             self._heard_at = self._clock()
         return result
+
+    def _find_flaw(self, item: Measured) -> str | None:
+        """What keeps a measurement from being stored: objectives may be anybody's."""
+        after = 0 if self._last is None else self._last.step
+        if not after < item.step <= MAX_STEP:
+            return f"step {item.step} was measured after step {after}: steps are counted upwards from 1, to at most {MAX_STEP:,}"
+        if flawed := [name for name in item.metrics if storable(name) != name]:
+            return f"step {item.step} measured {flawed[0]!r}, a name with letters that cannot be stored"
+        return None
 
     def _resumed(self) -> Result | None:
         found = self._position
@@ -283,7 +308,12 @@ class _Attempt:
         if self._divergence is not None:
             return None  # that is its result; the trainer is about to end
         limits, now = self._spec.limits, self._clock()
-        if limits.memory_mb is not None and (held := self._trainer.memory_mb()) > limits.memory_mb:
+        if limits.memory_mb is not None and time.monotonic() >= self._weigh_at:
+            self._weigh_at = time.monotonic() + LOOK_UP_S
+            held = self._trainer.memory_mb()
+        else:
+            held = 0.0
+        if limits.memory_mb is not None and held > limits.memory_mb:
             raise TrainerDied(
                 f"the trainer process held {held:,.0f} MB, more than limits.memory_mb, {limits.memory_mb:,}: it was killed"
             )
@@ -330,7 +360,11 @@ class _Attempt:
             return
         step = 0 if self._last is None else self._last.step
         question = SaveModel(metadata=checkpointing.model_metadata(self._claim, value))
-        match self._trainer.save_model(question, meanwhile=self._report_if_due):
+        try:
+            answer = self._trainer.save_model(question, meanwhile=self._live_on)
+        except _NoTimeLeft:
+            answer = "its worker had to stop before the weights were saved"
+        match answer:
             case Checkpointed(checkpoint=checkpoint):
                 checkpoint_files.delete(self._keep.folder, self._lease.keep_model(checkpoint))
             case NoModel():
@@ -367,7 +401,7 @@ class _Attempt:
         log.warning(Event.TRAINER_DIED, reason=reason, **ids(self._claim))
         log_tail = self._trainer.log_tail()
         self._trainer.replace()
-        problem = self._find_problem()
+        problem = self._find_problem(reason)
         if problem is not None:
             self._set_aside(problem)
         return self._lease.next_attempt(reason, log_tail)
@@ -382,10 +416,20 @@ class _Attempt:
         if problem is not None:
             self._set_aside(problem)
 
-    def _find_problem(self) -> str | None:
-        return self._trainer.find_problem(
-            self._spec.objective.name, self._pace.device, self._keep.folder_name, meanwhile=self._report_if_due
-        )
+    def _find_problem(self, why: str = "the objective raised") -> str | None:
+        """What keeps this worker from training the objective at all. A worker that has to stop now gives the trial back."""
+        try:
+            return self._trainer.find_problem(
+                self._spec.objective.name, self._pace.device, self._keep.folder_name, meanwhile=self._live_on
+            )
+        except _NoTimeLeft:
+            self._give_back(f"its worker had to stop after this: {why}")
+
+    def _live_on(self) -> None:
+        """While the trainer takes its time over something else than training. Raises _NoTimeLeft."""
+        self._report_if_due()
+        if self._seconds_left() <= 0:
+            raise _NoTimeLeft
 
     def _set_aside(self, problem: str) -> NoReturn:
         objective = self._spec.objective.name

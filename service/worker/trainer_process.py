@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -41,6 +42,7 @@ class TrainerProcess:
                 text=True,
                 errors="replace",
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                process_group=0,  # what it starts is ended with it
             )
         self._pipe = Connection(ours.detach())
         self._log: deque[str] = deque(maxlen=LOG_LINES)
@@ -63,6 +65,12 @@ class TrainerProcess:
             self._pipe.send(message)
         except OSError:
             raise TrainerDied(self._how_it_died()) from None
+
+    def has_room(self) -> bool:
+        """Whether a short message can be sent at once. The trainer reads between two items only, and an item may take hours."""
+        poll = select.poll()
+        poll.register(self._pipe, select.POLLOUT)
+        return bool(poll.poll(0))
 
     def receive(self, timeout_s: float) -> FromTrainer | None:
         """The next message, or None when none came in time. Raises TrainerDied."""
@@ -98,9 +106,9 @@ class TrainerProcess:
         return total / 1e6
 
     def end(self) -> None:
-        """Kill the process, if it still runs, and wait for its end."""
-        if self._process.poll() is None:
-            self._process.kill()
+        """Kill the process and what it has started, if they still run, and wait for its end."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         self._listener.join(LOG_S)
         self._pipe.close()
@@ -116,7 +124,12 @@ class TrainerProcess:
                     self._log_ended.set()
 
     def _how_it_died(self) -> str:
-        code = self._process.wait()
+        try:
+            code = self._process.wait(LOG_S)
+        except subprocess.TimeoutExpired:  # a thread of the objective's may keep it from ending
+            self._process.kill()
+            self._process.wait()
+            return "the trainer process closed its pipe and did not end: it was killed"
         self._listener.join(LOG_S)  # its last words
         if code < 0:
             return f"the trainer process was killed by {signal.Signals(-code).name}"

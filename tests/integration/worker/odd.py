@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,7 +20,7 @@ class OddRun:
         self._how = settings["how"]
 
     def __iter__(self) -> Iterator[Measurement]:
-        loss, metrics = 1.0, {}
+        loss, metrics, steps = 1.0, {}, (1, 2)
         match self._how:
             case "end of file":
                 raise EOFError("the checkpoint is cut off")
@@ -44,6 +45,15 @@ class OddRun:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "not a number":
                 loss = math.nan
+            case "same step twice":
+                steps = (1, 1)
+            case "step too large":
+                steps = (1, 2**31)
+            case "strange metric":
+                metrics = {"loss": 1.0, "a\0b": 1.0}
+            case "exit with thread":
+                threading.Thread(target=time.sleep, args=(60,)).start()
+                sys.exit(3)
             case "another metric":
                 metrics = {"accuracy": 0.5}
             case "breaks its process":
@@ -64,7 +74,7 @@ class OddRun:
                 for line in range(20_000):
                     print(f"line {line}")
                 print("no end of line", end="")
-        for step in (1, 2):
+        for step in steps:
             yield Measurement(
                 step=step,
                 fraction=step / 2,
@@ -84,6 +94,8 @@ class OddRun:
                 return {"noise": os.urandom(2_000_000).hex()}
             case "state kills":
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "state hangs":
+                time.sleep(120)
             case "state raises":
                 raise RuntimeError("no state to be had")
         return {}

@@ -1,6 +1,7 @@
 """The best trial's weights: kept by workers as they train, and served as what gave the trial its result."""
 
 import json
+import math
 import threading
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,22 @@ def test_a_trainer_that_dies_while_it_saves_the_model_costs_no_result(database: 
     assert best_of(database, job).value == 1.0
     [event] = told(database, job, "checkpoint.failed")
     assert "SIGKILL" in event["reason"]
+
+
+def test_a_worker_that_has_to_stop_while_weights_are_saved_stores_the_result(database: Database) -> None:
+    job = odd_job(database, "state hangs")
+    with supervised(database, interval_s=60) as worker:
+        finished = False
+        save_model = worker.trainer.save_model
+
+        def save(*args: Any, **kwargs: Any) -> Any:
+            nonlocal finished
+            finished = True
+            return save_model(*args, **kwargs)
+
+        worker.trainer.save_model = save  # type: ignore[method-assign]
+        worker.supervisor._seconds_left = lambda: 0.0 if finished else math.inf
+        worker.see_through()
+    assert best_of(database, job).value == 1.0
+    [event] = told(database, job, "checkpoint.failed")
+    assert event["reason"] == "its worker had to stop before the weights were saved"

@@ -6,17 +6,22 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
+import psutil
 import pytest
 
+from service.dispatch import lifecycle
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import Result
-from service.dispatch.report import report
+from service.dispatch.report import Order, report
+from service.domain.checkpoint import Checkpoint
 from service.domain.lease import Outcome
 from service.domain.trial import TrialState
 from service.store import leases
 from service.store.postgres import Database
+from service.worker.held_lease import HeldLease
 from service.worker.messages import Measured
 from service.worker.supervise import _Attempt
 from tests.factories import measurement, submit_job
@@ -174,6 +179,40 @@ def test_a_step_that_never_ends_is_an_attempt(database: Database, worker: Superv
     assert (trial.state, [attempt.outcome for attempt in trial.attempts]) == (TrialState.FAILED, [Outcome.TRAINER_DIED])
 
 
+def test_what_it_takes_to_store_is_no_part_of_a_step(
+    database: Database, worker: Supervised, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = HeldLease.keep_checkpoint
+
+    def slowly(lease: HeldLease, checkpoint: Checkpoint) -> tuple[Order, list[str]]:
+        time.sleep(2.5)
+        return keep(lease, checkpoint)
+
+    monkeypatch.setattr(HeldLease, "keep_checkpoint", slowly)
+    job = stepping_job(database, epochs=2, epoch_s=0.0, limits={"step_seconds": 2.0})
+    worker.see_through()
+    trial = trial_of(database, job)
+    assert (trial.state, len(trial.attempts)) == (TrialState.COMPLETE, 1)
+
+
+def test_a_trainer_that_never_reads_keeps_no_worker_from_renewing_and_from_ending(database: Database) -> None:
+    """A step of hours is told of hundreds of renewals, more than a pipe holds."""
+    job = stepping_job(database, epoch_s=0.0, settings={"hang_at": 2})
+    with supervised(database, heartbeat_s=0.001) as worker:
+        with worker.under_way() as claim:
+            wait_until(lambda: len(curve_of(database, job)) == 1, "the first step")
+            time.sleep(5)  # more than a thousand renewals
+            with database.transaction() as conn:
+                silent_s = conn.exec_driver_sql(
+                    "SELECT extract(epoch FROM clock_timestamp() + interval '60 s' - expires_at) FROM stride.leases"
+                ).scalar_one()
+            assert float(silent_s) < 2
+            database.transact(partial(lifecycle.cancel, job_id=job.id))
+            cancelled_at = time.monotonic()
+        assert time.monotonic() - cancelled_at < 5
+        assert claim.lease.number == 0
+
+
 def test_slow_steps_that_end_are_not_stuck(database: Database, worker: Supervised) -> None:
     job = stepping_job(database, epochs=4, epoch_s=0.5, limits={"step_seconds": 1.5})
     worker.see_through()
@@ -197,6 +236,9 @@ def test_a_trainer_that_holds_too_much_is_killed_and_the_reason_names_the_limit(
         assert "more than limits.memory_mb, 300: it was killed" in str(attempt.reason)
     assert trial.error is not None
     assert "limits.memory_mb, 300" in trial.error.message
+    assert [
+        process for process in psutil.process_iter(["cmdline"]) if "held = b" in " ".join(process.info["cmdline"] or ())
+    ] == []
 
 
 # Attempts
@@ -223,6 +265,13 @@ def test_a_trial_that_kills_its_trainer_each_time_fails_with_how_it_died_and_its
     assert f"training at {trial.params['learning_rate']:g}" in trial.error.traceback
     assert [event["reason"] for event in told(database, job, "trainer.died")] == [said] * 2
     assert worker.claim().lease.number == 1, "the job goes on"
+
+
+def test_a_trainer_that_cannot_end_is_killed(database: Database, worker: Supervised) -> None:
+    job = odd_job(database, "exit with thread", max_attempts=1)
+    worker.see_through()
+    [attempt] = trial_of(database, job).attempts
+    assert attempt.reason == "the trainer process closed its pipe and did not end: it was killed"
 
 
 def test_a_segmentation_fault_is_named(database: Database, worker: Supervised) -> None:

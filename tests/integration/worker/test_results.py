@@ -49,6 +49,9 @@ JOBS: dict[str, dict[str, Any]] = {
     "not a number": odd("not a number"),
     "not a number, pruned": odd("not a number", pruner="successive_halving"),
     "another metric": odd("another metric"),
+    "same step twice": odd("same step twice"),
+    "step too large": odd("step too large"),
+    "strange metric": odd("strange metric"),
     "test is no number": odd("test is no number"),
     "chatty": odd("chatty"),
 }
@@ -231,6 +234,17 @@ def test_bad_trials_are_pruned_where_a_rung_ends(ended: Look) -> None:
         ("strange letters", "RuntimeError", "a NUL \ufffd and half a letter ?"),
         ("no measurement", "NothingMeasured", "the objective ended without a single measurement"),
         ("another metric", "MissingMetric", "step 1 measured no loss, only accuracy"),
+        (
+            "same step twice",
+            "BadMeasurement",
+            "step 1 was measured after step 1: steps are counted upwards from 1, to at most 2,147,483,647",
+        ),
+        (
+            "step too large",
+            "BadMeasurement",
+            "step 2147483648 was measured after step 1: steps are counted upwards from 1, to at most 2,147,483,647",
+        ),
+        ("strange metric", "BadMeasurement", "step 1 measured 'a\\x00b', a name with letters that cannot be stored"),
     ],
 )
 def test_whatever_goes_wrong_in_an_objective_fails_its_trial_and_says_what(
