@@ -31,8 +31,8 @@ from service.store.embedded import running_url
 from service.store.postgres import Database, stock_url
 
 PROCESSES = 2
-OURS, STOCK, RAY = 600, 200, 200
-"""Trials of each contender in each repeat: some seconds' worth."""
+TRIALS = 500
+"""Of each contender in each repeat: the same, since the stock script slows down as its study grows."""
 ROOT = Path(__file__).parents[1]
 
 
@@ -63,10 +63,10 @@ def stride() -> Iterator[tuple[httpx2.Client, str]]:
 def rates_table(api: httpx2.Client, database_url: str, repeats: int, ray: Path | None) -> Table:
     ours, stock, rays = [], [], []
     for _ in range(repeats):
-        ours.append(OURS / seconds_of(run_job(api, trials=OURS)))
-        stock.append(STOCK / stock_seconds(database_url))
+        ours.append(TRIALS / seconds_of(run_job(api, trials=TRIALS)))
+        stock.append(TRIALS / stock_seconds(database_url))
         if ray is not None:
-            rays.append(RAY / ray_seconds(ray))
+            rays.append(TRIALS / ray_seconds(ray))
     table = Table(
         "Whole service, two processes, no training: trials a second",
         ["contender", "trials a second", "Stride / contender"],
@@ -153,12 +153,12 @@ def trained_share(database_url: str, job_id: str) -> float:
 
 def stock_seconds(database_url: str) -> float:
     """Of the stock script."""
-    return _printed([sys.executable, "-m", "benchmarks.peers.stock_optuna", stock_url(database_url), str(PROCESSES), str(STOCK)])
+    return _printed([sys.executable, "-m", "benchmarks.peers.stock_optuna", stock_url(database_url), str(PROCESSES), str(TRIALS)])
 
 
 def ray_seconds(python: Path) -> float:
     """Of Ray Tune."""
-    return _printed([str(python), "benchmarks/peers/ray_tune.py", str(PROCESSES), str(RAY)])
+    return _printed([str(python), "benchmarks/peers/ray_tune.py", str(PROCESSES), str(TRIALS)])
 
 
 def answer(response: httpx2.Response) -> dict[str, Any]:
