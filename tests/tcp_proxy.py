@@ -4,10 +4,11 @@ import asyncio
 import socket
 import struct
 import threading
+from collections.abc import Coroutine
 from contextlib import suppress
 from enum import Enum, auto
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from service.store.postgres import psycopg_url
 
@@ -70,8 +71,10 @@ class TcpProxy:
             return
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._requests(client, to_server))
-                both.create_task(self._replies(server, to_client))
+                for flow in self._flows(client, to_server, server, to_client):
+                    both.create_task(flow)
+        except* asyncio.CancelledError:
+            pass  # the proxy ends
         except* OSError:
             with suppress(OSError):  # the client has gone before
                 # Lingering for no time makes the close a reset.
@@ -79,6 +82,16 @@ class TcpProxy:
         finally:
             to_client.transport.abort()
             to_server.transport.abort()
+
+    def _flows(
+        self,
+        client: asyncio.StreamReader,
+        to_server: asyncio.StreamWriter,
+        server: asyncio.StreamReader,
+        to_client: asyncio.StreamWriter,
+    ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
+        """What moves on one connection, to the server and back."""
+        return self._requests(client, to_server), self._replies(server, to_client)
 
     async def _requests(self, client: asyncio.StreamReader, to_server: asyncio.StreamWriter) -> None:
         while data := await client.read(65_536):

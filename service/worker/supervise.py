@@ -310,13 +310,10 @@ class _Attempt:
         limits, now = self._spec.limits, self._clock()
         if limits.memory_mb is not None and time.monotonic() >= self._weigh_at:
             self._weigh_at = time.monotonic() + LOOK_UP_S
-            held = self._trainer.memory_mb()
-        else:
-            held = 0.0
-        if limits.memory_mb is not None and held > limits.memory_mb:
-            raise TrainerDied(
-                f"the trainer process held {held:,.0f} MB, more than limits.memory_mb, {limits.memory_mb:,}: it was killed"
-            )
+            if (held := self._trainer.memory_mb()) > limits.memory_mb:
+                raise TrainerDied(
+                    f"the trainer process held {held:,.0f} MB, more than limits.memory_mb, {limits.memory_mb:,}: it was killed"
+                )
         if limits.step_seconds is not None and now - self._heard_at > limits.step_seconds:
             raise TrainerDied(
                 f"no step ended within limits.step_seconds, {limits.step_seconds:g} s: the trainer process was killed"

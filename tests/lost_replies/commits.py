@@ -5,11 +5,9 @@ inserts into. A commit counts when the server has answered it.
 """
 
 import asyncio
-import socket
-import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 from tests.tcp_proxy import TcpProxy
 
@@ -67,26 +65,15 @@ class CommitProxy(TcpProxy):
 
         self._loop.call_soon_threadsafe(begin)
 
-    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        try:
-            server, to_server = await asyncio.open_connection(self._server.host, self._server.port)
-        except OSError:  # the server is down
-            to_client.transport.abort()
-            return
+    def _flows(
+        self,
+        client: asyncio.StreamReader,
+        to_server: asyncio.StreamWriter,
+        server: asyncio.StreamReader,
+        to_client: asyncio.StreamWriter,
+    ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
         said = Conversation()
-        try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(_pass_on(client, to_server, said.add))
-                both.create_task(_pass_on(server, to_client, lambda data: self._look(said, data)))
-        except* asyncio.CancelledError:
-            pass  # the proxy ends
-        except* OSError:
-            with suppress(OSError):  # the client has gone before
-                # Lingering for no time makes the close a reset.
-                to_client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        finally:
-            to_client.transport.abort()
-            to_server.transport.abort()
+        return _pass_on(client, to_server, said.add), _pass_on(server, to_client, lambda data: self._look(said, data))
 
     def _look(self, said: "Conversation", reply: bytes) -> None:
         """Raises ConnectionResetError instead of letting the reply pass that is to be lost."""
