@@ -45,6 +45,7 @@ class TrainerProcess:
                 process_group=0,  # what it starts is ended with it
             )
         self._pipe = Connection(ours.detach())
+        self._death: str | None = None
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._log_ended = threading.Event()
         self._listener = threading.Thread(target=self._listen, name="trainer-log", daemon=True)
@@ -124,6 +125,12 @@ class TrainerProcess:
                     self._log_ended.set()
 
     def _how_it_died(self) -> str:
+        # Told once for all: whoever asks again would find it killed, by us.
+        if self._death is None:
+            self._death = self._await_death()
+        return self._death
+
+    def _await_death(self) -> str:
         try:
             code = self._process.wait(LOG_S)
         except subprocess.TimeoutExpired:  # a thread of the objective's may keep it from ending

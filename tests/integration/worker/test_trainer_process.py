@@ -237,3 +237,14 @@ def test_it_ends_when_its_worker_closes_the_pipe(trainer: TrainerProcess) -> Non
     trainer._pipe.close()
     wait_until(lambda: trainer._process.poll() is not None, "the end of the trainer")
     assert trainer._process.returncode == 0
+
+
+def test_how_it_died_is_told_alike_however_often_it_is_asked(trainer: TrainerProcess) -> None:
+    said = "the trainer process closed its pipe and did not end: it was killed"
+    trainer.send(odd("exit with thread"))
+    with pytest.raises(TrainerDied, match=said):
+        for _ in range(1000):  # until it has closed its pipe
+            trainer.send(Renewed(hold_at=math.inf))
+            time.sleep(0.01)
+    with pytest.raises(TrainerDied, match=said):
+        trainer.receive(DEADLINE_S)
