@@ -27,7 +27,7 @@ from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
 from service.domain.space import Point, fixed
 from service.domain.strategy import Grid
-from service.domain.trial import StepMeasurement, storable
+from service.domain.trial import StepMeasurement
 from service.errors import JobNotFound, LeaseLost
 from service.store import jobs, leases, trials
 from service.store.jobs import ClaimFacts, EventRow
@@ -332,6 +332,6 @@ def _claim_events(job: Job, proposal: Proposal) -> list[EventRow]:
     if job.state is JobState.QUEUED:
         events.append((Event.JOB_STARTED, {}))
     if proposal.sampler_error is not None:
-        events.append((Event.SAMPLER_FAILED, {"trial": proposal.number, "error": storable(proposal.sampler_error)}))
+        events.append((Event.SAMPLER_FAILED, {"trial": proposal.number, "error": proposal.sampler_error}))
     events.append((Event.TRIAL_STARTED, {"trial": proposal.number}))
     return events

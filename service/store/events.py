@@ -6,9 +6,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.domain.events import Event
+from service.domain.trial import storable
 from service.store import tables
 
 
 def write(conn: sa.Connection, event: Event, payload: Mapping[str, Any]) -> None:
     """An event of no job, read by its time."""
-    conn.execute(tables.events.insert().values(type=str(event), payload=dict(payload)))
+    conn.execute(tables.events.insert().values(type=str(event), payload=storable_payload(payload)))
+
+
+def storable_payload(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told, without the letters that PostgreSQL cannot store: reasons may quote an objective or a file's name."""
+    return {name: storable(value) if isinstance(value, str) else value for name, value in payload.items()}

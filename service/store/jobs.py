@@ -14,6 +14,7 @@ from service.domain.job import Job, JobSpec, JobState
 from service.domain.lease import Lease
 from service.errors import JobNotFound
 from service.store import tables
+from service.store.events import storable_payload
 from service.store.queries import query
 
 KEY_LIFETIME = "7 days"
@@ -228,7 +229,10 @@ def start_attempt(
 
 
 def _events(events: Sequence[EventRow]) -> dict[str, list[str]]:
-    return {"types": [str(event) for event, _ in events], "payloads": [json.dumps(payload) for _, payload in events]}
+    return {
+        "types": [str(event) for event, _ in events],
+        "payloads": [json.dumps(storable_payload(payload)) for _, payload in events],
+    }
 
 
 def stop_trials(conn: sa.Connection, job: Job, stopped_by: str) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from service.domain.trial import storable
 from service.store import tables
 
 
@@ -62,7 +63,7 @@ def offer(conn: sa.Connection, worker_id: UUID, *, objectives: Sequence[str], se
     conn.execute(
         tables.workers.update()
         .where(tables.workers.c.id == worker_id)
-        .values(objectives=list(objectives), set_aside=dict(set_aside))
+        .values(objectives=list(objectives), set_aside={name: storable(why) for name, why in set_aside.items()})
     )
 
 

@@ -13,7 +13,7 @@ from service.dispatch.report import Order as Answer
 from service.dispatch.report import report
 from service.domain.checkpoint import Checkpoint
 from service.domain.events import Event
-from service.domain.trial import StepMeasurement, storable
+from service.domain.trial import StepMeasurement
 from service.store import checkpoints, jobs, leases, measurements
 from service.store.checkpoints import StoredCheckpoint
 from service.worker.messages import CheckpointPlace
@@ -89,7 +89,7 @@ def pass_over(conn: sa.Connection, claim: Claim, unusable: StoredCheckpoint, eve
     leases.hold(conn, claim.lease)
     if event is Event.CHECKPOINT_DAMAGED:
         checkpoints.discard(conn, unusable.id)
-    payload = _payload(claim, unusable.step) | {"reason": storable(reason)}
+    payload = _payload(claim, unusable.step) | {"reason": reason}
     jobs.move(conn, job, events=[(event, payload)])
 
 
@@ -97,7 +97,7 @@ def note_failed(conn: sa.Connection, claim: Claim, step: int, reason: str) -> No
     """A checkpoint could not be taken. Raises LeaseLost."""
     job = lock_job(conn, claim.lease)
     leases.hold(conn, claim.lease)
-    jobs.move(conn, job, events=[(Event.CHECKPOINT_FAILED, _payload(claim, step) | {"reason": storable(reason)})])
+    jobs.move(conn, job, events=[(Event.CHECKPOINT_FAILED, _payload(claim, step) | {"reason": reason})])
 
 
 def save(

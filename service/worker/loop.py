@@ -20,7 +20,6 @@ from objectives.catalog import load_catalog
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.events import Event
-from service.domain.trial import storable
 from service.errors import DatabaseUnavailable
 from service.settings import Settings
 from service.store import checkpoint_files, checkpoints, events, migrate, retention, workers
@@ -119,9 +118,9 @@ class Worker:
             try:
                 supervisor.see_through(claim)
             except Unfit as unfit:
-                self._set_aside[unfit.objective] = storable(unfit.problem)
+                self._set_aside[unfit.objective] = unfit.problem
                 self._try_again_at = time.monotonic() + TRY_AGAIN_S
-                self._offer(Event.WORKER_SET_ASIDE, unfit.objective, self._set_aside[unfit.objective])
+                self._offer(Event.WORKER_SET_ASIDE, unfit.objective, unfit.problem)
 
     def _try_again(self, supervisor: TrialSupervisor) -> None:
         """Look from time to time whether what was set aside can be trained by now."""

@@ -164,7 +164,7 @@ class _Attempt:
                 result = None
                 if message is not None:
                     result = self._take_in(message)
-                    self._heard_at = self._clock()  # anew: what it took to store is no part of the next step
+                    self._heard_at = self._clock()  # what it took to store is no part of the next step
                 if result is None:
                     result = self._enforce_limits()
                 if result is not None:

@@ -96,6 +96,8 @@ class OddRun:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "state hangs":
                 time.sleep(120)
+            case "state raises strange letters":
+                raise RuntimeError("a NUL \0 and half a letter \udcff")
             case "state raises":
                 raise RuntimeError("no state to be had")
         return {}

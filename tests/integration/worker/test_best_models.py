@@ -124,6 +124,14 @@ def test_a_model_that_cannot_be_kept_is_an_event_and_the_result_stands(database:
     assert event["reason"] == "RuntimeError: no state to be had"
 
 
+def test_whatever_letters_a_reason_holds_the_event_is_stored(database: Database) -> None:
+    job = odd_job(database, "state raises strange letters")
+    with supervised(database, interval_s=60) as worker:
+        worker.see_through()
+    [event] = told(database, job, "checkpoint.failed")
+    assert event["reason"] == "RuntimeError: a NUL \ufffd and half a letter ?"
+
+
 def test_a_trainer_that_dies_while_it_saves_the_model_costs_no_result(database: Database) -> None:
     job = odd_job(database, "state kills")
     with supervised(database, interval_s=60) as worker:
