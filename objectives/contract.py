@@ -5,11 +5,12 @@ iterating it trains, and yields one `Measurement` per step (an epoch, or a state
 it by not asking for the next item.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Direction = Literal["minimize", "maximize"]
+Scalar = bool | int | float | str
 
 
 class DataProblem(ValueError):
@@ -26,6 +27,17 @@ class Divergence:
     """Optimizer updates made when it was seen, counted from the start of the run."""
     fraction: float
     """The part of the run's own schedule that was done when it was seen, in (0, 1]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupRate:
+    """What the optimizer really used for one group of parameters, in a step's last update."""
+
+    group: str
+    """The group's name; a model trained at one rate has one group, "all"."""
+    learning_rate: float
+    momentum: float | None
+    """Its momentum, or Adam's first beta; None for optimizers that have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +58,12 @@ class Measurement:
     """Wall time of the step, evaluation included."""
     divergence: Divergence | None = None
     """Set in the last item of a run that diverged; the iterator ends after it."""
+    group_rates: Sequence[GroupRate] = ()
+    """By group, where the objective tells."""
+    update_losses: Sequence[tuple[int, float]] = ()
+    """(update, training loss), updates counted from 1 over the whole run: at most 1,000 in a run, evenly spaced."""
+    best_step: int | None = None
+    """The step whose weights the run would keep if it ended here; None: this step's."""
 
 
 class Run(Protocol):
@@ -78,7 +96,7 @@ class Parameter:
 
     name: str
     type: Literal["float", "int", "categorical"]
-    default: bool | int | float | str
+    default: Scalar
     """Used when a job's search space leaves the parameter out."""
     space: Mapping[str, Any] | None
     """The default range, in the form of the REST API's `search_space`; None: not searched unless asked for."""
@@ -91,8 +109,17 @@ class Parameter:
     """The largest legal value, where there is one."""
     high_open: bool = False
     """Whether `high` itself is illegal."""
-    choices: tuple[str, ...] | None = None
+    choices: tuple[bool | str, ...] | None = None
     """The legal values of a categorical parameter."""
+    applies_when: tuple[Mapping[str, tuple[Scalar, ...]], ...] = ()
+    """Where it means anything: each mapping names parameters or settings and the values that all of them must have, and one
+    of the mappings is enough. Empty: always."""
+
+    def may_apply(self, possible: Mapping[str, Collection[Any]]) -> bool:
+        """Whether it means anything for some of the values that each parameter and setting may take."""
+        return not self.applies_when or any(
+            all(any(value in values for value in possible[name]) for name, values in case.items()) for case in self.applies_when
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
