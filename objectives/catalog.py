@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
-from objectives.contract import Metric, Objective, Parameter, Run
+from objectives import ingredients
+from objectives.contract import Metric, Objective, Run
+
+IMAGE_FILES = ("mnist", "cifar10", "cifar100", "image-folder", "image-parquet")
+TABLE_FILES = ("csv", "parquet")
+"""The data sets that are read from local files."""
 
 
 class CatalogProblem(ValueError):
@@ -20,91 +25,161 @@ class Start(Protocol):
     def __call__(self, params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run: ...
 
 
+def _settings_schema(of_objective: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
+    """The schema of an objective that learns from examples. files: the data sets that are read from local files."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **of_objective,
+            "path": {
+                "type": ["string", "null"],
+                "default": None,
+                "description": "File or folder of a data set that is read from local files, below a folder that workers allow.",
+            },
+            **ingredients.SETTINGS,
+        },
+        "if": {"properties": {"dataset": {"enum": list(files)}}, "required": ["dataset"]},
+        "then": {"properties": {"path": {"type": "string"}}, "required": ["path"]},
+        "else": {"properties": {"path": {"type": "null"}}},
+    }
+
+
+def _validation_loss(what: str) -> Metric:
+    return Metric(
+        name="validation_loss",
+        direction="minimize",
+        description=f"{what} on the validation set. Jobs that search the loss should compare something else.",
+    )
+
+
+def _training_loss(what: str) -> Metric:
+    return Metric(name="training_loss", direction="minimize", description=f"{what} over the updates of the epoch.")
+
+
+_CLASSIFICATION_METRICS = (
+    _validation_loss("Mean loss (by default cross-entropy, in nats) without label smoothing"),
+    Metric(
+        name="validation_accuracy",
+        direction="maximize",
+        description="Part of the validation set that is classified correctly.",
+    ),
+    _training_loss("Mean loss (by default cross-entropy, in nats)"),
+)
+
+_MLP: Mapping[str, Any] = {
+    "hidden_layers": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 100,
+        "default": 2,
+        "description": "Of the mlp.",
+    },
+    "width": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 65_536,
+        "default": 128,
+        "description": "Units of each hidden layer of the mlp.",
+    },
+}
+
+_TABLE_TARGET: Mapping[str, Any] = {
+    "target": {
+        "type": ["string", "null"],
+        "default": None,
+        "description": "Column of a local file to be learned; null: the last one.",
+    },
+}
+
 IMAGE_CLASSIFICATION = Objective(
     name="image-classification",
     description="A small network learns which of n classes an image shows.",
     module="objectives.image_classification",
-    metrics=(
-        Metric(
-            name="validation_loss",
-            direction="minimize",
-            description="Mean cross-entropy on the validation set, in nats.",
-        ),
-        Metric(
-            name="validation_accuracy",
-            direction="maximize",
-            description="Part of the validation set that is classified correctly.",
-        ),
-        Metric(
-            name="training_loss",
-            direction="minimize",
-            description="Mean cross-entropy over the updates of the epoch, in nats.",
-        ),
-    ),
-    parameters=(
-        Parameter(
-            name="learning_rate",
-            type="float",
-            default=0.02,
-            space={"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 9},
-            description="Step size of gradient descent, constant over the run.",
-            low=0.0,
-            low_open=True,
-        ),
-        Parameter(
-            name="batch_size",
-            type="int",
-            default=32,
-            space={"type": "categorical", "choices": [16, 32, 64, 128]},
-            description="Images per update.",
-            low=1,
-        ),
-        Parameter(
-            name="epochs",
-            type="int",
-            default=10,
-            space={"type": "int", "low": 2, "high": 20},
-            description="Passes over the training set.",
-            low=1,
-        ),
-        Parameter(
-            name="momentum",
-            type="float",
-            default=0.9,
-            space={"type": "float", "low": 0.0, "high": 0.99, "points": 4},
-            description="Part of the last step that is kept in the next; 0 is plain gradient descent.",
-            low=0.0,
-            high=1.0,
-            high_open=True,
-        ),
-    ),
-    settings_schema={
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
+    metrics=_CLASSIFICATION_METRICS,
+    parameters=(*ingredients.EVERYWHERE, *ingredients.CLASSIFICATION_LOSS),
+    settings_schema=_settings_schema(
+        {
             "dataset": {
                 "type": "string",
-                "enum": ["digits"],
+                "enum": ["digits", *IMAGE_FILES],
                 "default": "digits",
-                "description": "digits: 1,797 handwritten digits of 8x8 pixels.",
+                "description": "digits: 1,797 handwritten digits of 8x8 pixels. From local files: mnist, or Fashion-MNIST, as idx"
+                " files; cifar10 and cifar100 in their binary versions; image-folder: a folder per class; image-parquet: as the"
+                " Hugging Face hub has it.",
             },
             "model": {
                 "type": "string",
-                "enum": ["mlp", "cnn"],
+                "enum": ["mlp", "cnn", "resnet"],
                 "default": "mlp",
-                "description": "mlp: two hidden layers; cnn: two convolutions.",
+                "description": "mlp: two hidden layers; cnn: two convolutions; resnet: three residual blocks.",
             },
-            "threads": {
+            **_MLP,
+            "image_size": {
                 "type": "integer",
-                "minimum": 1,
-                "default": 1,
-                "description": "CPU threads that the run computes with.",
+                "minimum": 4,
+                "maximum": 1024,
+                "default": 32,
+                "description": "Height and width in pixels to which image-folder and image-parquet resize.",
             },
         },
-    },
+        IMAGE_FILES,
+    ),
 )
 
-BUILTIN = (IMAGE_CLASSIFICATION,)
+TABULAR_CLASSIFICATION = Objective(
+    name="tabular-classification",
+    description="A small network learns a class from the columns of a table.",
+    module="objectives.tabular_classification",
+    metrics=_CLASSIFICATION_METRICS,
+    parameters=(*ingredients.EVERYWHERE, *ingredients.CLASSIFICATION_LOSS),
+    settings_schema=_settings_schema(
+        {
+            "dataset": {
+                "type": "string",
+                "enum": ["breast-cancer", "wine", *TABLE_FILES],
+                "default": "breast-cancer",
+                "description": "breast-cancer: 569 tumours, 30 columns, benign or not; wine: 178 wines, 13 columns, three"
+                " cultivars; csv and parquet: local files with a header.",
+            },
+            **_TABLE_TARGET,
+            **_MLP,
+        },
+        TABLE_FILES,
+    ),
+)
+
+TABULAR_REGRESSION = Objective(
+    name="tabular-regression",
+    description="A small network learns a number from the columns of a table.",
+    module="objectives.tabular_regression",
+    metrics=(
+        _validation_loss("Mean loss (by default the squared error), of targets in units of their standard deviation,"),
+        Metric(
+            name="validation_r2",
+            direction="maximize",
+            description="Coefficient of determination on the validation set: 1 is perfect, 0 is as good as the mean.",
+        ),
+        _training_loss("Mean loss (by default the squared error), of targets in units of their standard deviation,"),
+    ),
+    parameters=ingredients.with_defaults((*ingredients.EVERYWHERE, *ingredients.REGRESSION_LOSS), learning_rate=0.001, epochs=20),
+    settings_schema=_settings_schema(
+        {
+            "dataset": {
+                "type": "string",
+                "enum": ["diabetes", *TABLE_FILES],
+                "default": "diabetes",
+                "description": "diabetes: 442 patients, 10 columns, progress of the disease in a year; csv and parquet: local"
+                " files with a header.",
+            },
+            **_TABLE_TARGET,
+            **_MLP,
+        },
+        TABLE_FILES,
+    ),
+)
+
+BUILTIN = (IMAGE_CLASSIFICATION, TABULAR_CLASSIFICATION, TABULAR_REGRESSION)
 
 
 def load_catalog(modules: Sequence[str] = ()) -> dict[str, Objective]:

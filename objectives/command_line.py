@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite, nan
 from typing import Any, NoReturn
 
@@ -27,7 +28,7 @@ def main(objective: Objective, start: Start, argv: Sequence[str] | None = None) 
     try:
         run = start(params, settings, arguments["seed"], arguments["device"], settings.get("threads", 1))
         for measurement in run:
-            _print_step(measurement)
+            _print_step(measurement, [metric.name for metric in objective.metrics])
         print(", ".join(f"{name} {value:.4f}" for name, value in run.evaluate().items()))
     except DataProblem as problem:
         parser.error(str(problem))
@@ -47,7 +48,7 @@ def _parser(objective: Objective) -> argparse.ArgumentParser:
             type=_reader_of_parameter(parameter),
             choices=parameter.choices,
             default=parameter.default,
-            help=parameter.description,
+            help=parameter.description.replace("%", "%%"),
         )
     settings = parser.add_argument_group("settings")
     for name, schema in objective.settings_schema.get("properties", {}).items():
@@ -56,7 +57,7 @@ def _parser(objective: Objective) -> argparse.ArgumentParser:
             type=_reader_of_setting(schema),
             choices=schema.get("enum"),
             default=schema["default"],
-            help=schema.get("description"),
+            help=schema.get("description", "").replace("%", "%%"),
         )
     run = parser.add_argument_group("run")
     run.add_argument("--seed", type=int, default=0, help="Fixes initialization and data order.")
@@ -70,7 +71,7 @@ def _flag(name: str) -> str:
 
 def _reader_of_parameter(parameter: Parameter) -> Callable[[str], Any]:
     if parameter.type == "categorical":
-        return str
+        return _read_choice
     return _Number(
         whole=parameter.type == "int",
         low=parameter.low,
@@ -80,10 +81,46 @@ def _reader_of_parameter(parameter: Parameter) -> Callable[[str], Any]:
     )
 
 
+def _read_choice(text: str) -> bool | str:
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
 def _reader_of_setting(schema: Mapping[str, Any]) -> Callable[[str], Any]:
-    if schema["type"] == "string":
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if "string" in kinds:
         return str
-    return _Number(whole=schema["type"] == "integer", low=schema.get("minimum"), high=schema.get("maximum"))
+    if "array" in kinds:
+        return partial(_read_list, _number(schema["items"]))
+    if "object" in kinds:
+        return partial(_read_pairs, _number(schema["additionalProperties"]))
+    return _number(schema)
+
+
+def _number(schema: Mapping[str, Any]) -> "_Number":
+    low, high = schema.get("minimum"), schema.get("maximum")
+    return _Number(
+        whole="integer" in schema["type"],
+        low=schema.get("exclusiveMinimum", low),
+        low_open="exclusiveMinimum" in schema,
+        high=schema.get("exclusiveMaximum", high),
+        high_open="exclusiveMaximum" in schema,
+    )
+
+
+def _read_list(read: "_Number", text: str) -> list[int | float]:
+    """Such as `0.5,0.75`."""
+    return [read(item) for item in text.split(",") if item]
+
+
+def _read_pairs(read: "_Number", text: str) -> dict[str, int | float]:
+    """Such as `1.*=0.1,3.weight=0`."""
+    pairs = {}
+    for item in filter(None, text.split(",")):
+        name, equals, value = item.rpartition("=")
+        if not equals:
+            raise argparse.ArgumentTypeError(f"must be name=number, separated by commas, not {text!r}")
+        pairs[name] = read(value)
+    return pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +158,12 @@ class _Number:
         return f"{rule} {' and '.join(bounds)}" if bounds else rule
 
 
-def _print_step(measurement: Measurement) -> None:
-    values = {"learning_rate": measurement.learning_rate, **measurement.metrics, "seconds": measurement.seconds}
+def _print_step(measurement: Measurement, metrics: Sequence[str]) -> None:
+    values = {
+        "learning_rate": measurement.learning_rate,
+        **{name: measurement.metrics[name] for name in metrics},
+        "seconds": measurement.seconds,
+    }
     if measurement.step == 1:
         print("  ".join(["step", *values]), flush=True)
     cells = [f"{value:{len(name)}.4g}" for name, value in values.items()]

@@ -4,8 +4,10 @@ from hashlib import sha256
 
 import torch
 
+CPU = torch.device("cpu")
 
-def named_generator(seed: int, name: str) -> torch.Generator:
-    """A CPU generator seeded from sha256 of `seed` and `name`: the same draws whatever device the run is on."""
+
+def named_generator(seed: int, name: str, device: torch.device = CPU) -> torch.Generator:
+    """A generator on `device` seeded from sha256 of `seed` and `name`: on the CPU, the same draws whatever the run is on."""
     digest = sha256(f"{seed}/{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big"))
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big"))

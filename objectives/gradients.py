@@ -1,18 +1,64 @@
-"""The gradients of a model as one vector."""
+"""The gradients of a model as one vector: measured and clipped."""
+
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 
-def flat_gradients(model: nn.Module) -> Tensor:
-    """Make every parameter's `.grad` a view into one new vector of zeros, and return the vector, (n parameters,).
+@dataclass(frozen=True, kw_only=True)
+class Clipping:
+    """Limits on a gradient; 0: none. The catalog describes both."""
 
-    Zeroing the gradients and taking their norm are then one operation each, which makes an update of a small network a
-    fifth faster than `zero_grad` and `get_total_norm` do. Zero through the vector only: `zero_grad()` drops the views.
+    clip_norm: float
+    clip_value: float
+
+
+class FlatGradients:
+    """Every weight's `.grad` as a view into one vector, (n weights,).
+
+    Zeroing the gradients, taking their norm and clipping them are then one operation each, which makes an update of a small
+    network a fifth faster than `zero_grad` and `get_total_norm` do. Zero through here only: `zero_grad()` drops the views.
     """
-    parameters = list(model.parameters())
-    sizes = [parameter.numel() for parameter in parameters]
-    flat = torch.zeros(sum(sizes), device=parameters[0].device)
-    for parameter, gradient in zip(parameters, flat.split(sizes), strict=True):
-        parameter.grad = gradient.view_as(parameter)
-    return flat
+
+    def __init__(self, model: nn.Module) -> None:
+        parameters = list(model.parameters())
+        sizes = [parameter.numel() for parameter in parameters]
+        self._vector = torch.zeros(sum(sizes), device=parameters[0].device)
+        self._parts = list(self._vector.split(sizes))
+        for parameter, gradient in zip(parameters, self._parts, strict=True):
+            parameter.grad = gradient.view_as(parameter)
+        matrices = [part for parameter, part in zip(parameters, self._parts, strict=True) if parameter.dim() > 1]
+        self._first_layer, self._last_layer = matrices[0], matrices[-1]
+
+    def zero(self) -> None:
+        self._vector.zero_()
+
+    def norm(self) -> Tensor:
+        """The Euclidean norm, a scalar on the model's device."""
+        norm: Tensor = torch.linalg.vector_norm(self._vector)
+        return norm
+
+    def clip(self, clipping: Clipping, norm: Tensor) -> Tensor | None:
+        """Cut the gradient, whose norm is `norm`, to its limits; returns whether that changed it, None without limits."""
+        clipped = None
+        if clipping.clip_value > 0:
+            clipped = self._vector.abs().amax() > clipping.clip_value
+            self._vector.clamp_(-clipping.clip_value, clipping.clip_value)
+            norm = self.norm()
+        if clipping.clip_norm > 0:
+            too_long = norm > clipping.clip_norm
+            clipped = too_long if clipped is None else clipped | too_long
+            # As torch.nn.utils.clip_grad_norm_ does, without which a norm of zero would divide by it.
+            self._vector.mul_((clipping.clip_norm / (norm + 1e-6)).clamp_(max=1.0))
+        return clipped
+
+    def flow(self) -> Tensor:
+        """The root mean square gradient of the first layer's weights, divided by that of the last layer's."""
+        return _root_mean_square(self._first_layer) / _root_mean_square(self._last_layer)
+
+
+def _root_mean_square(values: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(values)
+    return norm / math.sqrt(values.numel())

@@ -24,6 +24,10 @@ class Settings(BaseSettings):
         (),
         description="Python modules with OBJECTIVES of your own, separated by commas; must not import torch at their top level.",
     )
+    data_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="Folders, separated by commas, below which jobs may name data files; none: jobs can use bundled data only.",
+    )
     device: str = Field("auto", description="Where workers train: auto, cpu, cuda or cuda:N.")
     heartbeat_s: float = Field(10.0, gt=0, description="Seconds between renewals of a lease; at most a third of lease_s.")
     lease_s: float = Field(30.0, gt=0, description="Seconds after its last renewal at which a lease may be taken over.")
@@ -46,12 +50,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _split_modules(cls, values: dict[str, object]) -> dict[str, object]:
-        modules = values.get("objective_modules")
-        if isinstance(modules, str):
-            names = tuple(name.strip() for name in modules.split(",") if name.strip())
-            return {**values, "objective_modules": names}
-        return values
+    def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
+        lists = {
+            field: tuple(name.strip() for name in listed.split(",") if name.strip())
+            for field in ("objective_modules", "data_folders")
+            if isinstance(listed := values.get(field), str)
+        }
+        return values | lists
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -49,6 +49,7 @@ class QuadraticRun:
                 metrics={"loss": loss, "score": -loss},
                 learning_rate=learning_rate,
                 seconds=self._settings.get("epoch_s", 0.0),
+                best_step=keep_step if (keep_step := self._settings.get("keep_step", math.inf)) <= self._done else None,
                 divergence=divergence,
             )
             if divergence is not None:
@@ -128,6 +129,7 @@ QUADRATIC = Objective(
             "kill_at": _STEP | {"description": "Kill the own process in this step."},
             "exit_at": _STEP | {"description": "Exit with code 7 in this step."},
             "hang_at": _STEP | {"description": "Stop the own process in this step, as SIGSTOP does."},
+            "keep_step": _STEP | {"description": "From this step on, say that its weights would be kept."},
         },
     },
 )

@@ -9,19 +9,17 @@ from functools import cache
 import torch
 from sklearn.datasets import load_digits
 
-from objectives.data.images import ImageSets, LabelledImages
+from objectives.data.examples import Examples, Sets
 from objectives.data.split import stratified_split
 
 
 @cache
-def digits() -> ImageSets:
-    """The three sets, loaded once per process; pixels are standardized by the training set's mean and deviation."""
+def digits(fold: int = 0) -> Sets:
+    """The three sets, made once per process and fold; pixels are standardized by the training set's mean and deviation."""
     pixels, labels = load_digits(return_X_y=True)
-    split = stratified_split(labels)
+    split = stratified_split(labels, fold, source="digits")
     mean, deviation = pixels[split.training].mean(), pixels[split.training].std()
-    images = torch.tensor((pixels - mean) / deviation, dtype=torch.float32).reshape(-1, 1, 8, 8)
+    inputs = torch.tensor((pixels - mean) / deviation, dtype=torch.float32).reshape(-1, 1, 8, 8)
     targets = torch.tensor(labels)
-    training, validation, test = (
-        LabelledImages(images=images[part], labels=targets[part]) for part in (split.training, split.validation, split.test)
-    )
-    return ImageSets(training=training, validation=validation, test=test, n_classes=10)
+    training, validation, test = (Examples(inputs=inputs[part], targets=targets[part]) for part in split)
+    return Sets(training=training, validation=validation, test=test, n_classes=10)

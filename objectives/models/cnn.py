@@ -2,23 +2,25 @@
 
 from torch import nn
 
+from objectives.models.layers import PLAIN, Between
+
 CHANNELS = (16, 32)
 
 
-def cnn(image_shape: tuple[int, int, int], n_classes: int) -> nn.Sequential:
-    """Two 3x3 convolutions of CHANNELS channels, each rectified and halved by max pooling.
+def cnn(input_shape: tuple[int, ...], n_outputs: int, between: Between = PLAIN) -> nn.Sequential:
+    """Two 3x3 convolutions of CHANNELS channels, each followed by its activation and halved by max pooling.
 
-    Maps images (n, channels, height, width) to logits (n, n_classes). The last module is the output layer.
+    Maps images (n, channels, height, width) to outputs (n, n_outputs). The last module is the output layer.
     """
-    channels, height, width = image_shape
+    channels, height, width = input_shape
     first, second = CHANNELS
     return nn.Sequential(
         nn.Conv2d(channels, first, kernel_size=3, padding=1),
-        nn.ReLU(),
+        *between.modules(first, "channels"),
         nn.MaxPool2d(2),
         nn.Conv2d(first, second, kernel_size=3, padding=1),
-        nn.ReLU(),
+        *between.modules(second, "channels"),
         nn.MaxPool2d(2),
         nn.Flatten(),
-        nn.Linear(second * (height // 4) * (width // 4), n_classes),
+        nn.Linear(second * (height // 4) * (width // 4), n_outputs),
     )

@@ -29,7 +29,12 @@ def _view(objective: Objective) -> ObjectiveView:
                 type=parameter.type,
                 default=parameter.default,
                 description=parameter.description,
+                low=parameter.low,
+                low_open=parameter.low_open,
+                high=parameter.high,
+                high_open=parameter.high_open,
                 choices=None if parameter.choices is None else list(parameter.choices),
+                applies_when=[{name: list(values) for name, values in case.items()} for case in parameter.applies_when],
             )
             for parameter in objective.parameters
         ],

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from service.domain.job import Job, JobSpec, JobState
 from service.domain.lease import Attempt, Outcome
-from service.domain.space import Point
+from service.domain.space import Point, Scalar
 from service.domain.trial import StepMeasurement, Trial, TrialCounts, TrialError, TrialState
 
 
@@ -198,6 +198,15 @@ def _jsonable(value: Any) -> Any:
     return {key: _jsonable(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
+class GroupRateView(_View):
+    """What the optimizer used for one group of parameters, in a step's last update."""
+
+    group: str
+    learning_rate: Number
+    momentum: Number
+    """Null for optimizers that have none."""
+
+
 class MeasurementView(_View):
     """One step of a trial's training."""
 
@@ -209,6 +218,12 @@ class MeasurementView(_View):
     learning_rate: Number
     """The rate that the optimizer applied."""
     seconds: Number
+    group_rates: list[GroupRateView]
+    """By group of parameters, where the objective tells."""
+    update_losses: list[tuple[int, Number]]
+    """Update, counted from 1 over the whole run, and its training loss, where the objective tells."""
+    best_step: int | None
+    """The step whose weights the run would have kept if it had ended here; null: this step's."""
 
     @classmethod
     def of(cls, measurement: StepMeasurement) -> Self:
@@ -251,9 +266,21 @@ class ParameterView(_View):
 
     name: str
     type: str
-    default: bool | int | float | str
+    default: Scalar
     description: str
-    choices: list[str] | None
+    low: float | None
+    """The smallest legal value; null: there is none."""
+    low_open: bool
+    """Whether low itself is illegal."""
+    high: float | None
+    """The largest legal value; null: there is none."""
+    high_open: bool
+    """Whether high itself is illegal."""
+    choices: list[bool | str] | None
+    """The legal values of a categorical parameter."""
+    applies_when: list[dict[str, list[Scalar]]]
+    """Where it means anything: each entry names parameters or settings, and the values that all of them must have; one entry is
+    enough. Empty: always."""
 
 
 class ObjectiveView(_View):

@@ -6,8 +6,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from objectives.catalog import default_params, default_settings
+from objectives.catalog import default_settings
 from objectives.contract import Objective, Parameter
+from service.api.applicability import Applicability, described
 from service.dispatch import grid
 from service.domain.job import DEFAULT_TRIALS, Budget, Direction, JobSpec
 from service.domain.space import (
@@ -15,7 +16,6 @@ from service.domain.space import (
     Dimension,
     FloatRange,
     IntRange,
-    Range,
     Scalar,
     SearchSpace,
     contains,
@@ -42,8 +42,14 @@ def complete(spec: JobSpec, catalog: Mapping[str, Objective]) -> tuple[JobSpec, 
     faults = [*_settings_faults(spec, objective), *_metric_faults(spec, objective), *_space_faults(spec, objective)]
     if faults:
         raise InvalidJob(faults)
-    space = _completed_space(spec, objective)
-    faults = [*_strategy_faults(spec, space), *_try_first_faults(spec, space)]
+    given = _given_space(spec, objective)
+    applicability = Applicability(objective, given, spec.objective.settings)
+    space = _completed_space(spec, objective, given, applicability)
+    faults = [
+        *_meaningless_faults(spec, objective, applicability),
+        *_strategy_faults(spec, space),
+        *_try_first_faults(spec, space),
+    ]
     if faults:
         raise InvalidJob(faults)
     metric = next(metric for metric in objective.metrics if spec.metric in (None, metric.name))
@@ -120,7 +126,7 @@ _KINDS = {"float": "a number", "int": "a whole number", "categorical": "one of i
 def _value_faults(parameter: Parameter, value: Scalar) -> Iterator[str]:
     if parameter.type == "categorical":
         choices = parameter.choices or ()
-        if value not in choices:
+        if not any(_same(value, choice) for choice in choices):
             yield f"{value!r} is not one of {', '.join(map(repr, choices))}"
         return
     if isinstance(value, bool | str) or (parameter.type == "int" and not isinstance(value, int)):
@@ -133,16 +139,35 @@ def _value_faults(parameter: Parameter, value: Scalar) -> Iterator[str]:
         yield f"{value!r} must be {'below' if parameter.high_open else 'at most'} {high:g}"
 
 
-def _completed_space(spec: JobSpec, objective: Objective) -> SearchSpace:
-    given: Mapping[str, Any]
-    if spec.search_space is None:
-        defaults = ((parameter.name, parameter.space) for parameter in objective.parameters)
-        given = parse_space({name: space for name, space in defaults if space is not None})
-    else:
-        given = spec.search_space
+def _same(one: Scalar, other: Scalar) -> bool:
+    """Whether two values are one to JSON, too: to Python, true is 1."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _given_space(spec: JobSpec, objective: Objective) -> SearchSpace:
+    if spec.search_space is not None:
+        return spec.search_space
+    defaults = ((parameter.name, parameter.space) for parameter in objective.parameters)
+    return parse_space({name: space for name, space in defaults if space is not None})
+
+
+def _completed_space(spec: JobSpec, objective: Objective, given: Mapping[str, Any], applicability: Applicability) -> SearchSpace:
+    """`given`, and the defaults of what it leaves out, but for those that mean nothing in this job."""
+    asked_for = spec.search_space or {}
+    space = {
+        parameter.name: given.get(parameter.name, parameter.default)
+        for parameter in objective.parameters
+        if parameter.name in asked_for or applicability.may_apply(parameter)
+    }
     floats = {parameter.name for parameter in objective.parameters if parameter.type == "float"}
-    space = default_params(objective) | dict(given)
     return {name: float(value) if name in floats and isinstance(value, int) else value for name, value in sorted(space.items())}
+
+
+def _meaningless_faults(spec: JobSpec, objective: Objective, applicability: Applicability) -> Iterator[Invalid]:
+    fixed_ones = fixed(spec.search_space or {})
+    for parameter in objective.parameters:
+        if parameter.name in fixed_ones and not applicability.may_apply(parameter):
+            yield Invalid(pointer("search_space", parameter.name), applicability.why_not(parameter))
 
 
 def _strategy_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
@@ -183,20 +208,12 @@ def _try_first_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
         for name, value in point.items():
             where = pointer("try_first", index, name)
             if name in values:
-                if value != values[name]:
+                if not _same(value, values[name]):
                     yield Invalid(where, f"is fixed at {values[name]!r} by the search space")
             elif name not in ranges:
                 yield Invalid(where, f"is not a parameter of the search space, which has: {', '.join(sorted(space))}")
             elif not contains(ranges[name], value):
-                yield Invalid(where, f"{value!r} lies outside the range of the search space, {_described(ranges[name])}")
-
-
-def _described(dimension: Range) -> str:
-    if isinstance(dimension, CategoricalRange):
-        return ", ".join(map(repr, dimension.choices))
-    step = f" in steps of {dimension.step:g}" if dimension.step not in (None, 1) else ""
-    whole = "whole numbers " if isinstance(dimension, IntRange) else ""
-    return f"{whole}{dimension.low:g} to {dimension.high:g}{step}"
+                yield Invalid(where, f"{value!r} lies outside the range of the search space, {described(ranges[name])}")
 
 
 def _completed_budget(spec: JobSpec, space: SearchSpace) -> Budget:

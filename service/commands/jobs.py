@@ -58,7 +58,9 @@ def show(url: str | None, job: str, *, watch: bool, as_json: bool) -> None:
 def best_lr(url: str | None, job: str, *, as_json: bool) -> None:
     """Answer the question."""
     with ApiClient(url) as client:
-        _print(client.get(f"/v1/jobs/{client.job_id(job)}/best-lr"), tables.answer_table, as_json)
+        job_id = client.job_id(job)
+        answer = client.get(f"/v1/jobs/{job_id}/best-lr")
+        _print(answer, lambda answer: tables.answer_table(answer, client.get(f"/v1/jobs/{job_id}")["spec"]), as_json)
 
 
 def move(url: str | None, job: str, verb: str, *, as_json: bool) -> None:

@@ -67,7 +67,7 @@ def job_details(job: Document) -> RenderableType:
             "pruner": spec["pruner"]["type"],
             "budget": values({name: most for name, most in (spec["budget"] or {}).items() if most is not None}),
             "trials": trials_done(job) + (f": {counts}" if counts else ""),
-            f"best {spec['metric']}": best and f"{number(best['value'])} in trial {best['number']}: {values(best['params'])}",
+            f"best {spec['metric']}": best_trial(best, spec),
             "created": moment(job["created_at"]),
             "started": job["started_at"] and moment(job["started_at"]),
             "finished": job["finished_at"] and moment(job["finished_at"]),
@@ -76,13 +76,13 @@ def job_details(job: Document) -> RenderableType:
     )
 
 
-def answer_table(answer: Document) -> RenderableType:
-    """Which learning rate, and what says so."""
-    best, evidence = answer["best_trial"], answer["evidence"]
+def answer_table(answer: Document, spec: Document) -> RenderableType:
+    """Which learning rate, and what says so. spec: of the job that the answer comes from."""
+    evidence = answer["evidence"]
     return _pairs(
         {
             "learning rate": Text(number(answer["learning_rate"]), style="bold green"),
-            answer["metric"]: best and f"{number(best['value'])} in trial {best['number']}: {values(best['params'])}",
+            answer["metric"]: best_trial(answer["best_trial"], spec),
             "evidence": values(evidence),
             "verdict": answer["verdict"],
             "because": answer["because"],
@@ -101,24 +101,23 @@ def plan_table(plan: Document) -> RenderableType:
             "strategy": " ".join(spec["strategy"].values()),
             "trials": number(plan["trials"]),
             "epochs": most and f"about {number(epochs['expected'])}, at most {most}",
-            "first points": "\n".join(values(point) for point in plan["first_points"]),
+            "first points": "\n".join(values(chosen(point, spec)) for point in plan["first_points"]),
         }
     )
 
 
 def objectives_table(objectives: list[Document]) -> RenderableType:
     """What can be trained."""
-    table = Table("objective", "metrics", "parameters", "settings", box=SIMPLE, show_lines=True)
+    table = Table(box=SIMPLE, show_lines=True)
+    for column, width in (("objective", 30), ("metrics", None), ("parameters", None), ("settings", 40)):
+        table.add_column(column, max_width=width)  # sentences and lists of choices fold before ranges do
     for objective in objectives:
         default = objective["search_space"]
         parameters = [
             f"{parameter['name']}: {dimension(default.get(parameter['name'], parameter['default']))}"
             for parameter in objective["parameters"]
         ]
-        settings = [
-            f"{name}: {' | '.join(map(str, schema['enum'])) if 'enum' in schema else schema.get('type', '')}"
-            for name, schema in objective["settings_schema"].get("properties", {}).items()
-        ]
+        settings = [f"{name}: {_choices(schema)}" for name, schema in objective["settings_schema"].get("properties", {}).items()]
         table.add_row(
             plain(f"{objective['name']}\n{objective['description']}"),
             plain("\n".join(f"{metric['name']} ({metric['direction']})" for metric in objective["metrics"])),
@@ -153,6 +152,19 @@ def trials_done(job: Document) -> str:
 def learning_rate(best: Document | None) -> Any:
     """Of the best trial, if there is one and it has one."""
     return best and best["params"].get("learning_rate")
+
+
+def best_trial(best: Document | None, spec: Document) -> str | None:
+    """Its value, and what was chosen in it; None while there is none."""
+    if best is None:
+        return None
+    return f"{number(best['value'])} in trial {best['number']}: {values(chosen(best['params'], spec))}"
+
+
+def chosen(params: Document, spec: Document) -> Document:
+    """The learning rate, and the parameters that the job searches: objectives may have dozens of others."""
+    space = spec["search_space"]
+    return {name: value for name, value in params.items() if name == "learning_rate" or isinstance(space.get(name), Mapping)}
 
 
 def number(value: Any) -> str:
@@ -193,6 +205,12 @@ def age(created: str) -> str:
 def moment(text: str) -> str:
     """To the second."""
     return text[:19].replace("T", " ") + " UTC"
+
+
+def _choices(schema: Document) -> str:
+    """The values, or the types, that a setting may have."""
+    allowed = schema.get("enum") or schema.get("type", "")
+    return allowed if isinstance(allowed, str) else " | ".join(map(str, allowed))
 
 
 def _pairs(named: Mapping[str, str | Text | None]) -> RenderableType:

@@ -26,6 +26,8 @@ class Completed:
     """The run went through."""
 
     value: float
+    best_step: int | None = None
+    """The step that the value and the weights are of, where the run chose it; None: the last."""
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     """The test metrics: never seen by search or answer."""
 
@@ -67,10 +69,12 @@ def finish(
     *,
     lease_s: float,
     measurements: Sequence[StepMeasurement] = (),
+    notes: Mapping[str, Any] | None = None,
     log_tail: str | None = None,
 ) -> JobState:
     """Store a trial's result, and what was measured since the last report; returns the state of the job after it.
 
+    notes: further user attributes of the trial, unless it failed.
     At most five statements, one more when other trials end with this one. Raises LeaseLost when the lease had ended; nothing is
     written then.
     """
@@ -81,7 +85,12 @@ def finish(
     ended = leases.end(conn, lease, job.study_id, Outcome.FINISHED, log_tail=log_tail)
     stored = _stored(job, result)
     trials.finish_trial(
-        conn, lease.trial_id, stored.state, value=stored.value, user_attrs=stored.user_attrs, system_attrs=stored.system_attrs
+        conn,
+        lease.trial_id,
+        stored.state,
+        value=stored.value,
+        user_attrs={**stored.user_attrs, **({} if isinstance(result, Failed) else notes or {})},
+        system_attrs=stored.system_attrs,
     )
     event: EventRow = (stored.event, {"trial": lease.number, "value": _json_number(stored.value)})
     return _settle(conn, job, ended, [event], result)
@@ -138,7 +147,7 @@ def _stored(job: Job, result: Result) -> _Stored:
                 event=Event.TRIAL_COMPLETED,
                 state="COMPLETE",
                 value=result.value,
-                user_attrs=result.user_attrs,
+                user_attrs={**result.user_attrs, **({} if result.best_step is None else {"best_step": result.best_step})},
                 system_attrs={"constraints": [FEASIBLE]},
             )
         case Infeasible():

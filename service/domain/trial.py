@@ -9,6 +9,7 @@ from typing import Any
 
 from service.domain.job import Direction
 from service.domain.lease import Attempt
+from service.domain.rates import GroupRate
 from service.domain.space import Point
 
 
@@ -96,6 +97,12 @@ class StepMeasurement:
     """May hold nan and inf."""
     learning_rate: float
     seconds: float
+    group_rates: tuple[GroupRate, ...] = ()
+    """By group, where the objective tells."""
+    update_losses: tuple[tuple[int, float], ...] = ()
+    """(update, training loss), where the objective tells."""
+    best_step: int | None = None
+    """The step whose weights the run would keep if it ended here; None: this step's."""
 
 
 @dataclass(frozen=True, kw_only=True)

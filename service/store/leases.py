@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -182,6 +183,7 @@ def report(
             "metrics": [_stored_metrics(item) for item in measurements],
             "learning_rates": [float(item.learning_rate) for item in measurements],
             "seconds": [float(item.seconds) for item in measurements],
+            "details": [_stored_details(item) for item in measurements],
             "values": [float(item.metrics[metric]) for item in measurements],
         },
     ).one_or_none()
@@ -277,5 +279,28 @@ def _stored_reason(text: str | None) -> str | None:
 
 
 def _stored_metrics(measurement: StepMeasurement) -> str:
-    # JSON knows no nan and no infinities: their names as strings, which `float` reads back.
-    return json.dumps({name: value if math.isfinite(value) else str(value) for name, value in measurement.metrics.items()})
+    return json.dumps({name: _json_number(value) for name, value in measurement.metrics.items()})
+
+
+def _stored_details(measurement: StepMeasurement) -> str | None:
+    """What a measurement carries beyond its metrics; None for nothing."""
+    details: dict[str, Any] = {}
+    if measurement.group_rates:
+        details["group_rates"] = [
+            {
+                "group": rate.group,
+                "learning_rate": _json_number(rate.learning_rate),
+                "momentum": None if rate.momentum is None else _json_number(rate.momentum),
+            }
+            for rate in measurement.group_rates
+        ]
+    if measurement.update_losses:
+        details["update_losses"] = [[update, _json_number(loss)] for update, loss in measurement.update_losses]
+    if measurement.best_step is not None:
+        details["best_step"] = measurement.best_step
+    return json.dumps(details) if details else None
+
+
+def _json_number(value: float) -> float | str:
+    """JSON knows no nan and no infinities: their names as strings, which `float` reads back."""
+    return value if math.isfinite(value) else str(value)

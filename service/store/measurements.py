@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service.domain.rates import GroupRate
 from service.domain.trial import StepMeasurement
 from service.store import tables
 
@@ -18,6 +19,13 @@ def of_trial(conn: sa.Connection, trial_id: int, *, after_step: int = 0, limit: 
         .limit(limit)
     )
     return [_of_row(row) for row in conn.execute(statement)]
+
+
+def at(conn: sa.Connection, trial_id: int, step: int) -> StepMeasurement | None:
+    """The measurement of one step of a trial; None when there is none."""
+    columns = tables.measurements.c
+    row = conn.execute(tables.measurements.select().where(columns.trial_id == trial_id, columns.step == step)).one_or_none()
+    return None if row is None else _of_row(row)
 
 
 def newest(conn: sa.Connection, trial_id: int) -> StepMeasurement | None:
@@ -37,6 +45,7 @@ def seconds_until(conn: sa.Connection, trial_id: int, step: int) -> float:
 
 
 def _of_row(row: sa.Row[Any]) -> StepMeasurement:
+    details = row.details or {}
     return StepMeasurement(
         step=row.step,
         fraction=row.fraction,
@@ -44,4 +53,14 @@ def _of_row(row: sa.Row[Any]) -> StepMeasurement:
         metrics={name: float(value) for name, value in row.metrics.items()},
         learning_rate=row.learning_rate,
         seconds=row.seconds,
+        group_rates=tuple(
+            GroupRate(
+                group=rate["group"],
+                learning_rate=float(rate["learning_rate"]),
+                momentum=None if rate["momentum"] is None else float(rate["momentum"]),
+            )
+            for rate in details.get("group_rates", ())
+        ),
+        update_losses=tuple((update, float(loss)) for update, loss in details.get("update_losses", ())),
+        best_step=details.get("best_step"),
     )

@@ -102,6 +102,7 @@ measurements = sa.Table(
     sa.Column("metrics", JSONB, nullable=False, comment="numbers by name; NaN, Infinity and -Infinity as strings"),
     sa.Column("learning_rate", sa.Double, nullable=False),
     sa.Column("seconds", sa.Double, nullable=False),
+    sa.Column("details", JSONB, comment="group_rates, update_losses and best_step, where the objective tells"),
 )
 
 checkpoints = sa.Table(

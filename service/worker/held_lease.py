@@ -5,9 +5,9 @@ lost, which ends every method with LeaseLost.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -142,6 +142,11 @@ class HeldLease:
         stored = self._transact(lambda conn: measurements.newest(conn, self.claim.lease.trial_id))
         return max(filter(None, [stored, *self._pending]), key=lambda item: item.step, default=None)
 
+    def measured_at(self, step: int) -> StepMeasurement | None:
+        """What was measured at a step, by whichever attempt at the trial; None when nothing is known of it."""
+        pending = next((item for item in self._pending if item.step == step), None)
+        return pending or self._transact(lambda conn: measurements.at(conn, self.claim.lease.trial_id, step))
+
     def resumed(self, step: int) -> None:
         """Note that the attempt goes on from there."""
         log.info(Event.TRIAL_RESUMED, step=step, **ids(self.claim))
@@ -157,12 +162,12 @@ class HeldLease:
         """Ask the job's pruner; what it needs to know is stored."""
         return self._insist(lambda: should_prune(self._database, self._claimer.cache, self.claim.job, self.claim.lease))
 
-    def finish(self, result: Result, log_tail: str) -> None:
-        """Store the trial's result, and what was measured since the last report."""
-        claim = self.claim
+    def finish(self, result: Result, notes: Mapping[str, Any], log_tail: str) -> None:
+        """Store the trial's result, what is to be noted with it, and what was measured since the last report."""
+        claim, lease_s = self.claim, self._pace.lease_s
 
         def store(conn: Connection) -> None:
-            finish(conn, claim.lease, result, measurements=self._pending, lease_s=self._pace.lease_s, log_tail=log_tail)
+            finish(conn, claim.lease, result, lease_s=lease_s, measurements=self._pending, notes=notes, log_tail=log_tail)
 
         try:
             self._transact(store)

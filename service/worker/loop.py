@@ -55,7 +55,8 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._database = database
         self._settings = settings
-        self._objectives = sorted(load_catalog(settings.objective_modules))
+        self._catalog = load_catalog(settings.objective_modules)
+        self._objectives = sorted(self._catalog)
         self._claimer = Claimer(database, self.id, self._objectives, settings.lease_s)
         self._asked_to_stop = threading.Event()
         self._stop_at = math.inf
@@ -72,10 +73,11 @@ class Worker:
         """Work until asked to stop. A database that does not answer is waited for; one that is not migrated is an error."""
         self._until_available(self._register)
         log.info(Event.WORKER_STARTED, worker=self.name, objectives=self._objectives)
-        trainer = KeptTrainer(lambda: TrainerProcess(self._settings.objective_modules))
+        trainer = KeptTrainer(lambda: TrainerProcess(self._settings.objective_modules, self._settings.data_folders))
         supervisor = TrialSupervisor(
             self._database,
             self._claimer,
+            self._catalog,
             trainer,
             pace=Pace(heartbeat_s=self._settings.heartbeat_s, lease_s=self._settings.lease_s, device=self._settings.device),
             keep=CheckpointSettings(

@@ -7,6 +7,7 @@ from typing import Any
 
 from objectives.contract import Divergence
 from service.domain.checkpoint import Checkpoint
+from service.domain.rates import GroupRate
 
 END_OF_LOG = b"\0end of the run\0\n"
 """Printed by the trainer when a run has ended: what came before belongs to that run."""
@@ -73,6 +74,8 @@ class Order(Enum):
 class SaveModel:
     """Worker to trainer: save the weights of the run that has just gone through."""
 
+    step: int
+    """Whose weights they are."""
     metadata: Mapping[str, str]
 
 
@@ -96,6 +99,9 @@ class Measured:
     metrics: Mapping[str, float]
     learning_rate: float
     seconds: float
+    group_rates: tuple[GroupRate, ...]
+    update_losses: tuple[tuple[int, float], ...]
+    best_step: int | None
     divergence: Divergence | None
     waits: bool
     """Whether the trainer now waits for an order."""

@@ -5,12 +5,13 @@ When the lease turns out to be lost, the trial is dropped: it is somebody else's
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NoReturn
 
 import structlog
 
+from objectives.contract import Objective
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.report import Order as Answer
@@ -25,6 +26,7 @@ from service.worker import checkpointing
 from service.worker.best_models import BestModels
 from service.worker.checkpointing import CheckpointSettings, Position
 from service.worker.held_lease import Dropped, HeldLease, Pace, ids
+from service.worker.ignored import ignored
 from service.worker.kept_trainer import LOOK_UP_S, KeptTrainer
 from service.worker.messages import (
     Checkpointed,
@@ -75,6 +77,7 @@ class TrialSupervisor:
         self,
         database: Database,
         claimer: Claimer,
+        catalog: Mapping[str, Objective],
         trainer: KeptTrainer,
         pace: Pace,
         keep: CheckpointSettings,
@@ -83,6 +86,7 @@ class TrialSupervisor:
     ) -> None:
         self._database = database
         self._claimer = claimer
+        self._catalog = catalog
         self._trainer = trainer
         self._pace = pace
         self._keep = keep
@@ -113,8 +117,16 @@ class TrialSupervisor:
         return self._trainer.find_problem(objective, self._pace.device, self._keep.folder_name, meanwhile)
 
     def _attempt(self, claim: Claim) -> "_Attempt":
-        lease = HeldLease(self._database, self._claimer, claim, self._pace, self._seconds_left)
-        return _Attempt(lease, self._trainer, self._pace, self._keep, self._best_models, self._on_heartbeat, self._seconds_left)
+        return _Attempt(
+            HeldLease(self._database, self._claimer, claim, self._pace, self._seconds_left),
+            self._catalog[claim.job.spec.objective.name],
+            self._trainer,
+            self._pace,
+            self._keep,
+            self._best_models,
+            self._on_heartbeat,
+            self._seconds_left,
+        )
 
 
 class _Attempt:
@@ -123,6 +135,7 @@ class _Attempt:
     def __init__(
         self,
         lease: HeldLease,
+        objective: Objective,
         trainer: KeptTrainer,
         pace: Pace,
         keep: CheckpointSettings,
@@ -133,6 +146,7 @@ class _Attempt:
         self._lease = lease
         self._claim = lease.claim
         self._spec = lease.claim.job.spec
+        self._objective = objective
         self._trainer = trainer
         self._pace = pace
         self._keep = keep
@@ -242,6 +256,9 @@ class _Attempt:
             metrics=item.metrics,
             learning_rate=item.learning_rate,
             seconds=item.seconds,
+            group_rates=item.group_rates,
+            update_losses=item.update_losses,
+            best_step=item.best_step,
         )
         self._lease.add(self._last)
         if item.divergence is not None:
@@ -266,7 +283,8 @@ class _Attempt:
         after = 0 if self._last is None else self._last.step
         if not after < item.step <= MAX_STEP:
             return f"step {item.step} was measured after step {after}: steps are counted upwards from 1, to at most {MAX_STEP:,}"
-        if flawed := [name for name in item.metrics if storable(name) != name]:
+        names = [*item.metrics, *(rate.group for rate in item.group_rates)]
+        if flawed := [name for name in names if storable(name) != name]:
             return f"step {item.step} measured {flawed[0]!r}, a name with letters that cannot be stored"
         return None
 
@@ -291,12 +309,17 @@ class _Attempt:
             return self._divergence
         if self._last is None:
             return Failed(error=TrialError(type="NothingMeasured", message="the objective ended without a single measurement"))
-        value = self._last.metrics[self._metric]
+        last, best_step = self._last, self._last.best_step
+        valued = last if best_step is None or best_step == last.step else self._lease.measured_at(best_step)
+        if valued is None:
+            problem = f"step {last.step} named step {best_step} as its best_step, which was not measured"
+            return Failed(error=TrialError(type="BadMeasurement", message=problem))
+        value = valued.metrics[self._metric]
         if not math.isfinite(value):
-            return self._not_finite(self._last)
+            return self._not_finite(valued)
         # JSON knows no nan: a test metric without a number is left out.
         test_metrics = {name: metric for name, metric in message.test_metrics.items() if math.isfinite(metric)}
-        return Completed(value=value, user_attrs=test_metrics)
+        return Completed(value=value, best_step=best_step, user_attrs=test_metrics)
 
     def _not_finite(self, item: StepMeasurement) -> Infeasible:
         """The result of a run that measured no number, and did not say itself that it had diverged."""
@@ -344,19 +367,20 @@ class _Attempt:
             self._trainer.tell(Renewed(hold_at=self._lease.runs_out_at))
 
     def _finish(self, result: Result) -> None:
-        if not isinstance(result, Completed):
-            self._lease.finish(result, self._trainer.log_tail())
-            return
-        self._keep_model(result.value)
-        self._lease.finish(result, self._trainer.log_tail())
-        self._best_models.finished(self._claim.job, result.value)
+        if isinstance(result, Completed):
+            self._keep_model(result)
+        names = ignored(self._objective, self._spec, self._claim.params)
+        self._lease.finish(result, {"ignored": names} if names else {}, self._trainer.log_tail())
+        if isinstance(result, Completed):
+            self._best_models.finished(self._claim.job, result.value)
 
-    def _keep_model(self, value: float) -> None:
+    def _keep_model(self, result: Completed) -> None:
         """Save the weights of the best trial so far. Whatever goes wrong with that, the result stands."""
-        if not self._best_models.wants(self._claim.job, value):
+        if not self._best_models.wants(self._claim.job, result.value):
             return
-        step = 0 if self._last is None else self._last.step
-        question = SaveModel(metadata=checkpointing.model_metadata(self._claim, value))
+        assert self._last is not None
+        step = result.best_step or self._last.step
+        question = SaveModel(step=step, metadata=checkpointing.model_metadata(self._claim, result.value))
         try:
             answer = self._trainer.save_model(question, meanwhile=self._live_on)
         except _NoTimeLeft:

@@ -1,10 +1,11 @@
 """The trainer process: iterates objectives for the worker that started it, and knows neither database nor leases.
 
-Started as `python -m service.worker.trainer FD`, where FD is its end of a socket pair. It trains ahead without being asked for
-each step; between two items it looks for orders, takes checkpoints, and waits when the lease has run out. What it prints becomes
-the trial's log.
+Started as `python -m service.worker.trainer FD PID`, with its end of a socket pair and the worker's process id. It trains ahead
+without being asked for each step; between two items it looks for orders, takes checkpoints, and waits when the lease has run
+out. What it prints becomes the trial's log.
 """
 
+import argparse
 import contextlib
 import os
 import signal
@@ -13,14 +14,17 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from objectives.catalog import import_start, load_catalog
-from objectives.contract import Measurement, Objective, Run
+from objectives.contract import Objective, Run
+from objectives.data import files
 from service.domain.checkpoint import Kind
 from service.domain.parts import is_pruning_step
 from service.processes import die_with
 from service.worker import checkpoint_format, fitness
 from service.worker.checkpoint_format import BadCheckpoint, UnreachableCheckpoint
+from service.worker.measured import measured
 from service.worker.messages import (
     END_OF_LOG,
     CheckFitness,
@@ -48,14 +52,24 @@ TRACEBACK_LINES = 40
 
 def main() -> None:
     """Serve one worker until it closes the pipe."""
-    descriptor, worker_pid, modules = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-    die_with(worker_pid)  # elsewhere than on Linux, the closed pipe ends us
+    arguments = _arguments()
+    die_with(arguments.worker)  # elsewhere than on Linux, the closed pipe ends us
     # Ctrl-C reaches the whole process group: it is the worker that decides what becomes of a run.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    catalog = load_catalog(modules)
-    with Connection(descriptor) as pipe, contextlib.suppress(_WorkerGone):
+    files.allow(arguments.data_folder)
+    catalog = load_catalog(arguments.modules)
+    with Connection(arguments.pipe) as pipe, contextlib.suppress(_WorkerGone):
         _serve(_Worker(pipe), catalog)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="trainer")
+    parser.add_argument("pipe", type=int, help="file descriptor of our end")
+    parser.add_argument("worker", type=int, help="process id")
+    parser.add_argument("modules", nargs="*", help="with OBJECTIVES of the user's own")
+    parser.add_argument("--data-folder", type=Path, action="append", default=[], help="below which jobs may name data files")
+    return parser.parse_args()
 
 
 class _WorkerGone(Exception):
@@ -99,7 +113,7 @@ def _serve(worker: _Worker, catalog: Mapping[str, Objective]) -> None:
                 _end_log()
                 worker.send(ended)
             case SaveModel() as command if training is not None:
-                worker.send(training.save_model(command.metadata))
+                worker.send(training.save_model(command))
             case CheckFitness() as command:
                 problem = fitness.find_problem(catalog[command.objective], command.device, command.folder)
                 worker.send(Fitness(problem=problem))
@@ -130,11 +144,11 @@ class _Training:
                     return unusable
                 self._worker.send(Resumed())
             self._run = run
-            for measured in self._steps(run):
-                self._worker.send(measured)
-                if measured.divergence is not None:
+            for message in self._steps(run):
+                self._worker.send(message)
+                if message.divergence is not None:
                     return Trained(test_metrics={})
-                order = self._next_order(waits=measured.waits)
+                order = self._next_order(waits=message.waits)
                 if order is Order.STOP:
                     return Stopped()
                 if order is Order.SUSPEND or time.monotonic() - self._checkpointed_at >= command.checkpoint_s:
@@ -149,16 +163,16 @@ class _Training:
             lines = traceback.format_exc().strip().splitlines()
             return Raised(type=type(error).__name__, message=str(error), traceback="\n".join(lines[-TRACEBACK_LINES:]))
 
-    def save_model(self, metadata: Mapping[str, str]) -> FromTrainer:
+    def save_model(self, command: SaveModel) -> FromTrainer:
         """Save the weights of the run, which has gone through."""
         assert self._run is not None
         try:
-            content = checkpoint_format.encode_model(self._run.state_dict(), metadata)
+            content = checkpoint_format.encode_model(self._run.state_dict(), command.metadata)
             if content is None:
                 return NoModel()
-            return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.MODEL, self._step, self._command.place))
+            return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.MODEL, command.step, self._command.place))
         except Exception as error:  # an objective's own state_dict, or the disk
-            return NotCheckpointed(step=self._step, reason=_reason(error))
+            return NotCheckpointed(step=command.step, reason=_reason(error))
 
     def _resume(self, run: Run) -> Unusable | None:
         resume = self._command.resume
@@ -189,7 +203,7 @@ class _Training:
             )
             before = before if item.in_warmup else item.fraction
             self._step = int(item.step)
-            yield _measured(item, waits)
+            yield measured(item, waits=waits)
 
     def _next_order(self, *, waits: bool) -> Order | None:
         """What is to be done after an item: stop, suspend, or nothing, after having waited for as long as one must.
@@ -219,19 +233,6 @@ def _check_readable(objective: str, content: bytes) -> None:
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, BadCheckpoint | UnreachableCheckpoint) else f"{type(error).__name__}: {error}"
-
-
-def _measured(item: Measurement, waits: bool) -> Measured:
-    return Measured(
-        step=int(item.step),
-        fraction=float(item.fraction),
-        in_warmup=bool(item.in_warmup),
-        metrics={name: float(value) for name, value in item.metrics.items()},
-        learning_rate=float(item.learning_rate),
-        seconds=float(item.seconds),
-        divergence=item.divergence,
-        waits=waits,
-    )
 
 
 def _end_log() -> None:

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import psutil
 
@@ -30,11 +31,15 @@ class TrainerDied(Exception):
 class TrainerProcess:
     """One child process, warm between trials: it keeps its imports and its data."""
 
-    def __init__(self, objective_modules: Sequence[str] = ()) -> None:
+    def __init__(self, objective_modules: Sequence[str] = (), data_folders: Sequence[Path] = ()) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "service.worker.trainer", str(theirs.fileno()), str(os.getpid()), *objective_modules],
+                [
+                    *(sys.executable, "-m", "service.worker.trainer"),
+                    *(f"--data-folder={folder}" for folder in data_folders),
+                    *(str(theirs.fileno()), str(os.getpid()), *objective_modules),
+                ],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -6,15 +6,16 @@ from uuid import uuid4
 import optuna
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from optuna.storages import RDBStorage
 
 from service.errors import DatabaseNotMigrated
-from service.store import migrate, tables
+from service.store import measurements, migrate, tables
 from service.store.postgres import Database, psycopg_url, stock_url
 from tests.conftest import execute
-from tests.factories import submit_job
+from tests.factories import measurement, submit_job
 from tests.processes import at_once, wait_for_the_others
 from tests.stock_optuna import stock
 
@@ -92,6 +93,21 @@ def test_up_again_after_down_is_as_the_first_time(empty: Database, empty_databas
     assert relations(empty) == first
     ask_and_tell(empty_database_url, study_name)
     submit_job(empty)
+
+
+def test_what_was_measured_before_measurements_carried_details_is_read_as_it_was(empty: Database) -> None:
+    migrate.upgrade(empty)
+    with empty.transaction() as conn:
+        command.downgrade(migrate._config(conn), "0002")
+        conn.exec_driver_sql(
+            "INSERT INTO stride.measurements (trial_id, step, fraction, in_warmup, metrics, learning_rate, seconds)"
+            """ VALUES (1, 1, 0.25, false, '{"loss": 0.5}', 0.1, 0.01)"""
+        )
+    with pytest.raises(DatabaseNotMigrated):
+        check(empty)
+    migrate.upgrade(empty)
+    with empty.transaction() as conn:
+        assert measurements.of_trial(conn, 1) == [measurement(1, 0.5)]
 
 
 def test_down_twice_is_harmless(empty: Database) -> None:

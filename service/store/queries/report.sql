@@ -15,15 +15,15 @@ WITH lease AS (
     WHERE held.id = %(lease_id)s AND held.token = %(token)s AND held.ended_at IS NULL AND job.id = held.job_id
     RETURNING held.trial_id, held.released_at, job.state
 ), measured AS (
-    INSERT INTO stride.measurements (trial_id, step, fraction, in_warmup, metrics, learning_rate, seconds)
+    INSERT INTO stride.measurements (trial_id, step, fraction, in_warmup, metrics, learning_rate, seconds, details)
     SELECT lease.trial_id, item.*
     FROM lease, unnest(
         %(steps)s::integer[], %(fractions)s::float8[], %(in_warmup)s::boolean[], %(metrics)s::jsonb[],
-        %(learning_rates)s::float8[], %(seconds)s::float8[]
+        %(learning_rates)s::float8[], %(seconds)s::float8[], %(details)s::jsonb[]
     ) AS item
     ON CONFLICT (trial_id, step) DO UPDATE
     SET fraction = EXCLUDED.fraction, in_warmup = EXCLUDED.in_warmup, metrics = EXCLUDED.metrics,
-        learning_rate = EXCLUDED.learning_rate, seconds = EXCLUDED.seconds
+        learning_rate = EXCLUDED.learning_rate, seconds = EXCLUDED.seconds, details = EXCLUDED.details
 ), curve AS (
     INSERT INTO optuna.trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)
     SELECT

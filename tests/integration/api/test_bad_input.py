@@ -64,8 +64,9 @@ def test_each_fault_of_a_job_has_its_pointer(client: TestClient, document: dict[
     document["search_space"] |= {"rate": 1}
     answer = client.post("/v1/jobs", json=document)
     assert problem(answer, 422)["type"] == "urn:stride:invalid-job"
+    settings = "epoch_s, raise_at, kill_at, exit_at, hang_at, keep_step"
     assert faults(answer) == {
-        "/objective/settings/foo": "quadratic has no setting 'foo'; known are: epoch_s, raise_at, kill_at, exit_at, hang_at",
+        "/objective/settings/foo": f"quadratic has no setting 'foo'; known are: {settings}",
         "/objective/settings/epoch_s": "-1 is less than the minimum of 0",
         "/metric": "quadratic has no metric 'nonsense'; it has: loss, score",
         "/search_space/rate": "quadratic has no parameter 'rate'; it has: epochs, learning_rate, mode, momentum",

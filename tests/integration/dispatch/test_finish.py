@@ -91,6 +91,31 @@ def test_whatever_an_objective_says_can_be_stored(database: Database, message: s
     assert message[:6] in reason
 
 
+@pytest.mark.parametrize(
+    ("result", "noted"),
+    [
+        (Completed(value=1.0, user_attrs={"test_loss": 0.75}), True),
+        (Infeasible(step=1, fraction=0.5, evidence=""), True),
+        (Pruned(value=1.0, step=1), True),
+        (ERROR, False),
+    ],
+)
+def test_what_is_noted_with_a_result_is_an_attribute_of_every_trial_that_did_not_fail(
+    database: Database, result: Result, noted: bool
+) -> None:
+    job = submit_job(database)
+    claim, notes = claimed(claimer_of(database)), {"ignored": ["beta1", "momentum"]}
+    database.transact(lambda conn: finish(conn, claim.lease, result, lease_s=LEASE_S, notes=notes))
+    [trial] = stored(database, job)
+    assert trial.user_attrs.pop("ignored", None) == (notes["ignored"] if noted else None)
+    assert trial.user_attrs or not isinstance(result, Completed), "what else there is to say stands beside it"
+
+
+def test_a_completed_trial_says_which_step_its_value_is_of(database: Database) -> None:
+    trial = finished(database, Completed(value=0.5, best_step=7, user_attrs={"test_loss": 0.75}))
+    assert (trial.value, trial.user_attrs) == (0.5, {"test_loss": 0.75, "best_step": 7})
+
+
 def test_what_was_measured_since_the_last_report_is_stored_with_the_result(database: Database) -> None:
     job = submit_job(database)
     claim = claimed(claimer_of(database))

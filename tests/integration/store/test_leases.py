@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -13,6 +14,7 @@ from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
+from service.domain.rates import GroupRate
 from service.errors import LeaseLost
 from service.store import jobs, leases, measurements, tables, trials
 from service.store.postgres import Database
@@ -93,6 +95,48 @@ def test_steps_reported_again_are_overwritten(database: Database) -> None:
     report(database, claim.lease, 2.5, math.nan, first_step=2)
     assert repr(stored(database, claim.job)) == repr({0: [(1, 3.0), (2, 2.5), (3, math.nan)]})
     assert row(database, claim.lease)["last_step"] == 3
+
+
+DETAILS = {
+    "group_rates": (
+        GroupRate(group="Größe 🎛", learning_rate=0.1 + 0.2, momentum=None),
+        GroupRate(group="all", learning_rate=math.inf, momentum=5e-324),
+    ),
+    "update_losses": ((1, 0.1 + 0.2), (2, math.inf), (2**53, -math.inf)),
+    "best_step": 3,
+}
+
+
+def stored_details(database: Database) -> list[Any]:
+    with database.transaction() as conn:
+        return list(conn.exec_driver_sql("SELECT details FROM stride.measurements ORDER BY step").scalars())
+
+
+@pytest.mark.parametrize("told", [{}, DETAILS, *({name: told} for name, told in DETAILS.items())], ids=list)
+def test_what_a_measurement_carries_beyond_its_metrics_is_read_back_as_it_was_reported(
+    database: Database, told: dict[str, Any]
+) -> None:
+    submit_job(database)
+    claim = claimed(database)
+    item = measurement(7, **told)
+    with database.transaction() as conn:
+        leases.report(conn, claim.lease, [measurement(6), item], "loss", lease_s=LEASE_S)
+        [_, found] = measurements.of_trial(conn, claim.lease.trial_id)
+        assert found == item
+        assert measurements.at(conn, claim.lease.trial_id, 7) == item
+        assert measurements.newest(conn, claim.lease.trial_id) == item
+        assert measurements.at(conn, claim.lease.trial_id, 8) is None
+    without, stored = stored_details(database)
+    assert without is None
+    assert stored is None if not told else stored.keys() == told.keys()
+
+
+def test_steps_reported_again_forget_what_they_carried_before(database: Database) -> None:
+    submit_job(database)
+    claim = claimed(database)
+    for items in ([measurement(1, **DETAILS), measurement(2)], [measurement(1), measurement(2, **DETAILS)]):
+        database.transact(lambda conn, items=items: leases.report(conn, claim.lease, items, "loss", lease_s=LEASE_S))  # type: ignore[misc]
+    assert [details is None for details in stored_details(database)] == [True, False]
 
 
 def test_measurements_are_read_in_pages(database: Database) -> None:

@@ -10,7 +10,34 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from objectives.contract import Measurement, Metric, Objective, Parameter
+from objectives.contract import GroupRate, Measurement, Metric, Objective, Parameter
+from objectives.data import files
+
+DETAILS: dict[str, dict[str, Any]] = {
+    "telling": {
+        "group_rates": [
+            GroupRate(group="body", learning_rate=0.1, momentum=0.9),
+            GroupRate(group="head", learning_rate=math.inf, momentum=None),
+        ],
+        "update_losses": [(1, 0.5), (2, math.nan)],
+    },
+    "strange group": {"group_rates": [GroupRate(group="a\0b", learning_rate=0.1, momentum=None)]},
+    "group without a name": {"group_rates": [GroupRate(group=7, learning_rate=0.1, momentum=None)]},  # type: ignore[arg-type]
+    "rates by name": {"group_rates": {"all": 0.1}},
+    "no rates": {"group_rates": None},
+    "too many losses": {"update_losses": [(update, 1.0) for update in range(1, 10_002)]},
+    "losses without updates": {"update_losses": [1.0]},
+    "an update by name": {"update_losses": [("first", 1.0)]},
+    "a loss by name": {"update_losses": [(1, "low")]},
+    "no pairs": {"update_losses": [(1, 2.0, 3.0)]},
+    "update zero": {"update_losses": [(0, 1.0)]},
+    "update too large": {"update_losses": [(10**5000, 1.0)]},
+    "keeps step 1": {"best_step": 1},
+    "keeps weights of step 1": {"best_step": 1},
+    "keeps a step to come": {"best_step": 9},
+    "keeps half a step": {"best_step": 0.5},
+}
+"""What the measurements carry, by how the run misbehaves."""
 
 
 class OddRun:
@@ -18,6 +45,7 @@ class OddRun:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._how = settings["how"]
+        self._done = 0
 
     def __iter__(self) -> Iterator[Measurement]:
         loss, metrics, steps = 1.0, {}, (1, 2)
@@ -47,6 +75,8 @@ class OddRun:
                 loss = math.nan
             case "same step twice":
                 steps = (1, 1)
+            case "keeps a step that it passed over":
+                steps = (1, 3)
             case "step too large":
                 steps = (1, 2**31)
             case "strange metric":
@@ -74,15 +104,21 @@ class OddRun:
                 for line in range(20_000):
                     print(f"line {line}")
                 print("no end of line", end="")
+        details = DETAILS.get(self._how, {})
         for step in steps:
+            self._done = step
+            if self._how == "keeps a step that it passed over" and step == 3:
+                details = {"best_step": 2}
             yield Measurement(
                 step=step,
                 fraction=step / 2,
                 in_warmup=False,
-                metrics=metrics or {"loss": loss},
+                metrics=metrics or {"loss": step * loss if "best_step" in details else loss},
                 learning_rate=0.1,
                 seconds=0.0,
+                **details,
             )
+        self._done = details.get("best_step", self._done)
 
     def state_dict(self) -> dict[str, Any]:
         match self._how:
@@ -90,6 +126,10 @@ class OddRun:
                 import numpy as np
 
                 return {"weights": np.ones(3)}
+            case "keeps weights of step 1":
+                import torch
+
+                return {"model": {"weight": torch.tensor([float(self._done)])}}
             case "large state":
                 return {"noise": os.urandom(2_000_000).hex()}
             case "state kills":
@@ -114,6 +154,8 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
     """Begin a run."""
     if settings["how"] == "start raises":
         raise ValueError("no such data set")
+    if settings["how"] == "reads a file":
+        files.find(settings["file"])
     return OddRun(settings)
 
 
@@ -129,6 +171,34 @@ ODD = Objective(
             default=0.1,
             space={"type": "float", "low": 0.1, "high": 1.0},
             description="Makes no difference.",
+        ),
+        Parameter(
+            name="mode",
+            type="categorical",
+            default="plain",
+            space=None,
+            description="Makes no difference.",
+            choices=("plain", "fancy"),
+        ),
+        Parameter(
+            name="flourish",
+            type="float",
+            default=0.5,
+            space=None,
+            description="Makes no difference.",
+            low=0.0,
+            high=1.0,
+            high_open=True,
+            applies_when=({"mode": ("fancy",)},),
+        ),
+        Parameter(
+            name="lookahead",
+            type="categorical",
+            default=False,
+            space=None,
+            description="Makes no difference.",
+            choices=(False, True),
+            applies_when=({"mode": ("fancy",)}, {"how": ("test is no number",)}),
         ),
     ),
 )

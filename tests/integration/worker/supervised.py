@@ -2,13 +2,14 @@
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from objectives.catalog import load_catalog
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
 from service.domain.job import Job
@@ -18,14 +19,18 @@ from service.store.postgres import Database
 from service.worker.checkpointing import CheckpointSettings
 from service.worker.held_lease import Pace
 from service.worker.kept_trainer import KeptTrainer
+from service.worker.messages import Measured
 from service.worker.supervise import TrialSupervisor
 from service.worker.trainer_process import TrainerProcess
 from tests.factories import LEARNING_RATE, submit_job
 from tests.integration.dispatch.training import claimed
 from tests.polling import wait_until
 
+CLOCKED = frozenset({"samples_per_second"})
+"""Metrics that a clock has a part in."""
+
 MODULES = ("tests.quadratic", "tests.integration.worker.odd")
-OBJECTIVES = ("image-classification", "odd", "quadratic")
+OBJECTIVES = tuple(load_catalog(MODULES))
 
 
 class Supervised:
@@ -38,15 +43,17 @@ class Supervised:
         folder: Path | None = None,
         interval_s: float = 0.0,
         max_bytes: int = 1_000_000,
+        data_folders: Sequence[Path] = (),
         heartbeat_s: float = 0.2,
         lease_s: float = 60.0,
     ) -> None:
         self.database = database
         self.claimer = Claimer(database, uuid4(), OBJECTIVES, lease_s)
-        self.trainer = KeptTrainer(lambda: TrainerProcess(MODULES))
+        self.trainer = KeptTrainer(lambda: TrainerProcess(MODULES, data_folders))
         self.supervisor = TrialSupervisor(
             database,
             self.claimer,
+            load_catalog(MODULES),
             self.trainer,
             pace=Pace(heartbeat_s=heartbeat_s, lease_s=lease_s, device="cpu"),
             keep=CheckpointSettings(interval_s=interval_s, folder=folder, max_bytes=max_bytes),
@@ -136,6 +143,13 @@ def curve_of(database: Database, job: Job, number: int = 0) -> list[StepMeasurem
     """What was measured in a trial."""
     with database.transaction() as conn:
         return measurements.of_trial(conn, trial_reader.trial_id(conn, job, number))
+
+
+def seeded(item: StepMeasurement | Measured) -> Any:
+    """All of a measurement that its seed determines: not what a clock showed."""
+    metrics = {name: value for name, value in item.metrics.items() if name not in CLOCKED}
+    rest = (item.step, item.fraction, item.in_warmup, item.learning_rate, item.group_rates, item.update_losses, item.best_step)
+    return repr((sorted(metrics.items()), *rest))
 
 
 def told(database: Database, job: Job, event: str) -> list[dict[str, Any]]:

@@ -106,6 +106,25 @@ def test_workers_at_once_keep_one_model_of_each_job_and_its_weights_give_the_bes
             assert tested == trial.user_attrs, "bit for bit the weights that were tested"
 
 
+@pytest.mark.parametrize("place", ["database", "folder"])
+def test_where_a_run_restored_the_weights_of_an_earlier_step_these_are_served_with_the_value_of_that_step(
+    database: Database, tmp_path: Path, place: str
+) -> None:
+    folder = None if place == "database" else tmp_path
+    job = odd_job(database, "keeps weights of step 1")
+    with supervised(database, folder=folder, interval_s=60) as worker:
+        worker.see_through()
+    trial = best_of(database, job)
+    assert (trial.value, trial.user_attrs["best_step"]) == (1.0, 1)
+    with database.transaction() as conn:
+        steps = conn.exec_driver_sql("SELECT step FROM stride.checkpoints WHERE kind = 'model'").scalars().all()
+    assert steps == [1]
+    with TestClient(create_app(Settings.model_validate({"checkpoint_dir": folder}), database)) as client:
+        (tmp_path / "best-model").write_bytes(client.get(f"/v1/jobs/{job.id}/best-model").content)
+    with safe_open(tmp_path / "best-model", "pt") as opened:
+        assert (float(opened.metadata()["value"]), opened.get_tensor("weight").tolist()) == (1.0, [1.0])
+
+
 def test_an_objective_without_weights_keeps_no_model_and_tells_of_no_failure(database: Database) -> None:
     job = stepping_job(database, epochs=2, epoch_s=0.0, budget={"trials": 2})
     with supervised(database) as worker:

@@ -20,16 +20,29 @@ import torch
 
 from service.dispatch import lifecycle
 from service.dispatch.sweeper import tidy_up
+from service.domain.checkpoint import Kind
 from service.domain.job import Job, JobState
 from service.domain.lease import Outcome
 from service.domain.trial import TrialState
-from service.store import checkpoint_files, jobs
+from service.store import checkpoint_files, jobs, leases
 from service.store.postgres import Database
+from service.worker import checkpoint_format, checkpointing
 from service.worker.messages import Checkpointed, CheckpointPlace, Measured, Resume, Resumed, Train, Trained
 from service.worker.trainer_process import TrainerProcess
-from tests.factories import submit_job
+from tests.factories import measurement, submit_job
+from tests.integration.dispatch.training import claimed, claimer_of
 from tests.integration.worker.conftest import Start, WorkerProcess
-from tests.integration.worker.supervised import MODULES, Supervised, curve_of, odd_job, stepping_job, supervised, told, trial_of
+from tests.integration.worker.supervised import (
+    MODULES,
+    Supervised,
+    curve_of,
+    odd_job,
+    seeded,
+    stepping_job,
+    supervised,
+    told,
+    trial_of,
+)
 from tests.polling import wait_until
 from tests.tcp_proxy import TcpProxy
 
@@ -77,11 +90,7 @@ def train(trainer: TrainerProcess, name: str, *, checkpoint_s: float = math.inf,
 
 def result(heard: list[Any]) -> tuple[dict[int, str], str]:
     """Every step's measurement but for its time, and the test metrics."""
-    steps = {
-        item.step: repr((item.fraction, sorted(item.metrics.items()), item.divergence))
-        for item in heard
-        if isinstance(item, Measured)
-    }
+    steps = {item.step: f"{seeded(item)} {item.divergence}" for item in heard if isinstance(item, Measured)}
     return steps, repr(heard[-1])
 
 
@@ -149,7 +158,7 @@ def wait_for_end(database: Database, job: Job) -> None:
 def stored_result(database: Database, job: Job) -> Any:
     """All of the first trial that a fixed seed determines."""
     trial = trial_of(database, job)
-    steps = [(item.step, item.fraction, item.learning_rate, sorted(item.metrics.items())) for item in curve_of(database, job)]
+    steps = list(map(seeded, curve_of(database, job)))
     return repr((trial.params, trial.state, trial.value, sorted(trial.user_attrs.items()), steps))
 
 
@@ -255,6 +264,45 @@ def test_the_attempt_shows_from_which_step_it_went_on(database: Database, worker
     assert [attempt.from_step for attempt in trial_of(database, job).attempts] == [None, last]
     assert told(database, job, "trial.resumed") == [{"trial": 0, "attempt": 2, "step": last}]
     assert_complete(database, job)
+
+
+@pytest.mark.parametrize("interval_s", [0.0, 60.0], ids=["from the database", "from what is still to be stored"])
+def test_the_value_of_a_run_that_kept_an_earlier_steps_weights_is_looked_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch, interval_s: float
+) -> None:
+    monkeypatch.setattr("service.worker.held_lease.FLUSH_S", 60.0)
+    job = stepping_job(database, epochs=4, epoch_s=0.0, settings={"keep_step": 2})
+    with supervised(database, interval_s=interval_s, heartbeat_s=60.0) as worker:
+        worker.see_through()
+    trial, curve = trial_of(database, job), curve_of(database, job)
+    assert [item.best_step for item in curve] == [None, 2, 2, 2]
+    assert (trial.value, trial.user_attrs["best_step"]) == (curve[1].metrics["loss"], 2)
+
+
+def test_a_later_attempt_knows_the_value_of_a_step_that_an_earlier_one_measured(database: Database, worker: Supervised) -> None:
+    job = stepping_job(database, settings={"keep_step": 2})
+    worker.pause_after(job, 3)
+    worker.see_through()
+    trial, curve = trial_of(database, job), curve_of(database, job)
+    assert (trial.attempts[-1].from_step or 0) >= 3
+    assert (trial.value, trial.user_attrs["best_step"]) == (curve[1].metrics["loss"], 2)
+
+
+def test_a_run_that_has_gone_through_before_its_attempt_ended_still_has_the_value_of_the_step_it_kept(
+    database: Database, worker: Supervised
+) -> None:
+    """Nothing is left to be measured: all that the next attempt knows of it is stored."""
+    job = stepping_job(database, epochs=4, epoch_s=0.0, settings={"keep_step": 2})
+    claim = claimed(claimer_of(database))
+    curve = [measurement(step, loss=step / 10, best_step=None if step < 2 else 2) for step in (1, 2, 3, 4)]
+    content = checkpoint_format.encode({"done": 4})
+    state = checkpoint_format.keep(content, Kind.STATE, 4, CheckpointPlace(folder=None, name="", max_bytes=1_000))
+    database.transact(lambda conn: checkpointing.save(conn, claim, state, curve, lease_s=60))
+    database.transact(lambda conn: leases.release(conn, claim.lease, "just then"))
+    worker.see_through()
+    trial = trial_of(database, job)
+    assert [attempt.from_step for attempt in trial.attempts] == [None, 4]
+    assert (trial.state, trial.value, trial.user_attrs["best_step"]) == (TrialState.COMPLETE, 0.2, 2)
 
 
 @pytest.mark.parametrize("how", DAMAGES)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 import structlog
 
+from objectives.catalog import load_catalog
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claimer
 from service.domain.lease import Outcome
@@ -106,6 +107,7 @@ def supervisor(behind: Database) -> Iterator[TrialSupervisor]:
     supervisor = TrialSupervisor(
         behind,
         claimer,
+        load_catalog(MODULES),
         trainer,
         pace=Pace(heartbeat_s=20, lease_s=60, device="cpu"),
         keep=CheckpointSettings(interval_s=60, folder=None, max_bytes=1_000_000),

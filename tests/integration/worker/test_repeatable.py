@@ -11,6 +11,7 @@ from service.store import jobs, measurements, trial_reader
 from service.store.postgres import Database
 from tests.factories import LEARNING_RATE, submit_job
 from tests.integration.worker.conftest import worker_processes
+from tests.integration.worker.supervised import seeded
 from tests.polling import wait_until
 
 JOBS: dict[str, dict[str, Any]] = {
@@ -54,7 +55,7 @@ def _ended(database: Database, job: Job) -> list[dict[str, Any]]:
             "state": trial.state,
             "value": str(trial.value),
             "attrs": trial.user_attrs,
-            "curve": [(item.step, item.fraction, str(dict(item.metrics))) for item in curve],
+            "curve": list(map(seeded, curve)),
         }
         for trial, curve in zip(trials, curves, strict=True)
     ]

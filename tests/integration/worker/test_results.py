@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from service.domain.job import FINAL, Job, JobState
 from service.domain.lease import Outcome
+from service.domain.rates import GroupRate
 from service.domain.trial import FEASIBLE, Trial, TrialState
 from service.store import jobs, leases, measurements, trial_reader
 from service.store.postgres import Database
@@ -20,6 +21,11 @@ from tests.polling import wait_until
 SPACE = {"learning_rate": LEARNING_RATE | {"low": 1e-5, "high": 0.4}, "epochs": 4, "momentum": 0.9}
 DIVERGING = {"learning_rate": 0.9, "momentum": {"type": "float", "low": 0.0, "high": 0.9}, "epochs": 4}
 ODD = {"learning_rate": {"type": "float", "low": 0.1, "high": 1.0}}
+SUBORDINATE = ODD | {
+    "lookahead": {"type": "categorical", "choices": [False, True]},
+    "flourish": {"type": "float", "low": 0.0, "high": 0.9},
+}
+"""Without meaning unless the mode, plain by default, is fancy."""
 
 
 def quadratic(**overrides: Any) -> dict[str, Any]:
@@ -53,6 +59,28 @@ JOBS: dict[str, dict[str, Any]] = {
     "step too large": odd("step too large"),
     "strange metric": odd("strange metric"),
     "test is no number": odd("test is no number"),
+    "telling": odd("telling"),
+    "keeps step 1": odd("keeps step 1"),
+    "keeps a step to come": odd("keeps a step to come"),
+    "keeps half a step": odd("keeps half a step"),
+    "keeps a step that it passed over": odd("keeps a step that it passed over"),
+    "strange group": odd("strange group"),
+    "group without a name": odd("group without a name"),
+    "rates by name": odd("rates by name"),
+    "no rates": odd("no rates"),
+    "too many losses": odd("too many losses"),
+    "losses without updates": odd("losses without updates"),
+    "an update by name": odd("an update by name"),
+    "a loss by name": odd("a loss by name"),
+    "no pairs": odd("no pairs"),
+    "update zero": odd("update zero"),
+    "update too large": odd("update too large"),
+    "nothing ignored": odd("telling") | {"search_space": SUBORDINATE | {"mode": "fancy"}},
+    "ignored": odd("telling") | {"search_space": SUBORDINATE},
+    "ignored, but for a setting": odd("test is no number") | {"search_space": SUBORDINATE},
+    "ignored, infeasible": odd("not a number") | {"search_space": SUBORDINATE},
+    "one searched": odd("telling") | {"search_space": ODD | {"flourish": SUBORDINATE["flourish"]}},
+    "ignored, failed": odd("no measurement") | {"search_space": SUBORDINATE},
     "chatty": odd("chatty"),
 }
 
@@ -245,6 +273,67 @@ def test_bad_trials_are_pruned_where_a_rung_ends(ended: Look) -> None:
             "step 2147483648 was measured after step 1: steps are counted upwards from 1, to at most 2,147,483,647",
         ),
         ("strange metric", "BadMeasurement", "step 1 measured 'a\\x00b', a name with letters that cannot be stored"),
+        (
+            "strange group",
+            "BadMeasurement",
+            "step 1 measured 'a\\x00b', a name with letters that cannot be stored",
+        ),
+        (
+            "group without a name",
+            "BadMeasurement",
+            "step 1 measured group_rates that cannot be stored: 7 is no name of a group",
+        ),
+        (
+            "rates by name",
+            "BadMeasurement",
+            "step 1 measured group_rates that cannot be stored: 'str' object has no attribute 'group'",
+        ),
+        (
+            "no rates",
+            "BadMeasurement",
+            "step 1 measured group_rates that cannot be stored: object of type 'NoneType' has no len()",
+        ),
+        ("too many losses", "BadMeasurement", "step 1 measured 10,001 update_losses: at most 10,000 are stored"),
+        (
+            "losses without updates",
+            "BadMeasurement",
+            "step 1 measured update_losses that cannot be stored: 'float' object is not subscriptable",
+        ),
+        (
+            "an update by name",
+            "BadMeasurement",
+            "step 1 measured update_losses that cannot be stored: 'str' object cannot be interpreted as an integer",
+        ),
+        (
+            "a loss by name",
+            "BadMeasurement",
+            "step 1 measured update_losses that cannot be stored: could not convert string to float: 'low'",
+        ),
+        (
+            "no pairs",
+            "BadMeasurement",
+            "step 1 measured update_losses that cannot be stored: (1, 2.0, 3.0) is no update, counted from 1, and its loss",
+        ),
+        (
+            "update zero",
+            "BadMeasurement",
+            "step 1 measured update_losses that cannot be stored: (0, 1.0) is no update, counted from 1, and its loss",
+        ),
+        (
+            "keeps a step to come",
+            "BadMeasurement",
+            "step 1 named 9 as its best_step: it must be a step from 1 to 1",
+        ),
+        (
+            "keeps half a step",
+            "BadMeasurement",
+            "step 1 named 0.5 as its best_step: it must be a step from 1 to 1",
+        ),
+        (
+            "keeps a step that it passed over",
+            "BadMeasurement",
+            "step 3 named step 2 as its best_step, which was not measured",
+        ),
     ],
 )
 def test_whatever_goes_wrong_in_an_objective_fails_its_trial_and_says_what(
@@ -255,6 +344,51 @@ def test_whatever_goes_wrong_in_an_objective_fails_its_trial_and_says_what(
     assert trial.error is not None
     assert (trial.error.type, trial.error.message) == (type_, message)
     assert [attempt.outcome for attempt in trial.attempts] == [Outcome.FINISHED]
+
+
+def test_a_number_of_thousands_of_digits_fails_its_trial_too(ended: Look) -> None:
+    trial = ended("update too large").trial
+    assert trial.error is not None
+    assert (trial.state, trial.error.type) == (TrialState.FAILED, "BadMeasurement")
+
+
+def test_what_a_measurement_carries_beyond_its_metrics_is_stored(ended: Look) -> None:
+    curve = ended("telling").of_trial(measurements.of_trial)
+    assert [item.step for item in curve] == [1, 2]
+    for item in curve:
+        assert item.group_rates == (
+            GroupRate(group="body", learning_rate=0.1, momentum=0.9),
+            GroupRate(group="head", learning_rate=math.inf, momentum=None),
+        )
+        assert repr(item.update_losses) == "((1, 0.5), (2, nan))"
+        assert item.best_step is None
+
+
+def test_the_value_is_of_the_step_whose_weights_were_kept(ended: Look) -> None:
+    found = ended("keeps step 1")
+    curve = found.of_trial(measurements.of_trial)
+    assert [(item.metrics["loss"], item.best_step) for item in curve] == [(1.0, 1), (2.0, 1)]
+    assert (found.trial.state, found.trial.value) == (TrialState.COMPLETE, 1.0)
+    assert found.trial.user_attrs == {"test_loss": 2.0, "best_step": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "names"),
+    [
+        ("nothing ignored", TrialState.COMPLETE, None),
+        ("ignored", TrialState.COMPLETE, ["flourish", "lookahead"]),
+        ("ignored, but for a setting", TrialState.COMPLETE, ["flourish"]),
+        ("one searched", TrialState.COMPLETE, ["flourish"]),
+        ("ignored, infeasible", TrialState.INFEASIBLE, ["flourish", "lookahead"]),
+        ("ignored, failed", TrialState.FAILED, None),
+    ],
+)
+def test_a_trial_names_the_searched_parameters_that_meant_nothing_in_it(
+    ended: Look, name: str, state: TrialState, names: list[str] | None
+) -> None:
+    trial = ended(name).trial
+    assert (trial.state, trial.user_attrs.get("ignored")) == (state, names)
+    assert isinstance(trial.params.get("lookahead", False), bool)
 
 
 def test_a_test_metric_that_is_no_number_is_left_out(ended: Look) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
+from objectives.catalog import load_catalog
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim
 from service.dispatch.finish import Completed
@@ -21,6 +22,7 @@ from service.store.postgres import Database
 from tests.factories import LEARNING_RATE, submit_job
 from tests.integration.dispatch.training import claimer_of, conclude
 from tests.integration.worker.conftest import Start, WorkerProcess
+from tests.integration.worker.supervised import MODULES
 from tests.polling import wait_until
 from tests.tcp_proxy import Mode, TcpProxy
 
@@ -100,7 +102,7 @@ def test_a_worker_shows_that_it_lives_and_that_it_has_stopped(database: Database
     wait_until(lambda: bool(workers_of(database)), "the worker")
     [found] = workers_of(database)
     assert found.name.endswith(f":{worker.pid}")
-    assert (found.state, found.objectives) == ("idle", ["image-classification", "odd", "quadratic"])
+    assert (found.state, found.objectives) == ("idle", sorted(load_catalog(MODULES)))
     wait_until(lambda: workers_of(database)[0].seen_at > found.seen_at, "a sign of life")
     assert worker.stop() == 0
     assert workers_of(database)[0].state == "stopped"

@@ -1,8 +1,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.console import RenderableType
 
-from service.commands.tables import age, console, dimension, jobs_table, number, plain
+from service.commands.tables import age, answer_table, console, dimension, job_details, jobs_table, number, plain, plan_table
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,41 @@ def test_a_missing_number_is_a_dash() -> None:
 @pytest.mark.parametrize(("seconds", "told"), [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (7_300, "2 h"), (200_000, "2 d")])
 def test_an_age_is_told_to_the_unit_that_matters(seconds: int, told: str) -> None:
     assert age((datetime.now(UTC) - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")) == told
+
+
+SPEC = {
+    "objective": {"name": "image-classification", "settings": {}},
+    "search_space": {"learning_rate": 0.01, "epochs": 4, "batch_size": {"type": "categorical", "choices": [16, 32]}},
+    "strategy": {"type": "random"},
+    "pruner": {"type": "none"},
+    "budget": None,
+    "metric": "loss",
+}
+BEST = {"number": 3, "value": 0.5, "params": {"batch_size": 16, "epochs": 4, "learning_rate": 0.01}}
+CHOSEN = "batch_size=16 learning_rate=0.01"
+JOB = {
+    **{"id": "8d8a199b", "name": None, "state": "completed", "reason": None, "waiting_for": None, "spec": SPEC, "best": BEST},
+    "progress": {"trials": dict.fromkeys(("planned", "waiting", "running", "complete", "infeasible", "pruned", "failed"), 0)},
+    **{"created_at": "2026-01-01T00:00:00Z", "started_at": None, "finished_at": None, "study_name": "a"},
+}
+ANSWER = {"learning_rate": 0.01, "metric": "loss", "evidence": {}, "verdict": None, "because": "", "best_trial": BEST}
+PLAN = {"spec": SPEC, "trials": 1, "epochs": None, "first_points": [BEST["params"]]}
+
+
+@pytest.mark.parametrize("table", [job_details(JOB), answer_table(ANSWER, SPEC), plan_table(PLAN)], ids=["job", "answer", "plan"])
+def test_of_a_trials_parameters_the_learning_rate_and_those_that_are_searched_are_told(
+    capsys: pytest.CaptureFixture[str], table: RenderableType
+) -> None:
+    console().print(table)
+    said = capsys.readouterr().out
+    assert CHOSEN in said
+    assert "epochs=4" not in said
+
+
+@pytest.mark.parametrize("table", [job_details(JOB | {"best": None}), answer_table(ANSWER | {"best_trial": None}, SPEC)])
+def test_where_there_is_no_best_trial_nothing_is_said_of_it(capsys: pytest.CaptureFixture[str], table: RenderableType) -> None:
+    console().print(table)
+    assert "in trial" not in capsys.readouterr().out
 
 
 def test_a_narrow_terminal_folds_names_and_shortens_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:

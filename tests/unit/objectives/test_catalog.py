@@ -38,8 +38,20 @@ WriteModule = Callable[[str, str], None]
 each_objective = pytest.mark.parametrize("objective", BUILTIN, ids=lambda objective: objective.name)
 each_parameter = pytest.mark.parametrize(
     "parameter",
-    [parameter for objective in BUILTIN for parameter in objective.parameters],
-    ids=lambda parameter: parameter.name,
+    [
+        pytest.param(parameter, id=f"{objective.name}, {parameter.name}")
+        for objective in BUILTIN
+        for parameter in objective.parameters
+    ],
+)
+each_searched_parameter = pytest.mark.parametrize(
+    "parameter",
+    [
+        pytest.param(parameter, id=f"{objective.name}, {parameter.name}")
+        for objective in BUILTIN
+        for parameter in objective.parameters
+        if parameter.space is not None
+    ],
 )
 
 
@@ -67,7 +79,7 @@ def test_the_default_value_is_legal(parameter: Parameter) -> None:
     assert _is_legal(parameter, parameter.default)
 
 
-@each_parameter
+@each_searched_parameter
 def test_the_default_space_holds_legal_values_only(parameter: Parameter) -> None:
     space = parameter.space
     assert space is not None
@@ -75,7 +87,7 @@ def test_the_default_space_holds_legal_values_only(parameter: Parameter) -> None
     assert all(_is_legal(parameter, value) for value in values)
 
 
-@each_parameter
+@each_searched_parameter
 def test_the_default_value_lies_in_the_default_space(parameter: Parameter) -> None:
     space = parameter.space
     assert space is not None
@@ -85,15 +97,22 @@ def test_the_default_value_lies_in_the_default_space(parameter: Parameter) -> No
         assert space["low"] <= parameter.default <= space["high"]
 
 
-@each_parameter
+@each_searched_parameter
 def test_the_default_space_of_a_float_has_points_for_a_grid(parameter: Parameter) -> None:
     if parameter.type == "float":
         assert parameter.space is not None
         assert parameter.space["points"] >= 2
 
 
-def test_the_default_space_of_the_learning_rate_covers_the_usual_rates() -> None:
-    (learning_rate,) = (p for p in IMAGE_CLASSIFICATION.parameters if p.name == "learning_rate")
+@each_objective
+def test_the_default_space_is_of_the_four_that_matter_most(objective: Objective) -> None:
+    searched = {parameter.name for parameter in objective.parameters if parameter.space is not None}
+    assert searched == {"learning_rate", "batch_size", "epochs", "momentum"}
+
+
+@each_objective
+def test_the_default_space_of_the_learning_rate_covers_the_usual_rates(objective: Objective) -> None:
+    (learning_rate,) = (p for p in objective.parameters if p.name == "learning_rate")
     assert learning_rate.space is not None
     assert learning_rate.space["log"]
     assert learning_rate.space["low"] <= 0.001
@@ -106,26 +125,34 @@ def test_the_default_settings_satisfy_the_schema(objective: Objective) -> None:
 
 
 @each_objective
+def test_a_data_set_of_files_needs_a_path_and_a_bundled_one_takes_none(objective: Objective) -> None:
+    schema = Draft202012Validator(dict(objective.settings_schema))
+    bundled = default_settings(objective)["dataset"]
+    for dataset in objective.settings_schema["properties"]["dataset"]["enum"]:
+        is_bundled = schema.is_valid({"dataset": dataset})
+        assert schema.is_valid({"dataset": dataset, "path": "somewhere"}) != is_bundled
+    assert schema.is_valid({"dataset": bundled})
+    assert not schema.is_valid({"path": "somewhere"})
+
+
+@each_objective
 def test_the_schema_refuses_an_unknown_setting(objective: Objective) -> None:
     assert not Draft202012Validator(dict(objective.settings_schema)).is_valid({"colour": "blue"})
 
 
 def test_default_params_name_every_parameter() -> None:
-    assert default_params(IMAGE_CLASSIFICATION) == {
-        "learning_rate": 0.02,
-        "batch_size": 32,
-        "epochs": 10,
-        "momentum": 0.9,
-    }
+    params = default_params(IMAGE_CLASSIFICATION)
+    assert list(params) == [parameter.name for parameter in IMAGE_CLASSIFICATION.parameters]
+    assert {"learning_rate": 0.02, "batch_size": 32, "epochs": 10, "momentum": 0.9}.items() <= params.items()
 
 
 def test_the_catalog_holds_the_built_in_objectives() -> None:
-    assert load_catalog() == {"image-classification": IMAGE_CLASSIFICATION}
+    assert list(load_catalog().values()) == list(BUILTIN)
 
 
 def test_the_catalog_adds_the_objectives_of_a_named_module(write_module: WriteModule) -> None:
     write_module("my_objectives", USER_MODULE.format(name="mine", module="my_objectives"))
-    assert list(load_catalog(["my_objectives"])) == ["image-classification", "mine"]
+    assert list(load_catalog(["my_objectives"])) == [*load_catalog(), "mine"]
 
 
 @pytest.mark.parametrize(

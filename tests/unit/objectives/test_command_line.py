@@ -20,10 +20,9 @@ def test_a_run_from_the_shell_prints_a_row_per_epoch_and_the_test_metrics() -> N
     assert header.split() == [
         "step",
         "learning_rate",
-        "training_loss",
         "validation_loss",
         "validation_accuracy",
-        "gradient_norm",
+        "training_loss",
         "seconds",
     ]
     assert [first.split()[0], second.split()[0]] == ["1", "2"]
@@ -38,6 +37,16 @@ def test_a_diverged_run_ends_with_its_reason_and_is_no_failure(capsys: pytest.Ca
     assert reason.startswith("diverged: training loss became ")
 
 
+def test_lists_pairs_and_switches_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--epochs", "1", "--schedule", "multi-step", "--milestones", "0.2,0.4", "--nesterov", "true"]
+    command_line.main(IMAGE_CLASSIFICATION, start, [*arguments, "--learning-rate-multipliers", "1.*=0.5,3.bias=0"])
+    _header, step, _test = capsys.readouterr().out.splitlines()
+    assert step.split()[1] == "0.0002"
+
+
+MULTIPLIERS = "argument --learning-rate-multipliers: "
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -47,9 +56,15 @@ def test_a_diverged_run_ends_with_its_reason_and_is_no_failure(capsys: pytest.Ca
         (["--momentum", "1"], "argument --momentum: must be a number of at least 0 and below 1, not '1'"),
         (["--epochs", "2.5"], "argument --epochs: must be a whole number of at least 1, not '2.5'"),
         (["--threads", "0"], "argument --threads: must be a whole number of at least 1, not '0'"),
-        (["--model", "vit"], "argument --model: invalid choice: 'vit' (choose from 'mlp', 'cnn')"),
-        (["--width", "9"], "unrecognized arguments: --width 9"),
-        (["--batch-size", "5000"], "batch_size 5000 exceeds the 1077 images of the training set."),
+        (["--model", "vit"], "argument --model: invalid choice: 'vit' (choose from 'mlp', 'cnn', 'resnet')"),
+        (["--nesterov", "yes"], "argument --nesterov: invalid choice: 'yes' (choose from False, True)"),
+        (["--milestones", "0.5,1"], "argument --milestones: must be a number above 0 and below 1, not '1'"),
+        (["--learning-rate-multipliers", "1.weight"], MULTIPLIERS + "must be name=number, separated by commas, not '1.weight'"),
+        (["--learning-rate-multipliers", "1.weight=x"], MULTIPLIERS + "must be a number of at least 0, not 'x'"),
+        (["--microbatch-size", "0"], "argument --microbatch-size: must be a whole number of at least 1, not '0'"),
+        (["--fold", "5"], "argument --fold: must be a whole number of at least 0 and of at most 4, not '5'"),
+        (["--height", "9"], "unrecognized arguments: --height 9"),
+        (["--batch-size", "5000"], "batch_size 5000 exceeds the 1077 examples of the training set."),
         (["--device", "abacus"], "device is 'abacus', which torch does not know."),
     ],
 )

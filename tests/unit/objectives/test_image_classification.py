@@ -1,33 +1,22 @@
 import io
 import math
-from dataclasses import replace
-from itertools import islice
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
-from torch.nn.utils import get_total_norm
 
-from objectives import image_classification
-from objectives.contract import DataProblem, Measurement, Run
-from objectives.data.digits import digits
-from objectives.generators import named_generator
+from objectives import losses, supervised
+from objectives.contract import DataProblem, Run
 from objectives.image_classification import start
-from objectives.initialization import initialize
-from objectives.models.mlp import mlp
+from tests.unit.objectives.runs import train
 
-each_model = pytest.mark.parametrize("model", ["mlp", "cnn"])
+each_model = pytest.mark.parametrize("model", ["mlp", "cnn", "resnet"])
 
 
 def begin(*, model: str = "mlp", seed: int = 0, device: str = "cpu", threads: int = 1, **params: Any) -> Run:
     return start({"epochs": 3, "batch_size": 64} | params, {"model": model}, seed, device, threads)
-
-
-def train(run: Run, n_steps: int | None = None) -> list[Measurement]:
-    """The next `n_steps` measurements, or all, without what depends on the clock."""
-    return [replace(measurement, seconds=0.0) for measurement in islice(run, n_steps)]
 
 
 def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +86,7 @@ def test_iterating_again_goes_on_where_the_last_iteration_stopped() -> None:
 def test_training_happens_only_when_the_next_item_is_asked_for() -> None:
     run = begin()
     iter(run)
-    assert run.state_dict()["epochs_done"] == 0
+    assert run.state_dict()["validation_losses"] == []
 
 
 @each_model
@@ -118,24 +107,14 @@ def test_a_measurement_says_how_far_the_run_is() -> None:
     first, _second, last = train(begin(learning_rate=0.03))
     assert (first.step, first.fraction, first.in_warmup, first.learning_rate) == (1, 1 / 3, False, 0.03)
     assert (last.step, last.fraction) == (3, 1.0)
-    assert set(first.metrics) == {"training_loss", "validation_loss", "validation_accuracy", "gradient_norm"}
+    assert {"training_loss", "validation_loss", "validation_accuracy"} < set(first.metrics)
     assert all(math.isfinite(value) for value in first.metrics.values())
 
 
-def test_the_gradient_norm_is_the_mean_over_the_updates() -> None:
-    one_update, two_updates = (begin(batch_size=size, epochs=1, learning_rate=1e-9) for size in (1077, 538))
-    data = digits()
-    model = mlp(data.image_shape, data.n_classes)
-    initialize(model, named_generator(0, "initialization"))
-    cross_entropy(model(data.training.images), data.training.labels).backward()
-    norm = get_total_norm([parameter.grad for parameter in model.parameters() if parameter.grad is not None]).item()
-    assert train(one_update)[0].metrics["gradient_norm"] == pytest.approx(norm, rel=1e-4)
-    # Of halves of the data the gradients differ, but the mean of their norms is near; their sum is not.
-    assert train(two_updates)[0].metrics["gradient_norm"] == pytest.approx(norm, rel=0.2)
-
-
-@pytest.mark.parametrize("learning_rate", [10.0, 1e3, 1e6])
-@each_model
+@pytest.mark.parametrize(
+    ("model", "learning_rate"),
+    [(model, rate) for model in ("mlp", "cnn") for rate in (10.0, 1e3, 1e6)] + [("resnet", 1e3), ("resnet", 1e6)],
+)
 def test_a_far_too_high_learning_rate_is_divergence_and_ends_the_run(model: str, learning_rate: float) -> None:
     run = begin(model=model, learning_rate=learning_rate, epochs=10)
     *before, last = train(run)
@@ -161,16 +140,11 @@ def test_a_run_that_learns_nothing_has_not_diverged() -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_epoch_early(monkeypatch: pytest.MonkeyPatch) -> None:
     loss_of_a_batch = Mock(wraps=cross_entropy)
-    monkeypatch.setattr(image_classification, "cross_entropy", loss_of_a_batch)
+    monkeypatch.setattr(losses, "cross_entropy", loss_of_a_batch)
     (measurement,) = train(begin(learning_rate=1e30, batch_size=1, epochs=1))
     assert measurement.divergence is not None
     assert measurement.divergence.update < 10
-    assert loss_of_a_batch.call_count == image_classification.CHECK_EVERY + 1  # and once on the validation set
-
-
-def test_more_images_in_a_batch_than_in_the_training_set_are_refused() -> None:
-    with pytest.raises(DataProblem, match=r"^batch_size 1078 exceeds the 1077 images of the training set\.$"):
-        begin(batch_size=1078)
+    assert loss_of_a_batch.call_count == supervised.CHECK_EVERY + 1  # and once on the validation set
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

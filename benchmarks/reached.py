@@ -1,0 +1,66 @@
+"""What each objective reaches with its defaults, on the test sets of all five folds, with one seed.
+
+Run:    python -m benchmarks.reached          under a minute
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from benchmarks.tables import Table, publish
+from objectives.catalog import IMAGE_CLASSIFICATION, TABULAR_CLASSIFICATION, TABULAR_REGRESSION
+from objectives.contract import Objective
+
+FOLDS = range(5)
+HEAD = ["objective", "settings", "test metric", "mean of five folds (range)", "aim", "kept"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aim:
+    """What an objective is to reach."""
+
+    objective: Objective
+    settings: dict[str, Any]
+    metric: str
+    at_least: float | None
+    """None: measured, and nothing promised."""
+
+
+AIMS = (
+    Aim(objective=IMAGE_CLASSIFICATION, settings={"model": "mlp"}, metric="test_accuracy", at_least=0.96),
+    Aim(objective=IMAGE_CLASSIFICATION, settings={"model": "cnn"}, metric="test_accuracy", at_least=0.975),
+    Aim(objective=IMAGE_CLASSIFICATION, settings={"model": "resnet"}, metric="test_accuracy", at_least=None),
+    Aim(objective=TABULAR_CLASSIFICATION, settings={"dataset": "breast-cancer"}, metric="test_accuracy", at_least=0.96),
+    Aim(objective=TABULAR_CLASSIFICATION, settings={"dataset": "wine"}, metric="test_accuracy", at_least=None),
+    Aim(objective=TABULAR_REGRESSION, settings={"dataset": "diabetes"}, metric="test_r2", at_least=0.43),
+)
+
+
+def prove(out: Path | None) -> int:
+    """Train, and publish the table; the number of aims that were missed."""
+    table = Table("With their defaults, seed 0", HEAD)
+    missed = 0
+    for aim in AIMS:
+        reached = [reached_in(aim, fold) for fold in FOLDS]
+        kept = aim.at_least is None or fmean(reached) >= aim.at_least
+        missed += not kept
+        settings = ", ".join(f"{name} {value}" for name, value in aim.settings.items())
+        mean = f"{fmean(reached):.4f} ({min(reached):.4f} to {max(reached):.4f})"
+        table.add(aim.objective.name, settings, aim.metric, mean, str(aim.at_least or ""), "yes" if kept else "NO")
+    publish("objectives", [table], 1, out)
+    return missed
+
+
+def reached_in(aim: Aim, fold: int) -> float:
+    """The test metric of a run with that fold as its test set."""
+    run = import_module(aim.objective.module).start({}, aim.settings | {"fold": fold}, 0, "cpu", 1)
+    for _ in run:
+        pass
+    metric: float = run.evaluate()[aim.metric]
+    return metric
+
+
+if __name__ == "__main__":
+    prove(None)

@@ -1,0 +1,24 @@
+"""What every classification has in common: logits, a loss of them, and accuracy."""
+
+from torch import Tensor
+
+from objectives.data.examples import Sets
+from objectives.losses import classification_loss, guessing_classes_loss
+from objectives.supervised import Task
+
+
+def classification(data: Sets, loss: str, label_smoothing: float) -> Task:
+    """Learn to give the right class of each example the highest output."""
+    assert data.n_classes is not None
+    return Task(
+        n_outputs=data.n_classes,
+        training_loss=classification_loss(loss, data.n_classes, label_smoothing),
+        validation_loss=classification_loss(loss, data.n_classes),
+        guessing_loss=guessing_classes_loss(loss, data.n_classes),
+        score_name="accuracy",
+        score=_accuracy,
+    )
+
+
+def _accuracy(logits: Tensor, classes: Tensor) -> Tensor:
+    return (logits.argmax(dim=1) == classes).float().mean()

@@ -1,0 +1,113 @@
+"""CIFAR-10 and CIFAR-100, in their binary versions: 32x32 pixels in three colours.
+
+Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009),
+https://www.cs.toronto.edu/~kriz/cifar.html, which also tells what a record is: the label (in CIFAR-100 the coarse one, then
+the fine one), and 1,024 bytes each of red, green and blue. The Python versions are pickles, which can run any code when they
+are opened, and are refused.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectives.contract import DataProblem
+from objectives.data.examples import Sets
+from objectives.data.files import KEPT, DataFile, data_file, entries, unreadable
+from objectives.data.split import complete_split
+from objectives.data.standardize import image_sets
+
+SHAPE = (3, 32, 32)
+N_PIXELS = 3 * 32 * 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    name: str
+    files: Sequence[str]
+    """The last one is the test set."""
+    pickles: Sequence[str]
+    """Names of files that the Python version has instead."""
+    n_labels: int
+    """Bytes in front of the pixels; the last one is the label."""
+    n_classes: int
+
+
+CIFAR10 = Version(
+    name="CIFAR-10",
+    files=(*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"),
+    pickles=(*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"),
+    n_labels=1,
+    n_classes=10,
+)
+CIFAR100 = Version(name="CIFAR-100", files=("train.bin", "test.bin"), pickles=("train", "test"), n_labels=2, n_classes=100)
+
+
+def cifar10(folder: Path, fold: int = 0) -> Sets:
+    """The images in a folder as sets: the test batch stays the test set, and fold k of the others is validation.
+
+    Raises DataProblem about the files. The last KEPT results are kept, until a file changes.
+    """
+    return _load(_files(folder, CIFAR10), CIFAR10, fold)
+
+
+def cifar100(folder: Path, fold: int = 0) -> Sets:
+    """The same of CIFAR-100, with its 100 fine labels."""
+    return _load(_files(folder, CIFAR100), CIFAR100, fold)
+
+
+def _files(folder: Path, version: Version) -> tuple[DataFile, ...]:
+    names = {entry.name for entry in entries(folder) if not entry.is_dir()}
+    missing = [name for name in version.files if name not in names]
+    if missing and not names.isdisjoint(version.pickles):
+        raise DataProblem(
+            f"{folder} holds {version.name}'s Python version, whose pickles are not opened: its binary version is needed."
+        )
+    if missing:
+        raise DataProblem(f"{folder} lacks {', '.join(missing)} of {version.name}'s binary version.")
+    return tuple(data_file(folder / name) for name in version.files)
+
+
+@lru_cache(maxsize=KEPT)
+def _load(files: tuple[DataFile, ...], version: Version, fold: int) -> Sets:
+    sizes = list(_sizes(files, version))
+    pixels = np.empty((sum(sizes), *SHAPE), dtype=np.uint8)
+    labels = np.empty(sum(sizes), dtype=np.int64)
+    begin = 0
+    for file, size in zip(files, sizes, strict=True):
+        part = slice(begin, begin + size)
+        labels[part], pixels[part] = _read(file.path, version)
+        begin += size
+    split = complete_split(labels, fold, n_validation=0, n_test=sizes[-1], source=files[0].path.parent)
+    return image_sets(pixels, labels, split, version.n_classes)
+
+
+def _sizes(files: Sequence[DataFile], version: Version) -> Iterator[int]:
+    """The number of images in each file."""
+    n_bytes = version.n_labels + N_PIXELS
+    for file in files:
+        if file.size == 0:
+            raise DataProblem(f"{file.path} holds no images.")
+        if file.size % n_bytes:
+            raise DataProblem(f"{file.path} is truncated or too long: its {file.size} bytes are not records of {n_bytes} each.")
+        yield file.size // n_bytes
+
+
+def _read(path: Path, version: Version) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Labels (n,) and pixels (n, 3, 32, 32)."""
+    try:
+        content = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise unreadable(path, "a file", error) from error
+    records = content.reshape(-1, version.n_labels + N_PIXELS)
+    labels = records[:, version.n_labels - 1]
+    if (labels >= version.n_classes).any():
+        record = int((labels >= version.n_classes).argmax())
+        raise DataProblem(
+            f"{path} holds label {labels[record]} in record {record + 1}; {version.name}'s labels are 0 to"
+            f" {version.n_classes - 1}."
+        )
+    return labels, records[:, version.n_labels :].reshape(-1, *SHAPE)

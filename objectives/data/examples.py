@@ -1,0 +1,53 @@
+"""Examples in memory, as the models take them, and their three parts."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """What a model is shown, and what it is to answer."""
+
+    inputs: Tensor
+    """(n, ...), float32; images are (n, channels, height, width)."""
+    targets: Tensor
+    """(n,): classes from 0 to n_classes - 1, int64; in regression values, float32."""
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def to(self, device: torch.device) -> "Examples":
+        return Examples(inputs=self.inputs.to(device), targets=self.targets.to(device))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sets:
+    """A dataset in three parts that share no example: to train on, to search by, and to report once at the end."""
+
+    training: Examples
+    validation: Examples
+    test: Examples
+    n_classes: int | None
+    """None: regression."""
+    target_scale: float | None = None
+    """Regression: the deviation of the training targets in their own unit, by which all targets are divided.
+
+    An error times it is in that unit; R2 is the same with and without it.
+    """
+
+    def to(self, device: torch.device) -> "Sets":
+        return replace(self, training=self.training.to(device), validation=self.validation.to(device), test=self.test.to(device))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one input: (channels, height, width), or (columns,)."""
+        return tuple(self.training.inputs.shape[1:])
+
+
+@lru_cache(maxsize=2)
+def on_device(sets: Sets, device: torch.device) -> Sets:
+    """The sets on a device, where the latest used stay: moved once, and not for every run."""
+    return sets.to(device)

@@ -1,0 +1,112 @@
+"""Where data may come from: files and folders below the folders that the operator allows.
+
+Jobs name files in their settings, and may come from anybody who reaches the API: what is outside stays unread, whether
+it is named outright, through `..`, or through a symlink.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from objectives.contract import DataProblem
+
+SETTING = "STRIDE_DATA_FOLDERS"
+KEPT = 2
+"""Results that each loader of files keeps, the latest used: CIFAR-10 takes 740 MB."""
+
+_folders: tuple[Path, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFile:
+    """A file as it was when it was looked at: what a loader keeps of it serves until one of these changes."""
+
+    path: Path
+    size: int
+    """In bytes."""
+    modified_ns: int
+
+
+def allow(folders: Sequence[Path]) -> None:
+    """Restrict this process to data below `folders`; before the first call it may read any, as from a shell."""
+    global _folders
+    _folders = tuple(_resolved(folder) for folder in folders)
+
+
+def find(name: str | None) -> Path:
+    """Return the file or folder that a setting names, without symlinks and `..`.
+
+    A relative name is looked up below each allowed folder in order; without a restriction, in the working folder.
+    Raises DataProblem when it is not there, or not allowed.
+    """
+    if name is None:
+        raise DataProblem("path is not set: it must name the file or folder that holds the data.")
+    if not name or "\0" in name:
+        raise DataProblem(f"{name!r} names no file or folder.")
+    bases = (Path(),) if _folders is None else _folders
+    paths = [path for path in (_resolved(base / name) for base in bases) if _is_allowed(path)]
+    if not paths:
+        raise _outside(name)
+    for path in paths:
+        if os.path.exists(path):
+            return path
+    below = f"below the allowed folders ({_names_of_folders()})" if _folders is not None else f"as {paths[0]}"
+    raise DataProblem(f"{name!r} is not there: it was looked for {below}.")
+
+
+def data_file(path: Path) -> DataFile:
+    """Look at a file that is about to be read. Raises DataProblem when it is none, or a symlink to one outside."""
+    if not _is_allowed(_resolved(path)):
+        raise _outside(str(path))
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise unreadable(path, "a file", error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise DataProblem(f"{path} is not a file.")
+    return DataFile(path=path, size=status.st_size, modified_ns=status.st_mtime_ns)
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted by name, without hidden entries. Raises DataProblem when it cannot be listed."""
+    if not _is_allowed(_resolved(folder)):
+        raise _outside(str(folder))
+    try:
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX")))
+    except OSError as error:
+        raise unreadable(folder, "a folder", error) from error
+
+
+def unreadable(name: object, what: str, error: Exception) -> DataProblem:
+    """The problem that `name` is not `what` it was read as."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+    return DataProblem(f"{name} cannot be read as {what} ({reason}).")
+
+
+@contextmanager
+def needs(package: str, name: object) -> Iterator[None]:
+    """Around an import that only some data need: raises DataProblem, which says what reading `name` asks for."""
+    try:
+        yield
+    except ImportError as error:
+        raise DataProblem(f"{name} needs {package} to be read: pip install 'stride[data]'.") from error
+
+
+def _outside(name: str) -> DataProblem:
+    return DataProblem(f"{name!r} is refused, because it lies outside the allowed folders ({_names_of_folders()}).")
+
+
+def _names_of_folders() -> str:
+    return f"{SETTING}: {', '.join(map(str, _folders or ())) or 'none'}"
+
+
+def _is_allowed(path: Path) -> bool:
+    return _folders is None or any(path.is_relative_to(folder) for folder in _folders)
+
+
+def _resolved(path: Path) -> Path:
+    # Unlike Path.resolve, it does not raise on symlinks that go round in circles; they then exist nowhere.
+    return Path(os.path.realpath(path))

@@ -1,0 +1,13 @@
+"""From a trial's parameters and settings, by name, to the values that each concern of training takes."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def picked(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A value of the dataclass `kind`, each field of which is taken from `values` by its name; lists become tuples."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: tuple(values[name]) if isinstance(values[name], list) else values[name] for name in names})

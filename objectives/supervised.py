@@ -1,0 +1,341 @@
+"""Learning from examples: the run that every objective with inputs and targets shares.
+
+A step is an epoch: the training set in a new order, cut into batches; the few examples left over wait for the next order. Every
+update sets the rates that the policy asks for, and every epoch checks them against PyTorch's own. The seed fixes the initial
+weights, every order and dropout; on a CPU a run repeats bit for bit.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from math import ceil, sqrt
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from objectives.contract import DataProblem, GroupRate, Measurement
+from objectives.data.examples import Examples, Sets
+from objectives.dead_units import watched
+from objectives.divergence import find_divergence
+from objectives.early_stopping import EarlyStopping
+from objectives.generators import named_generator
+from objectives.gradients import Clipping, FlatGradients
+from objectives.hyperparameters import picked
+from objectives.initialization import initialize
+from objectives.losses import Loss
+from objectives.models.layers import Between
+from objectives.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer, set_rates
+from objectives.rate_audit import RateAudit
+from objectives.schedules import Policy, Schedule, Span
+
+CHECK_EVERY = 64
+"""Updates between two looks at the loss within an epoch: every look makes a GPU wait."""
+UPDATE_LOSSES = 1_000
+"""How many losses of single updates a run tells, at most."""
+EVALUATED_AT_ONCE = 1_024
+"""Examples of validation and test sets that are computed at once."""
+
+NewModel = Callable[[tuple[int, ...], int, Between], nn.Sequential]
+"""From the shape of an input, the number of outputs, and what stands between layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is to be learned."""
+
+    n_outputs: int
+    training_loss: Loss
+    validation_loss: Loss
+    """The same without label smoothing."""
+    guessing_loss: float
+    """Of the best answer that does not look at the inputs."""
+    score_name: str
+    score: Callable[[Tensor, Tensor], Tensor]
+    """From all outputs and targets of a set: higher is better."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Epoch:
+    """What the updates of an epoch showed. Its lists end early when the loss stops being finite, at the first look after that."""
+
+    losses: list[float]
+    gradient_norms: list[float]
+    """Before clipping."""
+    clipped_share: float
+    applied: list[list[tuple[float, float | None]]]
+    """By update and group: learning rate and momentum."""
+    learning_rate: float
+    """The last, before the groups' multiples."""
+    gradient_flow: float
+    """At the last update, as is the ratio of the update's norm to that of all weights."""
+    update_to_weight_ratio: float
+
+
+class SupervisedRun:
+    """A run: iterate it to train, one epoch an item."""
+
+    def __init__(
+        self,
+        task: Task,
+        data: Sets,
+        new_model: NewModel,
+        params: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        """params and settings: all of them, see `objectives/ingredients.py`. Raises DataProblem when they do not fit the data."""
+        self._task = task
+        self._data = data
+        self._device = device
+        self._epochs: int = params["epochs"]
+        self._batch_size: int = params["batch_size"]
+        self._pieces = ceil(self._batch_size / (settings["microbatch_size"] or self._batch_size))
+        n_examples = len(data.training)
+        if self._batch_size > n_examples:
+            raise DataProblem(f"batch_size {self._batch_size} exceeds the {n_examples} examples of the training set.")
+        self._span = Span(
+            updates=self._epochs * (n_examples // self._batch_size), updates_per_epoch=n_examples // self._batch_size
+        )
+        self._generators = {
+            "data order": named_generator(seed, "data order"),
+            "dropout": named_generator(seed, "dropout", device),
+        }
+        self._model = _new_model(task, data, new_model, params, seed, self._generators["dropout"]).to(device)
+        if self._batch_size // self._pieces < 2 and any(isinstance(module, nn.BatchNorm1d) for module in self._model.modules()):
+            raise DataProblem("batch norm needs at least 2 examples at once: raise batch_size or microbatch_size.")
+        self._gradients = FlatGradients(self._model)
+        self._clipping = picked(Clipping, params)
+        scale = _learning_rate_scale(params)
+        self._learning_rate: float = params["learning_rate"] * scale
+        groups = layer_groups(self._model, params["layer_decay"], settings["learning_rate_multipliers"])
+        self._optimizer = new_optimizer(picked(OptimizerChoice, params), groups, self._learning_rate)
+        policy = picked(Policy, {**params, **settings})
+        warmup_start = 1 / scale if scale > 1 else 0.0
+        self._schedule = Schedule(policy, self._span, warmup_start=warmup_start)
+        self._new_audit = partial(
+            RateAudit,
+            policy,
+            self._span,
+            self._learning_rate,
+            momentum_of(self._optimizer.param_groups[0]),
+            [(group.name, group.multiplier) for group in groups],
+            warmup_start=warmup_start,
+        )
+        self._audit = self._new_audit()
+        self._precision = settings["precision"]
+        self._early_stopping = EarlyStopping(params["early_stopping_patience"])
+        self._validation_losses: list[float] = []
+        self._diverged = False
+
+    def __iter__(self) -> Iterator[Measurement]:
+        while self._epochs_done < self._epochs and not self._diverged and not self._early_stopping.has_stopped:
+            yield self._step()
+        if not self._diverged:
+            self._early_stopping.restore(self._model)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy: training on does not change it."""
+        return copy.deepcopy(
+            {
+                "model": self._model.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "schedule": self._schedule.state_dict(),
+                "early_stopping": self._early_stopping.state_dict(),
+                "generators": {name: generator.get_state() for name, generator in self._generators.items()},
+                "validation_losses": self._validation_losses,
+                "diverged": self._diverged,
+            }
+        )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        # A copy: the optimizer would go on to update the tensors of `state` in place.
+        state = copy.deepcopy(state)
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._early_stopping.load_state_dict(state["early_stopping"])
+        for name, generator in self._generators.items():
+            generator.set_state(state["generators"][name].cpu())
+        self._validation_losses = state["validation_losses"]
+        self._diverged = state["diverged"]
+        self._audit = self._new_audit()
+        self._audit.skip(self._validation_losses)
+
+    def evaluate(self) -> dict[str, float]:
+        loss, score = self._loss_and_score(self._data.test)
+        return {"test_loss": loss, f"test_{self._task.score_name}": score}
+
+    @property
+    def _epochs_done(self) -> int:
+        return len(self._validation_losses)
+
+    def _step(self) -> Measurement:
+        started = time.perf_counter()
+        epoch = self._train_epoch()
+        trained = time.perf_counter()
+        with watched(self._model) as dead:
+            validation_loss, validation_score = self._loss_and_score(self._data.validation)
+        if len(epoch.applied) == self._span.updates_per_epoch:  # else it broke off, diverged
+            self._audit.check_epoch(epoch.applied, validation_loss)
+        self._validation_losses.append(validation_loss)
+        step, updates_done = self._epochs_done, self._epochs_done * self._span.updates_per_epoch
+        self._schedule.end_epoch(updates_done, validation_loss)
+        self._early_stopping.observe(step, validation_loss, self._model)
+        divergence = find_divergence(
+            epoch.losses,
+            validation_loss,
+            guessing_loss=self._task.guessing_loss,
+            epoch=step,
+            epochs=self._epochs,
+            updates_per_epoch=self._span.updates_per_epoch,
+        )
+        self._diverged = divergence is not None
+        training_loss = fmean(epoch.losses)
+        best_step = self._early_stopping.best_step
+        return Measurement(
+            step=step,
+            fraction=step / self._epochs,
+            in_warmup=self._schedule.is_warmup(updates_done),
+            metrics={
+                "training_loss": training_loss,
+                "validation_loss": validation_loss,
+                f"validation_{self._task.score_name}": validation_score,
+                "generalization_gap": validation_loss - training_loss,
+                "gradient_norm": fmean(epoch.gradient_norms),
+                "gradient_norm_max": max(epoch.gradient_norms),
+                "clipped_share": epoch.clipped_share,
+                "gradient_flow": epoch.gradient_flow,
+                "update_to_weight_ratio": epoch.update_to_weight_ratio,
+                "dead_units": dead.share().item(),
+                "samples_per_second": len(epoch.losses) * self._batch_size / (trained - started),
+            },
+            learning_rate=epoch.learning_rate,
+            seconds=time.perf_counter() - started,
+            divergence=divergence,
+            group_rates=[
+                GroupRate(group=group["name"], learning_rate=group["lr"], momentum=momentum_of(group))
+                for group in self._optimizer.param_groups
+            ],
+            update_losses=self._thinned(epoch.losses),
+            best_step=best_step if best_step != step else None,
+        )
+
+    def _train_epoch(self) -> _Epoch:
+        losses, gradient_norms, clipped, applied = [], [], [], []
+        flow = before = None
+        first = self._epochs_done * self._span.updates_per_epoch
+        last = first + self._span.updates_per_epoch - 1
+        learning_rate = 0.0
+        self._model.train()
+        for update, (inputs, targets) in enumerate(self._batches(), start=first):
+            losses.append(self._backward(inputs, targets))
+            norm = self._gradients.norm()
+            gradient_norms.append(norm)
+            if (update - first + 1) % CHECK_EVERY == 0 and not losses[-1].isfinite():
+                break
+            if update == last:
+                flow, before = self._gradients.flow(), self._weights()
+            if (is_clipped := self._gradients.clip(self._clipping, norm)) is not None:
+                clipped.append(is_clipped)
+            learning_rate = self._learning_rate * self._schedule.multiplier(update)
+            set_rates(self._optimizer, learning_rate, self._schedule.momentum(update))
+            self._optimizer.step()
+            applied.append([(group["lr"], momentum_of(group)) for group in self._optimizer.param_groups])
+        return _Epoch(
+            losses=torch.stack(losses).tolist(),
+            gradient_norms=torch.stack(gradient_norms).tolist(),
+            clipped_share=torch.stack(clipped).float().mean().item() if clipped else 0.0,
+            applied=applied,
+            learning_rate=learning_rate,
+            gradient_flow=math.nan if flow is None else flow.item(),
+            update_to_weight_ratio=math.nan if before is None else _relative_change(before, self._weights()).item(),
+        )
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The training set in a new order, as (inputs, targets) of batch_size each."""
+        training = self._data.training
+        order = torch.randperm(len(training), generator=self._generators["data order"])
+        used = order[: self._span.updates_per_epoch * self._batch_size].to(self._device)
+        return zip(training.inputs[used].split(self._batch_size), training.targets[used].split(self._batch_size), strict=True)
+
+    def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Fill the gradients with those of a batch, piece by piece if need be; returns its mean loss."""
+        self._gradients.zero()
+        if self._pieces == 1:
+            loss = self._training_loss(inputs, targets)
+            loss.backward()
+            return loss.detach()
+        total = torch.zeros((), device=self._device)
+        for some_inputs, some_targets in zip(inputs.tensor_split(self._pieces), targets.tensor_split(self._pieces), strict=True):
+            loss = self._training_loss(some_inputs, some_targets) * (len(some_inputs) / len(inputs))
+            loss.backward()
+            total += loss.detach()
+        return total
+
+    def _training_loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        with self._in_precision():
+            outputs = self._model(inputs)
+        return self._task.training_loss(outputs.float(), targets)
+
+    def _in_precision(self) -> AbstractContextManager[Any]:
+        if self._precision == "float32":
+            return nullcontext()
+        return torch.autocast(self._device.type, torch.bfloat16)
+
+    def _weights(self) -> Tensor:
+        """A copy of all weights, (n weights,)."""
+        return torch.cat([weights.detach().flatten() for weights in self._model.parameters()])
+
+    @torch.inference_mode()
+    def _loss_and_score(self, examples: Examples) -> tuple[float, float]:
+        self._model.eval()
+        with self._in_precision():
+            outputs = torch.cat([self._model(some) for some in examples.inputs.split(EVALUATED_AT_ONCE)]).float()
+        loss = self._task.validation_loss(outputs, examples.targets)
+        return loss.item(), self._task.score(outputs, examples.targets).item()
+
+    def _thinned(self, losses: list[float]) -> list[tuple[int, float]]:
+        """Those of the last epoch's losses that are told: every n-th of the run's, with its update, from 1."""
+        every = ceil(self._span.updates / UPDATE_LOSSES)
+        first = (self._epochs_done - 1) * self._span.updates_per_epoch
+        return [(update + 1, loss) for update, loss in enumerate(losses, start=first) if update % every == 0]
+
+
+def _new_model(
+    task: Task, data: Sets, new_model: NewModel, params: Mapping[str, Any], seed: int, dropout: torch.Generator
+) -> nn.Sequential:
+    between = Between(
+        activation=params["activation"], normalization=params["normalization"], dropout=params["dropout"], generator=dropout
+    )
+    model = new_model(data.input_shape, task.n_outputs, between)
+    initialize(
+        model,
+        params["initialization"],
+        params["activation"],
+        named_generator(seed, "initialization"),
+        zero_output=params["zero_output"],
+    )
+    return model
+
+
+def _learning_rate_scale(params: Mapping[str, Any]) -> float:
+    """What the batch size multiplies the learning rate by."""
+    times_larger: float = params["batch_size"] / params["reference_batch_size"]
+    match params["learning_rate_scaling"]:
+        case "linear":
+            return times_larger
+        case "sqrt":
+            return sqrt(times_larger)
+    return 1.0
+
+
+def _relative_change(before: Tensor, after: Tensor) -> Tensor:
+    change: Tensor = torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before)
+    return change

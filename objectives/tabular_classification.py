@@ -1,0 +1,43 @@
+"""Tabular classification: a small network learns a class from the columns of a table.
+
+Source: breast cancer and wine of scikit-learn (objectives/data/tables.py), or a local CSV or parquet file.
+Run:    python -m objectives.tabular_classification --learning-rate 0.02 --epochs 20
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+
+from objectives import command_line
+from objectives.catalog import TABULAR_CLASSIFICATION, default_params, default_settings
+from objectives.classification import classification
+from objectives.contract import Run
+from objectives.data.examples import Sets, on_device
+from objectives.data.tables import breast_cancer, wine
+from objectives.data.tabular import table
+from objectives.devices import find_device
+from objectives.models.mlp import mlp
+from objectives.supervised import SupervisedRun
+
+BUNDLED: Mapping[str, Callable[[int], Sets]] = {"breast-cancer": breast_cancer, "wine": wine}
+
+
+def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
+    """Begin a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
+
+    Parameters and settings left out take the catalog's defaults. Raises DataProblem when they cannot be trained on.
+    """
+    torch.set_num_threads(threads)
+    params = default_params(TABULAR_CLASSIFICATION) | dict(params)
+    settings = default_settings(TABULAR_CLASSIFICATION) | dict(settings)
+    place = find_device(device)
+    data = on_device(table(settings, BUNDLED, "classification"), place)
+    task = classification(data, params["loss"], params["label_smoothing"])
+    model = partial(mlp, hidden_layers=settings["hidden_layers"], width=settings["width"])
+    return SupervisedRun(task, data, model, params, settings, seed, place)
+
+
+if __name__ == "__main__":
+    command_line.main(TABULAR_CLASSIFICATION, start)

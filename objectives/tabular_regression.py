@@ -1,0 +1,59 @@
+"""Tabular regression: a small network learns a number from the columns of a table.
+
+Source: diabetes of scikit-learn (objectives/data/tables.py), or a local CSV or parquet file.
+Run:    python -m objectives.tabular_regression --learning-rate 0.003 --epochs 30
+
+Targets are in units of their standard deviation in the training set. validation_r2 and test_r2 are the coefficient of
+determination: 1 for a perfect answer, 0 for the set's own mean.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from objectives import command_line
+from objectives.catalog import TABULAR_REGRESSION, default_params, default_settings
+from objectives.contract import Run
+from objectives.data.examples import Sets, on_device
+from objectives.data.tables import diabetes
+from objectives.data.tabular import table
+from objectives.devices import find_device
+from objectives.losses import guessing_values_loss, regression_loss
+from objectives.models.mlp import mlp
+from objectives.supervised import SupervisedRun, Task
+
+BUNDLED: Mapping[str, Callable[[int], Sets]] = {"diabetes": diabetes}
+
+
+def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
+    """Begin a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
+
+    Parameters and settings left out take the catalog's defaults. Raises DataProblem when they cannot be trained on.
+    """
+    torch.set_num_threads(threads)
+    params = default_params(TABULAR_REGRESSION) | dict(params)
+    settings = default_settings(TABULAR_REGRESSION) | dict(settings)
+    place = find_device(device)
+    data = on_device(table(settings, BUNDLED, "regression"), place)
+    loss = regression_loss(params["loss"], params["huber_delta"])
+    task = Task(
+        n_outputs=1,
+        training_loss=loss,
+        validation_loss=loss,
+        guessing_loss=guessing_values_loss(loss, data.training.targets),
+        score_name="r2",
+        score=_r2,
+    )
+    model = partial(mlp, hidden_layers=settings["hidden_layers"], width=settings["width"])
+    return SupervisedRun(task, data, model, params, settings, seed, place)
+
+
+def _r2(outputs: Tensor, values: Tensor) -> Tensor:
+    return 1 - (outputs.squeeze(1) - values).square().sum() / (values - values.mean()).square().sum()
+
+
+if __name__ == "__main__":
+    command_line.main(TABULAR_REGRESSION, start)

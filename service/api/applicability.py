@@ -1,0 +1,68 @@
+"""Which parameters mean anything in a job, by what its other parameters and its settings may be."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from objectives.catalog import default_params, default_settings
+from objectives.contract import Objective, Parameter
+from service.domain.space import CategoricalRange, FloatRange, IntRange, SearchSpace, contains
+
+
+class Applicability:
+    """What may apply in a job. space: as given, the parameters left out being at their defaults; settings likewise."""
+
+    def __init__(self, objective: Objective, space: SearchSpace, settings: Mapping[str, Any]) -> None:
+        self._dimensions = default_settings(objective) | dict(settings) | default_params(objective) | space
+        self._named = defaultdict[str, list[Any]](list)
+        for parameter in objective.parameters:
+            for case in parameter.applies_when:
+                for name, values in case.items():
+                    self._named[name] += values
+        self._possible = defaultdict[str, Collection[Any]](tuple, {name: self._values(name) for name in self._dimensions})
+
+    def may_apply(self, parameter: Parameter) -> bool:
+        """Whether it means anything in at least some trials."""
+        return parameter.may_apply(self._possible)
+
+    def why_not(self, parameter: Parameter) -> str:
+        """Why a parameter that may not apply means nothing, and when it would mean something."""
+        present = " and ".join(dict.fromkeys(self._unmet(parameter)))
+        wanted = ", or when ".join(
+            " and ".join(f"{name} is {_either(list(map(repr, values)))}" for name, values in case.items())
+            for case in parameter.applies_when
+        )
+        return f"{parameter.name} means nothing with {present}: it applies when {wanted}"
+
+    def _values(self, name: str) -> Collection[Any]:
+        """All that a parameter or setting may be; of a range of numbers, those that matter to other parameters."""
+        match self._dimensions[name]:
+            case CategoricalRange() as dimension:
+                return dimension.choices
+            case FloatRange() | IntRange() as dimension:
+                return [value for value in self._named[name] if contains(dimension, value)]
+            case value:
+                return (value,)
+
+    def _unmet(self, parameter: Parameter) -> Iterator[str]:
+        for case in parameter.applies_when:
+            for name, wanted in case.items():
+                if not any(value in wanted for value in self._possible[name]):
+                    yield f"{name} {described(self._dimensions[name])}" if name in self._dimensions else f"no {name}"
+
+
+def described(dimension: Any) -> str:
+    """A range, or a value, in words."""
+    match dimension:
+        case CategoricalRange():
+            return _either(list(map(repr, dimension.choices)))
+        case FloatRange() | IntRange():
+            step = f" in steps of {dimension.step:g}" if dimension.step not in (None, 1) else ""
+            whole = "whole numbers " if isinstance(dimension, IntRange) else ""
+            return f"{whole}{dimension.low:g} to {dimension.high:g}{step}"
+        case _:
+            return repr(dimension)
+
+
+def _either(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

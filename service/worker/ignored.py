@@ -1,0 +1,18 @@
+"""Which of the parameters that a job searches meant nothing in one of its trials."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
+
+from objectives.catalog import default_params, default_settings
+from objectives.contract import Objective
+from service.domain.job import JobSpec
+from service.domain.space import Point, searched
+
+
+def ignored(objective: Objective, spec: JobSpec, params: Point) -> list[str]:
+    """Their names, sorted: what the others, and the settings, were in this trial gave them no meaning."""
+    values = default_settings(objective) | spec.objective.settings | default_params(objective) | params
+    taken: defaultdict[str, Collection[Any]] = defaultdict(tuple, {name: (value,) for name, value in values.items()})
+    ranges = searched(spec.search_space or {})
+    return sorted(each.name for each in objective.parameters if each.name in ranges and not each.may_apply(taken))

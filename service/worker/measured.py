@@ -1,0 +1,76 @@
+"""From what an objective measured to the message about it: plain values, whatever the objective made them of."""
+
+from collections.abc import Callable, Sequence
+from operator import index
+from typing import Any, TypeVar
+
+from objectives.contract import Measurement
+from service.domain.rates import GroupRate
+from service.worker.messages import Measured
+
+T = TypeVar("T")
+
+MAX_ENTRIES = 10_000
+"""Of groups, and of losses by update, in one measurement."""
+
+MAX_UPDATE = 2**53
+"""The largest whole number that every reader of JSON keeps."""
+
+
+class BadMeasurement(ValueError):
+    """An objective measured what cannot be stored. The name is the type of its trial's error."""
+
+
+def measured(item: Measurement, *, waits: bool) -> Measured:
+    """The message about one step; waits: whether the trainer then waits for an order. Raises BadMeasurement."""
+    step = int(item.step)
+    return Measured(
+        step=step,
+        fraction=float(item.fraction),
+        in_warmup=bool(item.in_warmup),
+        metrics={name: float(value) for name, value in item.metrics.items()},
+        learning_rate=float(item.learning_rate),
+        seconds=float(item.seconds),
+        group_rates=_each(step, "group_rates", item.group_rates, _group_rate),
+        update_losses=_each(step, "update_losses", item.update_losses, _update_loss),
+        best_step=None if item.best_step is None else _best_step(step, item.best_step),
+        divergence=item.divergence,
+        waits=waits,
+    )
+
+
+def _each(step: int, name: str, entries: Sequence[Any], plain: Callable[[Any], T]) -> tuple[T, ...]:
+    try:
+        count = len(entries)
+        if count <= MAX_ENTRIES:
+            return tuple(map(plain, entries))
+    except Exception as error:  # an entry may be anything, and raise anything
+        raise BadMeasurement(f"step {step} measured {name} that cannot be stored: {error}") from error
+    raise BadMeasurement(f"step {step} measured {count:,} {name}: at most {MAX_ENTRIES:,} are stored")
+
+
+def _group_rate(rate: Any) -> GroupRate:
+    if not isinstance(rate.group, str):
+        raise TypeError(f"{rate.group!r} is no name of a group")
+    return GroupRate(
+        group=str(rate.group),
+        learning_rate=float(rate.learning_rate),
+        momentum=None if rate.momentum is None else float(rate.momentum),
+    )
+
+
+def _update_loss(pair: Any) -> tuple[int, float]:
+    update, loss = index(pair[0]), float(pair[1])
+    if len(pair) != 2 or not 1 <= update <= MAX_UPDATE:
+        raise ValueError(f"{pair!r} is no update, counted from 1, and its loss")
+    return update, loss
+
+
+def _best_step(step: int, best_step: Any) -> int:
+    try:
+        best = index(best_step)
+    except TypeError:
+        best = 0
+    if not 1 <= best <= step:
+        raise BadMeasurement(f"step {step} named {best_step!r} as its best_step: it must be a step from 1 to {step}")
+    return best

@@ -1,0 +1,56 @@
+"""Jobs name data files only below the folders that the operator allows."""
+
+from pathlib import Path
+
+import pytest
+
+from service.domain.job import FINAL, Job
+from service.domain.trial import TrialState
+from service.store import jobs
+from service.store.postgres import Database
+from tests.factories import submit_job
+from tests.integration.worker.conftest import Start
+from tests.integration.worker.supervised import supervised, trial_of
+from tests.polling import wait_until
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "two words" / "images"
+    path.parent.mkdir()
+    path.touch()
+    return path
+
+
+def reading_job(database: Database, file: Path) -> Job:
+    """One trial that looks for `file` before it trains."""
+    return submit_job(
+        database,
+        objective={"name": "odd", "settings": {"how": "reads a file", "file": str(file)}},
+        search_space={"learning_rate": {"type": "float", "low": 0.1, "high": 1.0}},
+        budget={"trials": 1},
+    )
+
+
+def test_what_lies_below_one_of_the_folders_is_read(database: Database, tmp_path: Path, file: Path) -> None:
+    job = reading_job(database, file)
+    with supervised(database, data_folders=[tmp_path / "elsewhere", file.parent]) as worker:
+        worker.see_through()
+    assert trial_of(database, job).state is TrialState.COMPLETE
+
+
+@pytest.mark.parametrize("allowed", [[], ["elsewhere"]])
+def test_what_lies_outside_of_them_is_not(database: Database, tmp_path: Path, file: Path, allowed: list[str]) -> None:
+    job = reading_job(database, file)
+    with supervised(database, data_folders=[tmp_path / name for name in allowed]) as worker:
+        worker.see_through()
+    error = trial_of(database, job).error
+    assert error is not None
+    assert (error.type, "lies outside the allowed folders" in error.message) == ("DataProblem", True)
+
+
+def test_a_worker_hands_the_folders_of_its_settings_to_its_trainer(database: Database, file: Path, start_worker: Start) -> None:
+    job = reading_job(database, file)
+    start_worker(STRIDE_DATA_FOLDERS=f"/nowhere, {file.parent}")
+    wait_until(lambda: database.transact(lambda conn: jobs.get(conn, job.id)).state in FINAL, "the end of the job")
+    assert trial_of(database, job).state is TrialState.COMPLETE

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from objectives.data.digits import digits
+from objectives.data.split import N_FOLDS, stratified_split
+
+
+@pytest.mark.parametrize("fold", range(N_FOLDS))
+def test_the_three_sets_have_the_classes_in_the_same_proportions(fold: int) -> None:
+    data = digits(fold)
+    for part in (data.training, data.validation, data.test):
+        shares = part.targets.bincount(minlength=10) / len(part)
+        assert torch.allclose(shares, torch.full((10,), 0.1), atol=0.01)
+
+
+def test_images_and_labels_belong_together() -> None:
+    source = load_digits()
+    part = stratified_split(source.target).validation
+    mean, deviation = (float(f(source.data[stratified_split(source.target).training])) for f in (np.mean, np.std))
+    images = torch.tensor(source.images[part], dtype=torch.float32)
+    assert torch.allclose(digits().validation.inputs.squeeze(1) * deviation + mean, images, atol=1e-4)
+    assert digits().validation.targets.tolist() == source.target[part].tolist()
+
+
+@pytest.mark.parametrize("fold", range(N_FOLDS))
+def test_training_pixels_are_standardized(fold: int) -> None:
+    images = digits(fold).training.inputs
+    assert abs(images.mean().item()) < 1e-4
+    assert abs(images.std().item() - 1) < 1e-3
+
+
+def test_the_shape_of_an_input_is_that_of_an_image() -> None:
+    assert digits().input_shape == (1, 8, 8)
+    assert digits().n_classes == 10
+    assert digits().target_scale is None
+
+
+def test_sets_move_to_a_device_as_a_whole() -> None:
+    moved = digits().to(torch.device("meta"))
+    assert {tensor.device.type for part in (moved.training, moved.validation, moved.test) for tensor in vars(part).values()} == {
+        "meta"
+    }
+    assert moved.n_classes == 10
+
+
+def test_the_data_are_loaded_once_per_process() -> None:
+    assert digits() is digits()

@@ -1,0 +1,136 @@
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.testing import assert_close
+
+from objectives.models.layers import ACTIVATIONS, Activation, Between, ChannelNorm, Dropout
+
+INPUTS = torch.linspace(-5, 5, 101)
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": lambda x: x.clamp(min=0),
+    "leaky-relu": lambda x: torch.where(x > 0, x, 0.01 * x),
+    "gelu": lambda x: x * (1 + torch.erf(x / 2**0.5)) / 2,
+    "tanh": torch.tanh,
+    "sigmoid": lambda x: 1 / (1 + torch.exp(-x)),
+}
+
+
+def between(**overrides: Any) -> Between:
+    fields: dict[str, Any] = {"activation": "relu", "normalization": "usual", "dropout": 0.0, "generator": generator()}
+    return Between(**fields | overrides)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_is_the_function_of_its_name(name: str) -> None:
+    assert_close(Activation(name)(INPUTS), FUNCTIONS[name](INPUTS))
+
+
+@pytest.mark.parametrize(
+    ("normalization", "usual", "kind", "expected"),
+    [
+        ("usual", "none", "units", []),
+        ("usual", "none", "channels", []),
+        ("usual", "batch", "channels", [nn.BatchNorm2d]),
+        ("usual", "layer", "units", [nn.LayerNorm]),
+        ("none", "batch", "channels", []),
+        ("batch", "none", "units", [nn.BatchNorm1d]),
+        ("batch", "none", "channels", [nn.BatchNorm2d]),
+        ("layer", "batch", "units", [nn.LayerNorm]),
+        ("layer", "batch", "channels", [ChannelNorm]),
+    ],
+)
+def test_normalization_is_the_asked_for_or_else_the_usual_one(
+    normalization: str, usual: str, kind: Literal["units", "channels"], expected: list[type]
+) -> None:
+    assert [type(module) for module in between(normalization=normalization).norm(5, kind, usual)] == expected
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("units", (16, 5)), ("channels", (16, 5, 4, 3))])
+@pytest.mark.parametrize("normalization", ["batch", "layer"])
+def test_batch_norm_normalizes_each_feature_over_the_batch_and_layer_norm_each_example(
+    normalization: str, kind: Literal["units", "channels"], shape: tuple[int, ...]
+) -> None:
+    (norm,) = between(normalization=normalization).norm(5, kind)
+    inputs = 3 + 2 * torch.randn(shape, generator=generator())
+    outputs = norm(inputs)
+    kept = 1 if normalization == "batch" else 0
+    over = [dimension for dimension in range(outputs.dim()) if dimension != kept]
+    assert_close(outputs.mean(over), torch.zeros(shape[kept]), rtol=0, atol=1e-5)
+    assert_close(outputs.var(over, correction=0), torch.ones(shape[kept]), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("units", (16, 5)), ("channels", (16, 5, 4, 3))])
+def test_layer_norm_is_over_all_features_and_has_a_scale_and_a_shift_for_each(
+    kind: Literal["units", "channels"], shape: tuple[int, ...]
+) -> None:
+    (norm,) = between(normalization="layer").norm(5, kind)
+    plain = norm(inputs := torch.randn(shape, generator=generator()) + torch.arange(5.0).view(5, *[1] * (len(shape) - 2)))
+    assert_close(plain, functional.layer_norm(inputs, shape[1:]))
+    with torch.no_grad():
+        norm.get_parameter("weight")[2], norm.get_parameter("bias")[2] = 3.0, 1.0
+    expected = plain.clone()
+    expected[:, 2] = 3 * expected[:, 2] + 1
+    assert_close(norm(inputs), expected)
+
+
+def test_between_layers_stand_normalization_activation_and_dropout_in_this_order() -> None:
+    modules = between(normalization="batch", dropout=0.5).modules(5, "units")
+    assert [type(module) for module in modules] == [nn.BatchNorm1d, Activation, Dropout]
+    assert [type(module) for module in between().modules(5, "units")] == [Activation]
+    assert [type(module) for module in between().modules(5, "channels", usual="batch")] == [nn.BatchNorm2d, Activation]
+
+
+def test_the_activation_between_layers_is_the_chosen_one() -> None:
+    (activation,) = between(activation="tanh").modules(5, "units")
+    assert_close(activation(INPUTS), functional.tanh(INPUTS))
+
+
+def test_dropout_lets_everything_through_unless_in_training() -> None:
+    drawn = generator()
+    dropout = Dropout(0.5, drawn).eval()
+    assert torch.equal(dropout(INPUTS), INPUTS)
+    assert torch.equal(drawn.get_state(), generator().get_state())
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5, 0.8])
+def test_dropout_keeps_its_share_in_training_and_scales_it_up(probability: float) -> None:
+    outputs = Dropout(probability, generator())(torch.full((200, 500), 3.0))
+    kept = outputs != 0
+    assert kept.float().mean().item() == pytest.approx(1 - probability, abs=0.01)
+    assert_close(outputs[kept], torch.full_like(outputs[kept], 3 / (1 - probability)))
+    assert outputs.mean().item() == pytest.approx(3, rel=0.02)
+
+
+def test_dropout_drops_each_output_by_itself() -> None:
+    outputs = Dropout(0.5, generator())(torch.ones(20, 8, 6, 6))
+    for over in ((1, 2, 3), (0, 2, 3), (0, 1)):
+        assert outputs.bool().any(over).all()
+        assert not outputs.bool().all(over).any()
+
+
+def test_the_gradient_goes_through_what_dropout_kept() -> None:
+    inputs = torch.ones(50, requires_grad=True)
+    outputs = Dropout(0.5, generator())(inputs)
+    outputs.sum().backward()
+    assert inputs.grad is not None
+    assert torch.equal(inputs.grad, outputs.detach())
+
+
+def test_dropout_draws_from_its_generator_only() -> None:
+    before = torch.get_rng_state()
+    dropout = Dropout(0.5, generator(1))
+    first, second = dropout(torch.ones(50)), dropout(torch.ones(50))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(first, second)
+    again = Dropout(0.5, generator(1))
+    assert torch.equal(again(torch.ones(50)), first)
+    assert torch.equal(again(torch.ones(50)), second)
+    assert not torch.equal(Dropout(0.5, generator(2))(torch.ones(50)), first)

@@ -1,0 +1,149 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from torch.testing import assert_close
+
+from objectives.contract import DataProblem
+from objectives.models.layers import Between
+from objectives.models.mlp import mlp
+from objectives.models.resnet import resnet
+from objectives.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer, set_rates
+
+ARGUMENTS: dict[str, tuple[Callable[..., Optimizer], dict[str, Any]]] = {
+    "sgd": (SGD, {"momentum": 0.7, "nesterov": True}),
+    "adagrad": (Adagrad, {"eps": 0.01}),
+    "rmsprop": (RMSprop, {"alpha": 0.6, "eps": 0.01, "momentum": 0.7}),
+    "adam": (Adam, {"betas": (0.5, 0.8), "eps": 0.01}),
+    "adamw": (AdamW, {"betas": (0.5, 0.8), "eps": 0.01}),
+}
+"""PyTorch's class of each, and those of the choices below that it takes."""
+MOMENTUM = {"sgd": 0.7, "adagrad": None, "rmsprop": 0.7, "adam": 0.5, "adamw": 0.5}
+NewModel = Callable[..., nn.Sequential]
+
+each_optimizer = pytest.mark.parametrize("optimizer", ARGUMENTS)
+
+
+def choice(optimizer: str, **overrides: Any) -> OptimizerChoice:
+    fields: dict[str, Any] = {"momentum": 0.7, "nesterov": True, "beta1": 0.5, "beta2": 0.8, "alpha": 0.6}
+    return OptimizerChoice(optimizer=optimizer, **fields | {"eps": 0.01, "weight_decay": 0.1} | overrides)
+
+
+def build(new_model: NewModel = mlp, normalization: str = "usual") -> nn.Sequential:
+    generator = torch.Generator().manual_seed(0)
+    model = new_model((1, 4, 4), 3, Between(activation="relu", normalization=normalization, dropout=0.0, generator=generator))
+    for weights in model.parameters():
+        nn.init.normal_(weights, 0, 0.1, generator=generator)
+    return model
+
+
+def step(model: nn.Sequential, optimizer: Optimizer) -> None:
+    optimizer.zero_grad()
+    model(torch.linspace(-1, 1, 128).view(8, 1, 4, 4)).square().sum().backward()
+    optimizer.step()
+
+
+def test_a_model_that_learns_at_one_rate_has_one_group() -> None:
+    (group,) = layer_groups(model := build(), 1.0, {})
+    assert (group.name, group.multiplier) == ("all", 1.0)
+    assert list(map(id, group.parameters)) == list(map(id, model.parameters()))
+
+
+@pytest.mark.parametrize(("new_model", "normalization"), [(mlp, "usual"), (mlp, "batch"), (resnet, "none"), (resnet, "usual")])
+def test_with_decay_each_layer_has_a_part_of_the_rate_of_the_next(new_model: NewModel, normalization: str) -> None:
+    groups = layer_groups(model := build(new_model, normalization), 0.5, {})
+    with_weights = [name for name, module in model.named_modules() if list(module.parameters(recurse=False))]
+    assert [group.name for group in groups] == with_weights
+    assert [group.multiplier for group in groups] == [0.5 ** (len(groups) - 1 - depth) for depth in range(len(groups))]
+
+
+@pytest.mark.parametrize(
+    ("multipliers", "layer_decay", "expected"),
+    [
+        ({"3.*": 0.0}, 1.0, [1, 1, 0, 0, 1, 1]),
+        ({"?.bias": 2.0}, 1.0, [1, 2, 1, 2, 1, 2]),
+        ({"*": 0.5, "1.*": 2.0, "*.bias": 0.0}, 1.0, [2, 0, 0.5, 0, 0.5, 0]),
+        ({"*.bias": 0.0, "1.*": 2.0, "*": 0.5}, 1.0, [0.5] * 6),
+        ({"1.*": 8.0, "5.bias": 3.0}, 0.5, [2, 2, 0.5, 0.5, 1, 3]),
+    ],
+)
+def test_the_last_pattern_that_fits_counts(multipliers: dict[str, float], layer_decay: float, expected: list[float]) -> None:
+    groups = layer_groups(model := build(), layer_decay, multipliers)
+    rates = {id(weights): group.multiplier for group in groups for weights in group.parameters}
+    assert [rates[id(weights)] for weights in model.parameters()] == expected
+
+
+@pytest.mark.parametrize("pattern", ["head.*", "1.Weight", "weight"])
+def test_a_pattern_that_fits_no_weight_is_refused_in_a_sentence_with_the_names(pattern: str) -> None:
+    with pytest.raises(DataProblem) as caught:
+        layer_groups(build(), 1.0, {"*": 1.0, pattern: 0.0})
+    names = ", ".join(name for name, _ in build().named_parameters())
+    assert str(caught.value) == f"learning_rate_multipliers: no weight is called {pattern!r}; the model has {names}."
+
+
+@pytest.mark.parametrize("new_model", [mlp, resnet])
+@pytest.mark.parametrize("multipliers", [{}, {"*.bias": 2.0}, {"*.bias": 2.0, "*.weight": 3.0}, {"1.*": 0.0, "*": 1.0}])
+@pytest.mark.parametrize("layer_decay", [1.0, 0.5])
+def test_every_weight_is_in_one_group_and_no_two_groups_share_a_name(
+    new_model: NewModel, multipliers: dict[str, float], layer_decay: float
+) -> None:
+    groups = layer_groups(model := build(new_model), layer_decay, multipliers)
+    assert sorted(id(weights) for group in groups for weights in group.parameters) == sorted(map(id, model.parameters()))
+    assert len({group.name for group in groups}) == len(groups)
+
+
+@each_optimizer
+def test_a_multiplier_of_zero_freezes_weights_bit_for_bit(optimizer: str) -> None:
+    model, before = build(), dict(build().named_parameters())
+    stepping = new_optimizer(choice(optimizer), layer_groups(model, 0.5, {"1.*": 0.0, "3.bias": 0.0}), 0.1)
+    step(model, stepping)
+    set_rates(stepping, 0.2, 0.9)
+    step(model, stepping)
+    frozen = {name for name, weights in model.named_parameters() if torch.equal(weights, before[name])}
+    assert frozen == {"1.weight", "1.bias", "3.bias"}
+
+
+@each_optimizer
+def test_an_optimizer_is_pytorchs_own_with_the_same_arguments_fused_where_it_can_be(optimizer: str) -> None:
+    (kind, arguments), ours, theirs = ARGUMENTS[optimizer], build(), build()
+    stepping = new_optimizer(choice(optimizer), layer_groups(ours, 0.5, {}), 0.02)
+    described = [{"params": theirs[layer].parameters(), "lr": rate} for layer, rate in ((1, 0.005), (3, 0.01), (5, 0.02))]
+    expected = kind(described, weight_decay=0.1, **arguments)
+    for _ in range(3):
+        step(ours, stepping)
+        step(theirs, expected)
+    assert type(stepping) is kind
+    assert stepping.defaults.get("fused") is (None if optimizer == "rmsprop" else True)
+    assert_close(ours.state_dict(), theirs.state_dict(), rtol=1e-4, atol=1e-6)
+
+
+@each_optimizer
+def test_groups_carry_their_names_multipliers_and_rates_into_the_optimizer(optimizer: str) -> None:
+    groups = new_optimizer(choice(optimizer), layer_groups(build(), 0.5, {"5.bias": 3.0}), 0.2).param_groups
+    described = [(group["name"], group["multiplier"], group["lr"]) for group in groups]
+    assert described == [("1", 0.25, 0.05), ("3", 0.5, 0.1), ("5", 1.0, 0.2), ("5.bias", 3.0, pytest.approx(0.6))]
+
+
+def test_without_momentum_nesterov_means_nothing() -> None:
+    (group,) = new_optimizer(choice("sgd", momentum=0.0), layer_groups(build(), 1.0, {}), 0.1).param_groups
+    assert (group["momentum"], group["nesterov"]) == (0.0, False)
+
+
+def test_an_unknown_optimizer_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no optimizer 'lion'"):
+        new_optimizer(choice("lion"), layer_groups(build(), 1.0, {}), 0.1)
+
+
+@each_optimizer
+def test_rates_are_set_by_group_and_momentum_where_there_is_any(optimizer: str) -> None:
+    stepping = new_optimizer(choice(optimizer), layer_groups(build(), 0.5, {}), 0.2)
+    groups = stepping.param_groups
+    for rate, momentum in ((0.4, None), (0.8, 0.6)):
+        set_rates(stepping, rate, momentum)
+        assert [group["lr"] for group in groups] == [rate / 4, rate / 2, rate]
+        expected = MOMENTUM[optimizer] and (momentum or MOMENTUM[optimizer])
+        assert [momentum_of(group) for group in groups] == [expected] * 3
+        assert all(group["betas"][1] == 0.8 for group in groups if "betas" in group)

@@ -1,0 +1,114 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from objectives.ingredients import SCHEDULES
+from objectives.rate_audit import RateAudit, RateMismatch
+from objectives.schedules import Policy, Schedule, Span
+from tests.unit.objectives.test_schedules import RATE, policy
+
+GROUPS = [("first", 0.3), ("last", 1.0)]
+
+Applied = list[list[tuple[float, float | None]]]
+
+policies = st.builds(
+    policy,
+    schedule=st.sampled_from(SCHEDULES),
+    warmup_fraction=st.sampled_from([0.0, 0.1, 0.5, 0.99]),
+    step_size=st.integers(1, 4),
+    gamma=st.floats(0.01, 1),
+    milestones=st.lists(st.floats(0.01, 0.99), max_size=4).map(tuple),
+    decay_per_epoch=st.floats(0.1, 1),
+    power=st.floats(0.3, 3),
+    final_fraction=st.floats(0, 1),
+    restart_epochs=st.integers(1, 3),
+    restart_factor=st.integers(1, 3),
+    cycle_mode=st.sampled_from(["triangular", "triangular2", "exp_range"]),
+    rise_epochs=st.integers(1, 3),
+    base_fraction=st.floats(0, 1),
+    pct_start=st.floats(0.01, 0.99),
+    div_factor=st.floats(1, 100),
+    final_div_factor=st.floats(1, 1e5),
+    cycle_momentum=st.booleans(),
+    plateau_factor=st.floats(0.01, 0.9),
+    plateau_patience=st.integers(0, 3),
+    decay_fraction=st.floats(0.01, 1),
+)
+spans = st.builds(
+    lambda epochs, updates: Span(updates=epochs * updates, updates_per_epoch=updates), st.integers(1, 12), st.integers(1, 8)
+)
+
+
+def applied_by(schedule: Schedule, span: Span, epoch: int) -> Applied:
+    """What an optimizer with momentum applies in an epoch, from 0, if it does as the schedule says."""
+    updates = range(epoch * span.updates_per_epoch, (epoch + 1) * span.updates_per_epoch)
+    momenta = [0.9 if (momentum := schedule.momentum(update)) is None else momentum for update in updates]
+    return [
+        [(RATE * schedule.multiplier(update) * multiple, momentum) for _, multiple in GROUPS]
+        for update, momentum in zip(updates, momenta, strict=True)
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(policy=policies, span=spans, warmup_start=st.sampled_from([0.0, 0.25]), losses=st.lists(st.floats(0.1, 2), min_size=12))
+def test_every_policy_applies_what_pytorch_would(policy: Policy, span: Span, warmup_start: float, losses: list[float]) -> None:
+    schedule = Schedule(policy, span, warmup_start=warmup_start)
+    audit = RateAudit(policy, span, RATE, 0.9, GROUPS, warmup_start=warmup_start)
+    for epoch in range(span.updates // span.updates_per_epoch):
+        audit.check_epoch(applied_by(schedule, span, epoch), losses[epoch])
+        schedule.end_epoch((epoch + 1) * span.updates_per_epoch, losses[epoch])
+
+
+SPAN = Span(updates=20, updates_per_epoch=5)
+
+
+@pytest.mark.parametrize(
+    ("tampered", "message"),
+    [
+        (
+            {"rate": 0.05},
+            "step 3 did not use the learning rate asked for: at its update 2, group 'last' used 0.05 instead of 0.0421782767",
+        ),
+        ({"momentum": 0.5}, "step 3 did not use the momentum asked for: at its update 2, group 'last' used 0.5 instead of 0.9"),
+    ],
+)
+def test_the_first_step_that_used_another_rate_or_momentum_is_named(tampered: dict[str, float], message: str) -> None:
+    cosine = policy(schedule="cosine")
+    schedule, audit = Schedule(cosine, SPAN), RateAudit(cosine, SPAN, RATE, 0.9, GROUPS)
+    audit.check_epoch(applied_by(schedule, SPAN, 0), 1.0)
+    audit.check_epoch(applied_by(schedule, SPAN, 1), 1.0)
+    applied = applied_by(schedule, SPAN, 2)
+    rate, momentum = applied[1][1]
+    applied[1][1] = (tampered.get("rate", rate), tampered.get("momentum", momentum))
+    with pytest.raises(RateMismatch) as raised:
+        audit.check_epoch(applied, 1.0)
+    assert str(raised.value) == message
+
+
+def test_a_resumed_audit_goes_on_where_the_run_does() -> None:
+    plateau = policy(schedule="plateau", plateau_patience=0, warmup_fraction=0.1)
+    schedule, resumed = Schedule(plateau, SPAN), RateAudit(plateau, SPAN, RATE, 0.9, GROUPS)
+    losses = [1.0, 1.0, 1.0]
+    for epoch, loss in enumerate(losses):
+        applied_by(schedule, SPAN, epoch)
+        schedule.end_epoch((epoch + 1) * SPAN.updates_per_epoch, loss)
+    resumed.skip(losses)
+    resumed.check_epoch(applied_by(schedule, SPAN, 3), 1.0)
+    assert schedule.multiplier(15) == pytest.approx(0.01)
+
+
+def test_an_optimizer_without_momentum_is_checked_for_its_rates_alone() -> None:
+    one_cycle = policy(schedule="one-cycle")
+    schedule, audit = Schedule(one_cycle, SPAN), RateAudit(one_cycle, SPAN, RATE, None, GROUPS)
+    without: list[Any] = [[(rate, None) for rate, _ in groups] for groups in applied_by(schedule, SPAN, 0)]
+    audit.check_epoch(without, 1.0)
+    with pytest.raises(RateMismatch, match="step 2"):
+        audit.check_epoch(without, 1.0)
+
+
+def test_a_rate_within_rounding_is_no_mismatch() -> None:
+    constant = replace(policy(), schedule="constant")
+    RateAudit(constant, SPAN, RATE, 0.9, [("all", 1.0)]).check_epoch([[(RATE * (1 + 1e-9), 0.9)]] * 5, 1.0)

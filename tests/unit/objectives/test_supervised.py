@@ -1,0 +1,232 @@
+"""The run that all objectives with examples share, against PyTorch written out, and against itself in another process."""
+
+import json
+import math
+import subprocess
+import sys
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from objectives import supervised
+from objectives.contract import DataProblem
+from objectives.data.digits import digits
+from objectives.generators import named_generator
+from objectives.ingredients import SCHEDULES
+from objectives.initialization import initialize
+from objectives.models.layers import Between
+from objectives.models.mlp import mlp
+from objectives.rate_audit import RateMismatch
+from tests.unit.objectives.runs import BATCH, CHOICES, ENDED, EPOCHS, OPTIMIZERS, begin, end_of, train, weights_of
+
+RATE = 0.001
+
+
+class Written:
+    """The same run, written out with PyTorch's own optimizer and scheduler."""
+
+    def __init__(self, optimizer: str, schedule: str) -> None:
+        data = digits()
+        between = Between(activation="relu", normalization="none", dropout=0.0, generator=torch.Generator())
+        self.model = mlp(data.input_shape, 10, between)
+        initialize(self.model, "he-normal", "relu", named_generator(0, "initialization"))
+        self.inputs, self.targets = data.training.inputs, data.training.targets
+        self.validation = data.validation
+        self.order = named_generator(0, "data order")
+        self.optimizer = {
+            "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+            "adagrad": partial(torch.optim.Adagrad, eps=1e-8),
+            "rmsprop": partial(torch.optim.RMSprop, momentum=0.9),
+            "adam": torch.optim.Adam,
+            "adamw": torch.optim.AdamW,
+        }[optimizer](self.model.parameters(), lr=RATE, weight_decay=0.001)
+        self.schedule = schedule
+
+    def train(self) -> torch.Tensor:
+        """The weights after EPOCHS."""
+        n_batches = len(self.inputs) // BATCH
+        scheduler = self._scheduler(n_batches)
+        for epoch in range(EPOCHS):
+            order = torch.randperm(len(self.inputs), generator=self.order)
+            for update, batch in enumerate(order[: n_batches * BATCH].split(BATCH)):
+                if not isinstance(scheduler, ReduceLROnPlateau) and (epoch, update) > (0, 0):
+                    scheduler.step()
+                self.optimizer.zero_grad()
+                cross_entropy(self.model(self.inputs[batch]), self.targets[batch]).backward()
+                self.optimizer.step()
+            if isinstance(scheduler, ReduceLROnPlateau):
+                with torch.inference_mode():
+                    scheduler.step(cross_entropy(self.model(self.validation.inputs), self.validation.targets).item())
+        return torch.cat([weights.detach().flatten() for weights in self.model.parameters()])
+
+    def _scheduler(self, n_batches: int) -> Any:
+        schedulers = torch.optim.lr_scheduler
+        match self.schedule:
+            case "constant":
+                return schedulers.ConstantLR(self.optimizer, 1.0)
+            case "step":
+                return schedulers.StepLR(self.optimizer, 3 * n_batches, 0.1)
+            case "multi-step":
+                return schedulers.MultiStepLR(self.optimizer, [EPOCHS * n_batches // 2, EPOCHS * n_batches * 3 // 4], 0.1)
+            case "exponential":
+                return schedulers.ExponentialLR(self.optimizer, 0.9 ** (1 / n_batches))
+            case "polynomial":
+                return schedulers.PolynomialLR(self.optimizer, EPOCHS * n_batches)
+            case "cosine":
+                return schedulers.CosineAnnealingLR(self.optimizer, EPOCHS * n_batches)
+            case "cosine-restarts":
+                return schedulers.CosineAnnealingWarmRestarts(self.optimizer, 2 * n_batches, 2)
+            case "cyclical":
+                cycles = {"cycle_momentum": self._has_momentum(), "base_momentum": 0.85, "max_momentum": 0.95}
+                return schedulers.CyclicLR(self.optimizer, RATE / 4, RATE, 2 * n_batches, **cycles)
+            case "one-cycle":
+                total = EPOCHS * n_batches
+                return schedulers.OneCycleLR(self.optimizer, RATE, total, cycle_momentum=self._has_momentum())
+            case "plateau":
+                return ReduceLROnPlateau(self.optimizer, patience=10)
+        total, decay = EPOCHS * n_batches, round(0.2 * EPOCHS * n_batches)
+        return schedulers.LambdaLR(
+            self.optimizer, lambda update: 1 - math.sqrt(max(0, update - (total - decay)) / decay) if update < total else 0
+        )
+
+    def _has_momentum(self) -> bool:
+        return not isinstance(self.optimizer, torch.optim.Adagrad)
+
+
+@pytest.mark.parametrize(("optimizer", "schedule"), list(product(OPTIMIZERS, SCHEDULES)))
+def test_every_optimizer_under_every_policy_ends_at_the_weights_of_pytorch_written_out(optimizer: str, schedule: str) -> None:
+    run = begin(optimizer=optimizer, schedule=schedule, learning_rate=RATE, weight_decay=0.001, nesterov=True)
+    train(run)
+    # Fused and plain optimizers round differently.
+    torch.testing.assert_close(weights_of(run), Written(str(optimizer), schedule).train(), rtol=1e-3, atol=2e-5)
+
+
+def test_a_run_that_goes_on_in_another_process_ends_bit_for_bit_as_one_that_was_never_interrupted(tmp_path: Path) -> None:
+    expected = {}
+    for name, choices in CHOICES.items():
+        run = begin(**choices)
+        train(run, 2)
+        torch.save(run.state_dict(), tmp_path / name)
+        expected[name] = end_of(run)
+    subprocess.run([sys.executable, "-W", "error", "-m", "tests.unit.objectives.runs", str(tmp_path)], check=True)
+    ended = json.loads((tmp_path / ENDED).read_text())
+    assert [name for name in CHOICES if ended[name] != expected[name]] == []
+
+
+def test_early_stopping_ends_the_run_with_the_weights_of_its_best_step() -> None:
+    run = begin(early_stopping_patience=2, learning_rate=0.2, epochs=40, batch_size=64)
+    measurements = train(run)
+    losses = [measurement.metrics["validation_loss"] for measurement in measurements]
+    best = min(range(len(losses)), key=losses.__getitem__) + 1
+    assert len(measurements) == best + 2 < 40
+    assert [measurement.best_step for measurement in measurements[best - 1 :]] == [None, best, best]
+    run_to_best = begin(learning_rate=0.2, epochs=40, batch_size=64)
+    train(run_to_best, best)
+    assert torch.equal(weights_of(run), weights_of(run_to_best))
+    assert run.evaluate() == run_to_best.evaluate()
+
+
+def test_a_run_without_early_stopping_keeps_its_last_weights() -> None:
+    assert {measurement.best_step for measurement in train(begin(learning_rate=0.2))} == {None}
+
+
+def test_a_diverged_run_ends_at_once() -> None:
+    *_, last = train(begin(learning_rate=1e6, epochs=10))
+    assert last.step == 1
+    assert last.divergence is not None
+
+
+@pytest.mark.parametrize("microbatch_size", [1, 50, 100, 255, 256, 1000])
+def test_accumulated_gradients_give_the_weights_of_whole_batches(microbatch_size: int) -> None:
+    whole, pieces = begin(), begin({"microbatch_size": microbatch_size})
+    for of_whole, of_pieces in zip(train(whole), train(pieces), strict=True):
+        assert of_whole.metrics == pytest.approx(dict(of_pieces.metrics), rel=1e-3)
+    torch.testing.assert_close(weights_of(whole), weights_of(pieces), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("scaling", "times"), [("none", 1.0), ("linear", 8.0), ("sqrt", math.sqrt(8))])
+def test_the_learning_rate_grows_with_the_batch_if_told_to(scaling: str, times: float) -> None:
+    [first, *_] = train(begin(learning_rate=0.01, learning_rate_scaling=scaling))
+    assert first.learning_rate == pytest.approx(0.01 * times)
+
+
+def test_a_warm_up_before_a_scaled_rate_starts_from_the_rate_as_given() -> None:
+    run = begin(learning_rate=0.01, learning_rate_scaling="linear", warmup_fraction=0.5)
+    [first, second, *_] = train(run)
+    assert [first.in_warmup, second.in_warmup] == [True, False]
+    assert first.learning_rate == pytest.approx(0.01 + 0.07 * 4 / 8)
+    assert second.learning_rate == pytest.approx(0.08)
+
+
+def test_what_each_group_used_is_told() -> None:
+    *_, last = train(begin(layer_decay=0.5, optimizer="adam", learning_rate=0.01))
+    assert [(rate.group, rate.learning_rate, rate.momentum) for rate in last.group_rates] == [
+        ("1", 0.0025, 0.9),
+        ("3", 0.005, 0.9),
+        ("5", 0.01, 0.9),
+    ]
+
+
+@pytest.mark.parametrize("group", ["lr", "momentum"])
+def test_a_rate_that_somebody_changed_behind_the_policys_back_fails_the_run(group: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begin(schedule="cosine")
+    train(run, 2)
+    setting = supervised.set_rates
+
+    def tampered(optimizer: torch.optim.Optimizer, learning_rate: float, momentum: float | None) -> None:
+        setting(optimizer, learning_rate, momentum)
+        optimizer.param_groups[0][group] *= 0.9
+
+    monkeypatch.setattr(supervised, "set_rates", tampered)
+    with pytest.raises(RateMismatch, match=r"^step 3 did not use the"):
+        next(iter(run))
+
+
+def test_at_most_a_thousand_losses_of_updates_are_told_evenly_over_the_run() -> None:
+    measurements = train(begin(epochs=40, batch_size=32))
+    told = [pair for measurement in measurements for pair in measurement.update_losses]
+    assert len(told) == 660
+    assert [update for update, _ in told[:3]] == [1, 3, 5]
+    [first, *_] = train(begin(epochs=2, batch_size=256))
+    assert first.metrics["training_loss"] == pytest.approx(sum(loss for _, loss in first.update_losses) / 4)
+
+
+def test_the_measurements_agree_with_what_happened() -> None:
+    *_, last = train(begin(clip_norm=0.1))
+    assert last.metrics["generalization_gap"] == last.metrics["validation_loss"] - last.metrics["training_loss"]
+    assert last.metrics["gradient_norm_max"] >= last.metrics["gradient_norm"] > 0.1
+    assert last.metrics["clipped_share"] == 1.0
+    assert 0 < last.metrics["update_to_weight_ratio"] < 0.1
+    assert 0 < last.metrics["gradient_flow"] < 10
+    assert 0 <= last.metrics["dead_units"] < 0.5
+
+
+def test_half_precision_learns_too() -> None:
+    *_, last = train(begin({"precision": "bfloat16"}, learning_rate=0.1))
+    *_, whole = train(begin(learning_rate=0.1))
+    assert last.metrics["validation_loss"] != whole.metrics["validation_loss"]
+    assert last.metrics["validation_loss"] == pytest.approx(whole.metrics["validation_loss"], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "params", "message"),
+    [
+        ({}, {"batch_size": 1078}, r"^batch_size 1078 exceeds the 1077 examples of the training set\.$"),
+        (
+            {"learning_rate_multipliers": {"body.*": 0.1}},
+            {},
+            r"^learning_rate_multipliers: no weight is called 'body\.\*'; the model has 1\.weight, 1\.bias, ",
+        ),
+        ({}, {"normalization": "batch", "batch_size": 1}, r"^batch norm needs at least 2 examples at once: "),
+        ({"microbatch_size": 2}, {"normalization": "batch", "batch_size": 3}, r"^batch norm needs at least 2 examples at once: "),
+    ],
+)
+def test_what_does_not_fit_is_said_in_one_sentence(settings: dict[str, Any], params: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataProblem, match=message):
+        begin(settings, **params)
