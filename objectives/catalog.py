@@ -185,13 +185,15 @@ BUILTIN = (IMAGE_CLASSIFICATION, TABULAR_CLASSIFICATION, TABULAR_REGRESSION)
 def load_catalog(modules: Sequence[str] = ()) -> dict[str, Objective]:
     """Return the built-in objectives and those in the `OBJECTIVES` of each named module, by name.
 
-    Raises CatalogProblem when a module cannot be imported, has no `OBJECTIVES`, or repeats a name.
+    Raises CatalogProblem when a module cannot be imported, has no `OBJECTIVES`, repeats a name, or says of a parameter that it
+    applies beside one that there is not.
     """
     catalog = {objective.name: objective for objective in BUILTIN}
     for module_name in modules:
         for objective in _objectives_of(module_name):
             if objective.name in catalog:
                 raise CatalogProblem(f"{module_name} repeats the objective name {objective.name!r}.")
+            _check_conditions(module_name, objective)
             catalog[objective.name] = objective
     return catalog
 
@@ -220,6 +222,17 @@ def _objectives_of(module_name: str) -> tuple[Objective, ...]:
     if not isinstance(objectives, tuple) or not all(isinstance(entry, Objective) for entry in objectives):
         raise CatalogProblem(f"{module_name} has no `OBJECTIVES`, a tuple of Objective.")
     return objectives
+
+
+def _check_conditions(module_name: str, objective: Objective) -> None:
+    known = default_params(objective).keys() | objective.settings_schema.get("properties", {}).keys()
+    for parameter in objective.parameters:
+        for name, values in ((name, values) for case in parameter.applies_when for name, values in case.items()):
+            where = f"{module_name}: {objective.name}'s {parameter.name} applies when {name!r} has certain values"
+            if name not in known:
+                raise CatalogProblem(f"{where}, but there is no such parameter or setting.")
+            if not isinstance(values, tuple | list):
+                raise CatalogProblem(f"{where}, which must be a tuple, not {values!r}.")
 
 
 def _import(module_name: str) -> Any:

@@ -31,7 +31,9 @@ class DeadUnits:
         self._ranges[module] = low, high
 
     def share(self) -> Tensor:
-        """The part of all units whose output was the same for every example."""
+        """The part of all units whose output was the same for every example; 0 when none were seen."""
+        if not self._ranges:
+            return torch.zeros(())
         return torch.cat([(high - low) < SAME for low, high in self._ranges.values()]).float().mean()
 
 

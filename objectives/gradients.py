@@ -50,7 +50,7 @@ class FlatGradients:
         if clipping.clip_norm > 0:
             too_long = norm > clipping.clip_norm
             clipped = too_long if clipped is None else clipped | too_long
-            # As torch.nn.utils.clip_grad_norm_ does, without which a norm of zero would divide by it.
+            # 1e-6: as torch.nn.utils.clip_grad_norm_ does.
             self._vector.mul_((clipping.clip_norm / (norm + 1e-6)).clamp_(max=1.0))
         return clipped
 

@@ -1,7 +1,7 @@
 """What training is made of, as parameters that any objective may take: each can be searched, or fixed by a job. No torch here.
 
-Names and defaults are PyTorch's where it has the thing. Durations are in epochs, or parts of the run, so that a policy keeps its
-meaning while batch size and epochs are searched.
+Names and defaults are PyTorch's where it has the thing (but one eps for all optimizers). Durations are in epochs, or parts of the
+run, so that a policy keeps its meaning while batch size and epochs are searched.
 """
 
 from collections.abc import Sequence
@@ -337,6 +337,7 @@ SCHEDULE = (
         space=None,
         description="Momentum where the rate is highest.",
         low=0.0,
+        low_open=True,
         high=1.0,
         high_open=True,
         applies_when=({"schedule": CYCLING, "optimizer": (*WITH_MOMENTUM, *ADAMS), "cycle_momentum": (True,)},),
@@ -348,6 +349,7 @@ SCHEDULE = (
         space=None,
         description="Momentum where the rate is lowest.",
         low=0.0,
+        low_open=True,
         high=1.0,
         high_open=True,
         applies_when=({"schedule": CYCLING, "optimizer": (*WITH_MOMENTUM, *ADAMS), "cycle_momentum": (True,)},),
@@ -426,7 +428,7 @@ NETWORK = (
         type="float",
         default=0.0,
         space=None,
-        description="Part of each hidden layer's outputs that training sets to zero.",
+        description="Part of the hidden layers' outputs that training sets to zero.",
         low=0.0,
         high=1.0,
         high_open=True,
@@ -521,6 +523,7 @@ EVERYWHERE = (
 
 def with_defaults(parameters: Sequence[Parameter], **defaults: Scalar) -> tuple[Parameter, ...]:
     """The parameters, some with another default."""
+    assert defaults.keys() <= {parameter.name for parameter in parameters}
     return tuple(replace(parameter, default=defaults.get(parameter.name, parameter.default)) for parameter in parameters)
 
 

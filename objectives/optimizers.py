@@ -45,8 +45,9 @@ class LayerGroup:
 def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str, float]) -> list[LayerGroup]:
     """Divide the weights of `model` by their rates: layers in the model's order, from the first to the output.
 
-    The last layer has the whole rate, each one before it `layer_decay` times that of the next; then the last of `multipliers`
-    whose pattern fits a weight's name multiplies it. Raises DataProblem when a pattern fits none.
+    A layer is a part of the model, with the normalization that follows it; in a resnet, a block. The last one has the whole rate,
+    each one before it `layer_decay` times that of the next; then the last of `multipliers` whose pattern fits a weight's name
+    multiplies it. Raises DataProblem when a pattern fits none.
     """
     names = [name for name, _ in model.named_parameters()]
     for pattern in multipliers:
@@ -54,10 +55,11 @@ def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str,
             raise DataProblem(f"learning_rate_multipliers: no weight is called {pattern!r}; the model has {', '.join(names)}.")
     if layer_decay == 1 and not multipliers:
         return [LayerGroup(name=EVERYTHING, multiplier=1.0, parameters=list(model.parameters()))]
-    layers = list(dict.fromkeys(_layer(name) for name in names))
+    layer_of = _layers(model)
+    layers = list(dict.fromkeys(layer_of.values()))
     groups: dict[tuple[str, float], LayerGroup] = {}
     for name, weights in model.named_parameters():
-        layer = _layer(name)
+        layer = layer_of[name.partition(".")[0]]
         by_name = next((value for pattern, value in reversed(list(multipliers.items())) if fnmatchcase(name, pattern)), 1.0)
         multiplier = layer_decay ** (len(layers) - 1 - layers.index(layer)) * by_name
         # Weights of one layer may have rates of their own: then the group carries the name of its first.
@@ -68,12 +70,23 @@ def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str,
     return list(groups.values())
 
 
-def _layer(name: str) -> str:
-    return name.rpartition(".")[0]
+def _layers(model: nn.Module) -> dict[str, str]:
+    """By the name of each part of the model that has weights, the name of its layer: its own, or that of what it normalizes."""
+    layers: dict[str, str] = {}
+    layer = ""
+    for name, part in model.named_children():
+        dimensions = [weights.dim() for weights in part.parameters()]
+        if dimensions:
+            layer = name if max(dimensions) > 1 or not layer else layer
+            layers[name] = layer
+    return layers
 
 
 def new_optimizer(choice: OptimizerChoice, groups: list[LayerGroup], learning_rate: float) -> torch.optim.Optimizer:
-    """The optimizer, each group at its multiple of `learning_rate`; fused where PyTorch has it: up to four times faster."""
+    """The optimizer, each group at its multiple of `learning_rate`; fused where PyTorch has it: up to four times faster.
+
+    Its momentum must not be 0 if it is to be moved later: RMSprop then keeps none, and SGD cannot be Nesterov's.
+    """
     optimizer, arguments = _optimizer(choice, is_cuda=groups[0].parameters[0].is_cuda)
     described = [
         {"params": group.parameters, "lr": group.multiplier * learning_rate, "name": group.name, "multiplier": group.multiplier}

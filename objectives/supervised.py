@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, sqrt
 from statistics import fmean
@@ -54,7 +54,7 @@ class Task:
     validation_loss: Loss
     """The same without label smoothing."""
     guessing_loss: float
-    """Of the best answer that does not look at the inputs."""
+    """Of an answer that does not look at the inputs."""
     score_name: str
     score: Callable[[Tensor, Tensor], Tensor]
     """From all outputs and targets of a set: higher is better."""
@@ -115,10 +115,13 @@ class SupervisedRun:
         scale = _learning_rate_scale(params)
         self._learning_rate: float = params["learning_rate"] * scale
         groups = layer_groups(self._model, params["layer_decay"], settings["learning_rate_multipliers"])
-        self._optimizer = new_optimizer(picked(OptimizerChoice, params), groups, self._learning_rate)
         policy = picked(Policy, {**params, **settings})
         warmup_start = 1 / scale if scale > 1 else 0.0
         self._schedule = Schedule(policy, self._span, warmup_start=warmup_start)
+        choice = picked(OptimizerChoice, params)
+        if (momentum := self._schedule.momentum(0)) is not None:
+            choice = replace(choice, momentum=momentum)
+        self._optimizer = new_optimizer(choice, groups, self._learning_rate)
         self._new_audit = partial(
             RateAudit,
             policy,

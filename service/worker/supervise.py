@@ -318,7 +318,7 @@ class _Attempt:
         if not math.isfinite(value):
             return self._not_finite(valued)
         # JSON knows no nan: a test metric without a number is left out.
-        test_metrics = {name: metric for name, metric in message.test_metrics.items() if math.isfinite(metric)}
+        test_metrics = {storable(name): metric for name, metric in message.test_metrics.items() if math.isfinite(metric)}
         return Completed(value=value, best_step=best_step, user_attrs=test_metrics)
 
     def _not_finite(self, item: StepMeasurement) -> Infeasible:

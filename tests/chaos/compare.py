@@ -12,7 +12,7 @@ from tests.chaos.history import JobHistory, Step, Trial
 
 WHOLE_TRIAL = ("number", "state", "value", "params", "user_attrs", "system_attrs")
 """Value and params as Optuna stores them. Attributes: the constraint, the diverged-at step and its evidence, test metrics."""
-WHOLE_STEP = ("step", "fraction", "in_warmup", "metrics", "learning_rate", "intermediate_value")
+WHOLE_STEP = ("step", "fraction", "in_warmup", "metrics", "learning_rate", "details", "intermediate_value")
 
 
 def differences(calm: JobHistory, tormented: JobHistory) -> Iterator[str]:

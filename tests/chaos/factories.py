@@ -15,6 +15,7 @@ def step(number: int = 1, loss: float | str = 1.0, **overrides: Any) -> Step:
             "in_warmup": False,
             "metrics": {"loss": loss},
             "learning_rate": 0.1,
+            "details": None,
             "intermediate_value": (loss, "FINITE"),
         }
         | overrides

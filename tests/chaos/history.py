@@ -13,13 +13,14 @@ END_EVENTS = frozenset({"trial.completed", "trial.infeasible", "trial.pruned", "
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A stored measurement. Metrics that are no numbers are strings: nan, inf, -inf."""
+    """A stored measurement. Metrics that are no numbers are strings: nan, inf, -inf. The one that a clock tells is left out."""
 
     step: int
     fraction: float
     in_warmup: bool
     metrics: Mapping[str, float | str]
     learning_rate: float
+    details: Mapping[str, Any] | None
     intermediate_value: tuple[float | None, str]
     """Optuna's copy of the job's metric, and its kind."""
 
@@ -201,6 +202,7 @@ def _step(row: Mapping[str, Any]) -> Step:
         in_warmup=row["in_warmup"],
         metrics=row["metrics"],
         learning_rate=row["learning_rate"],
+        details=row["details"],
         intermediate_value=(row["intermediate_value"], row["intermediate_value_type"]),
     )
 
@@ -214,7 +216,8 @@ def _without(row: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 STEPS = """
-SELECT trial_id, step, fraction, in_warmup, metrics, learning_rate, intermediate_value, intermediate_value_type::text
+SELECT trial_id, step, fraction, in_warmup, metrics - 'samples_per_second' AS metrics, learning_rate, details, intermediate_value,
+    intermediate_value_type::text
 FROM stride.measurements FULL JOIN optuna.trial_intermediate_values USING (trial_id, step)
 ORDER BY trial_id, step
 """
@@ -225,7 +228,7 @@ SELECT trial_id, attempt, worker_id::text, extract(epoch FROM started_at)::float
 FROM stride.leases ORDER BY trial_id, attempt
 """
 WRITTEN = """
-SELECT trial_id, step, extract(epoch FROM at)::float8 AS at, metrics, learning_rate, seconds
+SELECT trial_id, step, extract(epoch FROM at)::float8 AS at, metrics - 'samples_per_second' AS metrics, learning_rate, seconds
 FROM chaos.measured ORDER BY trial_id, id
 """
 EVENTS = "SELECT job_id, seq, type, payload, extract(epoch FROM at)::float8 AS at FROM stride.events ORDER BY job_id, seq, id"

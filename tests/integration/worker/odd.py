@@ -147,6 +147,8 @@ class OddRun:
     def evaluate(self) -> dict[str, float]:
         if self._how == "evaluate raises":
             raise ValueError("no test set")
+        if self._how == "strange test metric":
+            return {"a\0b": 2.0}
         return {"test_loss": math.nan if self._how == "test is no number" else 2.0}
 
 
@@ -201,6 +203,7 @@ ODD = Objective(
             applies_when=({"mode": ("fancy",)}, {"how": ("test is no number",)}),
         ),
     ),
+    settings_schema={"type": "object", "properties": {"how": {"type": "string"}}},
 )
 
 OBJECTIVES = (ODD,)

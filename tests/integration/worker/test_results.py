@@ -58,6 +58,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "same step twice": odd("same step twice"),
     "step too large": odd("step too large"),
     "strange metric": odd("strange metric"),
+    "strange test metric": odd("strange test metric"),
     "test is no number": odd("test is no number"),
     "telling": odd("telling"),
     "keeps step 1": odd("keeps step 1"),
@@ -394,6 +395,10 @@ def test_a_trial_names_the_searched_parameters_that_meant_nothing_in_it(
 def test_a_test_metric_that_is_no_number_is_left_out(ended: Look) -> None:
     trial = ended("test is no number").trial
     assert (trial.state, trial.user_attrs) == (TrialState.COMPLETE, {})
+
+
+def test_whatever_letters_the_name_of_a_test_metric_holds_it_is_stored(ended: Look) -> None:
+    assert ended("strange test metric").trial.user_attrs == {"a\ufffdb": 2.0}
 
 
 def test_the_log_tail_is_bounded(ended: Look) -> None:

@@ -50,6 +50,7 @@ CHOICES: dict[str, dict[str, Any]] = {
         for optimizer, schedule in product(OPTIMIZERS, SCHEDULES)
     },
     "nesterov": {"nesterov": True},
+    "cycled momentum": {"optimizer": "rmsprop", "schedule": "one-cycle", "base_momentum": 1e-9, "max_momentum": 1e-9},
     "batch norm": {"normalization": "batch"},
     "dropout": {"dropout": 0.5},
     "layer rates": {"layer_decay": 0.5, "schedule": "one-cycle"},

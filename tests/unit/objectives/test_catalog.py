@@ -33,6 +33,13 @@ OBJECTIVES = (
 )
 """
 
+CONDITIONAL = """
+from objectives.contract import Objective, Parameter
+
+SIZE = Parameter(name="size", type="int", default=1, space=None, description="", applies_when=({condition},))
+OBJECTIVES = (Objective(name="mine", description="", module="broken", metrics=(), parameters=(SIZE,)),)
+"""
+
 WriteModule = Callable[[str, str], None]
 
 each_objective = pytest.mark.parametrize("objective", BUILTIN, ids=lambda objective: objective.name)
@@ -165,6 +172,14 @@ def test_the_catalog_adds_the_objectives_of_a_named_module(write_module: WriteMo
         ("1 / 0", r"^broken cannot be imported: ZeroDivisionError: division by zero$"),
         ("", r"^broken has no `OBJECTIVES`"),
         ("OBJECTIVES = ('mine',)", r"^broken has no `OBJECTIVES`"),
+        (
+            CONDITIONAL.format(condition={"rate": (1,)}),
+            r"^broken: mine's size applies when 'rate' has certain values, but there is no such parameter or setting\.$",
+        ),
+        (
+            CONDITIONAL.format(condition={"size": 1}),
+            r"^broken: mine's size applies when 'size' has certain values, which must be a tuple, not 1\.$",
+        ),
         (
             USER_MODULE.format(name="image-classification", module="broken"),
             r"^broken repeats the objective name 'image-classification'\.$",

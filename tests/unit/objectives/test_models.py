@@ -21,13 +21,8 @@ each_shape = pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 3
 
 
 def between(**overrides: Any) -> Between:
-    fields: dict[str, Any] = {
-        "activation": "relu",
-        "normalization": "usual",
-        "dropout": 0.0,
-        "generator": torch.Generator().manual_seed(0),
-    }
-    return Between(**fields | overrides)
+    fields: dict[str, Any] = {"activation": "relu", "normalization": "usual", "dropout": 0.0}
+    return Between(generator=torch.Generator().manual_seed(0), **fields | overrides)
 
 
 def images(shape: tuple[int, ...], n: int = 5) -> torch.Tensor:

@@ -52,11 +52,20 @@ def test_a_model_that_learns_at_one_rate_has_one_group() -> None:
     assert list(map(id, group.parameters)) == list(map(id, model.parameters()))
 
 
-@pytest.mark.parametrize(("new_model", "normalization"), [(mlp, "usual"), (mlp, "batch"), (resnet, "none"), (resnet, "usual")])
-def test_with_decay_each_layer_has_a_part_of_the_rate_of_the_next(new_model: NewModel, normalization: str) -> None:
-    groups = layer_groups(model := build(new_model, normalization), 0.5, {})
-    with_weights = [name for name, module in model.named_modules() if list(module.parameters(recurse=False))]
-    assert [group.name for group in groups] == with_weights
+@pytest.mark.parametrize(
+    ("new_model", "normalization", "layers"),
+    [
+        (mlp, "usual", ["1", "3", "5"]),
+        (mlp, "batch", ["1", "4", "7"]),
+        (resnet, "none", ["0", "2", "3", "4", "7"]),
+        (resnet, "usual", ["0", "3", "4", "5", "8"]),
+    ],
+)
+def test_with_decay_each_layer_has_a_part_of_the_rate_of_the_next(
+    new_model: NewModel, normalization: str, layers: list[str]
+) -> None:
+    groups = layer_groups(build(new_model, normalization), 0.5, {})
+    assert [group.name for group in groups] == layers
     assert [group.multiplier for group in groups] == [0.5 ** (len(groups) - 1 - depth) for depth in range(len(groups))]
 
 

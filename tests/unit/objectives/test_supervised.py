@@ -119,6 +119,16 @@ def test_a_run_that_goes_on_in_another_process_ends_bit_for_bit_as_one_that_was_
     assert [name for name in CHOICES if ended[name] != expected[name]] == []
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
+@pytest.mark.parametrize("schedule", ["one-cycle", "cyclical"])
+def test_where_momentum_is_cycled_the_parameter_of_that_name_means_nothing(optimizer: str, schedule: str) -> None:
+    without, much = (
+        begin(optimizer=optimizer, schedule=schedule, nesterov=optimizer == "sgd", learning_rate=RATE, momentum=momentum)
+        for momentum in (0.0, 0.9)
+    )
+    assert train(without) == train(much)
+
+
 def test_early_stopping_ends_the_run_with_the_weights_of_its_best_step() -> None:
     run = begin(early_stopping_patience=2, learning_rate=0.2, epochs=40, batch_size=64)
     measurements = train(run)
