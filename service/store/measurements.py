@@ -21,13 +21,6 @@ def of_trial(conn: sa.Connection, trial_id: int, *, after_step: int = 0, limit: 
     return [_of_row(row) for row in conn.execute(statement)]
 
 
-def at(conn: sa.Connection, trial_id: int, step: int) -> StepMeasurement | None:
-    """The measurement of one step of a trial; None when there is none."""
-    columns = tables.measurements.c
-    row = conn.execute(tables.measurements.select().where(columns.trial_id == trial_id, columns.step == step)).one_or_none()
-    return None if row is None else _of_row(row)
-
-
 def newest(conn: sa.Connection, trial_id: int) -> StepMeasurement | None:
     """The measurement of a trial's last step; None when nothing has been measured."""
     columns = tables.measurements.c

@@ -142,10 +142,10 @@ class HeldLease:
         stored = self._transact(lambda conn: measurements.newest(conn, self.claim.lease.trial_id))
         return max(filter(None, [stored, *self._pending]), key=lambda item: item.step, default=None)
 
-    def measured_at(self, step: int) -> StepMeasurement | None:
-        """What was measured at a step, by whichever attempt at the trial; None when nothing is known of it."""
-        pending = next((item for item in self._pending if item.step == step), None)
-        return pending or self._transact(lambda conn: measurements.at(conn, self.claim.lease.trial_id, step))
+    def measured_until(self, step: int) -> list[StepMeasurement]:
+        """What earlier attempts at the trial have measured, up to the step that this one goes on from."""
+        stored = self._transact(lambda conn: measurements.of_trial(conn, self.claim.lease.trial_id))
+        return [item for item in stored if item.step <= step]
 
     def resumed(self, step: int) -> None:
         """Note that the attempt goes on from there."""

@@ -7,11 +7,12 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 
 from objectives.contract import Objective
+from objectives.diagnosis import diagnose
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.report import Order as Answer
@@ -157,6 +158,8 @@ class _Attempt:
         self._passed_over: list[int] = []
         """Ids of checkpoints that this attempt could not go on from."""
         self._last: StepMeasurement | None = None
+        self._steps: list[StepMeasurement] = []
+        """All that was measured up to `_last`, by earlier attempts too."""
         self._divergence: Infeasible | None = None
         self._leaving: str | None = None
         """Why the trial is about to be given back: the trainer has been told to take a checkpoint and stop."""
@@ -249,7 +252,7 @@ class _Attempt:
             known = ", ".join(sorted(item.metrics))
             message = f"step {item.step} measured no {self._metric}, only {known}"
             return Failed(error=TrialError(type="MissingMetric", message=message))
-        self._last = StepMeasurement(
+        self._last = measured = StepMeasurement(
             step=item.step,
             fraction=item.fraction,
             in_warmup=item.in_warmup,
@@ -260,7 +263,8 @@ class _Attempt:
             update_losses=item.update_losses,
             best_step=item.best_step,
         )
-        self._lease.add(self._last)
+        self._steps.append(measured)
+        self._lease.add(measured)
         if item.divergence is not None:
             self._divergence = Infeasible(step=item.step, fraction=item.divergence.fraction, evidence=item.divergence.reason)
         if not item.waits:
@@ -293,6 +297,7 @@ class _Attempt:
         assert found is not None
         last = found.last
         self._lease.resumed(last.step)
+        self._steps = self._lease.measured_until(last.step)
         # The attempt before may have ended between this step and the pruner's word on it.
         if self._parts is not None and is_pruning_step(_counted(found.before), last.fraction, last.in_warmup, self._parts):
             return self._ask_pruner(last)
@@ -310,7 +315,7 @@ class _Attempt:
         if self._last is None:
             return Failed(error=TrialError(type="NothingMeasured", message="the objective ended without a single measurement"))
         last, best_step = self._last, self._last.best_step
-        valued = last if best_step is None or best_step == last.step else self._lease.measured_at(best_step)
+        valued = last if best_step is None else next((item for item in self._steps if item.step == best_step), None)
         if valued is None:
             problem = f"step {last.step} named step {best_step} as its best_step, which was not measured"
             return Failed(error=TrialError(type="BadMeasurement", message=problem))
@@ -369,10 +374,16 @@ class _Attempt:
     def _finish(self, result: Result) -> None:
         if isinstance(result, Completed):
             self._keep_model(result)
-        names = ignored(self._objective, self._spec, self._claim.params)
-        self._lease.finish(result, {"ignored": names} if names else {}, self._trainer.log_tail())
+        self._lease.finish(result, self._notes(result), self._trainer.log_tail())
         if isinstance(result, Completed):
             self._best_models.finished(self._claim.job, result.value)
+
+    def _notes(self, result: Result) -> dict[str, Any]:
+        """What is said of the trial beside its result: parameters that meant nothing in it, and what its curve shows."""
+        names = ignored(self._objective, self._spec, self._claim.params)
+        findings = diagnose(self._steps, divergence=result.evidence if isinstance(result, Infeasible) else None)
+        found = {str(finding.verdict): finding.because for finding in findings}
+        return ({"ignored": names} if names else {}) | ({"diagnosis": found} if found else {})
 
     def _keep_model(self, result: Completed) -> None:
         """Save the weights of the best trial so far. Whatever goes wrong with that, the result stands."""

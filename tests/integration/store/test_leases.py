@@ -123,9 +123,7 @@ def test_what_a_measurement_carries_beyond_its_metrics_is_read_back_as_it_was_re
         leases.report(conn, claim.lease, [measurement(6), item], "loss", lease_s=LEASE_S)
         [_, found] = measurements.of_trial(conn, claim.lease.trial_id)
         assert found == item
-        assert measurements.at(conn, claim.lease.trial_id, 7) == item
         assert measurements.newest(conn, claim.lease.trial_id) == item
-        assert measurements.at(conn, claim.lease.trial_id, 8) is None
     without, stored = stored_details(database)
     assert without is None
     assert stored is None if not told else stored.keys() == told.keys()

@@ -41,3 +41,19 @@ def test_an_objective_learns_in_a_workers_hands(
     assert [rate.group for rate in last.group_rates] == ["all"]
     assert last.update_losses[-1][0] > first.update_losses[-1][0] > 1
     assert trial.user_attrs[test_metric] > 0.1
+    assert set(trial.user_attrs["diagnosis"]) & {"too_slow", "converged", "plateaued"}
+
+
+def test_a_diverged_trial_says_so_in_its_diagnosis(database: Database) -> None:
+    job = submit_job(
+        database,
+        objective={"name": "tabular-regression", "settings": {}},
+        metric="validation_loss",
+        search_space={"learning_rate": RATE | {"low": 1e3, "high": 1e4}, "epochs": 3},
+        budget={"trials": 1},
+    )
+    with supervised(database) as worker:
+        worker.see_through()
+    trial = trial_of(database, job)
+    assert trial.state is TrialState.INFEASIBLE
+    assert trial.user_attrs["diagnosis"]["diverged"] == trial.user_attrs["divergence"]

@@ -218,7 +218,8 @@ def test_a_diverged_run_is_infeasible(ended: Look, name: str) -> None:
     assert found.trial.value == (-math.inf if found.job.direction == "maximize" else math.inf)
     assert found.constraints == [0.75]
     assert found.trial.diverged_at_step == 1
-    assert found.trial.user_attrs == {"divergence": "loss became inf at update 1"}
+    evidence = "loss became inf at update 1"
+    assert found.trial.user_attrs == {"divergence": evidence, "diagnosis": {"diverged": evidence}}
     [item] = found.of_trial(measurements.of_trial)
     assert item.metrics["loss"] == math.inf
 
