@@ -1,6 +1,6 @@
 """Epochs a second: Stride's run beside a bare loop on the same batches, and beside the usual DataLoader loop.
 
-Run:    python -m benchmarks.training [--repeats 9] [--write]      about two minutes
+Run:    python -m benchmarks.training [--repeats 9] [--out benchmarks/results]      about two minutes
 
 The bare loop does forward, backward and step on batches of the training set in a new order, cut in memory, and nothing else: no
 validation, no measurement. Stride's epoch does all it always does. "updates" is its part without validation, whose cost depends
@@ -25,7 +25,6 @@ from objectives.image_classification import MODELS, start
 from objectives.models.layers import PLAIN
 from objectives.supervised import SupervisedRun
 
-RESULTS = Path(__file__).parent / "results"
 BATCH_SIZES = (16, 32, 64, 128)
 EPOCHS = 12
 """Of each contender in a repeat; the first two are not counted."""
@@ -34,7 +33,7 @@ EPOCHS = 12
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--write", action="store_true", help="also to benchmarks/results")
+    parser.add_argument("--out", type=Path, help="folder for the report")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     head = [
@@ -50,7 +49,7 @@ def main() -> None:
     for model in ("mlp", "cnn"):
         for batch_size in BATCH_SIZES:
             table.add(model, str(batch_size), *compare(model, batch_size, arguments.repeats))
-    publish("training", [table], arguments.repeats, RESULTS if arguments.write else None)
+    publish("training", [table], arguments.repeats, arguments.out)
 
 
 def compare(model: str, batch_size: int, repeats: int) -> list[str]:

@@ -37,6 +37,7 @@ def main(objective: Objective, start: Start, argv: Sequence[str] | None = None) 
 def _parser(objective: Objective) -> argparse.ArgumentParser:
     parser = _OneLineParser(
         prog=f"python -m {objective.module}",
+        usage=f"python -m {objective.module} [--help] [--NAME VALUE ...]",
         description=objective.description,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
