@@ -135,6 +135,8 @@ class SupervisedRun:
         self._precision = settings["precision"]
         self._early_stopping = EarlyStopping(params["early_stopping_patience"])
         self._validation_losses: list[float] = []
+        self._first_loss: float | None = None
+        """Of the first update's batch: that of the untrained network."""
         self._diverged = False
 
     def __iter__(self) -> Iterator[Measurement]:
@@ -153,6 +155,7 @@ class SupervisedRun:
                 "early_stopping": self._early_stopping.state_dict(),
                 "generators": {name: generator.get_state() for name, generator in self._generators.items()},
                 "validation_losses": self._validation_losses,
+                "first_loss": self._first_loss,
                 "diverged": self._diverged,
             }
         )
@@ -167,6 +170,7 @@ class SupervisedRun:
         for name, generator in self._generators.items():
             generator.set_state(state["generators"][name].cpu())
         self._validation_losses = state["validation_losses"]
+        self._first_loss = state["first_loss"]
         self._diverged = state["diverged"]
         self._audit = self._new_audit()
         self._audit.skip(self._validation_losses)
@@ -191,10 +195,13 @@ class SupervisedRun:
         step, updates_done = self._epochs_done, self._epochs_done * self._span.updates_per_epoch
         self._schedule.end_epoch(updates_done, validation_loss)
         self._early_stopping.observe(step, validation_loss, self._model)
+        if self._first_loss is None:
+            self._first_loss = epoch.losses[0]
         divergence = find_divergence(
             epoch.losses,
             validation_loss,
-            guessing_loss=self._task.guessing_loss,
+            # An untrained network may answer worse than one that guesses: that is where it begins, and no divergence.
+            guessing_loss=max(self._task.guessing_loss, self._first_loss),
             epoch=step,
             epochs=self._epochs,
             updates_per_epoch=self._span.updates_per_epoch,

@@ -381,8 +381,12 @@ class _Attempt:
     def _notes(self, result: Result) -> dict[str, Any]:
         """What is said of the trial beside its result: parameters that meant nothing in it, and what its curve shows."""
         names = ignored(self._objective, self._spec, self._claim.params)
-        findings = diagnose(self._steps, divergence=result.evidence if isinstance(result, Infeasible) else None)
-        found = {str(finding.verdict): finding.because for finding in findings}
+        try:
+            findings = diagnose(self._steps, divergence=result.evidence if isinstance(result, Infeasible) else None)
+        except Exception:  # numbers may be anybody's: what they show is worth less than the trial's result
+            log.exception("trial.not_diagnosed", **ids(self._claim))
+            findings = []
+        found = {str(finding.verdict): storable(finding.because) for finding in findings}
         return ({"ignored": names} if names else {}) | ({"diagnosis": found} if found else {})
 
     def _keep_model(self, result: Completed) -> None:

@@ -79,6 +79,8 @@ class OddRun:
                 steps = (1, 3)
             case "step too large":
                 steps = (1, 2**31)
+            case "losses near the largest number":
+                metrics, steps = {"loss": 1.0, "training_loss": 1e308}, tuple(range(1, 101))
             case "strange metric":
                 metrics = {"loss": 1.0, "a\0b": 1.0}
             case "exit with thread":

@@ -3,7 +3,7 @@
 from service.domain.trial import TrialState
 from service.store.postgres import Database
 from tests.factories import submit_job
-from tests.integration.worker.supervised import curve_of, supervised, trial_of
+from tests.integration.worker.supervised import curve_of, odd_job, supervised, trial_of
 
 OBJECTIVES = (
     ("image-classification", {"model": "mlp"}, "test_accuracy"),
@@ -53,3 +53,12 @@ def test_a_diverged_trial_says_so_in_its_diagnosis(database: Database) -> None:
     trial = trial_of(database, job)
     assert trial.state is TrialState.INFEASIBLE
     assert trial.user_attrs["diagnosis"]["diverged"] == trial.user_attrs["divergence"]
+
+
+def test_a_curve_that_cannot_be_diagnosed_costs_no_result(database: Database) -> None:
+    job = odd_job(database, "losses near the largest number")
+    with supervised(database) as worker:
+        worker.see_through()
+    trial = trial_of(database, job)
+    assert trial.state is TrialState.COMPLETE
+    assert "diagnosis" not in trial.user_attrs

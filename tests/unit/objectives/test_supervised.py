@@ -152,6 +152,12 @@ def test_a_diverged_run_ends_at_once() -> None:
     assert last.divergence is not None
 
 
+@pytest.mark.parametrize("initialization", ["he-normal", "xavier-uniform", "orthogonal"])
+def test_an_untrained_network_that_is_worse_than_guessing_has_not_diverged(initialization: str) -> None:
+    *_, last = train(begin(loss="mse", zero_output=False, learning_rate=1e-4, initialization=initialization))
+    assert (last.step, last.divergence) == (EPOCHS, None)
+
+
 @pytest.mark.parametrize("microbatch_size", [1, 50, 100, 255, 256, 1000])
 def test_accumulated_gradients_give_the_weights_of_whole_batches(microbatch_size: int) -> None:
     whole, pieces = begin(), begin({"microbatch_size": microbatch_size})
