@@ -231,6 +231,8 @@ def _peak(steps: Sequence[Step], usual: float) -> float:
 def vanishing_gradients(steps: Sequence[Step]) -> Finding | None:
     """In many of the steps, whether the run learns or not."""
     flows = finite(steps, "gradient_flow")
+    if flows and flows[0] == 0:
+        del flows[0]  # before its first update, an output layer that starts at zero hands nothing on
     if not flows or (share := fmean(flow <= FAINT for flow in flows)) < FAINT_STEPS:
         return None
     because = f"in {share:.0%} of the steps the first layer's gradient was at most {FAINT:g} of the last layer's"

@@ -540,8 +540,8 @@ SETTINGS: dict[str, Any] = {
         "additionalProperties": {"type": "number", "minimum": 0},
         "maxProperties": 100,
         "default": {},
-        "description": "What to multiply the learning rate by, by name of a weight, with * and ? as in file names; the last that"
-        " fits counts. 0 freezes.",
+        "description": "What to multiply the learning rate by, by name of a weight, with * and ? as in file names; the longest"
+        " that fits counts. 0 freezes.",
     },
     "microbatch_size": {
         "type": ["integer", "null"],

@@ -46,8 +46,8 @@ def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str,
     """Divide the weights of `model` by their rates: layers in the model's order, from the first to the output.
 
     A layer is a part of the model, with the normalization that follows it; in a resnet, a block. The last one has the whole rate,
-    each one before it `layer_decay` times that of the next; then the last of `multipliers` whose pattern fits a weight's name
-    multiplies it. Raises DataProblem when a pattern fits none.
+    each one before it `layer_decay` times that of the next; then the longest pattern of `multipliers` that fits a weight's name
+    multiplies it: their order is lost where jobs are stored. Raises DataProblem when a pattern fits none.
     """
     names = [name for name, _ in model.named_parameters()]
     for pattern in multipliers:
@@ -60,7 +60,8 @@ def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str,
     groups: dict[tuple[str, float], LayerGroup] = {}
     for name, weights in model.named_parameters():
         layer = layer_of[name.partition(".")[0]]
-        by_name = next((value for pattern, value in reversed(list(multipliers.items())) if fnmatchcase(name, pattern)), 1.0)
+        fitting = [pattern for pattern in multipliers if fnmatchcase(name, pattern)]
+        by_name = multipliers[max(fitting, key=lambda pattern: (len(pattern), pattern))] if fitting else 1.0
         multiplier = layer_decay ** (len(layers) - 1 - layers.index(layer)) * by_name
         # Weights of one layer may have rates of their own: then the group carries the name of its first.
         known = [group for group in groups.values() if group.name == layer]

@@ -152,6 +152,8 @@ def _cosine(policy: Policy, update: int, span: Span) -> float:
 
 def _cosine_restarts(policy: Policy, update: int, span: Span) -> float:
     length = policy.restart_epochs * span.updates_per_epoch
+    if policy.restart_factor == 1:
+        update %= length
     while update >= length:
         update -= length
         length *= policy.restart_factor

@@ -75,11 +75,11 @@ def test_with_decay_each_layer_has_a_part_of_the_rate_of_the_next(
         ({"3.*": 0.0}, 1.0, [1, 1, 0, 0, 1, 1]),
         ({"?.bias": 2.0}, 1.0, [1, 2, 1, 2, 1, 2]),
         ({"*": 0.5, "1.*": 2.0, "*.bias": 0.0}, 1.0, [2, 0, 0.5, 0, 0.5, 0]),
-        ({"*.bias": 0.0, "1.*": 2.0, "*": 0.5}, 1.0, [0.5] * 6),
+        ({"*.bias": 0.0, "1.*": 2.0, "*": 0.5}, 1.0, [2, 0, 0.5, 0, 0.5, 0]),
         ({"1.*": 8.0, "5.bias": 3.0}, 0.5, [2, 2, 0.5, 0.5, 1, 3]),
     ],
 )
-def test_the_last_pattern_that_fits_counts(multipliers: dict[str, float], layer_decay: float, expected: list[float]) -> None:
+def test_the_longest_pattern_that_fits_counts(multipliers: dict[str, float], layer_decay: float, expected: list[float]) -> None:
     groups = layer_groups(model := build(), layer_decay, multipliers)
     rates = {id(weights): group.multiplier for group in groups for weights in group.parameters}
     assert [rates[id(weights)] for weights in model.parameters()] == expected
