@@ -98,7 +98,7 @@ class Parameter:
     type: Literal["float", "int", "categorical"]
     default: Scalar
     """Used when a job's search space leaves the parameter out."""
-    space: Mapping[str, Any] | None
+    space: Mapping[str, Any] | None = None
     """The default range, in the form of the REST API's `search_space`; None: not searched unless asked for."""
     description: str
     low: float | None = None

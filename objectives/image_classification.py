@@ -8,7 +8,6 @@ A step is an epoch. Validation and test accuracy are parts of the images that ge
 """
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from objectives.data.image_folder import image_folder
 from objectives.data.image_parquet import image_parquet
 from objectives.devices import find_device
 from objectives.models.cnn import cnn
-from objectives.models.mlp import mlp
+from objectives.models.mlp import mlp, mlp_of
 from objectives.models.resnet import resnet
 from objectives.supervised import NewModel, SupervisedRun
 
@@ -44,9 +43,7 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
     place = find_device(device)
     data = on_device(_sets(settings), place)
     task = classification(data, params["loss"], params["label_smoothing"])
-    model = MODELS[settings["model"]]
-    if model is mlp:
-        model = partial(mlp, hidden_layers=settings["hidden_layers"], width=settings["width"])
+    model = mlp_of(settings) if settings["model"] == "mlp" else MODELS[settings["model"]]
     return SupervisedRun(task, data, model, params, settings, seed, place)
 
 

@@ -5,7 +5,6 @@ Run:    python -m objectives.tabular_classification --learning-rate 0.02 --epoch
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from objectives.data.examples import Sets, on_device
 from objectives.data.tables import breast_cancer, wine
 from objectives.data.tabular import table
 from objectives.devices import find_device
-from objectives.models.mlp import mlp
+from objectives.models.mlp import mlp_of
 from objectives.supervised import SupervisedRun
 
 BUNDLED: Mapping[str, Callable[[int], Sets]] = {"breast-cancer": breast_cancer, "wine": wine}
@@ -35,8 +34,7 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
     place = find_device(device)
     data = on_device(table(settings, BUNDLED, "classification"), place)
     task = classification(data, params["loss"], params["label_smoothing"])
-    model = partial(mlp, hidden_layers=settings["hidden_layers"], width=settings["width"])
-    return SupervisedRun(task, data, model, params, settings, seed, place)
+    return SupervisedRun(task, data, mlp_of(settings), params, settings, seed, place)
 
 
 if __name__ == "__main__":

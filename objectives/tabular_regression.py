@@ -8,7 +8,6 @@ determination: 1 for a perfect answer, 0 for the set's own mean.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from objectives.data.tables import diabetes
 from objectives.data.tabular import table
 from objectives.devices import find_device
 from objectives.losses import guessing_values_loss, regression_loss
-from objectives.models.mlp import mlp
+from objectives.models.mlp import mlp_of
 from objectives.supervised import SupervisedRun, Task
 
 BUNDLED: Mapping[str, Callable[[int], Sets]] = {"diabetes": diabetes}
@@ -47,8 +46,7 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
         score_name="r2",
         score=_r2,
     )
-    model = partial(mlp, hidden_layers=settings["hidden_layers"], width=settings["width"])
-    return SupervisedRun(task, data, model, params, settings, seed, place)
+    return SupervisedRun(task, data, mlp_of(settings), params, settings, seed, place)
 
 
 def _r2(outputs: Tensor, values: Tensor) -> Tensor:
