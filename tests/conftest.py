@@ -10,16 +10,12 @@ import pytest
 
 from service.store import migrate
 from service.store.embedded import EmbeddedPostgres
-from service.store.postgres import Database, psycopg_url
+from service.store.postgres import Database
+from tests.databases import Databases, connection_url
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs so, and the processes that tests interrupt would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def connection_url(server_url: str, name: str) -> str:
-    """The URL of another database on the same server."""
-    return psycopg_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
 def execute(server_url: str, statement: str) -> None:
@@ -46,13 +42,19 @@ def template(postgres_url: str) -> str:
     return "template_stride"
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_url: str, template: str) -> Iterator[Databases]:
+    """Copies of the template."""
+    databases = Databases(postgres_url, template)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def database_url(postgres_url: str, template: str) -> Iterator[str]:
-    """A migrated database of the test's own."""
-    name = f"test_{uuid4().hex}"
-    execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield connection_url(postgres_url, name)
-    execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+def database_url(databases: Databases) -> Iterator[str]:
+    """An empty, migrated database that no other test uses meanwhile."""
+    with databases.borrow() as url:
+        yield url
 
 
 @pytest.fixture

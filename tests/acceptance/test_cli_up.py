@@ -20,7 +20,7 @@ def wait_for_trainers(stride: RunningStride, count: int) -> None:
 
 
 def test_everything_that_up_prints_is_there(stride: RunningStride) -> None:
-    with httpx2.Client(base_url=stride.url, trust_env=False) as client:
+    with httpx2.Client(base_url=stride.url, trust_env=False, timeout=DEADLINE_S) as client:
         for path in ("/readyz", "/docs", "/dashboard/"):
             assert client.get(path, follow_redirects=True).status_code == 200
     wait_for_trainers(stride, 2)
@@ -77,7 +77,7 @@ def test_what_dies_is_started_again_at_the_same_address(tmp_path: Path) -> None:
 
 def _ready(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/readyz", trust_env=False, timeout=5).is_success
+        return httpx2.get(f"{url}/readyz", trust_env=False, timeout=DEADLINE_S).is_success
     except httpx2.TransportError:
         return False
 

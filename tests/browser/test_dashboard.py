@@ -27,7 +27,7 @@ def test_the_study_shows_its_metric_its_history_and_the_best_trial(url: str, job
 
 
 def test_a_diverged_trial_is_shown_as_infeasible(url: str, job: Job, look: Look) -> None:
-    trials = httpx2.get(f"{url}/v1/jobs/{job.id}/trials").json()["items"]
+    trials = httpx2.get(f"{url}/v1/jobs/{job.id}/trials", timeout=60).json()["items"]
     number = next(trial["number"] for trial in trials if trial["state"] == "infeasible")
     look.page.goto(f"{url}/dashboard/studies/{job.study_id}/trials?numbers={number}")
     expect(look.page.get_by_text(f"Trial {number} (trial_id=")).to_be_visible(timeout=20_000)

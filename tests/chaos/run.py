@@ -45,9 +45,12 @@ QUICK = {
     "STRIDE_DATABASE_TIMEOUT_S": str(TIMEOUT_S),
     "STRIDE_CHECKPOINT_S": str(CHECKPOINT_S),
 }
+CALM = {"QUADRATIC_PACE": "0"}
+"""In peace nothing has to last long enough for a fault to hit it."""
+CALM_WORKERS = 2
 SETTINGS = (
     f"Three workers; heartbeat {HEARTBEAT_S:g} s, lease {LEASE_S:g} s, database timeout {TIMEOUT_S:g} s, checkpoint every"
-    f" {CHECKPOINT_S:g} s. The calm run has Stride's own defaults for these."
+    f" {CHECKPOINT_S:g} s. The calm run has two workers, Stride's own defaults for these, and quadratics that do not sleep."
 )
 
 
@@ -209,7 +212,7 @@ def _look(stage: Stage, record: Record) -> None:
 
 def _calm(folder: Path, jobs: Sequence[Submission]) -> list[JobHistory]:
     """The same jobs on a stage of their own, in peace."""
-    with Stage(folder, COMMON) as stage:
+    with Stage(folder, COMMON | CALM, workers=CALM_WORKERS) as stage:
         open_jobs = [stage.client.submit(job.document) for job in jobs]
         deadline = time.monotonic() + DONE_WITHIN_S * max(1.0, len(jobs) / 10)
         while open_jobs and time.monotonic() < deadline:

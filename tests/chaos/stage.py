@@ -48,8 +48,16 @@ CREATE TRIGGER witness AFTER INSERT OR UPDATE ON stride.measurements FOR EACH RO
 class Stage:
     """A running Stride. settings: STRIDE_* of API and workers. worker_environment: what the first worker gets besides."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str], worker_environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str],
+        worker_environment: Mapping[str, str] | None = None,
+        *,
+        workers: int = WORKERS,
+    ) -> None:
         self.logs = folder / "logs"
+        self._n_workers = workers
         self._data = folder / "data"
         self._settings = settings
         self._worker_environment = worker_environment or {}
@@ -98,7 +106,7 @@ class Stage:
             environment |= {"STRIDE_DATABASE_URL": self.proxy.url, **self._settings}
             api = (["api", "--fd", str(door.fileno())], environment, self.logs / "api.log", [door.fileno()])
             first = (["worker"], {**environment, **self._worker_environment}, self.logs / "worker-0.log", ())
-            others = [(["worker"], environment, self.logs / f"worker-{number}.log", ()) for number in range(1, WORKERS)]
+            others = [(["worker"], environment, self.logs / f"worker-{number}.log", ()) for number in range(1, self._n_workers)]
             self._supervisor.start([api, first, *others])
             self._undo = undo.pop_all()
         return self

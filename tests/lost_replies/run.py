@@ -12,7 +12,8 @@ from benchmarks.tables import Table, publish
 from service.store import migrate
 from service.store.embedded import EmbeddedPostgres
 from service.store.postgres import Database, psycopg_url
-from tests.conftest import connection_url, execute
+from tests.conftest import execute
+from tests.databases import connection_url
 from tests.lost_replies.stage import Stage
 from tests.lost_replies.sweep import Scenario, Swept, scenarios, sweep
 

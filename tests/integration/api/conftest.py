@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 from service.app import create_app
 from service.settings import Settings
 from service.store.postgres import Database
-from tests.conftest import connection_url, execute
+from tests.conftest import execute
+from tests.databases import connection_url
 from tests.integration.api.training import Worker
 
 SETTINGS = Settings.model_validate({"objective_modules": "tests.quadratic", "max_body_bytes": 100_000})

@@ -174,14 +174,14 @@ def test_the_stock_command_shows_the_same_studies(database: Database, job: Job) 
         deadline = time.monotonic() + 60
         while True:
             try:
-                [summary] = httpx2.get(f"http://127.0.0.1:{port}/api/studies").json()["study_summaries"]
+                [summary] = httpx2.get(f"http://127.0.0.1:{port}/api/studies", timeout=60).json()["study_summaries"]
                 break
             except httpx2.ConnectError:
                 assert process.poll() is None, process.stdout and process.stdout.read().decode()
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         assert summary["study_name"] == job.study_name
-        study = httpx2.get(f"http://127.0.0.1:{port}/api/studies/{summary['study_id']}").json()
+        study = httpx2.get(f"http://127.0.0.1:{port}/api/studies/{summary['study_id']}", timeout=60).json()
         assert [trial["state"] for trial in study["trials"]] == ["Complete", "Complete", "Pruned", "Running"]
     finally:
         process.terminate()

@@ -4,8 +4,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
@@ -32,6 +32,7 @@ from tests.processes import wait_for_the_others
 from tests.stock_optuna import stock
 
 WORKERS, OPEN_JOBS, STEPS = 4, 3, 4
+MOST_S, LOOK_S = 60.0, 0.2
 RESULTS: tuple[Result, ...] = (
     Completed(value=1.0),
     Completed(value=0.05),
@@ -46,24 +47,43 @@ MOVES: tuple[Callable[[sa.Connection, UUID], None], ...] = (
 )
 
 
-def race(url: str, seed: int, seconds: float) -> Counter[str]:
-    """What one process does: several workers, a user, a sweeper and a foreign script. Returns how often what was done."""
+def race(url: str, seed: int, seconds: float, must_happen: frozenset[str]) -> Counter[str]:
+    """What one process does: several workers, a user, a sweeper and a foreign script. Returns how often what was done.
+
+    It goes on until all these events were told, and for so many seconds at least: on a busy machine less happens in them.
+    """
     takeover.SILENCE_S = 0.1  # type: ignore[misc]
     database = Database(url, pool_size=WORKERS + 3)
     done: Counter[str] = Counter()
     claims: list[Claim] = []
     roles = [*[_work] * WORKERS, _use, _keep_house, _script]
     wait_for_the_others()
-    until = time.monotonic() + seconds
+    over = threading.Event()
     with ThreadPoolExecutor(len(roles)) as pool:
         running = [
-            pool.submit(_repeat, role, until, database, random.Random(f"{seed} {number}"), done, claims)
+            pool.submit(_repeat, role, over, database, random.Random(f"{seed} {number}"), done, claims)
             for number, role in enumerate(roles)
         ]
+        told = _wait_until_told(database, running, seconds, must_happen)
+        over.set()
         for future in running:
             future.result()
     database.close()
-    return done
+    return done + Counter(f"told {event}" for event in told)
+
+
+def _wait_until_told(
+    database: Database, running: Sequence[Future[None]], seconds: float, must_happen: frozenset[str]
+) -> frozenset[str]:
+    """The events that there were, those of jobs deleted meanwhile too; `must_happen` is not all among them after a minute."""
+    began, told = time.monotonic(), frozenset[str]()
+    while (elapsed := time.monotonic() - began) < seconds or (elapsed < MOST_S and not told >= must_happen):
+        if any(future.done() for future in running):
+            break  # it raised
+        with database.transaction() as conn:
+            told |= set(conn.exec_driver_sql("SELECT DISTINCT type FROM stride.events").scalars())
+        time.sleep(LOOK_S)
+    return told
 
 
 _counting = threading.Lock()
@@ -71,13 +91,13 @@ _counting = threading.Lock()
 
 def _repeat(
     role: Callable[[Database, random.Random, list[Claim]], str],
-    until: float,
+    over: threading.Event,
     database: Database,
     rng: random.Random,
     done: Counter[str],
     claims: list[Claim],
 ) -> None:
-    while time.monotonic() < until:
+    while not over.is_set():
         try:
             what = role(database, rng, claims)
         except (LeaseLost, JobNotFound, IllegalMove) as error:

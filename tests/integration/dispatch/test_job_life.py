@@ -33,7 +33,8 @@ from service.domain.trial import TrialError
 from service.errors import IllegalMove, JobNotFound, LeaseLost
 from service.store import jobs, leases, trial_reader
 from service.store.postgres import Database
-from tests.conftest import connection_url, execute
+from tests.conftest import execute
+from tests.databases import connection_url
 from tests.factories import measurement, submit_job
 from tests.integration.dispatch.training import LEASE_S, claimer_of
 from tests.stock_optuna import stock

@@ -35,7 +35,8 @@ from service.domain.trial import FEASIBLE
 from service.store import jobs, leases, trials
 from service.store.postgres import Database, psycopg_url
 from service.store.trials import Param
-from tests.conftest import connection_url, execute
+from tests.conftest import execute
+from tests.databases import connection_url
 from tests.factories import measurement, submit_job
 from tests.stock_optuna import stock
 

@@ -128,7 +128,8 @@ def test_a_serialization_failure_that_shows_only_at_the_commit_is_retried(accoun
 
     assert in_threads(lambda: withdraw(1), lambda: withdraw(2)) == []
     assert sorted(amounts(accounts)) == [-50, 100]
-    assert sorted(tries) == [1, 2]
+    # Once more or, where it begins again before the other's commit is through, twice.
+    assert min(tries) == 1 < max(tries)
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "23505"])

@@ -26,7 +26,8 @@ from service.domain.job import Job, JobState
 from service.domain.trial import TrialError
 from service.store import checkpoints, leases, queries
 from service.store.postgres import Database
-from tests.conftest import connection_url, execute
+from tests.conftest import execute
+from tests.databases import connection_url
 from tests.factories import measurement, submit_job
 from tests.integration.dispatch.training import LEASE_S, claimed, conclude, state_of
 from tests.polling import wait_until

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from service.store.postgres import Database
-from tests.conftest import connection_url, execute
+from tests.conftest import execute
+from tests.databases import connection_url
 from tests.integration.worker import process
 from tests.polling import wait_until
 from tests.processes import CONTEXT

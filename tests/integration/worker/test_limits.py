@@ -51,14 +51,15 @@ def worker(database: Database) -> Iterator[Supervised]:
 def test_a_trial_out_of_time_is_pruned_with_its_last_value_and_says_what_stopped_it(
     database: Database, worker: Supervised
 ) -> None:
-    job = stepping_job(database, epochs=100_000, epoch_s=0.05, limits={"trial_seconds": 0.8})
+    job = stepping_job(database, epochs=100_000, epoch_s=0.05, limits={"trial_seconds": 2.5})
     worker.see_through()
     trial, curve = trial_of(database, job), curve_of(database, job)
     assert trial.state is TrialState.PRUNED
-    assert trial.user_attrs == {"stopped_by": "limits.trial_seconds, 0.8 s", "pruned_at_step": curve[-1].step}
+    assert trial.user_attrs == {"stopped_by": "limits.trial_seconds, 2.5 s", "pruned_at_step": curve[-1].step}
     assert trial.value == curve[-1].metrics["loss"]
     assert [attempt.outcome for attempt in trial.attempts] == [Outcome.FINISHED]
-    assert 0.4 < sum(item.seconds for item in curve) < 1.5
+    # A busy machine leaves fewer steps room in it.
+    assert 0.5 < sum(item.seconds for item in curve) < 2.5 + 0.5
 
 
 def test_a_trial_that_measured_nothing_in_its_time_fails_and_says_so(database: Database, worker: Supervised) -> None:

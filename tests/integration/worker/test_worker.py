@@ -118,7 +118,7 @@ def test_asked_to_stop_a_worker_ends_the_step_under_way_and_gives_the_trial_back
     trained = steps_of(database, job)
     assert attempts_of(database, job)[0].reason == "its worker is stopping"
     start_worker()
-    wait_until(lambda: len(attempts_of(database, job)) == 2, "the next attempt", deadline_s=3)  # the lease lasts 60 s
+    wait_until(lambda: len(attempts_of(database, job)) == 2, "the next attempt")  # the lease lasts 60 s
     wait_until(lambda: attempts_of(database, job)[1].from_step == trained, "its start from the checkpoint")
     with database.transaction() as conn:
         assert len(trial_reader.page(conn, job, limit=10)) == 1, "it took no other trial"
