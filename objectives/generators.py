@@ -7,7 +7,11 @@ import torch
 CPU = torch.device("cpu")
 
 
+def named_seed(seed: int, name: str) -> int:
+    """The beginning of sha256 of `seed` and `name`."""
+    return int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:8], "big")
+
+
 def named_generator(seed: int, name: str, device: torch.device = CPU) -> torch.Generator:
-    """A generator on `device` seeded from sha256 of `seed` and `name`: on the CPU, the same draws whatever the run is on."""
-    digest = sha256(f"{seed}/{name}".encode()).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big"))
+    """A generator on `device` seeded with `named_seed`: on the CPU, the same draws whatever the run is on."""
+    return torch.Generator(device).manual_seed(named_seed(seed, name))

@@ -2,7 +2,8 @@
 
 Source: handwritten digits (objectives/data/digits.py), or local files of the field's standard data.
 Run:    python -m objectives.image_classification --learning-rate 0.02 --epochs 20
-Known good: learning rate 0.02 for 20 epochs, the rest at its defaults: see the README's table for what that reaches.
+Known good: the defaults, learning rate 0.02 for 10 epochs, reach a test accuracy of 0.971 with the mlp, 0.981 with the cnn and
+0.982 with the resnet on digits (mean of five folds, seed 0: benchmarks/results/objectives_2cores_202611.md).
 
 A step is an epoch. Validation and test accuracy are parts of the images that get their highest output for the right class.
 """
@@ -15,7 +16,7 @@ import torch
 from objectives import command_line
 from objectives.catalog import IMAGE_CLASSIFICATION, default_params, default_settings
 from objectives.classification import classification
-from objectives.contract import Run
+from objectives.contract import DataProblem, Run
 from objectives.data import files
 from objectives.data.cifar import cifar10, cifar100
 from objectives.data.digits import digits
@@ -30,6 +31,8 @@ from objectives.models.resnet import resnet
 from objectives.supervised import NewModel, SupervisedRun
 
 MODELS: Mapping[str, NewModel] = {"mlp": mlp, "cnn": cnn, "resnet": resnet}
+SMALLEST = {"mlp": 1, "cnn": 4, "resnet": 5}
+"""Pixels of height and width that a model can halve twice, and in the ResNet still normalize over several places."""
 
 
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
@@ -42,9 +45,20 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
     settings = default_settings(IMAGE_CLASSIFICATION) | dict(settings)
     place = find_device(device)
     data = on_device(_sets(settings), place)
+    _check_size(data, settings)
     task = classification(data, params["loss"], params["label_smoothing"])
     model = mlp_of(settings) if settings["model"] == "mlp" else MODELS[settings["model"]]
     return SupervisedRun(task, data, model, params, settings, seed, place)
+
+
+def _check_size(data: Sets, settings: Mapping[str, Any]) -> None:
+    _, height, width = data.input_shape
+    smallest = SMALLEST[settings["model"]]
+    if min(height, width) < smallest:
+        raise DataProblem(
+            f"The {settings['model']} needs images of at least {smallest} pixels in height and width, those of"
+            f" {settings['dataset']} are {height}x{width}: choose the model mlp, or a larger image_size."
+        )
 
 
 def _sets(settings: Mapping[str, Any]) -> Sets:

@@ -5,6 +5,7 @@ stepped on a dummy optimizer; its LinearLR for warm-up; the closed form of the p
 lacks. It catches rates that a checkpoint, a search or a bug has changed behind the policy's back.
 """
 
+import sys
 from collections.abc import Sequence
 from math import isclose
 
@@ -77,7 +78,8 @@ class RateAudit:
             self._reference.end_epoch(validation_loss)
 
     def _check(self, what: str, group: str, asked: float, applied: float, tolerance: float) -> None:
-        if not isclose(asked, applied, rel_tol=0.0, abs_tol=tolerance):
+        # The smallest normal number: a part of a rate near it may be rounded to 0.
+        if not isclose(asked, applied, rel_tol=0.0, abs_tol=max(tolerance, sys.float_info.min)):
             step, update = divmod(self._updates_done, self._updates_per_epoch)
             raise RateMismatch(
                 f"step {step + 1} did not use the {what} asked for: at its update {update + 1}, group {group!r} used"
@@ -163,6 +165,8 @@ def _scheduler(optimizer: torch.optim.Optimizer, policy: Policy, span: Span, lea
                 max_lr=learning_rate,
                 step_size_up=policy.rise_epochs * epoch,
                 mode=policy.cycle_mode,  # type: ignore[arg-type]
+                # PyTorch's own, 1 / 2.0 ** (cycle - 1), raises OverflowError after a thousand cycles.
+                scale_fn=_halved_each_cycle if policy.cycle_mode == "triangular2" else None,
                 gamma=policy.decay_per_epoch ** (1 / epoch),
                 cycle_momentum=policy.cycle_momentum,
                 base_momentum=policy.base_momentum,
@@ -181,3 +185,9 @@ def _scheduler(optimizer: torch.optim.Optimizer, policy: Policy, span: Span, lea
                 final_div_factor=policy.final_div_factor,
             )
     raise ValueError(f"PyTorch has no scheduler for {policy.schedule!r}")
+
+
+def _halved_each_cycle(cycle: float) -> float:
+    """What a triangular2 cycle, counted from 1, is multiplied by."""
+    height: float = 0.5 ** (cycle - 1)
+    return height

@@ -175,7 +175,7 @@ def _triangle(policy: Policy, update: int, span: Span) -> float:
     match policy.cycle_mode:
         case "triangular2":
             cycles_done: int = update // (2 * rise)
-            return height / pow(2, cycles_done)
+            return height * pow(0.5, cycles_done)  # which becomes 0, where its inverse would overflow
         case "exp_range":
             return height * pow(policy.decay_per_epoch, update / span.updates_per_epoch)
     return height

@@ -24,7 +24,7 @@ from objectives.data.examples import Examples, Sets
 from objectives.dead_units import watched
 from objectives.divergence import find_divergence
 from objectives.early_stopping import EarlyStopping
-from objectives.generators import named_generator
+from objectives.generators import named_generator, named_seed
 from objectives.gradients import Clipping, FlatGradients
 from objectives.hyperparameters import picked
 from objectives.initialization import initialize
@@ -103,11 +103,10 @@ class SupervisedRun:
         self._span = Span(
             updates=self._epochs * (n_examples // self._batch_size), updates_per_epoch=n_examples // self._batch_size
         )
-        self._generators = {
-            "data order": named_generator(seed, "data order"),
-            "dropout": named_generator(seed, "dropout", device),
-        }
-        self._model = _new_model(task, data, new_model, params, seed, self._generators["dropout"]).to(device)
+        self._seed = seed
+        self._order = named_generator(seed, "data order")
+        self._dropout = named_generator(seed, "dropout", device)
+        self._model = _new_model(task, data, new_model, params, seed, self._dropout).to(device)
         if self._batch_size // self._pieces < 2 and any(isinstance(module, nn.BatchNorm1d) for module in self._model.modules()):
             raise DataProblem("batch norm needs at least 2 examples at once: raise batch_size or microbatch_size.")
         self._gradients = FlatGradients(self._model)
@@ -153,7 +152,9 @@ class SupervisedRun:
                 "optimizer": self._optimizer.state_dict(),
                 "schedule": self._schedule.state_dict(),
                 "early_stopping": self._early_stopping.state_dict(),
-                "generators": {name: generator.get_state() for name, generator in self._generators.items()},
+                "order": self._order.get_state(),
+                "dropout": self._dropout.get_state(),
+                "device": self._device.type,
                 "validation_losses": self._validation_losses,
                 "first_loss": self._first_loss,
                 "diverged": self._diverged,
@@ -167,8 +168,11 @@ class SupervisedRun:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._early_stopping.load_state_dict(state["early_stopping"])
-        for name, generator in self._generators.items():
-            generator.set_state(state["generators"][name].cpu())
+        self._order.set_state(state["order"].cpu())
+        if state["device"] == self._device.type:
+            self._dropout.set_state(state["dropout"].cpu())
+        else:  # another kind of generator, whose draws cannot be continued here: others, not those of the beginning again
+            self._dropout.manual_seed(named_seed(self._seed, f"dropout after epoch {len(state['validation_losses'])}"))
         self._validation_losses = state["validation_losses"]
         self._first_loss = state["first_loss"]
         self._diverged = state["diverged"]
@@ -271,7 +275,7 @@ class SupervisedRun:
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The training set in a new order, as (inputs, targets) of batch_size each."""
         training = self._data.training
-        order = torch.randperm(len(training), generator=self._generators["data order"])
+        order = torch.randperm(len(training), generator=self._order)
         used = order[: self._span.updates_per_epoch * self._batch_size].to(self._device)
         return zip(training.inputs[used].split(self._batch_size), training.targets[used].split(self._batch_size), strict=True)
 

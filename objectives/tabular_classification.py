@@ -2,6 +2,8 @@
 
 Source: breast cancer and wine of scikit-learn (objectives/data/tables.py), or a local CSV or parquet file.
 Run:    python -m objectives.tabular_classification --learning-rate 0.02 --epochs 20
+Known good: the defaults, learning rate 0.02 for 10 epochs, reach a test accuracy of 0.972 on breast cancer and on wine (mean of
+five folds, seed 0: benchmarks/results/objectives_2cores_202611.md).
 """
 
 from collections.abc import Callable, Mapping

@@ -112,3 +112,12 @@ def test_an_optimizer_without_momentum_is_checked_for_its_rates_alone() -> None:
 def test_a_rate_within_rounding_is_no_mismatch() -> None:
     constant = replace(policy(), schedule="constant")
     RateAudit(constant, SPAN, RATE, 0.9, [("all", 1.0)]).check_epoch([[(RATE * (1 + 1e-9), 0.9)]] * 5, 1.0)
+
+
+def test_thousands_of_halvings_are_followed_by_policy_and_audit_alike() -> None:
+    halved = policy(schedule="cyclical", cycle_mode="triangular2", rise_epochs=1, base_fraction=0.0)
+    span = Span(updates=4_400, updates_per_epoch=1)
+    schedule, audit = Schedule(halved, span), RateAudit(halved, span, RATE, 0.9, GROUPS)
+    for epoch in range(4_400):
+        audit.check_epoch(applied_by(schedule, span, epoch), 1.0)
+    assert (schedule.multiplier(2_001), schedule.multiplier(4_001)) == (0.5**1000, 0.0)

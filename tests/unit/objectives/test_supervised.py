@@ -119,6 +119,21 @@ def test_a_run_that_goes_on_in_another_process_ends_bit_for_bit_as_one_that_was_
     assert [name for name in CHOICES if ended[name] != expected[name]] == []
 
 
+def test_a_state_of_another_kind_of_device_can_be_gone_on_from() -> None:
+    """There a generator's state has another form: dropout draws anew, and not what the beginning of the run drew."""
+    run = begin(dropout=0.5)
+    train(run, 2)
+    state = run.state_dict() | {"device": "cuda", "dropout": torch.zeros(16, dtype=torch.uint8)}
+    gone_on = [begin(dropout=0.5), begin(dropout=0.5)]
+    for other in gone_on:
+        other.load_state_dict(state)
+    one, same = (train(other) for other in gone_on)
+    assert [item.step for item in one] == [3, 4]
+    assert one == same
+    assert one != train(run)
+    assert torch.rand(3, generator=gone_on[0]._dropout).tolist() != torch.rand(3, generator=begin()._dropout).tolist()
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
 @pytest.mark.parametrize("schedule", ["one-cycle", "cyclical"])
 def test_where_momentum_is_cycled_the_parameter_of_that_name_means_nothing(optimizer: str, schedule: str) -> None:

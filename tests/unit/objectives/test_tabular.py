@@ -1,6 +1,7 @@
 """The two objectives on tables; what they share with images is tested there."""
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,15 @@ def test_r2_is_that_of_scikit_learn() -> None:
 def test_a_far_too_high_learning_rate_is_divergence(learning_rate: float) -> None:
     *_, last = train(predict(learning_rate=learning_rate))
     assert last.divergence is not None
+
+
+@pytest.mark.parametrize(("fold", "part"), [(4, "test"), (3, "validation")])
+def test_a_part_whose_targets_are_all_equal_is_refused(tmp_path: Path, fold: int, part: str) -> None:
+    """Of fewer than ten rows, a fold may have one: its R2 would be minus infinity."""
+    (tmp_path / "table.csv").write_text("size,price\n" + "".join(f"{row},{row}.5\n" for row in range(9)))
+    settings = {"dataset": "csv", "path": str(tmp_path / "table.csv"), "target": "price", "fold": fold}
+    with pytest.raises(DataProblem, match=rf"^All targets of the {part} set are equal \(1 of them\).*More rows are needed\.$"):
+        tabular_regression.start({"batch_size": 2}, settings, 0, "cpu", 1)
 
 
 def test_more_examples_in_a_batch_than_there_are_is_refused() -> None:
