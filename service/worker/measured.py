@@ -13,6 +13,9 @@ T = TypeVar("T")
 MAX_ENTRIES = 10_000
 """Of groups, and of losses by update, in one measurement."""
 
+MAX_UPDATE_LOSSES = 10_000
+"""That an attempt may measure: a run is asked for 1,000, and one that told each of its millions would fill the disk."""
+
 MAX_UPDATE = 2**53
 """The largest whole number that every reader of JSON keeps."""
 

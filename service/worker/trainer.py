@@ -24,7 +24,7 @@ from service.domain.parts import is_pruning_step
 from service.processes import die_with
 from service.worker import checkpoint_format, fitness
 from service.worker.checkpoint_format import BadCheckpoint, UnreachableCheckpoint
-from service.worker.measured import measured
+from service.worker.measured import MAX_UPDATE_LOSSES, BadMeasurement, measured
 from service.worker.messages import (
     END_OF_LOG,
     CheckFitness,
@@ -197,13 +197,21 @@ class _Training:
     def _steps(self, run: Run) -> Iterator[Measured]:
         parts, resume = self._command.parts, self._command.resume
         before = 0.0 if resume is None else resume.before
+        told = 0
         for item in run:
             waits = (
                 parts is not None and item.divergence is None and is_pruning_step(before, item.fraction, item.in_warmup, parts)
             )
             before = before if item.in_warmup else item.fraction
             self._step = int(item.step)
-            yield measured(item, waits=waits)
+            message = measured(item, waits=waits)
+            told += len(message.update_losses)
+            if told > MAX_UPDATE_LOSSES:
+                raise BadMeasurement(
+                    f"the run has measured {told:,} update_losses by step {message.step}: at most"
+                    f" {MAX_UPDATE_LOSSES:,} are stored"
+                )
+            yield message
 
     def _next_order(self, *, waits: bool) -> Order | None:
         """What is to be done after an item: stop, suspend, or nothing, after having waited for as long as one must.

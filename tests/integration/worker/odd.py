@@ -26,6 +26,7 @@ DETAILS: dict[str, dict[str, Any]] = {
     "rates by name": {"group_rates": {"all": 0.1}},
     "no rates": {"group_rates": None},
     "too many losses": {"update_losses": [(update, 1.0) for update in range(1, 10_002)]},
+    "too many losses in all": {"update_losses": [(update, 1.0) for update in range(1, 6_001)]},
     "losses without updates": {"update_losses": [1.0]},
     "an update by name": {"update_losses": [("first", 1.0)]},
     "a loss by name": {"update_losses": [(1, "low")]},

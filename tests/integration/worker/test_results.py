@@ -297,6 +297,11 @@ def test_bad_trials_are_pruned_where_a_rung_ends(ended: Look) -> None:
         ),
         ("too many losses", "BadMeasurement", "step 1 measured 10,001 update_losses: at most 10,000 are stored"),
         (
+            "too many losses in all",
+            "BadMeasurement",
+            "the run has measured 12,000 update_losses by step 2: at most 10,000 are stored",
+        ),
+        (
             "losses without updates",
             "BadMeasurement",
             "step 1 measured update_losses that cannot be stored: 'float' object is not subscriptable",
