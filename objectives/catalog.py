@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from objectives import ingredients
-from objectives.contract import Metric, Objective, Run
+from objectives.contract import APPLIES_WHEN, Conditions, Metric, Objective, Run
 
 IMAGE_FILES = ("mnist", "cifar10", "cifar100", "image-folder", "image-parquet")
 TABLE_FILES = ("csv", "parquet")
@@ -36,12 +36,12 @@ def _settings_schema(of_objective: Mapping[str, Any], files: Sequence[str]) -> d
                 "type": ["string", "null"],
                 "default": None,
                 "description": "File or folder of a data set that is read from local files, below a folder that workers allow.",
+                APPLIES_WHEN: [{"dataset": list(files)}],
             },
             **ingredients.SETTINGS,
         },
         "if": {"properties": {"dataset": {"enum": list(files)}}, "required": ["dataset"]},
         "then": {"properties": {"path": {"type": "string"}}, "required": ["path"]},
-        "else": {"properties": {"path": {"type": "null"}}},
     }
 
 
@@ -89,6 +89,7 @@ _TABLE_TARGET: Mapping[str, Any] = {
         "type": ["string", "null"],
         "default": None,
         "description": "Column of a local file to be learned; null: the last one.",
+        APPLIES_WHEN: [{"dataset": list(TABLE_FILES)}],
     },
 }
 
@@ -112,15 +113,16 @@ IMAGE_CLASSIFICATION = Objective(
                 "type": "string",
                 "enum": ["mlp", "cnn", "resnet"],
                 "default": "mlp",
-                "description": "mlp: two hidden layers; cnn: two convolutions; resnet: three residual blocks.",
+                "description": "mlp: fully connected layers; cnn: two convolutions; resnet: three residual blocks.",
             },
-            **_MLP,
+            **{name: {**schema, APPLIES_WHEN: [{"model": ["mlp"]}]} for name, schema in _MLP.items()},
             "image_size": {
                 "type": "integer",
                 "minimum": 4,
                 "maximum": 1024,
                 "default": 32,
                 "description": "Height and width in pixels to which image-folder and image-parquet resize.",
+                APPLIES_WHEN: [{"dataset": ["image-folder", "image-parquet"]}],
             },
         },
         IMAGE_FILES,
@@ -217,6 +219,12 @@ def default_settings(objective: Objective) -> dict[str, Any]:
     return {name: schema["default"] for name, schema in properties.items() if "default" in schema}
 
 
+def setting_conditions(objective: Objective) -> dict[str, Conditions]:
+    """Return where each setting means anything, those that always do left out."""
+    properties = objective.settings_schema.get("properties", {})
+    return {name: schema[APPLIES_WHEN] for name, schema in properties.items() if schema.get(APPLIES_WHEN)}
+
+
 def _objectives_of(module_name: str) -> tuple[Objective, ...]:
     objectives = getattr(_import(module_name), "OBJECTIVES", None)
     if not isinstance(objectives, tuple) or not all(isinstance(entry, Objective) for entry in objectives):
@@ -226,9 +234,10 @@ def _objectives_of(module_name: str) -> tuple[Objective, ...]:
 
 def _check_conditions(module_name: str, objective: Objective) -> None:
     known = default_params(objective).keys() | objective.settings_schema.get("properties", {}).keys()
-    for parameter in objective.parameters:
-        for name, values in ((name, values) for case in parameter.applies_when for name, values in case.items()):
-            where = f"{module_name}: {objective.name}'s {parameter.name} applies when {name!r} has certain values"
+    conditions = {parameter.name: parameter.applies_when for parameter in objective.parameters}
+    for what, cases in (conditions | setting_conditions(objective)).items():
+        for name, values in ((name, values) for case in cases for name, values in case.items()):
+            where = f"{module_name}: {objective.name}'s {what} applies when {name!r} has certain values"
             if name not in known:
                 raise CatalogProblem(f"{where}, but there is no such parameter or setting.")
             if not isinstance(values, tuple | list):

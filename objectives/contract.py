@@ -11,6 +11,9 @@ from typing import Any, Literal, Protocol
 
 Direction = Literal["minimize", "maximize"]
 Scalar = bool | int | float | str
+Conditions = Sequence[Mapping[str, Sequence[Scalar]]]
+APPLIES_WHEN = "x-applies-when"
+"""In the JSON Schema of a setting, what `Parameter.applies_when` is for a parameter."""
 
 
 class DataProblem(ValueError):
@@ -111,15 +114,20 @@ class Parameter:
     """Whether `high` itself is illegal."""
     choices: tuple[bool | str, ...] | None = None
     """The legal values of a categorical parameter."""
-    applies_when: tuple[Mapping[str, tuple[Scalar, ...]], ...] = ()
+    applies_when: Conditions = ()
     """Where it means anything: each mapping names parameters or settings and the values that all of them must have, and one
     of the mappings is enough. Empty: always."""
 
     def may_apply(self, possible: Mapping[str, Collection[Any]]) -> bool:
         """Whether it means anything for some of the values that each parameter and setting may take."""
-        return not self.applies_when or any(
-            all(any(value in values for value in possible[name]) for name, values in case.items()) for case in self.applies_when
-        )
+        return may_apply(self.applies_when, possible)
+
+
+def may_apply(applies_when: Conditions, possible: Mapping[str, Collection[Any]]) -> bool:
+    """Whether one of the conditions is met by some of the values that each parameter and setting may take."""
+    return not applies_when or any(
+        all(any(value in values for value in possible[name]) for name, values in case.items()) for case in applies_when
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,4 +142,4 @@ class Objective:
     """The metrics a job may name; the first is the default."""
     parameters: tuple[Parameter, ...]
     settings_schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "additionalProperties": False})
-    """JSON Schema (2020-12) of the job's `objective.settings`; every property has a default."""
+    """JSON Schema (2020-12) of the job's `objective.settings`; every property has a default, and may have APPLIES_WHEN."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from objectives.contract import Parameter, Scalar
+from objectives.contract import APPLIES_WHEN, Parameter, Scalar
 
 WITH_MOMENTUM = ("sgd", "rmsprop")
 ADAMS = ("adam", "adamw")
@@ -491,6 +491,7 @@ SETTINGS: dict[str, Any] = {
         "maxItems": 100,
         "default": [0.5, 0.75],
         "description": "Parts of the run after which the rate drops, under the multi-step schedule (He et al. 2016).",
+        APPLIES_WHEN: [{"schedule": ["multi-step"]}],
     },
     "learning_rate_multipliers": {
         "type": "object",

@@ -1,11 +1,11 @@
-"""Which parameters mean anything in a job, by what its other parameters and its settings may be."""
+"""Which parameters and settings mean anything in a job, by what its other parameters and its settings may be."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from objectives.catalog import default_params, default_settings
-from objectives.contract import Objective, Parameter
+from objectives.catalog import default_params, default_settings, setting_conditions
+from objectives.contract import Objective, may_apply
 from service.domain.space import CategoricalRange, FloatRange, IntRange, SearchSpace, contains
 
 
@@ -14,25 +14,29 @@ class Applicability:
 
     def __init__(self, objective: Objective, space: SearchSpace, settings: Mapping[str, Any]) -> None:
         self._dimensions = default_settings(objective) | dict(settings) | default_params(objective) | space
+        self._conditions = setting_conditions(objective) | {each.name: each.applies_when for each in objective.parameters}
         self._named = defaultdict[str, list[Any]](list)
-        for parameter in objective.parameters:
-            for case in parameter.applies_when:
+        for cases in self._conditions.values():
+            for case in cases:
                 for name, values in case.items():
                     self._named[name] += values
         self._possible = defaultdict[str, Collection[Any]](tuple, {name: self._values(name) for name in self._dimensions})
 
-    def may_apply(self, parameter: Parameter) -> bool:
-        """Whether it means anything in at least some trials."""
-        return parameter.may_apply(self._possible)
+    def may_apply(self, name: str) -> bool:
+        """Whether a parameter or setting means anything in at least some trials."""
+        return may_apply(self._conditions.get(name, ()), self._possible)
 
-    def why_not(self, parameter: Parameter) -> str:
-        """Why a parameter that may not apply means nothing, and when it would mean something."""
-        present = " and ".join(dict.fromkeys(self._unmet(parameter)))
+    def why_not(self, name: str) -> str:
+        """Why a parameter or setting that may not apply means nothing, and the least that would have to be otherwise."""
+        cases = [(case, self._unmet(case)) for case in self._conditions[name]]
+        fewest = min(len(unmet) for _, unmet in cases)
+        nearest = [(case, unmet) for case, unmet in cases if len(unmet) == fewest]
+        present = " and ".join(dict.fromkeys(self._in_words(other) for _, unmet in nearest for other in unmet))
         wanted = ", or when ".join(
-            " and ".join(f"{name} is {_either(list(map(repr, values)))}" for name, values in case.items())
-            for case in parameter.applies_when
+            " and ".join(f"{other} is {_either(list(map(repr, values)))}" for other, values in case.items())
+            for case, _ in nearest
         )
-        return f"{parameter.name} means nothing with {present}: it applies when {wanted}"
+        return f"{name} means nothing with {present}: it applies when {wanted}"
 
     def _values(self, name: str) -> Collection[Any]:
         """All that a parameter or setting may be; of a range of numbers, those that matter to other parameters."""
@@ -44,11 +48,11 @@ class Applicability:
             case value:
                 return (value,)
 
-    def _unmet(self, parameter: Parameter) -> Iterator[str]:
-        for case in parameter.applies_when:
-            for name, wanted in case.items():
-                if not any(value in wanted for value in self._possible[name]):
-                    yield f"{name} {described(self._dimensions[name])}" if name in self._dimensions else f"no {name}"
+    def _unmet(self, case: Mapping[str, Sequence[Any]]) -> list[str]:
+        return [name for name, wanted in case.items() if not any(value in wanted for value in self._possible[name])]
+
+    def _in_words(self, name: str) -> str:
+        return f"{name} {described(self._dimensions[name])}" if name in self._dimensions else f"no {name}"
 
 
 def described(dimension: Any) -> str:

@@ -48,7 +48,7 @@ def complete(spec: JobSpec, catalog: Mapping[str, Objective]) -> tuple[JobSpec, 
     faults = [
         *_meaningless_faults(spec, objective, applicability),
         *_strategy_faults(spec, space),
-        *_try_first_faults(spec, space),
+        *_try_first_faults(spec, space, applicability),
     ]
     if faults:
         raise InvalidJob(faults)
@@ -157,7 +157,7 @@ def _completed_space(spec: JobSpec, objective: Objective, given: Mapping[str, An
     space = {
         parameter.name: given.get(parameter.name, parameter.default)
         for parameter in objective.parameters
-        if parameter.name in asked_for or applicability.may_apply(parameter)
+        if parameter.name in asked_for or applicability.may_apply(parameter.name)
     }
     floats = {parameter.name for parameter in objective.parameters if parameter.type == "float"}
     return {name: float(value) if name in floats and isinstance(value, int) else value for name, value in sorted(space.items())}
@@ -166,8 +166,13 @@ def _completed_space(spec: JobSpec, objective: Objective, given: Mapping[str, An
 def _meaningless_faults(spec: JobSpec, objective: Objective, applicability: Applicability) -> Iterator[Invalid]:
     fixed_ones = fixed(spec.search_space or {})
     for parameter in objective.parameters:
-        if parameter.name in fixed_ones and not applicability.may_apply(parameter):
-            yield Invalid(pointer("search_space", parameter.name), applicability.why_not(parameter))
+        if parameter.name in fixed_ones and not applicability.may_apply(parameter.name):
+            yield Invalid(pointer("search_space", parameter.name), applicability.why_not(parameter.name))
+    defaults = default_settings(objective)
+    for name, value in spec.objective.settings.items():
+        # At its default it may come from a job that was read, whose settings are complete.
+        if value != defaults.get(name) and not applicability.may_apply(name):
+            yield Invalid(pointer("objective", "settings", name), applicability.why_not(name))
 
 
 def _strategy_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
@@ -202,7 +207,7 @@ def _grid_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
         )
 
 
-def _try_first_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
+def _try_first_faults(spec: JobSpec, space: SearchSpace, applicability: Applicability) -> Iterator[Invalid]:
     ranges, values = searched(space), fixed(space)
     for index, point in enumerate(spec.try_first):
         for name, value in point.items():
@@ -210,6 +215,8 @@ def _try_first_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
             if name in values:
                 if not _same(value, values[name]):
                     yield Invalid(where, f"is fixed at {values[name]!r} by the search space")
+            elif not applicability.may_apply(name) and name not in ranges:
+                yield Invalid(where, applicability.why_not(name))
             elif name not in ranges:
                 yield Invalid(where, f"is not a parameter of the search space, which has: {', '.join(sorted(space))}")
             elif not contains(ranges[name], value):

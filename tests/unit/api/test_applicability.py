@@ -37,7 +37,11 @@ TUNED = Objective(
     ),
     settings_schema={
         "type": "object",
-        "properties": {"dataset": {"enum": ["digits", "images"], "default": "digits"}, "augment": {"type": "boolean"}},
+        "properties": {
+            "dataset": {"enum": ["digits", "images"], "default": "digits"},
+            "augment": {"type": "boolean"},
+            "size": {"type": "integer", "default": 32, "x-applies-when": [{"dataset": ["images"]}, {"momentum": [0.5]}]},
+        },
     },
 )
 
@@ -131,6 +135,40 @@ def test_a_parameter_fixed_where_it_means_nothing_is_refused_with_when_it_would(
 )
 def test_one_that_may_apply_is_accepted(search_space: dict[str, Any], settings: dict[str, Any]) -> None:
     submitted({"learning_rate": LOG} | search_space, settings)
+
+
+def test_only_what_is_nearest_to_apply_is_named() -> None:
+    """A condition that two things keep from being met is no advice while another lacks one."""
+    objective = Objective(
+        **vars(TUNED)
+        | {
+            "parameters": (
+                *TUNED.parameters,
+                parameter("late", 0.5, {"optimizer": ("adam",), "dataset": ("images",)}, {"optimizer": ("rmsprop",)}),
+            )
+        }
+    )
+    job = JobSpec.model_validate({"objective": {"name": "tuned"}, "search_space": {"learning_rate": LOG, "late": 0.1}})
+    with pytest.raises(InvalidJob) as caught:
+        complete(job, {"tuned": objective})
+    assert [fault.detail for fault in caught.value.faults] == [
+        "late means nothing with optimizer 'sgd': it applies when optimizer is 'rmsprop'"
+    ]
+
+
+def test_a_setting_that_means_nothing_is_refused_unless_it_is_at_its_default() -> None:
+    says = (
+        "size means nothing with dataset 'digits' and momentum 0.9: it applies when dataset is 'images', or when momentum is 0.5"
+    )
+    assert faults({}, {"size": 64}) == {"/objective/settings/size": says}
+    submitted({"learning_rate": LOG}, {"size": 32})
+    submitted({"learning_rate": LOG}, {"size": 64, "dataset": "images"})
+    submitted({"learning_rate": LOG, "momentum": {"type": "float", "low": 0.4, "high": 0.6}}, {"size": 64})
+
+
+def test_a_point_to_try_first_with_what_means_nothing_in_the_job_is_told_why() -> None:
+    says = "beta1 means nothing with optimizer 'sgd': it applies when optimizer is 'adam' or 'adamw'"
+    assert faults({}, try_first=[{"beta1": 0.5}]) == {"/try_first/0/beta1": says}
 
 
 def test_a_searched_parameter_that_cannot_apply_is_accepted() -> None:

@@ -14,8 +14,9 @@ from objectives.catalog import (
     default_settings,
     import_start,
     load_catalog,
+    setting_conditions,
 )
-from objectives.contract import Objective, Parameter
+from objectives.contract import Objective, Parameter, may_apply
 
 TRAINING_LIBRARIES = {"torch", "numpy", "sklearn"}
 
@@ -137,9 +138,9 @@ def test_a_data_set_of_files_needs_a_path_and_a_bundled_one_takes_none(objective
     bundled = default_settings(objective)["dataset"]
     for dataset in objective.settings_schema["properties"]["dataset"]["enum"]:
         is_bundled = schema.is_valid({"dataset": dataset})
-        assert schema.is_valid({"dataset": dataset, "path": "somewhere"}) != is_bundled
+        assert schema.is_valid({"dataset": dataset, "path": "somewhere"})
+        assert may_apply(setting_conditions(objective)["path"], {"dataset": (dataset,)}) != is_bundled
     assert schema.is_valid({"dataset": bundled})
-    assert not schema.is_valid({"path": "somewhere"})
 
 
 @each_objective
