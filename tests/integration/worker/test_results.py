@@ -70,6 +70,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "rates by name": odd("rates by name"),
     "no rates": odd("no rates"),
     "too many losses": odd("too many losses"),
+    "too many losses in all": odd("too many losses in all"),
     "losses without updates": odd("losses without updates"),
     "an update by name": odd("an update by name"),
     "a loss by name": odd("a loss by name"),
