@@ -177,7 +177,8 @@ def _scheduler(optimizer: torch.optim.Optimizer, policy: Policy, span: Span, lea
                 optimizer,
                 max_lr=learning_rate,
                 total_steps=span.updates,
-                pct_start=policy.pct_start,
+                # Where the top is the very first update, PyTorch divides by zero: a hair less, and it is still there.
+                pct_start=policy.pct_start * (1 - 1e-9) if policy.pct_start * span.updates == 1 else policy.pct_start,
                 cycle_momentum=policy.cycle_momentum,
                 base_momentum=policy.base_momentum,
                 max_momentum=policy.max_momentum,

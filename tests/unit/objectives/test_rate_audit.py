@@ -114,6 +114,14 @@ def test_a_rate_within_rounding_is_no_mismatch() -> None:
     RateAudit(constant, SPAN, RATE, 0.9, [("all", 1.0)]).check_epoch([[(RATE * (1 + 1e-9), 0.9)]] * 5, 1.0)
 
 
+def test_one_cycle_whose_top_is_its_first_update_is_followed() -> None:
+    span = Span(updates=3, updates_per_epoch=3)
+    one_cycle = policy(schedule="one-cycle", pct_start=1 / 3)
+    schedule = Schedule(one_cycle, span)
+    RateAudit(one_cycle, span, RATE, 0.9, GROUPS).check_epoch(applied_by(schedule, span, 0), 1.0)
+    assert schedule.multiplier(0) == 1.0
+
+
 def test_thousands_of_halvings_are_followed_by_policy_and_audit_alike() -> None:
     halved = policy(schedule="cyclical", cycle_mode="triangular2", rise_epochs=1, base_fraction=0.0)
     span = Span(updates=4_400, updates_per_epoch=1)
