@@ -1,10 +1,12 @@
 """A real PostgreSQL for the whole run, and an empty, migrated database for every test that asks for one."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -12,6 +14,10 @@ from service.store import migrate
 from service.store.embedded import EmbeddedPostgres
 from service.store.postgres import Database
 from tests.databases import Databases, connection_url
+
+# The same examples in every run, however long each takes; others: HYPOTHESIS_PROFILE=default. What these find gets a test.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs so, and the processes that tests interrupt would inherit it.

@@ -13,6 +13,8 @@ from typing import Any, Self
 from service.store.postgres import psycopg_url
 
 HOST = "127.0.0.1"
+QUIET_TURNS = 10
+"""Of the loop without a task: then nothing that was accepted is left."""
 
 
 class Mode(Enum):
@@ -58,15 +60,21 @@ class TcpProxy:
 
     async def _end(self) -> None:
         self._listening.close()
-        open_connections = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in open_connections:
-            task.cancel()
-        await asyncio.gather(*open_connections, return_exceptions=True)
+        # What was accepted a moment ago becomes a task some turns later, and can be cancelled once it has begun.
+        begun: set[asyncio.Task[Any] | None] = set()
+        quiet_turns = 0
+        while quiet_turns < QUIET_TURNS:
+            await asyncio.sleep(0)
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks & begun:
+                task.cancel()
+            begun = {*tasks}
+            quiet_turns = 0 if tasks else quiet_turns + 1
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         try:
             server, to_server = await asyncio.open_connection(self._server.host, self._server.port)
-        except OSError:  # the server is down
+        except (OSError, asyncio.CancelledError):  # the server is down, or the proxy ends
             to_client.transport.abort()
             return
         try:
