@@ -183,7 +183,7 @@ def test_the_server_ends_a_slow_statement_and_the_connection_lives_on(database_u
         started = time.monotonic()
         with pytest.raises(DatabaseUnavailable, match="statement timeout"), database.transaction() as conn:
             conn.exec_driver_sql("SELECT pg_sleep(30)")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15
         with database.transaction(timeout_s=10) as conn:
             assert conn.exec_driver_sql("SELECT pg_backend_pid()").scalar_one() == backend
     finally:
@@ -197,7 +197,7 @@ def test_a_transaction_of_many_quick_statements_is_over_when_its_time_is(databas
         with pytest.raises(DatabaseUnavailable), database.transaction() as conn:
             while time.monotonic() < started + 30:
                 conn.exec_driver_sql("SELECT pg_sleep(0.05)")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15
     finally:
         database.close()
 

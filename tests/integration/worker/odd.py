@@ -61,15 +61,15 @@ class OddRun:
                 return
             case "child":
                 # It outlives the trainer, and holds its output open.
-                subprocess.Popen([sys.executable, "-c", "import time; print('child', flush=True); time.sleep(4)"])
+                subprocess.Popen([sys.executable, "-c", "import time; print('child', flush=True); time.sleep(30)"])
                 time.sleep(0.3)
                 raise RuntimeError("left a child behind")
             case "exit with child":
-                subprocess.Popen([sys.executable, "-c", "import time; time.sleep(4)"])
+                subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
                 sys.exit(3)
             case "killed with fork":
                 if os.fork() == 0:
-                    time.sleep(4)
+                    time.sleep(30)
                     os._exit(0)
                 os.kill(os.getpid(), signal.SIGKILL)
             case "not a number":

@@ -210,7 +210,7 @@ def test_a_trainer_that_never_reads_keeps_no_worker_from_renewing_and_from_endin
             assert float(silent_s) < 2
             database.transact(partial(lifecycle.cancel, job_id=job.id))
             cancelled_at = time.monotonic()
-        assert time.monotonic() - cancelled_at < 5
+        assert time.monotonic() - cancelled_at < 20
         assert claim.lease.number == 0
 
 

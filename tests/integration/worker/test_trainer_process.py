@@ -17,6 +17,8 @@ from service.worker.trainer_process import LOG_LINES, LOG_S, TrainerDied, Traine
 from tests.polling import wait_until
 
 DEADLINE_S = 20.0
+AT_ONCE_S = 15.0
+"""Half of what the children that are left behind live for, and far more than a busy machine takes."""
 
 
 @pytest.fixture
@@ -209,20 +211,20 @@ def test_a_child_of_the_objective_that_holds_the_output_delays_little(trainer: T
     assert "left a child behind" in trainer.log_tail()
     started = time.monotonic()
     trainer.end()
-    assert time.monotonic() - started < LOG_S + 2
+    assert time.monotonic() - started < LOG_S + AT_ONCE_S
 
 
 def test_a_trainer_that_dies_and_leaves_a_child_behind_is_noticed_at_once(trainer: TrainerProcess) -> None:
     started = time.monotonic()
     with pytest.raises(TrainerDied, match="exited with code 3"):
         outcome_of(trainer, odd("exit with child"))
-    assert time.monotonic() - started < LOG_S + 3
+    assert time.monotonic() - started < LOG_S + AT_ONCE_S
 
 
 def test_a_trainer_whose_forked_child_holds_the_pipe_is_noticed_when_it_dies(trainer: TrainerProcess) -> None:
     trainer.send(odd("killed with fork"))
     with pytest.raises(TrainerDied, match="SIGKILL"):
-        wait_until(lambda: trainer.receive(0.1) is not None, "the news of its death", deadline_s=3)
+        wait_until(lambda: trainer.receive(0.1) is not None, "the news of its death", deadline_s=AT_ONCE_S)
 
 
 def test_signals_for_the_worker_do_not_touch_it(trainer: TrainerProcess) -> None:
