@@ -1,4 +1,4 @@
-"""The sweep at its smallest: two trials of two steps. `make prove` runs it on larger jobs."""
+"""The sweep at its smallest: two trials of three steps. `make prove` runs it on larger jobs."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.databases import connection_url
 from tests.lost_replies.stage import Stage
 from tests.lost_replies.sweep import Swept, scenarios, sweep
 
-TRIALS, STEPS = 2, 2
+TRIALS, STEPS = 2, 3
 COMMITS = {
     "submit": 1,
     "claim": TRIALS,

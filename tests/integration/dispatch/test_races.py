@@ -24,7 +24,7 @@ from tests.integration.dispatch.training import claimed, claimer_of
 from tests.polling import wait_until, wait_until_somebody_waits_for_a_lock
 from tests.processes import at_once
 
-PROCESSES, SECONDS, SEED = 3, 4.0, 1
+PROCESSES, SECONDS, SEED = 3, 6.0, 1
 STARTED_BY = {
     "job.started": (JobState.QUEUED, JobState.RUNNING),
     "job.paused": (None, JobState.PAUSED),
