@@ -1,12 +1,12 @@
 """The sweep at its smallest: two trials of three steps. `make prove` runs it on larger jobs."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import execute
-from tests.databases import connection_url
+from tests.databases import Databases
 from tests.lost_replies.stage import Stage
 from tests.lost_replies.sweep import Swept, scenarios, sweep
 
@@ -39,7 +39,7 @@ def swept(url: str, folder: Path, kinds: tuple[str, ...], kills: bool) -> list[S
 
 @pytest.mark.timeout(240)
 def test_no_reply_that_is_lost_and_no_kill_after_a_commit_changes_what_becomes_of_a_job(
-    postgres_url: str, template: str, tmp_path: Path
+    databases: Databases, tmp_path: Path
 ) -> None:
     lanes = [
         (tuple(COMMITS), False),
@@ -47,16 +47,12 @@ def test_no_reply_that_is_lost_and_no_kill_after_a_commit_changes_what_becomes_o
         (("checkpoint",), True),
         (("pause", "release", "resume", "takeover", "going on", "cancel"), True),
     ]
-    for number in range(len(lanes)):
-        execute(postgres_url, f"CREATE DATABASE sweep_{number} TEMPLATE {template}")
-    with ThreadPoolExecutor(len(lanes)) as pool:
+    with ExitStack() as borrowed, ThreadPoolExecutor(len(lanes)) as pool:
         sweeping = [
-            pool.submit(swept, connection_url(postgres_url, f"sweep_{number}"), tmp_path / str(number), kinds, kills)
+            pool.submit(swept, borrowed.enter_context(databases.borrow()), tmp_path / str(number), kinds, kills)
             for number, (kinds, kills) in enumerate(lanes)
         ]
         results = [found for lane in sweeping for found in lane.result()]
-    for number in range(len(lanes)):
-        execute(postgres_url, f"DROP DATABASE sweep_{number} WITH (FORCE)")
     assert [violation for found in results for violation in found.violations] == []
     for kills in (False, True):
         lost = {found.kind: found.lost for found in results if found.kills is kills}

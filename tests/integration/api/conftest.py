@@ -1,9 +1,7 @@
 """The API in this process, on a database of the test's own."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -12,20 +10,9 @@ from starlette.testclient import TestClient
 from service.app import create_app
 from service.settings import Settings
 from service.store.postgres import Database
-from tests.conftest import execute
-from tests.databases import connection_url
 from tests.integration.api.training import Worker
 
 SETTINGS = Settings.model_validate({"objective_modules": "tests.quadratic", "max_body_bytes": 100_000})
-
-
-@contextmanager
-def own_database(server_url: str, template: str) -> Iterator[str]:
-    """The URL of a migrated database that several tests share."""
-    name = f"test_{uuid4().hex}"
-    execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield connection_url(server_url, name)
-    execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

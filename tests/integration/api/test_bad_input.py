@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.store.postgres import Database
-from tests.integration.api.conftest import SETTINGS, own_database
+from tests.databases import Databases
+from tests.integration.api.conftest import SETTINGS
 
 JSON = {"Content-Type": "application/json"}
 
@@ -37,9 +38,9 @@ def faults(answer: Any) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def database(postgres_url: str, template: str) -> Iterator[Database]:
+def database(databases: Databases) -> Iterator[Database]:
     """One for all of these tests, as none of them may leave anything in it."""
-    with own_database(postgres_url, template) as url:
+    with databases.borrow() as url:
         database = Database(url)
         yield database
         database.close()

@@ -24,8 +24,9 @@ from starlette.testclient import TestClient
 from service.api.examples import JOBS
 from service.app import create_app
 from service.store.postgres import Database
+from tests.databases import Databases
 from tests.factories import submit_job
-from tests.integration.api.conftest import SETTINGS, own_database
+from tests.integration.api.conftest import SETTINGS
 from tests.integration.api.training import Worker
 
 CHECKS = [
@@ -39,8 +40,8 @@ CHECKS = [
 
 
 @pytest.fixture(scope="module")
-def shared_database(postgres_url: str, template: str) -> Iterator[Database]:
-    with own_database(postgres_url, template) as url:
+def shared_database(databases: Databases) -> Iterator[Database]:
+    with databases.borrow() as url:
         database = Database(url)
         yield database
         database.close()

@@ -32,9 +32,9 @@ from service.domain.job import FINAL
 from service.domain.trial import TrialError
 from service.errors import IllegalMove, JobNotFound, LeaseLost
 from service.store import jobs, leases, trial_reader
-from service.store.postgres import Database
+from service.store.postgres import Database, psycopg_url
 from tests.conftest import execute
-from tests.databases import connection_url
+from tests.databases import Databases
 from tests.factories import measurement, submit_job
 from tests.integration.dispatch.training import LEASE_S, claimer_of
 from tests.stock_optuna import stock
@@ -454,16 +454,14 @@ class JobLife(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def one_database(postgres_url: str, template: str) -> Iterator[Database]:
+def one_database(postgres_url: str, databases: Databases) -> Iterator[Database]:
     """One for all lives: each has a job of its own."""
-    execute(postgres_url, f"CREATE DATABASE job_lives TEMPLATE {template}")
-    execute(
-        postgres_url, "ALTER DATABASE job_lives SET synchronous_commit = off"
-    )  # a thousand transactions, none of which must last
-    database = Database(connection_url(postgres_url, "job_lives"))
-    yield database
-    database.close()
-    execute(postgres_url, "DROP DATABASE job_lives WITH (FORCE)")
+    with databases.borrow() as url:
+        # A thousand transactions, none of which must last.
+        execute(postgres_url, f"ALTER DATABASE {psycopg_url(url).database} SET synchronous_commit = off")
+        database = Database(url)
+        yield database
+        database.close()
 
 
 def test_whatever_happens_to_a_job_it_is_what_a_simple_model_says(one_database: Database) -> None:

@@ -36,7 +36,7 @@ from service.store import jobs, leases, trials
 from service.store.postgres import Database, psycopg_url
 from service.store.trials import Param
 from tests.conftest import execute
-from tests.databases import connection_url
+from tests.databases import Databases
 from tests.factories import measurement, submit_job
 from tests.stock_optuna import stock
 
@@ -517,12 +517,10 @@ def test_what_stock_optuna_adds_and_what_we_insert_reads_alike(
 
 
 @pytest.fixture(scope="module")
-def round_trips(postgres_url: str, template: str) -> Iterator[tuple[Database, RDBStorage, Job]]:
+def round_trips(databases: Databases) -> Iterator[tuple[Database, RDBStorage, Job]]:
     """One database for all examples."""
-    execute(postgres_url, f"CREATE DATABASE round_trips TEMPLATE {template}")
-    url = connection_url(postgres_url, "round_trips")
-    database = Database(url)
-    with stock(url) as storage:
-        yield database, storage, submit_job(database)
-    database.close()
-    execute(postgres_url, "DROP DATABASE round_trips WITH (FORCE)")
+    with databases.borrow() as url:
+        database = Database(url)
+        with stock(url) as storage:
+            yield database, storage, submit_job(database)
+        database.close()

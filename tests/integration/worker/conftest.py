@@ -11,8 +11,7 @@ import psutil
 import pytest
 
 from service.store.postgres import Database
-from tests.conftest import execute
-from tests.databases import connection_url
+from tests.databases import Databases
 from tests.integration.worker import process
 from tests.polling import wait_until
 from tests.processes import CONTEXT
@@ -104,10 +103,9 @@ def start_worker(database_url: str, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def shared_database(postgres_url: str, template: str) -> Iterator[Database]:
+def shared_database(databases: Databases) -> Iterator[Database]:
     """One database for all tests of a module that look at the same jobs."""
-    execute(postgres_url, f"CREATE DATABASE shared_by_module TEMPLATE {template}")
-    database = Database(connection_url(postgres_url, "shared_by_module"))
-    yield database
-    database.close()
-    execute(postgres_url, "DROP DATABASE shared_by_module WITH (FORCE)")
+    with databases.borrow() as url:
+        database = Database(url)
+        yield database
+        database.close()
