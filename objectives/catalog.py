@@ -219,10 +219,11 @@ def default_settings(objective: Objective) -> dict[str, Any]:
     return {name: schema["default"] for name, schema in properties.items() if "default" in schema}
 
 
-def setting_conditions(objective: Objective) -> dict[str, Conditions]:
-    """Return where each setting means anything, those that always do left out."""
+def conditions(objective: Objective) -> dict[str, Conditions]:
+    """Return where each parameter and setting means anything; nowhere named: always."""
     properties = objective.settings_schema.get("properties", {})
-    return {name: schema[APPLIES_WHEN] for name, schema in properties.items() if schema.get(APPLIES_WHEN)}
+    of_settings = {name: schema[APPLIES_WHEN] for name, schema in properties.items() if APPLIES_WHEN in schema}
+    return of_settings | {parameter.name: parameter.applies_when for parameter in objective.parameters}
 
 
 def _objectives_of(module_name: str) -> tuple[Objective, ...]:
@@ -234,8 +235,7 @@ def _objectives_of(module_name: str) -> tuple[Objective, ...]:
 
 def _check_conditions(module_name: str, objective: Objective) -> None:
     known = default_params(objective).keys() | objective.settings_schema.get("properties", {}).keys()
-    conditions = {parameter.name: parameter.applies_when for parameter in objective.parameters}
-    for what, cases in (conditions | setting_conditions(objective)).items():
+    for what, cases in conditions(objective).items():
         for name, values in ((name, values) for case in cases for name, values in case.items()):
             where = f"{module_name}: {objective.name}'s {what} applies when {name!r} has certain values"
             if name not in known:

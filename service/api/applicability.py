@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from objectives.catalog import default_params, default_settings, setting_conditions
+from objectives.catalog import conditions, default_params, default_settings
 from objectives.contract import Objective, may_apply
 from service.domain.space import CategoricalRange, FloatRange, IntRange, SearchSpace, contains
 
@@ -14,7 +14,7 @@ class Applicability:
 
     def __init__(self, objective: Objective, space: SearchSpace, settings: Mapping[str, Any]) -> None:
         self._dimensions = default_settings(objective) | dict(settings) | default_params(objective) | space
-        self._conditions = setting_conditions(objective) | {each.name: each.applies_when for each in objective.parameters}
+        self._conditions = conditions(objective)
         self._named = defaultdict[str, list[Any]](list)
         for cases in self._conditions.values():
             for case in cases:

@@ -10,11 +10,11 @@ from objectives.catalog import (
     BUILTIN,
     IMAGE_CLASSIFICATION,
     CatalogProblem,
+    conditions,
     default_params,
     default_settings,
     import_start,
     load_catalog,
-    setting_conditions,
 )
 from objectives.contract import Objective, Parameter, may_apply
 
@@ -139,7 +139,7 @@ def test_a_data_set_of_files_needs_a_path_and_a_bundled_one_takes_none(objective
     for dataset in objective.settings_schema["properties"]["dataset"]["enum"]:
         is_bundled = schema.is_valid({"dataset": dataset})
         assert schema.is_valid({"dataset": dataset, "path": "somewhere"})
-        assert may_apply(setting_conditions(objective)["path"], {"dataset": (dataset,)}) != is_bundled
+        assert may_apply(conditions(objective)["path"], {"dataset": (dataset,)}) != is_bundled
     assert schema.is_valid({"dataset": bundled})
 
 
