@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,6 +27,7 @@ from service.version import VERSION
 from service.worker.checkpointing import CheckpointSettings
 from service.worker.held_lease import Pace
 from service.worker.kept_trainer import KeptTrainer
+from service.worker.stopping import StopRequest
 from service.worker.supervise import TrialSupervisor, Unfit
 from service.worker.trainer_process import TrainerProcess
 
@@ -58,7 +58,7 @@ class Worker:
         self._catalog = load_catalog(settings.objective_modules)
         self._objectives = sorted(self._catalog)
         self._claimer = Claimer(database, self.id, self._objectives, settings.lease_s)
-        self._asked_to_stop = threading.Event()
+        self._asked_to_stop = StopRequest()
         self._stop_at = math.inf
         self._set_aside: dict[str, str] = {}
         """Objectives that this worker cannot train at present, and why."""
