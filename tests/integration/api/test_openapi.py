@@ -12,6 +12,7 @@ from hypothesis.errors import Unsatisfiable
 from jsonschema import Draft202012Validator
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.python.asgi import shutdown_lifespans
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -48,8 +49,9 @@ def shared_database(databases: Databases) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def shared_app(shared_database: Database) -> FastAPI:
-    return create_app(SETTINGS, shared_database)
+def shared_app(shared_database: Database) -> Iterator[FastAPI]:
+    yield create_app(SETTINGS, shared_database)
+    shutdown_lifespans()  # as schemathesis' pytest plugin would, which is not loaded: the sweeper lives as long
 
 
 @pytest.fixture(scope="module")
