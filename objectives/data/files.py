@@ -36,6 +36,22 @@ def allow(folders: Sequence[Path]) -> None:
     _folders = tuple(_resolved(folder) for folder in folders)
 
 
+def find_problem(folders: Sequence[Path]) -> str | None:
+    """What keeps the first of these folders that cannot be listed from being read; None when all can."""
+    for folder in folders:
+        try:
+            with os.scandir(folder):
+                pass
+        except OSError as error:
+            return f"data folder {folder} cannot be read: {(error.strerror or type(error).__name__).lower()}"
+    return None
+
+
+def allowed() -> tuple[Path, ...]:
+    """The folders that this process is restricted to, if it is."""
+    return _folders or ()
+
+
 def find(name: str | None) -> Path:
     """Return the file or folder that a setting names, without symlinks and `..`.
 

@@ -68,5 +68,14 @@ def check_objectives(settings: Settings) -> None:
         raise ConfigurationError(f"STRIDE_OBJECTIVE_MODULES: {error}") from error
 
 
+def check_data_folders(settings: Settings) -> None:
+    """Raises ConfigurationError when one of the data folders is not there: every trial that wants it would fail here."""
+    from objectives.data import files
+
+    problem = files.find_problem(settings.data_folders)
+    if problem is not None:
+        raise ConfigurationError(f"STRIDE_DATA_FOLDERS: {problem}. Mount it, or take it out of the list.")
+
+
 def _name(place: tuple[int | str, ...]) -> str:
     return f"STRIDE_{str(place[0]).upper()}: " if place else ""

@@ -3,7 +3,7 @@
 import signal
 import socket
 
-from service.commands.configuration import check_objectives, database_url
+from service.commands.configuration import check_data_folders, check_objectives, database_url
 from service.errors import ConfigurationError, DatabaseUnavailable
 from service.processes import die_with
 from service.settings import Settings
@@ -36,6 +36,7 @@ def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -
 
 def run_a_worker(settings: Settings, *, parent: int | None) -> None:
     """Claim trials and see them through, until SIGTERM or SIGINT."""
+    check_data_folders(settings)
     database = _begin(settings, parent)
     from service.worker.loop import run_worker
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 import httpx2
 import structlog
 
-from service.commands.configuration import check_objectives, data_dir
+from service.commands.configuration import check_data_folders, check_objectives, data_dir
 from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, listen
 from service.errors import ConfigurationError, StrideError
 from service.processes import die_with
@@ -40,6 +40,7 @@ def run_everything(settings: Settings, *, parent: int | None) -> None:
     if "log_level" not in settings.model_fields_set:
         settings = settings.model_copy(update={"log_level": "warning"})  # every trial would be a line
     check_objectives(settings)
+    check_data_folders(settings)
     with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as undo:
         door = undo.enter_context(listen(settings.host, settings.port))
         postgres = _Postgres(settings)

@@ -1,6 +1,6 @@
 """Whether an objective can be trained in this process at all: what a failed trial is not blamed for.
 
-Its module must import, the device must answer, and what is written to disk must arrive.
+Its module must import, the device must answer, the data folders must be there, and what is written to disk must arrive.
 """
 
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from objectives.catalog import import_start
 from objectives.contract import Objective
+from objectives.data import files
 
 SAMPLE_BYTES = 65_536
 
@@ -24,6 +25,9 @@ def find_problem(objective: Objective, device: str, folder: str | None) -> str |
             _try_device(device)
         except Exception as error:
             return f"device {device} does not work: {type(error).__name__}: {error}"
+    problem = files.find_problem(files.allowed())
+    if problem is not None:
+        return problem
     for place in filter(None, (folder, tempfile.gettempdir())):
         try:
             Path(place).mkdir(parents=True, exist_ok=True)

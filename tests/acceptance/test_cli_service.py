@@ -123,3 +123,9 @@ def test_a_port_that_is_taken_is_refused(database_url: str) -> None:
 def test_an_objective_module_that_cannot_be_imported_is_refused(database_url: str) -> None:
     result = run("worker", STRIDE_DATABASE_URL=database_url, STRIDE_OBJECTIVE_MODULES="tests.absent")
     assert_fails(result, 2, "STRIDE_OBJECTIVE_MODULES: tests.absent cannot be imported")
+
+
+@pytest.mark.parametrize("command", ["worker", "up"])
+def test_a_data_folder_that_is_not_there_is_refused(database_url: str, tmp_path: Path, command: str) -> None:
+    result = run(command, STRIDE_DATABASE_URL=database_url, STRIDE_DATA_FOLDERS=f"{tmp_path},{tmp_path / 'absent'}")
+    assert_fails(result, 2, f"data folder {tmp_path / 'absent'} cannot be read: no such file or directory. Mount it")

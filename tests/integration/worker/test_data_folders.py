@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from service.domain.job import FINAL, Job
+from service.domain.lease import Outcome
 from service.domain.trial import TrialState
 from service.store import jobs
 from service.store.postgres import Database
+from service.worker.supervise import Unfit
 from tests.factories import submit_job
 from tests.integration.worker.conftest import Start
 from tests.integration.worker.supervised import supervised, trial_of
@@ -18,6 +20,7 @@ from tests.polling import wait_until
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "two words" / "images"
     path.parent.mkdir()
+    (tmp_path / "elsewhere").mkdir()
     path.touch()
     return path
 
@@ -49,8 +52,26 @@ def test_what_lies_outside_of_them_is_not(database: Database, tmp_path: Path, fi
     assert (error.type, "lies outside the allowed folders" in error.message) == ("DataProblem", True)
 
 
-def test_a_worker_hands_the_folders_of_its_settings_to_its_trainer(database: Database, file: Path, start_worker: Start) -> None:
+def test_a_worker_hands_the_folders_of_its_settings_to_its_trainer(
+    database: Database, tmp_path: Path, file: Path, start_worker: Start
+) -> None:
     job = reading_job(database, file)
-    start_worker(STRIDE_DATA_FOLDERS=f"/nowhere, {file.parent}")
+    start_worker(STRIDE_DATA_FOLDERS=f"{tmp_path / 'elsewhere'}, {file.parent}")
     wait_until(lambda: database.transact(lambda conn: jobs.get(conn, job.id)).state in FINAL, "the end of the job")
     assert trial_of(database, job).state is TrialState.COMPLETE
+
+
+def test_a_folder_that_is_gone_is_the_workers_fault(database: Database, tmp_path: Path, file: Path) -> None:
+    """As a network drive that is not mounted any more: another worker may have it."""
+    job = reading_job(database, file)
+    with supervised(database, data_folders=[tmp_path / "elsewhere", file.parent]) as worker:
+        file.parent.rename(tmp_path / "moved")
+        with pytest.raises(Unfit, match=f"data folder {file.parent} cannot be read: no such file or directory"):
+            worker.see_through()
+    assert trial_of(database, job).state is TrialState.RUNNING
+    (tmp_path / "moved").rename(file.parent)
+    with supervised(database, data_folders=[file.parent]) as worker:
+        worker.see_through()
+    trial = trial_of(database, job)
+    assert trial.state is TrialState.COMPLETE
+    assert [attempt.outcome for attempt in trial.attempts] == [Outcome.RELEASED, Outcome.FINISHED]
