@@ -6,9 +6,10 @@ Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (19
 
 from functools import cache
 
+import numpy as np
 import torch
-from sklearn.datasets import load_digits
 
+from objectives.data import bundled
 from objectives.data.examples import Examples, Sets
 from objectives.data.split import stratified_split
 
@@ -16,7 +17,8 @@ from objectives.data.split import stratified_split
 @cache
 def digits(fold: int = 0) -> Sets:
     """The three sets, made once per process and fold; pixels are standardized by the training set's mean and deviation."""
-    pixels, labels = load_digits(return_X_y=True)
+    rows = bundled.rows("digits.csv.gz")
+    pixels, labels = rows[:, :-1], rows[:, -1].astype(np.int64)
     split = stratified_split(labels, fold, source="digits")
     mean, deviation = pixels[split.training].mean(), pixels[split.training].std()
     inputs = torch.tensor((pixels - mean) / deviation, dtype=torch.float32).reshape(-1, 1, 8, 8)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
+from sklearn.model_selection import KFold, StratifiedKFold
 
 from objectives.contract import DataProblem
 from objectives.data.split import N_FOLDS, Split, complete_split, random_split, stratified_split
@@ -117,3 +118,19 @@ def test_fewer_than_five_examples_are_refused() -> None:
 def test_a_fold_that_there_is_not_is_refused(fold: int) -> None:
     with pytest.raises(DataProblem, match=rf"^fold is {fold}, but data are split into folds 0 to 4\.$"):
         random_split(50, fold)
+
+
+@pytest.mark.parametrize("n", [5, 9, 50, 442])
+def test_the_folds_are_those_of_scikit_learn(n: int) -> None:
+    theirs = [fold for _, fold in KFold(N_FOLDS, shuffle=True, random_state=0).split(np.empty(n))]
+    assert all(np.array_equal(random_split(n, fold).test, theirs[fold]) for fold in range(N_FOLDS))
+
+
+@pytest.mark.parametrize("counts", [(5, 5), (7, 31), (10, 15, 26), (6, 5, 8, 113), tuple(range(5, 40))])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_the_stratified_folds_are_those_of_scikit_learn(counts: tuple[int, ...], ordered: bool) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    if not ordered:
+        np.random.default_rng(1).shuffle(labels)
+    theirs = [fold for _, fold in StratifiedKFold(N_FOLDS, shuffle=True, random_state=0).split(labels, labels)]
+    assert all(np.array_equal(stratified_split(labels, fold).test, theirs[fold]) for fold in range(N_FOLDS))
