@@ -12,20 +12,20 @@ from typing import Any, NoReturn
 import structlog
 
 from objectives.contract import Objective
-from objectives.diagnosis import diagnose
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result
+from service.dispatch.finish import Completed, Failed, Infeasible, Result
 from service.dispatch.report import Order as Answer
 from service.domain.events import Event
 from service.domain.parts import is_pruning_step
 from service.domain.strategy import NoPruner
-from service.domain.trial import StepMeasurement, TrialError, storable
+from service.domain.trial import StepMeasurement, TrialError
 from service.errors import DatabaseUnavailable, LeaseLost
 from service.store import checkpoint_files, leases
 from service.store.postgres import Database
 from service.worker import checkpointing
 from service.worker.best_models import BestModels
 from service.worker.checkpointing import CheckpointSettings, Position
+from service.worker.curve import Curve
 from service.worker.held_lease import Dropped, HeldLease, Pace, ids
 from service.worker.ignored import ignored
 from service.worker.kept_trainer import LOOK_UP_S, KeptTrainer
@@ -49,9 +49,6 @@ from service.worker.messages import (
 from service.worker.trainer_process import STOP_S, TrainerDied
 
 log = structlog.get_logger()
-
-MAX_STEP = 2**31 - 1
-"""The largest step that is stored."""
 
 
 class Unfit(Exception):
@@ -157,10 +154,8 @@ class _Attempt:
         self._position: Position | None = None
         self._passed_over: list[int] = []
         """Ids of checkpoints that this attempt could not go on from."""
-        self._last: StepMeasurement | None = None
-        self._steps: list[StepMeasurement] = []
-        """All that was measured up to `_last`, by earlier attempts too."""
-        self._divergence: Infeasible | None = None
+        assert self._spec.metric is not None
+        self._curve = Curve(self._spec.metric)
         self._leaving: str | None = None
         """Why the trial is about to be given back: the trainer has been told to take a checkpoint and stop."""
         self._leave_by = math.inf
@@ -195,7 +190,7 @@ class _Attempt:
     def _start(self) -> None:
         """Have the trainer run the trial, from its newest checkpoint if it has one."""
         self._position = found = self._lease.position(self._passed_over)
-        self._last = None if found is None else found.last
+        self._curve.last = None if found is None else found.last
         self._heard_at = self._clock()
         self._started_at = self._heard_at - (0.0 if found is None else found.seconds)
         self._trainer.train(
@@ -235,7 +230,7 @@ class _Attempt:
             case NotCheckpointed(step=step, reason=reason):
                 self._lease.checkpoint_failed(step, reason)
             case Trained():
-                return self._trained(message)
+                return self._curve.completed(message)
             case Raised():
                 self._examine_worker()
                 return Failed(error=TrialError(type=message.type, message=message.message, traceback=message.traceback))
@@ -244,60 +239,33 @@ class _Attempt:
         return None
 
     def _measured(self, item: Measured) -> Result | None:
-        if problem := self._find_flaw(item):
+        measured = self._curve.take(item)
+        if isinstance(measured, Failed):
             self._trainer.stop()
-            return Failed(error=TrialError(type="BadMeasurement", message=problem))
-        if self._metric not in item.metrics:
-            self._trainer.stop()
-            known = ", ".join(sorted(item.metrics))
-            message = f"step {item.step} measured no {self._metric}, only {known}"
-            return Failed(error=TrialError(type="MissingMetric", message=message))
-        self._last = measured = StepMeasurement(
-            step=item.step,
-            fraction=item.fraction,
-            in_warmup=item.in_warmup,
-            metrics=item.metrics,
-            learning_rate=item.learning_rate,
-            seconds=item.seconds,
-            group_rates=item.group_rates,
-            update_losses=item.update_losses,
-            best_step=item.best_step,
-        )
-        self._steps.append(measured)
+            return measured
         self._lease.add(measured)
-        if item.divergence is not None:
-            self._divergence = Infeasible(step=item.step, fraction=item.divergence.fraction, evidence=item.divergence.reason)
         if not item.waits:
             return None
-        if not math.isfinite(item.metrics[self._metric]):
+        ended = self._curve.ended_at(measured)
+        if isinstance(ended, Infeasible):
             # Before the pruner is asked, which would end it as a mere bad value.
             self._trainer.stop()
-            return self._not_finite(self._last)
+            return ended
         self._report()
         if self._leaving is not None:
             return None  # the next attempt asks
-        result = self._ask_pruner(self._last)
+        result = self._ask_pruner(measured)
         if result is None:
             self._trainer.tell(Order.GO_ON)
             self._heard_at = self._clock()
         return result
-
-    def _find_flaw(self, item: Measured) -> str | None:
-        """What keeps a measurement from being stored: objectives may be anybody's."""
-        after = 0 if self._last is None else self._last.step
-        if not after < item.step <= MAX_STEP:
-            return f"step {item.step} was measured after step {after}: steps are counted upwards from 1, to at most {MAX_STEP:,}"
-        names = [*item.metrics, *(rate.group for rate in item.group_rates)]
-        if flawed := [name for name in names if storable(name) != name]:
-            return f"step {item.step} measured {flawed[0]!r}, a name with letters that cannot be stored"
-        return None
 
     def _resumed(self) -> Result | None:
         found = self._position
         assert found is not None
         last = found.last
         self._lease.resumed(last.step)
-        self._steps = self._lease.measured_until(last.step)
+        self._curve.go_on_after(self._lease.measured_until(last.step))
         # The attempt before may have ended between this step and the pruner's word on it.
         if self._parts is not None and is_pruning_step(_counted(found.before), last.fraction, last.in_warmup, self._parts):
             return self._ask_pruner(last)
@@ -307,33 +275,11 @@ class _Attempt:
         if not self._lease.should_prune():
             return None
         self._trainer.stop()
-        return Pruned(value=last.metrics[self._metric], step=last.step)
-
-    def _trained(self, message: Trained) -> Result:
-        if self._divergence is not None:
-            return self._divergence
-        if self._last is None:
-            return Failed(error=TrialError(type="NothingMeasured", message="the objective ended without a single measurement"))
-        last, best_step = self._last, self._last.best_step
-        valued = last if best_step is None else next((item for item in self._steps if item.step == best_step), None)
-        if valued is None:
-            problem = f"step {last.step} named step {best_step} as its best_step, which was not measured"
-            return Failed(error=TrialError(type="BadMeasurement", message=problem))
-        value = valued.metrics[self._metric]
-        if not math.isfinite(value):
-            return self._not_finite(valued)
-        # JSON knows no nan: a test metric without a number is left out.
-        test_metrics = {storable(name): metric for name, metric in message.test_metrics.items() if math.isfinite(metric)}
-        return Completed(value=value, best_step=best_step, user_attrs=test_metrics)
-
-    def _not_finite(self, item: StepMeasurement) -> Infeasible:
-        """The result of a run that measured no number, and did not say itself that it had diverged."""
-        evidence = f"{self._metric} was {item.metrics[self._metric]} at step {item.step}"
-        return Infeasible(step=item.step, fraction=item.fraction, evidence=evidence)
+        return self._curve.ended_at(last)
 
     def _enforce_limits(self) -> Result | None:
         """Raises TrainerDied when the training process is stuck or too large; returns the result of a trial out of time."""
-        if self._divergence is not None:
+        if self._curve.divergence is not None:
             return None  # that is its result; the trainer is about to end
         limits, now = self._spec.limits, self._clock()
         if limits.memory_mb is not None and time.monotonic() >= self._weigh_at:
@@ -353,8 +299,7 @@ class _Attempt:
         last = self._lease.furthest()  # an attempt before may have come further than this one
         if last is None:
             return Failed(error=TrialError(type="TimeLimit", message=f"nothing was measured within {stopped_by}"))
-        value = last.metrics[self._metric]
-        return Pruned(value=value, step=last.step, stopped_by=stopped_by) if math.isfinite(value) else self._not_finite(last)
+        return self._curve.ended_at(last, stopped_by=stopped_by)
 
     def _report_if_due(self) -> None:
         if time.monotonic() >= self._lease.due_at():
@@ -382,19 +327,18 @@ class _Attempt:
         """What is said of the trial beside its result: parameters that meant nothing in it, and what its curve shows."""
         names = ignored(self._objective, self._spec, self._claim.params)
         try:
-            findings = diagnose(self._steps, divergence=result.evidence if isinstance(result, Infeasible) else None)
+            found = self._curve.findings(result)
         except Exception:  # numbers may be anybody's: what they show is worth less than the trial's result
             log.exception("trial.not_diagnosed", **ids(self._claim))
-            findings = []
-        found = {str(finding.verdict): storable(finding.because) for finding in findings}
+            found = {}
         return ({"ignored": names} if names else {}) | ({"diagnosis": found} if found else {})
 
     def _keep_model(self, result: Completed) -> None:
         """Save the weights of the best trial so far. Whatever goes wrong with that, the result stands."""
         if not self._best_models.wants(self._claim.job, result.value):
             return
-        assert self._last is not None
-        step = result.best_step or self._last.step
+        assert self._curve.last is not None
+        step = result.best_step or self._curve.last.step
         question = SaveModel(step=step, metadata=checkpointing.model_metadata(self._claim, result.value))
         try:
             answer = self._trainer.save_model(question, meanwhile=self._live_on)
@@ -479,11 +423,6 @@ class _Attempt:
         """Until the lease must be renewed or something stored; never long, so that a request to stop is noticed."""
         now = time.monotonic()
         return min(self._lease.due_at(), now + LOOK_UP_S, self._leave_by) - now
-
-    @property
-    def _metric(self) -> str:
-        assert self._spec.metric is not None
-        return self._spec.metric
 
     @property
     def _parts(self) -> int | None:
