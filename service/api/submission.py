@@ -80,6 +80,11 @@ def _settings_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
             known = ", ".join(error.schema.get("properties", ())) or "none"
             for name in sorted(error.instance.keys() - error.schema.get("properties", {}).keys()):
                 yield Invalid(f"{where}{pointer(name)}", f"{objective.name} has no setting {name!r}; known are: {known}")
+        elif error.validator == "required":
+            properties = objective.settings_schema.get("properties", {})
+            for name in sorted(set(error.validator_value) - error.instance.keys()):
+                what = properties.get(name, {}).get("description", "it has no default")
+                yield Invalid(f"{where}{pointer(name)}", f"must be given with these settings: {what[:1].lower()}{what[1:]}")
         else:
             yield Invalid(where, error.message)
 

@@ -82,6 +82,11 @@ def test_every_default_space_makes_a_grid() -> None:
         ({"objective": {"name": "quadratic", "settings": {"foo": 1}}}, "/objective/settings/foo", "known are: epoch_s"),
         ({"objective": {"name": "quadratic", "settings": {"epoch_s": -1}}}, "/objective/settings/epoch_s", "minimum of 0"),
         ({"objective": {"name": "quadratic", "settings": {"epoch_s": "x"}}}, "/objective/settings/epoch_s", "type 'number'"),
+        (
+            {"objective": {"name": "image-classification", "settings": {"dataset": "mnist"}}},
+            "/objective/settings/path",
+            "must be given with these settings: file or folder of a data set",
+        ),
         ({"search_space": {"nonsense": 1}}, "/search_space/nonsense", "it has: epochs, learning_rate, mode, momentum"),
         ({"search_space": {"a/b~c": 1}}, "/search_space/a~1b~0c", "has no parameter"),
         ({"search_space": {"learning_rate": "fast"}}, "/search_space/learning_rate", "'fast' is not a number"),

@@ -26,12 +26,15 @@ from objectives.rate_audit import RateMismatch
 from tests.unit.objectives.runs import BATCH, CHOICES, ENDED, EPOCHS, OPTIMIZERS, begin, end_of, train, weights_of
 
 RATE = 0.001
+WEIGHT_DECAY = 0.1
 
 
 class Written:
     """The same run, written out with PyTorch's own optimizer and scheduler."""
 
-    def __init__(self, optimizer: str, schedule: str) -> None:
+    def __init__(
+        self, optimizer: str, schedule: str, rate: float = RATE, weight_decay: float = WEIGHT_DECAY, patience: int = 10
+    ) -> None:
         data = digits()
         between = Between(activation="relu", normalization="none", dropout=0.0, generator=torch.Generator())
         self.model = mlp(data.input_shape, 10, between)
@@ -45,8 +48,9 @@ class Written:
             "rmsprop": partial(torch.optim.RMSprop, momentum=0.9),
             "adam": torch.optim.Adam,
             "adamw": torch.optim.AdamW,
-        }[optimizer](self.model.parameters(), lr=RATE, weight_decay=0.001)
+        }[optimizer](self.model.parameters(), lr=rate, weight_decay=weight_decay)
         self.schedule = schedule
+        self.patience = patience
 
     def train(self) -> torch.Tensor:
         """The weights after EPOCHS."""
@@ -89,7 +93,7 @@ class Written:
                 total = EPOCHS * n_batches
                 return schedulers.OneCycleLR(self.optimizer, RATE, total, cycle_momentum=self._has_momentum())
             case "plateau":
-                return ReduceLROnPlateau(self.optimizer, patience=10)
+                return ReduceLROnPlateau(self.optimizer, patience=self.patience)
         total, decay = EPOCHS * n_batches, round(0.2 * EPOCHS * n_batches)
         return schedulers.LambdaLR(
             self.optimizer, lambda update: 1 - math.sqrt(max(0, update - (total - decay)) / decay) if update < total else 0
@@ -101,10 +105,21 @@ class Written:
 
 @pytest.mark.parametrize(("optimizer", "schedule"), list(product(OPTIMIZERS, SCHEDULES)))
 def test_every_optimizer_under_every_policy_ends_at_the_weights_of_pytorch_written_out(optimizer: str, schedule: str) -> None:
-    run = begin(optimizer=optimizer, schedule=schedule, learning_rate=RATE, weight_decay=0.001, nesterov=True)
+    run = begin(optimizer=optimizer, schedule=schedule, learning_rate=RATE, weight_decay=WEIGHT_DECAY, nesterov=True)
     train(run)
     # Fused and plain optimizers round differently.
     torch.testing.assert_close(weights_of(run), Written(str(optimizer), schedule).train(), rtol=1e-3, atol=2e-5)
+
+
+def test_a_plateau_lowers_the_rate_where_pytorchs_does() -> None:
+    """Under so much weight decay the loss soon rises."""
+    run = begin(schedule="plateau", plateau_patience=0, learning_rate=0.1, weight_decay=0.3, nesterov=True)
+    rates = [item.learning_rate for item in train(run)]
+    assert len(set(rates)) == 3
+    written = Written("sgd", "plateau", rate=0.1, weight_decay=0.3, patience=0)
+    torch.testing.assert_close(weights_of(run), written.train(), rtol=1e-3, atol=2e-5)
+    # PyTorch's has looked at the last loss already.
+    assert rates[-1] == pytest.approx(10 * written.optimizer.param_groups[0]["lr"])
 
 
 def test_a_run_that_goes_on_in_another_process_ends_bit_for_bit_as_one_that_was_never_interrupted(tmp_path: Path) -> None:
