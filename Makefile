@@ -29,7 +29,7 @@ up: install  ## Run PostgreSQL, the API and two workers, until Ctrl-C
 	$(BIN)/stride up
 
 test: install  ## Run the tests
-	$(PYTEST) -n 3 --ignore=tests/unit --ignore=tests/browser --ignore=tests/chaos/test_chaos.py
+	$(PYTEST) -n 4 --ignore=tests/unit --ignore=tests/browser --ignore=tests/chaos/test_chaos.py
 	@# The two minutes of chaos leave cores idle: the tests of pure functions, which nothing waits for, take only that.
 	@log=$$(mktemp); nice -n 19 $(PYTEST) -n 2 --timeout 600 tests/unit >$$log 2>&1 & unit=$$!; \
 	$(PYTEST) tests/chaos/test_chaos.py; chaos=$$?; wait $$unit; unit=$$?; cat $$log; rm $$log; exit $$((chaos | unit))
