@@ -516,6 +516,7 @@ SETTINGS: dict[str, Any] = {
     "threads": {
         "type": "integer",
         "minimum": 1,
+        "maximum": 256,
         "default": 1,
         "description": "CPU threads that the run computes with.",
     },

@@ -87,6 +87,11 @@ def test_every_default_space_makes_a_grid() -> None:
             "/objective/settings/path",
             "must be given with these settings: file or folder of a data set",
         ),
+        (
+            {"objective": {"name": "image-classification", "settings": {"threads": 257}}},
+            "/objective/settings/threads",
+            "257 is greater than the maximum of 256",
+        ),
         ({"search_space": {"nonsense": 1}}, "/search_space/nonsense", "it has: epochs, learning_rate, mode, momentum"),
         ({"search_space": {"a/b~c": 1}}, "/search_space/a~1b~0c", "has no parameter"),
         ({"search_space": {"learning_rate": "fast"}}, "/search_space/learning_rate", "'fast' is not a number"),
