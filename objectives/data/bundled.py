@@ -11,7 +11,10 @@ def _find_folder() -> Path:
     found = find_spec("sklearn")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
-    return Path(found.submodule_search_locations[0]) / "datasets" / "data"
+    folder = Path(found.submodule_search_locations[0]) / "datasets" / "data"
+    if not folder.is_dir():
+        raise ImportError(f"scikit-learn has no folder {folder}: this version keeps its data elsewhere.")
+    return folder
 
 
 _FOLDER = _find_folder()

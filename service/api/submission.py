@@ -1,7 +1,7 @@
 """From a job as submitted to one that can be run: checked against the objective it names, defaults filled."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -74,6 +74,7 @@ def pointer(*parts: str | int) -> str:
 
 def _settings_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
     validator = Draft202012Validator(dict(objective.settings_schema))
+    missing: set[str] = set()  # jsonschema complains of each, naming all
     for error in sorted(validator.iter_errors(spec.objective.settings), key=lambda error: list(map(str, error.absolute_path))):
         where = pointer("objective", "settings", *error.absolute_path)
         if error.validator == "additionalProperties" and error.validator_value is False:
@@ -81,12 +82,23 @@ def _settings_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
             for name in sorted(error.instance.keys() - error.schema.get("properties", {}).keys()):
                 yield Invalid(f"{where}{pointer(name)}", f"{objective.name} has no setting {name!r}; known are: {known}")
         elif error.validator == "required":
-            properties = objective.settings_schema.get("properties", {})
             for name in sorted(set(error.validator_value) - error.instance.keys()):
-                what = properties.get(name, {}).get("description", "it has no default")
-                yield Invalid(f"{where}{pointer(name)}", f"must be given with these settings: {what[:1].lower()}{what[1:]}")
+                if (faulty := f"{where}{pointer(name)}") not in missing:
+                    missing.add(faulty)
+                    yield Invalid(faulty, _wanted(objective, [*error.absolute_path, name]))
+        elif error.validator == "type" and error.instance is None and error.validator_value == "string":
+            yield Invalid(where, _wanted(objective, error.absolute_path))
         else:
             yield Invalid(where, error.message)
+
+
+def _wanted(objective: Objective, path: Sequence[str | int]) -> str:
+    """That a setting must be given where it may be left out elsewhere, and what it is."""
+    described: Mapping[str, Any] = objective.settings_schema
+    for name in path:
+        described = described.get("properties", {}).get(name, {})
+    about = f": {described['description']}" if "description" in described else ""
+    return f"must be given with these settings{about}"
 
 
 def _metric_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:

@@ -69,12 +69,12 @@ def check_objectives(settings: Settings) -> None:
 
 
 def check_data_folders(settings: Settings) -> None:
-    """Raises ConfigurationError when one of the data folders is not there: every trial that wants it would fail here."""
+    """Raises ConfigurationError when one of the data folders is not there: no trial that wants it could be trained here."""
     from objectives.data import files
 
     problem = files.find_problem(settings.data_folders)
     if problem is not None:
-        raise ConfigurationError(f"STRIDE_DATA_FOLDERS: {problem}. Mount it, or take it out of the list.")
+        raise ConfigurationError(f"STRIDE_DATA_FOLDERS: {problem}. It must be a folder that this user can list.")
 
 
 def _name(place: tuple[int | str, ...]) -> str:

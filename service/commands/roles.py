@@ -36,8 +36,8 @@ def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -
 
 def run_a_worker(settings: Settings, *, parent: int | None) -> None:
     """Claim trials and see them through, until SIGTERM or SIGINT."""
-    check_data_folders(settings)
     database = _begin(settings, parent)
+    check_data_folders(settings)
     from service.worker.loop import run_worker
 
     run_worker(database, settings)

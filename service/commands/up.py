@@ -40,7 +40,8 @@ def run_everything(settings: Settings, *, parent: int | None) -> None:
     if "log_level" not in settings.model_fields_set:
         settings = settings.model_copy(update={"log_level": "warning"})  # every trial would be a line
     check_objectives(settings)
-    check_data_folders(settings)
+    if settings.workers:
+        check_data_folders(settings)
     with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as undo:
         door = undo.enter_context(listen(settings.host, settings.port))
         postgres = _Postgres(settings)

@@ -1,6 +1,7 @@
 """Whether an objective can be trained in this process at all: what a failed trial is not blamed for.
 
 Its module must import, the device must answer, the data folders must be there, and what is written to disk must arrive.
+While one of them fails, no exception is held against a trial, whatever raised it.
 """
 
 import sys

@@ -272,6 +272,7 @@ class _Attempt:
         return None
 
     def _ask_pruner(self, last: StepMeasurement) -> Result | None:
+        """The result of a trial that is to end here: pruned, or infeasible if it measured no number."""
         if not self._lease.should_prune():
             return None
         self._trainer.stop()

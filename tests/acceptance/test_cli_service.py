@@ -128,4 +128,4 @@ def test_an_objective_module_that_cannot_be_imported_is_refused(database_url: st
 @pytest.mark.parametrize("command", ["worker", "up"])
 def test_a_data_folder_that_is_not_there_is_refused(database_url: str, tmp_path: Path, command: str) -> None:
     result = run(command, STRIDE_DATABASE_URL=database_url, STRIDE_DATA_FOLDERS=f"{tmp_path},{tmp_path / 'absent'}")
-    assert_fails(result, 2, f"data folder {tmp_path / 'absent'} cannot be read: no such file or directory. Mount it")
+    assert_fails(result, 2, f"data folder {tmp_path / 'absent'} cannot be read: no such file or directory. It must be a folder")

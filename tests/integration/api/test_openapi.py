@@ -51,7 +51,7 @@ def shared_database(databases: Databases) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def shared_app(shared_database: Database) -> Iterator[FastAPI]:
     yield create_app(SETTINGS, shared_database)
-    shutdown_lifespans()  # as schemathesis' pytest plugin would, which is not loaded: the sweeper lives as long
+    shutdown_lifespans()  # as schemathesis' pytest plugin would, which is not loaded: else the sweeper outlives the database
 
 
 @pytest.fixture(scope="module")

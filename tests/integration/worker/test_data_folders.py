@@ -62,7 +62,7 @@ def test_a_worker_hands_the_folders_of_its_settings_to_its_trainer(
 
 
 def test_a_folder_that_is_gone_is_the_workers_fault(database: Database, tmp_path: Path, file: Path) -> None:
-    """As a network drive that is not mounted any more: another worker may have it."""
+    """As a network drive that does not answer: another worker may have it."""
     job = reading_job(database, file)
     with supervised(database, data_folders=[tmp_path / "elsewhere", file.parent]) as worker:
         file.parent.rename(tmp_path / "moved")

@@ -85,7 +85,12 @@ def test_every_default_space_makes_a_grid() -> None:
         (
             {"objective": {"name": "image-classification", "settings": {"dataset": "mnist"}}},
             "/objective/settings/path",
-            "must be given with these settings: file or folder of a data set",
+            "must be given with these settings: File or folder of a data set",
+        ),
+        (
+            {"objective": {"name": "image-classification", "settings": {"dataset": "mnist", "path": None}}},
+            "/objective/settings/path",
+            "must be given with these settings: File or folder of a data set",
         ),
         (
             {"objective": {"name": "image-classification", "settings": {"threads": 257}}},

@@ -50,6 +50,7 @@ class Written:
             "adamw": torch.optim.AdamW,
         }[optimizer](self.model.parameters(), lr=rate, weight_decay=weight_decay)
         self.schedule = schedule
+        self.rate = rate
         self.patience = patience
 
     def train(self) -> torch.Tensor:
@@ -88,10 +89,10 @@ class Written:
                 return schedulers.CosineAnnealingWarmRestarts(self.optimizer, 2 * n_batches, 2)
             case "cyclical":
                 cycles = {"cycle_momentum": self._has_momentum(), "base_momentum": 0.85, "max_momentum": 0.95}
-                return schedulers.CyclicLR(self.optimizer, RATE / 4, RATE, 2 * n_batches, **cycles)
+                return schedulers.CyclicLR(self.optimizer, self.rate / 4, self.rate, 2 * n_batches, **cycles)
             case "one-cycle":
                 total = EPOCHS * n_batches
-                return schedulers.OneCycleLR(self.optimizer, RATE, total, cycle_momentum=self._has_momentum())
+                return schedulers.OneCycleLR(self.optimizer, self.rate, total, cycle_momentum=self._has_momentum())
             case "plateau":
                 return ReduceLROnPlateau(self.optimizer, patience=self.patience)
         total, decay = EPOCHS * n_batches, round(0.2 * EPOCHS * n_batches)

@@ -38,6 +38,13 @@ def test_columns_are_standardized_by_the_training_part(
     assert inputs.mean() != table(fold).test.inputs.mean()
 
 
+def test_rows_and_values_belong_together() -> None:
+    inputs, values = load_diabetes(return_X_y=True, scaled=False)
+    split = random_split(len(values), 3)
+    expected = torch.from_numpy(standardized_columns(inputs, split.training)[split.test])
+    assert torch.equal(diabetes(3).test.inputs, expected)
+
+
 @pytest.mark.parametrize(("table", "load"), [(breast_cancer, load_breast_cancer), (wine, load_wine)])
 def test_rows_and_classes_belong_together(
     table: Callable[[int], Sets], load: Callable[..., tuple[np.ndarray, np.ndarray]]
