@@ -27,7 +27,7 @@ class Curve:
         self._steps = list(steps)
 
     def take(self, item: Measured) -> StepMeasurement | Failed:
-        """What is to be stored of the next step; a failure when it cannot be, or lacks the metric: objectives may be anybody's."""
+        """What is to be stored of the next step; a failure when it cannot be, or lacks the metric: objectives are anybody's."""
         if problem := self._find_flaw(item):
             return _failed("BadMeasurement", problem)
         if self._metric not in item.metrics:
