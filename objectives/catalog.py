@@ -213,6 +213,13 @@ def default_params(objective: Objective) -> dict[str, bool | int | float | str]:
     return {parameter.name: parameter.default for parameter in objective.parameters}
 
 
+def typed_params(objective: Objective, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `params` with whole numbers as floats where those are taken: JSON does not tell 1e20 from an integer."""
+    floats = {parameter.name for parameter in objective.parameters if parameter.type == "float"}
+    whole = {name for name, value in params.items() if isinstance(value, int) and not isinstance(value, bool)}
+    return {name: float(value) if name in floats & whole else value for name, value in params.items()}
+
+
 def default_settings(objective: Objective) -> dict[str, Any]:
     """Return the value that each setting takes when a job leaves it out; one without a default stays out."""
     properties = objective.settings_schema.get("properties", {})

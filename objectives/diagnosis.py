@@ -136,8 +136,8 @@ def too_slow(trend: Trend) -> Finding | None:
     return Finding(
         verdict=Verdict.TOO_SLOW,
         because=(
-            f"training loss was still falling at {trend.end:.3g}: as many steps again at the final learning rate would take "
-            f"about {trend.gain:.2g} off, {gain:.0%} of the {trend.start:.3g} it began at"
+            f"the smoothed training loss was still falling at {trend.end:.3g}: as many steps again at the final learning rate "
+            f"would take about {trend.gain:.2g} off, {gain:.0%} of the {trend.start:.3g} it began at"
         ),
         numbers=_numbers(trend) | {"gain": gain, "last_quarter": late},
     )
@@ -150,7 +150,10 @@ def plateaued(trend: Trend) -> Finding | None:
     course = f"fell only {trend.fall:.0%}" if trend.fall >= 0 else f"rose {-trend.fall:.0%}"
     return Finding(
         verdict=Verdict.PLATEAUED,
-        because=f"training loss {course}, from {trend.start:.3g} to {trend.end:.3g}, and as many steps again would win little",
+        because=(
+            f"the smoothed training loss {course}, from {trend.start:.3g} to {trend.end:.3g}, "
+            "and as many steps again would win little"
+        ),
         numbers=_numbers(trend),
     )
 
@@ -162,7 +165,7 @@ def converged(trend: Trend) -> Finding | None:
     return Finding(
         verdict=Verdict.CONVERGED,
         because=(
-            f"training loss fell {trend.fall:.0%}, from {trend.start:.3g} to {trend.end:.3g}, "
+            f"the smoothed training loss fell {trend.fall:.0%}, from {trend.start:.3g} to {trend.end:.3g}, "
             "and as many steps again would win little"
         ),
         numbers=_numbers(trend),
@@ -184,7 +187,8 @@ def overfitting(steps: Sequence[Step]) -> Finding | None:
     return Finding(
         verdict=Verdict.OVERFITTING,
         because=(
-            f"validation loss rose {rise:.0%} from its lowest, {lowest:.3g} at step {at}, while training loss fell {fell:.0%}"
+            f"the smoothed validation loss rose {rise:.0%} from its lowest, {lowest:.3g} at step {at}, "
+            f"while training loss fell {fell:.0%}"
         ),
         numbers={"rise": rise, "lowest": lowest, "step": float(at), "training_fell": fell},
     )

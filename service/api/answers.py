@@ -9,7 +9,7 @@ from service.api.dependencies import Catalog, Db
 from service.api.faults import NO_NUL
 from service.api.problems import documented
 from service.api.schemas import Answer, BestTrial, Evidence
-from service.domain.job import Job
+from service.domain.job import FINAL, Job
 from service.errors import Invalid, InvalidJob, NothingFinished
 from service.report.best_lr import BestLearningRate, answer, best_of
 from service.store import jobs, trial_reader
@@ -25,6 +25,8 @@ def best_learning_rate_of_job(job_id: UUID, database: Db) -> Answer:
     with database.transaction() as conn:
         job = jobs.get(conn, job_id)
         trials = trial_reader.finished(conn, job)
+    if not trials and job.state in FINAL:
+        raise NothingFinished(f"The job is {job.state} and none of its trials has a result, so there is no answer: {job.reason}.")
     return _view(job, answer(job, trials))
 
 

@@ -55,7 +55,7 @@ def complete(spec: JobSpec, catalog: Mapping[str, Objective]) -> tuple[JobSpec, 
     metric = next(metric for metric in objective.metrics if spec.metric in (None, metric.name))
     completed = spec.model_copy(
         update={
-            "objective": spec.objective.model_copy(update={"settings": default_settings(objective) | spec.objective.settings}),
+            "objective": spec.objective.model_copy(update={"settings": default_settings(objective) | _settings(spec, objective)}),
             "search_space": space,
             "budget": _completed_budget(spec, space),
             "metric": metric.name,
@@ -90,6 +90,15 @@ def _settings_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
             yield Invalid(where, _wanted(objective, error.absolute_path))
         else:
             yield Invalid(where, error.message)
+
+
+def _settings(spec: JobSpec, objective: Objective) -> dict[str, Any]:
+    """The settings given, with 64.0 as 64 where only whole numbers are taken: to JSON Schema both are."""
+    kinds = {name: schema.get("type") for name, schema in objective.settings_schema.get("properties", {}).items()}
+    return {
+        name: int(value) if isinstance(value, float) and kinds.get(name) in ("integer", ["integer", "null"]) else value
+        for name, value in spec.objective.settings.items()
+    }
 
 
 def _wanted(objective: Objective, path: Sequence[str | int]) -> str:

@@ -35,5 +35,9 @@ def verdict(
     if target_reached(job, value):
         return JobState.COMPLETED, f"target reached: {value:g}"
     if all_issued(job, next_number) and open_leases == 0 and not waiting:
+        if 0 < next_number <= failures_in_a_row:
+            if next_number == 1:
+                return JobState.FAILED, f"its only trial failed: {error}"
+            return JobState.FAILED, f"all {next_number} trials failed; the last error: {error}"
         return JobState.COMPLETED, "all trials of the budget have finished"
     return None

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import structlog
 
+from objectives.catalog import typed_params
 from objectives.contract import Objective
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Result
@@ -196,7 +197,7 @@ class _Attempt:
         self._trainer.train(
             Train(
                 objective=self._spec.objective.name,
-                params=self._claim.params,
+                params=typed_params(self._objective, self._claim.params),
                 settings=self._spec.objective.settings,
                 seed=self._spec.seed,
                 device=self._pace.device,

@@ -199,7 +199,7 @@ def test_a_trial_whose_workers_keep_vanishing_fails_after_its_attempts(database:
     assert trial.state is TrialState.FAIL
     assert trial.user_attrs["error"]["type"] == "AttemptsExhausted"
     assert "vanished" in trial.user_attrs["error"]["message"]
-    assert current(database, job).state is JobState.COMPLETED
+    assert current(database, job).state is JobState.FAILED, "all its trials failed"
 
 
 def test_a_trainer_that_keeps_dying_fails_its_trial_after_its_attempts_and_the_signal_is_named(database: Database) -> None:
@@ -218,7 +218,7 @@ def test_a_trainer_that_keeps_dying_fails_its_trial_after_its_attempts_and_the_s
         "3 attempts in a row ended without a new measurement; the last one: the trainer process was killed by SIGKILL"
     )
     assert [attempt.outcome for attempt in attempts_of(database, claim)] == [Outcome.TRAINER_DIED] * 3
-    assert current(database, job).state is JobState.COMPLETED
+    assert current(database, job).state is JobState.FAILED, "all its trials failed"
 
 
 def test_a_new_measurement_starts_the_count_of_attempts_anew_and_an_old_one_does_not(database: Database) -> None:

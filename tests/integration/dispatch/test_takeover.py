@@ -77,8 +77,8 @@ def test_a_trial_past_its_attempts_fails_though_no_worker_is_there(database: Dat
     tidy_up(database)
     assert trial_state(database, job) is TrialState.FAILED
     assert outcomes(database, job) == [Outcome.VANISHED] * 2
-    assert current(database, job).state is JobState.COMPLETED
-    assert events(database, job)[-3:] == ["lease.taken_over", "trial.failed", "job.completed"]
+    assert current(database, job).state is JobState.FAILED
+    assert events(database, job)[-3:] == ["lease.taken_over", "trial.failed", "job.failed"]
 
 
 @pytest.mark.usefixtures("impatient")

@@ -59,6 +59,21 @@ def test_every_group_of_weights_has_its_own_rate_stored(database: Database) -> N
         assert rates == dict.fromkeys(weights, 0.5 * item.learning_rate) | dict.fromkeys(biases, 0.0)
 
 
+def test_a_large_whole_number_reaches_training_as_the_float_that_it_is(database: Database) -> None:
+    """JSON in the database keeps 1e20 as an integer, which is none that PyTorch knows."""
+    job = submit_job(
+        database,
+        objective={"name": "tabular-classification", "settings": {"dataset": "wine"}},
+        metric="validation_loss",
+        search_space={"learning_rate": {"type": "float", "low": 0.01, "high": 0.02}, "epochs": 1, "clip_value": 1e20},
+        budget={"trials": 1},
+    )
+    with supervised(database) as worker:
+        worker.see_through()
+    trial = trial_of(database, job)
+    assert trial.state is TrialState.COMPLETE, trial.error
+
+
 def test_a_diverged_trial_says_so_in_its_diagnosis(database: Database) -> None:
     job = submit_job(
         database,

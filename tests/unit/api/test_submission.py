@@ -51,6 +51,16 @@ def test_a_whole_number_fixes_a_float_as_a_float() -> None:
     assert (value, type(value)) == (0.0, float)
 
 
+def test_a_setting_of_whole_numbers_is_one_however_it_is_written() -> None:
+    settings = {"dataset": "digits", "width": 64.0, "microbatch_size": 8.0, "milestones": [0.25]}
+    space = {"schedule": "multi-step", "learning_rate": LOG}
+    document = {"objective": {"name": "image-classification", "settings": settings}, "search_space": space}
+    spec, _ = complete(JobSpec.model_validate(document), CATALOG)
+    found = [spec.objective.settings[name] for name in ("width", "microbatch_size", "milestones")]
+    assert found == [64, 8, [0.25]]
+    assert [type(value) for value in found] == [int, int, list]
+
+
 def test_the_direction_is_the_metrics() -> None:
     assert complete(job(metric="score"), CATALOG)[1] == "maximize"
 

@@ -89,6 +89,22 @@ def test_a_job_completes_when_everything_is_issued_and_nothing_is_leased_or_wait
     assert judged(job, next_number=10) == (JobState.COMPLETED, "all trials of the budget have finished")
 
 
+def test_a_job_whose_trials_all_failed_has_failed_though_they_were_fewer_than_end_a_job() -> None:
+    three, one = running_job(budget={"trials": 3}), running_job(budget={"trials": 1})
+    assert judged(three, next_number=3, failures_in_a_row=3, error="ValueError: no") == (
+        JobState.FAILED,
+        "all 3 trials failed; the last error: ValueError: no",
+    )
+    assert judged(one, next_number=1, failures_in_a_row=1, error="ValueError: no") == (
+        JobState.FAILED,
+        "its only trial failed: ValueError: no",
+    )
+    assert judged(three, next_number=3, failures_in_a_row=2, error="ValueError: no") == (
+        JobState.COMPLETED,
+        "all trials of the budget have finished",
+    )
+
+
 def test_too_many_failures_in_a_row_fail_the_job_and_the_reason_names_the_error() -> None:
     job = running_job(budget={"trials": 10, "failures": 3})
     assert judged(job, failures_in_a_row=2, error="ValueError: no") is None
