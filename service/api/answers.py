@@ -37,11 +37,12 @@ def best_learning_rate(
     catalog: Catalog,
     dataset: Annotated[Wanted, Query(description="Only jobs with this dataset in their settings.")] = None,
     model: Annotated[Wanted, Query(description="Only jobs with this model in their settings.")] = None,
+    path: Annotated[Wanted, Query(description="Only jobs with this path of local data in their settings.")] = None,
     metric: Annotated[Wanted, Query(description="Only jobs with this metric; left out: the objective's first.")] = None,
 ) -> Answer:
     """The same question across jobs: the best of their answers, on the trials of all of them."""
     metric = _known_metric(catalog, objective, metric)
-    settings = {name: value for name, value in (("dataset", dataset), ("model", model)) if value is not None}
+    settings = {name: value for name, value in (("dataset", dataset), ("model", model), ("path", path)) if value is not None}
     answers = []
     with database.transaction() as conn:
         for job in jobs.of_objective(conn, objective, settings, metric):
@@ -50,7 +51,7 @@ def best_learning_rate(
             except NothingFinished:
                 continue
     if not answers:
-        raise NothingFinished("No such job has a finished trial yet: submit one, or name fewer of dataset, model and metric.")
+        raise NothingFinished("No such job has a finished trial yet: submit one, or ask with fewer of these conditions.")
     return _view(*best_of(answers))
 
 

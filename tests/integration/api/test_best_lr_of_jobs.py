@@ -22,7 +22,7 @@ def try_rates(database: Database, worker: Worker, *rates: float, direction: Any 
     return submit_job(database, direction, **spec | overrides)
 
 
-def ask(client: TestClient, path: str, status: int = 200, **params: Any) -> Any:
+def ask(client: TestClient, path: str, status: int = 200, /, **params: Any) -> Any:
     answer = client.get(path, params=params)
     assert answer.status_code == status, answer.text
     if status != 200:
@@ -163,12 +163,16 @@ def test_the_question_across_jobs_takes_the_best_of_those_it_names(
     cnn = {"name": "quadratic", "settings": {"dataset": "digits", "model": "cnn"}}
     worse, better = job(0.1, 0.5, objective=mlp), job(0.01, 0.2, objective=mlp, seed=1)
     other = job(0.02, 0.1, objective=cnn)
+    local = job(0.04, 0.3, objective={"name": "quadratic", "settings": {"dataset": "csv", "path": "a.csv"}})
+    lower = job(0.05, 0.15, objective={"name": "quadratic", "settings": {"dataset": "csv", "path": "b.csv"}})
     score = job(0.03, 0.9, objective=cnn, metric="score", direction="maximize")
     assert worse
 
     found = ask(client, "/v1/best-lr", objective="quadratic")
     assert (found["job"], found["learning_rate"]) == (other, 0.02)
-    assert found["evidence"] == {"trials": 3, "infeasible": 0, "pruned": 0, "seeds": 2}
+    assert found["evidence"] == {"trials": 5, "infeasible": 0, "pruned": 0, "seeds": 2}
+    assert ask(client, "/v1/best-lr", objective="quadratic", dataset="csv")["job"] == lower
+    assert ask(client, "/v1/best-lr", objective="quadratic", dataset="csv", path="a.csv")["job"] == local
     assert ask(client, "/v1/best-lr", objective="quadratic", model="mlp", dataset="digits")["job"] == better
     assert ask(client, "/v1/best-lr", objective="quadratic", metric="score")["job"] == score
     problem = ask(client, "/v1/best-lr", 409, objective="quadratic", dataset="other")
