@@ -33,7 +33,7 @@ class Applicability:
         nearest = [(case, unmet) for case, unmet in cases if len(unmet) == fewest]
         present = " and ".join(dict.fromkeys(self._in_words(other) for _, unmet in nearest for other in unmet))
         wanted = ", or when ".join(
-            " and ".join(f"{other} is {_either(list(map(repr, values)))}" for other, values in case.items())
+            " and ".join(f"{other} is {_either(list(map(shown, values)))}" for other, values in case.items())
             for case, _ in nearest
         )
         return f"{name} means nothing with {present}: it applies when {wanted}"
@@ -59,13 +59,18 @@ def described(dimension: Any) -> str:
     """A range, or a value, in words."""
     match dimension:
         case CategoricalRange():
-            return _either(list(map(repr, dimension.choices)))
+            return _either(list(map(shown, dimension.choices)))
         case FloatRange() | IntRange():
             step = f" in steps of {dimension.step:g}" if dimension.step not in (None, 1) else ""
             whole = "whole numbers " if isinstance(dimension, IntRange) else ""
             return f"{whole}{dimension.low:g} to {dimension.high:g}{step}"
         case _:
-            return repr(dimension)
+            return shown(dimension)
+
+
+def shown(value: Any) -> str:
+    """A value as whoever wrote the job in JSON or YAML knows it."""
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else "null" if value is None else repr(value)
 
 
 def _either(words: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from objectives.catalog import default_settings
 from objectives.contract import Objective, Parameter
-from service.api.applicability import Applicability, described
+from service.api.applicability import Applicability, described, shown
 from service.dispatch import grid
 from service.domain.job import DEFAULT_TRIALS, Budget, Direction, JobSpec
 from service.domain.space import (
@@ -89,7 +89,7 @@ def _settings_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
         elif error.validator == "type" and error.instance is None and error.validator_value == "string":
             yield Invalid(where, _wanted(objective, error.absolute_path))
         else:
-            yield Invalid(where, error.message)
+            yield Invalid(where, error.message.replace(repr(error.instance), shown(error.instance), 1))
 
 
 def _settings(spec: JobSpec, objective: Objective) -> dict[str, Any]:
@@ -153,10 +153,10 @@ def _value_faults(parameter: Parameter, value: Scalar) -> Iterator[str]:
     if parameter.type == "categorical":
         choices = parameter.choices or ()
         if not any(_same(value, choice) for choice in choices):
-            yield f"{value!r} is not one of {', '.join(map(repr, choices))}"
+            yield f"{shown(value)} is not one of {', '.join(map(shown, choices))}"
         return
     if isinstance(value, bool | str) or (parameter.type == "int" and not isinstance(value, int)):
-        yield f"{value!r} is not {_KINDS[parameter.type]}"
+        yield f"{shown(value)} is not {_KINDS[parameter.type]}"
         return
     low, high = parameter.low, parameter.high
     if low is not None and (value < low or (value == low and parameter.low_open)):
@@ -240,13 +240,13 @@ def _try_first_faults(spec: JobSpec, space: SearchSpace, applicability: Applicab
             where = pointer("try_first", index, name)
             if name in values:
                 if not _same(value, values[name]):
-                    yield Invalid(where, f"is fixed at {values[name]!r} by the search space")
+                    yield Invalid(where, f"is fixed at {shown(values[name])} by the search space")
             elif not applicability.may_apply(name) and name not in ranges:
                 yield Invalid(where, applicability.why_not(name))
             elif name not in ranges:
                 yield Invalid(where, f"is not a parameter of the search space, which has: {', '.join(sorted(space))}")
             elif not contains(ranges[name], value):
-                yield Invalid(where, f"{value!r} lies outside the range of the search space, {described(ranges[name])}")
+                yield Invalid(where, f"{shown(value)} lies outside the range of the search space, {described(ranges[name])}")
 
 
 def _completed_budget(spec: JobSpec, space: SearchSpace) -> Budget:

@@ -102,14 +102,14 @@ SGD = {"learning_rate", "optimizer", "momentum", "nesterov", "warmup_epochs"}
             {},
             "flip",
             "flip means nothing with dataset 'digits' and no augment: it applies when dataset is 'images', or when augment"
-            " is True",
+            " is true",
         ),
         (
             {"flip": False},
             {"augment": False},
             "flip",
-            "flip means nothing with dataset 'digits' and augment False: it applies when dataset is 'images', or when augment"
-            " is True",
+            "flip means nothing with dataset 'digits' and augment false: it applies when dataset is 'images', or when augment"
+            " is true",
         ),
     ],
 )
@@ -215,7 +215,7 @@ def test_a_range_of_the_default_space_that_cannot_apply_is_left_out() -> None:
 @pytest.mark.parametrize("value", [1, 0, 1.0, "true"])
 def test_true_and_false_are_no_numbers(value: Any) -> None:
     for given in (value, any_of(value, True) if value == "true" else any_of(value)):
-        assert "is not one of False, True" in faults({"nesterov": given})["/search_space/nesterov"]
+        assert "is not one of false, true" in faults({"nesterov": given})["/search_space/nesterov"]
 
 
 @pytest.mark.parametrize("space", [{"nesterov": True}, {"nesterov": any_of(True, False)}])

@@ -103,6 +103,16 @@ def test_every_default_space_makes_a_grid() -> None:
             "must be given with these settings: File or folder of a data set",
         ),
         (
+            {"objective": {"name": "image-classification", "settings": {"threads": None}}},
+            "/objective/settings/threads",
+            "null is not of type 'integer'",
+        ),
+        (
+            {"objective": {"name": "image-classification"}, "search_space": {"nesterov": 1}},
+            "/search_space/nesterov",
+            "1 is not one of false, true",
+        ),
+        (
             {"objective": {"name": "image-classification", "settings": {"threads": 257}}},
             "/objective/settings/threads",
             "257 is greater than the maximum of 256",
@@ -110,7 +120,7 @@ def test_every_default_space_makes_a_grid() -> None:
         ({"search_space": {"nonsense": 1}}, "/search_space/nonsense", "it has: epochs, learning_rate, mode, momentum"),
         ({"search_space": {"a/b~c": 1}}, "/search_space/a~1b~0c", "has no parameter"),
         ({"search_space": {"learning_rate": "fast"}}, "/search_space/learning_rate", "'fast' is not a number"),
-        ({"search_space": {"learning_rate": True}}, "/search_space/learning_rate", "True is not a number"),
+        ({"search_space": {"learning_rate": True}}, "/search_space/learning_rate", "true is not a number"),
         ({"search_space": {"learning_rate": 0.0}}, "/search_space/learning_rate", "0.0 must be above 0"),
         ({"search_space": {"learning_rate": LOG, "momentum": 1.0}}, "/search_space/momentum", "1.0 must be below 1"),
         ({"search_space": {"learning_rate": LOG, "epochs": 0}}, "/search_space/epochs", "0 must be at least 1"),
