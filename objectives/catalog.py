@@ -226,6 +226,11 @@ def default_settings(objective: Objective) -> dict[str, Any]:
     return {name: schema["default"] for name, schema in properties.items() if "default" in schema}
 
 
+def all_values(objective: Objective, params: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `params` and `settings` by name, those left out at their defaults."""
+    return {**default_settings(objective), **settings, **default_params(objective), **params}
+
+
 def conditions(objective: Objective) -> dict[str, Conditions]:
     """Return where each parameter and setting means anything; nowhere named: always."""
     properties = objective.settings_schema.get("properties", {})

@@ -63,6 +63,15 @@ def database_url(databases: Databases) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def shared_database(databases: Databases) -> Iterator[Database]:
+    """One for all tests of a module that look at the same jobs, or leave nothing behind."""
+    with databases.borrow() as url:
+        database = Database(url)
+        yield database
+        database.close()
+
+
 @pytest.fixture
 def empty_database_url(postgres_url: str) -> Iterator[str]:
     """A database with nothing in it."""

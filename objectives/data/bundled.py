@@ -23,3 +23,9 @@ _FOLDER = _find_folder()
 def rows(name: str, *, delimiter: str | None = ",", skipped: int = 0) -> NDArray[np.float64]:
     """The numbers in one of the files, (rows, columns), below so many lines."""
     return np.loadtxt(_FOLDER / name, delimiter=delimiter, skiprows=skipped, ndmin=2)
+
+
+def labelled(name: str, *, skipped: int = 0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Inputs (n, columns) and labels (n,) of a file that ends each row with its label."""
+    found = rows(name, skipped=skipped)
+    return found[:, :-1], found[:, -1].astype(np.int64)

@@ -6,7 +6,6 @@ Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (19
 
 from functools import cache
 
-import numpy as np
 import torch
 
 from objectives.data import bundled
@@ -17,8 +16,7 @@ from objectives.data.split import stratified_split
 @cache
 def digits(fold: int = 0) -> Sets:
     """The three sets, made once per process and fold; pixels are standardized by the training set's mean and deviation."""
-    rows = bundled.rows("digits.csv.gz")
-    pixels, labels = rows[:, :-1], rows[:, -1].astype(np.int64)
+    pixels, labels = bundled.labelled("digits.csv.gz")
     split = stratified_split(labels, fold, source="digits")
     mean, deviation = pixels[split.training].mean(), pixels[split.training].std()
     inputs = torch.tensor((pixels - mean) / deviation, dtype=torch.float32).reshape(-1, 1, 8, 8)

@@ -7,9 +7,6 @@ and how far their disease went in a year (B. Efron et al., Least Angle Regressio
 
 from functools import cache
 
-import numpy as np
-from numpy.typing import NDArray
-
 from objectives.data import bundled
 from objectives.data.examples import Sets
 from objectives.data.split import random_split, stratified_split
@@ -19,7 +16,7 @@ from objectives.data.standardize import classification_sets, regression_sets, st
 @cache
 def breast_cancer(fold: int = 0) -> Sets:
     """Two classes, 30 columns; made once per process and fold."""
-    inputs, labels = _labelled("breast_cancer.csv")
+    inputs, labels = bundled.labelled("breast_cancer.csv", skipped=1)
     split = stratified_split(labels, fold, source="breast_cancer")
     return classification_sets(standardized_columns(inputs, split.training), labels, split, n_classes=2)
 
@@ -27,7 +24,7 @@ def breast_cancer(fold: int = 0) -> Sets:
 @cache
 def wine(fold: int = 0) -> Sets:
     """Three classes, 13 columns; made once per process and fold."""
-    inputs, labels = _labelled("wine_data.csv")
+    inputs, labels = bundled.labelled("wine_data.csv", skipped=1)
     split = stratified_split(labels, fold, source="wine")
     return classification_sets(standardized_columns(inputs, split.training), labels, split, n_classes=3)
 
@@ -39,9 +36,3 @@ def diabetes(fold: int = 0) -> Sets:
     values = bundled.rows("diabetes_target.csv.gz").squeeze(1)
     split = random_split(len(values), fold, source="diabetes")
     return regression_sets(standardized_columns(inputs, split.training), values, split)
-
-
-def _labelled(name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Inputs (n, columns) and labels (n,) of a file that ends each row with its label; its first line says what it holds."""
-    rows = bundled.rows(name, skipped=1)
-    return rows[:, :-1], rows[:, -1].astype(np.int64)

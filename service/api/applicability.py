@@ -1,10 +1,11 @@
 """Which parameters and settings mean anything in a job, by what its other parameters and its settings may be."""
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from objectives.catalog import conditions, default_params, default_settings
+from objectives.catalog import all_values, conditions
 from objectives.contract import Objective, may_apply
 from service.domain.space import CategoricalRange, FloatRange, IntRange, SearchSpace, contains
 
@@ -13,7 +14,7 @@ class Applicability:
     """What may apply in a job. space: as given, the parameters left out being at their defaults; settings likewise."""
 
     def __init__(self, objective: Objective, space: SearchSpace, settings: Mapping[str, Any]) -> None:
-        self._dimensions = default_settings(objective) | dict(settings) | default_params(objective) | space
+        self._dimensions = all_values(objective, space, settings)
         self._conditions = conditions(objective)
         self._named = defaultdict[str, list[Any]](list)
         for cases in self._conditions.values():
@@ -70,7 +71,7 @@ def described(dimension: Any) -> str:
 
 def shown(value: Any) -> str:
     """A value as whoever wrote the job in JSON or YAML knows it."""
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else "null" if value is None else repr(value)
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
 def _either(words: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from objectives.catalog import default_settings
+from objectives.catalog import default_settings, typed_params
 from objectives.contract import Objective, Parameter
 from service.api.applicability import Applicability, described, shown
 from service.dispatch import grid
@@ -103,10 +103,10 @@ def _settings(spec: JobSpec, objective: Objective) -> dict[str, Any]:
 
 def _wanted(objective: Objective, path: Sequence[str | int]) -> str:
     """That a setting must be given where it may be left out elsewhere, and what it is."""
-    described: Mapping[str, Any] = objective.settings_schema
+    schema: Mapping[str, Any] = objective.settings_schema
     for name in path:
-        described = described.get("properties", {}).get(name, {})
-    about = f": {described['description']}" if "description" in described else ""
+        schema = schema.get("properties", {}).get(name, {})
+    about = f": {schema['description']}" if "description" in schema else ""
     return f"must be given with these settings{about}"
 
 
@@ -185,8 +185,7 @@ def _completed_space(spec: JobSpec, objective: Objective, given: Mapping[str, An
         for parameter in objective.parameters
         if parameter.name in asked_for or applicability.may_apply(parameter.name)
     }
-    floats = {parameter.name for parameter in objective.parameters if parameter.type == "float"}
-    return {name: float(value) if name in floats and isinstance(value, int) else value for name, value in sorted(space.items())}
+    return typed_params(objective, dict(sorted(space.items())))
 
 
 def _meaningless_faults(spec: JobSpec, objective: Objective, applicability: Applicability) -> Iterator[Invalid]:

@@ -13,10 +13,13 @@ MAX_STEP = 2**31 - 1
 
 
 class Curve:
-    """The measurements of one trial, as far as the attempt under way has come. metric: the one that the job is judged by."""
+    """The measurements of one trial, as far as the attempt under way has come.
 
-    def __init__(self, metric: str) -> None:
-        self.last: StepMeasurement | None = None
+    metric: the one that the job is judged by. last: the step that it goes on after.
+    """
+
+    def __init__(self, metric: str, last: StepMeasurement | None = None) -> None:
+        self.last = last
         self.divergence: Infeasible | None = None
         """The trial's result, once the run has said that it diverged."""
         self._metric = metric

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 
-from objectives.catalog import default_params, default_settings
+from objectives.catalog import all_values
 from objectives.contract import Objective
 from service.domain.job import JobSpec
 from service.domain.space import Point, searched
@@ -12,7 +12,7 @@ from service.domain.space import Point, searched
 
 def ignored(objective: Objective, spec: JobSpec, params: Point) -> list[str]:
     """Their names, sorted: what the others, and the settings, were in this trial gave them no meaning."""
-    values = default_settings(objective) | spec.objective.settings | default_params(objective) | params
+    values = all_values(objective, params, spec.objective.settings)
     taken: defaultdict[str, Collection[Any]] = defaultdict(tuple, {name: (value,) for name, value in values.items()})
     ranges = searched(spec.search_space or {})
     return sorted(each.name for each in objective.parameters if each.name in ranges and not each.may_apply(taken))

@@ -155,8 +155,7 @@ class _Attempt:
         self._position: Position | None = None
         self._passed_over: list[int] = []
         """Ids of checkpoints that this attempt could not go on from."""
-        assert self._spec.metric is not None
-        self._curve = Curve(self._spec.metric)
+        self._curve = self._new_curve(None)
         self._leaving: str | None = None
         """Why the trial is about to be given back: the trainer has been told to take a checkpoint and stop."""
         self._leave_by = math.inf
@@ -191,7 +190,7 @@ class _Attempt:
     def _start(self) -> None:
         """Have the trainer run the trial, from its newest checkpoint if it has one."""
         self._position = found = self._lease.position(self._passed_over)
-        self._curve.last = None if found is None else found.last
+        self._curve = self._new_curve(None if found is None else found.last)
         self._heard_at = self._clock()
         self._started_at = self._heard_at - (0.0 if found is None else found.seconds)
         self._trainer.train(
@@ -425,6 +424,10 @@ class _Attempt:
         """Until the lease must be renewed or something stored; never long, so that a request to stop is noticed."""
         now = time.monotonic()
         return min(self._lease.due_at(), now + LOOK_UP_S, self._leave_by) - now
+
+    def _new_curve(self, last: StepMeasurement | None) -> Curve:
+        assert self._spec.metric is not None
+        return Curve(self._spec.metric, last)
 
     @property
     def _parts(self) -> int | None:

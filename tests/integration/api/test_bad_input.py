@@ -12,7 +12,6 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.store.postgres import Database
-from tests.databases import Databases
 from tests.integration.api.conftest import SETTINGS
 
 JSON = {"Content-Type": "application/json"}
@@ -38,12 +37,9 @@ def faults(answer: Any) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def database(databases: Databases) -> Iterator[Database]:
+def database(shared_database: Database) -> Database:
     """One for all of these tests, as none of them may leave anything in it."""
-    with databases.borrow() as url:
-        database = Database(url)
-        yield database
-        database.close()
+    return shared_database
 
 
 @pytest.fixture(scope="module")

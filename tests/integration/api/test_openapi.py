@@ -25,7 +25,6 @@ from starlette.testclient import TestClient
 from service.api.examples import JOBS
 from service.app import create_app
 from service.store.postgres import Database
-from tests.databases import Databases
 from tests.factories import submit_job
 from tests.integration.api.conftest import SETTINGS
 from tests.integration.api.training import Worker
@@ -38,14 +37,6 @@ CHECKS = [
     negative_data_rejection,
     unsupported_method,
 ]
-
-
-@pytest.fixture(scope="module")
-def shared_database(databases: Databases) -> Iterator[Database]:
-    with databases.borrow() as url:
-        database = Database(url)
-        yield database
-        database.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from service.store.postgres import Database
-from tests.databases import Databases
 from tests.integration.worker import process
 from tests.polling import wait_until
 from tests.processes import CONTEXT
@@ -100,12 +98,3 @@ def start_worker(database_url: str, tmp_path: Path) -> Iterator[Start]:
     """Start workers on the test's database."""
     with worker_processes(database_url, tmp_path) as start:
         yield start
-
-
-@pytest.fixture(scope="module")
-def shared_database(databases: Databases) -> Iterator[Database]:
-    """One database for all tests of a module that look at the same jobs."""
-    with databases.borrow() as url:
-        database = Database(url)
-        yield database
-        database.close()

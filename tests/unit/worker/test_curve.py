@@ -56,8 +56,8 @@ def test_a_run_that_chose_a_step_has_the_value_of_that() -> None:
 
 
 def test_a_step_that_was_chosen_may_be_one_of_an_earlier_attempts() -> None:
-    before, after = curve(3.0, 1.0), Curve("loss")
-    after.last = before.last
+    before = curve(3.0, 1.0)
+    after = Curve("loss", before.last)
     after.go_on_after(before._steps)
     after.take(measured(3, 2.0, best_step=2))
     assert after.completed(Trained(test_metrics={})) == Completed(value=1.0, best_step=2)
