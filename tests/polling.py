@@ -6,7 +6,7 @@ from collections.abc import Callable
 from service.store.postgres import Database
 
 
-def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 60.0) -> None:
     """Poll until `condition` holds; fails when it does not in time."""
     end = time.monotonic() + deadline_s
     while not condition():

@@ -33,6 +33,8 @@ class TcpProxy:
     def __init__(self, url: str) -> None:
         self._server = psycopg_url(url)
         self._loop = asyncio.new_event_loop()
+        # The loop holds its tasks weakly, and nothing else does while a client has gone and the server is silent.
+        self._serving: set[asyncio.Task[Any] | None] = set()
         self._needle, self._then = b"", Mode.PASS
         self.mode = Mode.PASS
         self.latency_s = 0.0
@@ -72,6 +74,14 @@ class TcpProxy:
             quiet_turns = 0 if tasks else quiet_turns + 1
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._serving.add(task)
+        try:
+            await self._pass_on(client, to_client)
+        finally:
+            self._serving.discard(task)
+
+    async def _pass_on(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         try:
             server, to_server = await asyncio.open_connection(self._server.host, self._server.port)
         except (OSError, asyncio.CancelledError):  # the server is down, or the proxy ends

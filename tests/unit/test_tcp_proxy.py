@@ -27,6 +27,20 @@ def test_connections_that_come_as_it_ends_are_ended_with_it(caplog: pytest.LogCa
     assert caplog.messages == []
 
 
+def test_a_connection_whose_client_has_gone_while_the_server_is_silent_is_no_garbage(caplog: pytest.LogCaptureFixture) -> None:
+    """An event loop holds its tasks weakly, and such a connection's were collected whenever Python liked."""
+    with socket.create_server((HOST, 0)) as server:
+        with TcpProxy(f"postgresql://{HOST}:{server.getsockname()[1]}/test") as proxy:
+            with socket.create_connection((HOST, proxy._port)) as client:
+                client.send(b"?")
+            connection, _ = server.accept()
+            with connection:
+                while connection.recv(1):
+                    pass  # now the proxy has seen that the client is gone
+                gc.collect()
+    assert caplog.messages == []
+
+
 def _connect_until(ending: threading.Event, port: int) -> None:
     while not ending.is_set():
         with suppress(OSError), socket.create_connection((HOST, port), timeout=1) as client:
