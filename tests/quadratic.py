@@ -5,6 +5,7 @@ Workers and API load them through STRIDE_OBJECTIVE_MODULES=tests.quadratic.
 
 import math
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -23,12 +24,18 @@ def expected_loss(learning_rate: float, fraction: float = 1.0) -> float:
     return 0.1 + (math.log10(learning_rate / BEST_LEARNING_RATE)) ** 2 + (1 - fraction)
 
 
+def noise(seed: int, scale: float) -> float:
+    """What a training seed adds to the loss, at every rate the same; so a loss tells the seed."""
+    return scale * random.Random(seed).gauss()
+
+
 class QuadraticRun:
     """Yields `epochs` measurements of the parabola; misbehaves as the settings say."""
 
-    def __init__(self, params: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    def __init__(self, params: Mapping[str, Any], settings: Mapping[str, Any], seed: int) -> None:
         self._params = params
         self._settings = settings
+        self._noise = noise(seed, settings.get("seed_noise", 0.0))
         self._done = 0
 
     def __iter__(self) -> Iterator[Measurement]:
@@ -39,7 +46,7 @@ class QuadraticRun:
             self._misbehave(self._done + 1)
             self._done += 1
             fraction = self._done / epochs
-            loss = expected_loss(learning_rate, fraction)
+            loss = expected_loss(learning_rate, fraction) + self._noise
             divergence = None
             if learning_rate > DIVERGES_ABOVE:
                 divergence = Divergence(reason=f"loss became inf at update {self._done}", update=self._done, fraction=fraction)
@@ -78,8 +85,8 @@ class QuadraticRun:
 
 
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> QuadraticRun:
-    """Begin a run; seed, device and threads make no difference."""
-    return QuadraticRun(params, settings)
+    """Begin a run; device and threads make no difference, and the seed only with `seed_noise`."""
+    return QuadraticRun(params, settings, seed)
 
 
 _STEP = {"type": "integer", "minimum": 1}
@@ -131,6 +138,11 @@ QUADRATIC = Objective(
             "kill_at": _STEP | {"description": "Kill the own process in this step."},
             "exit_at": _STEP | {"description": "Exit with code 7 in this step."},
             "hang_at": _STEP | {"description": "Stop the own process in this step, as SIGSTOP does."},
+            "seed_noise": {
+                "type": "number",
+                "minimum": 0,
+                "description": "How much the seed adds to the loss: times a normal draw.",
+            },
             "keep_step": _STEP | {"description": "From this step on, say that its weights would be kept."},
         },
     },

@@ -10,7 +10,7 @@ from objectives.catalog import default_settings, typed_params
 from objectives.contract import Objective, Parameter
 from service.api.applicability import Applicability, described, shown
 from service.dispatch import grid
-from service.domain.job import DEFAULT_TRIALS, Budget, Direction, JobSpec
+from service.domain.job import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, MAX_TRIALS, Budget, Direction, JobSpec
 from service.domain.space import (
     CategoricalRange,
     Dimension,
@@ -61,9 +61,10 @@ def complete(spec: JobSpec, catalog: Mapping[str, Objective]) -> tuple[JobSpec, 
             "metric": metric.name,
         }
     )
-    if completed.budget and completed.budget.trials is not None and len(spec.try_first) > completed.budget.trials:
-        points, trials = len(spec.try_first), completed.budget.trials
-        raise InvalidJob([Invalid("/try_first", f"{points} points are more than the budget of {trials} trials")])
+    if completed.budget and completed.budget.trials is not None:
+        enqueued, trials = len(spec.try_first) * spec.replicates, completed.budget.trials
+        if enqueued > trials:
+            raise InvalidJob([Invalid("/try_first", f"{_points(spec)} are more than the budget of {trials} trials")])
     return completed, metric.direction
 
 
@@ -230,9 +231,13 @@ def _grid_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
         yield Invalid(
             "/search_space", f"the grid has {size} points, more than {grid.MAX_POINTS}: use fewer points, or the random strategy"
         )
+    elif size * spec.replicates > MAX_TRIALS:
+        yield Invalid("/replicates", f"{size} points with {spec.replicates} seeds each are more than {MAX_TRIALS} trials")
 
 
 def _try_first_faults(spec: JobSpec, space: SearchSpace, applicability: Applicability) -> Iterator[Invalid]:
+    if len(spec.try_first) * spec.replicates > MAX_TO_TRY_FIRST:
+        yield Invalid("/try_first", f"{_points(spec)} are more than {MAX_TO_TRY_FIRST} trials")
     ranges, values = searched(space), fixed(space)
     for index, point in enumerate(spec.try_first):
         for name, value in point.items():
@@ -248,11 +253,16 @@ def _try_first_faults(spec: JobSpec, space: SearchSpace, applicability: Applicab
                 yield Invalid(where, f"{shown(value)} lies outside the range of the search space, {described(ranges[name])}")
 
 
+def _points(spec: JobSpec) -> str:
+    seeds = f" with {spec.replicates} seeds each" if spec.replicates > 1 else ""
+    return f"{len(spec.try_first)} points{seeds}"
+
+
 def _completed_budget(spec: JobSpec, space: SearchSpace) -> Budget:
     budget = spec.budget or Budget()
     if isinstance(spec.strategy, Grid):
-        size = grid.size(space)
-        return budget.model_copy(update={"trials": min(budget.trials or size, size)})
+        whole = grid.size(space) * spec.replicates
+        return budget.model_copy(update={"trials": min(budget.trials or whole, whole)})
     if spec.budget is None:
         return budget.model_copy(update={"trials": DEFAULT_TRIALS})
     return budget

@@ -15,18 +15,19 @@ from uuid import UUID
 import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 
-from service.dispatch import grid, lifecycle
+from service.dispatch import lifecycle
 from service.dispatch.finish import fail_exhausted, lock_job
+from service.dispatch.next_trial import propose_next
 from service.dispatch.report import report
-from service.dispatch.sampling import EMPTY, Proposal, Unsampleable, propose, stored_params
+from service.dispatch.sampling import EMPTY, Proposal, Unsampleable
 from service.dispatch.study_cache import StudyCache, StudySnapshot, frozen_trial
 from service.dispatch.takeover import PATIENCE_S, take_over
 from service.domain.budget import all_issued
 from service.domain.events import Event
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
+from service.domain.replicates import marks, replicate_of, training_seed
 from service.domain.space import Point, fixed
-from service.domain.strategy import Grid
 from service.domain.trial import StepMeasurement
 from service.errors import JobNotFound, LeaseLost
 from service.store import jobs, leases, trials
@@ -59,7 +60,14 @@ class Claim:
     job: Job
     params: Point
     """All parameters: searched and fixed ones."""
+    replicate: int = 0
+    """Which of the job's training seeds is the trial's."""
     system_attrs: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def training_seed(self) -> int:
+        """The same for all trials of a replicate."""
+        return training_seed(self.job.spec.seed, self.replicate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +96,10 @@ class Claimer:
     def __init__(self, database: Database, worker_id: UUID, objectives: Sequence[str], lease_s: float) -> None:
         self.cache = StudyCache()
         self._database = database
-        self._worker_id = worker_id
         self.objectives = list(objectives)
         """What its worker offers; may change from claim to claim."""
         self._lease_s = lease_s
+        self._start_attempt = partial(jobs.start_attempt, worker_id=worker_id, lease_s=lease_s)
         self._patience_s = database.timeout_s + PATIENCE_S
         self._thought_s: dict[UUID, float] = {}
         self._looked_for_expired_at = -math.inf
@@ -204,7 +212,8 @@ class Claimer:
         waiting = next((trial for trial in snapshot.trials if trial.state.name == "WAITING"), None)
         started = time.monotonic()
         proposal = _propose(job, snapshot, number=snapshot.next_number, waiting=waiting)
-        self._thought_s[job.id] = time.monotonic() - started
+        if proposal.replicate == 0:  # to repeat a point takes no thinking, and says nothing of what the next takes
+            self._thought_s[job.id] = time.monotonic() - started
         return self._database.transact(lambda conn: self._insert(conn, job.id, token, proposal))
 
     def _insert(
@@ -232,27 +241,33 @@ class Claimer:
             facts.waiting_trial_id is None and proposal.number != facts.next_number
         ):
             raise _Outrun
+        params, user_attrs, system_attrs = proposal.params, marks(proposal.replicate, job.spec.replicates), proposal.trial_attrs
         if proposal.waiting_trial_id is None:
             trial_id = trials.insert_trial(
-                conn, job.study_id, facts.next_number, params=proposal.params, system_attrs=proposal.trial_attrs
+                conn, job.study_id, facts.next_number, params=params, user_attrs=user_attrs, system_attrs=system_attrs
             )
         else:
             trial_id = proposal.waiting_trial_id
-            if trials.start_waiting_trial(conn, trial_id, params=proposal.params, system_attrs=proposal.trial_attrs) is None:
+            started = trials.start_waiting_trial(conn, trial_id, params=params, user_attrs=user_attrs, system_attrs=system_attrs)
+            if started is None:
                 raise _Outrun
         trials.set_study_system_attrs(conn, job.study_id, proposal.study_attrs)
-        took_point = isinstance(job.spec.strategy, Grid) and proposal.waiting_trial_id is None
         lease = self._start_attempt(
             conn,
             job,
             trial_id,
             proposal.number,
             1,
-            token,
-            next_point=job.next_point + 1 if took_point else None,
+            token=token,
+            next_point=job.next_point + 1 if proposal.takes_point else None,
             events=_claim_events(job, proposal),
         )
-        return Claim(lease=lease, job=job, params=fixed(job.spec.search_space or {}) | proposal.point)
+        return Claim(
+            lease=lease,
+            job=job,
+            params=fixed(job.spec.search_space or {}) | proposal.point,
+            replicate=proposal.replicate,
+        )
 
     def _take_over(self, conn: sa.Connection, lease_id: int, job_id: UUID, token: UUID) -> Claim | None:
         """Continue a trial whose lease has expired, if it still has."""
@@ -260,33 +275,8 @@ class Claimer:
         return None if taken is None else self._next_attempt(conn, taken.job, taken.lease, token, taken.event)
 
     def _next_attempt(self, conn: sa.Connection, job: Job, ended: Lease | ExpiredLease, token: UUID, event: EventRow) -> Claim:
-        lease = self._start_attempt(conn, job, ended.trial_id, ended.number, ended.attempt + 1, token, events=[event])
+        lease = self._start_attempt(conn, job, ended.trial_id, ended.number, ended.attempt + 1, token=token, events=[event])
         return self._of_existing(conn, job, lease)
-
-    def _start_attempt(
-        self,
-        conn: sa.Connection,
-        job: Job,
-        trial_id: int,
-        number: int,
-        attempt: int,
-        token: UUID,
-        *,
-        next_point: int | None = None,
-        events: Sequence[EventRow],
-    ) -> Lease:
-        return jobs.start_attempt(
-            conn,
-            job,
-            trial_id,
-            number,
-            attempt,
-            token=token,
-            worker_id=self._worker_id,
-            lease_s=self._lease_s,
-            next_point=next_point,
-            events=events,
-        )
 
     @staticmethod
     def _of_existing(conn: sa.Connection, job: Job, lease: Lease) -> Claim:
@@ -296,6 +286,7 @@ class Claimer:
             lease=lease,
             job=job,
             params=fixed(job.spec.search_space or {}) | trial.params,
+            replicate=replicate_of(trial.user_attrs, job.spec.replicates),
             system_attrs=trial.system_attrs,
         )
 
@@ -310,19 +301,16 @@ def _may_claim(job: Job, facts: ClaimFacts) -> bool:
 
 
 def _propose_locked(conn: sa.Connection, job: Job, facts: ClaimFacts) -> Proposal:
-    """The next point of a strategy that needs no history."""
+    """The next trial of a strategy that needs no history."""
+    waiting = None
     if facts.waiting_trial_id is not None:
-        record = trials.read_trial(conn, job.study_id, facts.waiting_trial_id)
-        return _propose(job, EMPTY, number=record.number, waiting=frozen_trial(record, job))
-    if isinstance(job.spec.strategy, Grid):
-        point = grid.point(job.spec.search_space or {}, job.spec.seed, job.next_point)
-        return Proposal(number=facts.next_number, params=stored_params(job.spec, point), point=point)
-    return _propose(job, EMPTY, number=facts.next_number)
+        waiting = frozen_trial(trials.read_trial(conn, job.study_id, facts.waiting_trial_id), job)
+    return _propose(job, EMPTY, number=facts.next_number, waiting=waiting)
 
 
-def _propose(job: Job, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None = None) -> Proposal:
+def _propose(job: Job, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None) -> Proposal:
     try:
-        return propose(job.spec, job.direction, snapshot, number=number, waiting=waiting)
+        return propose_next(job.spec, job.direction, snapshot, number=number, next_point=job.next_point, waiting=waiting)
     except Unsampleable as error:
         raise _Hopeless(job, error) from error
 

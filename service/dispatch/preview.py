@@ -6,34 +6,38 @@ from datetime import datetime
 from optuna.trial import FrozenTrial, TrialState
 
 from service.dispatch import grid
-from service.dispatch.samplers import distribution, silenced
-from service.dispatch.sampling import propose
+from service.dispatch.next_trial import propose_next
+from service.dispatch.replicates import may_repeat, points_to_try_first
+from service.dispatch.sampling import Proposal, distributions
 from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import Direction, JobSpec
-from service.domain.space import IntRange, Point, Range, fixed, searched
-from service.domain.strategy import Grid
+from service.domain.replicates import marks
+from service.domain.space import IntRange, Point, Range, fixed
+from service.domain.strategy import Bayesian, Grid
 
 FIRST_POINTS = 5
 
 
 def first_points(spec: JobSpec, direction: Direction) -> list[Point]:
-    """The points of the first trials, all parameters each.
+    """The points of the first trials, all parameters each; a point with replicates stands there as often as these trials try it.
 
-    Up to five, which lie within the start-up of every sampler: they do not depend on results.
+    Up to five, which lie within the start-up of every sampler: they do not depend on results. Fewer where a bayesian job of few
+    trials repeats its best points so soon.
     """
     space = spec.search_space or {}
     trials = spec.budget.trials if spec.budget else None
     count = FIRST_POINTS if trials is None else min(FIRST_POINTS, trials)
-    if isinstance(spec.strategy, Grid):
-        return [fixed(space) | grid.point(space, spec.seed, index) for index in range(count)]
     snapshot = StudySnapshot(trials=[], attrs={})
     points: list[Point] = []
+    first = points_to_try_first(spec, direction)[:count]
     for number in range(count):
-        waiting = _enqueued(number, spec.try_first[number]) if number < len(spec.try_first) else None
-        proposal = propose(spec, direction, snapshot, number=number, waiting=waiting)
+        if isinstance(spec.strategy, Bayesian) and number >= len(first) and may_repeat(spec, number):
+            break
+        waiting = _enqueued(number, *first[number], spec.replicates) if number < len(first) else None
+        proposal = propose_next(spec, direction, snapshot, number=number, next_point=number - len(first), waiting=waiting)
         points.append(fixed(space) | proposal.point)
         snapshot = StudySnapshot(
-            trials=[*snapshot.trials, _completed(number, proposal.point, searched(space))],
+            trials=[*snapshot.trials, _completed(proposal, spec)],
             attrs=snapshot.attrs | dict(proposal.study_attrs),
         )
     return points
@@ -51,7 +55,7 @@ def epochs_per_trial(spec: JobSpec) -> tuple[float, int] | None:
     return (sum(numbers) / len(numbers), max(numbers)) if numbers else None
 
 
-def _enqueued(number: int, point: Point) -> FrozenTrial:
+def _enqueued(number: int, point: Point, replicate: int, replicates: int) -> FrozenTrial:
     return FrozenTrial(
         trial_id=number,
         number=number,
@@ -59,27 +63,25 @@ def _enqueued(number: int, point: Point) -> FrozenTrial:
         value=None,
         params={},
         distributions={},
-        user_attrs={},
-        system_attrs={"fixed_params": dict(point)},
+        user_attrs=dict(marks(replicate, replicates)),
+        system_attrs={"fixed_params": point},
         intermediate_values={},
         datetime_start=None,
         datetime_complete=None,
     )
 
 
-def _completed(number: int, point: Point, ranges: dict[str, Range]) -> FrozenTrial:
+def _completed(proposal: Proposal, spec: JobSpec) -> FrozenTrial:
     now = datetime.now()
-    with silenced():
-        distributions = {name: distribution(dimension) for name, dimension in ranges.items()}
     return FrozenTrial(
-        trial_id=number,
-        number=number,
+        trial_id=proposal.number,
+        number=proposal.number,
         state=TrialState.COMPLETE,
         value=0.0,
-        params=dict(point),
-        distributions=distributions,
-        user_attrs={},
-        system_attrs={"constraints": [-1.0]},
+        params=dict(proposal.point),
+        distributions=distributions(spec),
+        user_attrs=dict(marks(proposal.replicate, spec.replicates)),
+        system_attrs={"constraints": [-1.0], **proposal.trial_attrs},
         intermediate_values={},
         datetime_start=now,
         datetime_complete=now,

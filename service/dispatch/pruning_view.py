@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from service.domain.parts import parts_done
-from service.store.trials import CurvePoint
+from service.domain.trial import CurvePoint
 
 
 def values_by_part(curve: Sequence[CurvePoint], parts: int) -> dict[int, float]:

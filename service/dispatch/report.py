@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 
 from service.dispatch.pruners import pruner
+from service.dispatch.replicates import is_repeat
 from service.dispatch.samplers import sampler, silenced, view_name
 from service.dispatch.sampling_view import SamplingView
 from service.dispatch.study_cache import StudyCache, StudySnapshot
@@ -54,7 +55,7 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
 
     The pruner thinks with no transaction open; what it notes in the trial (its rungs) is stored under the lease. With it goes
     the decision to end the trial: a pruner that is asked again, after a lost reply or a takeover, finds its rungs filled.
-    Raises LeaseLost.
+    A trial that repeats one of a bayesian job's best points is not pruned. Raises LeaseLost.
     """
     snapshot = database.transact(lambda conn: cache.snapshot(conn, job))
     own = next((trial for trial in snapshot.trials if trial._trial_id == lease.trial_id), None)
@@ -62,6 +63,8 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
         raise LeaseLost
     if PRUNE in own.system_attrs:
         return True
+    if is_repeat(job.spec, own):
+        return False
     prune, rungs = ask_pruner(job.spec, job.direction, snapshot, own)
     if rungs:
         noted = rungs | ({PRUNE: True} if prune else {})
@@ -79,7 +82,7 @@ def ask_pruner(spec: JobSpec, direction: Direction, snapshot: StudySnapshot, own
     view = SamplingView(
         name=view_name(spec.seed),
         direction=direction,
-        trials=[trial for trial in snapshot.trials if trial is not own],
+        trials=[trial for trial in snapshot.trials if trial is not own and not is_repeat(spec, trial)],
         next_number=snapshot.next_number,
         study_attrs=snapshot.attrs,
         own=own,

@@ -35,6 +35,10 @@ class Proposal:
     study_attrs: Mapping[str, Any] = field(default_factory=dict)
     sampler_error: str | None = None
     """Why the sampler raised, when it did; the point was drawn at random then."""
+    replicate: int = 0
+    """With which of the job's training seeds it is to be trained."""
+    takes_point: bool = False
+    """Whether it is the next of the points that the job's row counts."""
 
 
 class Unsampleable(Exception):
@@ -60,14 +64,15 @@ def propose(
         return replace(proposal, sampler_error=f"{type(error).__name__}: {error}")
 
 
+def distributions(spec: JobSpec) -> dict[str, BaseDistribution]:
+    """The ranges of the job's space as Optuna knows them, in the order in which it is asked."""
+    with silenced():
+        return {name: distribution(dimension) for name, dimension in searched(spec.search_space or {}).items()}
+
+
 def stored_params(spec: JobSpec, point: Point) -> list[Param]:
     """A point of the job's space as Optuna stores it, in the order in which Optuna is asked."""
-    with silenced():
-        return [
-            _param(name, distribution(dimension), point[name])
-            for name, dimension in searched(spec.search_space or {}).items()
-            if name in point
-        ]
+    return [_param(name, known, point[name]) for name, known in distributions(spec).items() if name in point]
 
 
 def _at_random(spec: JobSpec, direction: Direction, number: int, waiting: FrozenTrial | None) -> Proposal:
@@ -102,16 +107,16 @@ def _ask(
     )
     if snapshot.space is not None:
         keep_space(chosen, snapshot.space)
+    space = distributions(spec)
     with silenced():
-        distributions = {name: distribution(dimension) for name, dimension in searched(spec.search_space or {}).items()}
         study = optuna.study.Study(study_name=view_name(spec.seed), storage=view, sampler=chosen, pruner=pruner(spec.pruner))
-        study.ask(distributions)
+        study.ask(space)
     assert view.own is not None
-    point = {name: view.own.params[name] for name in distributions}
+    point = {name: view.own.params[name] for name in space}
     return Proposal(
         number=number,
         waiting_trial_id=waiting._trial_id if waiting else None,
-        params=[_param(name, distributions[name], value) for name, value in point.items()],
+        params=[_param(name, space[name], value) for name, value in point.items()],
         point=point,
         # What multivariate samplers note about their own thinking is of no use once the params are fixed.
         trial_attrs={key: value for key, value in view.written_trial_attrs.items() if not key.startswith(("tpe:", "gp:"))},

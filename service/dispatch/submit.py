@@ -4,9 +4,10 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from service.dispatch.replicates import points_to_try_first
 from service.domain.events import Event
 from service.domain.job import Direction, Job, JobSpec
-from service.domain.space import searched
+from service.domain.replicates import marks
 from service.errors import IdempotencyKeyReused
 from service.store import jobs, trials
 
@@ -38,10 +39,15 @@ def submit(
     study_id = _insert_study(conn, job_id, spec, direction)
     jobs.insert_job(conn, job_id, spec, study_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
     job = jobs.lock_with_study(conn, job_id)
-    for number, point in enumerate(spec.try_first):
-        open_params = {name: value for name, value in point.items() if name in searched(spec.search_space or {})}
-        # As Optuna's `enqueue_trial` writes it.
-        trials.insert_trial(conn, study_id, number, state="WAITING", system_attrs={"fixed_params": open_params})
+    for number, (point, replicate) in enumerate(points_to_try_first(spec, direction)):
+        trials.insert_trial(
+            conn,
+            study_id,
+            number,
+            state="WAITING",
+            user_attrs=marks(replicate, spec.replicates),
+            system_attrs={"fixed_params": point},  # as Optuna's `enqueue_trial` writes it
+        )
     jobs.move(conn, job, events=[(Event.JOB_SUBMITTED, {"name": spec.name, "objective": spec.objective.name})])
     return job, True
 

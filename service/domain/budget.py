@@ -1,6 +1,6 @@
 """When a job is over: pure rules on numbers that the store has read under the job's lock."""
 
-from service.domain.job import Job, JobState
+from service.domain.job import Job, JobState, cost_sign
 from service.domain.strategy import Grid
 
 
@@ -17,7 +17,8 @@ def target_reached(job: Job, value: float | None) -> bool:
     target = job.spec.budget.target if job.spec.budget else None
     if target is None or value is None:
         return False
-    return value <= target if job.direction == "minimize" else value >= target
+    sign = cost_sign(job.direction)
+    return sign * value <= sign * target
 
 
 def verdict(

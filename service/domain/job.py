@@ -17,6 +17,9 @@ Label = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 Direction = Literal["minimize", "maximize"]
 
 DEFAULT_TRIALS = 32
+MAX_TRIALS = 1_000_000
+MAX_TO_TRY_FIRST = 1_000
+"""Trials: they are all enqueued at once."""
 
 
 class _Document(BaseModel):
@@ -33,7 +36,7 @@ class ObjectiveChoice(_Document):
 class Budget(_Document):
     """When a job is done: at whichever comes first."""
 
-    trials: int | None = Field(None, ge=1, le=1_000_000, description="Trial numbers to issue, failed ones included.")
+    trials: int | None = Field(None, ge=1, le=MAX_TRIALS, description="Trial numbers to issue, failed ones included.")
     seconds: float | None = Field(None, gt=0, le=31_536_000, description="Since the first trial was claimed, pauses left out.")
     target: float | None = Field(None, allow_inf_nan=False, description="Done when a trial's value is at least this good.")
     failures: int = Field(5, ge=1, le=1_000_000, description="So many failed trials with no success between them fail the job.")
@@ -70,8 +73,17 @@ class JobSpec(_Document):
     strategy: Strategy = Field(default_factory=Bayesian)
     pruner: Pruner = Field(default_factory=NoPruner)
     budget: Budget | None = Field(None, description=f"Left out: every grid point, or {DEFAULT_TRIALS} trials.")
-    try_first: list[Point] = Field(default_factory=list, max_length=1_000, description="Points to try before the sampler's own.")
+    try_first: list[Point] = Field(
+        default_factory=list, max_length=MAX_TO_TRY_FIRST, description="Points to try before the sampler's own."
+    )
     metric: Name | None = Field(None, description="Left out: the objective's first metric.")
+    replicates: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="With how many training seeds a point is tried, each in a trial of its own: grid and random search try all of"
+        " them, bayesian search those of its best points. The budget counts trials.",
+    )
     max_parallel: int | None = Field(None, ge=1, le=100_000, description="Trials that may run at once.")
     max_attempts: int = Field(3, ge=1, le=10_000, description="Attempts in a row that may die without a new measurement.")
     limits: Limits = Field(default_factory=Limits, description="What one trial may take; left out: as much as it likes.")
@@ -111,6 +123,11 @@ MOVES: Mapping[JobState, frozenset[JobState]] = {
 """From each state, the states it may move to."""
 
 
+def cost_sign(direction: Direction) -> float:
+    """What makes a cost of the metric, and a metric of the cost: lower costs are better."""
+    return 1.0 if direction == "minimize" else -1.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A job as stored."""
@@ -124,7 +141,7 @@ class Job:
     study_name: str
     direction: Direction
     next_point: int
-    """Grid points issued so far."""
+    """Own trials begun so far, of a grid and of uniform draws with replicates: it tells which point is the next."""
     failures_in_a_row: int
     """Failed trials since the last success."""
     seconds_left: float | None

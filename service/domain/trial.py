@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from service.domain.job import Direction
+from service.domain.job import Direction, cost_sign
 from service.domain.lease import Attempt
 from service.domain.rates import GroupRate
 from service.domain.space import Point
@@ -41,7 +41,7 @@ def violation(fraction: float) -> float:
 
 def worst_value(direction: Direction) -> float:
     """The value of a diverged trial."""
-    return math.inf if direction == "minimize" else -math.inf
+    return cost_sign(direction) * math.inf
 
 
 MESSAGE_CHARACTERS = 2_000
@@ -103,6 +103,16 @@ class StepMeasurement:
     """(update, training loss), where the objective tells."""
     best_step: int | None = None
     """The step whose weights the run would keep if it ended here; None: this step's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """An intermediate value, and where in the trial's own schedule it was measured, if we measured it."""
+
+    step: int
+    value: float
+    fraction: float | None
+    in_warmup: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,17 @@ def seconds_until(conn: sa.Connection, trial_id: int, step: int) -> float:
     return seconds
 
 
+def seconds_of_study(conn: sa.Connection, study_id: int) -> dict[int, dict[int, float]]:
+    """What each measured step took, of all trials of a study: by trial number and step."""
+    rows = conn.exec_driver_sql(
+        "SELECT trial.number, array_agg(measured.step), array_agg(measured.seconds)"
+        " FROM optuna.trials AS trial JOIN stride.measurements AS measured USING (trial_id)"
+        " WHERE trial.study_id = %(study_id)s GROUP BY trial.number",
+        {"study_id": study_id},
+    )
+    return {number: dict(zip(steps, seconds, strict=True)) for number, steps, seconds in rows}
+
+
 def _of_row(row: sa.Row[Any]) -> StepMeasurement:
     details = row.details or {}
     return StepMeasurement(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from service.domain.job import Job
 from service.domain.lease import Attempt
 from service.domain.space import Point, fixed
-from service.domain.trial import Trial, TrialCounts, TrialError, TrialState
+from service.domain.trial import CurvePoint, Trial, TrialCounts, TrialError, TrialState
 from service.errors import TrialNotFound
 from service.store import leases
 from service.store.trials import TrialRecord, read_trial, trials_since
@@ -84,8 +84,13 @@ def page(conn: sa.Connection, job: Job, *, limit: int, after: int = -1) -> list[
 
 def finished(conn: sa.Connection, job: Job) -> list[Trial]:
     """All trials of a job that have ended with a result: complete, infeasible or pruned; by number."""
-    records = trials_since(conn, job.study_id)
-    return [as_trial(record, job) for record in records if record.state in ("COMPLETE", "PRUNED")]
+    return finished_with_curves(conn, job)[0]
+
+
+def finished_with_curves(conn: sa.Connection, job: Job) -> tuple[list[Trial], dict[int, tuple[CurvePoint, ...]]]:
+    """What `finished` reads, and how each trial's metric was measured, by trial number."""
+    ended = [record for record in trials_since(conn, job.study_id) if record.state in ("COMPLETE", "PRUNED")]
+    return [as_trial(record, job) for record in ended], {record.number: record.curve for record in ended}
 
 
 def trial_id(conn: sa.Connection, job: Job, number: int) -> int:

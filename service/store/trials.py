@@ -13,6 +13,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from service.domain.space import Scalar
+from service.domain.trial import CurvePoint
 from service.store.queries import query
 
 OptunaState = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING"]
@@ -32,22 +33,15 @@ class Param:
 
     @property
     def external(self) -> Scalar | None:
-        """The value as people see it: the choice itself, and whole numbers as such."""
+        """The value as people see it: the choice itself, and whole numbers as such.
+
+        A foreign script may choose among lists, which Optuna takes with a warning; they are told as text.
+        """
         described = json.loads(self.distribution)
         if "Categorical" in described["name"]:
-            choice: Scalar | None = described["attributes"]["choices"][int(self.value)]
-            return choice
+            choice = described["attributes"]["choices"][int(self.value)]
+            return choice if choice is None or isinstance(choice, Scalar) else json.dumps(choice)
         return int(self.value) if described["name"].startswith("Int") else self.value
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurvePoint:
-    """An intermediate value, and where in the trial's own schedule it was measured, if we measured it."""
-
-    step: int
-    value: float
-    fraction: float | None
-    in_warmup: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +121,16 @@ def insert_trial(
 
 
 def start_waiting_trial(
-    conn: sa.Connection, trial_id: int, *, params: Sequence[Param], system_attrs: Attributes | None = None
+    conn: sa.Connection,
+    trial_id: int,
+    *,
+    params: Sequence[Param],
+    user_attrs: Attributes | None = None,
+    system_attrs: Attributes | None = None,
 ) -> int | None:
     """Make an enqueued trial a running one; returns its number, or None when it is no longer waiting."""
     return conn.exec_driver_sql(
-        query("start_waiting_trial"), {"trial_id": trial_id} | _params(params) | _attributes(None, system_attrs)
+        query("start_waiting_trial"), {"trial_id": trial_id} | _params(params) | _attributes(user_attrs, system_attrs)
     ).scalar()
 
 

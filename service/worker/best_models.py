@@ -5,7 +5,7 @@ Every worker keeps the weights of its own best trial, and the sweeper those of t
 
 from uuid import UUID
 
-from service.domain.job import Job
+from service.domain.job import Job, cost_sign
 
 
 class BestModels:
@@ -19,8 +19,8 @@ class BestModels:
         """Whether a trial that has reached `value` may be the job's best."""
         if job.spec.objective.name in self._without:
             return False
-        best = self._best.get(job.id)
-        return best is None or (value <= best if job.direction == "minimize" else value >= best)
+        best, sign = self._best.get(job.id), cost_sign(job.direction)
+        return best is None or sign * value <= sign * best
 
     def finished(self, job: Job, value: float) -> None:
         """A trial's value is stored."""

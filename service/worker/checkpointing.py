@@ -127,7 +127,7 @@ def model_metadata(claim: Claim, value: float) -> dict[str, str]:
         "params": json.dumps(dict(claim.params), sort_keys=True),
         "metric": str(spec.metric),
         "value": repr(value),
-        "seed": str(spec.seed),
+        "seed": str(claim.training_seed),
         "job": str(claim.job.id),
         "trial": str(claim.lease.number),
     }

@@ -198,7 +198,7 @@ class _Attempt:
                 objective=self._spec.objective.name,
                 params=typed_params(self._objective, self._claim.params),
                 settings=self._spec.objective.settings,
-                seed=self._spec.seed,
+                seed=self._claim.training_seed,
                 device=self._pace.device,
                 threads=int(self._spec.objective.settings.get("threads", 1)),
                 parts=self._parts,

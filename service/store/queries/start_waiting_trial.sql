@@ -12,6 +12,11 @@ WITH trial AS (
         WITH ORDINALITY AS param (name, value, distribution, position)
     ORDER BY param.position
     ON CONFLICT (trial_id, param_name) DO NOTHING
+), user_attributes AS (
+    INSERT INTO optuna.trial_user_attributes (trial_id, key, value_json)
+    SELECT trial.trial_id, attribute.key, attribute.value
+    FROM trial, unnest(%(user_keys)s::text[], %(user_values)s::text[]) AS attribute (key, value)
+    ON CONFLICT (trial_id, key) DO UPDATE SET value_json = EXCLUDED.value_json
 ), system_attributes AS (
     INSERT INTO optuna.trial_system_attributes (trial_id, key, value_json)
     SELECT trial.trial_id, attribute.key, attribute.value

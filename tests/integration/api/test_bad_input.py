@@ -61,7 +61,7 @@ def test_each_fault_of_a_job_has_its_pointer(client: TestClient, document: dict[
     document["search_space"] |= {"rate": 1}
     answer = client.post("/v1/jobs", json=document)
     assert problem(answer, 422)["type"] == "urn:stride:invalid-job"
-    settings = "epoch_s, raise_at, kill_at, exit_at, hang_at, keep_step"
+    settings = "epoch_s, raise_at, kill_at, exit_at, hang_at, seed_noise, keep_step"
     assert faults(answer) == {
         "/objective/settings/foo": f"quadratic has no setting 'foo'; known are: {settings}",
         "/objective/settings/epoch_s": "-1 is less than the minimum of 0",
@@ -155,6 +155,12 @@ def rate(**overrides: Any) -> dict[str, Any]:
         ({"budget": {"trials": 10**18}}, "/budget/trials", "less than or equal to 1000000"),
         ({"budget": {"seconds": 0}}, "/budget/seconds", "greater than 0"),
         ({"budget": {"epochs": 5}}, "/budget/epochs", "known are: trials, seconds, target, failures"),
+        ({"replicates": 0}, "/replicates", "greater than or equal to 1"),
+        ({"replicates": 101}, "/replicates", "less than or equal to 100"),
+        ({"replicates": 1.5}, "/replicates", "should be a whole number"),
+        ({"replicates": "3"}, "/replicates", "should be a whole number"),
+        ({"replicates": None}, "/replicates", "should be a whole number"),
+        ({"replicates": True}, "/replicates", "should be a whole number"),
         ({"try_first": {}}, "/try_first", "should be a list"),
         ({"try_first": [7]}, "/try_first/0", "should be an object"),
         ({"try_first": [{"learning_rate": None}]}, "/try_first/0/learning_rate", "should be a number, a string, true or false"),
@@ -232,6 +238,7 @@ WHOLE = {
     "pruner": {"type": "hyperband", "parts": 4},
     "budget": {"trials": 3, "seconds": 600, "target": 0.05, "failures": 5},
     "try_first": [{"learning_rate": 0.1}],
+    "replicates": 2,
     "metric": "loss",
     "max_parallel": 8,
     "labels": {"team": "vision"},

@@ -71,6 +71,16 @@ def test_points_to_try_first_are_waiting_trials(client: TestClient, document: di
         {"strategy": "bayesian", "try_first": [{"learning_rate": 0.1}, {"momentum": 0.5}]},
         {"strategy": "grid", "search_space": {"learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "points": 9}}},
         {"strategy": "grid", "search_space": {"mode": {"type": "categorical", "choices": ["plain", "fancy"]}}},
+        {"strategy": "random", "replicates": 2},
+        {"strategy": {"type": "random", "sampler": "qmc"}, "replicates": 3},
+        {
+            "strategy": "bayesian",
+            "replicates": 3,
+            "budget": {"trials": 7},
+            "try_first": [{"learning_rate": 0.1}, {"momentum": 0.5}],
+        },
+        {"strategy": {"type": "random", "sampler": "qmc"}, "replicates": 2, "try_first": [{"momentum": 0.5}]},
+        {"strategy": "grid", "replicates": 2, "search_space": {"mode": {"type": "categorical", "choices": ["plain", "fancy"]}}},
         {"budget": {"trials": 2}},
         {"budget": {"seconds": 60}},
     ],
@@ -98,6 +108,30 @@ def test_a_dry_run_counts_trials_and_epochs(client: TestClient, document: dict[s
     assert (dry["trials"], dry["epochs"]) == (6, {"expected": 24.0, "at_most": 36})
     dry = client.post("/v1/jobs?dry_run=true", json=document | {"budget": {"seconds": 5}}).json()
     assert (dry["trials"], dry["epochs"]) == (None, {"expected": None, "at_most": None})
+
+
+def test_a_dry_run_counts_every_seed_of_a_point(client: TestClient, document: dict[str, Any]) -> None:
+    document["search_space"] = {"learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "points": 9}, "epochs": 5}
+    document |= {"strategy": "grid", "replicates": 3, "budget": None}
+    dry = client.post("/v1/jobs?dry_run=true", json=document).json()
+    assert (dry["trials"], dry["epochs"]) == (27, {"expected": 135.0, "at_most": 135})
+    shown = [point["learning_rate"] for point in dry["first_points"]]
+    assert shown == [shown[index] for index in (0, 0, 0, 3, 3)]
+
+
+def test_a_dry_run_shows_what_a_bayesian_job_tries_before_it_repeats(client: TestClient, document: dict[str, Any]) -> None:
+    document |= {"strategy": "bayesian", "replicates": 3, "budget": {"trials": 5}}
+    points = client.post("/v1/jobs?dry_run=true", json=document).json()["first_points"]
+    assert len({json.dumps(point) for point in points}) == len(points) == 4
+
+
+def test_trials_say_which_replicate_they_are(client: TestClient, document: dict[str, Any], worker: Worker) -> None:
+    job = client.post("/v1/jobs", json=document | {"replicates": 2}).json()
+    assert (job["spec"]["replicates"], job["progress"]["trials"]["planned"]) == (2, 6)
+    worker.train(6)
+    trials = client.get(f"/v1/jobs/{job['id']}/trials").json()["items"]
+    assert [trial["user_attrs"] for trial in trials] == [{"replicate": 0}, {"replicate": 1}] * 3
+    assert client.get(f"/v1/jobs/{job['id']}").json()["state"] == "completed"
 
 
 def test_a_dry_run_refuses_what_a_job_is_refused_for(client: TestClient, document: dict[str, Any]) -> None:

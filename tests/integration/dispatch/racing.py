@@ -201,6 +201,7 @@ def _document(rng: random.Random) -> dict[str, Any]:
         },
         "max_parallel": rng.choice((None, 2)),
         "max_attempts": 2,
+        "replicates": rng.choice((1, 1, 2)),
         "seed": rng.randrange(1_000),
     }
 

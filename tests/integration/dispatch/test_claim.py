@@ -284,7 +284,7 @@ def test_a_sampler_that_raises_is_an_event_and_that_trial_is_drawn_at_random(
 
 def during_sampling(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
     """Do something once, while the sampler of the next claim thinks."""
-    propose, done = claim_module.propose, []
+    propose, done = claim_module.propose_next, []
 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
         proposal = propose(*args, **kwargs)
@@ -293,7 +293,7 @@ def during_sampling(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
             action()
         return proposal
 
-    monkeypatch.setattr(claim_module, "propose", interrupted)
+    monkeypatch.setattr(claim_module, "propose_next", interrupted)
 
 
 def test_a_sampler_that_was_outrun_thinks_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

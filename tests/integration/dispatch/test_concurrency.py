@@ -1,6 +1,7 @@
 """Many claimers at once: nothing is given out twice, and no limit is passed."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -23,6 +24,7 @@ from tests.polling import wait_until
 
 CLAIMERS = 8
 Seen = Callable[[Claim], None]
+Value = Callable[[Claim], float]
 
 
 @pytest.fixture
@@ -33,7 +35,12 @@ def wide(database_url: str) -> Iterator[Database]:
     database.close()
 
 
-def work_together(database: Database, jobs: list[Job], seen: Seen = lambda claim: None) -> list[Claim]:
+def work_together(
+    database: Database,
+    jobs: list[Job],
+    seen: Seen = lambda claim: None,
+    value: Value = lambda claim: float(claim.lease.number),
+) -> list[Claim]:
     """Claim and finish with eight claimers until every job is final; all claims."""
     barrier = threading.Barrier(CLAIMERS)
 
@@ -45,7 +52,7 @@ def work_together(database: Database, jobs: list[Job], seen: Seen = lambda claim
             if claim is not None:
                 claims.append(claim)
                 seen(claim)
-                conclude(database, claim, Completed(value=float(claim.lease.number)))
+                conclude(database, claim, Completed(value=value(claim)))
         return claims
 
     with ThreadPoolExecutor(CLAIMERS) as pool:
@@ -81,6 +88,29 @@ def test_numbers_are_given_out_without_gap_or_double_and_the_budget_is_exact(wid
     assert len({str(trial.params) for trial in trials}) == 24
     told = events(wide, job)
     assert (told.count("job.started"), told.count("trial.started"), told.count("job.completed")) == (1, 24, 1)
+
+
+@pytest.mark.parametrize("strategy", ["grid", "random", {"type": "random", "sampler": "qmc"}])
+def test_every_point_is_tried_with_every_seed_exactly_once(wide: Database, strategy: Any) -> None:
+    document = {"learning_rate": LEARNING_RATE, "momentum": 0.9}
+    job = submit_job(wide, strategy=strategy, search_space=document, budget={"trials": 30}, replicates=3)
+    claims = work_together(wide, [job])
+    begun = Counter((claim.params["learning_rate"], claim.replicate) for claim in claims)
+    rates = {rate for rate, _ in begun}
+    assert len(rates) == 10
+    assert begun == Counter({(rate, replicate): 1 for rate in rates for replicate in range(3)})
+    marked = [(trial.params["learning_rate"], trial.user_attrs["replicate"]) for trial in stored(wide, job)]
+    assert sorted(marked) == sorted(begun)
+    assert current(wide, job).reason == "all trials of the budget have finished"
+
+
+def test_bayesian_search_repeats_no_seed_of_a_point(wide: Database) -> None:
+    job = submit_job(wide, strategy="bayesian", search_space=SPACE, budget={"trials": 40}, replicates=4)
+    claims = work_together(wide, [job], value=lambda claim: float(claim.params["learning_rate"]))
+    begun = Counter((str(claim.params), claim.replicate) for claim in claims)
+    assert len(begun) == len(claims) == len(stored(wide, job)) == 40
+    assert max(claim.replicate for claim in claims) == 3
+    assert current(wide, job).reason == "all trials of the budget have finished"
 
 
 @pytest.mark.parametrize("strategy", ["random", "bayesian"])

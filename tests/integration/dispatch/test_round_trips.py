@@ -68,25 +68,26 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
 @pytest.fixture
 def sampled(monkeypatch: pytest.MonkeyPatch, waits: Waits) -> None:
     """Counting starts anew whenever a sampler is done."""
-    propose: Callable[..., Proposal] = claim_module.propose
+    propose: Callable[..., Proposal] = claim_module.propose_next
 
     def propose_and_restart(*args: Any, **kwargs: Any) -> Proposal:
         proposal = propose(*args, **kwargs)
         waits.restart()
         return proposal
 
-    monkeypatch.setattr(claim_module, "propose", propose_and_restart)
+    monkeypatch.setattr(claim_module, "propose_next", propose_and_restart)
 
 
 STRATEGIES: list[Any] = ["random", {"type": "random", "sampler": "qmc"}, "bayesian", {"type": "bayesian", "sampler": "gp"}]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("replicates", [1, 2])
 @pytest.mark.usefixtures("sampled")
 def test_a_claim_waits_at_most_six_times_and_commits_once_when_the_sampler_is_done(
-    database: Database, waits: Waits, strategy: Any
+    database: Database, waits: Waits, strategy: Any, replicates: int
 ) -> None:
-    submit_job(database, strategy=strategy, search_space=SPACE)
+    submit_job(database, strategy=strategy, search_space=SPACE, replicates=replicates)
     claimer = claimer_of(database)
     for number in range(3):
         claim = claimed(claimer)
@@ -97,8 +98,11 @@ def test_a_claim_waits_at_most_six_times_and_commits_once_when_the_sampler_is_do
 
 
 @pytest.mark.parametrize("strategy", ["random", "grid"])
-def test_a_claim_that_needs_no_history_waits_at_most_six_times_in_all(database: Database, waits: Waits, strategy: str) -> None:
-    submit_job(database, strategy=strategy)
+@pytest.mark.parametrize("replicates", [1, 2])
+def test_a_claim_that_needs_no_history_waits_at_most_six_times_in_all(
+    database: Database, waits: Waits, strategy: str, replicates: int
+) -> None:
+    submit_job(database, strategy=strategy, replicates=replicates)
     claimer = claimer_of(database)
     claimed(claimer)
     waits.restart()

@@ -93,13 +93,13 @@ class Supervised:
         if failed:
             raise failed[0]
 
-    def pause_after(self, job: Job, steps: int) -> int:
+    def pause_after(self, job: Job, steps: int, number: int = 0) -> int:
         """Train until so many steps are stored, pause the job until the trial has been given back; returns its last step."""
         with self.under_way():
-            wait_until(lambda: len(curve_of(self.database, job)) >= steps, "the steps")
+            wait_until(lambda: len(curve_of(self.database, job, number)) >= steps, "the steps")
             self.database.transact(partial(lifecycle.pause, job_id=job.id))
         self.database.transact(partial(lifecycle.resume, job_id=job.id))
-        return curve_of(self.database, job)[-1].step
+        return curve_of(self.database, job, number)[-1].step
 
 
 @contextmanager
@@ -112,8 +112,8 @@ def supervised(database: Database, **options: Any) -> Iterator[Supervised]:
         found.trainer.end()
 
 
-def stepping_job(database: Database, epochs: int = 12, epoch_s: float = 0.05, **overrides: Any) -> Job:
-    """One trial of so many steps of the quadratic objective."""
+def stepping_job(database: Database, epochs: int = 12, epoch_s: float = 0.15, **overrides: Any) -> Job:
+    """One trial of so many steps of the quadratic objective: long enough to be paused by a test that stalls for a second."""
     settings = overrides.pop("settings", {})
     return submit_job(
         database,

@@ -157,12 +157,46 @@ def test_every_default_space_makes_a_grid() -> None:
         ({"try_first": [{}, {"nonsense": 1}]}, "/try_first/1/nonsense", "is not a parameter of the search space, which has"),
         ({"try_first": [{"epochs": 5}]}, "/try_first/0/epochs", "is fixed at 4"),
         ({"try_first": [{}, {}], "budget": {"trials": 1}}, "/try_first", "2 points are more than the budget of 1 trials"),
+        (
+            {"try_first": [{}, {}], "replicates": 3, "budget": {"trials": 5}},
+            "/try_first",
+            "2 points with 3 seeds each are more than the budget of 5 trials",
+        ),
+        (
+            {"try_first": [{}] * 11, "replicates": 100, "budget": {"seconds": 9}},
+            "/try_first",
+            "11 points with 100 seeds each are more than 1000 trials",
+        ),
+        (
+            {"strategy": "grid", "replicates": 11, "search_space": {"epochs": {"type": "int", "low": 1, "high": 100_000}}},
+            "/replicates",
+            "100000 points with 11 seeds each are more than 1000000 trials",
+        ),
     ],
 )
 def test_each_fault_is_pointed_to_with_what_would_be_right(overrides: dict[str, Any], where: str, says: str) -> None:
     found = faults(**overrides)
     assert where in found, found
     assert says in found[where]
+
+
+@pytest.mark.parametrize(("asked_for", "trials"), [(None, 27), (27, 27), (28, 27), (10, 10), (1_000_000, 27)])
+def test_the_trials_of_a_grid_are_its_points_times_its_replicates(asked_for: int | None, trials: int) -> None:
+    space = {"learning_rate": LOG | {"points": 9}}
+    spec = completed(strategy="grid", search_space=space, replicates=3, budget={"trials": asked_for})
+    assert spec.budget is not None
+    assert spec.budget.trials == trials
+
+
+def test_points_to_try_first_with_all_their_seeds_may_be_the_whole_budget() -> None:
+    assert completed(try_first=[{}, {}], replicates=3, budget={"trials": 6}).replicates == 3
+
+
+def test_the_default_budget_is_the_same_with_replicates() -> None:
+    spec = completed(replicates=3)
+    assert spec.budget is not None
+    assert (spec.replicates, spec.budget.trials) == (3, DEFAULT_TRIALS)
+    assert completed().replicates == 1
 
 
 def test_all_faults_are_told_at_once() -> None:

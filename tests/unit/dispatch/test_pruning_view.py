@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from service.dispatch.pruning_view import values_by_part
 from service.domain.parts import is_pruning_step, parts_done
-from service.store.trials import CurvePoint
+from service.domain.trial import CurvePoint
 
 
 def curve(values: dict[float | None, float], warmup: float = 0.0) -> list[CurvePoint]:

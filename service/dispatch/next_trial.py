@@ -1,0 +1,63 @@
+"""What the next trial of a job is: an enqueued one, the next point of a grid, a replicate, or what a sampler thinks of."""
+
+from dataclasses import replace
+
+from optuna.trial import FrozenTrial
+
+from service.dispatch import grid
+from service.dispatch.replicates import POINT, next_of_qmc, to_repeat
+from service.dispatch.sampling import EMPTY, Proposal, propose, stored_params
+from service.dispatch.study_cache import StudySnapshot
+from service.domain.job import Direction, JobSpec
+from service.domain.replicates import replicate_of
+from service.domain.space import Point
+from service.domain.strategy import Bayesian, Grid, Random
+
+
+def propose_next(
+    spec: JobSpec,
+    direction: Direction,
+    snapshot: StudySnapshot,
+    *,
+    number: int,
+    next_point: int,
+    waiting: FrozenTrial | None = None,
+) -> Proposal:
+    """The trial `number`, or the enqueued trial `waiting`, from what is stored alone: it does not matter who asks.
+
+    snapshot: of the study; empty where the sampler needs no history. next_point: of the job's row, which the caller has locked
+    unless the sampler needs history: to such a one it means nothing. Raises Unsampleable.
+    """
+    if waiting is not None:
+        replicate = replicate_of(waiting.user_attrs, spec.replicates)
+        return replace(propose(spec, direction, snapshot, number=number, waiting=waiting), replicate=replicate)
+    match spec.strategy:
+        case Grid():
+            index, replicate = divmod(next_point, spec.replicates)
+            point = grid.point(spec.search_space or {}, spec.seed, index)
+            return replace(_at(spec, number, point, replicate), takes_point=True)
+        case Random(sampler="uniform") if spec.replicates > 1:
+            return _uniform(spec, direction, number, next_point)
+        case Random(sampler="qmc") if spec.replicates > 1:
+            return _qmc(spec, direction, snapshot, number)
+        case Bayesian() if (repeat := to_repeat(spec, direction, snapshot.trials, number)) is not None:
+            return _at(spec, number, *repeat)
+    return propose(spec, direction, snapshot, number=number)
+
+
+def _uniform(spec: JobSpec, direction: Direction, number: int, next_point: int) -> Proposal:
+    """A point is drawn by its place among the job's own, anew for each replicate; so the points are those of a job without."""
+    index, replicate = divmod(next_point, spec.replicates)
+    drawn = propose(spec, direction, EMPTY, number=len(spec.try_first) + index)
+    return replace(drawn, number=number, replicate=replicate, takes_point=True)
+
+
+def _qmc(spec: JobSpec, direction: Direction, snapshot: StudySnapshot, number: int) -> Proposal:
+    """The sequence has one place for a point and all its replicates: the others take the point of the first."""
+    index, replicate, point = next_of_qmc(spec, snapshot.trials)
+    proposal = propose(spec, direction, snapshot, number=number) if point is None else _at(spec, number, point, replicate)
+    return replace(proposal, replicate=replicate, trial_attrs={**proposal.trial_attrs, POINT: index})
+
+
+def _at(spec: JobSpec, number: int, point: Point, replicate: int) -> Proposal:
+    return Proposal(number=number, params=stored_params(spec, point), point=point, replicate=replicate)
