@@ -143,10 +143,10 @@ def looks(api: httpx2.Client, jobs: dict[str, str]) -> Iterator[dict[str, Any]]:
 
 def results(api: httpx2.Client, jobs: dict[str, str]) -> Table:
     """What each strategy found."""
-    table = Table(
-        "strategy", "learning rate", "validation loss", "test accuracy", "trials", "seconds", box=SIMPLE, padding=(0, 1, 0, 0)
-    )
-    table.title = "The best trial of each strategy"
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for column in ("strategy", "best rate", "90%", "validation loss", "test accuracy", "trials", "seconds"):
+        table.add_column(column, no_wrap=column == "90%")
+    table.title = "The best rate, where it lies with 90% probability, and the best trial"
     for strategy, job_id in jobs.items():
         job = ask(api, "GET", f"/v1/jobs/{job_id}")
         if job["state"] != "completed":
@@ -155,7 +155,8 @@ def results(api: httpx2.Client, jobs: dict[str, str]) -> Table:
         trial = ask(api, "GET", f"/v1/jobs/{job_id}/trials/{answer['best_trial']['number']}")
         table.add_row(
             strategy,
-            f"{answer['learning_rate']:.4g}",
+            f"{answer['learning_rate']:.2g}",
+            interval(answer),
             f"{trial['value']:.4f}",
             f"{trial['user_attrs']['test_accuracy']:.1%}",
             str(done(job)),
@@ -170,6 +171,12 @@ def ask(api: httpx2.Client, method: str, path: str, **options: Any) -> Any:
     if not response.is_success:
         sys.exit(f"{method} {path}: {response.text}")
     return response.json()
+
+
+def interval(answer: dict[str, Any]) -> str:
+    """Where the best rate lies, if there are trials enough to tell."""
+    found = answer["interval"]
+    return f"{found['low']:.1g} to {found['high']:.1g}" if found else "too few trials"
 
 
 def done(job: dict[str, Any]) -> int:

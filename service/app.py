@@ -10,9 +10,10 @@ from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from objectives.catalog import load_catalog
-from service.api import answers, health, jobs, models, objectives, problems, trials, workers
+from service.api import answers, comparisons, health, jobs, models, objectives, problems, trials, workers
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
+from service.api.kept_answers import KeptAnswers
 from service.dispatch.sweeper import sweep, tidy_up
 from service.settings import Settings
 from service.store import checkpoint_files
@@ -47,8 +48,9 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     app.state.catalog = load_catalog(settings.objective_modules)
+    app.state.answers = KeptAnswers()
     problems.install(app)
-    for resource in (jobs, trials, answers, models, objectives, workers, health):
+    for resource in (jobs, trials, answers, comparisons, models, objectives, workers, health):
         app.include_router(resource.router)
 
     @app.get("/", include_in_schema=False)

@@ -185,6 +185,21 @@ def best_lr(job: Job, json: Json = False, url: Url = None) -> None:
 
 
 @app.command(rich_help_panel=JOBS)
+def compare(
+    jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="Two jobs or more, each by its id or a beginning of it.")],
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Also compare them at this one rate, as is usually done.", show_default=False)
+    ] = None,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Say which recipe is better, each at its own best learning rate."""
+    from service.commands import jobs as commands
+
+    commands.compare(url, jobs, learning_rate=learning_rate, as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
 def cancel(job: Job, json: Json = False, url: Url = None) -> None:
     """End a job; its running trials keep what they have measured."""
     from service.commands import jobs

@@ -7,11 +7,14 @@ StrideError
 ├── JobNotFound
 ├── TrialNotFound
 ├── InvalidJob                what was submitted cannot be run; carries one `Invalid` per fault
+├── NotComparable             the jobs' metrics are not the same measure; carries one `Invalid` per fault
+├── TooFewToCompare           fewer than two of the jobs can be judged yet
 ├── IdempotencyKeyReused
 ├── IllegalMove               the job's state does not allow what was asked
 ├── NothingFinished           there is no answer yet
 ├── NoModel                   the best trial's weights are not kept, or not readable here
 ├── NoLearningRate            the objective has no parameter of that name
+├── NoBatchScaling            the trials do not tell how the rate goes with the batch size
 ├── InvalidCursor
 └── LeaseLost                 the trial belongs to somebody else now: drop the result
 """
@@ -73,6 +76,18 @@ class InvalidJob(StrideError):
         self.faults = faults
 
 
+class NotComparable(StrideError):
+    """The jobs cannot be compared."""
+
+    def __init__(self, faults: list[Invalid]) -> None:
+        super().__init__()
+        self.faults = faults
+
+
+class TooFewToCompare(StrideError):
+    """Fewer than two of the jobs can be judged yet."""
+
+
 class IdempotencyKeyReused(StrideError):
     """This Idempotency-Key was used within the last 7 days with another body: use a new key for a new job."""
 
@@ -96,6 +111,10 @@ class NoModel(StrideError):
 
 class NoLearningRate(StrideError):
     """The job's objective has no parameter called learning_rate, so there is none to answer with."""
+
+
+class NoBatchScaling(StrideError):
+    """The trials do not tell yet how the best learning rate goes with the batch size."""
 
 
 class InvalidCursor(StrideError):

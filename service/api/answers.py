@@ -1,33 +1,54 @@
-"""best-lr: the one question, of one job or across jobs."""
+"""best-lr: the one question, of one job or across jobs; and how its answer goes with the batch size."""
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
+import numpy as np
 from fastapi import APIRouter, Query
+from sqlalchemy import Connection
 
-from service.api.dependencies import Catalog, Db
+from service.api.answer_schemas import Answer, BatchScalingView
+from service.api.dependencies import Answers, Catalog, Db
 from service.api.faults import NO_NUL
 from service.api.problems import documented
-from service.api.schemas import Answer, BestTrial, Evidence
-from service.domain.job import FINAL, Job
-from service.errors import Invalid, InvalidJob, NothingFinished
-from service.report.best_lr import BestLearningRate, answer, best_of
+from service.domain.job import FINAL, Job, cost_sign
+from service.domain.space import searched
+from service.errors import Invalid, InvalidJob, NoBatchScaling, NothingFinished
+from service.report.answer_values import BestLearningRate
+from service.report.batch_scaling import FEWEST, SPAN
+from service.report.best_lr import best_of, in_brief
+from service.report.encoding import LEARNING_RATE
+from service.report.groups import BATCH_SIZE
+from service.report.response_curve import Kind
 from service.store import jobs, trial_reader
 
 router = APIRouter(prefix="/v1", tags=["answers"])
 
 Wanted = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
+Tolerance = Annotated[
+    float | None,
+    Query(
+        gt=0, allow_inf_nan=False, description="Of safe range and verdict, in the metric's units; left out: the answer has it."
+    ),
+]
+CurveKind = Annotated[
+    Kind,
+    Query(alias="curve", description="The curve with the other parameters at their best for each rate, or averaged over them."),
+]
 
 
 @router.get("/jobs/{job_id}/best-lr", responses=documented(404, 409, 422))
-def best_learning_rate_of_job(job_id: UUID, database: Db) -> Answer:
-    """Which learning rate is best, by what a job's trials have shown so far."""
+def best_learning_rate_of_job(
+    job_id: UUID, database: Db, answers: Answers, tolerance: Tolerance = None, kind: CurveKind = "profile"
+) -> Answer:
+    """Which learning rate is best, by what a job's trials have shown so far: how sure that is, and how far one may move."""
     with database.transaction() as conn:
         job = jobs.get(conn, job_id)
-        trials = trial_reader.finished(conn, job)
-    if not trials and job.state in FINAL:
-        raise NothingFinished(f"The job is {job.state} and none of its trials has a result, so there is no answer: {job.reason}.")
-    return _view(job, answer(job, trials))
+        read = trial_reader.finished_with_curves(conn, job)
+    if not read[0] and job.state in FINAL:
+        raise NothingFinished(f"The job is {job.state}, and none of its trials has a result: {job.reason}.")
+    return Answer.of(job, answers.answer(job, *read, tolerance=tolerance, kind=kind))
 
 
 @router.get("/best-lr", responses=documented(409, 422))
@@ -35,24 +56,78 @@ def best_learning_rate(
     objective: Annotated[str, Query(max_length=200, description="The objective's name.")],
     database: Db,
     catalog: Catalog,
+    answers: Answers,
     dataset: Annotated[Wanted, Query(description="Only jobs with this dataset in their settings.")] = None,
     model: Annotated[Wanted, Query(description="Only jobs with this model in their settings.")] = None,
     path: Annotated[Wanted, Query(description="Only jobs with this path of local data in their settings.")] = None,
     metric: Annotated[Wanted, Query(description="Only jobs with this metric; left out: the objective's first.")] = None,
 ) -> Answer:
-    """The same question across jobs: the best of their answers, on the trials of all of them."""
+    """The same question across jobs: the answer of the job with the best trial, and the evidence of all of them."""
     metric = _known_metric(catalog, objective, metric)
     settings = {name: value for name, value in (("dataset", dataset), ("model", model), ("path", path)) if value is not None}
-    answers = []
     with database.transaction() as conn:
-        for job in jobs.of_objective(conn, objective, settings, metric):
-            try:
-                answers.append((job, answer(job, trial_reader.finished(conn, job))))
-            except NothingFinished:
-                continue
-    if not answers:
-        raise NothingFinished("No such job has a finished trial yet: submit one, or ask with fewer of these conditions.")
-    return _view(*best_of(answers))
+        briefly = _briefly(conn, jobs.of_objective(conn, objective, settings, metric))
+        if not briefly:
+            raise NothingFinished("No such job has a finished trial yet: submit one, or ask with fewer of these conditions.")
+        job, best = best_of(briefly)
+        read = trial_reader.finished_with_curves(conn, job)
+    return Answer.of(job, replace(answers.answer(job, *read), evidence=best.evidence))
+
+
+@router.get("/jobs/{job_id}/batch-scaling", responses=documented(404, 409, 422))
+def batch_scaling_of_job(
+    job_id: UUID,
+    database: Db,
+    answers: Answers,
+    batch_size: Annotated[
+        int | None,
+        Query(ge=1, le=2**31 - 1, description="Foretell the best rate for this batch size, of all devices together."),
+    ] = None,
+    devices: Annotated[
+        int | None,
+        Query(ge=1, le=1_000_000, description="Foretell it for so many devices, each with the batch size that is best on one."),
+    ] = None,
+) -> BatchScalingView:
+    """How the best learning rate goes with the batch size, fitted to a job that searches both; and what that foretells."""
+    if batch_size is not None and devices is not None:
+        raise InvalidJob([Invalid("/devices", "give either batch_size, of all devices together, or devices")])
+    with database.transaction() as conn:
+        job = jobs.get(conn, job_id)
+        read = trial_reader.finished_with_curves(conn, job)
+    found = answers.answer(job, *read)
+    scaling = found.batch_scaling
+    if scaling is None:
+        raise NoBatchScaling(_no_scaling(job, found))
+    if devices is not None:
+        sign = cost_sign(job.direction)
+        batch_size = devices * min(found.by_batch_size, key=lambda each: sign * each.expected.mean).batch_size
+    prediction = None if batch_size is None else scaling.predict(batch_size, np.random.default_rng(0))
+    return BatchScalingView.of(job, found, scaling, prediction)
+
+
+def _no_scaling(job: Job, found: BestLearningRate) -> str:
+    if not {LEARNING_RATE, BATCH_SIZE} <= searched(job.spec.search_space or {}).keys():
+        return "How the best learning rate goes with the batch size takes a job that searches both, and this one does not."
+    if not found.by_batch_size:
+        return (
+            "How the best learning rate goes with the batch size takes some trials of each of at least"
+            f" {FEWEST} batch sizes, and they are not there yet: {found.because}."
+        )
+    sizes = ", ".join(str(each.batch_size) for each in found.by_batch_size)
+    return (
+        f"It takes at least {FEWEST} batch sizes that have their best rate within the range searched, the largest at least"
+        f" {SPAN:g} times the smallest, and of {sizes} too few are such: search more rates, or batch sizes farther apart."
+    )
+
+
+def _briefly(conn: Connection, found: list[Job]) -> list[tuple[Job, BestLearningRate]]:
+    answers = []
+    for job in found:
+        try:
+            answers.append((job, in_brief(job, trial_reader.finished(conn, job))))
+        except NothingFinished:
+            continue
+    return answers
 
 
 def _known_metric(catalog: Catalog, objective: str, metric: str | None) -> str:
@@ -62,22 +137,3 @@ def _known_metric(catalog: Catalog, objective: str, metric: str | None) -> str:
     if metric is not None and metric not in names:
         raise InvalidJob([Invalid("/metric", f"{objective} has no metric {metric!r}; it has: {', '.join(names)}")])
     return metric or names[0]
-
-
-def _view(job: Job, found: BestLearningRate) -> Answer:
-    best = found.best_trial
-    return Answer(
-        job=job.id,
-        learning_rate=found.learning_rate,
-        metric=found.metric,
-        at_edge=found.at_edge,
-        evidence=Evidence(
-            trials=found.evidence.trials,
-            infeasible=found.evidence.infeasible,
-            pruned=found.evidence.pruned,
-            seeds=found.evidence.seeds,
-        ),
-        best_trial=None if best is None else BestTrial(number=best.number, value=best.value, params=best.params),
-        verdict=found.verdict,
-        because=found.because,
-    )

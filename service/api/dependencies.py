@@ -1,12 +1,13 @@
 """What endpoints are given: the database, the catalog, the job a path names."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from objectives.contract import Objective
+from service.api.kept_answers import KeptAnswers
 from service.settings import Settings
 from service.store.postgres import Database
 
@@ -26,6 +27,13 @@ def _checkpoint_dir(request: Request) -> Path | None:
     return settings.checkpoint_dir
 
 
+async def _answers(request: Request) -> AsyncIterator[KeptAnswers]:
+    answers: KeptAnswers = request.app.state.answers
+    async with answers.turns:
+        yield answers
+
+
+Answers = Annotated[KeptAnswers, Depends(_answers)]
 Db = Annotated[Database, Depends(_database)]
 Catalog = Annotated[Mapping[str, Objective], Depends(_catalog)]
 Folder = Annotated[Path | None, Depends(_checkpoint_dir)]

@@ -23,10 +23,13 @@ PROBLEMS: Mapping[type[errors.StrideError], tuple[str, str, int]] = {
     errors.JobNotFound: ("job-not-found", "There is no such job", 404),
     errors.TrialNotFound: ("trial-not-found", "There is no such trial", 404),
     errors.InvalidJob: ("invalid-job", "The job cannot be run as submitted", 422),
+    errors.NotComparable: ("not-comparable", "The jobs cannot be compared", 422),
+    errors.TooFewToCompare: ("too-few-to-compare", "There is nothing to compare yet", 409),
     errors.IdempotencyKeyReused: ("idempotency-key-reused", "The Idempotency-Key belongs to another request", 422),
     errors.IllegalMove: ("illegal-move", "The job's state does not allow this", 409),
     errors.NothingFinished: ("nothing-finished", "There is no answer yet", 409),
     errors.NoModel: ("no-model", "There is no model of the best trial", 404),
+    errors.NoBatchScaling: ("no-batch-scaling", "There is no batch scaling yet", 409),
     errors.NoLearningRate: ("no-learning-rate", "The objective has no learning rate", 409),
     errors.InvalidCursor: ("invalid-cursor", "The cursor cannot be used", 422),
     errors.DatabaseUnavailable: ("database-unavailable", "The database cannot be reached right now", 503),
@@ -75,7 +78,7 @@ def of(error: errors.StrideError) -> JSONResponse:
     """The answer to one of our own errors."""
     slug, title, status = PROBLEMS[type(error)]
     faults = None
-    if isinstance(error, errors.InvalidJob):
+    if isinstance(error, errors.InvalidJob | errors.NotComparable):
         faults = [Fault(pointer=fault.pointer, detail=fault.detail) for fault in error.faults]
     return problem(slug, title, status, str(error), faults)
 

@@ -22,11 +22,11 @@ Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.astimezone(UT
 Item = TypeVar("Item")
 
 
-class _View(BaseModel):
+class View(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class Page(_View, Generic[Item]):
+class Page(View, Generic[Item]):
     """A part of a list."""
 
     items: list[Item]
@@ -34,7 +34,7 @@ class Page(_View, Generic[Item]):
     """For `?cursor=`, to get the next part; null at the end."""
 
 
-class TrialProgress(_View):
+class TrialProgress(View):
     """How many trials stand in each state; total is the sum of the six."""
 
     planned: int | None
@@ -61,13 +61,13 @@ class TrialProgress(_View):
         )
 
 
-class Progress(_View):
+class Progress(View):
     """How far a job is."""
 
     trials: TrialProgress
 
 
-class BestTrial(_View):
+class BestTrial(View):
     """The trial with the best value."""
 
     number: int
@@ -75,7 +75,7 @@ class BestTrial(_View):
     params: Point
 
 
-class JobView(_View):
+class JobView(View):
     """A job."""
 
     id: UUID
@@ -111,7 +111,7 @@ class JobView(_View):
         )
 
 
-class Epochs(_View):
+class Epochs(View):
     """How many epochs a job will train."""
 
     expected: float | None
@@ -119,18 +119,19 @@ class Epochs(_View):
     """Null where the budget does not say how many trials there will be."""
 
 
-class DryRun(_View):
+class DryRun(View):
     """What a job would do; nothing was created."""
 
     spec: JobSpec
     first_points: list[Point]
+    """Of the first trials, in their order: with replicates, a point stands here once for each of its trials."""
     trials: int | None
     """Null where the budget does not say."""
     epochs: Epochs | None
     """Null where the objective has no epochs."""
 
 
-class AttemptView(_View):
+class AttemptView(View):
     """One worker's attempt at a trial."""
 
     attempt: int
@@ -147,7 +148,7 @@ class AttemptView(_View):
         return cls.model_validate(attempt, from_attributes=True)
 
 
-class ErrorView(_View):
+class ErrorView(View):
     """Why a trial failed."""
 
     type: str
@@ -159,7 +160,7 @@ class ErrorView(_View):
         return cls.model_validate(error, from_attributes=True)
 
 
-class TrialView(_View):
+class TrialView(View):
     """A trial."""
 
     number: int
@@ -198,7 +199,7 @@ def _jsonable(value: Any) -> Any:
     return {key: _jsonable(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-class GroupRateView(_View):
+class GroupRateView(View):
     """What the optimizer used for one group of parameters, in a step's last update."""
 
     group: str
@@ -207,7 +208,7 @@ class GroupRateView(_View):
     """Null for optimizers that have none."""
 
 
-class MeasurementView(_View):
+class MeasurementView(View):
     """One step of a trial's training."""
 
     step: int
@@ -230,13 +231,13 @@ class MeasurementView(_View):
         return cls.model_validate(measurement, from_attributes=True)
 
 
-class Log(_View):
+class Log(View):
     """The last lines that a trial's training printed."""
 
     log: str
 
 
-class WorkerView(_View):
+class WorkerView(View):
     """A worker."""
 
     id: UUID
@@ -253,7 +254,7 @@ class WorkerView(_View):
     open_leases: int
 
 
-class MetricView(_View):
+class MetricView(View):
     """A metric that a job may name."""
 
     name: str
@@ -261,7 +262,7 @@ class MetricView(_View):
     description: str
 
 
-class ParameterView(_View):
+class ParameterView(View):
     """A parameter that a job may fix or search."""
 
     name: str
@@ -283,7 +284,7 @@ class ParameterView(_View):
     enough. Empty: always."""
 
 
-class ObjectiveView(_View):
+class ObjectiveView(View):
     """What a job can train."""
 
     name: str
@@ -295,30 +296,3 @@ class ObjectiveView(_View):
     """The default one."""
     settings_schema: dict[str, Any]
     """JSON Schema of the settings."""
-
-
-class Evidence(_View):
-    """What an answer rests on."""
-
-    trials: int
-    """Complete, infeasible and pruned ones."""
-    infeasible: int
-    pruned: int
-    seeds: int
-
-
-class Answer(_View):
-    """Which learning rate."""
-
-    job: UUID
-    """The job it comes from."""
-    learning_rate: float | None
-    """Null when every rate tried diverged."""
-    metric: str
-    at_edge: str | None
-    """low or high, when the best rate lies at that end of what was searched."""
-    evidence: Evidence
-    best_trial: BestTrial | None
-    verdict: str | None
-    """all diverged, or search range too narrow; null while nothing is wrong."""
-    because: str

@@ -11,6 +11,9 @@ from service.commands.configuration import read_settings
 from service.errors import ConfigurationError, StrideError
 
 TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 300.0
+"""To compare twenty jobs of thousands of trials takes a minute or more; what waits for the database gives up by itself."""
+TIMEOUTS = httpx2.Timeout(TIMEOUT_S, read=ANSWER_TIMEOUT_S)
 LATEST = "latest"
 OURSELVES = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -42,7 +45,7 @@ class ApiClient:
                 f"The API's URL should look like http://127.0.0.1:8000, not {self.url!r} (--url, STRIDE_URL)."
             )
         # No proxy stands between us and our own machine.
-        self._http = httpx2.Client(base_url=parsed, timeout=TIMEOUT_S, trust_env=parsed.host not in OURSELVES)
+        self._http = httpx2.Client(base_url=parsed, timeout=TIMEOUTS, trust_env=parsed.host not in OURSELVES)
 
     def __enter__(self) -> Self:
         return self
@@ -89,6 +92,11 @@ class ApiClient:
         params = {name: value for name, value in query.items() if value is not None}
         try:
             response = self._http.request(method, path, params=params, json=document)
+        except httpx2.ReadTimeout as error:
+            raise Unreachable(
+                f"Stride at {self.url} has not answered {method} {path} within {ANSWER_TIMEOUT_S:.0f} s."
+                " It may be busy: try again later."
+            ) from error
         except httpx2.HTTPError as error:
             raise Unreachable(
                 f"Stride does not answer at {self.url}: {_why(error)}. Is it running (`stride up`)? See --url."

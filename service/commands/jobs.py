@@ -2,13 +2,15 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import RenderableType
 
 from service.commands import tables
+from service.commands.answers import in_words
 from service.commands.api_client import ApiClient
+from service.commands.comparison_tables import comparison
 from service.commands.documents import read_document
 from service.commands.watch import watch as watch_job
 from service.errors import StrideError
@@ -60,7 +62,15 @@ def best_lr(url: str | None, job: str, *, as_json: bool) -> None:
     with ApiClient(url) as client:
         job_id = client.job_id(job)
         answer = client.get(f"/v1/jobs/{job_id}/best-lr")
-        _print(answer, lambda answer: tables.answer_table(answer, client.get(f"/v1/jobs/{job_id}")["spec"]), as_json)
+        _print(answer, lambda answer: in_words(answer, client.get(f"/v1/jobs/{job_id}")["spec"], tables.console()), as_json)
+
+
+def compare(url: str | None, jobs: Sequence[str], *, learning_rate: float | None, as_json: bool) -> None:
+    """Compare recipes, each at its own best rate."""
+    with ApiClient(url) as client:
+        ids = [client.job_id(job) for job in jobs]
+        found = client.get("/v1/compare", jobs=ids, learning_rate=learning_rate)
+        _print(found, comparison, as_json)
 
 
 def move(url: str | None, job: str, verb: str, *, as_json: bool) -> None:

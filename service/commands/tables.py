@@ -76,20 +76,6 @@ def job_details(job: Document) -> RenderableType:
     )
 
 
-def answer_table(answer: Document, spec: Document) -> RenderableType:
-    """Which learning rate, and what says so. spec: of the job that the answer comes from."""
-    evidence = answer["evidence"]
-    return _pairs(
-        {
-            "learning rate": Text(number(answer["learning_rate"]), style="bold green"),
-            answer["metric"]: best_trial(answer["best_trial"], spec),
-            "evidence": values(evidence),
-            "verdict": answer["verdict"],
-            "because": answer["because"],
-        }
-    )
-
-
 def plan_table(plan: Document) -> RenderableType:
     """What a job would do."""
     spec, epochs = plan["spec"], plan["epochs"]

@@ -18,6 +18,5 @@ def test_a_job_whose_trials_all_failed_gives_the_reason_instead_of_an_answer(cli
     answer = client.get(f"/v1/jobs/{job.id}/best-lr")
     assert answer.status_code == 409
     assert answer.json()["detail"] == (
-        "The job is failed and none of its trials has a result, so there is no answer:"
-        " all 2 trials failed; the last error: DataProblem: it is empty."
+        "The job is failed, and none of its trials has a result: all 2 trials failed; the last error: DataProblem: it is empty."
     )

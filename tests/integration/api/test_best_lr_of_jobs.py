@@ -10,6 +10,7 @@ from service.domain.job import Job
 from service.domain.trial import TrialError
 from service.store.postgres import Database, stock_url
 from tests.factories import submit_job
+from tests.integration.api.asking import ask
 from tests.integration.api.training import Worker, diverged
 
 LR = {"type": "float", "low": 1e-4, "high": 0.4, "log": True}
@@ -20,14 +21,6 @@ def try_rates(database: Database, worker: Worker, *rates: float, direction: Any 
     first = [{"learning_rate": rate} for rate in rates]
     spec = {"search_space": {"learning_rate": LR, "epochs": 4}, "try_first": first, "budget": {"trials": len(rates)}}
     return submit_job(database, direction, **spec | overrides)
-
-
-def ask(client: TestClient, path: str, status: int = 200, /, **params: Any) -> Any:
-    answer = client.get(path, params=params)
-    assert answer.status_code == status, answer.text
-    if status != 200:
-        assert answer.headers["content-type"] == "application/problem+json"
-    return answer.json()
 
 
 def of_job(client: TestClient, job: Job, status: int = 200) -> Any:
@@ -45,8 +38,12 @@ def test_the_best_rate_is_answered_with_its_trial_and_the_evidence(
     assert found["metric"] == "loss"
     assert found["best_trial"] == {"number": 1, "value": 0.1, "params": {"learning_rate": 0.01, "epochs": 4}}
     assert found["evidence"] == {"trials": 3, "infeasible": 0, "pruned": 0, "seeds": 1}
-    assert (found["verdict"], found["at_edge"]) == (None, None)
-    assert found["because"] == "trial 1 has the best loss of 3"
+    assert (found["verdict"], found["at_edge"]) == ("needs more trials", None)
+    assert found["because"] == (
+        "only 3 trials have trained to the end, at 3 different rates:"
+        " with about 16 trials at as many rates there is a range to be told"
+    )
+    assert (found["interval"], found["safe_range"], found["expected"], found["curve"]) == (None, None, None, [])
 
 
 def test_the_answer_is_there_from_the_first_finished_trial_on(client: TestClient, database: Database, worker: Worker) -> None:
@@ -93,7 +90,7 @@ def test_failed_trials_are_no_evidence(client: TestClient, database: Database, w
 def test_pruned_trials_are_evidence_and_no_answer(client: TestClient, database: Database, worker: Worker) -> None:
     job = try_rates(database, worker, 0.3, 0.01)
     worker.train(1, lambda _: Pruned(value=0.0, step=1))
-    assert "None of the 1 trials that ended" in of_job(client, job, 409)["detail"]
+    assert "The only trial that ended has not trained to its end" in of_job(client, job, 409)["detail"]
     worker.train(1)
     found = of_job(client, job)
     assert (found["learning_rate"], found["evidence"]["pruned"]) == (0.01, 1)
@@ -136,9 +133,32 @@ def test_foreign_trials_inform_the_answer(client: TestClient, database: Database
     assert (found["learning_rate"], found["evidence"]["trials"]) == (0.05, 3)
     odd = submit_job(database)
     study = optuna.load_study(study_name=odd.study_name, storage=storage)
-    study.add_trial(optuna.trial.create_trial(value=0.1, params={"learning_rate": -0.5}, distributions={"learning_rate": linear}))
+    for rate, value in ((-0.5, 0.1), (0.5, 0.2)):
+        study.add_trial(
+            optuna.trial.create_trial(value=value, params={"learning_rate": rate}, distributions={"learning_rate": linear})
+        )
     assert of_job(client, odd)["at_edge"] == "low"
     storage.engine.dispose()
+
+
+@pytest.mark.filterwarnings("ignore:.*out of range.*:UserWarning", "ignore:.*inconsistent.*:UserWarning")
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution:UserWarning")
+def test_a_foreign_choice_among_lists_is_told_as_text(client: TestClient, database: Database) -> None:
+    job = submit_job(database)
+    storage = optuna.storages.RDBStorage(stock_url(database.url.render_as_string(hide_password=False)))
+    study = optuna.load_study(study_name=job.study_name, storage=storage)
+    rates = optuna.distributions.FloatDistribution(1e-5, 1.0, log=True)
+    betas = optuna.distributions.CategoricalDistribution([[0.9, 0.99], [0.8, 0.9]])  # type: ignore[list-item]
+    for rate, value in ((0.01, 0.1), (0.02, 0.2)):
+        params = {"learning_rate": rate, "betas": [0.8, 0.9]}
+        study.add_trial(
+            optuna.trial.create_trial(value=value, params=params, distributions={"learning_rate": rates, "betas": betas})
+        )
+    storage.engine.dispose()
+    assert of_job(client, job)["best_trial"]["params"]["betas"] == "[0.8, 0.9]"
+    assert ask(client, f"/v1/jobs/{job.id}/trade-off")["others"]
+    (listed,) = ask(client, "/v1/jobs")["items"]
+    assert listed["best"]["params"]["betas"] == "[0.8, 0.9]"
 
 
 def test_a_job_that_grew_no_complete_trial_does_not_silence_the_others(

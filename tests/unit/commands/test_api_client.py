@@ -51,10 +51,18 @@ def test_another_kind_of_server_is_told_apart(monkeypatch: pytest.MonkeyPatch, a
         client.get("/v1/jobs")
 
 
-def test_a_timeout_is_told_as_an_absence(monkeypatch: pytest.MonkeyPatch) -> None:
-    with client_that_gets(monkeypatch, httpx2.ReadTimeout("timed out")) as client:
+def test_who_cannot_be_connected_to_in_time_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with client_that_gets(monkeypatch, httpx2.ConnectTimeout("timed out")) as client:
         with pytest.raises(Unreachable, match=r"does not answer at http://127\.0\.0\.1:8000: timed out"):
             client.get("/v1/jobs")
+
+
+def test_who_was_connected_to_and_takes_too_long_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with client_that_gets(monkeypatch, httpx2.ReadTimeout("timed out")) as client:
+        with pytest.raises(
+            Unreachable, match=r"http://127\.0\.0\.1:8000 has not answered GET /v1/compare within 300 s\. It may be"
+        ):
+            client.get("/v1/compare")
 
 
 def test_a_list_is_read_page_after_page(monkeypatch: pytest.MonkeyPatch) -> None:

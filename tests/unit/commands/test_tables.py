@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import RenderableType
 
-from service.commands.tables import age, answer_table, console, dimension, job_details, jobs_table, number, plain, plan_table
+from service.commands.answers import in_words
+from service.commands.tables import age, console, dimension, job_details, jobs_table, number, plain, plan_table
 
 
 @pytest.mark.parametrize(
@@ -48,11 +49,18 @@ JOB = {
     "progress": {"trials": dict.fromkeys(("planned", "waiting", "running", "complete", "infeasible", "pruned", "failed"), 0)},
     **{"created_at": "2026-01-01T00:00:00Z", "started_at": None, "finished_at": None, "study_name": "a"},
 }
-ANSWER = {"learning_rate": 0.01, "metric": "loss", "evidence": {}, "verdict": None, "because": "", "best_trial": BEST}
+EVIDENCE = {"trials": 4, "infeasible": 0, "pruned": 0, "seeds": 1}
+TOO_FEW = dict.fromkeys(("interval", "safe_range", "expected", "divergence_edge")) | {"by_batch_size": [], "curve": []}
+ANSWER = TOO_FEW | {
+    **{"learning_rate": 0.01, "metric": "loss", "evidence": EVIDENCE, "best_trial": BEST},
+    **{"verdict": "needs more trials", "because": "only 4 trials"},
+}
 PLAN = {"spec": SPEC, "trials": 1, "epochs": None, "first_points": [BEST["params"]]}
 
 
-@pytest.mark.parametrize("table", [job_details(JOB), answer_table(ANSWER, SPEC), plan_table(PLAN)], ids=["job", "answer", "plan"])
+@pytest.mark.parametrize(
+    "table", [job_details(JOB), in_words(ANSWER, SPEC, console()), plan_table(PLAN)], ids=["job", "answer", "plan"]
+)
 def test_of_a_trials_parameters_the_learning_rate_and_those_that_are_searched_are_told(
     capsys: pytest.CaptureFixture[str], table: RenderableType
 ) -> None:
@@ -62,7 +70,7 @@ def test_of_a_trials_parameters_the_learning_rate_and_those_that_are_searched_ar
     assert "epochs=4" not in said
 
 
-@pytest.mark.parametrize("table", [job_details(JOB | {"best": None}), answer_table(ANSWER | {"best_trial": None}, SPEC)])
+@pytest.mark.parametrize("table", [job_details(JOB | {"best": None}), in_words(ANSWER | {"best_trial": None}, SPEC, console())])
 def test_where_there_is_no_best_trial_nothing_is_said_of_it(capsys: pytest.CaptureFixture[str], table: RenderableType) -> None:
     console().print(table)
     assert "in trial" not in capsys.readouterr().out

@@ -1,62 +1,22 @@
 import math
-from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.job import Direction, Job, JobState
+from service.domain.job import Direction
 from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
-from service.report.best_lr import Verdict, answer, best_of
-from tests.factories import job_spec
-
-LOG = {"type": "float", "low": 1e-4, "high": 1.0, "log": True}
-
-
-def job(direction: Direction = "minimize", **overrides: Any) -> Job:
-    return Job(
-        id=uuid4(),
-        name=None,
-        state=JobState.COMPLETED,
-        reason=None,
-        spec=job_spec(**{"search_space": {"learning_rate": LOG}} | overrides),
-        study_id=1,
-        study_name="study",
-        direction=direction,
-        next_point=0,
-        failures_in_a_row=0,
-        seconds_left=None,
-        deadline_at=None,
-        created_at=datetime.now(UTC),
-        started_at=None,
-        finished_at=None,
-    )
-
-
-def trial(number: int, rate: Any, value: float | None, state: TrialState = TrialState.COMPLETE) -> Trial:
-    return Trial(
-        number=number,
-        state=state,
-        value=value,
-        params={} if rate is None else {"learning_rate": rate},
-        user_attrs={},
-        diverged_at_step=None,
-        error=None,
-        started_at=None,
-        finished_at=None,
-    )
-
-
-def diverged(number: int, rate: float) -> Trial:
-    return trial(number, rate, math.inf, TrialState.INFEASIBLE)
+from service.report.answer_values import Verdict
+from service.report.best_lr import answer, best_of, in_brief
+from tests.finished_jobs import trial
+from tests.unit.report.trials import LOG, diverged, job
 
 
 def test_the_answer_is_the_complete_trial_with_the_lowest_value() -> None:
     found = answer(job(), [trial(0, 0.1, 0.5), trial(1, 0.01, 0.2), trial(2, 0.02, 0.1, TrialState.PRUNED), diverged(3, 0.9)])
-    assert (found.learning_rate, found.verdict, found.at_edge) == (0.01, None, None)
+    assert (found.learning_rate, found.verdict, found.at_edge) == (0.01, Verdict.MORE_TRIALS, None)
     assert found.best_trial is not None
     assert found.best_trial.number == 1
     assert (found.evidence.trials, found.evidence.pruned, found.evidence.infeasible, found.evidence.seeds) == (4, 1, 1, 1)
@@ -87,17 +47,32 @@ def test_a_metric_to_be_maximized_has_its_highest_value() -> None:
     ],
 )
 def test_the_edge_is_the_outermost_twentieth_as_it_was_searched(space: Any, rate: float, edge: str | None) -> None:
-    found = answer(job(search_space={"learning_rate": space}), [trial(0, rate, 0.1)])
+    found = answer(job(search_space={"learning_rate": space}), [trial(0, rate, 0.1), trial(1, 0.033, 0.2)])
     assert found.at_edge == edge
-    assert found.verdict == (Verdict.RANGE_TOO_NARROW if edge else None)
+    is_fixed = not isinstance(space, dict)
+    assert found.verdict == (Verdict.RANGE_TOO_NARROW if edge or is_fixed else Verdict.MORE_TRIALS)
     if edge:
         assert ("lower" if edge == "low" else "higher") in found.because
+
+
+def test_of_a_single_rate_nobody_can_say_that_others_would_be_better() -> None:
+    found = answer(job(), [trial(0, 1e-4, 0.1), trial(1, 1e-4, 0.2)])
+    assert (found.at_edge, found.verdict) == (None, Verdict.MORE_TRIALS)
 
 
 def test_all_diverged_is_an_answer_without_a_rate() -> None:
     found = answer(job(), [diverged(0, 0.9), diverged(1, 0.5)])
     assert (found.learning_rate, found.best_trial, found.verdict) == (None, None, Verdict.ALL_DIVERGED)
     assert found.because == "every rate tried diverged, down to 0.5: look below it"
+    fixed = answer(job(search_space={"learning_rate": 0.9}), [diverged(0, 0.9)])
+    assert fixed.because == "every trial diverged at the job's learning rate, 0.9: look below it"
+
+
+def test_where_all_of_several_jobs_diverged_the_lowest_rate_of_all_is_told() -> None:
+    jobs = [job(), job()]
+    trials = [[diverged(0, 0.1)], [diverged(0, 0.001)]]
+    _, found = best_of([(job, answer(job, its)) for job, its in zip(jobs, trials, strict=True)])
+    assert found.because == "every rate tried diverged, down to 0.001: look below it"
 
 
 def test_there_is_no_answer_before_a_trial_has_finished() -> None:
@@ -106,7 +81,7 @@ def test_there_is_no_answer_before_a_trial_has_finished() -> None:
 
 
 def test_pruned_trials_alone_are_no_answer_and_the_message_says_how_many() -> None:
-    with pytest.raises(NothingFinished, match="None of the 1 trials that ended"):
+    with pytest.raises(NothingFinished, match="The only trial that ended has not trained to its end with a finite loss"):
         answer(job(), [trial(0, 0.1, 0.3, TrialState.PRUNED)])
 
 
@@ -147,7 +122,7 @@ TRIALS = st.lists(
 def test_no_complete_trial_is_better_than_the_answer(trials: list[Trial], direction: Direction) -> None:
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     try:
-        found = answer(job(direction), trials)
+        found = in_brief(job(direction), trials)
     except NothingFinished:
         assert not complete
         assert not trials or any(trial.state is TrialState.PRUNED for trial in trials)
@@ -160,13 +135,13 @@ def test_no_complete_trial_is_better_than_the_answer(trials: list[Trial], direct
     assert found.best_trial is not None
     assert found.best_trial.value == (min(values) if direction == "minimize" else max(values))
     assert found.learning_rate == found.best_trial.params["learning_rate"]
-    assert (found.at_edge is None) == (found.verdict is None)
+    assert (found.at_edge is None) == (found.verdict is Verdict.MORE_TRIALS)
 
 
 @given(TRIALS)
 def test_the_order_of_trials_does_not_change_the_value(trials: list[Trial]) -> None:
     def value(of: list[Trial]) -> float | None:
-        best = answer(job(), of).best_trial
+        best = in_brief(job(), of).best_trial
         return best.value if best else None
 
     try:

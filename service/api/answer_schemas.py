@@ -1,0 +1,209 @@
+"""What the API answers to the one question. Rates are rates, not logarithms; values are the metric's."""
+
+from typing import Self
+from uuid import UUID
+
+from service.api.schemas import BestTrial, Number, View
+from service.domain.job import Job
+from service.domain.space import Scalar
+from service.report.answer_values import BestLearningRate, Edge, OfBatchSize
+from service.report.batch_scaling import BatchScaling, Prediction
+from service.report.estimates import LEVEL, Estimate, Interval
+
+
+class IntervalView(View):
+    """Holds the truth with a probability of `level`."""
+
+    level: float = LEVEL
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, interval: Interval) -> Self:
+        return cls(low=interval.low, high=interval.high)
+
+
+class EstimateView(View):
+    """A number, and an interval that holds the truth with a probability of `level`."""
+
+    mean: Number
+    low: Number
+    high: Number
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> Self:
+        return cls(mean=estimate.mean, low=estimate.low, high=estimate.high)
+
+
+class SafeRangeView(View):
+    """Learning rates whose expected value is within `tolerance` of the best."""
+
+    tolerance: float
+    """In the metric's units. Unless asked for another: what the training seed changes, but at least a fiftieth of what four
+    fifths of the trials lose to the best."""
+    low: float
+    high: float
+
+
+class EdgeView(View):
+    """The learning rate at which half of all trials diverge, and where that lies with 90% probability."""
+
+    at: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, edge: Edge) -> Self:
+        return cls(at=edge.at, low=edge.low, high=edge.high)
+
+
+class GroupEdgeView(EdgeView):
+    """The divergence edge of the trials with one batch size, or with one optimizer."""
+
+    group: dict[str, Scalar]
+
+
+class BatchSizeView(View):
+    """The answer for one batch size, the other parameters at their best."""
+
+    batch_size: int
+    trials: int
+    """That trained to their end with it; those of other batch sizes tell something, too."""
+    learning_rate: float
+    interval: IntervalView
+    expected: EstimateView
+
+    @classmethod
+    def of(cls, found: OfBatchSize) -> Self:
+        return cls(
+            batch_size=found.batch_size,
+            trials=found.trials,
+            learning_rate=found.learning_rate,
+            interval=IntervalView.of(found.interval),
+            expected=EstimateView.of(found.expected),
+        )
+
+
+class CurveView(EstimateView):
+    """The response curve at one learning rate: the metric's expected value there."""
+
+    learning_rate: float
+
+
+class EvidenceView(View):
+    """What an answer rests on."""
+
+    trials: int
+    """Complete, infeasible and pruned ones."""
+    infeasible: int
+    pruned: int
+    seeds: int
+    """Training seeds that points were tried with."""
+
+
+class Answer(View):
+    """Which learning rate, how sure, and how far one may move."""
+
+    job: UUID
+    """The job it comes from."""
+    learning_rate: float | None
+    """Null when every rate tried diverged."""
+    interval: IntervalView | None
+    """Where the best rate lies. Null, as what follows, while there are too few trials to tell."""
+    safe_range: SafeRangeView | None
+    expected: EstimateView | None
+    """At learning_rate, with the other parameters at their best."""
+    divergence_edge: EdgeView | None
+    """Null when nothing diverged."""
+    divergence_edges: list[GroupEdgeView]
+    """By batch size and by optimizer, where these are searched and at least three trials of each trained and diverged."""
+    metric: str
+    at_edge: str | None
+    """low or high, when the best rate lies in the outermost twentieth of what was searched."""
+    evidence: EvidenceView
+    best_trial: BestTrial | None
+    """The trial with the best value: lucky, where there is noise."""
+    by_batch_size: list[BatchSizeView]
+    """Where the batch size is searched."""
+    curve: list[CurveView]
+    """Over the range searched, as far as most trials train through."""
+    verdict: str
+    """confident: with 90% probability the rate loses no more than the tolerance to the best one. Else: needs more trials, search
+    range too narrow, nothing learned, all diverged."""
+    because: str
+
+    @classmethod
+    def of(cls, job: Job, found: BestLearningRate) -> Self:
+        best, safe = found.best_trial, found.safe_range
+        return cls(
+            job=job.id,
+            learning_rate=found.learning_rate,
+            interval=None if found.interval is None else IntervalView.of(found.interval),
+            safe_range=None if safe is None else SafeRangeView(tolerance=safe.tolerance, low=safe.low, high=safe.high),
+            expected=None if found.expected is None else EstimateView.of(found.expected),
+            divergence_edge=None if found.divergence_edge is None else EdgeView.of(found.divergence_edge),
+            divergence_edges=[
+                GroupEdgeView(at=edge.at, low=edge.low, high=edge.high, group=dict(edge.group)) for edge in found.divergence_edges
+            ],
+            metric=found.metric,
+            at_edge=found.at_edge,
+            evidence=EvidenceView.model_validate(found.evidence, from_attributes=True),
+            best_trial=None if best is None else BestTrial(number=best.number, value=best.value, params=best.params),
+            by_batch_size=[BatchSizeView.of(each) for each in found.by_batch_size],
+            curve=[
+                CurveView(learning_rate=part.learning_rate, **EstimateView.of(part.expected).model_dump()) for part in found.curve
+            ],
+            verdict=found.verdict,
+            because=found.because,
+        )
+
+
+class PredictionView(View):
+    """The best learning rate for a batch size that was not tried."""
+
+    batch_size: int
+    learning_rate: float
+    interval: IntervalView
+    advice: str
+    """How to get there, and how far it is to be trusted."""
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> Self:
+        return cls(
+            batch_size=prediction.batch_size,
+            learning_rate=10**prediction.rate,
+            interval=IntervalView.of(prediction.interval.of_rates()),
+            advice=prediction.advice,
+        )
+
+
+class BatchScalingView(View):
+    """How the best learning rate moves with the batch size: to a power of it."""
+
+    job: UUID
+    power: float
+    interval: IntervalView
+    linear: bool
+    """Whether a power of 1 lies in the interval."""
+    square_root: bool
+    """Whether a power of 1/2 lies in the interval."""
+    because: str
+    by_batch_size: list[BatchSizeView]
+    fitted_to: list[int]
+    """The batch sizes whose best rate lies within the range searched."""
+    prediction: PredictionView | None
+    """Where one was asked for."""
+
+    @classmethod
+    def of(cls, job: Job, found: BestLearningRate, scaling: BatchScaling, prediction: Prediction | None) -> Self:
+        return cls(
+            job=job.id,
+            power=scaling.power,
+            interval=IntervalView.of(scaling.interval),
+            linear=scaling.linear,
+            square_root=scaling.square_root,
+            because=scaling.because,
+            by_batch_size=[BatchSizeView.of(each) for each in found.by_batch_size],
+            fitted_to=list(scaling.batch_sizes),
+            prediction=None if prediction is None else PredictionView.of(prediction),
+        )

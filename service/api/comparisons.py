@@ -1,0 +1,91 @@
+"""compare: recipes beside each other, each at its own best rate; trade-off: a job's configurations beside each other."""
+
+from collections.abc import Mapping
+from typing import Annotated
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Query
+
+from service.api.comparison_views import ComparisonView
+from service.api.dependencies import Answers, Db
+from service.api.kept_answers import seen_of
+from service.api.problems import documented
+from service.api.trade_off_views import TradeOffView
+from service.domain.job import cost_sign
+from service.errors import Invalid, NotComparable
+from service.report import comparison
+from service.report.trade_off import By, Seconds, default_target, trade_off
+from service.report.tuned import Finished
+from service.store import jobs as stored_jobs
+from service.store import measurements, trial_reader
+
+router = APIRouter(prefix="/v1", tags=["answers"])
+
+MOST_CONFIGURATIONS = 200
+"""Beside the front."""
+
+
+@router.get("/compare", responses=documented(404, 409, 422))
+def compare_jobs(
+    jobs: Annotated[list[str], Query(description="Ids of 2 to 20 jobs: jobs=A&jobs=B, or jobs=A,B.", max_length=20)],
+    database: Db,
+    answers: Answers,
+    learning_rate: Annotated[
+        float | None, Query(gt=0, allow_inf_nan=False, description="Also compare them at this one rate, as is usually done.")
+    ] = None,
+) -> ComparisonView:
+    """Optimizers, schedules, batch norm or none: which recipe is better, each at its own best learning rate."""
+    ids = _ids(jobs)
+    comparison.check(ids)
+    with database.transaction() as conn:
+        all_finished = [_finished(conn, job_id) for job_id in ids]
+        seconds = {each.job.id: measurements.seconds_of_study(conn, each.job.study_id) for each in all_finished}
+    key = (*(seen_of(each.job, each.trials, each.curves) for each in all_finished), learning_rate)
+    return answers.once(key, lambda: _compared(all_finished, seconds, learning_rate))
+
+
+@router.get("/jobs/{job_id}/trade-off", responses=documented(404, 409, 422))
+def trade_off_of_job(
+    job_id: UUID,
+    database: Db,
+    target: Annotated[
+        float | None,
+        Query(allow_inf_nan=False, description="In the metric's units; left out: close to the best final value."),
+    ] = None,
+    by: Annotated[By, Query(description="What the front counts as speed.")] = "steps",
+) -> TradeOffView:
+    """Speed against stability: how soon each configuration reaches a target, where it ends, and how seeds spread there."""
+    with database.transaction() as conn:
+        finished = _finished(conn, job_id)
+        seconds = measurements.seconds_of_study(conn, finished.job.study_id)
+    assert finished.job.spec.metric is not None
+    return TradeOffView.of(job_id, finished.job.spec.metric, trade_off(finished, seconds, target, by), MOST_CONFIGURATIONS)
+
+
+def _compared(all_finished: list[Finished], seconds: Mapping[UUID, Seconds], learning_rate: float | None) -> ComparisonView:
+    found = comparison.compare(all_finished, learning_rate)
+    judged = [each.finished for each in found.jobs if each.tuned is not None]
+    sign = cost_sign(judged[0].job.direction)
+    target = max((default_target(each)[0] for each in judged), key=lambda target: sign * target)
+    trade_offs = {each.job.id: trade_off(each, seconds[each.job.id], target) for each in judged}
+    return ComparisonView.of(found, target, trade_offs)
+
+
+def _finished(conn: sa.Connection, job_id: UUID) -> Finished:
+    job = stored_jobs.get(conn, job_id)
+    trials, curves = trial_reader.finished_with_curves(conn, job)
+    return Finished(job=job, trials=trials, curves=curves)
+
+
+def _ids(texts: list[str]) -> list[UUID]:
+    """Raises NotComparable."""
+    ids, faults = [], []
+    for index, text in enumerate(text.strip() for given in texts for text in given.split(",")):
+        try:
+            ids.append(UUID(text))
+        except ValueError:
+            faults.append(Invalid(f"/jobs/{index}", f"should be the id of a job, not {text!r}"))
+    if faults:
+        raise NotComparable(faults)
+    return ids

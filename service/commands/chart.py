@@ -1,0 +1,120 @@
+"""A response curve in the terminal: the metric over the learning rate, a few lines high."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+ROWS = 9
+MIN_WIDTH, MAX_WIDTH = 30, 72
+LOGARITHMIC_FROM = 8.0
+"""Where the highest value is so many times the lowest, heights are logarithms: else the valley would be a flat line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signs:
+    """What a chart is drawn with."""
+
+    curve: str
+    band: str
+    axis: str
+    safe: str
+    best: str
+
+
+PRETTY = Signs(curve="●", band="░", axis="─", safe="━", best="▲")
+PLAIN = Signs(curve="o", band=".", axis="-", safe="=", best="^")
+"""For terminals whose encoding has no others."""
+
+
+def chart(answer: Mapping[str, Any], width: int, signs: Signs) -> list[str]:
+    """Lines that show the curve with its interval, and below it the safe range and the best rate; none without a curve."""
+    curve = [place for place in answer["curve"] if place["mean"] is not None]
+    if len(curve) < 2:
+        return []
+    heights = _Heights.of(curve)
+    names = [f"{value:.3g}" for value in (heights.high, heights.low)]
+    margin = max(map(len, names))
+    columns = min(MAX_WIDTH, max(MIN_WIDTH, width - margin - 3))
+    rates = [math.log10(place["learning_rate"]) for place in curve]
+    at = _Columns(low=rates[0], high=rates[-1], n=columns)
+    rows = [[" "] * columns for _ in range(ROWS)]
+    for column in range(columns):
+        mean, low, high = (_between(rates, [place[name] for place in curve], at.rate(column)) for name in ("mean", "low", "high"))
+        for row in range(heights.row(high), heights.row(low) + 1):
+            rows[row][column] = signs.band
+        rows[heights.row(mean)][column] = signs.curve
+    lines = [f"{name:>{margin}} |{''.join(row).rstrip()}" for name, row in zip(_labels(names), rows, strict=True)]
+    return [*lines, f"{'':{margin}} +{_axis(answer, at, signs)}", f"{'':{margin}}  {_ticks(at)}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    low: float
+    """log10 of the rate at the left."""
+    high: float
+    n: int
+
+    def rate(self, column: int) -> float:
+        return self.low + (self.high - self.low) * column / (self.n - 1)
+
+    def of(self, rate: float) -> int:
+        """The column of a rate, at an end where it lies beyond."""
+        part = (math.log10(rate) - self.low) / ((self.high - self.low) or 1.0)
+        return round(min(1.0, max(0.0, part)) * (self.n - 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Heights:
+    low: float
+    high: float
+    logarithmic: bool
+
+    @classmethod
+    def of(cls, curve: Sequence[Mapping[str, Any]]) -> "_Heights":
+        low, high = min(place["mean"] for place in curve), max(place["mean"] for place in curve)
+        return cls(low=low, high=high, logarithmic=low > 0 and high > LOGARITHMIC_FROM * low)
+
+    def row(self, value: float) -> int:
+        """From the top; what lies beyond is drawn at the end."""
+        value = min(self.high, max(self.low, value))
+        low, high = self.low, self.high
+        if self.logarithmic:
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        return round((high - value) / (high - low) * (ROWS - 1)) if high > low else ROWS - 1
+
+
+def _between(rates: Sequence[float], values: Sequence[float], rate: float) -> float:
+    """Interpolated."""
+    right = next((index for index, known in enumerate(rates) if known >= rate), len(rates) - 1)
+    left = max(0, right - 1)
+    span = rates[right] - rates[left]
+    return values[left] + (values[right] - values[left]) * (min(1.0, (rate - rates[left]) / span) if span else 0.0)
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    return [names[0], *[""] * (ROWS - 2), names[1]]
+
+
+def _axis(answer: Mapping[str, Any], at: _Columns, signs: Signs) -> str:
+    axis = [signs.axis] * at.n
+    safe = answer["safe_range"]
+    for column in range(at.of(safe["low"]), at.of(safe["high"]) + 1):
+        axis[column] = signs.safe
+    axis[at.of(answer["learning_rate"])] = signs.best
+    return "".join(axis)
+
+
+def _ticks(at: _Columns) -> str:
+    """The powers of ten that lie in the range; where there are none, its ends."""
+    exponents = range(math.ceil(at.low - 1e-9), math.floor(at.high + 1e-9) + 1)
+    marks = {at.of(10.0**exponent): f"{10.0**exponent:g}" for exponent in exponents} or {
+        0: f"{10**at.low:.2g}",
+        at.n - 1: f"{10**at.high:.2g}",
+    }
+    line = ""
+    for column, name in sorted(marks.items()):
+        start = max(0, min(column - len(name) // 2, at.n - len(name)))
+        if start > len(line) or not line:
+            line = line.ljust(start) + name
+    return line

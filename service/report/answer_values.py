@@ -1,0 +1,105 @@
+"""What an answer about the learning rate consists of. Rates are rates, not logarithms; values are the metric's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from service.domain.space import Scalar
+from service.domain.trial import Trial
+from service.report.batch_scaling import BatchScaling
+from service.report.divergence_edge import DivergenceEdge
+from service.report.estimates import TAILS, Estimate, Interval
+
+
+class Verdict(StrEnum):
+    """What is to be thought of an answer."""
+
+    CONFIDENT = "confident"
+    """With nine tenths of probability the rate loses no more than the tolerance to the best one."""
+    MORE_TRIALS = "needs more trials"
+    RANGE_TOO_NARROW = "search range too narrow"
+    NOTHING_LEARNED = "nothing learned"
+    """Trials trained to their end, and none got anywhere."""
+    ALL_DIVERGED = "all diverged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What an answer rests on."""
+
+    trials: int
+    infeasible: int
+    pruned: int
+    seeds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SafeRange:
+    """Rates whose expected value is within `tolerance`, in the metric's units, of the best."""
+
+    tolerance: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """The rate at which half of all trials diverge, with its interval."""
+
+    at: float
+    low: float
+    high: float
+    group: Mapping[str, Scalar]
+    """Of which trials; empty: of all."""
+
+    @classmethod
+    def of(cls, edge: DivergenceEdge, group: Mapping[str, Scalar] | None = None) -> Self:
+        return cls(
+            at=10 ** edge.quantile(0.5), low=10 ** edge.quantile(TAILS[0]), high=10 ** edge.quantile(TAILS[1]), group=group or {}
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfBatchSize:
+    """The answer for one batch size."""
+
+    batch_size: int
+    trials: int
+    learning_rate: float
+    interval: Interval
+    expected: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePart:
+    """The response curve at one rate."""
+
+    learning_rate: float
+    expected: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestLearningRate:
+    """An answer, and what it rests on."""
+
+    learning_rate: float | None
+    """None when every rate tried diverged."""
+    metric: str
+    evidence: Evidence
+    verdict: Verdict
+    because: str
+    best_trial: Trial | None
+    look_below: float | None = None
+    """The lowest rate tried, where every one diverged."""
+    at_edge: str | None = None
+    interval: Interval | None = None
+    """Where the best rate lies; this and what follows is None, or empty, while trials are too few to tell."""
+    safe_range: SafeRange | None = None
+    expected: Estimate | None = None
+    divergence_edge: Edge | None = None
+    divergence_edges: tuple[Edge, ...] = ()
+    """By batch size and by optimizer."""
+    by_batch_size: tuple[OfBatchSize, ...] = ()
+    batch_scaling: BatchScaling | None = None
+    curve: tuple[CurvePart, ...] = ()

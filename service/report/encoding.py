@@ -1,0 +1,122 @@
+"""Parameters as coordinates: what a statistical model may take as near and far.
+
+Learning rates, batch sizes and whatever is searched on a logarithmic scale count by their logarithm; momentum and the betas of
+Adam by log(1 - m), since 1 / (1 - m) is how many updates they average over; words and booleans by being the same or not.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from service.domain.space import CategoricalRange, Point, Range, Scalar, SearchSpace, searched
+
+Array = npt.NDArray[np.float64]
+
+LEARNING_RATE = "learning_rate"
+DECAYS = frozenset({"momentum", "beta1", "beta2", "alpha"})
+"""Parameters that say how much of an average is kept from update to update."""
+
+FARTHEST = 1.5
+"""A foreign value farther from the middle of its range, in parts of the range, says nothing of what lies within."""
+
+LARGEST_DECAY = 0.9999
+"""What is above counts as this: the logarithm has no end at 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One searched parameter beside the learning rate, as one or more columns of coordinates between 0 and 1."""
+
+    name: str
+    range: Range
+
+    @property
+    def _choices(self) -> tuple[Scalar, ...]:
+        return tuple(self.range.choices) if isinstance(self.range, CategoricalRange) else ()
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether its values are numbers, which have a scale; words and booleans have none."""
+        return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in self._choices)
+
+    @property
+    def width(self) -> int:
+        """How many columns it takes."""
+        return 1 if self.is_ordered else len(self._choices)
+
+    def encode(self, value: Scalar) -> list[float] | None:
+        """The coordinates of a value; None for what the parameter cannot be, as a foreign script may have it."""
+        if not self.is_ordered:
+            return [float(type(choice) is type(value) and choice == value) for choice in self._choices]
+        number = finite(value)
+        if number is None:
+            return None
+        low, high = (self._scaled(end) for end in self._ends())
+        part = (self._scaled(number) - low) / (high - low) if high > low else 0.0
+        return [part] if abs(part - 0.5) <= FARTHEST else None
+
+    def candidates(self, parts: Array) -> Array:
+        """Values spread over the range by `parts`, numbers from 0 to 1: their coordinates, (n, width)."""
+        if not self._choices:
+            return parts[:, None]
+        rows = np.array([self.encode(choice) for choice in self._choices], dtype=float)
+        indices = np.minimum((parts * len(rows)).astype(int), len(rows) - 1)
+        chosen: Array = rows[indices]
+        return chosen
+
+    def _ends(self) -> tuple[float, float]:
+        if isinstance(self.range, CategoricalRange):
+            numbers = [float(choice) for choice in self._choices if not isinstance(choice, str)]
+            return min(numbers), max(numbers)
+        return float(self.range.low), float(self.range.high)
+
+    def _scaled(self, value: float) -> float:
+        low, high = self._ends()
+        if self.name in DECAYS and low >= 0 and high <= 1:
+            return -math.log10(1 - min(max(value, 0.0), LARGEST_DECAY))
+        if low > 0 and (self.name == "batch_size" or getattr(self.range, "log", False)):
+            return math.log10(max(value, low / 1e3))
+        return value
+
+
+def low_discrepancy(n: int, dimensions: int, random: np.random.Generator) -> Array:
+    """Numbers from 0 to 1 that fill their space evenly: a scrambled Sobol sequence, (n, dimensions). n: a power of two."""
+    from scipy.stats import qmc  # takes a second, which the API would spend whenever it starts
+
+    points: Array = qmc.Sobol(dimensions, rng=random).random(n)
+    return points
+
+
+def axes(space: SearchSpace) -> list[Axis]:
+    """What is searched beside the learning rate."""
+    return [Axis(name=name, range=dimension) for name, dimension in searched(space).items() if name != LEARNING_RATE]
+
+
+def encode(point: Point, among: list[Axis]) -> list[float] | None:
+    """The coordinates of a point; None where it lacks a parameter or has one that cannot be."""
+    coordinates: list[float] = []
+    for axis in among:
+        value = point.get(axis.name)
+        encoded = None if value is None else axis.encode(value)
+        if encoded is None:
+            return None
+        coordinates += encoded
+    return coordinates
+
+
+def learning_rate(point: Point) -> float | None:
+    """None where a foreign script gave none, or something else under that name."""
+    return finite(point.get(LEARNING_RATE))
+
+
+def finite(value: object) -> float | None:
+    """`value` as a number; None for what is none, or too large for one."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

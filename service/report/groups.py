@@ -1,0 +1,74 @@
+"""The answer for groups of a job's trials: for each batch size, and where those with one batch size or one optimizer diverge."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from service.domain.job import Job, cost_sign
+from service.domain.space import Scalar
+from service.report.answer_values import Edge, OfBatchSize
+from service.report.batch_scaling import BatchScaling, fit_power
+from service.report.divergence_edge import find_edge
+from service.report.encoding import Array
+from service.report.observations import Observations
+from service.report.response_curve import ResponseCurve
+
+BATCH_SIZE = "batch_size"
+MOST_BATCH_SIZES = 8
+GROUPS = (BATCH_SIZE, "optimizer")
+"""By these the divergence edge is also told apart, where each side has so many trials:"""
+FEWEST_OF_GROUP = 3
+
+
+def by_batch_size(job: Job, seen: Observations, curve: ResponseCurve) -> tuple[tuple[OfBatchSize, ...], BatchScaling | None]:
+    """Empty where the batch size is not searched, or has no order; eight sizes at most, evenly picked of all that were tried.
+
+    And how the best rate goes with them; None where too few have theirs within the range.
+    """
+    if not any(axis.name == BATCH_SIZE and axis.is_ordered for axis in seen.axes):
+        return (), None
+    tried: dict[int, int] = {}
+    for point in seen.trained_points:
+        size = point[BATCH_SIZE]
+        if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+            tried[size] = tried.get(size, 0) + 1
+    sizes = sorted(tried)
+    if len(sizes) > MOST_BATCH_SIZES:
+        sizes = [sizes[round(at)] for at in np.linspace(0, len(sizes) - 1, MOST_BATCH_SIZES)]
+    if not sizes:
+        return (), None
+    optima, draws = curve.optima_of(BATCH_SIZE, sizes)
+    answers = tuple(
+        OfBatchSize(
+            batch_size=size,
+            trials=tried[size],
+            learning_rate=10**optimum.rate,
+            interval=optimum.interval.of_rates(),
+            expected=optimum.cost.times(cost_sign(job.direction)),
+        )
+        for size, optimum in zip(sizes, optima, strict=True)
+    )
+    # Where the range ends, the best rate of the range is not the best rate.
+    inside = [at for at, optimum in enumerate(optima) if optimum.at_low_edge < 0.5 and optimum.at_high_edge < 0.5]
+    return answers, fit_power([sizes[at] for at in inside], [optima[at].rate for at in inside], draws[:, inside])
+
+
+def divergence_edges(seen: Observations) -> list[Edge]:
+    """By batch size and by optimizer, where enough trials of each trained and diverged."""
+    found = []
+    for name in (axis.name for axis in seen.axes if axis.name in GROUPS):
+        values = {point[name] for point in seen.diverged_points}
+        for value in sorted(
+            (value for value in values if isinstance(value, int | float | str)), key=lambda value: (str(type(value)), value)
+        ):
+            trained = _of(seen.trained_rates, seen.trained_points, name, value)
+            diverged = _of(seen.diverged_rates, seen.diverged_points, name, value)
+            edge = find_edge(trained, diverged) if min(len(trained), len(diverged)) >= FEWEST_OF_GROUP else None
+            if edge is not None:
+                found.append(Edge.of(edge, {name: value}))
+    return found
+
+
+def _of(rates: Array, points: Sequence[Mapping[str, object]], name: str, value: Scalar) -> Array:
+    chosen: Array = rates[[point[name] == value for point in points]]
+    return chosen

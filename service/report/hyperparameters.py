@@ -1,0 +1,196 @@
+"""The hyperparameters of a response surface: a warp of the costs, a kernel, and the posterior of their scales, given trials.
+
+A vector of them holds logarithms: of the length scale along the rate, of the standard deviations of departure, noise and the
+quadratic's coefficients; then the slope of the noise's logarithm; then the logarithms of the other length scales.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, optimize
+from scipy.special import chdtri, ndtri
+
+from service.report.encoding import Array, low_discrepancy
+
+MIXTURE = 2.0
+"""The rational quadratic kernel's exponent: how alike the length scales are that it mixes."""
+
+SHARED = 0.7
+"""The part of the departure's variance that is the same whatever the other parameters are: a rate that is hopeless with one batch
+size is so with the next, too."""
+
+N_PROPOSED = 256
+N_KEPT = 24
+FARTHEST = 8.0
+"""Standard deviations of a prior beyond which nothing is looked for: a search for a minimum may step as far as it likes."""
+TAILS = 4
+"""Degrees of freedom of the proposals."""
+
+JITTER = 1e-9
+WARPS = (math.inf, 1.0, 0.3, 0.1)
+"""In scaled costs; infinite: none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prior:
+    """Of a hyperparameter's logarithm, or of the slope itself: normal."""
+
+    mean: float
+    sd: float
+
+
+LENGTH = Prior(mean=math.log(1.0), sd=0.6)  # decades
+DEPARTURE = Prior(mean=math.log(0.1), sd=1.5)  # scaled costs, as the next two
+NOISE = Prior(mean=math.log(0.1), sd=1.5)
+QUADRATIC = Prior(mean=math.log(3.0), sd=0.7)
+SLOPE = Prior(mean=0.0, sd=0.8)  # of the noise's logarithm, a decade
+OTHER_LENGTH = Prior(mean=math.log(0.7), sd=0.7)  # parts of a parameter's range
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Scaled costs, and what the process takes them as."""
+
+    at: float
+
+    def of(self, cost: Array) -> Array:
+        """A foretold cost may be below the best one."""
+        warped: Array = cost if math.isinf(self.at) else self.at * np.log1p(np.maximum(cost / self.at, -0.5))
+        return warped
+
+    def back(self, warped: Array) -> Array:
+        cost: Array = warped if math.isinf(self.at) else self.at * np.expm1(np.minimum(warped / self.at, 50.0))
+        return cost
+
+    def expected(self, mean: Array, variance: Array) -> Array:
+        """The mean of the cost whose warp has this mean and variance (of a lognormal): the less is known, the higher it is."""
+        if math.isinf(self.at):
+            return mean
+        cost: Array = self.at * np.expm1(np.minimum(mean / self.at + variance / (2 * self.at**2), 50.0))
+        return cost
+
+    def variance(self, of_cost: Array, cost: Array) -> Array:
+        """To first order."""
+        warped: Array = of_cost / (1 + np.maximum(cost / self.at, -0.5)) ** 2
+        return warped
+
+    def log_stretch(self, cost: Array) -> float:
+        """Minus the logarithm of the Jacobian: what the likelihood of costs has beside that of warped ones."""
+        return 0.0 if math.isinf(self.at) else float(np.log1p(np.maximum(cost / self.at, -0.5)).sum())
+
+
+class Hyperparameters:
+    """Their posterior, given n trials."""
+
+    def __init__(
+        self,
+        warp: Warp,
+        priors: Sequence[Prior],
+        *,
+        costs: Array,
+        variances: Array,
+        shift: Array,
+        basis: Array,
+        squares: Array,
+    ) -> None:
+        """costs: scaled, (n,); variances: of what is not known of them. shift: log10 rates from the range's middle, (n,).
+        basis: of the quadratic, (n, terms). squares: squared distances along each parameter, (parameters, n, n).
+        """
+        self.warp = warp
+        self._y = warp.of(costs)
+        self._extra = warp.variance(variances, costs)
+        self._shift = shift
+        self._quadratic = basis @ basis.T
+        self._squares = squares
+        self._mean = np.array([prior.mean for prior in priors])
+        self._sd = np.array([prior.sd for prior in priors])
+        self._stretch = self.warp.log_stretch(costs)
+        self.mode, self._lowest = self._descend(self._mean)
+
+    @property
+    def energy_at_mode(self) -> float:
+        """Of the unwarped costs: it may be compared with those of other warps."""
+        return self._lowest + self._stretch
+
+    def look_further(self) -> None:
+        """From a short and from a long length scale, where the posterior may have a second, higher mode."""
+        for length, departure, noise in ((0.0, -1.0, -1.0), (-0.8, 1.0, -1.0)):
+            start = self._mean.copy()
+            start[:3] += self._sd[:3] * (length, departure, noise)
+            mode, lowest = self._descend(start)
+            if lowest < self._lowest:
+                self.mode, self._lowest = mode, lowest
+
+    def _descend(self, start: Array) -> tuple[Array, float]:
+        bounds = np.stack([self._mean - FARTHEST * self._sd, self._mean + FARTHEST * self._sd], axis=1)
+        found = optimize.minimize(self.energy, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100})
+        return found.x, float(found.fun)
+
+    def energy(self, theta: Array, *, with_gradient: bool = True) -> tuple[float, Array]:
+        """Minus the logarithm of the posterior density given the warped costs, up to a constant, and its gradient."""
+        scales = np.exp(-2 * np.concatenate([theta[:1], theta[5:]]))
+        along_rate, along_others = scales[0] * self._squares[0], np.tensordot(scales[1:], self._squares[1:], 1)
+        by_rate_alike, by_others_alike = alike(along_rate), alike(along_others)
+        shared = math.exp(2 * theta[1]) * SHARED * by_rate_alike
+        own = math.exp(2 * theta[1]) * (1 - SHARED) * by_rate_alike * by_others_alike
+        departure = shared + own
+        quadratic = math.exp(2 * theta[3]) * self._quadratic
+        noise = np.exp(2 * (theta[2] + theta[4] * self._shift))
+        covariance = departure + quadratic
+        covariance[np.diag_indices_from(covariance)] += noise + self._extra + JITTER
+        away = (theta - self._mean) / self._sd
+        try:
+            root = linalg.cholesky(covariance, lower=True, check_finite=False)
+        except linalg.LinAlgError:  # at hyperparameters that no trials make likely
+            return 1e10 + 0.5 * float(away @ away), away / self._sd
+        weights = linalg.cho_solve((root, True), self._y, check_finite=False)
+        energy = 0.5 * float(self._y @ weights) + float(np.log(root.diagonal()).sum()) + 0.5 * float(away @ away)
+        if not with_gradient:
+            return energy, away
+        lower, _ = linalg.lapack.dpotri(root, lower=1)
+        pull = lower + np.tril(lower, -1).T - np.outer(weights, weights)
+        on_departure = pull * departure
+        on_noise = pull.diagonal() * noise
+        gradient = np.array(
+            [
+                0.5 * np.vdot(on_departure, along_rate / _spread(along_rate)),
+                on_departure.sum(),
+                on_noise.sum(),
+                np.vdot(pull, quadratic),
+                on_noise @ self._shift,
+                *(scales[1:] * np.tensordot(self._squares[1:], 0.5 * pull * own / _spread(along_others), 2)),
+            ]
+        )
+        return energy, gradient + away / self._sd
+
+    def sample(self, random: np.random.Generator) -> Array:
+        """Equally likely hyperparameters, (N_KEPT, parameters)."""
+        size, step = len(self.mode), 0.05
+        curvature = np.array(
+            [(self.energy(self.mode + each)[1] - self.energy(self.mode - each)[1]) / (2 * step) for each in step * np.eye(size)]
+        )
+        eigenvalues, vectors = linalg.eigh((curvature + curvature.T) / 2)
+        root = vectors / np.sqrt(np.maximum(eigenvalues, 1 / self._sd.max() ** 2))  # no wider than the priors
+        uniform = np.clip(low_discrepancy(N_PROPOSED, size + 1, random), 1e-6, 1 - 1e-6)
+        steps = ndtri(uniform[:, :size]) / np.sqrt(chdtri(TAILS, uniform[:, size:]) / TAILS)
+        reach = FARTHEST * self._sd
+        proposed = np.clip(self.mode + steps @ root.T, self._mean - reach, self._mean + reach)
+        log_density = -(TAILS + size) / 2 * np.log1p((steps**2).sum(1) / TAILS)
+        log_weight = np.array([-self.energy(theta, with_gradient=False)[0] for theta in proposed]) - log_density
+        weight = np.exp(log_weight - log_weight.max())
+        ticks = (np.arange(N_KEPT) + random.random()) / N_KEPT * weight.sum()
+        chosen: Array = proposed[np.minimum(np.searchsorted(weight.cumsum(), ticks), N_PROPOSED - 1)]
+        return chosen
+
+
+def _spread(distance: Array) -> Array:
+    spread: Array = 1 + distance / (2 * MIXTURE)
+    return spread
+
+
+def alike(distance: Array) -> Array:
+    """The rational quadratic kernel."""
+    near: Array = 1 / _spread(distance) ** MIXTURE  # a negative exponent takes numpy three times as long
+    return near

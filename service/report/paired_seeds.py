@@ -1,0 +1,61 @@
+"""The difference of two recipes on the same training seeds: what both owe to the seed drops out of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from service.domain.job import Job
+from service.domain.replicates import training_seed
+from service.domain.space import Point
+from service.domain.trial import Trial
+from service.report.estimates import LEVEL, Estimate
+from service.report.points import tried_points
+
+FEWEST_PAIRS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestPoint:
+    """A job's best configuration, and what it cost with each training seed."""
+
+    params: Point
+    costs: Mapping[int, float]
+    """By seed; the metric, or less it where more is better."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedDifference:
+    """What one recipe costs more than another, on the seeds that both were trained with at their best points."""
+
+    n_pairs: int
+    difference: Estimate
+
+
+def best_point(job: Job, trials: Sequence[Trial]) -> BestPoint | None:
+    """The configuration with the best mean, among those trained to the end with most seeds; None where none was.
+
+    One that diverged with any seed is none. The best of many means is a lucky one, in each of the jobs that are compared.
+    """
+    points = [
+        BestPoint(params=point.params, costs={training_seed(job.spec.seed, each): cost for each, cost in point.costs.items()})
+        for point in tried_points(job, trials)
+        if point.costs and not point.diverged
+    ]
+    return min(points, key=lambda point: (-len(point.costs), float(np.mean(list(point.costs.values())))), default=None)
+
+
+def paired_difference(point: BestPoint | None, reference: BestPoint | None) -> PairedDifference | None:
+    """Student's t interval of the mean difference (Student 1908); None with fewer than two seeds in common."""
+    if point is None or reference is None:
+        return None
+    seeds = sorted(point.costs.keys() & reference.costs.keys())
+    if len(seeds) < FEWEST_PAIRS:
+        return None
+    differences = np.array([point.costs[seed] - reference.costs[seed] for seed in seeds])
+    mean = float(differences.mean())
+    error = float(differences.std(ddof=1)) / math.sqrt(len(seeds))
+    margin = float(stdtrit(len(seeds) - 1, (1 + LEVEL) / 2)) * error
+    return PairedDifference(n_pairs=len(seeds), difference=Estimate(mean=mean, low=mean - margin, high=mean + margin))

@@ -1,0 +1,245 @@
+"""Cost over the learning rate and the other parameters searched: a Gaussian process whose hyperparameters are averaged over.
+
+    cost = quadratic in log10(rate), and in each other parameter, with their products with the rate
+         + a smooth departure from that (rational quadratic kernel, a length scale for each parameter)
+         + noise, whose logarithm may rise or fall along the rate
+
+A response curve is close to a quadratic in the logarithm of the rate near its minimum; the quadratic takes what trials far from
+it tell of the curvature, and the departure is given its size and its smoothness by the trials. (Explicit basis functions:
+Rasmussen and Williams 2006, section 2.7.) Six hyperparameters and one for each other parameter have priors; their posterior is
+taken at its mode and by importance sampling around it, with Student's t as proposal (Gelman et al. 2013, Bayesian Data Analysis,
+sections 10.4 and 13.3), so that what few trials leave open widens the answer. The kernel is between the squared exponential,
+which is too sure of valleys with unequal sides, and Matern's, whose curves have minima that are nowhere smooth.
+
+Costs are scaled before: 0 the best one, 1 the one that four fifths of the trials reach. Then they are warped by
+w * log(1 + cost / w), with the one of the WARPS that makes the trials likeliest (Snelson et al. 2004): real losses differ by
+factors, their noise grows with them, and they end level where a rate is hopeless. What comes out is the median over training
+seeds where costs are warped, which is the mean where they are not.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from service.report.encoding import Array
+from service.report.hyperparameters import (
+    DEPARTURE,
+    JITTER,
+    LENGTH,
+    NOISE,
+    OTHER_LENGTH,
+    QUADRATIC,
+    SHARED,
+    SLOPE,
+    WARPS,
+    Hyperparameters,
+    Prior,
+    Warp,
+    alike,
+)
+from service.report.observations import Observations
+
+FITTED_TO = 128
+"""Hyperparameters are fitted to at most so many trials, evenly picked; so many also stand for all where there are more than EXACT
+(deterministic training conditional: Quiñonero-Candela and Rasmussen 2005)."""
+
+EXACT = 256
+
+BEYOND = 20.0
+"""Scaled costs above that count by their logarithm: how much worse than bad says nothing of the optimum."""
+
+
+class Surface:
+    """The posterior of the expected cost, given what trials showed. Costs go in and come out in the metric's units."""
+
+    def __init__(self, seen: Observations, random: np.random.Generator) -> None:
+        """Fits; `seen` must hold at least four costs."""
+        self._seen = seen
+        best = float(seen.costs[seen.complete].min())
+        smallest = 1e-12 * abs(best)  # a spread that rounding may have made
+        self._offset, self._scale = best, seen.spread if seen.spread > smallest else 1e-3 * abs(best) or 1e-6
+        self._z = self._scaled(seen.costs)
+        self._x = np.column_stack([seen.rates, seen.others])
+        self._middle, self._half = (seen.low + seen.high) / 2, max((seen.high - seen.low) / 2, 0.05)
+        self._slices = _slices(seen)
+        picked = _evenly(np.flatnonzero(seen.complete), FITTED_TO)
+        picked = np.concatenate([picked, _evenly(np.flatnonzero(~seen.complete), FITTED_TO - len(picked))])
+        self._picked = picked
+        self._fitted = min((self._fit(Warp(at)) for at in WARPS), key=lambda fitted: fitted.energy_at_mode)
+        self._fitted.look_further()
+        self._warp = self._fitted.warp
+        self._y = self._warp.of(self._z)
+        self._extra = self._warp.variance(seen.variances / self._scale**2, self._z)
+        self._thetas = self._fitted.sample(random)
+        if len(self._y) > FITTED_TO:
+            self._thetas = self._thetas[::3]  # so many trials leave little open about them, and each costs the more
+        self._averaged = [self._given(theta) for theta in self._thetas]
+        self._at_mode = self._given(self._fitted.mode)
+        self._random = random
+
+    def draw(self, points: Array, n_draws: int) -> tuple[Array, Array]:
+        """Joint draws of the expected cost at `points` (n, 1 + columns), as (n_draws, n), and its mean, (n,)."""
+        draws, means = [], []
+        share = -(-n_draws // len(self._averaged))
+        for given in self._averaged:
+            mean, covariance = self._predict(given, points)
+            root = _root(covariance)
+            draws.append(mean + self._random.standard_normal((share, len(points))) @ root.T)
+            means.append(self._offset + self._scale * self._warp.expected(mean, np.maximum(covariance.diagonal(), 0.0)))
+        return self._cost(np.concatenate(draws)), np.mean(means, axis=0)
+
+    def roughly(self, points: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation at `points` of what rises with the cost, with the hyperparameters at their mode: enough to
+        see where to look."""
+        mean, variance = self._predict(self._at_mode, points, only_variances=True)
+        return mean, np.sqrt(np.maximum(variance, 0.0))
+
+    def noise_at(self, rate: float) -> float:
+        """The standard deviation of a single trial's cost at a log10 rate."""
+        return self._scale * math.exp(float(np.median(self._thetas[:, 2] + self._thetas[:, 4] * (rate - self._middle))))
+
+    def _scaled(self, costs: Array) -> Array:
+        scaled = (costs - self._offset) / self._scale
+        bounded: Array = np.where(scaled > BEYOND, BEYOND + np.log1p(np.maximum(scaled - BEYOND, 0.0)), scaled)
+        return bounded
+
+    def _fit(self, warp: Warp) -> Hyperparameters:
+        x = self._x[self._picked]
+        return Hyperparameters(
+            warp,
+            self._priors(warp),
+            costs=self._z[self._picked],
+            variances=self._seen.variances[self._picked] / self._scale**2,
+            shift=x[:, 0] - self._middle,
+            basis=self._basis_at(x),
+            squares=np.stack([_squared_distances(x[:, part], x[:, part]) for part in self._slices]),
+        )
+
+    def _cost(self, warped: Array) -> Array:
+        cost: Array = self._offset + self._scale * self._warp.back(warped)
+        return cost
+
+    def _priors(self, warp: Warp) -> list[Prior]:
+        return [LENGTH, DEPARTURE, self._noise_prior(warp), QUADRATIC, SLOPE, *(OTHER_LENGTH for _ in self._slices[1:])]
+
+    def _noise_prior(self, warp: Warp) -> Prior:
+        """What replicates showed, where there are any."""
+        groups = [warp.of(self._scaled(costs)) for costs in self._seen.repeated]
+        degrees = sum(len(group) - 1 for group in groups)
+        variance = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / max(1, degrees)
+        if variance <= 0:
+            return NOISE
+        return Prior(mean=math.log(variance) / 2, sd=max(0.1, 1 / math.sqrt(2 * degrees)))
+
+    def _basis_at(self, points: Array) -> Array:
+        rate = (points[:, 0] - self._middle) / self._half
+        columns = [np.ones(len(points)), rate, rate**2]
+        for part in self._slices[1:]:
+            other = 2 * points[:, part] - 1
+            columns += [*other.T, *(other * rate[:, None]).T]
+            if part.stop - part.start == 1:
+                columns.append(other[:, 0] ** 2)
+        return np.stack(columns, axis=1)
+
+    def _kernel(self, theta: Array, left: Array, right: Array) -> Array:
+        lengths = np.exp(np.concatenate([theta[:1], theta[5:]]))
+        lengths = np.repeat(lengths, [part.stop - part.start for part in self._slices])
+        left_scaled, right_scaled = left / lengths, right / lengths
+        by_rate = alike(_squared_distances(left_scaled[:, :1], right_scaled[:, :1]))
+        by_others = alike(_squared_distances(left_scaled[:, 1:], right_scaled[:, 1:]))
+        departure = math.exp(2 * theta[1]) * by_rate * (SHARED + (1 - SHARED) * by_others)
+        quadratic = math.exp(2 * theta[3]) * (self._basis_at(left) @ self._basis_at(right).T)
+        covariance: Array = departure + quadratic
+        return covariance
+
+    def _variances(self, theta: Array) -> Array:
+        """Of the noise of trials."""
+        noise: Array = np.exp(2 * (theta[2] + theta[4] * (self._x[:, 0] - self._middle))) + self._extra + JITTER
+        return noise
+
+    def _given(self, theta: Array) -> "_Given":
+        """What trials tell, with these hyperparameters."""
+        if len(self._y) <= EXACT:
+            within = self._kernel(theta, self._x, self._x)
+            within[np.diag_indices_from(within)] += self._variances(theta)
+            root = linalg.cholesky(within, lower=True, check_finite=False)
+            return _Given(theta, self._x, root, None, linalg.solve_triangular(root, self._y, lower=True, check_finite=False))
+        inducing = self._x[self._picked]
+        within = self._kernel(theta, inducing, inducing)
+        within[np.diag_indices_from(within)] += 10 * JITTER * within.diagonal().max()
+        root = linalg.cholesky(within, lower=True, check_finite=False)
+        across = linalg.solve_triangular(root, self._kernel(theta, inducing, self._x), lower=True, check_finite=False)
+        weighed = across / self._variances(theta)
+        inner = linalg.cholesky(np.eye(len(inducing)) + weighed @ across.T, lower=True, check_finite=False)
+        told = linalg.solve_triangular(inner, weighed @ self._y, lower=True, check_finite=False)
+        return _Given(theta, inducing, root, inner, told)
+
+    def _predict(self, given: "_Given", points: Array, *, only_variances: bool = False) -> tuple[Array, Array]:
+        theta = given.theta
+        gained = linalg.solve_triangular(given.root, self._kernel(theta, given.x, points), lower=True, check_finite=False)
+        lost = None if given.inner is None else linalg.solve_triangular(given.inner, gained, lower=True, check_finite=False)
+        mean = (gained if lost is None else lost).T @ given.told
+        if only_variances:
+            own = math.exp(2 * theta[1]) + math.exp(2 * theta[3]) * (self._basis_at(points) ** 2).sum(1)
+            return mean, own - (gained**2).sum(0) + (0.0 if lost is None else (lost**2).sum(0))
+        covariance = self._kernel(theta, points, points) - gained.T @ gained
+        return mean, covariance if lost is None else covariance + lost.T @ lost
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The process, conditioned on trials: worked out once for hyperparameters, and asked for many points."""
+
+    theta: Array
+    x: Array
+    """Of the trials; of those that stand for all, where they are many."""
+    root: Array
+    inner: Array | None
+    """None where each trial stands for itself."""
+    told: Array
+
+
+def _evenly(indices: npt.NDArray[np.intp], most: int) -> npt.NDArray[np.intp]:
+    """At most so many of them, from first to last."""
+    if len(indices) <= most:
+        return indices
+    chosen: npt.NDArray[np.intp] = indices[np.linspace(0, len(indices) - 1, max(0, most)).round().astype(int)]
+    return chosen
+
+
+def _squared_distances(left: Array, right: Array) -> Array:
+    """(n, m), of points in any number of columns."""
+    if left.shape[1] == 1:
+        near: Array = (left - right.T) ** 2
+        return near
+    products = (left**2).sum(1)[:, None] + (right**2).sum(1) - 2 * left @ right.T
+    squares: Array = np.maximum(products, 0.0)
+    return squares
+
+
+def _slices(seen: Observations) -> list[slice]:
+    """Which columns belong to the learning rate and to each other parameter."""
+    slices, at = [slice(0, 1)], 1
+    for axis in seen.axes:
+        slices.append(slice(at, at + axis.width))
+        at += axis.width
+    return slices
+
+
+def _root(covariance: Array) -> Array:
+    """A matrix whose square is `covariance`, which rounding may have made slightly indefinite."""
+    largest = covariance.diagonal().max()
+    for jitter in (JITTER, 100 * JITTER):
+        try:
+            root: Array = linalg.cholesky(
+                covariance + jitter * largest * np.eye(len(covariance)), lower=True, overwrite_a=True, check_finite=False
+            )
+            return root
+        except linalg.LinAlgError:
+            continue
+    eigenvalues, vectors = linalg.eigh(covariance, check_finite=False)
+    root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+    return root

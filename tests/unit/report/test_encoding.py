@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from service.domain.space import Scalar, parse_space
+from service.report.encoding import axes, encode
+
+SPACE = parse_space(
+    {
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
+        "batch_size": {"type": "categorical", "choices": [16, 64, 256]},
+        "momentum": {"type": "float", "low": 0.0, "high": 0.99},
+        "optimizer": {"type": "categorical", "choices": ["sgd", "adam"]},
+        "epochs": {"type": "int", "low": 2, "high": 10},
+        "weight_decay": {"type": "float", "low": 1e-6, "high": 1e-2, "log": True},
+        "nesterov": {"type": "categorical", "choices": [True, False]},
+        "dropout": 0.1,
+    }
+)
+POINT: dict[str, Scalar] = {
+    "batch_size": 64, "momentum": 0.9, "optimizer": "adam", "epochs": 6, "weight_decay": 1e-4, "nesterov": True,
+}  # fmt: skip
+
+
+def test_what_is_searched_beside_the_rate_has_an_axis() -> None:
+    assert [axis.name for axis in axes(SPACE)] == ["batch_size", "epochs", "momentum", "nesterov", "optimizer", "weight_decay"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("batch_size", 64, [0.5]),  # the logarithm
+        ("epochs", 6, [0.5]),
+        ("momentum", 0.9, [0.5]),  # averages over 1, 10, 100 updates
+        ("momentum", 0.0, [0.0]),
+        ("optimizer", "adam", [0.0, 1.0]),
+        ("nesterov", True, [1.0, 0.0]),
+        ("weight_decay", 1e-4, [0.5]),
+    ],
+)
+def test_values_lie_where_their_scale_puts_them(name: str, value: Scalar, expected: list[float]) -> None:
+    axis = next(axis for axis in axes(SPACE) if axis.name == name)
+    assert axis.encode(value) == pytest.approx(expected)
+    assert axis.width == len(expected)
+
+
+def test_a_point_is_the_coordinates_of_all_axes() -> None:
+    assert encode(POINT, axes(SPACE)) == pytest.approx([0.5, 0.5, 0.5, 1.0, 0.0, 0.0, 1.0, 0.5])
+
+
+@pytest.mark.parametrize("name", POINT)
+def test_a_point_that_lacks_a_parameter_has_none(name: str) -> None:
+    assert encode({key: value for key, value in POINT.items() if key != name}, axes(SPACE)) is None
+
+
+@pytest.mark.parametrize("name", ["batch_size", "momentum", "optimizer"])
+def test_candidates_spread_over_the_range(name: str) -> None:
+    axis = next(axis for axis in axes(SPACE) if axis.name == name)
+    found = axis.candidates(np.array([0.0, 0.34, 0.67, 1.0]))
+    assert found.shape == (4, axis.width)
+    assert (found >= 0).all()
+    assert (found <= 1).all()
+    assert len(np.unique(found, axis=0)) > 1
+
+
+def test_a_choice_of_one_is_no_division_by_zero() -> None:
+    axis = axes(parse_space({"batch_size": {"type": "categorical", "choices": [64]}}))[0]
+    assert axis.encode(64) == [0.0]
