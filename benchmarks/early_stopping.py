@@ -150,7 +150,7 @@ def run_real_job(api: httpx2.Client, pruner: str) -> Found:
     measured = [ask(api, "GET", f"/v1/jobs/{job}/trials/{trial['number']}/measurements")["items"] for trial in trials]
     best = ask(api, "GET", f"/v1/jobs/{job}/best-lr")
     return Found(
-        learning_rate=best["learning_rate"],
+        learning_rate=best["best_trial"]["params"]["learning_rate"],
         validation_loss=best["best_trial"]["value"],
         epochs=sum(len(steps) for steps in measured),
         pruned=sum(trial["state"] == "pruned" for trial in trials),

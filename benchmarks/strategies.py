@@ -77,7 +77,7 @@ def _found(api: httpx2.Client, strategy: str, job_id: str, job: dict[str, object
     finished = ask(api, "GET", f"/v1/jobs/{job_id}")
     return Found(
         strategy=strategy,
-        learning_rate=answer["learning_rate"],
+        learning_rate=best["params"]["learning_rate"],
         validation_loss=best["value"],
         test_accuracy=best["user_attrs"]["test_accuracy"],
         better_than=sum(loss > best["value"] for loss in losses) / len(losses),

@@ -1,0 +1,48 @@
+"""What a Gaussian process out of the box says of the best rate: the peer of Stride's answer.
+
+scikit-learn's, Matern 5/2 with a length scale for each parameter, diverged trials as the worst loss seen; 90% of the minima of
+its posterior samples.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+from benchmarks.response_surfaces import BATCH_SIZES, HIGH, LOW, MAX_MOMENTUM, Array, Observed, Surface
+
+
+def interval(surface: Surface, trials: Sequence[Observed], seed: int) -> tuple[float, float, float]:
+    """The interval and the best rate, log10, that a Gaussian process gives out of the box."""
+    points = np.array([_point(surface, trial.params) for trial in trials])
+    losses = np.array([trial.loss for trial in trials])
+    losses = np.where(np.isfinite(losses), losses, losses[np.isfinite(losses)].max())
+    kernel = ConstantKernel(1.0) * Matern(np.ones(points.shape[1]), nu=2.5) + WhiteKernel(0.1)
+    process = GaussianProcessRegressor(kernel, normalize_y=True, n_restarts_optimizer=2, random_state=seed).fit(points, losses)
+    places = _places(surface)
+    mean, covariance = process.predict(places, return_cov=True)
+    covariance[np.diag_indices_from(covariance)] -= process.kernel_.k2.noise_level * process._y_train_std**2
+    values, vectors = np.linalg.eigh(covariance)
+    normal = np.random.default_rng(seed).standard_normal((len(places), 300))
+    minima = places[(mean[:, None] + (vectors * np.sqrt(np.maximum(values, 0.0))) @ normal).argmin(axis=0), 0]
+    low, high = np.quantile(minima, (0.05, 0.95))
+    return float(low), float(high), float(places[mean.argmin(), 0])
+
+
+def _point(surface: Surface, params: dict[str, Any]) -> list[float]:
+    point = [math.log10(params["learning_rate"])]
+    if "batch_size" in surface.searched:
+        point.append((math.log2(params["batch_size"]) - 4) / 4)
+    if "momentum" in surface.searched:
+        point.append(params["momentum"] / MAX_MOMENTUM)
+    return point
+
+
+def _places(surface: Surface) -> Array:
+    if not surface.searched:
+        return np.linspace(LOW, HIGH, 201)[:, None]
+    others = np.linspace(0.0, 1.0, len(BATCH_SIZES) if "batch_size" in surface.searched else 13)
+    return np.array([[rate, other] for rate in np.linspace(LOW, HIGH, 81) for other in others])
