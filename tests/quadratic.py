@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from objectives.contract import Divergence, Measurement, Metric, Objective, Parameter
@@ -29,6 +30,21 @@ def noise(seed: int, scale: float) -> float:
     return scale * random.Random(seed).gauss()
 
 
+def allow(gate: Path, steps: int) -> None:
+    """Let runs with this gate do so many steps in all."""
+    written = gate.with_suffix(".new")
+    written.write_text(str(steps))
+    written.replace(gate)
+
+
+def allowed_at(gate: Path) -> float:
+    """How many steps that is: all of them when nobody said."""
+    try:
+        return int(gate.read_text())
+    except FileNotFoundError:
+        return math.inf
+
+
 class QuadraticRun:
     """Yields `epochs` measurements of the parabola; misbehaves as the settings say."""
 
@@ -43,6 +59,7 @@ class QuadraticRun:
         print(f"training at {learning_rate:g}")
         while self._done < epochs:
             time.sleep(PACE * self._settings.get("epoch_s", 0.0))
+            self._wait_at_gate(self._done + 1)
             self._misbehave(self._done + 1)
             self._done += 1
             fraction = self._done / epochs
@@ -72,6 +89,10 @@ class QuadraticRun:
 
     def evaluate(self) -> dict[str, float]:
         return {"test_loss": expected_loss(self._params["learning_rate"])}
+
+    def _wait_at_gate(self, step: int) -> None:
+        while (gate := self._settings.get("gate")) and step > allowed_at(Path(gate)):
+            time.sleep(0.01)
 
     def _misbehave(self, step: int) -> None:
         if step == self._settings.get("raise_at"):
@@ -134,6 +155,7 @@ QUADRATIC = Objective(
         "additionalProperties": False,
         "properties": {
             "epoch_s": {"type": "number", "minimum": 0, "default": 0.0, "description": "Seconds a step takes."},
+            "gate": {"type": "string", "description": "A file that says how many steps may be done."},
             "raise_at": _STEP | {"description": "Raise in this step."},
             "kill_at": _STEP | {"description": "Kill the own process in this step."},
             "exit_at": _STEP | {"description": "Exit with code 7 in this step."},

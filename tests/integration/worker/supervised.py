@@ -1,6 +1,7 @@
 """A worker's supervisor in this process, with a real trainer process: for tests of what becomes of one trial at a time."""
 
 import math
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from service.worker.trainer_process import TrainerProcess
 from tests.factories import LEARNING_RATE, submit_job
 from tests.integration.dispatch.training import claimed
 from tests.polling import wait_until
+from tests.quadratic import allow
 
 CLOCKED = frozenset({"samples_per_second"})
 """Metrics that a clock has a part in."""
@@ -94,10 +96,24 @@ class Supervised:
             raise failed[0]
 
     def pause_after(self, job: Job, steps: int, number: int = 0) -> int:
-        """Train until so many steps are stored, pause the job until the trial has been given back; returns its last step."""
-        with self.under_way():
-            wait_until(lambda: len(curve_of(self.database, job, number)) >= steps, "the steps")
-            self.database.transact(partial(lifecycle.pause, job_id=job.id))
+        """Train until so many steps are stored, pause the job until the trial has been given back; returns its last step.
+
+        The trainer is a step ahead of the database and no more, so that it cannot end before it hears of the pause.
+        """
+        gate = Path(job.spec.objective.settings["gate"])
+
+        def given_back() -> bool:
+            allow(gate, len(curve_of(self.database, job, number)) + 1)
+            return trial_of(self.database, job, number).attempts[-1].reason is not None
+
+        allow(gate, steps)
+        try:
+            with self.under_way():
+                wait_until(lambda: len(curve_of(self.database, job, number)) >= steps, "the steps")
+                self.database.transact(partial(lifecycle.pause, job_id=job.id))
+                wait_until(given_back, "the trial to be given back")
+        finally:
+            gate.unlink()
         self.database.transact(partial(lifecycle.resume, job_id=job.id))
         return curve_of(self.database, job, number)[-1].step
 
@@ -112,12 +128,13 @@ def supervised(database: Database, **options: Any) -> Iterator[Supervised]:
         found.trainer.end()
 
 
-def stepping_job(database: Database, epochs: int = 12, epoch_s: float = 0.15, **overrides: Any) -> Job:
-    """One trial of so many steps of the quadratic objective: long enough to be paused by a test that stalls for a second."""
-    settings = overrides.pop("settings", {})
+def stepping_job(database: Database, epochs: int = 12, epoch_s: float = 0.05, **overrides: Any) -> Job:
+    """One trial of so many steps of the quadratic objective."""
+    gate = Path(tempfile.gettempdir(), f"stride-gate-{uuid4()}")
+    settings = {"epoch_s": epoch_s, "gate": str(gate)} | overrides.pop("settings", {})
     return submit_job(
         database,
-        objective={"name": "quadratic", "settings": {"epoch_s": epoch_s} | settings},
+        objective={"name": "quadratic", "settings": settings},
         search_space={"learning_rate": LEARNING_RATE | {"high": 0.4}, "epochs": epochs, "momentum": 0.9},
         **{"budget": {"trials": 1}} | overrides,
     )
