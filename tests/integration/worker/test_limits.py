@@ -142,7 +142,7 @@ def test_a_trial_that_ends_within_its_limits_is_left_alone(database: Database, w
 def test_a_stuck_trainer_is_replaced_without_losing_the_lease_and_the_next_one_goes_on_from_the_checkpoint(
     database: Database, worker: Supervised
 ) -> None:
-    job = stepping_job(database, epoch_s=0.0, settings={"hang_at": 3}, limits={"step_seconds": 1.5}, max_attempts=2)
+    job = stepping_job(database, epoch_s=0.0, settings={"hang_at": 3}, limits={"step_seconds": 3.5}, max_attempts=2)
     first = worker.trainer.pid
     others: list[object] = []
     done = threading.Event()
@@ -164,7 +164,7 @@ def test_a_stuck_trainer_is_replaced_without_losing_the_lease_and_the_next_one_g
     # The first attempt measured steps; the two after it, `max_attempts`, nothing new.
     assert [attempt.outcome for attempt in trial.attempts] == [Outcome.TRAINER_DIED] * 3
     assert [attempt.from_step for attempt in trial.attempts] == [None, 2, 2]
-    said = "no step ended within limits.step_seconds, 1.5 s: the trainer process was killed"
+    said = "no step ended within limits.step_seconds, 3.5 s: the trainer process was killed"
     assert {attempt.reason for attempt in trial.attempts} == {said}
     assert trial.state is TrialState.FAILED
     assert trial.error is not None
@@ -198,16 +198,19 @@ def test_what_it_takes_to_store_is_no_part_of_a_step(
 
 def test_a_trainer_that_never_reads_keeps_no_worker_from_renewing_and_from_ending(database: Database) -> None:
     """A step of hours is told of hundreds of renewals, more than a pipe holds."""
+
+    def just_renewed() -> bool:
+        with database.transaction() as conn:
+            query = "SELECT clock_timestamp() + interval '58 s' < expires_at FROM stride.leases"
+            found: bool = conn.exec_driver_sql(query).scalar_one()
+            return found
+
     job = stepping_job(database, epoch_s=0.0, settings={"hang_at": 2})
     with supervised(database, heartbeat_s=0.001) as worker:
         with worker.under_way() as claim:
             wait_until(lambda: len(curve_of(database, job)) == 1, "the first step")
             time.sleep(5)  # more than a thousand renewals
-            with database.transaction() as conn:
-                silent_s = conn.exec_driver_sql(
-                    "SELECT extract(epoch FROM clock_timestamp() + interval '60 s' - expires_at) FROM stride.leases"
-                ).scalar_one()
-            assert float(silent_s) < 2
+            wait_until(just_renewed, "a renewal")
             database.transact(partial(lifecycle.cancel, job_id=job.id))
             cancelled_at = time.monotonic()
         assert time.monotonic() - cancelled_at < 20
