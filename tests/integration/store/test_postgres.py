@@ -175,9 +175,7 @@ def test_other_errors_are_raised_at_once(accounts: Database) -> None:
     assert len(tries) == 1
 
 
-def test_the_server_ends_a_slow_statement_and_the_connection_lives_on(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_server_ends_a_slow_statement_and_the_connection_lives_on(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.store.postgres.STATEMENT_SHARE", 0.2)  # else a stall of a moment makes the watchdog the first
     database = Database(database_url, timeout_s=5.0)
     try:

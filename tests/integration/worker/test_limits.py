@@ -218,7 +218,7 @@ def test_a_trainer_that_never_reads_keeps_no_worker_from_renewing_and_from_endin
 
 
 def test_slow_steps_that_end_are_not_stuck(database: Database, worker: Supervised) -> None:
-    job = stepping_job(database, epochs=4, epoch_s=0.5, limits={"step_seconds": 1.5})
+    job = stepping_job(database, epochs=4, epoch_s=1.0, limits={"step_seconds": 3.5})
     worker.see_through()
     trial = trial_of(database, job)
     assert (trial.state, len(trial.attempts)) == (TrialState.COMPLETE, 1)
