@@ -144,7 +144,7 @@ def _fitted(
 ) -> _Fitted:
     optimum, sign = curve.optimum, cost_sign(job.direction)
     if tolerance is None:
-        tolerance = curve.tolerance(optimum.rate)
+        tolerance = curve.tolerance(optimum.point)
     safe = curve.safe_range(optimum.rate, tolerance)
     of_batch_sizes, scaling = by_batch_size(job, seen, curve)
     return _Fitted(

@@ -26,6 +26,14 @@ LARGEST_DECAY = 0.9999
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shift:
+    """What is thought of a shift: normal, in decades."""
+
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Axis:
     """One searched parameter beside the learning rate, as one or more columns of coordinates between 0 and 1."""
 
@@ -45,6 +53,16 @@ class Axis:
     def width(self) -> int:
         """How many columns it takes."""
         return 1 if self.is_ordered else len(self._choices)
+
+    @property
+    def shift(self) -> "Shift":
+        """By how many decades a coordinate shifts the rate that counts, as far as one knows before any trial."""
+        low, high = (self._scaled(end) for end in self._ends()) if self.is_ordered else (0.0, 0.0)
+        if self.name == "momentum" and self._is_decay:
+            return Shift(mean=high - low, sd=0.2 + 0.2 * (high - low))
+        if self.name == "batch_size":
+            return Shift(mean=-0.75 * (high - low), sd=0.2 + 0.35 * (high - low))
+        return Shift(mean=0.0, sd=0.5 if self.is_ordered else 1.0)
 
     def encode(self, value: Scalar) -> list[float] | None:
         """The coordinates of a value; None for what the parameter cannot be, as a foreign script may have it."""
@@ -72,9 +90,14 @@ class Axis:
             return min(numbers), max(numbers)
         return float(self.range.low), float(self.range.high)
 
-    def _scaled(self, value: float) -> float:
+    @property
+    def _is_decay(self) -> bool:
         low, high = self._ends()
-        if self.name in DECAYS and low >= 0 and high <= 1:
+        return self.name in DECAYS and low >= 0 and high <= 1
+
+    def _scaled(self, value: float) -> float:
+        low = self._ends()[0]
+        if self._is_decay:
             return -math.log10(1 - min(max(value, 0.0), LARGEST_DECAY))
         if low > 0 and (self.name == "batch_size" or getattr(self.range, "log", False)):
             return math.log10(max(value, low / 1e3))

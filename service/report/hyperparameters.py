@@ -1,7 +1,8 @@
 """The hyperparameters of a response surface: a warp of the costs, a kernel, and the posterior of their scales, given trials.
 
 A vector of them holds logarithms: of the length scale along the rate, of the standard deviations of departure, noise and the
-quadratic's coefficients; then the slope of the noise's logarithm; then the logarithms of the other length scales.
+quadratic's coefficients; then the slope of the noise's logarithm; then the logarithms of the other length scales; and last by how
+many decades each other coordinate shifts the rate.
 """
 
 import math
@@ -27,6 +28,9 @@ FARTHEST = 8.0
 """Standard deviations of a prior beyond which nothing is looked for: a search for a minimum may step as far as it likes."""
 TAILS = 4
 """Degrees of freedom of the proposals."""
+
+FIRST_LENGTH = 5
+"""Where the length scales of the other parameters begin in the vector."""
 
 JITTER = 1e-9
 WARPS = (math.inf, 1.0, 0.3, 0.1)
@@ -91,18 +95,23 @@ class Hyperparameters:
         *,
         costs: Array,
         variances: Array,
-        shift: Array,
+        rates: Array,
+        half: float,
+        others: Array,
         basis: Array,
         squares: Array,
     ) -> None:
-        """costs: scaled, (n,); variances: of what is not known of them. shift: log10 rates from the range's middle, (n,).
-        basis: of the quadratic, (n, terms). squares: squared distances along each parameter, (parameters, n, n).
+        """costs: scaled, (n,); variances: of what is not known of them. rates: log10, from the middle of their range, (n,); half:
+        of that range. others: the other coordinates, from the middle of theirs, (n, columns). basis: of the quadratic in them,
+        (n, terms). squares: squared distances along each other parameter, (parameters, n, n).
         """
         self.warp = warp
         self._y = warp.of(costs)
         self._extra = warp.variance(variances, costs)
-        self._shift = shift
-        self._quadratic = basis @ basis.T
+        self._rates = rates
+        self._half = half
+        self._others = others
+        self._basis = basis
         self._squares = squares
         self._mean = np.array([prior.mean for prior in priors])
         self._sd = np.array([prior.sd for prior in priors])
@@ -130,14 +139,18 @@ class Hyperparameters:
 
     def energy(self, theta: Array, *, with_gradient: bool = True) -> tuple[float, Array]:
         """Minus the logarithm of the posterior density given the warped costs, up to a constant, and its gradient."""
-        scales = np.exp(-2 * np.concatenate([theta[:1], theta[5:]]))
-        along_rate, along_others = scales[0] * self._squares[0], np.tensordot(scales[1:], self._squares[1:], 1)
+        scales, n_lengths = np.exp(-2 * theta[:1]), FIRST_LENGTH + len(self._squares)
+        other_scales, shifts = np.exp(-2 * theta[FIRST_LENGTH:n_lengths]), theta[n_lengths:]
+        at = self._rates + self._others @ shifts
+        along_rate = scales[0] * (at[:, None] - at) ** 2
+        along_others = np.tensordot(other_scales, self._squares, 1)
         by_rate_alike, by_others_alike = alike(along_rate), alike(along_others)
         shared = math.exp(2 * theta[1]) * SHARED * by_rate_alike
         own = math.exp(2 * theta[1]) * (1 - SHARED) * by_rate_alike * by_others_alike
         departure = shared + own
-        quadratic = math.exp(2 * theta[3]) * self._quadratic
-        noise = np.exp(2 * (theta[2] + theta[4] * self._shift))
+        basis = np.column_stack([powers(at / self._half), self._basis])
+        quadratic = math.exp(2 * theta[3]) * (basis @ basis.T)
+        noise = np.exp(2 * (theta[2] + theta[4] * at))
         covariance = departure + quadratic
         covariance[np.diag_indices_from(covariance)] += noise + self._extra + JITTER
         away = (theta - self._mean) / self._sd
@@ -151,16 +164,21 @@ class Hyperparameters:
             return energy, away
         lower, _ = linalg.lapack.dpotri(root, lower=1)
         pull = lower + np.tril(lower, -1).T - np.outer(weights, weights)
-        on_departure = pull * departure
+        on_rate = pull * departure / _spread(along_rate)
         on_noise = pull.diagonal() * noise
+        on_basis = math.exp(2 * theta[3]) * (pull @ basis)
+        # What moves each trial's shifted rate: the departure's distances, the quadratic's first terms, and the noise.
+        on_shifted = scales[0] * (on_rate @ at - on_rate.sum(1) * at)
+        on_shifted += (on_basis[:, 1] + 2 * on_basis[:, 2] * at / self._half) / self._half + theta[4] * on_noise
         gradient = np.array(
             [
-                0.5 * np.vdot(on_departure, along_rate / _spread(along_rate)),
-                on_departure.sum(),
+                0.5 * np.vdot(on_rate, along_rate),
+                np.vdot(pull, departure),
                 on_noise.sum(),
-                np.vdot(pull, quadratic),
-                on_noise @ self._shift,
-                *(scales[1:] * np.tensordot(self._squares[1:], 0.5 * pull * own / _spread(along_others), 2)),
+                np.vdot(on_basis, basis),
+                on_noise @ at,
+                *(other_scales * np.tensordot(self._squares, 0.5 * pull * own / _spread(along_others), 2)),
+                *(on_shifted @ self._others),
             ]
         )
         return energy, gradient + away / self._sd
@@ -188,6 +206,11 @@ class Hyperparameters:
 def _spread(distance: Array) -> Array:
     spread: Array = 1 + distance / (2 * MIXTURE)
     return spread
+
+
+def powers(rate: Array) -> Array:
+    """What the quadratic has of the shifted rate, (n, 3)."""
+    return np.stack([np.ones(len(rate)), rate, rate**2], axis=1)
 
 
 def alike(distance: Array) -> Array:

@@ -55,6 +55,11 @@ class Observations:
         return float(np.quantile(costs, 0.8) - costs.min())
 
     @property
+    def bound(self) -> float | None:
+        """No cost is below it: zero, where none of the job's is negative."""
+        return 0.0 if self.costs.min() > 0 else None
+
+    @property
     def n_rates(self) -> int:
         """How many different rates have a cost of trials that trained to their end."""
         return len(np.unique(np.round(self.rates[self.complete], 6)))

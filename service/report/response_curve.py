@@ -26,6 +26,7 @@ EDGE = 0.05
 MOSTLY = 0.5
 
 N_DRAWS = 480
+FEWEST_DRAWS = 48
 N_SCREENED = 4_096
 N_ALONE = 2_001
 """Where the rate alone is searched."""
@@ -49,6 +50,8 @@ class Optimum:
     """Where the expected cost is lowest. Rates are log10, costs in the metric's units, lower is better."""
 
     rate: float
+    point: Array = field(compare=False, repr=False)
+    """The rate, and the coordinates of the other parameters."""
     interval: Interval
     cost: Estimate
     at_low_edge: float
@@ -90,7 +93,7 @@ class ResponseCurve:
 
     def _optima(self, fixings: Sequence[Callable[[Array], Array] | None]) -> tuple[list[Optimum], Array]:
         groups = [self._candidates(fixing, len(fixings)) for fixing in fixings]
-        every, mean = self.surface.draw(np.concatenate([points for points, _ in groups]), N_DRAWS)
+        every, mean = self._drawn(np.concatenate([points for points, _ in groups]))
         ends = np.cumsum([len(points) for points, _ in groups])[:-1]
         bounds = None if self.edge is None else self.edge.draw(len(every), self._random, MOST_DIVERGE)
         found = [
@@ -100,6 +103,20 @@ class ResponseCurve:
             )
         ]
         return [optimum for optimum, _ in found], np.stack([rates for _, rates in found], axis=1)
+
+    def _drawn(self, points: Array) -> tuple[Array, Array]:
+        """Joint draws of the expected cost, (draws, n), and its mean, (n,), given that it is nowhere below its bound."""
+        draws, mean = self.surface.draw(points, N_DRAWS)
+        if self._seen.bound is None:
+            return draws, mean
+        lowest = draws.min(axis=1)
+        possible = lowest >= self._seen.bound
+        if possible.all():
+            return draws, mean
+        if possible.sum() < FEWEST_DRAWS:
+            possible = lowest >= np.sort(lowest)[-FEWEST_DRAWS]
+        draws = np.maximum(draws[possible], self._seen.bound)
+        return draws, draws.mean(axis=0)
 
     def _optimum(
         self, points: Array, promising: npt.NDArray[np.bool_], draws: Array, mean: Array, bounds: Array | None
@@ -122,6 +139,7 @@ class ResponseCurve:
         within = Interval.of(optima)
         optimum = Optimum(
             rate=float(rates[best]),
+            point=points[best],
             interval=Interval(low=float(min(within.low, rates[best])), high=float(max(within.high, rates[best]))),
             cost=Estimate.at_median(draws[:, best]),
             draws=draws[:, best],
@@ -149,26 +167,27 @@ class ResponseCurve:
 
         return fix
 
-    def tolerance(self, rate: float) -> float:
-        """What the training seed changes at a log10 rate, but at least a fiftieth of what four fifths of the trials lose to the
+    def tolerance(self, point: Array) -> float:
+        """What the training seed changes at a point, but at least a fiftieth of what four fifths of the trials lose to the
         best."""
-        return max(self.surface.noise_at(rate), TOLERANCE * self._seen.spread)
+        return max(self.surface.noise_at(point), TOLERANCE * self._seen.spread)
 
     def safe_range(self, around: float, tolerance: float) -> Interval | None:
-        """Rates about `around` whose expected cost is within `tolerance` of the best, and at which no more than a tenth diverge.
+        """Rates about `around` at which the expected cost is at most `tolerance` above that at `around`, and no more than a tenth
+        diverge.
 
-        With the other parameters at their best; what diverges counts as in the choice of the best rate. None where `around` is
-        none of them.
+        With the other parameters at their best; what diverges counts as in the choice of the best rate. None where more diverge
+        at `around` itself.
         """
         places, _ = self._profile
         rates = np.sort(np.append(places, around))
-        costs = np.median(self.costs_at(rates), axis=0)
+        costs, at = np.median(self.costs_at(rates), axis=0), int(np.searchsorted(rates, around))
         if self.edge is not None:
             diverges = self.edge.probability(rates)
             costs = np.where(diverges <= MAY_DIVERGE, costs + diverges * self._seen.spread, math.inf)
-        at, limit = int(np.searchsorted(rates, around)), float(costs.min()) + tolerance
-        if not costs[at] <= limit or math.isinf(costs[at]):
-            return None
+            if math.isinf(costs[at]):
+                return None
+        limit = float(costs[at]) + tolerance
         return Interval(low=_crossing(rates[at::-1], costs[at::-1], limit), high=_crossing(rates[at:], costs[at:], limit))
 
     def at_edge(self, safe: Interval | None) -> Literal["low", "high"] | None:
@@ -218,7 +237,7 @@ class ResponseCurve:
     def _draws(self, n_rates: int, others: Array, over: Callable[..., Array]) -> tuple[Array, Array]:
         rates = np.linspace(self._seen.low, self._seen.high, n_rates)
         points = np.column_stack([np.repeat(rates, len(others)), np.tile(others, (len(rates), 1))])
-        draws, _ = self.surface.draw(points, N_DRAWS)
+        draws, _ = self._drawn(points)
         return rates, over(draws.reshape(len(draws), len(rates), len(others)), axis=2)
 
     def _good_others(self) -> Array:
@@ -229,7 +248,7 @@ class ResponseCurve:
         parts = (spread[:, 0] - self._seen.low) / (self._seen.high - self._seen.low)
         bins = np.minimum((parts * N_OTHERS).astype(int), N_OTHERS - 1)
         best = [np.flatnonzero(bins == each)[mean[bins == each].argmin()] for each in np.unique(bins)]
-        good: Array = np.unique(spread[best, 1:], axis=0)
+        good: Array = np.unique(np.concatenate([spread[best, 1:], self.optimum.point[None, 1:]]), axis=0)
         return good
 
     @cached_property

@@ -1,15 +1,21 @@
 """Cost over the learning rate and the other parameters searched: a Gaussian process whose hyperparameters are averaged over.
 
-    cost = quadratic in log10(rate), and in each other parameter, with their products with the rate
+    cost = quadratic in the shifted rate, and in each other parameter
          + a smooth departure from that (rational quadratic kernel, a length scale for each parameter)
-         + noise, whose logarithm may rise or fall along the rate
+         + noise, whose logarithm may rise or fall along the shifted rate
 
-A response curve is close to a quadratic in the logarithm of the rate near its minimum; the quadratic takes what trials far from
-it tell of the curvature, and the departure is given its size and its smoothness by the trials. (Explicit basis functions:
-Rasmussen and Williams 2006, section 2.7.) Six hyperparameters and one for each other parameter have priors; their posterior is
-taken at its mode and by importance sampling around it, with Student's t as proposal (Gelman et al. 2013, Bayesian Data Analysis,
-sections 10.4 and 13.3), so that what few trials leave open widens the answer. The kernel is between the squared exponential,
-which is too sure of valleys with unequal sides, and Matern's, whose curves have minima that are nowhere smooth.
+    shifted rate = log10(rate) + a shift for each other parameter, linear in its coordinate
+
+What counts is not the rate itself: with momentum it is rate / (1 - momentum) (Yuan et al. 2016), with batches it goes with
+their size to some power (McCandlish et al. 2018), and other optimizers want other rates. So the other parameters slide one
+curve along the rate, by decades that the trials tell; what a rate of 1e-5 does with a momentum of 0.9 is known from 1e-4 with
+none. A response curve is close to a quadratic in the logarithm of the rate near its minimum; the quadratic takes what trials
+far from it tell of the curvature, and the departure, which may hang on all parameters, is given its size and its smoothness by
+the trials. (Explicit basis functions: Rasmussen and Williams 2006, section 2.7.) Five hyperparameters, a length scale for each
+other parameter and a shift for each other coordinate have priors; their posterior is taken at its mode and by importance
+sampling around it, with Student's t as proposal (Gelman et al. 2013, Bayesian Data Analysis, sections 10.4 and 13.3), so that
+what few trials leave open widens the answer. The kernel is between the squared exponential, which is too sure of valleys with
+unequal sides, and Matern's, whose curves have minima that are nowhere smooth.
 
 Costs are scaled before: 0 the best one, 1 the one that four fifths of the trials reach. Then they are warped by
 w * log(1 + cost / w), with the one of the WARPS that makes the trials likeliest (Snelson et al. 2004): real losses differ by
@@ -27,6 +33,7 @@ from scipy import linalg
 from service.report.encoding import Array
 from service.report.hyperparameters import (
     DEPARTURE,
+    FIRST_LENGTH,
     JITTER,
     LENGTH,
     NOISE,
@@ -39,6 +46,7 @@ from service.report.hyperparameters import (
     Prior,
     Warp,
     alike,
+    powers,
 )
 from service.report.observations import Observations
 
@@ -65,6 +73,7 @@ class Surface:
         self._x = np.column_stack([seen.rates, seen.others])
         self._middle, self._half = (seen.low + seen.high) / 2, max((seen.high - seen.low) / 2, 0.05)
         self._slices = _slices(seen)
+        self._centre = np.array([1 / axis.width if axis.width > 1 else 0.5 for axis in seen.axes for _ in range(axis.width)])
         picked = _evenly(np.flatnonzero(seen.complete), FITTED_TO)
         picked = np.concatenate([picked, _evenly(np.flatnonzero(~seen.complete), FITTED_TO - len(picked))])
         self._picked = picked
@@ -79,6 +88,12 @@ class Surface:
         self._averaged = [self._given(theta) for theta in self._thetas]
         self._at_mode = self._given(self._fitted.mode)
         self._random = random
+
+    @property
+    def shifts(self) -> Array:
+        """By how many decades the other parameters shift the rate over their ranges, (columns,)."""
+        medians: Array = np.median(self._thetas[:, FIRST_LENGTH + len(self._slices) - 1 :], axis=0)
+        return medians
 
     def draw(self, points: Array, n_draws: int) -> tuple[Array, Array]:
         """Joint draws of the expected cost at `points` (n, 1 + columns), as (n_draws, n), and its mean, (n,)."""
@@ -97,9 +112,10 @@ class Surface:
         mean, variance = self._predict(self._at_mode, points, only_variances=True)
         return mean, np.sqrt(np.maximum(variance, 0.0))
 
-    def noise_at(self, rate: float) -> float:
-        """The standard deviation of a single trial's cost at a log10 rate."""
-        return self._scale * math.exp(float(np.median(self._thetas[:, 2] + self._thetas[:, 4] * (rate - self._middle))))
+    def noise_at(self, point: Array) -> float:
+        """The standard deviation of a single trial's cost at a point, (1 + columns,)."""
+        noise = [theta[2] + theta[4] * float(self._at(theta, point[None])[0]) for theta in self._thetas]
+        return self._scale * math.exp(float(np.median(noise)))
 
     def _scaled(self, costs: Array) -> Array:
         scaled = (costs - self._offset) / self._scale
@@ -113,9 +129,13 @@ class Surface:
             self._priors(warp),
             costs=self._z[self._picked],
             variances=self._seen.variances[self._picked] / self._scale**2,
-            shift=x[:, 0] - self._middle,
-            basis=self._basis_at(x),
-            squares=np.stack([_squared_distances(x[:, part], x[:, part]) for part in self._slices]),
+            rates=x[:, 0] - self._middle,
+            half=self._half,
+            others=x[:, 1:] - self._centre,
+            basis=self._basis_of_others(x),
+            squares=np.array([_squared_distances(x[:, part], x[:, part]) for part in self._slices[1:]]).reshape(
+                -1, len(x), len(x)
+            ),
         )
 
     def _cost(self, warped: Array) -> Array:
@@ -123,7 +143,8 @@ class Surface:
         return cost
 
     def _priors(self, warp: Warp) -> list[Prior]:
-        return [LENGTH, DEPARTURE, self._noise_prior(warp), QUADRATIC, SLOPE, *(OTHER_LENGTH for _ in self._slices[1:])]
+        shifts = [Prior(mean=axis.shift.mean, sd=axis.shift.sd) for axis in self._seen.axes for _ in range(axis.width)]
+        return [LENGTH, DEPARTURE, self._noise_prior(warp), QUADRATIC, SLOPE, *(OTHER_LENGTH for _ in self._slices[1:]), *shifts]
 
     def _noise_prior(self, warp: Warp) -> Prior:
         """What replicates showed, where there are any."""
@@ -134,30 +155,38 @@ class Surface:
             return NOISE
         return Prior(mean=math.log(variance) / 2, sd=max(0.1, 1 / math.sqrt(2 * degrees)))
 
-    def _basis_at(self, points: Array) -> Array:
-        rate = (points[:, 0] - self._middle) / self._half
-        columns = [np.ones(len(points)), rate, rate**2]
+    def _at(self, theta: Array, points: Array) -> Array:
+        """Their log10 rates, shifted, from the middle of the range, (n,)."""
+        shifts = theta[FIRST_LENGTH + len(self._slices) - 1 :]
+        at: Array = points[:, 0] - self._middle + (points[:, 1:] - self._centre) @ shifts
+        return at
+
+    def _basis_at(self, theta: Array, points: Array) -> Array:
+        return np.column_stack([powers(self._at(theta, points) / self._half), self._basis_of_others(points)])
+
+    def _basis_of_others(self, points: Array) -> Array:
+        columns = [np.zeros((len(points), 0))]
         for part in self._slices[1:]:
             other = 2 * points[:, part] - 1
-            columns += [*other.T, *(other * rate[:, None]).T]
+            columns.append(other)
             if part.stop - part.start == 1:
-                columns.append(other[:, 0] ** 2)
-        return np.stack(columns, axis=1)
+                columns.append(other**2)
+        return np.concatenate(columns, axis=1)
 
     def _kernel(self, theta: Array, left: Array, right: Array) -> Array:
-        lengths = np.exp(np.concatenate([theta[:1], theta[5:]]))
-        lengths = np.repeat(lengths, [part.stop - part.start for part in self._slices])
-        left_scaled, right_scaled = left / lengths, right / lengths
-        by_rate = alike(_squared_distances(left_scaled[:, :1], right_scaled[:, :1]))
-        by_others = alike(_squared_distances(left_scaled[:, 1:], right_scaled[:, 1:]))
+        lengths = np.exp(theta[FIRST_LENGTH : FIRST_LENGTH + len(self._slices) - 1])
+        lengths = np.repeat(lengths, [part.stop - part.start for part in self._slices[1:]])
+        left_at, right_at = (self._at(theta, points)[:, None] / math.exp(theta[0]) for points in (left, right))
+        by_rate = alike(_squared_distances(left_at, right_at))
+        by_others = alike(_squared_distances(left[:, 1:] / lengths, right[:, 1:] / lengths))
         departure = math.exp(2 * theta[1]) * by_rate * (SHARED + (1 - SHARED) * by_others)
-        quadratic = math.exp(2 * theta[3]) * (self._basis_at(left) @ self._basis_at(right).T)
+        quadratic = math.exp(2 * theta[3]) * (self._basis_at(theta, left) @ self._basis_at(theta, right).T)
         covariance: Array = departure + quadratic
         return covariance
 
     def _variances(self, theta: Array) -> Array:
         """Of the noise of trials."""
-        noise: Array = np.exp(2 * (theta[2] + theta[4] * (self._x[:, 0] - self._middle))) + self._extra + JITTER
+        noise: Array = np.exp(2 * (theta[2] + theta[4] * self._at(theta, self._x))) + self._extra + JITTER
         return noise
 
     def _given(self, theta: Array) -> "_Given":
@@ -183,7 +212,7 @@ class Surface:
         lost = None if given.inner is None else linalg.solve_triangular(given.inner, gained, lower=True, check_finite=False)
         mean = (gained if lost is None else lost).T @ given.told
         if only_variances:
-            own = math.exp(2 * theta[1]) + math.exp(2 * theta[3]) * (self._basis_at(points) ** 2).sum(1)
+            own = math.exp(2 * theta[1]) + math.exp(2 * theta[3]) * (self._basis_at(theta, points) ** 2).sum(1)
             return mean, own - (gained**2).sum(0) + (0.0 if lost is None else (lost**2).sum(0))
         covariance = self._kernel(theta, points, points) - gained.T @ gained
         return mean, covariance if lost is None else covariance + lost.T @ lost

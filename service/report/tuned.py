@@ -35,7 +35,7 @@ class Tuned:
         self.seen = seen
         self.curve = ResponseCurve(seen)
         self.optimum: Optimum = self.curve.optimum
-        self.seed_noise = self.curve.surface.noise_at(self.optimum.rate)
+        self.seed_noise = self.curve.surface.noise_at(self.optimum.point)
         """The standard deviation of one trial's cost at the best rate."""
         self.seeds = frozenset(
             training_seed(finished.job.spec.seed, replicate_of(trial.user_attrs, finished.job.spec.replicates))
@@ -59,7 +59,7 @@ class Tuned:
     def at_edge(self) -> str | None:
         """low or high, where the best rate most likely lies at that end of what was searched."""
         rate = self.optimum.rate
-        return self.curve.at_edge(self.curve.safe_range(rate, self.curve.tolerance(rate)))
+        return self.curve.at_edge(self.curve.safe_range(rate, self.curve.tolerance(self.optimum.point)))
 
     @cached_property
     def untrained_level(self) -> float:

@@ -76,7 +76,7 @@ def test_losses_that_differ_by_factors_are_warped_and_others_are_not() -> None:
 
 def test_the_noise_is_found() -> None:
     surface = Surface(seen(64, noise=0.1), np.random.default_rng(0))
-    assert surface.noise_at(math.log10(0.02)) == pytest.approx(0.1, rel=0.3)
+    assert surface.noise_at(np.array([math.log10(0.02), 0.5])) == pytest.approx(0.1, rel=0.3)
 
 
 def test_costs_far_beyond_all_others_do_not_drown_them() -> None:
