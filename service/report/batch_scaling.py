@@ -13,8 +13,9 @@ LINEAR = 1.0
 """k times the batch, k times the rate (Goyal et al. 2017, 1706.02677)."""
 SQUARE_ROOT = 0.5
 """Krizhevsky 2014, 1404.5997."""
-CLOSE = 0.05
-"""Powers that differ by no more differ by a tenth in what they foretell for eight times the batch."""
+BEYOND_THE_CURVES = 0.12
+"""How uncertain a power is, as a standard deviation, beyond what response curves know. They slide one curve along the rate, but
+on digits what is too slow goes linearly with the batch size, what diverges with its root, and the best rate in between."""
 
 FEWEST = 3
 """Batch sizes that a power takes: with two, nothing says how well it fits."""
@@ -48,7 +49,7 @@ class BatchScaling:
     interval: Interval
     batch_sizes: tuple[int, ...]
     linear: bool
-    """Whether linear scaling lies within the interval, or as good as."""
+    """Whether linear scaling lies within the interval."""
     square_root: bool
     because: str
     _powers: Array
@@ -83,8 +84,8 @@ def fit_power(batch_sizes: Sequence[int], rates: Sequence[float], draws: Array) 
     """From the best log10 rates at some batch sizes, and joint posterior draws of them, (draws, batch sizes).
 
     Weighted least squares in each draw, with weights by the draws' variances; so the interval holds what the response curves do
-    not know. What the rates scatter about the line beyond that is added to it, as Student's t has it with so few points. None
-    with fewer than three batch sizes.
+    not know. What the rates scatter about the line beyond that is added to it, as Student's t has it with so few points, and
+    BEYOND_THE_CURVES. None with fewer than three batch sizes.
     """
     if len(batch_sizes) < FEWEST or max(batch_sizes) < SPAN * min(batch_sizes):
         return None
@@ -98,9 +99,10 @@ def fit_power(batch_sizes: Sequence[int], rates: Sequence[float], draws: Array) 
     freedom = len(x) - 2
     misfit = float((weights * (draws.mean(axis=0) - line) ** 2).sum()) / freedom
     # A misfit of 1 is what the draws' own variances explain; what is more widens the interval by its root.
-    widened = powers.mean() + (powers - powers.mean()) * math.sqrt(max(1.0, misfit))
+    variance = max(float(powers.var()), 1e-9)
+    widened = powers.mean() + (powers - powers.mean()) * math.sqrt(max(1.0, misfit) + BEYOND_THE_CURVES**2 / variance)
     interval, power = Interval.of(widened), float(powers.mean())
-    linear, square_root = (interval.low - CLOSE <= scaling <= interval.high + CLOSE for scaling in (LINEAR, SQUARE_ROOT))
+    linear, square_root = (interval.low <= scaling <= interval.high for scaling in (LINEAR, SQUARE_ROOT))
     return BatchScaling(
         power=power,
         interval=interval,

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from service.report.batch_scaling import BatchScaling, fit_power
+from service.report.batch_scaling import BEYOND_THE_CURVES, BatchScaling, fit_power
 from service.report.best_lr import answer
 from tests.finished_jobs import trial
 from tests.unit.report.trials import LOG, bowl, job, trained
@@ -28,7 +28,7 @@ def test_the_power_is_found_and_lies_in_its_interval(power: float) -> None:
 
 def test_the_interval_is_that_of_least_squares() -> None:
     x = np.log10(SIZES)
-    expected = 1.645 * 0.05 / math.sqrt(float(((x - x.mean()) ** 2).sum()))
+    expected = 1.645 * math.hypot(0.05 / math.sqrt(float(((x - x.mean()) ** 2).sum())), BEYOND_THE_CURVES)
     found = scaling(0.7)
     assert (found.interval.high - found.interval.low) / 2 == pytest.approx(expected, rel=0.1)
 
