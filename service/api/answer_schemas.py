@@ -5,7 +5,7 @@ from uuid import UUID
 
 from service.api.schemas import BestTrial, Number, View
 from service.domain.job import Job
-from service.domain.space import Scalar
+from service.domain.space import Point, Scalar
 from service.report.answer_values import BestLearningRate, Edge, OfBatchSize
 from service.report.batch_scaling import BatchScaling, Prediction
 from service.report.estimates import LEVEL, Estimate, Interval
@@ -108,6 +108,8 @@ class Answer(View):
     """The job it comes from."""
     learning_rate: float | None
     """Null when every rate tried diverged."""
+    params: Point
+    """The other parameters searched, with which that rate is the best: another momentum or batch size wants another rate."""
     interval: IntervalView | None
     """Where the best rate lies. Null, as what follows, while there are too few trials to tell."""
     safe_range: SafeRangeView | None
@@ -138,6 +140,7 @@ class Answer(View):
         return cls(
             job=job.id,
             learning_rate=found.learning_rate,
+            params=found.params,
             interval=None if found.interval is None else IntervalView.of(found.interval),
             safe_range=None if safe is None else SafeRangeView(tolerance=safe.tolerance, low=safe.low, high=safe.high),
             expected=None if found.expected is None else EstimateView.of(found.expected),

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.commands.chart import PLAIN, PRETTY, chart
-from service.commands.tables import Document, best_trial, number, plain
+from service.commands.tables import Document, best_trial, number, plain, values
 
 VERDICT_STYLES = {"confident": "bold green", "needs more trials": "bold yellow"}
 
@@ -40,6 +40,8 @@ def _headline(answer: Document) -> Text:
     interval = answer["interval"]
     if interval is None:
         return line + ", that of the best trial"
+    if answer["params"]:
+        line += f" with {values(answer['params'])}"
     return line + f"; the best one lies between {_rate(interval['low'])} and {_rate(interval['high'])} (90%)"
 
 

@@ -1,11 +1,11 @@
 """What an answer about the learning rate consists of. Rates are rates, not logarithms; values are the metric's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
-from service.domain.space import Scalar
+from service.domain.space import Point, Scalar
 from service.domain.trial import Trial
 from service.report.batch_scaling import BatchScaling
 from service.report.divergence_edge import DivergenceEdge
@@ -93,6 +93,8 @@ class BestLearningRate:
     look_below: float | None = None
     """The lowest rate tried, where every one diverged."""
     at_edge: str | None = None
+    params: Point = field(default_factory=dict)
+    """The other parameters searched, with which that rate is the best."""
     interval: Interval | None = None
     """Where the best rate lies; this and what follows is None, or empty, while trials are too few to tell."""
     safe_range: SafeRange | None = None

@@ -14,7 +14,7 @@ from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
 from service.report.answer_values import BestLearningRate, CurvePart, Edge, Evidence, SafeRange, Verdict
 from service.report.counted import counted
-from service.report.encoding import LEARNING_RATE, learning_rate
+from service.report.encoding import LEARNING_RATE, axes, decode, learning_rate
 from service.report.groups import by_batch_size, divergence_edges
 from service.report.observations import Curves, Observations, observe
 from service.report.points import cost_of, diagnosis_of, learned
@@ -122,6 +122,7 @@ def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimensi
         verdict=Verdict.RANGE_TOO_NARROW if edge else Verdict.MORE_TRIALS,
         because=_because_edge(edge) if edge else f"trial {best.number} has the best {job.spec.metric} of {len(complete)}",
         best_trial=best,
+        params={axis.name: best.params[axis.name] for axis in axes(job.spec.search_space or {}) if axis.name in best.params},
         at_edge=edge,
     )
     return plain, dimension, complete
@@ -151,6 +152,7 @@ def _fitted(
         answer=replace(
             plain,
             learning_rate=10**optimum.rate,
+            params=decode(optimum.point[1:], seen.axes),
             at_edge=None,
             interval=optimum.interval.of_rates(),
             safe_range=None if safe is None else SafeRange(tolerance=tolerance, low=10**safe.low, high=10**safe.high),

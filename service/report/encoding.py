@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.domain.space import CategoricalRange, Point, Range, Scalar, SearchSpace, searched
+from service.domain.space import CategoricalRange, IntRange, Point, Range, Scalar, SearchSpace, searched
 
 Array = npt.NDArray[np.float64]
 
@@ -75,6 +75,20 @@ class Axis:
         part = (self._scaled(number) - low) / (high - low) if high > low else 0.0
         return [part] if abs(part - 0.5) <= FARTHEST else None
 
+    def decode(self, coordinates: Array) -> Scalar:
+        """The value at coordinates, (width,): the nearest that may be tried, of numbers to three digits."""
+        if not self.is_ordered:
+            return self._choices[int(coordinates.argmax())]
+        low, high = (self._scaled(end) for end in self._ends())
+        number = self._unscaled(low + float(coordinates[0]) * (high - low))
+        if isinstance(self.range, CategoricalRange):
+            return min(self.range.choices, key=lambda choice: abs(float(choice) - number))
+        if self.range.step is not None:
+            number = self.range.low + round((number - self.range.low) / self.range.step) * self.range.step
+        if isinstance(self.range, IntRange):
+            return min(max(round(number), self.range.low), self.range.high)
+        return min(max(float(f"{number:.3g}"), self.range.low), self.range.high)
+
     def candidates(self, parts: Array) -> Array:
         """Values spread over the range by `parts`, numbers from 0 to 1: their coordinates, (n, width)."""
         if not self._choices:
@@ -95,13 +109,19 @@ class Axis:
         low, high = self._ends()
         return self.name in DECAYS and low >= 0 and high <= 1
 
+    @property
+    def _is_log(self) -> bool:
+        return self._ends()[0] > 0 and (self.name == "batch_size" or getattr(self.range, "log", False))
+
+    def _unscaled(self, value: float) -> float:
+        if self._is_decay:
+            return 1 - 10**-value
+        return 10**value if self._is_log else value
+
     def _scaled(self, value: float) -> float:
-        low = self._ends()[0]
         if self._is_decay:
             return -math.log10(1 - min(max(value, 0.0), LARGEST_DECAY))
-        if low > 0 and (self.name == "batch_size" or getattr(self.range, "log", False)):
-            return math.log10(max(value, low / 1e3))
-        return value
+        return math.log10(max(value, self._ends()[0] / 1e3)) if self._is_log else value
 
 
 def low_discrepancy(n: int, dimensions: int, random: np.random.Generator) -> Array:
@@ -127,6 +147,12 @@ def encode(point: Point, among: list[Axis]) -> list[float] | None:
             return None
         coordinates += encoded
     return coordinates
+
+
+def decode(coordinates: Array, among: list[Axis]) -> dict[str, Scalar]:
+    """The point at coordinates, (columns,)."""
+    ends = np.cumsum([axis.width for axis in among])
+    return {axis.name: axis.decode(coordinates[end - axis.width : end]) for axis, end in zip(among, ends, strict=True)}
 
 
 def learning_rate(point: Point) -> float | None:

@@ -34,6 +34,7 @@ def noisy(claim: Claim) -> Result:
 def test_every_field_of_the_answer_is_told(client: TestClient, database: Database, worker: Worker) -> None:
     job = tried(database, worker, 32)
     found = ask(client, f"/v1/jobs/{job.id}/best-lr")
+    assert found["params"] == {}, "nothing else is searched"
     assert found["interval"]["level"] == 0.9
     assert found["interval"]["low"] <= BEST_LEARNING_RATE <= found["interval"]["high"]
     assert found["interval"]["low"] <= found["learning_rate"] <= found["interval"]["high"]
@@ -138,6 +139,7 @@ def test_batch_scaling_is_fitted_and_foretells(client: TestClient, database: Dat
     assert found["interval"]["low"] < 1 < found["interval"]["high"]
     assert "scale it linearly" in found["because"]
     assert found["fitted_to"] == SIZES
+    assert ask(client, f"/v1/jobs/{job.id}/best-lr")["params"]["batch_size"] in SIZES
     assert found["prediction"]["batch_size"] == 256
     assert found["prediction"]["interval"]["low"] < 0.064 < found["prediction"]["interval"]["high"]
     assert found["prediction"]["advice"]

@@ -14,6 +14,7 @@ EVIDENCE = {"trials": 64, "infeasible": 7, "pruned": 20, "seeds": 3}
 ANSWER: dict[str, Any] = curve_of([2.0, 1.0, 0.5, 1.0, 2.0]) | {
     "learning_rate": 0.0213456,
     "metric": "validation_loss",
+    "params": {},
     "interval": INTERVAL,
     "safe_range": {"tolerance": 0.02, "low": 0.0081, "high": 0.092},
     "expected": {"mean": 0.0841, "low": 0.081, "high": 0.0877},
@@ -51,6 +52,11 @@ def test_it_says_the_answer_as_a_person_would(capsys: pytest.CaptureFixture[str]
         "This rests on 64 trials (7 diverged, 20 pruned) and 3 training seeds.",
     ]
     assert lines[-1] == "confident: it is so."
+
+
+def test_it_names_what_else_was_searched_and_goes_with_the_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, params={"batch_size": 32, "momentum": 0.917})
+    assert text.startswith("Learning rate 0.02135 with batch_size=32 momentum=0.917; the best one lies between")
 
 
 def test_it_draws_the_curve_and_tells_by_batch_size(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,11 @@ JOB = {
     **{"created_at": "2026-01-01T00:00:00Z", "started_at": None, "finished_at": None, "study_name": "a"},
 }
 EVIDENCE = {"trials": 4, "infeasible": 0, "pruned": 0, "seeds": 1}
-TOO_FEW = dict.fromkeys(("interval", "safe_range", "expected", "divergence_edge")) | {"by_batch_size": [], "curve": []}
+TOO_FEW = dict.fromkeys(("interval", "safe_range", "expected", "divergence_edge")) | {
+    "params": {},
+    "by_batch_size": [],
+    "curve": [],
+}
 ANSWER = TOO_FEW | {
     **{"learning_rate": 0.01, "metric": "loss", "evidence": EVIDENCE, "best_trial": BEST},
     **{"verdict": "needs more trials", "because": "only 4 trials"},

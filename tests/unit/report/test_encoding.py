@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from service.domain.space import Scalar, parse_space
-from service.report.encoding import axes, encode
+from service.domain.space import Scalar, contains, parse_space, searched
+from service.report.encoding import axes, decode, encode
 
 SPACE = parse_space(
     {
@@ -41,6 +41,29 @@ def test_values_lie_where_their_scale_puts_them(name: str, value: Scalar, expect
     axis = next(axis for axis in axes(SPACE) if axis.name == name)
     assert axis.encode(value) == pytest.approx(expected)
     assert axis.width == len(expected)
+
+
+def test_coordinates_lead_back_to_the_point() -> None:
+    found = encode(POINT, axes(SPACE))
+    assert found is not None
+    assert decode(np.array(found), axes(SPACE)) == POINT
+
+
+@pytest.mark.parametrize("part", [0.0, 0.31, 0.5, 0.77, 1.0])
+def test_whatever_the_coordinates_the_value_is_one_that_may_be_tried(part: float) -> None:
+    stepped = parse_space(
+        {
+            "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
+            "dropout": {"type": "float", "low": 0.1, "high": 0.5, "step": 0.05},
+            "epochs": {"type": "int", "low": 3, "high": 21, "step": 3},
+            "warmup": {"type": "int", "low": 1, "high": 1000, "log": True},
+            "beta2": {"type": "float", "low": 0.91234, "high": 0.99987},
+            "batch_size": {"type": "categorical", "choices": [8, 100, 128]},
+        }
+    )
+    among = axes(stepped)
+    for name, value in decode(np.full(len(among), part), among).items():
+        assert contains(searched(stepped)[name], value), (name, value)
 
 
 def test_a_point_is_the_coordinates_of_all_axes() -> None:

@@ -1,6 +1,5 @@
 """What counts is the rate together with momentum and batch size: best rates form a ridge, and far from it nothing is learned."""
 
-import itertools
 import math
 
 import numpy as np
@@ -50,8 +49,7 @@ def test_no_rate_is_held_possible_at_which_nothing_was_learned(seed: int, crowde
     assert found.interval is not None
     assert found.interval.low > 1e-4, "with all momentum there is, that is a step of 0.01"
     assert found.learning_rate is not None
-    others = itertools.product(np.linspace(0, 0.99, 100), SIZES)
-    assert min(loss(found.learning_rate, momentum, size, 20) for momentum, size in others) < FLOOR + 0.02
+    assert loss(found.learning_rate, **found.params) < FLOOR + 0.03  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -59,6 +57,13 @@ def test_the_expected_loss_is_one_that_can_be(seed: int) -> None:
     found = answer(*tried(seed, crowded=False))
     assert found.expected is not None
     assert 0 <= found.expected.low <= found.expected.mean == pytest.approx(FLOOR, abs=0.07)
+
+
+def test_of_few_trials_the_best_one_names_what_goes_with_its_rate() -> None:
+    job, trials = tried(0, crowded=False)
+    found = answer(job, trials[:3])
+    assert found.best_trial is not None
+    assert found.params == {name: found.best_trial.params[name] for name in sorted(SPACE)}
 
 
 def test_shifts_are_found() -> None:
