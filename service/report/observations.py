@@ -69,10 +69,13 @@ def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations |
     """The numbers in a job's finished trials; None where not one of its trials has a positive learning rate and a finite cost.
 
     A pruned trial counts with the cost that it would have ended at, as foretold by a linear regression of final costs on the
-    learning rate and on the costs at the fraction of the schedule where it ended, over the trials that went on from there. Rates
-    beyond theirs count as the last of theirs, and where what was worse then did not end worse, nothing is foretold. Whether a
-    trial was pruned hangs on what had been measured until then and on nothing else, so this regression is not biased by it
-    (Rubin 1976, missing at random); what the regression does not know of the trial is added to its variance.
+    learning rate and on the costs at the fraction of the schedule where it ended, over the trials that went on from there.
+    Rates beyond theirs count as the last of theirs. Of what it was worse than the worst of them it keeps a part that is
+    anything between the regression's slope and all: those that go on are alike, and their slope is small, but a rate that has
+    learned nothing in half of its schedule may learn nothing in the rest. Where what was worse then did not end worse, nothing
+    else is foretold. Whether a trial was pruned hangs on what had been measured until then and on nothing else, so this
+    regression is not biased by it (Rubin 1976, missing at random); what the regression does not know of the trial is added to
+    its variance.
     """
     space = job.spec.search_space or {}
     among = axes(space)
@@ -136,23 +139,24 @@ def _foretold(
             continue
         rates, then, costs = (np.array(column) for column in zip(*known, strict=True))
         model = BayesianRidge().fit(_features(rates, then, rates, then), costs)
-        if model.coef_[0] <= 0:
-            continue
-        foretold, sd = model.predict(
-            _features(np.array([rate for _, rate, *_ in ended]), np.array([cost for *_, cost in ended]), rates, then),
-            return_std=True,
-        )
+        slope = max(0.0, float(model.coef_[0]) / (then.std() or 1.0))
+        stood = np.array([cost for *_, cost in ended])
+        foretold, sd = model.predict(_features(np.array([rate for _, rate, *_ in ended]), stood, rates, then), return_std=True)
+        excess = np.maximum(stood - then.max(), 0.0)
+        foretold += excess * (slope + max(slope, 1.0)) / 2
+        variances = sd**2 + (excess * max(0.0, 1.0 - slope)) ** 2 / 12
         rows += [
-            (trial, rate, others, float(cost), float(one_sd) ** 2)
-            for (trial, rate, others, _), cost, one_sd in zip(ended, foretold, sd, strict=True)
+            (trial, rate, others, float(cost), float(variance))
+            for (trial, rate, others, _), cost, variance, beyond in zip(ended, foretold, variances, excess, strict=True)
+            if slope > 0 or beyond > 0
         ]
     return rows
 
 
 def _features(rates: Array, costs: Array, all_rates: Array, all_costs: Array) -> Array:
-    """Scaled by those that the regression is fitted to, as its priors want it."""
+    """Scaled by those that the regression is fitted to, as its priors want it, and no farther than theirs."""
     x = (np.clip(rates, all_rates.min(), all_rates.max()) - all_rates.mean()) / (all_rates.std() or 1.0)
-    y = (costs - all_costs.mean()) / (all_costs.std() or 1.0)
+    y = (np.clip(costs, all_costs.min(), all_costs.max()) - all_costs.mean()) / (all_costs.std() or 1.0)
     return np.stack([y, x], axis=1)
 
 

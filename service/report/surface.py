@@ -60,6 +60,14 @@ BEYOND = 20.0
 """Scaled costs above that count by their logarithm: how much worse than bad says nothing of the optimum."""
 
 
+OF_ONE_SIZE = 10.0
+"""Where a scaled cost is higher, trials differ by factors,"""
+STRONG = 0.3
+"""and a warp of at most this is taken unless weaker ones are likelier by"""
+PREFERENCE = 10.0
+"""as a logarithm: most of the likelihood is about the bad trials then, and what is said of good ones shall not hang on it."""
+
+
 class Surface:
     """The posterior of the expected cost, given what trials showed. Costs go in and come out in the metric's units."""
 
@@ -70,6 +78,10 @@ class Surface:
         smallest = 1e-12 * abs(best)  # a spread that rounding may have made
         self._offset, self._scale = best, seen.spread if seen.spread > smallest else 1e-3 * abs(best) or 1e-6
         self._z = self._scaled(seen.costs)
+        # To first order: what the logarithm beyond BEYOND makes of a cost, it makes of its uncertainty.
+        self._z_variances = (
+            seen.variances / (self._scale * np.maximum(1.0, 1.0 + (seen.costs - best) / self._scale - BEYOND)) ** 2
+        )
         self._x = np.column_stack([seen.rates, seen.others])
         self._middle, self._half = (seen.low + seen.high) / 2, max((seen.high - seen.low) / 2, 0.05)
         self._slices = _slices(seen)
@@ -77,11 +89,15 @@ class Surface:
         picked = _evenly(np.flatnonzero(seen.complete), FITTED_TO)
         picked = np.concatenate([picked, _evenly(np.flatnonzero(~seen.complete), FITTED_TO - len(picked))])
         self._picked = picked
-        self._fitted = min((self._fit(Warp(at)) for at in WARPS), key=lambda fitted: fitted.energy_at_mode)
+        preferred = STRONG if self._z.max() > OF_ONE_SIZE else math.inf
+        self._fitted = min(
+            (self._fit(Warp(at)) for at in WARPS),
+            key=lambda fitted: fitted.energy_at_mode + (PREFERENCE if fitted.warp.at > preferred else 0.0),
+        )
         self._fitted.look_further()
         self._warp = self._fitted.warp
         self._y = self._warp.of(self._z)
-        self._extra = self._warp.variance(seen.variances / self._scale**2, self._z)
+        self._extra = self._warp.variance(self._z_variances, self._z)
         self._thetas = self._fitted.sample(random)
         if len(self._y) > FITTED_TO:
             self._thetas = self._thetas[::3]  # so many trials leave little open about them, and each costs the more
@@ -128,7 +144,7 @@ class Surface:
             warp,
             self._priors(warp),
             costs=self._z[self._picked],
-            variances=self._seen.variances[self._picked] / self._scale**2,
+            variances=self._z_variances[self._picked],
             rates=x[:, 0] - self._middle,
             half=self._half,
             others=x[:, 1:] - self._centre,

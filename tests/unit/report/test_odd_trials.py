@@ -10,7 +10,7 @@ import pytest
 from service.domain.trial import CurvePoint, Trial, TrialState
 from service.report.answer_values import BestLearningRate, Verdict
 from service.report.best_lr import answer, in_brief
-from tests.finished_jobs import trial
+from tests.finished_jobs import a_job, trial
 from tests.unit.report.trials import LOG, bowl, diverged, job, trained
 
 BEST = 0.03
@@ -145,3 +145,28 @@ def test_three_hundred_words_are_answered_soon() -> None:
         for one in trained(bowl(BEST), 20)
     ]
     assert answer(job(search_space=space), trials).interval is not None
+
+
+@pytest.mark.parametrize("slope", [0.05, -0.05], ids=["what was worse ended worse", "what was worse ended better"])
+@pytest.mark.parametrize("seed", range(3))
+def test_rates_that_had_learned_nothing_when_they_were_pruned_are_not_held_possible(seed: int, slope: float) -> None:
+    """Successive halving on digits: those that go on are alike, so hardly anything follows from how they stood."""
+    random = np.random.default_rng(seed)
+    trials, curves = [], {}
+    for number in range(20):
+        rate = float(10 ** random.uniform(-2, -1.2))
+        then = 0.2 + 0.1 * math.log10(rate / BEST) ** 2 + 0.03 * random.uniform()
+        value = 0.13 + 0.02 * math.log10(rate / BEST) ** 2 + slope * (then - 0.2) + 0.004 * random.standard_normal()
+        trials.append(trial(number, rate, value, batch_size=int(random.choice([16, 32]))))
+        curves[number] = (point(1, then, 0.25), point(4, value, 1.0))
+    for number in range(20, 50):
+        rate = float(10 ** random.uniform(-5, -2))
+        then = 0.3 + 2.0 * min(1.0, (math.log10(rate / BEST) / 2) ** 2) + 0.02 * random.standard_normal()
+        trials.append(trial(number, rate, then, TrialState.PRUNED, batch_size=int(random.choice([16, 32, 64]))))
+        curves[number] = (point(1, then, 0.25),)
+    found = answer(a_job(space={"batch_size": {"type": "categorical", "choices": [16, 32, 64]}}), trials, curves)
+    assert found.interval is not None
+    assert found.interval.low > 1e-3
+    assert found.learning_rate is not None
+    assert 3e-3 < found.learning_rate < 0.3
+    assert min(part.expected.mean for part in found.curve if part.learning_rate < 3e-4) > 0.2
