@@ -160,7 +160,7 @@ def test_rates_that_had_learned_nothing_when_they_were_pruned_are_not_held_possi
         trials.append(trial(number, rate, value, batch_size=int(random.choice([16, 32]))))
         curves[number] = (point(1, then, 0.25), point(4, value, 1.0))
     for number in range(20, 50):
-        rate = float(10 ** random.uniform(-5, -2))
+        rate = float(10 ** random.choice([random.uniform(-5, -2), random.uniform(-1.2, 0)]))
         then = 0.3 + 2.0 * min(1.0, (math.log10(rate / BEST) / 2) ** 2) + 0.02 * random.standard_normal()
         trials.append(trial(number, rate, then, TrialState.PRUNED, batch_size=int(random.choice([16, 32, 64]))))
         curves[number] = (point(1, then, 0.25),)
