@@ -105,8 +105,10 @@ class ResponseCurve:
         return [optimum for optimum, _ in found], np.stack([rates for _, rates in found], axis=1)
 
     def _drawn(self, points: Array) -> tuple[Array, Array]:
-        """Joint draws of the expected cost, (draws, n), and its mean, (n,), given that it is nowhere below its bound."""
+        """Joint draws of the expected cost, (draws, n), and its mean, (n,), given that it is nowhere below its bounds."""
         draws, mean = self.surface.draw(points, N_DRAWS)
+        least = self.surface.least(points)
+        draws, mean = np.maximum(draws, least), np.maximum(mean, least)
         if self._seen.bound is None:
             return draws, mean
         lowest = draws.min(axis=1)
@@ -276,6 +278,9 @@ class ResponseCurve:
             points = fixing(points[: max(N_SCREENED // 4, N_SCREENED // n_groups)])
             mean, sd = self.surface.roughly(points)
         feasible = points[:, 0] <= self.edge.quantile(0.99) if self.edge is not None else np.ones(len(points), dtype=bool)
+        learns = np.isinf(self.surface.least(points))
+        if (feasible & learns).any():
+            feasible &= learns
         if not feasible.any():
             feasible[points[:, 0].argmin()] = True
         best = np.where(feasible, mean, math.inf).argmin()

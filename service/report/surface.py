@@ -60,6 +60,8 @@ BEYOND = 20.0
 """Scaled costs above that count by their logarithm: how much worse than bad says nothing of the optimum."""
 
 
+HOPELESS = 5.0
+FEWEST_HOPELESS = 3
 OF_ONE_SIZE = 10.0
 """Where a scaled cost is higher, trials differ by factors,"""
 STRONG = 0.3
@@ -127,6 +129,21 @@ class Surface:
         see where to look."""
         mean, variance = self._predict(self._at_mode, points, only_variances=True)
         return mean, np.sqrt(np.maximum(variance, 0.0))
+
+    def least(self, points: Array) -> Array:
+        """What trials at higher rates say that the expected cost is at least, (n,); minus infinity where they say nothing.
+
+        As far up as every trial of that shifted rate or a lower one cost HOPELESS times the scale more than the best: a rate that
+        is lower still learns even less. Takes FEWEST_HOPELESS trials.
+        """
+        tried = self._at(self._fitted.mode, self._x)
+        order = tried.argsort()
+        n_bad = int(np.argmin(np.append(self._z[order] > HOPELESS, False)))
+        if n_bad < FEWEST_HOPELESS:
+            return np.full(len(points), -math.inf)
+        low = self._at(self._fitted.mode, points) <= tried[order[n_bad - 1]]
+        least: Array = np.where(low, self._offset + HOPELESS * self._scale, -math.inf)
+        return least
 
     def noise_at(self, point: Array) -> float:
         """The standard deviation of a single trial's cost at a point, (1 + columns,)."""

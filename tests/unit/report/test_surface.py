@@ -97,3 +97,14 @@ def test_the_expected_cost_is_the_mean_of_its_draws_and_rises_with_what_is_unkno
     found = warp.expected(mean, sd**2)
     assert found == pytest.approx(drawn.mean(axis=0), rel=0.01)
     assert found[1] > found[0] or math.isinf(at)
+
+
+@pytest.mark.parametrize(("n_bad", "said"), [(2, False), (3, True)])
+def test_below_rates_that_hardly_learn_nothing_better_is_expected(n_bad: int, said: bool) -> None:
+    trials = trained(lambda rate: 0.1, 20, noise=0.01, low=1e-2, high=1.0)
+    trials += [trial(20 + index, 10 ** (-3 + index / 5), 2.0) for index in range(n_bad)]
+    found = observe(job(), trials, {})
+    assert found is not None
+    least = Surface(found, np.random.default_rng(0)).least(np.array([[-4.0], [-3.0], [-1.9], [-1.0]]))
+    assert list(np.isfinite(least)) == [said, said, False, False]
+    assert not said or least[0] == pytest.approx(found.costs.min() + 5 * found.spread)
