@@ -41,7 +41,7 @@ def _headline(answer: Document) -> Text:
     if interval is None:
         return line + ", that of the best trial"
     if answer["params"]:
-        line += f" with {values(answer['params'])}"
+        line += plain(f" with {values(answer['params'])}")
     return line + f"; the best one lies between {_rate(interval['low'])} and {_rate(interval['high'])} (90%)"
 
 

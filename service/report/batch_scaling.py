@@ -99,8 +99,10 @@ def fit_power(batch_sizes: Sequence[int], rates: Sequence[float], draws: Array) 
     freedom = len(x) - 2
     misfit = float((weights * (draws.mean(axis=0) - line) ** 2).sum()) / freedom
     # A misfit of 1 is what the draws' own variances explain; what is more widens the interval by its root.
-    variance = max(float(powers.var()), 1e-9)
-    widened = powers.mean() + (powers - powers.mean()) * math.sqrt(max(1.0, misfit) + BEYOND_THE_CURVES**2 / variance)
+    beyond = np.random.default_rng(0).standard_normal(len(powers))
+    widened = (
+        powers.mean() + (powers - powers.mean()) * math.sqrt(max(1.0, misfit)) + BEYOND_THE_CURVES * (beyond - beyond.mean())
+    )
     interval, power = Interval.of(widened), float(powers.mean())
     linear, square_root = (interval.low <= scaling <= interval.high for scaling in (LINEAR, SQUARE_ROOT))
     return BatchScaling(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.domain.space import CategoricalRange, IntRange, Point, Range, Scalar, SearchSpace, searched
+from service.domain.space import CategoricalRange, FloatRange, IntRange, Point, Range, Scalar, SearchSpace, searched
 
 Array = npt.NDArray[np.float64]
 
@@ -57,12 +57,14 @@ class Axis:
     @property
     def shift(self) -> "Shift":
         """By how many decades a coordinate shifts the rate that counts, as far as one knows before any trial."""
-        low, high = (self._scaled(end) for end in self._ends()) if self.is_ordered else (0.0, 0.0)
+        if not self.is_ordered:
+            return Shift(mean=0.0, sd=1.0)
+        low, high = (self._scaled(end) for end in self._ends())
         if self.name == "momentum" and self._is_decay:
             return Shift(mean=high - low, sd=0.2 + 0.2 * (high - low))
-        if self.name == "batch_size":
+        if self.name == "batch_size" and self._is_log:
             return Shift(mean=-0.75 * (high - low), sd=0.2 + 0.35 * (high - low))
-        return Shift(mean=0.0, sd=0.5 if self.is_ordered else 1.0)
+        return Shift(mean=0.0, sd=0.5)
 
     def encode(self, value: Scalar) -> list[float] | None:
         """The coordinates of a value; None for what the parameter cannot be, as a foreign script may have it."""
@@ -76,27 +78,54 @@ class Axis:
         return [part] if abs(part - 0.5) <= FARTHEST else None
 
     def decode(self, coordinates: Array) -> Scalar:
-        """The value at coordinates, (width,): the nearest that may be tried, of numbers to three digits."""
+        """The value at coordinates, (width,): the nearest that may be tried, to three digits where it has no step."""
         if not self.is_ordered:
             return self._choices[int(coordinates.argmax())]
-        low, high = (self._scaled(end) for end in self._ends())
-        number = self._unscaled(low + float(coordinates[0]) * (high - low))
-        if isinstance(self.range, CategoricalRange):
-            return min(self.range.choices, key=lambda choice: abs(float(choice) - number))
-        if self.range.step is not None:
-            number = self.range.low + round((number - self.range.low) / self.range.step) * self.range.step
-        if isinstance(self.range, IntRange):
-            return min(max(round(number), self.range.low), self.range.high)
-        return min(max(float(f"{number:.3g}"), self.range.low), self.range.high)
+        number = float(self._at(coordinates[:1])[0])
+        match self.range:
+            case CategoricalRange():
+                return min(self.range.choices, key=lambda choice: abs(float(choice) - number))
+            case IntRange():
+                return round(number)
+            case FloatRange(step=None):
+                return min(max(self._to_three_digits(number), self.range.low), self.range.high)
+            case FloatRange():
+                return round(number, 12)
 
     def candidates(self, parts: Array) -> Array:
         """Values spread over the range by `parts`, numbers from 0 to 1: their coordinates, (n, width)."""
-        if not self._choices:
+        if self._choices:
+            rows = np.array([self.encode(choice) for choice in self._choices], dtype=float)
+            indices = np.minimum((parts * len(rows)).astype(int), len(rows) - 1)
+            chosen: Array = rows[indices]
+            return chosen
+        if isinstance(self.range, FloatRange) and self.range.step is None:
             return parts[:, None]
-        rows = np.array([self.encode(choice) for choice in self._choices], dtype=float)
-        indices = np.minimum((parts * len(rows)).astype(int), len(rows) - 1)
-        chosen: Array = rows[indices]
-        return chosen
+        low, high = (self._scaled(end) for end in self._ends())
+        numbers = [self._scaled(float(number)) for number in self._at(parts)]
+        return (np.array(numbers)[:, None] - low) / ((high - low) or 1.0)
+
+    def _at(self, parts: Array) -> Array:
+        """The numbers at parts of the scaled range, on their steps, (n,)."""
+        low, high = (self._scaled(end) for end in self._ends())
+        numbers: Array = low + parts * (high - low)
+        if self._is_decay:
+            numbers = 1 - 10**-numbers
+        elif self._is_log:
+            numbers = 10**numbers
+        if isinstance(self.range, CategoricalRange) or self.range.step is None:
+            return numbers
+        n_steps = math.floor((self.range.high - self.range.low) / self.range.step + 1e-9)
+        steps = np.clip(np.round((numbers - self.range.low) / self.range.step), 0, n_steps)
+        return self.range.low + steps * self.range.step
+
+    def _to_three_digits(self, number: float) -> float:
+        low, high = self._ends()
+        if self._is_decay:
+            return round(1 - float(f"{1 - number:.3g}"), 12)
+        if self._is_log and high > 2 * low:
+            return float(f"{number:.3g}")
+        return number if high <= low else round(number, 3 - math.floor(math.log10(high - low)))
 
     def _ends(self) -> tuple[float, float]:
         if isinstance(self.range, CategoricalRange):
@@ -112,11 +141,6 @@ class Axis:
     @property
     def _is_log(self) -> bool:
         return self._ends()[0] > 0 and (self.name == "batch_size" or getattr(self.range, "log", False))
-
-    def _unscaled(self, value: float) -> float:
-        if self._is_decay:
-            return 1 - 10**-value
-        return 10**value if self._is_log else value
 
     def _scaled(self, value: float) -> float:
         if self._is_decay:

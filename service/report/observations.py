@@ -57,7 +57,7 @@ class Observations:
     @property
     def bound(self) -> float | None:
         """No cost is below it: zero, where none of the job's is negative."""
-        return 0.0 if self.costs.min() > 0 else None
+        return 0.0 if self.costs[self.complete].min() >= 0 else None
 
     @property
     def n_rates(self) -> int:

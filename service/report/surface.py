@@ -18,7 +18,8 @@ what few trials leave open widens the answer. The kernel is between the squared 
 unequal sides, and Matern's, whose curves have minima that are nowhere smooth.
 
 Costs are scaled before: 0 the best one, 1 the one that four fifths of the trials reach. Then they are warped by
-w * log(1 + cost / w), with the one of the WARPS that makes the trials likeliest (Snelson et al. 2004): real losses differ by
+w * log(1 + cost / w), with the one of the WARPS that makes the trials likeliest, strong ones preferred where some costs are
+of another size (Snelson et al. 2004): real losses differ by
 factors, their noise grows with them, and they end level where a rate is hopeless. What comes out is the median over training
 seeds where costs are warped, which is the mean where they are not.
 """
@@ -61,6 +62,7 @@ BEYOND = 20.0
 
 
 HOPELESS = 5.0
+"""In scaled costs: a trial above that hardly learned."""
 FEWEST_HOPELESS = 3
 OF_ONE_SIZE = 10.0
 """Where a scaled cost is higher, trials differ by factors,"""
@@ -136,12 +138,11 @@ class Surface:
         As far up as every trial of that shifted rate or a lower one cost HOPELESS times the scale more than the best: a rate that
         is lower still learns even less. Takes FEWEST_HOPELESS trials.
         """
-        tried = self._at(self._fitted.mode, self._x)
-        order = tried.argsort()
-        n_bad = int(np.argmin(np.append(self._z[order] > HOPELESS, False)))
-        if n_bad < FEWEST_HOPELESS:
+        tried, bad = self._at(self._fitted.mode, self._x), self._z > HOPELESS
+        below = tried[tried < tried[~bad].min()]
+        if len(below) < FEWEST_HOPELESS:
             return np.full(len(points), -math.inf)
-        low = self._at(self._fitted.mode, points) <= tried[order[n_bad - 1]]
+        low = self._at(self._fitted.mode, points) <= below.max()
         least: Array = np.where(low, self._offset + HOPELESS * self._scale, -math.inf)
         return least
 
@@ -227,7 +228,7 @@ class Surface:
         if len(self._y) <= EXACT:
             within = self._kernel(theta, self._x, self._x)
             within[np.diag_indices_from(within)] += self._variances(theta)
-            root = linalg.cholesky(within, lower=True, check_finite=False)
+            root = _factor(within)
             return _Given(theta, self._x, root, None, linalg.solve_triangular(root, self._y, lower=True, check_finite=False))
         inducing = self._x[self._picked]
         within = self._kernel(theta, inducing, inducing)
@@ -262,6 +263,24 @@ class _Given:
     inner: Array | None
     """None where each trial stands for itself."""
     told: Array
+
+
+def _factor(covariance: Array) -> Array:
+    """Its Cholesky factor, lower: with so much more on the diagonal as rounding takes from it."""
+    for jitter in (0.0, 1e-10, 1e-8):
+        try:
+            root: Array = linalg.cholesky(_with_jitter(covariance, jitter), lower=True, check_finite=False)
+            return root
+        except linalg.LinAlgError:
+            continue
+    root = linalg.cholesky(_with_jitter(covariance, 1e-6), lower=True, check_finite=False)
+    return root
+
+
+def _with_jitter(covariance: Array, jitter: float) -> Array:
+    """In parts of its largest variance."""
+    jittered: Array = covariance + jitter * covariance.diagonal().max() * np.eye(len(covariance))
+    return jittered
 
 
 def _evenly(indices: npt.NDArray[np.intp], most: int) -> npt.NDArray[np.intp]:

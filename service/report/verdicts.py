@@ -74,7 +74,7 @@ def difference(tuned: Tuned, reference: Tuned) -> Difference:
     random = np.random.default_rng(0)
     # Jobs of equal size draw from the same random numbers: shuffled, they are independent again.
     n = min(len(tuned.optimum.draws), len(reference.optimum.draws))
-    draws = random.permutation(tuned.optimum.draws)[:n] - reference.optimum.draws[:n]
+    draws = random.permutation(tuned.optimum.draws)[:n] - random.permutation(reference.optimum.draws)[:n]
     noise = max(tuned.seed_noise, reference.seed_noise)
     if tuned.seeds != reference.seeds:
         draws = draws + random.normal(0, noise * math.sqrt(1 / len(tuned.seeds) + 1 / len(reference.seeds)), len(draws))

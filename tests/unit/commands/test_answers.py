@@ -59,6 +59,10 @@ def test_it_names_what_else_was_searched_and_goes_with_the_rate(capsys: pytest.C
     assert text.startswith("Learning rate 0.02135 with batch_size=32 momentum=0.917; the best one lies between")
 
 
+def test_what_would_steer_the_terminal_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "\x1b" not in said(capsys, params={"optimizer": "sgd\x1b]0;hello\x07"})
+
+
 def test_it_draws_the_curve_and_tells_by_batch_size(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys)
     assert "expected validation_loss by learning rate" in text

@@ -48,6 +48,15 @@ def test_the_usual_rules_are_compared(power: float, sd: float, linear: bool, squ
     assert says in found.because
 
 
+@pytest.mark.parametrize("differing", [0, 15])
+def test_draws_that_are_alike_make_no_power_certain(differing: int) -> None:
+    draws = np.tile([-2.0, -1.9, -1.8, -1.7], (500, 1))
+    draws[:differing] += [0.0, 0.0, 0.1, 0.3]
+    found = fit_power(SIZES, list(draws[-1]), draws)
+    assert found is not None
+    assert found.interval.low + 0.1 < found.power < found.interval.high - 0.1
+
+
 def test_rates_that_lie_on_no_line_widen_the_interval() -> None:
     bent = np.array([-2.0, -1.2, -1.9, -1.1])
     found = fit_power(SIZES, list(bent), bent + 0.05 * RANDOM.standard_normal((2_000, 4)))

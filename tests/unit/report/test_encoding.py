@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -58,12 +60,48 @@ def test_whatever_the_coordinates_the_value_is_one_that_may_be_tried(part: float
             "epochs": {"type": "int", "low": 3, "high": 21, "step": 3},
             "warmup": {"type": "int", "low": 1, "high": 1000, "log": True},
             "beta2": {"type": "float", "low": 0.91234, "high": 0.99987},
+            "momentum": {"type": "float", "low": 0.0, "high": 1.0},
+            "uneven": {"type": "float", "low": 0.0, "high": 1.0, "step": 0.6},
+            "sixteenths": {"type": "float", "low": 0.0, "high": 1.0, "step": 0.0625},
+            "far": {"type": "int", "low": 16, "high": 128, "step": 60},
             "batch_size": {"type": "categorical", "choices": [8, 100, 128]},
         }
     )
     among = axes(stepped)
-    for name, value in decode(np.full(len(among), part), among).items():
+    point = decode(np.full(len(among), part), among)
+    for name, value in point.items():
         assert contains(searched(stepped)[name], value), (name, value)
+    assert point["momentum"] != 1.0, "it would never decay"
+    if part == 0.77:
+        assert point["momentum"] == 0.999168  # three digits of what is not kept
+
+
+@pytest.mark.parametrize("ends", [(1000.0, 1001.0), (0.12345, 0.12399)])
+def test_digits_are_those_of_the_range(ends: tuple[float, float]) -> None:
+    [axis] = axes(parse_space({"dropout": {"type": "float", "low": ends[0], "high": ends[1]}}))
+    assert axis.decode(np.array([0.5])) == pytest.approx(sum(ends) / 2, rel=1e-6)
+
+
+def test_looked_at_are_values_that_may_be_tried() -> None:
+    [axis] = axes(parse_space({"epochs": {"type": "int", "low": 1, "high": 4}}))
+    assert sorted(set(axis.candidates(np.linspace(0, 1, 9)).ravel())) == pytest.approx([0.0, 1 / 3, 2 / 3, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "dimension", "mean", "sd"),
+    [
+        ("momentum", {"type": "float", "low": 0.0, "high": 0.99}, 2.0, 0.6),
+        ("momentum", {"type": "categorical", "choices": ["none", "high"]}, 0.0, 1.0),
+        ("momentum", {"type": "categorical", "choices": [True, False]}, 0.0, 1.0),
+        ("batch_size", {"type": "categorical", "choices": [10, 1000]}, -1.5, 0.9),
+        ("batch_size", {"type": "categorical", "choices": [-1, 32, 64]}, 0.0, 0.5),
+        ("batch_size", {"type": "int", "low": 0, "high": 512}, 0.0, 0.5),
+        ("epochs", {"type": "int", "low": 2, "high": 20}, 0.0, 0.5),
+    ],
+)
+def test_what_is_known_of_a_shift_before_any_trial(name: str, dimension: dict[str, Any], mean: float, sd: float) -> None:
+    [axis] = axes(parse_space({name: dimension}))
+    assert (axis.shift.mean, axis.shift.sd) == pytest.approx((mean, sd))
 
 
 def test_a_point_is_the_coordinates_of_all_axes() -> None:

@@ -75,6 +75,14 @@ def test_shifts_are_found() -> None:
     assert shifts["batch_size"] == pytest.approx(-math.log10(8), abs=0.2)
 
 
+def test_a_cost_of_zero_is_the_bound() -> None:
+    trials = [trial(number, 10 ** (-4 + number / 6), max(0.0, 0.1 * (number / 6 - 2) ** 2 - 0.05)) for number in range(24)]
+    found = answer(a_job(), trials)
+    assert found.expected is not None
+    assert found.expected.low >= 0.0
+    assert min(part.expected.low for part in found.curve) >= 0.0
+
+
 def test_a_cost_below_zero_lifts_the_bound() -> None:
     job, trials = tried(0, crowded=False)
     assert (seen := observe(job, trials, {})) is not None

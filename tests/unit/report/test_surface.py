@@ -108,3 +108,29 @@ def test_below_rates_that_hardly_learn_nothing_better_is_expected(n_bad: int, sa
     least = Surface(found, np.random.default_rng(0)).least(np.array([[-4.0], [-3.0], [-1.9], [-1.0]]))
     assert list(np.isfinite(least)) == [said, said, False, False]
     assert not said or least[0] == pytest.approx(found.costs.min() + 5 * found.spread)
+
+
+def test_no_rate_is_hopeless_at_which_a_trial_was_good() -> None:
+    trials = trained(lambda rate: 0.1, 20, noise=0.01, low=1e-2, high=1.0)
+    trials += [trial(20 + index, 1e-3, 2.0) for index in range(4)]
+    found = observe(job(), [*trials, trial(30, 1e-3, 0.1)], {})
+    assert found is not None
+    assert np.isinf(Surface(found, np.random.default_rng(0)).least(np.array([[-4.0], [-3.0]]))).all()
+
+
+def test_a_covariance_that_rounding_has_spoiled_is_factored() -> None:
+    """A narrow range of rates, whose shifts reach far beyond it, and no noise."""
+    space = {
+        "learning_rate": {"type": "float", "low": 0.01, "high": 0.0125, "log": True},
+        "momentum": {"type": "float", "low": 0.0, "high": 0.999},
+        "batch_size": {"type": "int", "low": 1, "high": 4096},
+    }
+    random, trials = np.random.default_rng(0), []
+    for number in range(200):
+        rate, momentum = float(10 ** random.uniform(-2, math.log10(0.0125))), float(random.uniform(0, 0.999))
+        value = 0.2 + 0.4 * (math.log10(rate / (1 - momentum)) + 1) ** 2
+        trials.append(trial(number, rate, value, momentum=momentum, batch_size=int(random.integers(1, 4097))))
+    found = observe(job(search_space=space), trials, {})
+    assert found is not None
+    draws, _ = Surface(found, np.random.default_rng(0)).draw(np.array([[-2.0, 0.5, 0.5]]), 24)
+    assert np.isfinite(draws).all()
