@@ -144,8 +144,8 @@ def looks(api: httpx2.Client, jobs: dict[str, str]) -> Iterator[dict[str, Any]]:
 def results(api: httpx2.Client, jobs: dict[str, str]) -> Table:
     """What each strategy found."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    for column in ("strategy", "best rate", "90%", "validation loss", "test accuracy", "trials", "seconds"):
-        table.add_column(column, no_wrap=column == "90%")
+    for column in ("strategy", "best rate", "90%", "with momentum", "best trial's loss", "test accuracy", "trials", "seconds"):
+        table.add_column(column, no_wrap=" " not in column)
     table.title = "The best rate, where it lies with 90% probability, and the best trial"
     for strategy, job_id in jobs.items():
         job = ask(api, "GET", f"/v1/jobs/{job_id}")
@@ -157,6 +157,7 @@ def results(api: httpx2.Client, jobs: dict[str, str]) -> Table:
             strategy,
             f"{answer['learning_rate']:.2g}",
             interval(answer),
+            f"{answer['params']['momentum']:.2g}",
             f"{trial['value']:.4f}",
             f"{trial['user_attrs']['test_accuracy']:.1%}",
             str(done(job)),
