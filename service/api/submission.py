@@ -19,6 +19,7 @@ from service.domain.space import (
     Scalar,
     SearchSpace,
     contains,
+    discrete_values,
     fixed,
     parse_space,
     searched,
@@ -213,7 +214,7 @@ def _strategy_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
         yield Invalid("/pruner", "the gp sampler does not see pruned trials: give tpe a pruner, or gp none")
     if isinstance(spec.strategy, Bayesian) and spec.strategy.sampler == "gp":
         for name, dimension in searched(space).items():
-            values = grid.discrete_values(dimension)
+            values = discrete_values(dimension)
             if values is not None and values > MAX_GP_VALUES:
                 detail = f"the gp sampler lists all {values} values of a range: take at most {MAX_GP_VALUES}, or tpe"
                 yield Invalid(pointer("search_space", name), detail)

@@ -2,11 +2,20 @@
 
 import hashlib
 import math
-from decimal import Decimal
 from functools import lru_cache
 from typing import assert_never
 
-from service.domain.space import CategoricalRange, FloatRange, IntRange, Point, Range, Scalar, SearchSpace, searched
+from service.domain.space import (
+    CategoricalRange,
+    FloatRange,
+    IntRange,
+    Point,
+    Range,
+    Scalar,
+    SearchSpace,
+    discrete_values,
+    searched,
+)
 
 MAX_POINTS = 100_000
 
@@ -53,24 +62,10 @@ def axis(name: str, dimension: Range) -> list[Scalar]:
         case FloatRange(step=None):
             return sorted(set(_spaced(dimension)))  # so close together that some of them are one number
         case FloatRange():
+            count = discrete_values(dimension)
             assert dimension.step is not None
-            count = _steps(dimension.low, dimension.high, dimension.step)
+            assert count is not None
             return [min(dimension.low + index * dimension.step, dimension.high) for index in range(count)]
-    assert_never(dimension)
-
-
-def discrete_values(dimension: Range) -> int | None:
-    """How many values a range holds; None where it is continuous. Lists none of them: they may be astronomically many."""
-    match dimension:
-        case CategoricalRange():
-            return len(dimension.choices)
-        case IntRange():
-            return (dimension.high - dimension.low) // dimension.step + 1
-        case FloatRange(step=None):
-            return None
-        case FloatRange():
-            assert dimension.step is not None
-            return _steps(dimension.low, dimension.high, dimension.step)
     assert_never(dimension)
 
 
@@ -79,11 +74,6 @@ def _count(name: str, dimension: Range) -> int:
     if values is None or (isinstance(dimension, IntRange) and dimension.points is not None):
         return len(axis(name, dimension))
     return values
-
-
-def _steps(low: float, high: float, step: float) -> int:
-    # The ends and the step are exact numbers as they are written, 0.1 as well: their floats' quotient need not be one.
-    return math.floor((Decimal(repr(high)) - Decimal(repr(low))) / Decimal(repr(step))) + 1
 
 
 def _spaced(dimension: FloatRange | IntRange) -> list[float]:

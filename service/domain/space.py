@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self, assert_never
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
 
@@ -113,6 +114,26 @@ def searched(space: SearchSpace) -> dict[str, Range]:
 def fixed(space: SearchSpace) -> Point:
     """The parameters that `space` fixes."""
     return {name: value for name, value in sorted(space.items()) if not isinstance(value, Range)}
+
+
+def discrete_values(dimension: Range) -> int | None:
+    """How many values a range holds; None where it is continuous. Lists none of them: they may be astronomically many."""
+    match dimension:
+        case CategoricalRange():
+            return len(dimension.choices)
+        case IntRange():
+            return (dimension.high - dimension.low) // dimension.step + 1
+        case FloatRange(step=None):
+            return None
+        case FloatRange():
+            assert dimension.step is not None
+            return _steps(dimension.low, dimension.high, dimension.step)
+    assert_never(dimension)
+
+
+def _steps(low: float, high: float, step: float) -> int:
+    # The ends and the step are exact numbers as they are written, 0.1 as well: their floats' quotient need not be one.
+    return math.floor((Decimal(repr(high)) - Decimal(repr(low))) / Decimal(repr(step))) + 1
 
 
 def contains(dimension: Range, value: Scalar) -> bool:

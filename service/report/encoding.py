@@ -10,7 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.domain.space import CategoricalRange, FloatRange, IntRange, Point, Range, Scalar, SearchSpace, searched
+from service.domain.space import (
+    CategoricalRange,
+    FloatRange,
+    IntRange,
+    Point,
+    Range,
+    Scalar,
+    SearchSpace,
+    discrete_values,
+    searched,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -59,7 +69,7 @@ class Axis:
         """By how many decades a coordinate shifts the rate that counts, as far as one knows before any trial."""
         if not self.is_ordered:
             return Shift(mean=0.0, sd=1.0)
-        low, high = (self._scaled(end) for end in self._ends())
+        low, high = self._scaled_ends()
         if self.name == "momentum" and self._is_decay:
             return Shift(mean=high - low, sd=0.2 + 0.2 * (high - low))
         if self.name == "batch_size" and self._is_log:
@@ -73,7 +83,7 @@ class Axis:
         number = finite(value)
         if number is None:
             return None
-        low, high = (self._scaled(end) for end in self._ends())
+        low, high = self._scaled_ends()
         part = (self._scaled(number) - low) / (high - low) if high > low else 0.0
         return [part] if abs(part - 0.5) <= FARTHEST else None
 
@@ -101,22 +111,22 @@ class Axis:
             return chosen
         if isinstance(self.range, FloatRange) and self.range.step is None:
             return parts[:, None]
-        low, high = (self._scaled(end) for end in self._ends())
+        low, high = self._scaled_ends()
         numbers = [self._scaled(float(number)) for number in self._at(parts)]
         return (np.array(numbers)[:, None] - low) / ((high - low) or 1.0)
 
     def _at(self, parts: Array) -> Array:
         """The numbers at parts of the scaled range, on their steps, (n,)."""
-        low, high = (self._scaled(end) for end in self._ends())
+        low, high = self._scaled_ends()
         numbers: Array = low + parts * (high - low)
         if self._is_decay:
             numbers = 1 - 10**-numbers
         elif self._is_log:
             numbers = 10**numbers
-        if isinstance(self.range, CategoricalRange) or self.range.step is None:
+        count = discrete_values(self.range)
+        if isinstance(self.range, CategoricalRange) or self.range.step is None or count is None:
             return numbers
-        n_steps = math.floor((self.range.high - self.range.low) / self.range.step + 1e-9)
-        steps = np.clip(np.round((numbers - self.range.low) / self.range.step), 0, n_steps)
+        steps = np.clip(np.round((numbers - self.range.low) / self.range.step), 0, count - 1)
         return self.range.low + steps * self.range.step
 
     def _to_three_digits(self, number: float) -> float:
@@ -132,6 +142,10 @@ class Axis:
             numbers = [float(choice) for choice in self._choices if not isinstance(choice, str)]
             return min(numbers), max(numbers)
         return float(self.range.low), float(self.range.high)
+
+    def _scaled_ends(self) -> tuple[float, float]:
+        low, high = self._ends()
+        return self._scaled(low), self._scaled(high)
 
     @property
     def _is_decay(self) -> bool:
