@@ -25,7 +25,9 @@ seeds where costs are warped, which is the mean where they are not.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +61,6 @@ EXACT = 256
 
 BEYOND = 20.0
 """Scaled costs above that count by their logarithm: how much worse than bad says nothing of the optimum."""
-
 
 HOPELESS = 5.0
 """In scaled costs: a trial above that hardly learned."""
@@ -138,13 +139,16 @@ class Surface:
         As far up as every trial of that shifted rate or a lower one cost HOPELESS times the scale more than the best: a rate that
         is lower still learns even less. Takes FEWEST_HOPELESS trials.
         """
-        tried, bad = self._at(self._fitted.mode, self._x), self._z > HOPELESS
-        below = tried[tried < tried[~bad].min()]
-        if len(below) < FEWEST_HOPELESS:
-            return np.full(len(points), -math.inf)
-        low = self._at(self._fitted.mode, points) <= below.max()
+        low = self._at(self._fitted.mode, points) <= self._hopeless_up_to
         least: Array = np.where(low, self._offset + HOPELESS * self._scale, -math.inf)
         return least
+
+    @cached_property
+    def _hopeless_up_to(self) -> float:
+        """The highest shifted rate tried below all at which a trial was good."""
+        tried, bad = self._at(self._fitted.mode, self._x), self._z > HOPELESS
+        below = tried[tried < tried[~bad].min()]
+        return -math.inf if len(below) < FEWEST_HOPELESS else float(below.max())
 
     def noise_at(self, point: Array) -> float:
         """The standard deviation of a single trial's cost at a point, (1 + columns,)."""
@@ -228,7 +232,7 @@ class Surface:
         if len(self._y) <= EXACT:
             within = self._kernel(theta, self._x, self._x)
             within[np.diag_indices_from(within)] += self._variances(theta)
-            root = _factor(within)
+            root = _factor(within, (0.0, 1e-10, 1e-8, 1e-6))
             return _Given(theta, self._x, root, None, linalg.solve_triangular(root, self._y, lower=True, check_finite=False))
         inducing = self._x[self._picked]
         within = self._kernel(theta, inducing, inducing)
@@ -265,22 +269,19 @@ class _Given:
     told: Array
 
 
-def _factor(covariance: Array) -> Array:
-    """Its Cholesky factor, lower: with so much more on the diagonal as rounding takes from it."""
-    for jitter in (0.0, 1e-10, 1e-8):
+def _factor(covariance: Array, jitters: Sequence[float]) -> Array:
+    """Its Cholesky factor, lower, with the first of these parts of its largest variance added that makes up for rounding.
+
+    Raises LinAlgError when none does.
+    """
+    largest = covariance.diagonal().max()
+    for jitter in jitters:
         try:
-            root: Array = linalg.cholesky(_with_jitter(covariance, jitter), lower=True, check_finite=False)
+            root: Array = linalg.cholesky(covariance + jitter * largest * np.eye(len(covariance)), lower=True, check_finite=False)
             return root
         except linalg.LinAlgError:
             continue
-    root = linalg.cholesky(_with_jitter(covariance, 1e-6), lower=True, check_finite=False)
-    return root
-
-
-def _with_jitter(covariance: Array, jitter: float) -> Array:
-    """In parts of its largest variance."""
-    jittered: Array = covariance + jitter * covariance.diagonal().max() * np.eye(len(covariance))
-    return jittered
+    raise linalg.LinAlgError("no part of the largest variance makes up for rounding")
 
 
 def _evenly(indices: npt.NDArray[np.intp], most: int) -> npt.NDArray[np.intp]:
@@ -312,15 +313,9 @@ def _slices(seen: Observations) -> list[slice]:
 
 def _root(covariance: Array) -> Array:
     """A matrix whose square is `covariance`, which rounding may have made slightly indefinite."""
-    largest = covariance.diagonal().max()
-    for jitter in (JITTER, 100 * JITTER):
-        try:
-            root: Array = linalg.cholesky(
-                covariance + jitter * largest * np.eye(len(covariance)), lower=True, overwrite_a=True, check_finite=False
-            )
-            return root
-        except linalg.LinAlgError:
-            continue
-    eigenvalues, vectors = linalg.eigh(covariance, check_finite=False)
-    root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
-    return root
+    try:
+        return _factor(covariance, (JITTER, 100 * JITTER))
+    except linalg.LinAlgError:
+        eigenvalues, vectors = linalg.eigh(covariance, check_finite=False)
+        root: Array = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+        return root
