@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from torch.testing import assert_close
 
 from objectives.data.examples import Sets
 from objectives.data.split import N_FOLDS, random_split, stratified_split
 from objectives.data.standardize import image_sets, standardized_columns
 from objectives.data.tables import breast_cancer, diabetes, wine
+from tests.unit.objectives.rounding import roundings
 
 each_fold = pytest.mark.parametrize("fold", range(N_FOLDS))
 each_table = pytest.mark.parametrize(
@@ -33,8 +35,8 @@ def test_columns_are_standardized_by_the_training_part(
 ) -> None:
     inputs = table(fold).training.inputs
     assert inputs.dtype is torch.float32
-    assert torch.allclose(inputs.mean(dim=0), torch.zeros(n_columns), atol=1e-5)
-    assert torch.allclose(inputs.std(dim=0, correction=0), torch.ones(n_columns), atol=1e-5)
+    assert_close(inputs.mean(dim=0), torch.zeros(n_columns), **roundings(8, of=inputs))
+    assert_close(inputs.std(dim=0, correction=0), torch.ones(n_columns), **roundings(8, of=inputs))
     assert inputs.mean() != table(fold).test.inputs.mean()
 
 
@@ -53,7 +55,7 @@ def test_rows_and_classes_belong_together(
     split = stratified_split(labels, 3)
     seen = inputs[split.training]
     expected = torch.tensor((inputs[split.test] - seen.mean(axis=0)) / seen.std(axis=0), dtype=torch.float32)
-    assert torch.allclose(table(3).test.inputs, expected)
+    assert_close(table(3).test.inputs, expected, **roundings(1, of=expected))
     assert table(3).test.targets.tolist() == labels[split.test].tolist()
 
 
@@ -64,7 +66,8 @@ def test_the_values_of_regression_come_back_in_their_own_unit(fold: int) -> None
     assert data.target_scale == pytest.approx(values[split.training].std())
     assert data.target_scale is not None
     back = data.test.targets * data.target_scale + values[split.training].mean()
-    assert torch.allclose(back, torch.tensor(values[split.test], dtype=torch.float32), atol=1e-3)
+    expected = torch.tensor(values[split.test], dtype=torch.float32)
+    assert_close(back.float(), expected, **roundings(4, of=expected))
     assert data.training.targets.dtype is torch.float32
 
 
@@ -73,7 +76,8 @@ def test_what_is_constant_in_the_training_part_becomes_0_everywhere() -> None:
     columns = np.array([[0.1, 1.0], [0.1, 2.0], [0.1, 3.0], [7.0, 4.0]])
     standardized = standardized_columns(columns, np.arange(3))
     assert standardized[:, 0].tolist() == [0, 0, 0, 0]
-    assert np.allclose(standardized[:, 1], (np.arange(4) - 1) / np.sqrt(2 / 3))
+    expected = torch.tensor((np.arange(4) - 1) / np.sqrt(2 / 3), dtype=torch.float32)
+    assert_close(torch.from_numpy(standardized[:, 1]), expected, **roundings(1, of=expected))
 
 
 def test_images_are_standardized_per_channel_and_a_constant_channel_becomes_0() -> None:
@@ -84,8 +88,10 @@ def test_images_are_standardized_per_channel_and_a_constant_channel_becomes_0() 
     data = image_sets(pixels, labels, split, 2)
     for channel in (0, 1):
         seen = pixels[split.training, channel].astype(np.float64)
-        expected = (pixels[split.test, channel] - seen.mean()) / seen.std()
-        assert np.allclose(data.test.inputs[:, channel], expected, atol=1e-5)
-        assert abs(data.training.inputs[:, channel].mean()) < 1e-5
+        expected = torch.tensor((pixels[split.test, channel] - seen.mean()) / seen.std(), dtype=torch.float32)
+        # Off by what rounds a mean or a deviation of pixels, which go up to 255.
+        off = roundings(8, of=255 / seen.std())
+        assert_close(data.test.inputs[:, channel], expected, **off)
+        assert_close(data.training.inputs[:, channel].mean(), torch.tensor(0.0), **off)
     assert not any(part.inputs[:, 2].any() for part in (data.training, data.validation, data.test))
     assert data.test.targets.tolist() == labels[split.test].tolist()
