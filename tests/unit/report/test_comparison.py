@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from service.domain.job import Job, JobState
 from service.domain.space import FloatRange
@@ -71,7 +71,8 @@ def test_all_of_it_is_worked_out_by_one_thread(monkeypatch: pytest.MonkeyPatch) 
 
     for name in ("draw", "roughly"):
         monkeypatch.setattr(Surface, name, counted(getattr(Surface, name)))
-    compare([finished(a_job(number), bowl(best=0.01), noise=0.01) for number in range(2)], learning_rate=0.05)
+    with threadpool_limits(2):
+        compare([finished(a_job(number), bowl(best=0.01), noise=0.01) for number in range(2)], learning_rate=0.05)
     assert threads == {1}
 
 
