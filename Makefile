@@ -9,7 +9,7 @@ CHROMIUM := $(shell command -v chromium || command -v chromium-browser || comman
 # Tests start hundreds of processes, and each would compile Stride anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo up test test-browser check chaos prove bench bench-peers
+.PHONY: help install demo up test test-browser test-cpus check chaos prove bench bench-peers
 
 help:  ## Print this
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test: install  ## Run the tests
 test-browser: install  ## Run the tests in a browser; needs Chromium
 	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: apt-get install chromium (Debian, Ubuntu), or brew install chromium" >&2; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/browser
+
+test-cpus: install  ## Run the unit tests of objectives and answers under every instruction set, with one and two threads
+	$(BIN)/python -m tests.cpus
 
 check: install  ## Check style, types, and who imports whom
 	$(BIN)/ruff check .
