@@ -190,7 +190,9 @@ class Hyperparameters:
             [(self.energy(self.mode + each)[1] - self.energy(self.mode - each)[1]) / (2 * step) for each in step * np.eye(size)]
         )
         eigenvalues, vectors = linalg.eigh((curvature + curvature.T) / 2)
-        root = vectors / np.sqrt(np.maximum(eigenvalues, 1 / self._sd.max() ** 2))  # no wider than the priors
+        widths = 1 / np.sqrt(np.maximum(eigenvalues, 1 / self._sd.max() ** 2))  # no wider than the priors
+        # The symmetric root: eigenvectors may point either way, as rounding has it, and the proposals with them.
+        root = vectors * widths @ vectors.T
         uniform = np.clip(low_discrepancy(N_PROPOSED, size + 1, random), 1e-6, 1 - 1e-6)
         steps = ndtri(uniform[:, :size]) / np.sqrt(chdtri(TAILS, uniform[:, size:]) / TAILS)
         reach = FARTHEST * self._sd

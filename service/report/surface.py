@@ -317,5 +317,6 @@ def _root(covariance: Array) -> Array:
         return _factor(covariance, (JITTER, 100 * JITTER))
     except linalg.LinAlgError:
         eigenvalues, vectors = linalg.eigh(covariance, check_finite=False)
-        root: Array = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+        # The symmetric one: eigenvectors may point either way, as rounding has it.
+        root: Array = vectors * np.sqrt(np.maximum(eigenvalues, 0.0)) @ vectors.T
         return root

@@ -1,10 +1,13 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy import linalg
 from scipy.optimize import check_grad
 
 from service.domain.trial import Trial
+from service.report.encoding import Array
 from service.report.hyperparameters import Warp
 from service.report.observations import Observations, observe
 from service.report.surface import EXACT, Surface
@@ -36,6 +39,19 @@ def test_the_gradient_is_that_of_the_energy() -> None:
 def test_the_mode_is_a_minimum() -> None:
     fitted = Surface(seen(24), np.random.default_rng(0))._fitted
     assert np.abs(fitted.energy(fitted.mode)[1]).max() < 0.05
+
+
+def test_rounding_that_turns_eigenvectors_around_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which way they point differs between CPUs: hyperparameters drawn along them would be others there, and answers too."""
+    drawn = Surface(seen(24), np.random.default_rng(0))._thetas
+    as_usual = linalg.eigh
+
+    def turned(*args: Any, **kwargs: Any) -> tuple[Array, Array]:
+        eigenvalues, vectors = as_usual(*args, **kwargs)
+        return eigenvalues, vectors * np.resize([-1.0, 1.0], len(eigenvalues))
+
+    monkeypatch.setattr(linalg, "eigh", turned)
+    assert Surface(seen(24), np.random.default_rng(0))._thetas == pytest.approx(drawn, rel=1e-9, abs=1e-9)
 
 
 def test_many_trials_through_some_that_stand_for_all_tell_what_all_tell(monkeypatch: pytest.MonkeyPatch) -> None:
