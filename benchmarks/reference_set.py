@@ -4,7 +4,7 @@ Run:    python benchmarks/reference_set.py
 Writes: tests/data/digits_reference.json, and prints the quantiles of the validation loss.
 
 Each configuration is drawn uniformly from the default search space of image-classification (the learning rate uniformly in its
-logarithm) and trained with the same seed, as the trials of one job are.
+logarithm) and trained with the same seed, as the trials of the jobs beside it are (benchmarks/strategies.py).
 """
 
 import argparse

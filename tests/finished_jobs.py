@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from service.domain.job import Direction, Job, JobState
-from service.domain.replicates import marks
+from service.domain.training_seeds import training_seed
 from service.domain.trial import CurvePoint, Trial, TrialState
 from service.report.observations import Curves
 from service.report.tuned import Finished
@@ -62,10 +62,10 @@ def trial(
     )
 
 
-def a_trial(number: int, rate: float, value: float | None, replicate: int = 0, **params: Any) -> Trial:
+def a_trial(number: int, rate: float, value: float | None, seed: int = 0, **params: Any) -> Trial:
     """Complete; infeasible where its value is infinite, pruned where it has none."""
     state = TrialState.PRUNED if value is None else TrialState.COMPLETE if math.isfinite(value) else TrialState.INFEASIBLE
-    return trial(number, rate, value, state, user_attrs=marks(replicate, 100), **params)
+    return trial(number, rate, value, state, user_attrs={"training_seed": seed}, **params)
 
 
 def bowl(best: float, lowest: float = 0.1, steepness: float = 1.0) -> Callable[[float], float]:
@@ -91,7 +91,12 @@ def finished(
     draws = random.Random(str(job.id))
     sign = 1 if job.direction == "minimize" else -1
     trials = [
-        a_trial(number, rate, sign * (cost(rate) + noise * draws.gauss() + of_seed(replicate)), replicate)
+        a_trial(
+            number,
+            rate,
+            sign * (cost(rate) + noise * draws.gauss() + of_seed(replicate)),
+            training_seed(job.spec, number=number, replicate=replicate),
+        )
         for number, (rate, replicate) in enumerate((rate, each) for rate in rates for each in range(job.spec.replicates))
     ]
     return Finished(job=job, trials=trials, curves=curves or {})

@@ -98,7 +98,7 @@ class EvidenceView(View):
     infeasible: int
     pruned: int
     seeds: int
-    """Training seeds that points were tried with."""
+    """Different training seeds of these trials; a foreign trial that names none counts as one of its own."""
 
 
 class Answer(View):

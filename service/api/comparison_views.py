@@ -16,7 +16,8 @@ from service.report.verdicts import Difference
 
 
 class BestPointView(View):
-    """The configuration with the best mean, among those trained to the end with most seeds."""
+    """The configuration with the best mean, among those trained to the end with as many seeds as the job has replicates, or with
+    most seeds where none has so many."""
 
     params: Point
     value: Number
@@ -86,7 +87,7 @@ class JudgedView(View):
     trials: int
     """That have finished: complete, infeasible and pruned ones."""
     seeds: int | None
-    """Training seeds that they had; null where the job is not judged, as all below."""
+    """Different training seeds that they had; null where the job is not judged, as all below."""
     learning_rate: EstimateView | None
     """The job's own best rate."""
     at_edge: str | None

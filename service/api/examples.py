@@ -35,6 +35,7 @@ JOBS: dict[str, Example] = {
             "pruner": {"type": "successive_halving"},
             "budget": {"trials": 64, "seconds": 600, "target": 0.05, "failures": 5},
             "try_first": [{"learning_rate": 0.1}],
+            "training_seed": "per_trial",
             "replicates": 2,
             "metric": "validation_loss",
             "max_parallel": 8,

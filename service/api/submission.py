@@ -203,6 +203,9 @@ def _meaningless_faults(spec: JobSpec, objective: Objective, applicability: Appl
 
 
 def _strategy_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
+    if spec.training_seed == "shared" and spec.replicates > 1:
+        detail = f"{spec.replicates} replicates have as many seeds: leave training_seed out, or replicates at 1"
+        yield Invalid("/training_seed", detail)
     if isinstance(spec.strategy, Grid):
         yield from _grid_faults(spec, space)
     else:

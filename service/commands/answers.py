@@ -70,8 +70,10 @@ def _evidence(evidence: Document) -> str:
         f"{evidence['pruned']} pruned" if evidence["pruned"] else "",
     ]
     told = ", ".join(part for part in parts if part)
-    seeds = f" and {evidence['seeds']} training seeds" if evidence["seeds"] > 1 else ""
-    return trials + (f" ({told})" if told else "") + seeds
+    seeds = "one training seed" if evidence["seeds"] == 1 else f"{evidence['seeds']} training seeds"
+    # A seed for each trial is the default, and goes without saying.
+    said = "" if evidence["seeds"] == evidence["trials"] else f" and {seeds}"
+    return trials + (f" ({told})" if told else "") + said
 
 
 def _by_batch_size(answer: Document) -> Table:

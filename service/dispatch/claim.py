@@ -26,8 +26,8 @@ from service.domain.budget import all_issued
 from service.domain.events import Event
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
-from service.domain.replicates import marks, replicate_of, training_seed
 from service.domain.space import Point, fixed
+from service.domain.training_seeds import TRAINING_SEED, marks, replicate_of, stored_seed, training_seed
 from service.domain.trial import StepMeasurement
 from service.errors import JobNotFound, LeaseLost
 from service.store import jobs, leases, trials
@@ -60,14 +60,10 @@ class Claim:
     job: Job
     params: Point
     """All parameters: searched and fixed ones."""
+    training_seed: int
     replicate: int = 0
-    """Which of the job's training seeds is the trial's."""
+    """Which replicate of its point it is."""
     system_attrs: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def training_seed(self) -> int:
-        """The same for all trials of a replicate."""
-        return training_seed(self.job.spec.seed, self.replicate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +237,9 @@ class Claimer:
             facts.waiting_trial_id is None and proposal.number != facts.next_number
         ):
             raise _Outrun
-        params, user_attrs, system_attrs = proposal.params, marks(proposal.replicate, job.spec.replicates), proposal.trial_attrs
+        seed = training_seed(job.spec, number=proposal.number, grid_point=proposal.grid_point, replicate=proposal.replicate)
+        user_attrs = {TRAINING_SEED: seed, **marks(proposal.replicate, job.spec.replicates)}
+        params, system_attrs = proposal.params, proposal.trial_attrs
         if proposal.waiting_trial_id is None:
             trial_id = trials.insert_trial(
                 conn, job.study_id, facts.next_number, params=params, user_attrs=user_attrs, system_attrs=system_attrs
@@ -266,6 +264,7 @@ class Claimer:
             lease=lease,
             job=job,
             params=fixed(job.spec.search_space or {}) | proposal.point,
+            training_seed=seed,
             replicate=proposal.replicate,
         )
 
@@ -282,11 +281,15 @@ class Claimer:
     def _of_existing(conn: sa.Connection, job: Job, lease: Lease) -> Claim:
         record = trials.read_trial(conn, job.study_id, lease.trial_id)
         trial = frozen_trial(record, job)
+        replicate, seed = replicate_of(trial.user_attrs, job.spec.replicates), stored_seed(trial.user_attrs)
+        if seed is None:  # something else has overwritten it
+            seed = training_seed(job.spec, number=trial.number, replicate=replicate)
         return Claim(
             lease=lease,
             job=job,
             params=fixed(job.spec.search_space or {}) | trial.params,
-            replicate=replicate_of(trial.user_attrs, job.spec.replicates),
+            training_seed=seed,
+            replicate=replicate,
             system_attrs=trial.system_attrs,
         )
 

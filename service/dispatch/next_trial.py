@@ -9,9 +9,9 @@ from service.dispatch.replicates import POINT, next_of_qmc, to_repeat
 from service.dispatch.sampling import EMPTY, Proposal, propose, stored_params
 from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import Direction, JobSpec
-from service.domain.replicates import replicate_of
 from service.domain.space import Point
 from service.domain.strategy import Bayesian, Grid, Random
+from service.domain.training_seeds import replicate_of
 
 
 def propose_next(
@@ -35,7 +35,7 @@ def propose_next(
         case Grid():
             index, replicate = divmod(next_point, spec.replicates)
             point = grid.point(spec.search_space or {}, spec.seed, index)
-            return replace(_at(spec, number, point, replicate), takes_point=True)
+            return replace(_at(spec, number, point, replicate), takes_point=True, grid_point=index)
         case Random(sampler="uniform") if spec.replicates > 1:
             return _uniform(spec, direction, number, next_point)
         case Random(sampler="qmc") if spec.replicates > 1:

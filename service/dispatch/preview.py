@@ -11,9 +11,9 @@ from service.dispatch.replicates import may_repeat, points_to_try_first
 from service.dispatch.sampling import Proposal, distributions
 from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import Direction, JobSpec
-from service.domain.replicates import marks
 from service.domain.space import IntRange, Point, Range, fixed
 from service.domain.strategy import Bayesian, Grid
+from service.domain.training_seeds import marks
 
 FIRST_POINTS = 5
 

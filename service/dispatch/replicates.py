@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from service.dispatch.sampling import EMPTY, distributions, propose
 from service.domain.job import Direction, JobSpec, cost_sign
-from service.domain.replicates import replicate_of
 from service.domain.space import Point, searched
 from service.domain.strategy import Bayesian, Random
+from service.domain.training_seeds import replicate_of
 
 Repeat = tuple[Point, int]
 """A point and which of its replicates."""

@@ -36,7 +36,9 @@ class Proposal:
     sampler_error: str | None = None
     """Why the sampler raised, when it did; the point was drawn at random then."""
     replicate: int = 0
-    """With which of the job's training seeds it is to be trained."""
+    """Which replicate of its point it is."""
+    grid_point: int | None = None
+    """The index of its point in a grid."""
     takes_point: bool = False
     """Whether it is the next of the points that the job's row counts."""
 

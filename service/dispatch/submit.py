@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from service.dispatch.replicates import points_to_try_first
 from service.domain.events import Event
 from service.domain.job import Direction, Job, JobSpec
-from service.domain.replicates import marks
+from service.domain.training_seeds import marks
 from service.errors import IdempotencyKeyReused
 from service.store import jobs, trials
 

@@ -15,6 +15,7 @@ from service.domain.strategy import Bayesian, NoPruner, Pruner, Strategy
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Label = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 Direction = Literal["minimize", "maximize"]
+TrainingSeed = Literal["per_trial", "shared"]
 
 DEFAULT_TRIALS = 32
 MAX_TRIALS = 1_000_000
@@ -77,6 +78,12 @@ class JobSpec(_Document):
         default_factory=list, max_length=MAX_TO_TRY_FIRST, description="Points to try before the sampler's own."
     )
     metric: Name | None = Field(None, description="Left out: the objective's first metric.")
+    training_seed: TrainingSeed = Field(
+        "per_trial",
+        description="per_trial: each trial is trained with a seed of its own, drawn from the job's seed and the trial's number"
+        " (in a grid: the point's); the answer is about training seeds at large. shared: all are trained with the job's seed; the"
+        " answer is about that seed alone. Replicates have a set of seeds of their own, the same for all points.",
+    )
     replicates: int = Field(
         1,
         ge=1,

@@ -31,7 +31,13 @@ class Evidence:
     trials: int
     infeasible: int
     pruned: int
-    seeds: int
+    training_seeds: frozenset[int]
+    """That the trials were trained with; a foreign trial that names none has one of its own."""
+
+    @property
+    def seeds(self) -> int:
+        """How many."""
+        return len(self.training_seeds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from service.domain.job import Job, cost_sign
-from service.domain.replicates import replicate_of
 from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, Range
 from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
@@ -17,7 +16,7 @@ from service.report.counted import counted
 from service.report.encoding import LEARNING_RATE, axes, decode, learning_rate
 from service.report.groups import by_batch_size, divergence_edges
 from service.report.observations import Curves, Observations, observe
-from service.report.points import cost_of, diagnosis_of, learned
+from service.report.points import cost_of, diagnosis_of, learned, seed_of
 from service.report.response_curve import EDGE, FEWEST, FEWEST_RATES, MAY_DIVERGE, MOST_DIVERGE, Kind, Optimum, ResponseCurve
 
 ENOUGH = 16
@@ -80,7 +79,7 @@ def best_of(answers: Sequence[tuple[Job, BestLearningRate]]) -> tuple[Job, BestL
         trials=sum(found.evidence.trials for _, found in answers),
         infeasible=sum(found.evidence.infeasible for _, found in answers),
         pruned=sum(found.evidence.pruned for _, found in answers),
-        seeds=sum(_seeds(answers).values()),
+        training_seeds=frozenset[int]().union(*(found.evidence.training_seeds for _, found in answers)),
     )
     return job, replace(best, evidence=evidence)
 
@@ -89,14 +88,6 @@ def _place(job: Job, found: BestLearningRate) -> tuple[float, float]:
     """Best first; where all diverged, the one that went lowest."""
     cost = None if found.best_trial is None else cost_of(job, found.best_trial)
     return math.inf if cost is None else cost, found.look_below or 0.0
-
-
-def _seeds(answers: Sequence[tuple[Job, BestLearningRate]]) -> dict[int, int]:
-    """Training seeds by job seed: jobs of the same seed share theirs."""
-    seeds: dict[int, int] = {}
-    for job, found in answers:
-        seeds[job.spec.seed] = max(found.evidence.seeds, seeds.get(job.spec.seed, 0))
-    return seeds
 
 
 def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimension, list[Trial]]:
@@ -242,7 +233,7 @@ def _evidence(job: Job, trials: Sequence[Trial]) -> Evidence:
         trials=len(trials),
         infeasible=sum(trial.state is TrialState.INFEASIBLE for trial in trials),
         pruned=sum(trial.state is TrialState.PRUNED for trial in trials),
-        seeds=len({replicate_of(trial.user_attrs, job.spec.replicates) for trial in trials}),
+        training_seeds=frozenset(map(seed_of, trials)),
     )
 
 

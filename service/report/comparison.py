@@ -135,7 +135,7 @@ def _sentence(judgements: Sequence[Judgement], robust: Judgement) -> str:
     if any(each.verdict is Verdict.AS_GOOD for each in judgements):
         parts.append(f"Of the best, {robust.label} depends least on the learning rate")
     if all(len(each.tuned.seeds) == 1 for each in judgements if each.tuned):
-        parts.append("All of it with one training seed each: replicates would tell what a seed changes")
+        parts.append("All of it speaks of one training seed: one for each trial (per_trial) would tell what a seed changes")
     return ". ".join(parts) + "."
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.special import stdtrit
 
 from service.domain.job import Job
-from service.domain.replicates import training_seed
 from service.domain.space import Point
 from service.domain.trial import Trial
 from service.report.estimates import LEVEL, Estimate
@@ -35,23 +34,27 @@ class PairedDifference:
 
 
 def best_point(job: Job, trials: Sequence[Trial]) -> BestPoint | None:
-    """The configuration with the best mean, among those trained to the end with most seeds; None where none was.
+    """The configuration with the best mean, among those trained to the end with as many seeds as the job has replicates, or with
+    most seeds where none has so many; None where none was trained to the end.
 
     One that diverged with any seed is none. The best of many means is a lucky one, in each of the jobs that are compared.
     """
     points = [
-        BestPoint(params=point.params, costs={training_seed(job.spec.seed, each): cost for each, cost in point.costs.items()})
+        BestPoint(params=point.params, costs=point.costs)
         for point in tried_points(job, trials)
         if point.costs and not point.diverged
     ]
-    return min(points, key=lambda point: (-len(point.costs), float(np.mean(list(point.costs.values())))), default=None)
+    enough = min(job.spec.replicates, max((len(point.costs) for point in points), default=0))
+    tried = [point for point in points if len(point.costs) >= enough]
+    return min(tried, key=lambda point: float(np.mean(list(point.costs.values()))), default=None)
 
 
 def paired_difference(point: BestPoint | None, reference: BestPoint | None) -> PairedDifference | None:
     """Student's t interval of the mean difference (Student 1908); None with fewer than two seeds in common."""
     if point is None or reference is None:
         return None
-    seeds = sorted(point.costs.keys() & reference.costs.keys())
+    # Below zero are no seeds, but what stands for those of foreign trials that name none.
+    seeds = sorted(seed for seed in point.costs.keys() & reference.costs.keys() if seed >= 0)
     if len(seeds) < FEWEST_PAIRS:
         return None
     differences = np.array([point.costs[seed] - reference.costs[seed] for seed in seeds])

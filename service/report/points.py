@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.domain.job import Job, cost_sign
-from service.domain.replicates import replicate_of
 from service.domain.space import Point
+from service.domain.training_seeds import stored_seed
 from service.domain.trial import Trial, TrialState
 
 LARGEST = 1e100
@@ -20,7 +20,7 @@ class TriedPoint:
 
     params: Point
     trained: Mapping[int, Trial]
-    """Those that have a cost, by replicate: the first of each, since the same seed shows no noise but the machine's."""
+    """Those that have a cost, by training seed: the first of each, since the same seed shows no noise but the machine's."""
     costs: Mapping[int, float]
     """Theirs."""
     diverged: int
@@ -33,6 +33,12 @@ def cost_of(job: Job, trial: Trial) -> float | None:
     if trial.state is not TrialState.COMPLETE or trial.value is None or not math.isfinite(trial.value):
         return None
     return cost_sign(job.direction) * trial.value
+
+
+def seed_of(trial: Trial) -> int:
+    """The seed a trial was trained with; a number of its own, below zero, for a foreign trial that names none."""
+    seed = stored_seed(trial.user_attrs)
+    return -1 - trial.number if seed is None else seed
 
 
 def diagnosis_of(trial: Trial) -> set[str]:
@@ -58,8 +64,8 @@ def _tried(job: Job, trials: Sequence[Trial]) -> TriedPoint:
     trained: dict[int, Trial] = {}
     costs: dict[int, float] = {}
     for trial in trials:
-        replicate, cost = replicate_of(trial.user_attrs, job.spec.replicates), cost_of(job, trial)
-        if cost is not None and abs(cost) <= LARGEST and replicate not in trained:
-            trained[replicate], costs[replicate] = trial, cost
+        seed, cost = seed_of(trial), cost_of(job, trial)
+        if cost is not None and abs(cost) <= LARGEST and seed not in trained:
+            trained[seed], costs[seed] = trial, cost
     diverged = sum(trial.state is TrialState.INFEASIBLE for trial in trials)
     return TriedPoint(params=trials[0].params, trained=trained, costs=costs, diverged=diverged)

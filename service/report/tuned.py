@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from service.domain.job import FINAL, Job, cost_sign
-from service.domain.replicates import replicate_of, training_seed
 from service.domain.space import Range
 from service.domain.trial import Trial, TrialState
 from service.report.counted import counted
@@ -13,7 +12,7 @@ from service.report.encoding import LEARNING_RATE, learning_rate
 from service.report.estimates import Estimate
 from service.report.observations import Curves, Observations, observe
 from service.report.paired_seeds import BestPoint, best_point
-from service.report.points import LARGEST, cost_of, learned
+from service.report.points import LARGEST, cost_of, learned, seed_of
 from service.report.response_curve import FEWEST, FEWEST_RATES, Optimum, ResponseCurve
 
 
@@ -37,10 +36,7 @@ class Tuned:
         self.optimum: Optimum = self.curve.optimum
         self.seed_noise = self.curve.surface.noise_at(self.optimum.point)
         """The standard deviation of one trial's cost at the best rate."""
-        self.seeds = frozenset(
-            training_seed(finished.job.spec.seed, replicate_of(trial.user_attrs, finished.job.spec.replicates))
-            for trial in finished.trials
-        )
+        self.seeds = frozenset(seed_of(trial) for trial in finished.trials)
         """That its trials were trained with."""
         self.best_point: BestPoint | None = best_point(finished.job, finished.trials)
 

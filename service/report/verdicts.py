@@ -68,8 +68,9 @@ class Difference:
 def difference(tuned: Tuned, reference: Tuned) -> Difference:
     """Of a job to the reference.
 
-    A seed may be lucky at all rates, which a curve through trials with that seed cannot show. Jobs with the same seeds share the
-    luck, so it drops out; where the seeds are others, the difference is as uncertain as means over so many seeds are.
+    A seed may be lucky at all rates, which a curve through trials that share it cannot show. Jobs with the same seeds share the
+    luck, so it drops out; where the seeds are others, the difference is as uncertain as means over so many seeds are. Where each
+    trial has a seed of its own, its luck is noise that the curve knows.
     """
     random = np.random.default_rng(0)
     # Jobs of equal size draw from the same random numbers: shuffled, they are independent again.
@@ -77,7 +78,8 @@ def difference(tuned: Tuned, reference: Tuned) -> Difference:
     draws = random.permutation(tuned.optimum.draws)[:n] - random.permutation(reference.optimum.draws)[:n]
     noise = max(tuned.seed_noise, reference.seed_noise)
     if tuned.seeds != reference.seeds:
-        draws = draws + random.normal(0, noise * math.sqrt(1 / len(tuned.seeds) + 1 / len(reference.seeds)), len(draws))
+        unseen = sum(1 / len(each.seeds) for each in (tuned, reference) if len(each.seeds) < len(each.finished.trials))
+        draws = draws + random.normal(0, noise * math.sqrt(unseen), len(draws))
     return Difference(
         by_seeds=paired_difference(tuned.best_point, reference.best_point), by_curves=Estimate.of(draws), tolerance=noise
     )

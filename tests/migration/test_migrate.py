@@ -10,12 +10,15 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, create_trial
 
+from service.domain.training_seeds import replicate_seed
 from service.errors import DatabaseNotMigrated
-from service.store import measurements, migrate, tables
+from service.store import jobs, measurements, migrate, tables
 from service.store.postgres import Database, psycopg_url, stock_url
 from tests.conftest import execute
 from tests.factories import measurement, submit_job
+from tests.integration.dispatch.training import claimed, claimer_of
 from tests.processes import at_once, wait_for_the_others
 from tests.stock_optuna import stock
 
@@ -50,6 +53,12 @@ def ask_and_tell(url: str, study_name: str) -> None:
         study = optuna.create_study(study_name=study_name, storage=storage, load_if_exists=True)
         study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
         assert len(optuna.load_study(study_name=study_name, storage=storage).trials) >= 2
+
+
+def trials_of(url: str, study_name: str) -> list[FrozenTrial]:
+    """As stock Optuna reads them."""
+    with stock(url) as storage:
+        return optuna.load_study(study_name=study_name, storage=storage).trials
 
 
 def test_check_refuses_an_empty_database_and_accepts_a_migrated_one(empty: Database) -> None:
@@ -108,6 +117,29 @@ def test_what_was_measured_before_measurements_carried_details_is_read_as_it_was
     migrate.upgrade(empty)
     with empty.transaction() as conn:
         assert measurements.of_trial(conn, 1) == [measurement(1, 0.5)]
+
+
+def test_stored_jobs_share_the_seed_that_they_had_and_their_trials_say_so(empty: Database, empty_database_url: str) -> None:
+    migrate.upgrade(empty)
+    alone = submit_job(empty, seed=2**63 - 1, budget={"trials": 3})
+    replicated = submit_job(empty, seed=5, budget={"trials": 3}, replicates=3)
+    claimer = claimer_of(empty)
+    for _ in range(6):
+        claimed(claimer)
+    with stock(empty_database_url) as storage:
+        optuna.load_study(study_name=alone.study_name, storage=storage).add_trial(create_trial(value=0.0))
+    with empty.transaction() as conn:
+        command.downgrade(migrate._config(conn), "0003")
+        assert conn.exec_driver_sql("SELECT count(*) FROM stride.jobs WHERE spec ? 'training_seed'").scalar_one() == 0
+    assert all("training_seed" not in trial.user_attrs for trial in trials_of(empty_database_url, alone.study_name))
+    migrate.upgrade(empty)
+    with empty.transaction() as conn:
+        assert jobs.get(conn, alone.id).spec.training_seed == "shared"
+        assert jobs.get(conn, replicated.id).spec.training_seed == "per_trial"
+    seeds = [trial.user_attrs.get("training_seed") for trial in trials_of(empty_database_url, alone.study_name)]
+    assert seeds == [2**63 - 1] * 3 + [None]
+    seeds = [trial.user_attrs["training_seed"] for trial in trials_of(empty_database_url, replicated.study_name)]
+    assert seeds == [replicate_seed(5, replicate) for replicate in range(3)]
 
 
 def test_down_twice_is_harmless(empty: Database) -> None:

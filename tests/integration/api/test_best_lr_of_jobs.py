@@ -37,7 +37,7 @@ def test_the_best_rate_is_answered_with_its_trial_and_the_evidence(
     assert found["learning_rate"] == 0.01
     assert found["metric"] == "loss"
     assert found["best_trial"] == {"number": 1, "value": 0.1, "params": {"learning_rate": 0.01, "epochs": 4}}
-    assert found["evidence"] == {"trials": 3, "infeasible": 0, "pruned": 0, "seeds": 1}
+    assert found["evidence"] == {"trials": 3, "infeasible": 0, "pruned": 0, "seeds": 3}
     assert (found["verdict"], found["at_edge"]) == ("needs more trials", None)
     assert found["because"] == (
         "only 3 trials have trained to the end, at 3 different rates:"
@@ -76,7 +76,7 @@ def test_all_diverged_is_an_answer(client: TestClient, database: Database, worke
     found = of_job(client, job)
     assert (found["learning_rate"], found["best_trial"], found["verdict"]) == (None, None, "all diverged")
     assert found["because"] == "every rate tried diverged, down to 0.2: look below it"
-    assert found["evidence"] == {"trials": 2, "infeasible": 2, "pruned": 0, "seeds": 1}
+    assert found["evidence"] == {"trials": 2, "infeasible": 2, "pruned": 0, "seeds": 2}
 
 
 def test_failed_trials_are_no_evidence(client: TestClient, database: Database, worker: Worker) -> None:

@@ -76,7 +76,7 @@ def test_the_fair_comparison_is_right_where_the_one_at_a_shared_rate_is_wrong(cl
     assert first["sensitivity"]["excess"]["mean"] == pytest.approx(1 / 12, abs=0.02)
     assert found["because"].startswith("mode=fancy is best: ")
     assert [each["front"][-1]["steps"] for each in found["jobs"]] == [4.0, 4.0]
-    assert (first["trials"], first["seeds"]) == (10, 1)
+    assert (first["trials"], first["seeds"]) == (10, 10)
 
 
 def test_replicates_make_pairs_of_seeds(client: TestClient, database: Database, worker: Worker) -> None:

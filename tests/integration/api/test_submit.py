@@ -130,7 +130,7 @@ def test_trials_say_which_replicate_they_are(client: TestClient, document: dict[
     assert (job["spec"]["replicates"], job["progress"]["trials"]["planned"]) == (2, 6)
     worker.train(6)
     trials = client.get(f"/v1/jobs/{job['id']}/trials").json()["items"]
-    assert [trial["user_attrs"] for trial in trials] == [{"replicate": 0}, {"replicate": 1}] * 3
+    assert [trial["user_attrs"]["replicate"] for trial in trials] == [0, 1] * 3
     assert client.get(f"/v1/jobs/{job['id']}").json()["state"] == "completed"
 
 

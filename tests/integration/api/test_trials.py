@@ -51,8 +51,9 @@ def test_a_trial_of_each_state_is_shown_as_it_is(client: TestClient, worker: Wor
     assert [trial["value"] for trial in shown] == [0.25, None, 0.5, None, None]
     assert [trial["params"] for trial in shown] == [claim.params for claim in claims]
     assert [trial["diverged_at_step"] for trial in shown] == [None, 2, None, None, None]
-    assert shown[0]["user_attrs"] == {"test_loss": 0.3}
-    assert shown[1]["user_attrs"] == {"divergence": "loss became inf at update 2"}
+    seeds = [{"training_seed": claim.training_seed} for claim in claims]
+    assert shown[0]["user_attrs"] == seeds[0] | {"test_loss": 0.3}
+    assert shown[1]["user_attrs"] == seeds[1] | {"divergence": "loss became inf at update 2"}
     assert [trial["error"] for trial in shown] == [None] * 3 + [
         {"type": "ValueError", "message": "no", "traceback": "line 1"},
         None,

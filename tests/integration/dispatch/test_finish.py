@@ -9,15 +9,18 @@ from optuna.trial import FrozenTrial, TrialState
 from service.dispatch.claim import Claim
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
 from service.domain.job import JobState
+from service.domain.training_seeds import training_seed
 from service.domain.trial import MESSAGE_CHARACTERS, StepMeasurement, TrialError
 from service.domain.trial import TrialState as State
 from service.errors import LeaseLost
 from service.store import leases, measurements, trial_reader
 from service.store.postgres import Database
-from tests.factories import measurement, submit_job
+from tests.factories import job_spec, measurement, submit_job
 from tests.integration.dispatch.training import LEASE_S, claimed, claimer_of, conclude, current, events, stored
 
 ERROR = Failed(error=TrialError(type="RuntimeError", message="out of luck", traceback="File x\nRuntimeError: out of luck"))
+SEED = {"training_seed": training_seed(job_spec(), number=0)}
+"""That of the first trial of a job with the seed 0."""
 
 
 def finished(database: Database, result: Result, **spec: Any) -> FrozenTrial:
@@ -31,7 +34,7 @@ def test_a_completed_trial_has_its_value_and_is_feasible(database: Database) -> 
     trial = finished(database, Completed(value=0.5, user_attrs={"test_loss": 0.75}))
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.5)
     assert trial.system_attrs["constraints"] == [-1.0]
-    assert trial.user_attrs == {"test_loss": 0.75}
+    assert trial.user_attrs == SEED | {"test_loss": 0.75}
     assert trial.datetime_complete is not None
 
 
@@ -42,7 +45,7 @@ def test_a_diverged_trial_is_complete_with_the_worst_value(database: Database, d
     [trial] = stored(database, job)
     assert (trial.state, trial.value) == (TrialState.COMPLETE, worst)
     assert trial.system_attrs["constraints"] == [0.25]
-    assert trial.user_attrs == {"diverged_at_step": 3, "divergence": "loss became inf at update 90"}
+    assert trial.user_attrs == SEED | {"diverged_at_step": 3, "divergence": "loss became inf at update 90"}
 
 
 def test_a_trial_that_diverged_earlier_violates_more(database: Database) -> None:
@@ -58,7 +61,7 @@ def test_a_trial_that_diverged_earlier_violates_more(database: Database) -> None
 def test_a_pruned_trial_keeps_its_last_value(database: Database) -> None:
     trial = finished(database, Pruned(value=2.5, step=2))
     assert (trial.state, trial.value) == (TrialState.PRUNED, 2.5)
-    assert trial.user_attrs == {"pruned_at_step": 2}
+    assert trial.user_attrs == SEED | {"pruned_at_step": 2}
 
 
 def test_a_pruned_trial_whose_last_value_is_no_number_has_none(database: Database) -> None:
@@ -107,13 +110,14 @@ def test_what_is_noted_with_a_result_is_an_attribute_of_every_trial_that_did_not
     claim, notes = claimed(claimer_of(database)), {"ignored": ["beta1", "momentum"]}
     database.transact(lambda conn: finish(conn, claim.lease, result, lease_s=LEASE_S, notes=notes))
     [trial] = stored(database, job)
-    assert trial.user_attrs.pop("ignored", None) == (notes["ignored"] if noted else None)
-    assert trial.user_attrs or not isinstance(result, Completed), "what else there is to say stands beside it"
+    assert trial.user_attrs.get("ignored") == (notes["ignored"] if noted else None)
+    if isinstance(result, Completed):
+        assert trial.user_attrs == SEED | notes | dict(result.user_attrs), "what else there is to say stands beside it"
 
 
 def test_a_completed_trial_says_which_step_its_value_is_of(database: Database) -> None:
     trial = finished(database, Completed(value=0.5, best_step=7, user_attrs={"test_loss": 0.75}))
-    assert (trial.value, trial.user_attrs) == (0.5, {"test_loss": 0.75, "best_step": 7})
+    assert (trial.value, trial.user_attrs) == (0.5, SEED | {"test_loss": 0.75, "best_step": 7})
 
 
 def test_what_was_measured_since_the_last_report_is_stored_with_the_result(database: Database) -> None:

@@ -1,6 +1,7 @@
 """Who may write a trial: expiry, takeover, tokens and attempts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -145,7 +146,7 @@ def test_nothing_is_written_under_a_lease_that_was_taken_over(database: Database
 def test_a_wrong_token_writes_nothing(database: Database) -> None:
     submit_job(database)
     claim = claimed(claimer_of(database))
-    forged = Claim(lease=type(claim.lease)(**vars(claim.lease) | {"token": uuid4()}), job=claim.job, params=claim.params)
+    forged = replace(claim, lease=replace(claim.lease, token=uuid4()))
     with pytest.raises(LeaseLost):
         tell(database, forged, measurement(1))
     with pytest.raises(LeaseLost):
@@ -272,7 +273,7 @@ def test_a_claim_whose_reply_was_lost_is_found_by_its_token(database: Database) 
     claimer, token = claimer_of(database), uuid4()
     claim = claimer.claim(token)
     assert claim is not None
-    assert claimer.reclaim(token) == Claim(lease=claim.lease, job=current(database, claim.job), params=claim.params)
+    assert claimer.reclaim(token) == replace(claim, job=current(database, claim.job))
 
 
 def test_a_claim_that_is_found_again_late_has_its_whole_lease_before_it(database: Database) -> None:

@@ -14,8 +14,8 @@ from service.dispatch.claim import Claim
 from service.dispatch.finish import Completed, Failed
 from service.dispatch.report import report, should_prune
 from service.domain.job import Job, JobState
-from service.domain.replicates import training_seed
 from service.domain.space import parse_space
+from service.domain.training_seeds import replicate_seed
 from service.domain.trial import TrialError
 from service.store import leases
 from service.store.postgres import Database
@@ -69,7 +69,7 @@ def test_a_grid_tries_each_point_with_all_its_seeds_one_after_the_other(database
     points = [grid.point(parse_space(document), 2, index) for index in range(4)]
     assert [claim.params for claim in claims] == [point for point in points for _ in range(3)]
     assert [claim.replicate for claim in claims] == replicates_of(stored(database, job)) == [0, 1, 2] * 4
-    assert [claim.training_seed for claim in claims] == [2, training_seed(2, 1), training_seed(2, 2)] * 4
+    assert [claim.training_seed for claim in claims] == [2, replicate_seed(2, 1), replicate_seed(2, 2)] * 4
     for claim in claims:
         assert current(database, job).state is JobState.RUNNING
         complete(claim, database)
@@ -136,7 +136,7 @@ def test_each_point_to_try_first_is_tried_with_every_seed(database: Database, st
     claims = [claimed(claimer) for _ in range(8)]
     assert claimer.claim(uuid4()) is None
     assert [claim.replicate for claim in claims[:6]] == replicates_of(stored(database, job))[:6] == [0, 1, 2] * 2
-    assert [claim.training_seed for claim in claims[:6]] == [training_seed(4, claim.replicate) for claim in claims[:6]]
+    assert [claim.training_seed for claim in claims[:6]] == [replicate_seed(4, claim.replicate) for claim in claims[:6]]
     for index, claim in enumerate(claims[:6]):
         assert claim.params.items() >= first[index // 3].items()
         assert claim.params == claims[index - index % 3].params, "what they leave open is drawn once"
@@ -144,16 +144,17 @@ def test_each_point_to_try_first_is_tried_with_every_seed(database: Database, st
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_job_without_replicates_marks_no_trial_and_trains_all_with_its_seed(database: Database, strategy: Any) -> None:
-    job = submit_job(database, strategy=strategy, budget={"trials": 4}, seed=9)
+@pytest.mark.parametrize("training_seed", ["per_trial", "shared"])
+def test_a_job_without_replicates_marks_no_trial_as_one(database: Database, strategy: Any, training_seed: str) -> None:
+    job = submit_job(database, strategy=strategy, budget={"trials": 4}, seed=9, training_seed=training_seed)
     claimer = claimer_of(database)
     if strategy != "grid":
         with foreign(database, job) as study:
             study.enqueue_trial({"learning_rate": 0.125}, user_attrs={"replicate": 2})
     claims = [claimed(claimer) for _ in range(4)]
-    assert [claim.training_seed for claim in claims] == [9] * 4
+    assert {claim.replicate for claim in claims} == {0}
     theirs = 0 if strategy == "grid" else 1
-    assert [trial.user_attrs for trial in stored(database, job)][theirs:] == [{}] * (4 - theirs)
+    assert [list(trial.user_attrs) for trial in stored(database, job)][theirs:] == [["training_seed"]] * (4 - theirs)
 
 
 # Whoever goes on with a trial
@@ -167,20 +168,20 @@ def test_a_trial_that_is_taken_over_keeps_its_seed(database: Database) -> None:
         )
     taken = claimed(claimer_of(database))
     assert (taken.lease.number, taken.lease.attempt) == (1, 2)
-    assert (taken.replicate, taken.training_seed) == (1, training_seed(5, 1))
+    assert (taken.replicate, taken.training_seed) == (1, replicate_seed(5, 1))
 
 
 def test_a_trial_whose_trainer_died_keeps_its_seed(database: Database) -> None:
     following = claimer_of(database).retry(second_replicate(database), uuid4(), "killed", "")
     assert following is not None
-    assert (following.lease.attempt, following.training_seed) == (2, training_seed(5, 1))
+    assert (following.lease.attempt, following.training_seed) == (2, replicate_seed(5, 1))
 
 
 def test_a_trial_whose_claim_was_not_answered_has_its_seed(database: Database) -> None:
     claim = second_replicate(database)
     found = claimer_of(database).reclaim(claim.lease.token)
     assert found is not None
-    assert found.training_seed == claim.training_seed == training_seed(5, 1)
+    assert found.training_seed == claim.training_seed == replicate_seed(5, 1)
 
 
 def test_a_trial_that_goes_on_after_a_pause_keeps_its_seed_and_the_points_go_on_where_they_were(database: Database) -> None:
@@ -199,7 +200,7 @@ def test_a_trial_that_goes_on_after_a_pause_keeps_its_seed_and_the_points_go_on_
 
 
 def test_the_best_model_says_which_seed_it_was_trained_with(database: Database) -> None:
-    assert model_metadata(second_replicate(database), 1.0)["seed"] == str(training_seed(5, 1))
+    assert model_metadata(second_replicate(database), 1.0)["seed"] == str(replicate_seed(5, 1))
 
 
 # Bayesian search
@@ -278,6 +279,7 @@ def test_stock_optuna_reads_the_marks(database: Database) -> None:
     claimed(claimer), claimed(claimer)
     with foreign(database, job) as study:
         study.tell(0, 1.0)
-        assert [trial.user_attrs for trial in study.get_trials(deepcopy=False)] == [{"replicate": 0}, {"replicate": 1}]
-        assert study.best_trial.user_attrs == {"replicate": 0}
+        seeds = [{"replicate": each, "training_seed": replicate_seed(0, each)} for each in (0, 1)]
+        assert [trial.user_attrs for trial in study.get_trials(deepcopy=False)] == seeds
+        assert study.best_trial.user_attrs == seeds[0]
         assert isinstance(study, optuna.Study)

@@ -59,9 +59,10 @@ def test_stopping_prunes_what_was_measured_and_fails_the_rest(database: Database
         unmeasured.lease.number: (TrialState.FAILED, None),
         2: (TrialState.FAILED, None),
     }
+    seeds = {claim.lease.number: {"training_seed": claim.training_seed} for claim in (measured, unmeasured)}
     with database.transaction() as conn:
         for trial in trial_reader.page(conn, job, limit=100):
-            assert trial.user_attrs == {"stopped_by": "cancelled"}
+            assert trial.user_attrs == seeds.get(trial.number, {}) | {"stopped_by": "cancelled"}
             assert trial.finished_at is not None
             assert [(attempt.outcome, attempt.reason) for attempt in trial.attempts] in ([(Outcome.STOPPED, "cancelled")], [])
 

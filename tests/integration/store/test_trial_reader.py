@@ -14,6 +14,7 @@ from optuna.trial import create_trial
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
 from service.domain.job import Direction, JobState
+from service.domain.training_seeds import training_seed
 from service.domain.trial import TrialCounts, TrialError, TrialState
 from service.errors import TrialNotFound
 from service.store import jobs, leases, trial_reader
@@ -146,7 +147,8 @@ def test_one_trial_is_told_in_full(database: Database) -> None:
         with pytest.raises(TrialNotFound, match="no trial 3"):
             trial_reader.get(conn, job, 3)
         assert [trial.number for trial in trial_reader.finished(conn, job)] == [0, 1]
-    assert (complete.value, complete.user_attrs) == (1.5, {"test_loss": 1.6})
+    seeds = [{"training_seed": training_seed(job.spec, number=number)} for number in range(3)]
+    assert (complete.value, complete.user_attrs) == (1.5, seeds[0] | {"test_loss": 1.6})
     assert set(complete.params) == {"learning_rate", "epochs", "momentum"}
     assert (complete.params["epochs"], complete.params["momentum"]) == (4, 0.9)
     assert complete.started_at is not None
@@ -154,7 +156,7 @@ def test_one_trial_is_told_in_full(database: Database) -> None:
     assert complete.attempts[0].started_at <= complete.finished_at
     assert (diverged.value, diverged.diverged_at_step) == (math.inf, 1)
     assert failed.error == FAILED.error
-    assert failed.user_attrs == {}
+    assert failed.user_attrs == seeds[2]
 
 
 def test_an_error_message_of_any_text_fails_the_trial_and_the_job(database: Database) -> None:

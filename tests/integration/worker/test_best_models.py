@@ -15,6 +15,7 @@ from objectives.image_classification import start as start_digits
 from service.app import create_app
 from service.dispatch.sweeper import tidy_up
 from service.domain.job import Direction, Job
+from service.domain.training_seeds import training_seed
 from service.domain.trial import Trial
 from service.settings import Settings
 from service.store import trial_reader
@@ -103,8 +104,10 @@ def test_workers_at_once_keep_one_model_of_each_job_and_its_weights_give_the_bes
             assert metadata["settings"] == {"dataset": "digits", "model": "mlp"}
             assert (metadata["trial"], metadata["job"]) == (str(trial.number), str(job.id))
             assert float(metadata["value"]) == trial.value
+            seed = training_seed(job.spec, number=trial.number)
+            assert metadata["seed"] == str(seed)
             stored = {name: value for name, value in trial.user_attrs.items() if name != "diagnosis"}
-            assert tested == stored, "bit for bit the weights that were tested"
+            assert stored == {"training_seed": seed} | tested, "bit for bit the weights that were tested"
 
 
 @pytest.mark.parametrize("place", ["database", "folder"])

@@ -18,6 +18,7 @@ from service.dispatch.finish import Result
 from service.dispatch.report import Order, report
 from service.domain.checkpoint import Checkpoint
 from service.domain.lease import Outcome
+from service.domain.training_seeds import training_seed
 from service.domain.trial import TrialState
 from service.store import leases
 from service.store.postgres import Database
@@ -55,7 +56,11 @@ def test_a_trial_out_of_time_is_pruned_with_its_last_value_and_says_what_stopped
     worker.see_through()
     trial, curve = trial_of(database, job), curve_of(database, job)
     assert trial.state is TrialState.PRUNED
-    assert trial.user_attrs == {"stopped_by": "limits.trial_seconds, 2.5 s", "pruned_at_step": curve[-1].step}
+    assert trial.user_attrs == {
+        "training_seed": training_seed(job.spec, number=0),
+        "stopped_by": "limits.trial_seconds, 2.5 s",
+        "pruned_at_step": curve[-1].step,
+    }
     assert trial.value == curve[-1].metrics["loss"]
     assert [attempt.outcome for attempt in trial.attempts] == [Outcome.FINISHED]
     # A busy machine leaves fewer steps room in it.
@@ -93,7 +98,11 @@ def test_what_an_earlier_attempt_measured_stands_when_the_next_one_starts_over_a
     trial = trial_of(database, job)
     assert [attempt.outcome for attempt in trial.attempts] == [Outcome.RELEASED, Outcome.FINISHED]
     assert (trial.state, trial.value) == (TrialState.PRUNED, 0.5)
-    assert trial.user_attrs == {"stopped_by": "limits.trial_seconds, 0.5 s", "pruned_at_step": 2}
+    assert trial.user_attrs == {
+        "training_seed": claim.training_seed,
+        "stopped_by": "limits.trial_seconds, 0.5 s",
+        "pruned_at_step": 2,
+    }
 
 
 def test_a_trial_out_of_time_whose_last_value_is_no_number_is_infeasible(database: Database, worker: Supervised) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.replicates import training_seed
+from service.domain.training_seeds import replicate_seed
 from service.domain.trial import TrialState
 from service.store import trial_reader
 from service.store.postgres import Database
@@ -24,7 +24,7 @@ def test_a_replicate_has_the_same_seed_at_every_point_and_others_at_every_replic
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
     assert [trial.user_attrs["replicate"] for trial in trials] == [0, 1, 2, 0, 1, 2]
     added = [(trial.value or 0.0) - expected_loss(float(trial.params["learning_rate"])) for trial in trials]
-    assert added == pytest.approx([noise(training_seed(8, replicate), 1.0) for replicate in (0, 1, 2, 0, 1, 2)])
+    assert added == pytest.approx([noise(replicate_seed(8, replicate), 1.0) for replicate in (0, 1, 2, 0, 1, 2)])
     assert len({round(value, 9) for value in added}) == 3
 
 
@@ -39,4 +39,4 @@ def test_a_trial_that_goes_on_from_a_checkpoint_goes_on_with_its_seed(database: 
     assert (claim.lease.number, claim.lease.attempt, claim.replicate) == (1, 2, 1)
     assert [payload["step"] for payload in told(database, job, "trial.resumed")] == [last]
     losses = [item.metrics["loss"] for item in curve_of(database, job, 1)]
-    assert losses == pytest.approx([expected_loss(0.1, step / 12) + noise(training_seed(8, 1), 1.0) for step in range(1, 13)])
+    assert losses == pytest.approx([expected_loss(0.1, step / 12) + noise(replicate_seed(8, 1), 1.0) for step in range(1, 13)])

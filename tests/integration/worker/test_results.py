@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from service.domain.job import FINAL, Job, JobState
 from service.domain.lease import Outcome
 from service.domain.rates import GroupRate
+from service.domain.training_seeds import training_seed
 from service.domain.trial import FEASIBLE, Trial, TrialState
 from service.store import jobs, leases, measurements, trial_reader
 from service.store.postgres import Database
@@ -100,6 +101,11 @@ class Ended:
         [trial] = self.trials
         return trial
 
+    @property
+    def seed(self) -> int:
+        """That its first trial was trained with."""
+        return training_seed(self.job.spec, number=0)
+
     def of_trial(self, read: Callable[[sa.Connection, int], Any], number: int = 0) -> Any:
         with self.database.transaction() as conn:
             return read(conn, trial_reader.trial_id(conn, self.job, number))
@@ -152,7 +158,7 @@ def test_a_healthy_trial_is_complete_with_its_last_value_and_its_test_metrics(en
     trial = found.trial
     assert (trial.state, trial.error, found.constraints) == (TrialState.COMPLETE, None, [FEASIBLE])
     assert trial.value == pytest.approx(0.1 + math.log10(float(trial.params["learning_rate"]) / 0.01) ** 2)
-    assert trial.user_attrs == {"test_loss": pytest.approx(trial.value)}
+    assert trial.user_attrs == {"training_seed": found.seed, "test_loss": pytest.approx(trial.value)}
     [attempt] = trial.attempts
     assert (attempt.attempt, attempt.outcome) == (1, Outcome.FINISHED)
 
@@ -220,7 +226,8 @@ def test_a_diverged_run_is_infeasible(ended: Look, name: str) -> None:
     assert found.constraints == [0.75]
     assert found.trial.diverged_at_step == 1
     evidence = "loss became inf at update 1"
-    assert found.trial.user_attrs == {"divergence": evidence, "diagnosis": {"diverged": evidence}}
+    diagnosis = {"diverged": evidence}
+    assert found.trial.user_attrs == {"training_seed": found.seed, "divergence": evidence, "diagnosis": diagnosis}
     [item] = found.of_trial(measurements.of_trial)
     assert item.metrics["loss"] == math.inf
 
@@ -377,7 +384,7 @@ def test_the_value_is_of_the_step_whose_weights_were_kept(ended: Look) -> None:
     curve = found.of_trial(measurements.of_trial)
     assert [(item.metrics["loss"], item.best_step) for item in curve] == [(1.0, 1), (2.0, 1)]
     assert (found.trial.state, found.trial.value) == (TrialState.COMPLETE, 1.0)
-    assert found.trial.user_attrs == {"test_loss": 2.0, "best_step": 1}
+    assert found.trial.user_attrs == {"training_seed": found.seed, "test_loss": 2.0, "best_step": 1}
 
 
 @pytest.mark.parametrize(
@@ -400,12 +407,13 @@ def test_a_trial_names_the_searched_parameters_that_meant_nothing_in_it(
 
 
 def test_a_test_metric_that_is_no_number_is_left_out(ended: Look) -> None:
-    trial = ended("test is no number").trial
-    assert (trial.state, trial.user_attrs) == (TrialState.COMPLETE, {})
+    found = ended("test is no number")
+    assert (found.trial.state, found.trial.user_attrs) == (TrialState.COMPLETE, {"training_seed": found.seed})
 
 
 def test_whatever_letters_the_name_of_a_test_metric_holds_it_is_stored(ended: Look) -> None:
-    assert ended("strange test metric").trial.user_attrs == {"a\ufffdb": 2.0}
+    found = ended("strange test metric")
+    assert found.trial.user_attrs == {"training_seed": found.seed, "a\ufffdb": 2.0}
 
 
 def test_the_log_tail_is_bounded(ended: Look) -> None:

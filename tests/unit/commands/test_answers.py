@@ -54,6 +54,22 @@ def test_it_says_the_answer_as_a_person_would(capsys: pytest.CaptureFixture[str]
     assert lines[-1] == "confident: it is so."
 
 
+@pytest.mark.parametrize(
+    ("trials", "seeds", "rests_on"),
+    [
+        (4, 4, "4 trials"),
+        (1, 1, "1 trial"),
+        (24, 3, "24 trials and 3 training seeds"),
+        (24, 1, "24 trials and one training seed"),
+    ],
+)
+def test_it_names_the_training_seeds_where_trials_share_them(
+    capsys: pytest.CaptureFixture[str], trials: int, seeds: int, rests_on: str
+) -> None:
+    evidence = {"trials": trials, "infeasible": 0, "pruned": 0, "seeds": seeds}
+    assert f"This rests on {rests_on}.\n" in said(capsys, evidence=evidence)
+
+
 def test_it_names_what_else_was_searched_and_goes_with_the_rate(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, params={"batch_size": 32, "momentum": 0.917})
     assert text.startswith("Learning rate 0.02135 with batch_size=32 momentum=0.917; the best one lies between")

@@ -133,12 +133,18 @@ def test_each_batch_size_and_optimizer_has_an_edge_of_its_own_where_the_trials_t
     assert edges[(("batch_size", 64),)].low < 0.2 < edges[(("batch_size", 64),)].high
 
 
-def test_the_evidence_counts_the_seeds_of_replicates() -> None:
+def test_the_evidence_counts_the_different_training_seeds() -> None:
     trials = [
-        trial(number, one.params["learning_rate"], one.value, user_attrs={"replicate": number % 3})
+        trial(number, one.params["learning_rate"], one.value, user_attrs={"training_seed": number % 3})
         for number, one in enumerate(trained(bowl(BEST), 12))
     ]
-    assert asked(trials, replicates=3).evidence.seeds == 3
+    assert asked(trials).evidence.seeds == 3
+
+
+def test_a_foreign_trial_without_a_seed_counts_as_one_of_its_own() -> None:
+    named = [trial(number, 0.01 * (number + 1), 0.5, user_attrs={"training_seed": 7}) for number in range(3)]
+    foreign = [trial(number, 0.01 * number, 0.5, user_attrs={"training_seed": "?"}) for number in range(4, 6)]
+    assert asked([*named, *foreign]).evidence.seeds == 3
 
 
 def test_replicates_tell_the_noise() -> None:

@@ -19,7 +19,7 @@ def test_the_answer_is_the_complete_trial_with_the_lowest_value() -> None:
     assert (found.learning_rate, found.verdict, found.at_edge) == (0.01, Verdict.MORE_TRIALS, None)
     assert found.best_trial is not None
     assert found.best_trial.number == 1
-    assert (found.evidence.trials, found.evidence.pruned, found.evidence.infeasible, found.evidence.seeds) == (4, 1, 1, 1)
+    assert (found.evidence.trials, found.evidence.pruned, found.evidence.infeasible, found.evidence.seeds) == (4, 1, 1, 4)
 
 
 def test_a_metric_to_be_maximized_has_its_highest_value() -> None:
@@ -98,8 +98,16 @@ def test_a_foreign_trial_without_a_rate_is_left_out(rate: Any) -> None:
 
 
 def test_the_best_of_several_jobs_carries_the_evidence_of_all() -> None:
-    jobs = [job(seed=seed) for seed in (1, 2, 2)]
-    trials = [[trial(0, 0.1, 0.5)], [trial(0, 0.01, 0.3), diverged(1, 0.9)], [diverged(0, 0.9)]]
+    jobs = [job() for _ in range(3)]
+
+    def seed(number: int) -> dict[str, int]:
+        return {"training_seed": number}
+
+    trials = [
+        [trial(0, 0.1, 0.5, user_attrs=seed(1))],
+        [trial(0, 0.01, 0.3, user_attrs=seed(2)), diverged(1, 0.9, user_attrs=seed(2))],
+        [diverged(0, 0.9, user_attrs=seed(2))],
+    ]
     chosen, found = best_of([(job, answer(job, its)) for job, its in zip(jobs, trials, strict=True)])
     assert chosen is jobs[1]
     assert found.learning_rate == 0.01
