@@ -1,0 +1,149 @@
+"""What every set of recorded runs is: points on a grid, what training cost there, and what is true."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Params = Mapping[str, Any]
+
+RATE = "learning_rate"
+PERCENTILE, PART = 0.8, 1 / 50
+"""The tolerance is at least so large a part of this percentile's regret."""
+FEWEST_SEEDS = 3
+"""A standard deviation is taken of at least so many runs."""
+OUTERMOST = 0.05
+"""A best rate in so large a part of the range, in decades, at either end is one at the edge."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedSet:
+    """Recorded runs of one task in one search space. Costs are lower is better; rates here are log10."""
+
+    name: str
+    """The task's, the same for all its spaces."""
+    space: str
+    """What is searched, e.g. "rate x batch"."""
+    search_space: Mapping[str, Any]
+    """As a job has it. Every combination of the rates in `points` with the other parameters in them is one of the points."""
+    points: Sequence[Params]
+    runs: Array
+    """(points, seeds): inf where a run diverged, nan where none was recorded."""
+    truth: Array
+    """(points,): the mean over seeds, inf where half or more diverge."""
+    sd: Array
+    """(points,): of one run, from one training seed to another; nan where too few were recorded."""
+    judges_expected: bool = True
+    """Whether `truth` is good enough for a bar on `expected`."""
+    has_bars: bool = True
+    """Whether promises are judged on it; else it is only reported."""
+    sizes: tuple[int, ...] = (16, 32, 64)
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}: {self.space}"
+
+    @property
+    def different_runs(self) -> int:
+        """How many trials may differ from each other."""
+        return int((~np.isnan(self.runs)).sum())
+
+    @cached_property
+    def rates(self) -> Array:
+        """The tabulated rates, (rates,), ascending."""
+        return np.unique([math.log10(point[RATE]) for point in self.points])
+
+    @cached_property
+    def others(self) -> list[dict[str, Any]]:
+        """The combinations of the other parameters searched."""
+        found = {tuple(sorted((k, v) for k, v in point.items() if k != RATE)) for point in self.points}
+        return [dict(each) for each in sorted(found)]
+
+    @cached_property
+    def index(self) -> npt.NDArray[np.int64]:
+        """The point at each rate with each combination, (rates, combinations)."""
+        places = {self._place(point): number for number, point in enumerate(self.points)}
+        return np.array([[places[rate, other] for other in range(len(self.others))] for rate in range(len(self.rates))])
+
+    def _place(self, point: Params) -> tuple[int, int]:
+        others = {k: v for k, v in point.items() if k != RATE}
+        return int(np.abs(self.rates - math.log10(point[RATE])).argmin()), self.others.index(others)
+
+    @cached_property
+    def finite(self) -> Array:
+        """The truth with the worst finite cost where it is infinite, (rates, combinations)."""
+        table = self.truth[self.index]
+        return np.where(np.isfinite(table), table, table[np.isfinite(table)].max())
+
+    @property
+    def profile(self) -> Array:
+        """The truth at each rate with the other parameters at their best for it, (rates,)."""
+        return self.finite.min(axis=1)
+
+    @property
+    def best(self) -> float:
+        """The lowest true cost."""
+        return float(self.profile.min())
+
+    @property
+    def best_rate(self) -> float:
+        return float(self.rates[self.profile.argmin()])
+
+    @property
+    def scale(self) -> float:
+        """What the median configuration loses to the best."""
+        return float(np.median(self.truth[np.isfinite(self.truth)])) - self.best
+
+    @cached_property
+    def tolerance(self) -> float:
+        """The judge's: what one training at the best point differs by, at least a fiftieth of the 80th percentile's regret."""
+        least = PART * (float(np.quantile(self.truth[np.isfinite(self.truth)], PERCENTILE)) - self.best)
+        sd = float(self.sd[self.truth.argmin()])
+        return max(sd, least) if math.isfinite(sd) else least
+
+    def combination(self, params: Params) -> int:
+        """The combination of other parameters that is nearest to `params`."""
+        return min(range(len(self.others)), key=lambda each: sum(_far(v, params[k]) for k, v in self.others[each].items()))
+
+    def cost_at(self, rate: float, combination: int | None) -> float:
+        """The true cost at a rate, linear in it between tabulated ones; combination None: the best one for the rate."""
+        return float(np.interp(rate, self.rates, self.profile if combination is None else self.finite[:, combination]))
+
+    def trains_at(self, rate: float, combination: int) -> bool:
+        """Whether most runs at the nearest tabulated rate train through."""
+        return math.isfinite(self.truth[self.index[np.abs(self.rates - rate).argmin(), combination]])
+
+    def best_at(self, end: str, tolerance: float) -> bool:
+        """Whether the best rate, or one within tolerance of it, lies in the outermost twentieth at the "low" or "high" end."""
+        margin = OUTERMOST * (self.rates[-1] - self.rates[0])
+        outermost = self.rates <= self.rates[0] + margin if end == "low" else self.rates >= self.rates[-1] - margin
+        return bool((self.profile[outermost] <= self.best + tolerance).any())
+
+
+def _far(one: Any, other: Any) -> float:
+    if one == other:
+        return 0.0
+    if isinstance(one, str) or isinstance(other, str):
+        return 1.0
+    return abs(math.log(one / other)) if one > 0 and other > 0 else abs(one - other)
+
+
+def truth_of(runs: Array) -> Array:
+    """The mean over the seeds that trained through, inf where half or more diverged, (points,)."""
+    recorded, trained = ~np.isnan(runs), np.isfinite(runs)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(trained, runs, 0.0).sum(axis=1) / trained.sum(axis=1)
+    return np.where(2 * trained.sum(axis=1) > recorded.sum(axis=1), means, math.inf)
+
+
+def sd_of(runs: Array) -> Array:
+    """The standard deviation over the seeds that trained through, nan where they are few, (points,)."""
+    trained = np.isfinite(runs)
+    return np.array(
+        [row[mask].std(ddof=1) if mask.sum() >= FEWEST_SEEDS else math.nan for row, mask in zip(runs, trained, strict=True)]
+    )
