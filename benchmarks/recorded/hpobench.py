@@ -60,7 +60,7 @@ def _of_package(task: str, missing: Missing) -> Rows:
                     points.append({RATE: value, "batch_size": batch_value, "depth": depth_value, "width": width_value})
                     runs.append(costs[OF_SEEDS])
                     every.append(np.concatenate(costs))
-    return points, np.array(runs), np.mean(every, axis=1), np.std(every, axis=1)
+    return points, np.array(runs), np.mean(every, axis=1), np.std(every, axis=1, ddof=1)
 
 
 def _in_space(task: str, space: str, rows: Rows) -> RecordedSet:

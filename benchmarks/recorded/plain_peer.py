@@ -67,15 +67,5 @@ def _places(recorded: RecordedSet) -> tuple[Array, Array]:
 
 
 def _coordinates(recorded: RecordedSet, params: Mapping[str, Any]) -> list[float]:
-    """log10 of the rate; of the others what _scaled says, from 0 to 1 over the set."""
-    names = [name for name in recorded.points[0] if name != RATE]
-    found = [math.log10(params[RATE])]
-    for name in names:
-        values = [_scaled(each[name]) for each in recorded.others]
-        found.append((_scaled(params[name]) - min(values)) / ((max(values) - min(values)) or 1.0))
-    return found
-
-
-def _scaled(value: float) -> float:
-    """Numbers of one or more, such as batch sizes, by their logarithm; others as they are."""
-    return math.log2(value) if value >= 1 else value
+    """log10 of the rate; the others from 0 to 1 over the set."""
+    return [math.log10(params[RATE]), *recorded.scaled(params)]

@@ -17,6 +17,8 @@ PERCENTILE, PART = 0.8, 1 / 50
 """The tolerance is at least so large a part of this percentile's regret."""
 FEWEST_SEEDS = 3
 """A standard deviation is taken of at least so many runs."""
+SPANS = 4
+"""A positive parameter counts by its logarithm where its largest value is at least so many times its smallest."""
 OUTERMOST = 0.05
 """A best rate in so large a part of the range, in decades, at either end is one at the edge."""
 
@@ -106,9 +108,31 @@ class RecordedSet:
         sd = float(self.sd[self.truth.argmin()])
         return max(sd, least) if math.isfinite(sd) else least
 
+    @cached_property
+    def _scales(self) -> dict[str, tuple[bool, float, float]]:
+        """Of each other parameter: whether it counts by its logarithm, and its ends."""
+        scales = {}
+        for name in self.others[0]:
+            values = [other[name] for other in self.others]
+            is_log = min(values) > 0 and max(values) >= SPANS * min(values)
+            scales[name] = (True, math.log(min(values)), math.log(max(values))) if is_log else (False, min(values), max(values))
+        return scales
+
+    def scaled(self, params: Params) -> list[float]:
+        """The other parameters, from 0 to 1 over the set."""
+        found = []
+        for name, (is_log, low, high) in self._scales.items():
+            number = math.log(params[name]) if is_log else params[name]
+            found.append((number - low) / ((high - low) or 1.0))
+        return found
+
+    @cached_property
+    def _coordinates(self) -> Array:
+        return np.array([self.scaled(other) for other in self.others]).reshape(len(self.others), -1)
+
     def combination(self, params: Params) -> int:
         """The combination of other parameters that is nearest to `params`."""
-        return min(range(len(self.others)), key=lambda each: sum(_far(v, params[k]) for k, v in self.others[each].items()))
+        return int(np.abs(self._coordinates - np.array(self.scaled(params))).sum(axis=1).argmin())
 
     def cost_at(self, rate: float, combination: int | None) -> float:
         """The true cost at a rate, linear in it between tabulated ones; combination None: the best one for the rate."""
@@ -123,14 +147,6 @@ class RecordedSet:
         margin = OUTERMOST * (self.rates[-1] - self.rates[0])
         outermost = self.rates <= self.rates[0] + margin if end == "low" else self.rates >= self.rates[-1] - margin
         return bool((self.profile[outermost] <= self.best + tolerance).any())
-
-
-def _far(one: Any, other: Any) -> float:
-    if one == other:
-        return 0.0
-    if isinstance(one, str) or isinstance(other, str):
-        return 1.0
-    return abs(math.log(one / other)) if one > 0 and other > 0 else abs(one - other)
 
 
 def truth_of(runs: Array) -> Array:

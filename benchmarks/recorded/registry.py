@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from benchmarks.recorded import deepobs, hpobench, trained
+from benchmarks.recorded import deepobs, hpobench, opda, trained
 from benchmarks.recorded.recorded_set import RecordedSet
 from benchmarks.recorded.reference import Missing
 
 LOADERS: Mapping[str, Callable[[str | None], list[RecordedSet]]] = {
     "hpobench": hpobench.load,
     "deepobs": deepobs.load,
+    "opda": opda.load,
     **{name: lambda _, name=name: trained.load(name) for name in ("digits", "wine", "breast_cancer", "diabetes")},
 }
 
