@@ -66,17 +66,15 @@ class EqualCoverage:
     width: float
 
 
-def at_equal_coverage(judged: Sequence[Judged], lowest: float) -> EqualCoverage | None:
-    """From the level `lowest` on. None where the plain process was left out."""
+def at_equal_coverage(judged: Sequence[Judged], lowest: float, *, strictly: bool = False) -> EqualCoverage | None:
+    """From the level `lowest` on. strictly: covered without the clause of tolerance. None where the process was left out."""
     both = [one for one in judged if one.covered is not None and one.plain_covered]
     if not both:
         return None
-    ours = share(one.covered for one in both)
+    ours = share(one.covered_strictly if strictly else one.covered for one in both)
     for index, level in enumerate(LEVELS):
-        if level < lowest:
-            continue
-        covered = share(one.plain_covered[index] for one in both)
-        if covered >= ours:
+        covered = share((one.plain_covered_strictly if strictly else one.plain_covered)[index] for one in both)
+        if level >= lowest and covered >= ours:
             return EqualCoverage(level=level, covered=covered, width=middle(one.plain_widths[index] for one in both))
     return EqualCoverage(level=math.nan, covered=covered, width=middle(one.plain_widths[-1] for one in both))
 

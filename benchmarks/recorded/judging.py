@@ -80,6 +80,7 @@ class Judged:
     """Whether the answer was confident after them; None where that was too far to go."""
     plain_covered: Sequence[bool] = ()
     """The plain process's intervals, at each of LEVELS."""
+    plain_covered_strictly: Sequence[bool] = ()
     plain_widths: Sequence[float] = ()
 
     @property
@@ -210,9 +211,10 @@ def _of_further(recorded: RecordedSet, draw: Draw, n_trials: int, said: BestLear
 
 
 def _of_peer(recorded: RecordedSet, trials: Sequence[Trial], seed: int) -> dict[str, Any]:
-    plain = plain_answer(recorded, trials, seed)
+    plain, tolerance = plain_answer(recorded, trials, seed), recorded.tolerance
     return {
         "regret_plain": recorded.cost_at(plain.rate, plain.combination) - recorded.best,
-        "plain_covered": [covers(recorded, recorded.profile, low, high, recorded.tolerance) for low, high in plain.intervals],
+        "plain_covered": [covers(recorded, recorded.profile, low, high, tolerance) for low, high in plain.intervals],
+        "plain_covered_strictly": [covers(recorded, recorded.profile, low, high, 0.0) for low, high in plain.intervals],
         "plain_widths": [high - low for low, high in plain.intervals],
     }

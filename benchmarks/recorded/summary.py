@@ -30,9 +30,10 @@ def _intervals(rows: Rows, drawn: str) -> Table:
     table = Table(
         "90% intervals: how often they hold a rate within tolerance of the best, and the best rate itself; how often `expected`"
         " holds the true cost of the answered point; median widths in decades, at the largest number of trials beside a plain"
-        f" Gaussian process at the lowest level, from 90% and from 50% on, at which it covers as much; {drawn}",
+        f" Gaussian process at the lowest level, from 90% and from 50% on, at which it covers as much, the last strictly; {drawn}",
         ["set", "answers", "no interval", "covered", "strictly", "expected", "width", "16", "32", "64", "covered then",
-         "plain from 90%", "level", "covers", "plain from 50%", "level", "covers"],
+         "plain from 90%", "level", "covers", "plain from 50%", "level", "covers",
+         "plain strictly", "level", "covers"],
     )  # fmt: skip
     for recorded, some in rows:
         last = of(some, n_trials=max(one.n_trials for one in some))
@@ -48,6 +49,7 @@ def _intervals(rows: Rows, drawn: str) -> Table:
             f"{share(one.covered for one in last):.3f}",
             *_plain(at_equal_coverage(last, 0.9)),
             *_plain(at_equal_coverage(last, LEVELS[0])),
+            *_plain(at_equal_coverage(last, LEVELS[0], strictly=True)),
         )
     return table
 
