@@ -30,7 +30,7 @@ def _intervals(rows: Rows, drawn: str) -> Table:
     table = Table(
         "90% intervals: how often they hold a rate within tolerance of the best, and the best rate itself; how often `expected`"
         " holds the true cost of the answered point; median widths in decades, at the largest number of trials beside a plain"
-        f" Gaussian process at the lowest level, from 90% and from 50% on, at which it covers as much, the last strictly; {drawn}",
+        f" Gaussian process at the lowest level, from 90% or 50% on, at which it covers as much, the last strictly; {drawn}",
         ["set", "answers", "no interval", "covered", "strictly", "expected", "width", "16", "32", "64", "covered then",
          "plain from 90%", "level", "covers", "plain from 50%", "level", "covers",
          "plain strictly", "level", "covers"],
