@@ -104,3 +104,13 @@ def test_the_trained_tables_are_whole() -> None:
         (recorded,) = trained.load(name)
         assert recorded.runs.shape == (37, 12)
         assert 0 < recorded.profile.argmin() < 36
+    shapes = {recorded.space: recorded.runs.shape for recorded in trained.load("digits")}
+    assert shapes == {
+        "rate": (31, 10),
+        "rate x batch": (124, 10),
+        "rate x momentum": (155, 10),
+        "rate x batch x momentum": (620, 10),
+    }
+    points, costs = trained.table("digits")
+    assert {point["batch_size"] for point in points} == {16, 32, 64, 128, 256, 512}
+    assert len(points) == len(costs) == 682
