@@ -60,6 +60,8 @@ class Judged:
     true_cost: float = nan
     """At the answered point; the worst finite one where most runs diverge."""
     covered_expected: bool | None = None
+    covered_expected_of_runs: bool | None = None
+    """The same of the mean over the runs that trials are drawn from, where the truth is that of more runs."""
     regret: float = nan
     regret_best_trial: float = nan
     regret_plain: float = nan
@@ -152,7 +154,9 @@ def _of_point(recorded: RecordedSet, draw: Draw, complete: Sequence[Trial], said
     if said.expected is not None:
         low, high = said.expected.low, said.expected.high
         found |= {"expected": said.expected.mean, "expected_low": low, "expected_high": high}
-        found["covered_expected"] = recorded.trains_at(rate, others) and low <= cost <= high
+        trains = recorded.trains_at(rate, others)
+        found["covered_expected"] = trains and low <= cost <= high
+        found["covered_expected_of_runs"] = trains and low <= recorded.mean_of_runs_at(rate, others) <= high
     return found
 
 

@@ -19,6 +19,8 @@ FEWEST_SEEDS = 3
 """A standard deviation is taken of at least so many runs."""
 SPANS = 4
 """A positive parameter counts by its logarithm where its largest value is at least so many times its smallest."""
+LARGE = 1e100
+"""What stands for a cost that is not finite."""
 OUTERMOST = 0.05
 """A best rate in so large a part of the range, in decades, at either end is one at the edge."""
 
@@ -80,7 +82,8 @@ class RecordedSet:
     def finite(self) -> Array:
         """The truth with the worst finite cost where it is infinite, (rates, combinations)."""
         table = self.truth[self.index]
-        return np.where(np.isfinite(table), table, table[np.isfinite(table)].max())
+        finite: Array = np.where(np.isfinite(table), table, table[np.isfinite(table)].max())
+        return finite
 
     @property
     def profile(self) -> Array:
@@ -137,6 +140,11 @@ class RecordedSet:
     def cost_at(self, rate: float, combination: int | None) -> float:
         """The true cost at a rate, linear in it between tabulated ones; combination None: the best one for the rate."""
         return float(np.interp(rate, self.rates, self.profile if combination is None else self.finite[:, combination]))
+
+    def mean_of_runs_at(self, rate: float, combination: int) -> float:
+        """As `cost_at`, of the mean over the recorded runs; beyond all bounds beside a rate at which most diverge."""
+        means = truth_of(self.runs)[self.index[:, combination]]
+        return float(np.interp(rate, self.rates, np.where(np.isfinite(means), means, LARGE)))
 
     def trains_at(self, rate: float, combination: int) -> bool:
         """Whether most runs at the nearest tabulated rate train through."""

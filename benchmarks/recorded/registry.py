@@ -1,7 +1,7 @@
 """All sets, by the group that they are loaded in."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 
 from benchmarks.recorded import deepobs, hpobench, opda, trained
 from benchmarks.recorded.recorded_set import RecordedSet
@@ -11,7 +11,7 @@ LOADERS: Mapping[str, Callable[[str | None], list[RecordedSet]]] = {
     "hpobench": hpobench.load,
     "deepobs": deepobs.load,
     "opda": opda.load,
-    **{name: lambda _, name=name: trained.load(name) for name in ("digits", "wine", "breast_cancer", "diabetes")},
+    **{name: partial(trained.load, name) for name in ("digits", "wine", "breast_cancer", "diabetes")},
 }
 
 

@@ -29,11 +29,12 @@ Rows = Sequence[tuple[RecordedSet, list[Judged]]]
 def _intervals(rows: Rows, drawn: str) -> Table:
     table = Table(
         "90% intervals: how often they hold a rate within tolerance of the best, and the best rate itself; how often `expected`"
-        " holds the true cost of the answered point; median widths in decades, at the largest number of trials beside a plain"
-        f" Gaussian process at the lowest level, from 90% or 50% on, at which it covers as much, the last strictly; {drawn}",
-        ["set", "answers", "no interval", "covered", "strictly", "expected", "width", "16", "32", "64", "covered then",
-         "plain from 90%", "level", "covers", "plain from 50%", "level", "covers",
-         "plain strictly", "level", "covers"],
+        " holds the true cost of the answered point, and the mean of the runs that trials are drawn from; median widths, decades,"
+        " at the largest number of trials beside a plain Gaussian process at the lowest level, from 90% or 50% on, at which it"
+        f" covers as much, the last strictly; {drawn}",
+        ["set", "answers", "no interval", "covered", "strictly", "expected", "of the runs", "width", "16", "32", "64",
+         "covered then", "plain from 90%", "level", "covers", "plain from 50%", "level", "covers", "plain strictly", "level",
+         "covers"],
     )  # fmt: skip
     for recorded, some in rows:
         last = of(some, n_trials=max(one.n_trials for one in some))
@@ -44,6 +45,7 @@ def _intervals(rows: Rows, drawn: str) -> Table:
             f"{share(one.covered for one in some):.3f}",
             f"{share(one.covered_strictly for one in some):.3f}",
             f"{share(one.covered_expected for one in some):.3f}" + ("" if recorded.judges_expected else " (no bar)"),
+            f"{share(one.covered_expected_of_runs for one in some):.3f}",
             f"{middle(one.width for one in some):.2f}",
             *(_number(middle(one.width for one in of(some, n_trials=n)), 2) for n in (16, 32, 64)),
             f"{share(one.covered for one in last):.3f}",
