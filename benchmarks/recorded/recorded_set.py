@@ -85,10 +85,11 @@ class RecordedSet:
         finite: Array = np.where(np.isfinite(table), table, table[np.isfinite(table)].max())
         return finite
 
-    @property
+    @cached_property
     def profile(self) -> Array:
         """The truth at each rate with the other parameters at their best for it, (rates,)."""
-        return self.finite.min(axis=1)
+        costs: Array = self.finite.min(axis=1)
+        return costs
 
     @property
     def best(self) -> float:
