@@ -3,6 +3,9 @@
 An objective is a module with `start(params, settings, seed, device, threads) -> Run`. A `Run` is an iterator with state:
 iterating it trains, and yields one `Measurement` per step (an epoch, or a stated number of updates). Whoever iterates stops
 it by not asking for the next item.
+
+A run may have an attribute `guessing`, a mapping from metrics to what they come to when every example is answered alike, in the
+metric's units: a loss that ends far above it has exploded, though it is a number.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

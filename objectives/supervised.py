@@ -134,6 +134,8 @@ class SupervisedRun:
         self._precision = settings["precision"]
         self._early_stopping = EarlyStopping(params["early_stopping_patience"])
         self._validation_losses: list[float] = []
+        self.guessing = {"training_loss": task.guessing_loss, "validation_loss": task.guessing_loss}
+        """What these metrics come to when every example is answered alike."""
         self._first_loss: float | None = None
         """Of the first update's batch: that of the untrained network."""
         self._diverged = False

@@ -25,6 +25,11 @@ def has_own_seeds(spec: JobSpec) -> bool:
     return spec.training_seed == "per_trial" and spec.replicates == 1
 
 
+def only_seed(spec: JobSpec) -> int | None:
+    """The seed that all of the job's trials share; None where they have several."""
+    return spec.seed if spec.training_seed == "shared" else None  # a shared seed and replicates exclude each other
+
+
 def training_seed(spec: JobSpec, *, number: int, grid_point: int | None = None, replicate: int = 0) -> int:
     """The seed of a job's trial `number`, by sha256, so that it does not matter who trains it and when.
 

@@ -30,6 +30,16 @@ class TrialState(StrEnum):
     """Ended by an error; it says nothing about its parameters."""
 
 
+GUESSING = "guessing"
+"""The user attribute of a trial that holds what metrics come to when every example is answered alike, by metric."""
+OWN_ATTRIBUTES = frozenset(
+    {
+        *("training_seed", "replicate", GUESSING, "diagnosis", "ignored", "best_step", "pruned_at_step", "stopped_by"),
+        *("diverged_at_step", "divergence", "error"),
+    }
+)
+"""The user attributes that Stride keeps of a trial: no test metric of an objective takes their place."""
+
 FEASIBLE = -1.0
 """The `constraints` entry of a trial that trained through (DESIGN decision 8)."""
 

@@ -1,11 +1,11 @@
 """What a trial has measured, and what it makes of the trial: flaws that fail it, its value at the end, notes on its curve."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from objectives.diagnosis import diagnose
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result
-from service.domain.trial import StepMeasurement, TrialError, storable
+from service.domain.trial import GUESSING, OWN_ATTRIBUTES, StepMeasurement, TrialError, storable
 from service.worker.messages import Measured, Trained
 
 MAX_STEP = 2**31 - 1
@@ -65,9 +65,12 @@ class Curve:
         value = valued.metrics[self._metric]
         if not math.isfinite(value):
             return self._not_finite(valued)
-        # JSON knows no nan: a test metric without a number is left out.
-        test_metrics = {storable(name): metric for name, metric in message.test_metrics.items() if math.isfinite(metric)}
-        return Completed(value=value, best_step=best_step, user_attrs=test_metrics)
+        attributes: dict[str, object] = {
+            name: metric for name, metric in _finite(message.test_metrics).items() if name not in OWN_ATTRIBUTES
+        }
+        if guessing := _finite(message.guessing):
+            attributes[GUESSING] = guessing
+        return Completed(value=value, best_step=best_step, user_attrs=attributes)
 
     def ended_at(self, item: StepMeasurement, *, stopped_by: str | None = None) -> Pruned | Infeasible:
         """The result of a run that is ended early. stopped_by: by what, if not by the pruner."""
@@ -94,6 +97,11 @@ class Curve:
         """The result of a run that measured no number, and did not say itself that it had diverged."""
         evidence = f"{self._metric} was {item.metrics[self._metric]} at step {item.step}"
         return Infeasible(step=item.step, fraction=item.fraction, evidence=evidence)
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """JSON knows no nan: a metric without a number is left out."""
+    return {storable(name): metric for name, metric in metrics.items() if math.isfinite(metric)}
 
 
 def _failed(type_: str, message: str) -> Failed:

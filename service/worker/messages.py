@@ -1,7 +1,7 @@
 """What a worker and its trainer process say to each other over their pipe. Plain values: both ends pickle them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -154,6 +154,8 @@ class Trained:
     """Trainer to worker: the run went through."""
 
     test_metrics: Mapping[str, float]
+    guessing: Mapping[str, float] = field(default_factory=dict)
+    """What metrics come to when every example is answered alike, as far as the objective declares it."""
 
 
 @dataclass(frozen=True, kw_only=True)

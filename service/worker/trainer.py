@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from objectives.catalog import import_start, load_catalog
 from objectives.contract import Objective, Run
@@ -155,7 +156,7 @@ class _Training:
                     self._worker.send(self._checkpoint(run))
                 if order is Order.SUSPEND:
                     return Stopped()
-            return Trained(test_metrics={name: float(value) for name, value in run.evaluate().items()})
+            return Trained(test_metrics=_numbers(run.evaluate()), guessing=_numbers(getattr(run, "guessing", {})))
         except _WorkerGone:
             raise
         except Exception as error:
@@ -227,6 +228,10 @@ class _Training:
                 case Renewed(hold_at=hold_at):
                     self._hold_at = hold_at
         return None
+
+
+def _numbers(of_objective: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in of_objective.items()}
 
 
 _readable: set[str] = set()

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.training_seeds import marks, replicate_of, replicate_seed, stored_seed, training_seed
+from service.domain.training_seeds import marks, only_seed, replicate_of, replicate_seed, stored_seed, training_seed
 from tests.factories import job_spec
 
 
@@ -34,6 +34,12 @@ def test_the_seed_of_a_grid_point_does_not_depend_on_the_trial_that_gets_it() ->
 def test_trials_that_share_a_seed_have_the_jobs() -> None:
     spec = job_spec(seed=7, training_seed="shared")
     assert {training_seed(spec, number=number, grid_point=point) for number in range(3) for point in (None, 0, 1)} == {7}
+
+
+def test_only_trials_that_share_a_seed_have_a_single_one() -> None:
+    assert only_seed(job_spec(seed=0, training_seed="shared")) == 0
+    assert only_seed(job_spec(seed=7)) is None
+    assert only_seed(job_spec(seed=7, replicates=2)) is None
 
 
 def test_replicates_have_the_same_seeds_at_every_point() -> None:
