@@ -10,7 +10,7 @@ from uuid import UUID
 from service.domain.job import Direction, Job, JobState
 from service.domain.training_seeds import training_seed
 from service.domain.trial import CurvePoint, Trial, TrialState
-from service.report.observations import Curves
+from service.report.pruned_trials import Curves
 from service.report.tuned import Finished
 from tests.factories import job_spec
 

@@ -6,7 +6,8 @@ from uuid import UUID
 from service.api.schemas import BestTrial, Number, View
 from service.domain.job import Job
 from service.domain.space import Point, Scalar
-from service.report.answer_values import BestLearningRate, Edge, OfBatchSize
+from service.domain.training_seeds import only_seed
+from service.report.answer_values import BestLearningRate, Edge, OfBatchSize, SafeRange
 from service.report.batch_scaling import BatchScaling, Prediction
 from service.report.estimates import LEVEL, Estimate, Interval
 
@@ -36,13 +37,17 @@ class EstimateView(View):
 
 
 class SafeRangeView(View):
-    """Learning rates whose expected value is within `tolerance` of the best."""
+    """Learning rates at which one can expect to lose no more than `tolerance` to the answered rate."""
 
     tolerance: float
     """In the metric's units. Unless asked for another: what the training seed changes, but at least a fiftieth of what four
-    fifths of the trials lose to the best."""
+    fifths of the trials lose to the best, and at most half of that."""
     low: float
     high: float
+
+    @classmethod
+    def of(cls, safe: SafeRange) -> Self:
+        return cls(tolerance=safe.tolerance, low=safe.low, high=safe.high)
 
 
 class EdgeView(View):
@@ -96,7 +101,11 @@ class EvidenceView(View):
     trials: int
     """Complete, infeasible and pruned ones."""
     infeasible: int
+    """Diverged: their loss was not finite."""
     pruned: int
+    hopeless: int
+    """Trained to their end, but the loss exploded and stayed finite, or gained less than half of what the best trial's did, at a
+    rate beyond one that diverged: for the answer they count as diverged. Across jobs: of the job that the answer comes from."""
     seeds: int
     """Different training seeds of these trials; a foreign trial that names none counts as one of its own."""
 
@@ -106,17 +115,27 @@ class Answer(View):
 
     job: UUID
     """The job it comes from."""
+    training_seed: int | None
+    """The one training seed that every field speaks of, where all trials of the job share it: another seed may want another rate.
+    Null: the answer is about training seeds at large."""
     learning_rate: float | None
     """Null when every rate tried diverged."""
     params: Point
     """The other parameters searched, with which that rate is the best: another momentum or batch size wants another rate."""
     interval: IntervalView | None
-    """Where the best rate lies. Null, as what follows, while there are too few trials to tell."""
+    """Where the best rate lies over all parameters searched, which may be other ones than `params`. Null, as what follows, while
+    there are too few trials to tell."""
+    interval_at_params: IntervalView | None
+    """Where the best rate lies with `params`."""
     safe_range: SafeRangeView | None
+    """With `params`. Also null where more than a tenth of trials diverge at the rate itself."""
+    safe_range_retuned: SafeRangeView | None
+    """With the other parameters tuned again at each rate. Also null where more than a tenth of trials diverge at the rate, even
+    then."""
     expected: EstimateView | None
-    """At learning_rate, with the other parameters at their best."""
+    """At learning_rate, with `params`."""
     divergence_edge: EdgeView | None
-    """Null when nothing diverged."""
+    """With `params`. Null when nothing diverged."""
     divergence_edges: list[GroupEdgeView]
     """By batch size and by optimizer, where these are searched and at least three trials of each trained and diverged."""
     metric: str
@@ -124,25 +143,30 @@ class Answer(View):
     """low or high, when the best rate lies in the outermost twentieth of what was searched."""
     evidence: EvidenceView
     best_trial: BestTrial | None
-    """The trial with the best value: lucky, where there is noise."""
+    """The trial with the best value: lucky, where there is noise. Its rate need not be the answer."""
     by_batch_size: list[BatchSizeView]
     """Where the batch size is searched."""
     curve: list[CurveView]
-    """Over the range searched, as far as most trials train through."""
+    """Over the range searched, as far as most trials train through; the other parameters as `?curve=` says."""
     verdict: str
-    """confident: with 90% probability the rate loses no more than the tolerance to the best one. Else: needs more trials, search
-    range too narrow, nothing learned, all diverged."""
+    """confident: with 90% probability the rate loses no more than the tolerance to the best one. any rate will do: no rate of the
+    range loses more than the tolerance to another. Else: needs more trials, search range too narrow, nothing learned, all
+    diverged."""
     because: str
+    """Why that is the verdict; names the training seed where all trials share one."""
 
     @classmethod
     def of(cls, job: Job, found: BestLearningRate) -> Self:
-        best, safe = found.best_trial, found.safe_range
+        best, safe, retuned = found.best_trial, found.safe_range, found.safe_range_retuned
         return cls(
             job=job.id,
+            training_seed=only_seed(job.spec),
             learning_rate=found.learning_rate,
             params=found.params,
             interval=None if found.interval is None else IntervalView.of(found.interval),
-            safe_range=None if safe is None else SafeRangeView(tolerance=safe.tolerance, low=safe.low, high=safe.high),
+            interval_at_params=None if found.interval_at_params is None else IntervalView.of(found.interval_at_params),
+            safe_range=None if safe is None else SafeRangeView.of(safe),
+            safe_range_retuned=None if retuned is None else SafeRangeView.of(retuned),
             expected=None if found.expected is None else EstimateView.of(found.expected),
             divergence_edge=None if found.divergence_edge is None else EdgeView.of(found.divergence_edge),
             divergence_edges=[
@@ -157,8 +181,14 @@ class Answer(View):
                 CurveView(learning_rate=part.learning_rate, **EstimateView.of(part.expected).model_dump()) for part in found.curve
             ],
             verdict=found.verdict,
-            because=found.because,
+            because=of_seed(job, found.because),
         )
+
+
+def of_seed(job: Job, sentence: str) -> str:
+    """A sentence without its full stop; where all trials share a training seed it says that it holds for that seed alone."""
+    seed = only_seed(job.spec)
+    return sentence if seed is None else f"{sentence}; all of it with training seed {seed} alone"
 
 
 class PredictionView(View):
@@ -184,6 +214,9 @@ class BatchScalingView(View):
     """How the best learning rate moves with the batch size: to a power of it."""
 
     job: UUID
+    training_seed: int | None
+    """The one training seed that every field speaks of, where all trials of the job share it. Null: it is about training seeds at
+    large."""
     power: float
     interval: IntervalView
     linear: bool
@@ -201,11 +234,12 @@ class BatchScalingView(View):
     def of(cls, job: Job, found: BestLearningRate, scaling: BatchScaling, prediction: Prediction | None) -> Self:
         return cls(
             job=job.id,
+            training_seed=only_seed(job.spec),
             power=scaling.power,
             interval=IntervalView.of(scaling.interval),
             linear=scaling.linear,
             square_root=scaling.square_root,
-            because=scaling.because,
+            because=of_seed(job, scaling.because),
             by_batch_size=[BatchSizeView.of(each) for each in found.by_batch_size],
             fitted_to=list(scaling.batch_sizes),
             prediction=None if prediction is None else PredictionView.of(prediction),

@@ -29,18 +29,24 @@ Wanted = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 Tolerance = Annotated[
     float | None,
     Query(
-        gt=0, allow_inf_nan=False, description="Of safe range and verdict, in the metric's units; left out: the answer has it."
+        gt=0,
+        allow_inf_nan=False,
+        description="Of the safe ranges and the verdict, in the metric's units; left out: the answer names the one it took.",
     ),
 ]
 CurveKind = Annotated[
     Kind,
-    Query(alias="curve", description="The curve with the other parameters at their best for each rate, or averaged over them."),
+    Query(
+        alias="curve",
+        description="The other parameters along the curve. params: those of the answer; profile: at their best for each rate;"
+        " marginal: averaged over.",
+    ),
 ]
 
 
 @router.get("/jobs/{job_id}/best-lr", responses=documented(404, 409, 422))
 def best_learning_rate_of_job(
-    job_id: UUID, database: Db, answers: Answers, tolerance: Tolerance = None, kind: CurveKind = "profile"
+    job_id: UUID, database: Db, answers: Answers, tolerance: Tolerance = None, kind: CurveKind = "params"
 ) -> Answer:
     """Which learning rate is best, by what a job's trials have shown so far: how sure that is, and how far one may move."""
     with database.transaction() as conn:
@@ -71,7 +77,10 @@ def best_learning_rate(
             raise NothingFinished("No such job has a finished trial yet: submit one, or ask with fewer of these conditions.")
         job, best = best_of(briefly)
         read = trial_reader.finished_with_curves(conn, job)
-    return Answer.of(job, replace(answers.answer(job, *read), evidence=best.evidence))
+    found = answers.answer(job, *read)
+    # The brief answers know of no hopeless trials: that takes a response curve of each job.
+    evidence = replace(best.evidence, hopeless=found.evidence.hopeless)
+    return Answer.of(job, replace(found, evidence=evidence))
 
 
 @router.get("/jobs/{job_id}/batch-scaling", responses=documented(404, 409, 422))
@@ -81,14 +90,17 @@ def batch_scaling_of_job(
     answers: Answers,
     batch_size: Annotated[
         int | None,
-        Query(ge=1, le=2**31 - 1, description="Foretell the best rate for this batch size, of all devices together."),
+        Query(ge=1, le=2**31 - 1, description="Predict the best rate for this batch size, of all devices together."),
     ] = None,
     devices: Annotated[
         int | None,
-        Query(ge=1, le=1_000_000, description="Foretell it for so many devices, each with the batch size that is best on one."),
+        Query(ge=1, le=1_000_000, description="Predict it for so many devices, each with the batch size that is best on one."),
     ] = None,
 ) -> BatchScalingView:
-    """How the best learning rate goes with the batch size, fitted to a job that searches both; and what that foretells."""
+    """How the best learning rate goes with the batch size, fitted to a job that searches both; and what that predicts.
+
+    A batch size beyond four times the largest fitted to, or below a quarter of the smallest, is a problem: it is not predicted.
+    """
     if batch_size is not None and devices is not None:
         raise InvalidJob([Invalid("/devices", "give either batch_size, of all devices together, or devices")])
     with database.transaction() as conn:

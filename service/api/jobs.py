@@ -15,7 +15,7 @@ from service.api.examples import JOBS
 from service.api.json_body import JsonRoute
 from service.api.problems import documented
 from service.api.schemas import DryRun, Epochs, JobView, Page
-from service.api.submission import complete
+from service.api.submission import complete, warnings_of
 from service.dispatch import lifecycle
 from service.dispatch.preview import epochs_per_trial, first_points
 from service.dispatch.submit import submit
@@ -121,7 +121,8 @@ def _dry_run(spec: JobSpec, direction: Direction) -> DryRun:
     if per_trial is not None:
         mean, most = per_trial
         epochs = Epochs(expected=None, at_most=None) if trials is None else Epochs(expected=trials * mean, at_most=trials * most)
-    return DryRun(spec=spec, first_points=first_points(spec, direction), trials=trials, epochs=epochs)
+    points = first_points(spec, direction)
+    return DryRun(spec=spec, warnings=warnings_of(spec), first_points=points, trials=trials, epochs=epochs)
 
 
 def _moved(database: Db, job_id: UUID, move: Callable[[Connection, UUID], None]) -> JobView:
@@ -140,7 +141,13 @@ def _views(conn: Connection, found: list[Job]) -> list[JobView]:
     counts = trial_reader.counts(conn, [job.study_id for job in found])
     offered = {name: workers.offering(conn, name) for name in {job.spec.objective.name for job in found if job.state in OPEN}}
     return [
-        JobView.of(job, counts[job.study_id], trial_reader.best(conn, job), _waiting_for(job, counts[job.study_id], offered))
+        JobView.of(
+            job,
+            counts[job.study_id],
+            trial_reader.best(conn, job),
+            _waiting_for(job, counts[job.study_id], offered),
+            warnings_of(job.spec),
+        )
         for job in found
     ]
 

@@ -10,7 +10,7 @@ from service.domain.job import Job
 from service.domain.trial import Trial
 from service.report.answer_values import BestLearningRate
 from service.report.best_lr import answer
-from service.report.observations import Curves
+from service.report.pruned_trials import Curves
 from service.report.response_curve import Kind
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class KeptAnswers:
         self._thinking = threading.Lock()
 
     def answer(
-        self, job: Job, trials: Sequence[Trial], curves: Curves, *, tolerance: float | None = None, kind: Kind = "profile"
+        self, job: Job, trials: Sequence[Trial], curves: Curves, *, tolerance: float | None = None, kind: Kind = "params"
     ) -> BestLearningRate:
         """As `best_lr.answer`, and raises what that raises."""
         key = (seen_of(job, trials, curves), tolerance, kind)

@@ -1,6 +1,7 @@
 """What the API answers. Numbers that are not finite are null; times are RFC 3339 in UTC."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
@@ -75,6 +76,15 @@ class BestTrial(View):
     params: Point
 
 
+class WarningView(View):
+    """What is probably meant otherwise in a job that can be run as it is."""
+
+    pointer: str
+    """A JSON pointer into the job's `spec`."""
+    detail: str
+    """What is doubtful, and what would be right."""
+
+
 class JobView(View):
     """A job."""
 
@@ -86,6 +96,8 @@ class JobView(View):
     """What keeps it from going on, when something does."""
     spec: JobSpec
     """As submitted, defaults filled."""
+    warnings: list[WarningView]
+    """Of the spec; empty where nothing is doubtful."""
     best: BestTrial | None
     study_name: str
     created_at: Moment
@@ -94,7 +106,9 @@ class JobView(View):
     progress: Progress
 
     @classmethod
-    def of(cls, job: Job, counts: TrialCounts, best: Trial | None, waiting_for: str | None) -> Self:
+    def of(
+        cls, job: Job, counts: TrialCounts, best: Trial | None, waiting_for: str | None, warnings: Sequence[WarningView]
+    ) -> Self:
         return cls(
             id=job.id,
             name=job.name,
@@ -102,6 +116,7 @@ class JobView(View):
             reason=job.reason,
             waiting_for=waiting_for,
             spec=job.spec,
+            warnings=list(warnings),
             best=None if best is None else BestTrial(number=best.number, value=best.value, params=best.params),
             study_name=job.study_name,
             created_at=job.created_at,
@@ -123,6 +138,8 @@ class DryRun(View):
     """What a job would do; nothing was created."""
 
     spec: JobSpec
+    warnings: list[WarningView]
+    """Of the spec; empty where nothing is doubtful."""
     first_points: list[Point]
     """Of the first trials, in their order: with replicates, a point stands here once for each of its trials."""
     trials: int | None

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from objectives.catalog import default_settings, typed_params
 from objectives.contract import Objective, Parameter
 from service.api.applicability import Applicability, described, shown
+from service.api.schemas import WarningView
 from service.dispatch import grid
 from service.domain.job import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, MAX_TRIALS, Budget, Direction, JobSpec
 from service.domain.space import (
@@ -26,9 +27,13 @@ from service.domain.space import (
 )
 from service.domain.strategy import Bayesian, Grid, NoPruner
 from service.errors import Invalid, InvalidJob
+from service.report.encoding import LEARNING_RATE
 
 MAX_GP_VALUES = 100_000
 """Optuna's GPSampler holds every value of a stepped range in memory, and weighs each."""
+WIDEST_LINEAR = 20.0
+"""A linear range of rates whose high end is more than so many times its low end is warned of: hardly a twentieth of it lies below
+twice the low end."""
 
 
 def complete(spec: JobSpec, catalog: Mapping[str, Objective]) -> tuple[JobSpec, Direction]:
@@ -67,6 +72,21 @@ def complete(spec: JobSpec, catalog: Mapping[str, Objective]) -> tuple[JobSpec, 
         if enqueued > trials:
             raise InvalidJob([Invalid("/try_first", f"{_points(spec)} are more than the budget of {trials} trials")])
     return completed, metric.direction
+
+
+def warnings_of(spec: JobSpec) -> list[WarningView]:
+    """What is probably meant otherwise in a job that can be run as it is."""
+    rates = (spec.search_space or {}).get(LEARNING_RATE)
+    if not isinstance(rates, FloatRange) or rates.log or (0 < rates.low and rates.high <= WIDEST_LINEAR * rates.low):
+        return []
+    detail = (
+        f"the range is linear from {rates.low:g} to {rates.high:g}: half of it lies above {rates.low / 2 + rates.high / 2:g},"
+        ' and low rates are hardly tried; set "log": true'
+    )
+    # A logarithmic range is refused with either.
+    detail += ", and low above 0" if rates.low <= 0 else ""
+    detail += ", and leave step out" if rates.step is not None else ""
+    return [WarningView(pointer=pointer("search_space", LEARNING_RATE), detail=detail)]
 
 
 def pointer(*parts: str | int) -> str:

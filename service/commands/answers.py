@@ -10,7 +10,7 @@ from rich.text import Text
 from service.commands.chart import PLAIN, PRETTY, chart
 from service.commands.tables import Document, best_trial, number, plain, values
 
-VERDICT_STYLES = {"confident": "bold green", "needs more trials": "bold yellow"}
+VERDICT_STYLES = {"confident": "bold green", "any rate will do": "bold green", "needs more trials": "bold yellow"}
 
 
 def in_words(answer: Document, spec: Document, console: Console) -> RenderableType:
@@ -20,12 +20,12 @@ def in_words(answer: Document, spec: Document, console: Console) -> RenderableTy
     parts += [plain(sentence) for sentence in _sentences(answer, spec)]
     lines = chart(answer, console.width, signs)
     if lines:
-        parts.append(Text("\n" + f"expected {answer['metric']} by learning rate\n" + "\n".join(lines)))
-        parts.append(
-            Text(
-                f"{signs.best} the rate, {signs.safe} the safe range, {signs.band} 90% of where the curve may lie\n", style="dim"
-            )
-        )
+        given = ", with these parameters" if answer["params"] else ""
+        parts.append(Text("\n" + f"expected {answer['metric']} by learning rate{given}\n" + "\n".join(lines)))
+        legend = [f"{signs.best} the rate"] if answer["learning_rate"] is not None else []
+        legend += [f"{signs.safe} the safe range"] if answer["safe_range"] else []
+        legend.append(f"{signs.band} 90% of where the curve may lie")
+        parts.append(Text(", ".join(legend) + "\n", style="dim"))
     if answer["by_batch_size"]:
         parts.append(_by_batch_size(answer))
     verdict = Text(f"{answer['verdict']}: ", style=VERDICT_STYLES.get(answer["verdict"], "bold red"))
@@ -41,26 +41,66 @@ def _headline(answer: Document) -> Text:
     if interval is None:
         return line + ", that of the best trial"
     if answer["params"]:
-        line += plain(f" with {values(answer['params'])}")
-    return line + f"; the best one lies between {_rate(interval['low'])} and {_rate(interval['high'])} (90%)"
+        return line + plain(f" with {values(answer['params'])}")
+    return line + f"; the best one lies between {_between(interval)} (90%)"
 
 
 def _sentences(answer: Document, spec: Document) -> Iterator[str]:
-    metric = answer["metric"]
-    if safe := answer["safe_range"]:
-        yield (
-            f"From {_rate(safe['low'])} to {_rate(safe['high'])} you can expect to lose no more than"
-            f" {number(safe['tolerance'])} of {metric}."
-        )
-    elif answer["interval"]:
-        yield "No range about it is safe: too many trials diverge there."
+    seed, metric = answer["training_seed"], answer["metric"]
+    if seed is not None:
+        yield f"All of this holds for training seed {seed} alone: another one may want another rate."
+    # Where nothing else is searched there are no parameters to speak of, and both kinds of interval and range are one.
+    alone = not answer["params"]
+    if not alone:
+        yield from _intervals(answer)
+    yield from _safe_ranges(answer, alone=alone)
     if edge := answer["divergence_edge"]:
         yield f"From about {_rate(edge['at'])} on ({_rate(edge['low'])} to {_rate(edge['high'])}) half of all trials diverge."
     if expected := answer["expected"]:
         yield f"Expect a {metric} of {number(expected['mean'])} ({number(expected['low'])} to {number(expected['high'])})."
     if answer["best_trial"]:
-        yield f"The best {metric} was {best_trial(answer['best_trial'], spec)}."
+        yield f"The best {metric} was {best_trial(answer['best_trial'], spec)}{_why_not_the_best_trial(answer)}."
     yield f"This rests on {_evidence(answer['evidence'])}."
+    if hopeless := answer["evidence"]["hopeless"]:
+        trials, count = ("trial", "counts") if hopeless == 1 else ("trials", "count")
+        yield f"{hopeless} {trials} exploded, or hardly learned beyond a rate that diverged, and {count} as diverged."
+
+
+def _intervals(answer: Document) -> Iterator[str]:
+    if at_params := answer["interval_at_params"]:
+        yield f"With these parameters the best rate lies between {_between(at_params)} (90%)."
+    if interval := answer["interval"]:
+        yield f"Over all parameters searched it lies between {_between(interval)} (90%)."
+
+
+def _safe_ranges(answer: Document, *, alone: bool) -> Iterator[str]:
+    """alone: no parameters but the rate are searched."""
+    safe, retuned = answer["safe_range"], answer["safe_range_retuned"]
+    if safe:
+        given = "" if alone else ", with these parameters,"
+        yield (
+            f"From {_rate(safe['low'])} to {_rate(safe['high'])}{given} you can expect to lose no more than"
+            f" {number(safe['tolerance'])} of {answer['metric']}."
+        )
+    elif answer["interval"]:
+        yield f"{'No' if alone else 'With these parameters no'} range about it is safe: too many trials diverge there."
+    if retuned and not alone:
+        yield f"If you tune the others again at each rate: from {_rate(retuned['low'])} to {_rate(retuned['high'])}."
+
+
+def _why_not_the_best_trial(answer: Document) -> str:
+    """Why the answer is not the best trial's point, as the end of a sentence; empty where it is, and where there is no curve."""
+    rate, best = answer["learning_rate"], answer["best_trial"]["params"]
+    if rate is None or answer["interval"] is None:
+        return ""
+    tried, others = best.get("learning_rate"), {name: best.get(name) for name in answer["params"]}
+    same = values(others) == values(answer["params"])
+    if same and number(tried) == number(rate):
+        return ""
+    edge = answer["divergence_edge"]
+    if same and edge and tried is not None and rate < edge["low"] <= tried:
+        return "; the answer stays below that rate since trials diverge there"
+    return f"; a single trial may be lucky, so the answer follows the curve through all {answer['evidence']['trials']}"
 
 
 def _evidence(evidence: Document) -> str:
@@ -92,3 +132,7 @@ def _by_batch_size(answer: Document) -> Table:
 
 def _rate(rate: float) -> str:
     return f"{rate:.2g}"
+
+
+def _between(interval: Document) -> str:
+    return f"{_rate(interval['low'])} and {_rate(interval['high'])}"

@@ -28,8 +28,9 @@ PLAIN = Signs(curve="o", band=".", axis="-", safe="=", best="^")
 
 
 def chart(answer: Mapping[str, Any], width: int, signs: Signs) -> list[str]:
-    """Lines that show the curve with its interval, and below it the safe range and the best rate; none without a curve."""
-    curve = [place for place in answer["curve"] if place["mean"] is not None]
+    """Lines that show the curve with its interval, and below it the safe range and the best rate, as far as they are known; none
+    without a curve."""
+    curve = [place for place in answer["curve"] if None not in (place["mean"], place["low"], place["high"])]
     if len(curve) < 2:
         return []
     heights = _Heights.of(curve)
@@ -98,10 +99,11 @@ def _labels(names: Sequence[str]) -> list[str]:
 
 def _axis(answer: Mapping[str, Any], at: _Columns, signs: Signs) -> str:
     axis = [signs.axis] * at.n
-    safe = answer["safe_range"]
-    for column in range(at.of(safe["low"]), at.of(safe["high"]) + 1):
-        axis[column] = signs.safe
-    axis[at.of(answer["learning_rate"])] = signs.best
+    if safe := answer["safe_range"]:  # there is none where too many trials diverge at the rate itself
+        for column in range(at.of(safe["low"]), at.of(safe["high"]) + 1):
+            axis[column] = signs.safe
+    if answer["learning_rate"] is not None:
+        axis[at.of(answer["learning_rate"])] = signs.best
     return "".join(axis)
 
 

@@ -27,9 +27,12 @@ def submit(url: str | None, file: str, *, dry_run: bool, watch: bool, as_json: b
     document = read_document(file)
     with ApiClient(url) as client:
         if dry_run:
-            _print(client.post("/v1/jobs", document, dry_run=True), tables.plan_table, as_json)
+            plan = client.post("/v1/jobs", document, dry_run=True)
+            _warn(plan)
+            _print(plan, tables.plan_table, as_json)
             return
         job = client.post("/v1/jobs", document)
+        _warn(job)
         if watch:
             _say(f"Job {job['id']} is {job['state']}.")
             _watch(client, job["id"], as_json)
@@ -103,6 +106,12 @@ def _print(document: Any, table: Callable[[Any], RenderableType], as_json: bool)
         print(json.dumps(document, indent=2))
     else:
         tables.console().print(table(document))
+
+
+def _warn(document: Any) -> None:
+    """document: a job, or what one would do."""
+    for warning in document["warnings"]:
+        _say(f"Warning: {warning['pointer']}: {warning['detail']}.")
 
 
 def _say(line: str) -> None:

@@ -27,11 +27,11 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def jobs_table(jobs: list[Document]) -> RenderableType:
-    """A line per job."""
+    """A line per job. The rate is that of the best trial, which `stride best-lr` need not recommend."""
     if not jobs:
         return "There are no jobs yet: stride submit FILE"
     table = Table(box=SIMPLE)
-    for column in ("job", "name", "strategy", "state", "trials", "best", "best lr", "age"):
+    for column in ("job", "name", "strategy", "state", "trials", "best trial", "its lr", "age"):
         table.add_column(column, no_wrap=column != "name")  # where it is narrow, names take more lines
     for job in jobs:
         spec, best = job["spec"], job["best"]

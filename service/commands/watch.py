@@ -44,13 +44,14 @@ def _looks(client: ApiClient, job_id: str) -> Iterator[tuple[Document, str]]:
 
 
 def describe(job: Document, left_s: float | None) -> str:
-    """completed 12/64, 2 running, best 0.0412 at learning rate 0.0213, about 0:01:40 left"""
+    """completed 12/64, 2 running, best trial 0.0412 at learning rate 0.0213, about 0:01:40 left"""
     said = [f"{job['state']} {trials_done(job)}"]
     if job["progress"]["trials"]["running"]:
         said.append(f"{job['progress']['trials']['running']} running")
     if job["best"]:
         rate = learning_rate(job["best"])
-        said.append(f"best {number(job['best']['value'])}" + (f" at learning rate {number(rate)}" if rate is not None else ""))
+        at = "" if rate is None else f" at learning rate {number(rate)}"
+        said.append(f"best trial {number(job['best']['value'])}{at}")
     if job["waiting_for"]:
         said.append(f"waiting for {job['waiting_for']}")
     elif left_s is not None and job["state"] == "running":

@@ -18,6 +18,8 @@ class Verdict(StrEnum):
     CONFIDENT = "confident"
     """With nine tenths of probability the rate loses no more than the tolerance to the best one."""
     MORE_TRIALS = "needs more trials"
+    ANY_RATE = "any rate will do"
+    """No rate of the range loses more than the tolerance to another."""
     RANGE_TOO_NARROW = "search range too narrow"
     NOTHING_LEARNED = "nothing learned"
     """Trials trained to their end, and none got anywhere."""
@@ -31,6 +33,8 @@ class Evidence:
     trials: int
     infeasible: int
     pruned: int
+    hopeless: int = 0
+    """Trained to their end, and worse than guessing by far, or beyond rates that diverge: they count as diverged."""
     training_seeds: frozenset[int]
     """That the trials were trained with; a foreign trial that names none has one of its own."""
 
@@ -42,7 +46,7 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class SafeRange:
-    """Rates whose expected value is within `tolerance`, in the metric's units, of the best."""
+    """Rates whose expected value is within `tolerance`, in the metric's units, of that at the answered point."""
 
     tolerance: float
     low: float
@@ -102,8 +106,14 @@ class BestLearningRate:
     params: Point = field(default_factory=dict)
     """The other parameters searched, with which that rate is the best."""
     interval: Interval | None = None
-    """Where the best rate lies; this and what follows is None, or empty, while trials are too few to tell."""
+    """Where the best rate lies, whatever the other parameters are; this and what follows is None, or empty, while trials are too
+    few to tell."""
+    interval_at_params: Interval | None = None
+    """Where the best rate lies with `params`."""
     safe_range: SafeRange | None = None
+    """With `params`."""
+    safe_range_retuned: SafeRange | None = None
+    """With the other parameters tuned again at each rate."""
     expected: Estimate | None = None
     divergence_edge: Edge | None = None
     divergence_edges: tuple[Edge, ...] = ()

@@ -1,4 +1,10 @@
-"""How the best learning rate moves with the batch size: rate ~ batch_size ** power, beside the usual rules."""
+"""How the best learning rate moves with the batch size: rate ~ batch_size ** power, beside the usual rules.
+
+Real powers fall with the batch size. By the gradient noise scale N the best rate of SGD goes with 1 / (1 + N / batch_size):
+linearly at first, not at all in the end (McCandlish et al. 2018, 1812.06162, section 2.2). Over many language models it went
+with a power of 0.12 to 0.60 (Li et al. 2025, 2503.04715, "Step Law"). So the rate that is predicted beyond the batch sizes tried
+may flatten.
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from service.errors import NoBatchScaling
 from service.report.encoding import Array
 from service.report.estimates import Interval
 
@@ -24,7 +31,18 @@ SPAN = 2.0
 LOG_RATES = (-12.0, 6.0)
 """No prediction lies beyond."""
 FAR = 4.0
-"""A prediction so many times beyond what was tried is a guess."""
+"""So many times beyond the batch sizes fitted to, nothing is predicted."""
+USUAL_POWER, USUAL_SPREAD = 0.5, 0.2
+"""Mean and standard deviation of powers, as known before any trial: 95% lie between 0.1 and 0.9, square-root scaling in the
+middle. Predictions take it and the trials together, so that few trials do not widen them without end; the answered power is the
+trials' alone."""
+GOES_ON = 0.5
+"""With this probability the power goes on unchanged beyond the largest batch size; else any part of it, from none to all."""
+OF_THE_DRAWS = (0.12, 0.88)
+"""Between these quantiles of the draws a predicted rate lies with a probability of LEVEL. The draws are wider than the errors:
+where a curve is flat, each draw has its minimum elsewhere. On recorded runs (benchmarks/batch_scaling_real.py, development
+seeds), four times beyond what was tried, between them lies a rate within tolerance of the best in all, and the best one of the
+table, give or take half a step, in 96%."""
 WARM_UP_EPOCHS = 5
 WARM_UP_FROM = 2.0
 """A rate so many times that of the nearest batch size tried is to be warmed up to."""
@@ -53,31 +71,59 @@ class BatchScaling:
     square_root: bool
     because: str
     _powers: Array
-    _offsets: Array
+    """Of predictions."""
+    _middles: Array
+    """The best rate at the batch size of log10 `_centre`."""
+    _centre: float
     _scatter: Array
     _optima: tuple[float, ...]
 
     def predict(self, batch_size: int, random: np.random.Generator) -> Prediction:
-        """The best rate for `batch_size`, and how to get there."""
-        rates = self._offsets + self._powers * math.log10(batch_size) + self._scatter * random.standard_normal(len(self._powers))
-        rates = np.clip(rates, *LOG_RATES)
-        rate = float(np.median(rates))
-        return Prediction(batch_size=batch_size, rate=rate, interval=Interval.of(rates), advice=self._advice(batch_size, rate))
+        """The best rate for `batch_size`, and how to get there. Raises NoBatchScaling far from the batch sizes fitted to.
+
+        From the largest of them on, half of the draws flatten: their power is multiplied by a random part of 1, the mean of what
+        is left of it on the way. That widens the interval towards low rates.
+        """
+        smallest, largest = min(self.batch_sizes), max(self.batch_sizes)
+        if batch_size > FAR * largest or batch_size * FAR < smallest:
+            raise NoBatchScaling(_too_far(batch_size, smallest, largest))
+        n = len(self._powers)
+        beyond = max(0.0, math.log10(batch_size / largest))
+        flattens = np.where(random.uniform(size=n) < GOES_ON, 0.0, random.uniform(size=n))
+        steps = math.log10(batch_size) - self._centre - beyond * flattens
+        rates = self._middles + self._powers * steps + self._scatter * random.standard_normal(n)
+        low, rate, high = np.quantile(np.clip(rates, *LOG_RATES), (OF_THE_DRAWS[0], 0.5, OF_THE_DRAWS[1])).tolist()
+        advice = self._advice(batch_size, rate)
+        return Prediction(batch_size=batch_size, rate=rate, interval=Interval(low=low, high=high), advice=advice)
 
     def _advice(self, batch_size: int, rate: float) -> str:
-        smallest, largest = min(self.batch_sizes), max(self.batch_sizes)
         nearest = min(range(len(self.batch_sizes)), key=lambda at: abs(math.log(self.batch_sizes[at] / batch_size)))
-        parts = []
-        if 10 ** (rate - self._optima[nearest]) >= WARM_UP_FROM:
+        warms_up = 10 ** (rate - self._optima[nearest]) >= WARM_UP_FROM
+        parts = [
+            f"warm up from {10 ** self._optima[nearest]:.2g}, the best rate at batch size {self.batch_sizes[nearest]},"
+            f" over the first {WARM_UP_EPOCHS} epochs, or a tenth of a short training"
+            if warms_up
+            else "no warm-up is needed for this step"
+        ]
+        if batch_size > max(self.batch_sizes):
             parts.append(
-                f"warm up from {10 ** self._optima[nearest]:.2g}, the best rate at batch size {self.batch_sizes[nearest]},"
-                f" over the first {WARM_UP_EPOCHS} epochs, or a tenth of a short training"
+                f"beyond {max(self.batch_sizes)}, the largest batch size fitted to, the best rate may grow less: the interval"
+                " allows for it"
             )
-        if batch_size > FAR * largest or batch_size * FAR < smallest:
-            parts.append(
-                f"only {smallest} to {largest} were tried, and beyond some batch size the best rate stops growing: try it"
-            )
-        return "; ".join(parts) or "no warm-up is needed for this step"
+        return "; ".join(parts)
+
+
+def _too_far(batch_size: int, smallest: int, largest: int) -> str:
+    known = f"Not from these trials: they show the best rate for batch sizes from {smallest} to {largest} only"
+    if batch_size > largest:
+        return (
+            f"{known}, and {batch_size} is more than {FAR:g} times the largest, where it may long have stopped growing. Ask for a"
+            f" batch size of at most {math.floor(FAR * largest)}, or try batch sizes of {math.ceil(batch_size / FAR)} and more."
+        )
+    return (
+        f"{known}, and {batch_size} is less than a quarter of the smallest. Ask for a batch size of at least"
+        f" {math.ceil(smallest / FAR)}, or try batch sizes of {math.floor(FAR * batch_size)} and less."
+    )
 
 
 def fit_power(batch_sizes: Sequence[int], rates: Sequence[float], draws: Array) -> BatchScaling | None:
@@ -99,10 +145,10 @@ def fit_power(batch_sizes: Sequence[int], rates: Sequence[float], draws: Array) 
     freedom = len(x) - 2
     misfit = float((weights * (draws.mean(axis=0) - line) ** 2).sum()) / freedom
     # A misfit of 1 is what the draws' own variances explain; what is more widens the interval by its root.
-    beyond = np.random.default_rng(0).standard_normal(len(powers))
-    widened = (
-        powers.mean() + (powers - powers.mean()) * math.sqrt(max(1.0, misfit)) + BEYOND_THE_CURVES * (beyond - beyond.mean())
-    )
+    fitted = powers.mean() + (powers - powers.mean()) * math.sqrt(max(1.0, misfit))
+    beyond = BEYOND_THE_CURVES * np.random.default_rng(0).standard_normal(len(powers))
+    beyond -= beyond.mean()
+    widened = fitted + beyond
     interval, power = Interval.of(widened), float(powers.mean())
     linear, square_root = (interval.low <= scaling <= interval.high for scaling in (LINEAR, SQUARE_ROOT))
     return BatchScaling(
@@ -112,11 +158,20 @@ def fit_power(batch_sizes: Sequence[int], rates: Sequence[float], draws: Array) 
         linear=linear,
         square_root=square_root,
         because=_because(power, interval, linear, square_root),
-        _powers=widened,
-        _offsets=middles - widened * centre,
+        _powers=_with_usual(fitted) + beyond,
+        _middles=middles,
+        _centre=centre,
         _scatter=np.full(len(widened), math.sqrt(max(0.0, misfit - 1.0) / float(weights.mean()))),
         _optima=tuple(rates),
     )
+
+
+def _with_usual(powers: Array) -> Array:
+    """Draws of a power together with what is known of powers before any trial: the product of two normal densities."""
+    share = USUAL_SPREAD**2 / (USUAL_SPREAD**2 + float(powers.var()))
+    mean = float(powers.mean())
+    known: Array = share * mean + (1 - share) * USUAL_POWER + math.sqrt(share) * (powers - mean)
+    return known
 
 
 def _because(power: float, interval: Interval, linear: bool, square_root: bool) -> str:

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from service.domain.job import Job, cost_sign
@@ -12,21 +11,20 @@ from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRan
 from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
 from service.report.answer_values import BestLearningRate, CurvePart, Edge, Evidence, SafeRange, Verdict
+from service.report.answer_verdict import ENOUGH, Fitted, because_edge, judged
 from service.report.counted import counted
+from service.report.curve_line import Line
 from service.report.encoding import LEARNING_RATE, axes, decode, learning_rate
+from service.report.estimates import Estimate, Interval
 from service.report.groups import by_batch_size, divergence_edges
-from service.report.observations import Curves, Observations, observe
-from service.report.points import cost_of, diagnosis_of, learned, seed_of
-from service.report.response_curve import EDGE, FEWEST, FEWEST_RATES, MAY_DIVERGE, MOST_DIVERGE, Kind, Optimum, ResponseCurve
-
-ENOUGH = 16
-"""With so many trials an answer usually says something; fewer than half of it are never enough."""
-MOST_MORE = 10
-"""More than so many times the trials there are is no estimate any more."""
+from service.report.observations import Observations, observe
+from service.report.points import LARGEST, cost_of, seed_of
+from service.report.pruned_trials import Curves
+from service.report.response_curve import EDGE, FEWEST, FEWEST_RATES, MOSTLY, Kind, ResponseCurve
 
 
 def answer(
-    job: Job, trials: Sequence[Trial], curves: Curves | None = None, *, tolerance: float | None = None, kind: Kind = "profile"
+    job: Job, trials: Sequence[Trial], curves: Curves | None = None, *, tolerance: float | None = None, kind: Kind = "params"
 ) -> BestLearningRate:
     """The best learning rate, by a job's finished trials (complete, infeasible, pruned).
 
@@ -44,27 +42,49 @@ def _answered(job: Job, trials: Sequence[Trial], curves: Curves, tolerance: floa
         return plain
     seen = observe(job, trials, curves)
     if seen is not None and seen.complete.sum() >= FEWEST and seen.n_rates >= FEWEST_RATES:
-        return _judged(plain, _fitted(job, plain, seen, ResponseCurve(seen), tolerance, kind), seen, complete)
+        if seen.is_constant:
+            return _constant(job, plain, seen, tolerance or 0.0)
+        return judged(plain, _fitted(job, plain, seen, ResponseCurve(seen), tolerance, kind), seen, complete)
     if plain.at_edge is not None:
         return plain
     if not isinstance(dimension, Range):
         because = f"the job fixes the learning rate at {dimension}, so there is nothing to compare it with"
         return replace(plain, verdict=Verdict.RANGE_TOO_NARROW, because=because)
-    return replace(plain, because=_because_few(len(complete), seen))
+    return replace(plain, because=_because_few(job, complete, seen))
 
 
-def _because_few(n_complete: int, seen: Observations | None) -> str:
+def _constant(job: Job, plain: BestLearningRate, seen: Observations, tolerance: float) -> BestLearningRate:
+    """Every trial came to the same value."""
+    value = cost_sign(job.direction) * float(seen.costs[0])
+    everywhere = _rates(job, Interval(low=seen.low, high=seen.high))
+    safe = SafeRange(tolerance=tolerance, low=everywhere.low, high=everywhere.high)
+    same = Estimate(mean=value, low=value, high=value)
+    return replace(
+        plain,
+        at_edge=None,
+        interval=everywhere,
+        interval_at_params=everywhere,
+        safe_range=safe,
+        safe_range_retuned=safe,
+        expected=same,
+        curve=tuple(CurvePart(learning_rate=rate, expected=same) for rate in (everywhere.low, everywhere.high)),
+        verdict=Verdict.ANY_RATE,
+        because=f"all {len(seen.costs)} trials came to a {plain.metric} of {value:.4g}, whatever their learning rate",
+    )
+
+
+def _because_few(job: Job, complete: Sequence[Trial], seen: Observations | None) -> str:
     if seen is None:
-        return "no trial that trained to its end has all the parameters that the job searches, and a rate above zero"
+        return (
+            "no trial that trained to its end has all the parameters that the job searches, a rate above zero, and a"
+            f" {job.spec.metric} that is no larger than {LARGEST:g}"
+        )
     n, rates = int(seen.complete.sum()), counted(seen.n_rates, "rate", "different rates")
     if n < FEWEST:
         told = f"only {counted(n, 'trial has', 'trials have')} trained to the end, at {rates}"
     else:
         told = f"the {n} trials that have trained to the end did so at {rates}"
-    if n < n_complete:
-        others = counted(n_complete - n, "another one lacks", "others lack")
-        told += f" ({others} parameters that the job searches)"
-    return f"{told}: with about {ENOUGH} trials at as many rates there is a range to be told"
+    return f"{told}{seen.left_out(len(complete))}: with about {ENOUGH} trials at as many rates there is a range to be told"
 
 
 def in_brief(job: Job, trials: Sequence[Trial]) -> BestLearningRate:
@@ -79,9 +99,15 @@ def best_of(answers: Sequence[tuple[Job, BestLearningRate]]) -> tuple[Job, BestL
         trials=sum(found.evidence.trials for _, found in answers),
         infeasible=sum(found.evidence.infeasible for _, found in answers),
         pruned=sum(found.evidence.pruned for _, found in answers),
-        training_seeds=frozenset[int]().union(*(found.evidence.training_seeds for _, found in answers)),
+        training_seeds=_seeds([found.evidence for _, found in answers]),
     )
     return job, replace(best, evidence=evidence)
+
+
+def _seeds(evidence: Sequence[Evidence]) -> frozenset[int]:
+    """Of several jobs; foreign trials that name none have different ones in each."""
+    named = frozenset(seed for each in evidence for seed in each.training_seeds if seed >= 0)
+    return named | frozenset(-1 - number for number in range(sum(seed < 0 for each in evidence for seed in each.training_seeds)))
 
 
 def _place(job: Job, found: BestLearningRate) -> tuple[float, float]:
@@ -111,7 +137,7 @@ def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimensi
         metric=job.spec.metric,
         evidence=_evidence(job, trials),
         verdict=Verdict.RANGE_TOO_NARROW if edge else Verdict.MORE_TRIALS,
-        because=_because_edge(edge) if edge else f"trial {best.number} has the best {job.spec.metric} of {len(complete)}",
+        because=because_edge(edge) if edge else f"trial {best.number} has the best {job.spec.metric} of {len(complete)}",
         best_trial=best,
         params={axis.name: best.params[axis.name] for axis in axes(job.spec.search_space or {}) if axis.name in best.params},
         at_edge=edge,
@@ -119,89 +145,95 @@ def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimensi
     return plain, dimension, complete
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Fitted:
-    """What a response curve says, beside the answer that is made of it."""
-
-    answer: BestLearningRate
-    optimum: Optimum
-    tolerance: float
-    at_edge: str | None
-    diverges: float
-    """The part of trials at the answered rate that do."""
-
-
 def _fitted(
     job: Job, plain: BestLearningRate, seen: Observations, curve: ResponseCurve, tolerance: float | None, kind: Kind
-) -> _Fitted:
+) -> Fitted:
     optimum, sign = curve.optimum, cost_sign(job.direction)
     if tolerance is None:
         tolerance = curve.tolerance(optimum.point)
-    safe = curve.safe_range(optimum.rate, tolerance)
+    retuned = curve.profile
+    line = curve.at_params(optimum.point) if seen.axes else retuned
+    lines = {"params": line, "profile": retuned} if kind != "marginal" else {"marginal": curve.marginal}
+    edge = curve.edge_at(optimum.point)
+    interval, at_params = optimum.interval, curve.interval_on(line)
+    safe = curve.safe_range(line, tolerance)
+    safe_retuned = _holding(curve.safe_range(retuned, tolerance), safe)
     of_batch_sizes, scaling = by_batch_size(job, seen, curve)
-    return _Fitted(
+    return Fitted(
         answer=replace(
             plain,
-            learning_rate=10**optimum.rate,
+            learning_rate=_exactly(job, 10**optimum.rate),
             params=decode(optimum.point[1:], seen.axes),
             at_edge=None,
-            interval=optimum.interval.of_rates(),
-            safe_range=None if safe is None else SafeRange(tolerance=tolerance, low=10**safe.low, high=10**safe.high),
+            interval=_rates(job, interval),
+            interval_at_params=_rates(job, at_params),
+            safe_range=_safe(job, safe, tolerance),
+            safe_range_retuned=_safe(job, safe_retuned, tolerance),
             expected=optimum.cost.times(sign),
-            divergence_edge=None if curve.edge is None else Edge.of(curve.edge),
+            evidence=replace(plain.evidence, hopeless=seen.n_hopeless),
+            divergence_edge=None if edge is None else Edge.of(edge),
             divergence_edges=tuple(divergence_edges(seen)),
             by_batch_size=of_batch_sizes,
             batch_scaling=scaling,
-            curve=tuple(CurvePart(learning_rate=10**place.rate, expected=place.cost.times(sign)) for place in curve.curve(kind)),
+            curve=_curve(job, lines[kind]),
         ),
         optimum=optimum,
         tolerance=tolerance,
-        at_edge=curve.at_edge(safe),
-        diverges=0.0 if curve.edge is None else float(curve.edge.probability(np.array([optimum.rate]))[0]),
+        at_edge=None if _spans_half(seen, safe_retuned) else curve.at_edge,
+        is_flat=curve.is_flat(retuned, tolerance),
+        is_cut=interval.low <= seen.low or interval.high >= seen.high,
+        lost=float(curve.loses(optimum.point[None])[0]),
+        per_coefficient=curve.trials_per_coefficient,
     )
 
 
-def _judged(plain: BestLearningRate, fitted: _Fitted, seen: Observations, complete: Sequence[Trial]) -> BestLearningRate:
-    """The answer with its verdict: first what no further trial in the same range could mend."""
-    optimum, n = fitted.optimum, int(seen.complete.sum())
-    if not any(learned(trial) for trial in complete):
-        because = f"none of the {n} trials that trained to their end learned anything: look at their diagnosis, and at the data"
-        return replace(fitted.answer, verdict=Verdict.NOTHING_LEARNED, because=because)
-    if fitted.at_edge is not None:
-        because = _because_edge(fitted.at_edge)
-        return replace(fitted.answer, at_edge=fitted.at_edge, verdict=Verdict.RANGE_TOO_NARROW, because=because)
-    assert fitted.answer.interval is not None
-    low, high = fitted.answer.interval.low, fitted.answer.interval.high
-    sure = f"the best rate lies between {low:.3g} and {high:.3g} with 90% probability"
-    if fitted.diverges > MOST_DIVERGE:
-        because = f"{fitted.diverges:.0%} of trials diverge even at the best rate found: lower ones may be better"
-        return replace(fitted.answer, verdict=Verdict.RANGE_TOO_NARROW, because=because)
-    if fitted.diverges > MAY_DIVERGE:
-        because = f"{sure}, but {fitted.diverges:.0%} of trials diverge at {10**optimum.rate:.3g}: more trials near it would tell"
-        return replace(fitted.answer, verdict=Verdict.MORE_TRIALS, because=because)
-    if n >= ENOUGH / 2 and optimum.regret <= fitted.tolerance:
-        because = f"{sure}, and {10**optimum.rate:.3g} loses at most {optimum.regret:.2g} of {plain.metric} to it"
-        return replace(fitted.answer, verdict=Verdict.CONFIDENT, because=because + _still_improving(plain.best_trial))
-    return replace(fitted.answer, verdict=Verdict.MORE_TRIALS, because=f"{sure}: {_how_many_more(n, optimum, fitted.tolerance)}")
+def _spans_half(seen: Observations, safe: Interval | None) -> bool:
+    """Whether so much of the range will do that no end of it cuts the best rate off."""
+    return safe is not None and safe.high - safe.low >= (seen.high - seen.low) / 2
 
 
-def _how_many_more(n: int, optimum: Optimum, tolerance: float) -> str:
-    """What a rate loses to the best falls with the number of trials (its square is that of an estimate's error)."""
-    if optimum.regret > (MOST_MORE + 1) * tolerance:
-        return f"more than {MOST_MORE * n} further trials would be needed to know it to {tolerance:.2g}"
-    more = counted(_round(max(ENOUGH - n, math.ceil(n * (optimum.regret / tolerance - 1)))), "further trial", "further trials")
-    return f"about {more} would bring what the rate may lose below {tolerance:.2g}"
+def _curve(job: Job, line: Line) -> tuple[CurvePart, ...]:
+    """As far as most trials train through."""
+    sign = cost_sign(job.direction)
+    return tuple(
+        CurvePart(learning_rate=_exactly(job, 10**rate), expected=Estimate.at_median(draws).times(sign))
+        for rate, draws, lost in zip(line.rates, line.draws.T, line.lost, strict=True)
+        if lost <= MOSTLY
+    )
 
 
-def _round(count: int) -> int:
-    """To fives from twenty on, to tens from a hundred on."""
-    return count if count < 20 else 5 * round(count / 5) if count < 100 else 10 * round(count / 10)
+def _holding(retuned: Interval | None, safe: Interval | None) -> Interval | None:
+    """What is safe with the parameters as they are is so with them tuned again: lines are drawn each by itself, and differ."""
+    if retuned is None or safe is None:
+        return retuned or safe
+    return Interval(low=min(retuned.low, safe.low), high=max(retuned.high, safe.high))
 
 
-def _still_improving(best: Trial | None) -> str:
-    if best is None or "too_slow" not in diagnosis_of(best):
-        return ""
-    return "; longer training may want another, since the best trial was still improving"
+def _safe(job: Job, safe: Interval | None, tolerance: float) -> SafeRange | None:
+    if safe is None:
+        return None
+    rates = _rates(job, safe)
+    return SafeRange(tolerance=tolerance, low=rates.low, high=rates.high)
+
+
+def _rates(job: Job, interval: Interval) -> Interval:
+    """From log10 rates to rates."""
+    return Interval(low=_exactly(job, 10**interval.low), high=_exactly(job, 10**interval.high))
+
+
+def _exactly(job: Job, rate: float) -> float:
+    """A choice or an end of the range where `rate` is one but for rounding."""
+    dimension = (job.spec.search_space or {}).get(LEARNING_RATE)
+    match dimension:
+        case CategoricalRange():
+            known = [float(choice) for choice in dimension.choices if not isinstance(choice, str | bool)]
+        case FloatRange() | IntRange():
+            known = [float(dimension.low), float(dimension.high)]
+            if dimension.step is not None:
+                known.append(round(dimension.low + round((rate - dimension.low) / dimension.step) * dimension.step, 12))
+        case _:
+            known = []
+    return next((each for each in known if math.isclose(each, rate, rel_tol=1e-9)), rate)
 
 
 def _without_complete(job: Job, trials: Sequence[Trial], *, is_searched: bool) -> BestLearningRate:
@@ -235,11 +267,6 @@ def _evidence(job: Job, trials: Sequence[Trial]) -> Evidence:
         pruned=sum(trial.state is TrialState.PRUNED for trial in trials),
         training_seeds=frozenset(map(seed_of, trials)),
     )
-
-
-def _because_edge(edge: str) -> str:
-    further = "lower" if edge == "low" else "higher"
-    return f"the best rate lies at the {edge} end of the range: {further} ones may be better"
 
 
 def _edge(dimension: Dimension, rate: float) -> str | None:

@@ -13,6 +13,8 @@ SHARPNESS = np.geomspace(0.01, 0.5, 12)
 BEYOND = 0.5
 """The edge may lie so many decades beyond the rates tried."""
 N_PLACES = 400
+MOST_RATES = 512
+"""More trials than this count at the middles of so many bins."""
 NEGLIGIBLE = 1e-8
 """Of the weights' sum: all that are less are no part in ten thousand of it."""
 
@@ -43,6 +45,10 @@ class DivergenceEdge:
         expected: Array = odds @ self.weights[places, sharpness]
         return expected
 
+    def moved(self, by: float) -> "DivergenceEdge":
+        """The same, so many decades higher."""
+        return DivergenceEdge(places=self.places + by, weights=self.weights)
+
     @property
     def _of_places(self) -> Array:
         total: Array = self.weights.sum(axis=1)
@@ -50,8 +56,21 @@ class DivergenceEdge:
         return normalized
 
 
-def find_edge(trained: Array, diverged: Array) -> DivergenceEdge | None:
+def lost_from(trained: Array, lost: Array) -> float:
+    """The lowest log10 rate at which a trial was lost and from which on at least half of all were; infinite where there is none.
+
+    So that one run that diverges by chance, far below others that train, does not end the rates that can be used.
+    """
+    for rate in np.sort(lost):
+        if (lost >= rate).sum() >= (trained >= rate).sum():
+            return float(rate)
+    return math.inf
+
+
+def find_edge(trained: Array, diverged: Array, at_least: float = -math.inf) -> DivergenceEdge | None:
     """From the log10 rates at which trials trained through and at which they diverged; None where none did the one or the other.
+
+    at_least: no lower edge is possible.
 
     Two parameters, so the posterior is computed on a grid: uniform priors over where the edge is and over the logarithm of how
     sharp it is. That keeps trials that part perfectly, on which maximum likelihood has no answer (Albert and Anderson 1984).
@@ -63,11 +82,24 @@ def find_edge(trained: Array, diverged: Array) -> DivergenceEdge | None:
     rates = np.concatenate([trained, diverged])
     places = np.linspace(rates.min() - BEYOND, rates.max() + BEYOND, N_PLACES)
     log_likelihood = np.empty((len(places), len(SHARPNESS)))
+    (at_diverged, n_diverged), (at_trained, n_trained) = _counted(diverged), _counted(trained)
     for column, sharpness in enumerate(SHARPNESS):
-        log_likelihood[:, column] = log_expit((diverged - places[:, None]) / sharpness).sum(axis=1) + log_expit(
-            (places[:, None] - trained) / sharpness
-        ).sum(axis=1)
+        log_likelihood[:, column] = (
+            log_expit((at_diverged - places[:, None]) / sharpness) @ n_diverged
+            + log_expit((places[:, None] - at_trained) / sharpness) @ n_trained
+        )
     if logsumexp(log_likelihood) - math.log(log_likelihood.size) < betaln(len(diverged) + 1, len(trained) + 1):
         return None
+    allowed = places >= min(at_least, places[-1])
+    log_likelihood = np.where(allowed[:, None], log_likelihood, -math.inf)
     weights = np.exp(log_likelihood - log_likelihood.max())
     return DivergenceEdge(places=places, weights=weights / weights.sum())
+
+
+def _counted(rates: Array) -> tuple[Array, Array]:
+    """Rates, and how many trials stand at each."""
+    if len(rates) <= MOST_RATES:
+        return rates, np.ones(len(rates))
+    counts, ends = np.histogram(rates, bins=MOST_RATES)
+    held = counts > 0
+    return ((ends[:-1] + ends[1:]) / 2)[held], counts[held].astype(float)

@@ -1,8 +1,10 @@
 """The answer for groups of a job's trials: for each batch size, and where those with one batch size or one optimizer diverge."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from service.domain.job import Job, cost_sign
 from service.domain.space import Scalar
@@ -57,18 +59,27 @@ def divergence_edges(seen: Observations) -> list[Edge]:
     """By batch size and by optimizer, where enough trials of each trained and diverged."""
     found = []
     for name in (axis.name for axis in seen.axes if axis.name in GROUPS):
-        values = {point[name] for point in seen.diverged_points}
+        values = {point[name] for point in seen.lost_points}
         for value in sorted(
             (value for value in values if isinstance(value, int | float | str)), key=lambda value: (str(type(value)), value)
         ):
-            trained = _of(seen.trained_rates, seen.trained_points, name, value)
-            diverged = _of(seen.diverged_rates, seen.diverged_points, name, value)
-            edge = find_edge(trained, diverged) if min(len(trained), len(diverged)) >= FEWEST_OF_GROUP else None
+            trained, lost = _trained_and_lost(seen, name, value)
+            edge = find_edge(trained, lost) if min(len(trained), len(lost)) >= FEWEST_OF_GROUP else None
             if edge is not None:
                 found.append(Edge.of(edge, {name: value}))
     return found
 
 
-def _of(rates: Array, points: Sequence[Mapping[str, object]], name: str, value: Scalar) -> Array:
-    chosen: Array = rates[[point[name] == value for point in points]]
-    return chosen
+def _trained_and_lost(seen: Observations, name: str, value: Scalar) -> tuple[Array, Array]:
+    """The rates of a group's trials.
+
+    One that is hopeless for nothing but a trial that was lost at a lower rate trained all the same, if that was in another group.
+    """
+    trained, lost = _of(seen.trained_points, name, value), _of(seen.lost_points, name, value)
+    surely = seen.lost_rates[lost & seen.lost_by_themselves]
+    are_lost = lost & (seen.lost_rates >= surely.min(initial=math.inf))
+    return np.concatenate([seen.trained_rates[trained], seen.lost_rates[lost & ~are_lost]]), seen.lost_rates[are_lost]
+
+
+def _of(points: Sequence[Mapping[str, object]], name: str, value: Scalar) -> npt.NDArray[np.bool_]:
+    return np.array([point[name] == value for point in points], dtype=bool)

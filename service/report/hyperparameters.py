@@ -23,7 +23,7 @@ SHARED = 0.7
 size is so with the next, too."""
 
 N_PROPOSED = 256
-N_KEPT = 24
+N_KEPT = 16
 FARTHEST = 8.0
 """Standard deviations of a prior beyond which nothing is looked for: a search for a minimum may step as far as it likes."""
 TAILS = 4
@@ -47,9 +47,10 @@ class Prior:
 
 LENGTH = Prior(mean=math.log(1.0), sd=0.6)  # decades
 DEPARTURE = Prior(mean=math.log(0.1), sd=1.5)  # scaled costs, as the next two
-NOISE = Prior(mean=math.log(0.1), sd=1.5)
+NOISE = Prior(mean=math.log(0.1), sd=0.6)
 QUADRATIC = Prior(mean=math.log(3.0), sd=0.7)
 SLOPE = Prior(mean=0.0, sd=0.8)  # of the noise's logarithm, a decade
+NO_SLOPE = Prior(mean=0.0, sd=0.02)
 OTHER_LENGTH = Prior(mean=math.log(0.7), sd=0.7)  # parts of a parameter's range
 
 
@@ -60,13 +61,9 @@ class Warp:
     at: float
 
     def of(self, cost: Array) -> Array:
-        """A foretold cost may be below the best one."""
+        """A predicted cost may be below the best one."""
         warped: Array = cost if math.isinf(self.at) else self.at * np.log1p(np.maximum(cost / self.at, -0.5))
         return warped
-
-    def back(self, warped: Array) -> Array:
-        cost: Array = warped if math.isinf(self.at) else self.at * np.expm1(np.minimum(warped / self.at, 50.0))
-        return cost
 
     def expected(self, mean: Array, variance: Array) -> Array:
         """The mean of the cost whose warp has this mean and variance (of a lognormal): the less is known, the higher it is."""

@@ -1,58 +1,86 @@
 """Finished trials as numbers: what a response curve is fitted to."""
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 import numpy.typing as npt
 
 from service.domain.job import Job, cost_sign
-from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange
-from service.domain.trial import CurvePoint, Trial, TrialState
-from service.report.encoding import LEARNING_RATE, Array, Axis, axes, encode, learning_rate
-from service.report.points import LARGEST, cost_of, tried_points
+from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, discrete_values
+from service.domain.trial import GUESSING, Trial, TrialState
+from service.report.counted import counted
+from service.report.encoding import LEARNING_RATE, Array, Axis, axes, encode, finite, learning_rate
+from service.report.hopeless import explosions_begin, find_exploded, find_hopeless, guessing_level
+from service.report.points import LARGEST, cost_of, seed_of, tried_points
+from service.report.pruned_trials import Curves, Row, predicted
 
-Curves = Mapping[int, Sequence[CurvePoint]]
-"""By trial number: the metric as it was measured, in the order of steps."""
-
-FEWEST_CURVES = 8
-"""So many complete trials must have been measured where a pruned one ended, before one learns from it."""
+MOST_CHOICES = 1_000
+"""A range with more steps than this counts as continuous."""
+ROUNDING = 1e-12
+"""Costs that differ by less than this part of them may do so by rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observations:
-    """What a job's trials showed, n of them with a cost. Rates are log10."""
+    """What a job's trials showed, n of them with a cost. Rates are log10.
+
+    Trials of the same point with the same seed are one run, and count once. Hopeless trials are among the lost ones, and not
+    among the n.
+    """
 
     low: float
     """The lowest rate of the range searched."""
     high: float
+    choices: Array | None
+    """The rates that can be tried, ascending, where they are choices or steps; None: any from low to high."""
     axes: list[Axis]
     rates: Array
     """(n,)"""
     others: Array
     """(n, columns of the axes)"""
     costs: Array
-    """(n,), the metric's last value, or less it where more is better: lower is better."""
+    """(n,), the metric's last value, negated where more is better: lower is better."""
     variances: Array
     """(n,), of what is not known of the cost, beside the noise of training: zero, but for pruned trials."""
     complete: npt.NDArray[np.bool_]
     """(n,), false for pruned trials."""
-    trained_rates: Array
-    """Rates at which trials trained to their end."""
     trained_points: list[Mapping[str, object]]
-    """Their parameters."""
-    diverged_rates: Array
-    diverged_points: list[Mapping[str, object]]
+    """The parameters of those that trained to their end, which come first among the n."""
+    lost_rates: Array
+    """(m,), of trials that diverged or are hopeless."""
+    lost_others: Array
+    """(m, columns of the axes)"""
+    lost_points: list[Mapping[str, object]]
+    lost_by_themselves: npt.NDArray[np.bool_]
+    """(m,), false for those that are hopeless for nothing but that another one was lost at a lower rate."""
+    n_hopeless: int
+    n_repeats: int
+    """Trials that trained to their end and repeat a run."""
+    explosions_begin: float
+    """The rate below which no trial is thought lost, as the growth of explosions beyond it tells; minus infinity: not known."""
     repeated: list[Array]
     """Costs of points that were tried with several training seeds, each point's."""
 
     @property
+    def trained_rates(self) -> Array:
+        """Of those that trained to their end."""
+        rates: Array = self.rates[self.complete]
+        return rates
+
+    @property
     def spread(self) -> float:
-        """What four fifths of the trials that trained to their end lose to the best, at most."""
+        """The 80th percentile of the regret of the trials that trained to their end."""
         costs = self.costs[self.complete]
         return float(np.quantile(costs, 0.8) - costs.min())
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether every trial trained to its end and came to the same cost, but for rounding."""
+        rounding = ROUNDING * float(np.abs(self.costs).min())
+        return not len(self.lost_rates) and bool(self.complete.all()) and float(np.ptp(self.costs)) <= rounding
 
     @property
     def bound(self) -> float | None:
@@ -62,50 +90,59 @@ class Observations:
     @property
     def n_rates(self) -> int:
         """How many different rates have a cost of trials that trained to their end."""
-        return len(np.unique(np.round(self.rates[self.complete], 6)))
+        return len(np.unique(np.round(self.trained_rates, 6)))
+
+    def left_out(self, n_complete: int) -> str:
+        """Which of so many trials that trained to their end are not among the n, to be said after these; empty where all are."""
+        n_lacking = n_complete - int(self.complete.sum()) - self.n_hopeless - self.n_repeats
+        reasons = [
+            counted(self.n_repeats, "repeats a run", "repeat runs"),
+            counted(self.n_hopeless, "is hopeless", "are hopeless"),
+            counted(n_lacking, "lacks", "lack") + f" parameters that the job searches, or a value below {LARGEST:g}",
+        ]
+        told = [why for n, why in zip((self.n_repeats, self.n_hopeless, n_lacking), reasons, strict=True) if n]
+        return f" (others: {', '.join(told)})" if told else ""
 
 
 def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations | None:
-    """The numbers in a job's finished trials; None where not one of its trials has a positive learning rate and a finite cost.
-
-    A pruned trial counts with the cost that it would have ended at, as foretold by a linear regression of final costs on the
-    learning rate and on the costs at the fraction of the schedule where it ended, over the trials that went on from there.
-    Rates beyond theirs count as the last of theirs. Of what it was worse than the worst of them it keeps a part that is
-    anything between the regression's slope and all: those that go on are alike, and their slope is small, but a rate that has
-    learned nothing in half of its schedule may learn nothing in the rest. Where what was worse then did not end worse, nothing
-    else is foretold. Whether a trial was pruned hangs on what had been measured until then and on nothing else, so this
-    regression is not biased by it (Rubin 1976, missing at random); what the regression does not know of the trial is added to
-    its variance.
-    """
+    """The numbers in a job's finished trials; None where not one of its trials has a positive learning rate and a finite cost."""
     space = job.spec.search_space or {}
     among = axes(space)
     sign = cost_sign(job.direction)
-    usable = [(trial, rate, others) for trial in trials if (rate := _log_rate(trial)) is not None
-              and (others := encode(trial.params, among)) is not None]  # fmt: skip
-    complete = [
-        (trial, rate, others, cost, 0.0)
-        for trial, rate, others in usable
-        if (cost := cost_of(job, trial)) is not None and abs(cost) <= LARGEST
-    ]
+    every = _usable(trials, among)
+    usable = _once(every)
+    complete = _complete(job, usable)
     if not complete:
         return None
-    pruned = _foretold([each for each in usable if each[0].state is TrialState.PRUNED], complete, curves, sign)
+    diverged = [each for each in usable if each[0].state is TrialState.INFEASIBLE]
+    guessing = _guessing(job, trials)
+    exploded, hopeless = _hopeless(complete, diverged, among, guessing)
+    begin = -math.inf if among else _explosions_begin(complete, hopeless, guessing)
+    lost = diverged + [row[:3] for row, is_hopeless in zip(complete, hopeless, strict=True) if is_hopeless]
+    n_repeats = len(_complete(job, every)) - len(complete)
+    complete = [row for row, is_hopeless in zip(complete, hopeless, strict=True) if not is_hopeless]
+    pruned = predicted([each for each in usable if each[0].state is TrialState.PRUNED], complete, curves, sign)
     rows = complete + pruned
-    diverged = [(trial, rate) for trial, rate, _ in usable if trial.state is TrialState.INFEASIBLE]
     low, high = _ends(space.get(LEARNING_RATE), [rate for _, rate, *_ in rows])
+    columns = sum(axis.width for axis in among)
     return Observations(
         low=low,
         high=high,
+        choices=_choices(space.get(LEARNING_RATE)),
         axes=among,
         rates=np.array([row[1] for row in rows]),
-        others=np.array([row[2] for row in rows]).reshape(len(rows), -1),
+        others=np.array([row[2] for row in rows]).reshape(len(rows), columns),
         costs=np.array([row[3] for row in rows]),
         variances=np.array([row[4] for row in rows]),
         complete=np.arange(len(rows)) < len(complete),
-        trained_rates=np.array([rate for _, rate, *_ in complete]),
         trained_points=[trial.params for trial, *_ in complete],
-        diverged_rates=np.array([rate for _, rate in diverged]),
-        diverged_points=[trial.params for trial, _ in diverged],
+        lost_rates=np.array([rate for _, rate, _ in lost]),
+        lost_others=np.array([others for *_, others in lost]).reshape(len(lost), columns),
+        lost_points=[trial.params for trial, *_ in lost],
+        lost_by_themselves=np.concatenate([np.ones(len(diverged), dtype=bool), exploded[hopeless]]),
+        n_hopeless=int(hopeless.sum()),
+        n_repeats=n_repeats,
+        explosions_begin=begin,
         repeated=[
             np.array(list(point.costs.values()))
             for point in tried_points(job, [trial for trial, *_ in complete])
@@ -114,58 +151,77 @@ def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations |
     )
 
 
-Row = tuple[Trial, float, list[float], float, float]
+def _usable(trials: Sequence[Trial], among: list[Axis]) -> list[tuple[Trial, float, list[float]]]:
+    """Those whose parameters the job could have."""
+    return [
+        (trial, rate, others)
+        for trial in trials
+        if (rate := _log_rate(trial)) is not None and (others := encode(trial.params, among)) is not None
+    ]
 
 
-def _foretold(
-    pruned: Sequence[tuple[Trial, float, list[float]]], complete: Sequence[Row], curves: Curves, sign: float
-) -> list[Row]:
-    """The final costs of pruned trials, as far as those that went on tell."""
-    from sklearn.linear_model import BayesianRidge  # only jobs that prune wait for its import
-
-    rows: list[Row] = []
-    by_fraction: defaultdict[float, list[tuple[Trial, float, list[float], float]]] = defaultdict(list)
-    for trial, rate, others in pruned:
-        last = next((point for point in reversed(curves.get(trial.number, ())) if point.fraction is not None), None)
-        if last is not None and last.fraction is not None and not last.in_warmup and abs(last.value) <= LARGEST:
-            by_fraction[round(last.fraction, 2)].append((trial, rate, others, sign * last.value))
-    for fraction, ended in by_fraction.items():
-        known = [
-            (rate, sign * value, cost)
-            for trial, rate, _, cost, _ in complete
-            if (value := _value_at(curves.get(trial.number, ()), fraction)) is not None
-        ]
-        if len(known) < FEWEST_CURVES:
-            continue
-        rates, then, costs = (np.array(column) for column in zip(*known, strict=True))
-        model = BayesianRidge().fit(_features(rates, then, rates, then), costs)
-        slope = max(0.0, float(model.coef_[0]) / (then.std() or 1.0))
-        stood = np.array([cost for *_, cost in ended])
-        foretold, sd = model.predict(_features(np.array([rate for _, rate, *_ in ended]), stood, rates, then), return_std=True)
-        excess = np.maximum(stood - then.max(), 0.0)
-        foretold += excess * (slope + max(slope, 1.0)) / 2
-        variances = sd**2 + (excess * max(0.0, 1.0 - slope)) ** 2 / 12
-        rows += [
-            (trial, rate, others, float(cost), float(variance))
-            for (trial, rate, others, _), cost, variance, beyond in zip(ended, foretold, variances, excess, strict=True)
-            if slope > 0 or beyond > 0
-        ]
-    return rows
+def _once(usable: Sequence[tuple[Trial, float, list[float]]]) -> list[tuple[Trial, float, list[float]]]:
+    """Each run once."""
+    runs: dict[tuple[object, ...], tuple[Trial, float, list[float]]] = {}
+    for trial, rate, others in usable:
+        # A pruned run may stand beside one that went on, where stock Optuna has repeated it.
+        runs.setdefault((rate, *others, seed_of(trial), trial.state), (trial, rate, others))
+    return list(runs.values())
 
 
-def _features(rates: Array, costs: Array, all_rates: Array, all_costs: Array) -> Array:
-    """Scaled by those that the regression is fitted to, as its priors want it, and no farther than theirs."""
-    x = (np.clip(rates, all_rates.min(), all_rates.max()) - all_rates.mean()) / (all_rates.std() or 1.0)
-    y = (np.clip(costs, all_costs.min(), all_costs.max()) - all_costs.mean()) / (all_costs.std() or 1.0)
-    return np.stack([y, x], axis=1)
+def _complete(job: Job, usable: Sequence[tuple[Trial, float, list[float]]]) -> list[Row]:
+    """Those that trained to their end."""
+    return [
+        (trial, rate, others, cost, 0.0)
+        for trial, rate, others in usable
+        if (cost := cost_of(job, trial)) is not None and abs(cost) <= LARGEST
+    ]
 
 
-def _value_at(curve: Sequence[CurvePoint], fraction: float) -> float | None:
-    """The first value at or after a fraction of the schedule."""
-    for point in curve:
-        if point.fraction is not None and point.fraction >= fraction - 0.005:
-            return point.value if abs(point.value) <= LARGEST else None
-    return None
+def _guessing(job: Job, trials: Sequence[Trial]) -> float | None:
+    """What guessing costs, as the objective declares it in its trials."""
+    declared = [trial.user_attrs.get(GUESSING) for trial in trials]
+    levels = [level for each in declared if isinstance(each, dict) and (level := finite(each.get(job.spec.metric))) is not None]
+    return cost_sign(job.direction) * median(levels) if levels else None
+
+
+def _hopeless(
+    complete: Sequence[Row], diverged: Sequence[tuple[Trial, float, list[float]]], among: list[Axis], guessing: float | None
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which of the complete ones exploded, and which are hopeless: compared are those of the same words, at rates shifted by what
+    is known before.
+    """
+    shift = np.array([axis.shift.mean if axis.is_ordered else 0.0 for axis in among for _ in range(axis.width)])
+    words = np.array([not axis.is_ordered for axis in among for _ in range(axis.width)], dtype=bool)
+    rates = np.array([rate for _, rate, *_ in [*complete, *diverged]])
+    others = np.array([row[2] for row in [*complete, *diverged]]).reshape(len(rates), len(shift))
+    at = rates + others @ shift
+    groups = np.unique(others[:, words], axis=0, return_inverse=True)[1].ravel() if words.any() else np.zeros(len(rates), np.intp)
+    n = len(complete)
+    costs = np.array([row[3] for row in complete])
+    return find_exploded(at[:n], costs, guessing), find_hopeless(at[:n], costs, groups[:n], at[n:], groups[n:], guessing)
+
+
+def _explosions_begin(complete: Sequence[Row], hopeless: npt.NDArray[np.bool_], guessing: float | None) -> float:
+    """Where the rate alone is searched: other parameters would shift it by what is not known yet."""
+    rates, costs = np.array([row[1] for row in complete]), np.array([row[3] for row in complete])
+    return explosions_begin(rates[hopeless], costs[hopeless], guessing_level(rates, costs, guessing))
+
+
+def _choices(dimension: Dimension | None) -> Array | None:
+    """log10 of the rates that a dimension has, where it has few."""
+    match dimension:
+        case CategoricalRange():
+            numbers = [float(choice) for choice in dimension.choices if not isinstance(choice, str | bool)]
+        case FloatRange(step=float() as step) | IntRange(step=step):
+            count = discrete_values(dimension)
+            if count is None or count > MOST_CHOICES:
+                return None
+            numbers = [dimension.low + index * step for index in range(count)]
+        case _:
+            return None
+    positive = np.unique([math.log10(number) for number in numbers if number > 0])
+    return positive if len(positive) else None
 
 
 def _log_rate(trial: Trial) -> float | None:

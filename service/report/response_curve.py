@@ -1,4 +1,4 @@
-"""Cost against learning rate: where its minimum lies, how far one may move, and what the others parameters have to do with it."""
+"""Cost against learning rate: where its minimum lies, how far one may move, and what the other parameters have to do with it."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from service.domain.space import Scalar
-from service.report.divergence_edge import DivergenceEdge, find_edge
-from service.report.encoding import Array, low_discrepancy
+from service.report.candidates import Candidates, Search
+from service.report.curve_line import Line
+from service.report.divergence_edge import DivergenceEdge, find_edge, lost_from
+from service.report.encoding import Array
 from service.report.estimates import LEVEL, Estimate, Interval
 from service.report.observations import Observations
 from service.report.surface import Surface
@@ -23,26 +25,28 @@ FEWEST_RATES = 3
 
 EDGE = 0.05
 """A rate in the outermost twentieth of the range, in decades, lies at its edge (tuning playbook)."""
+
 MOSTLY = 0.5
+
+MOST_DIVERGE = 0.25
+"""No rate is the best one at which more trials than this part are lost: one would not train at it."""
+
+SAME = 1e-9
+"""Rates that are closer, in decades, differ by rounding."""
 
 N_DRAWS = 480
 FEWEST_DRAWS = 48
-N_SCREENED = 4_096
-N_ALONE = 2_001
-"""Where the rate alone is searched."""
-N_CANDIDATES = 300
-N_EVERYWHERE = 33
-STANDARD_DEVIATIONS = 4.0
 N_PLACES = 33
-N_OTHERS = 8
-MOST_DIVERGE = 0.25
-"""No rate is the best one at which more trials than this part diverge: one would not train at it."""
-MAY_DIVERGE = 0.1
-"""No rate is safe at which more trials than this part diverge."""
 TOLERANCE = 0.02
-"""Where no tolerance is given, it is at least this part of what four fifths of the trials lose to the best."""
+"""Where no tolerance is given, it is at least this part of the 80th percentile of the regret,"""
+LARGEST_TOLERANCE = 0.5
+"""and at most this part of it."""
+ALIKE = 1.5
+"""Points that are expected within so many standard deviations of the chosen one cannot be told from it."""
+CAUTION = 0.5
+"""The answered point has the lowest mean cost plus so many standard deviations of it: what is known little is not recommended."""
 
-Kind = Literal["profile", "marginal"]
+Kind = Literal["params", "profile", "marginal"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,35 +55,38 @@ class Optimum:
 
     rate: float
     point: Array = field(compare=False, repr=False)
-    """The rate, and the coordinates of the other parameters."""
+    """The rate, and the coordinates of the other parameters, (1 + columns,)."""
     interval: Interval
     cost: Estimate
     at_low_edge: float
     """The probability that it lies in the outermost twentieth of the range."""
     at_high_edge: float
     regret: float
-    """What the expected cost at `rate` is above that of the optimum: with a probability of LEVEL it is no more."""
+    """What the expected cost at `point` is above that of the optimum: with a probability of LEVEL it is no more."""
     draws: Array = field(compare=False, repr=False)
-    """Of the expected cost at `rate`, (draws,)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurvePlace:
-    """The curve at one log10 rate."""
-
-    rate: float
-    cost: Estimate
+    """Of the expected cost at `point`, (draws,)."""
 
 
 class ResponseCurve:
     """Fitted to a job's trials. All its numbers are the same for the same trials."""
 
     def __init__(self, seen: Observations) -> None:
-        """Takes at least FEWEST costs; a second at 500."""
+        """Takes at least FEWEST costs."""
         self._seen = seen
         self._random = np.random.default_rng(len(seen.costs))
         self.surface = Surface(seen, self._random)
-        self.edge: DivergenceEdge | None = find_edge(seen.trained_rates, seen.diverged_rates)
+        trained = self.surface.shifted(np.column_stack([seen.rates, seen.others])[seen.complete])
+        lost = self.surface.shifted(np.column_stack([seen.lost_rates, seen.lost_others]))
+        self._edge: DivergenceEdge | None = find_edge(trained, lost, seen.explosions_begin)
+        """In shifted rates."""
+        self._ceiling = lost_from(trained, lost)
+        """No shifted rate above it is answered."""
+        self._search = Search(seen, self.surface)
+
+    @property
+    def trials_per_coefficient(self) -> float:
+        """How many trained trials there are for each coefficient of the surface."""
+        return float(self._seen.complete.sum()) / self.surface.n_coefficients
 
     @cached_property
     def optimum(self) -> Optimum:
@@ -91,18 +98,45 @@ class ResponseCurve:
         (draws, values)."""
         return self._optima([self._fixing(name, value) for value in values])
 
+    @property
+    def at_edge(self) -> Literal["low", "high"] | None:
+        """At which end of the range the best rate most likely lies, so that those beyond may be better.
+
+        None at the high end where rates diverge: then divergence is what ends the range.
+        """
+        if self.optimum.at_low_edge > MOSTLY:
+            return "low"
+        return "high" if self.optimum.at_high_edge > MOSTLY and self._edge is None else None
+
+    def edge_at(self, point: Array) -> DivergenceEdge | None:
+        """Where rates diverge with the other parameters of a point, (1 + columns,)."""
+        if self._edge is None:
+            return None
+        shift = float(self.surface.shifted(point[None])[0] - point[0])
+        return self._edge.moved(-shift)
+
+    def loses(self, points: Array) -> Array:
+        """The probability of being lost at points, (n, 1 + columns)."""
+        return np.zeros(len(points)) if self._edge is None else self._edge.probability(self.surface.shifted(points))
+
     def _optima(self, fixings: Sequence[Callable[[Array], Array] | None]) -> tuple[list[Optimum], Array]:
-        groups = [self._candidates(fixing, len(fixings)) for fixing in fixings]
-        every, mean = self._drawn(np.concatenate([points for points, _ in groups]))
-        ends = np.cumsum([len(points) for points, _ in groups])[:-1]
-        bounds = None if self.edge is None else self.edge.draw(len(every), self._random, MOST_DIVERGE)
+        highest = math.inf if self._edge is None else min(self._edge.quantile(0.99), self._ceiling)
+        groups = [self._search.candidates(fixing, len(fixings), highest) for fixing in fixings]
+        every, mean = self._drawn(np.concatenate([group.points for group in groups]))
+        ends = np.cumsum([len(group.points) for group in groups])[:-1]
+        bounds = self._bounds(len(every))
         found = [
-            self._optimum(points, promising, draws, its_mean, bounds)
-            for (points, promising), draws, its_mean in zip(
-                groups, np.split(every, ends, axis=1), np.split(mean, ends), strict=True
-            )
+            self._optimum(group, draws, its_mean, bounds)
+            for group, draws, its_mean in zip(groups, np.split(every, ends, axis=1), np.split(mean, ends), strict=True)
         ]
         return [optimum for optimum, _ in found], np.stack([rates for _, rates in found], axis=1)
+
+    def _bounds(self, n: int) -> Array | None:
+        """Draws of the highest shifted rate that may be the best, (n,)."""
+        if self._edge is None:
+            return None
+        bounds: Array = np.minimum(self._edge.draw(n, self._random, MOST_DIVERGE), self._ceiling)
+        return bounds
 
     def _drawn(self, points: Array) -> tuple[Array, Array]:
         """Joint draws of the expected cost, (draws, n), and its mean, (n,), given that it is nowhere below its bounds."""
@@ -120,30 +154,36 @@ class ResponseCurve:
         draws = np.maximum(draws[possible], self._seen.bound)
         return draws, draws.mean(axis=0)
 
-    def _optimum(
-        self, points: Array, promising: npt.NDArray[np.bool_], draws: Array, mean: Array, bounds: Array | None
-    ) -> tuple[Optimum, Array]:
-        """From joint draws at `points`, of which the promising ones are thought to hold it.
+    def _optimum(self, among: Candidates, draws: Array, mean: Array, bounds: Array | None) -> tuple[Optimum, Array]:
+        """From joint draws at the candidates, (draws, n).
 
-        bounds: draws of the highest rate that may be the best.
+        bounds: draws of the highest shifted rate that may be the best.
         """
-        rates, allowed = points[:, 0], draws
-        if self.edge is not None and bounds is not None:
-            allowed = np.where(rates > np.maximum(bounds, rates.min())[:, None], math.inf, draws)
-            diverges = self.edge.probability(rates)
-            mean = mean + diverges * self._seen.spread  # a run that diverges is a lost one
-            trains = diverges <= MOST_DIVERGE
+        points, rates, allowed = among.points, among.points[:, 0], draws
+        score = mean + CAUTION * draws.std(axis=0)
+        may = among.promising.copy()
+        if bounds is not None:
+            at = self.surface.shifted(points)
+            allowed = np.where(at > np.maximum(bounds, at.min())[:, None], math.inf, draws)
+            loses = self.loses(points)
+            score = score + loses * self._seen.spread  # a run that diverges is a lost one
+            trains = (loses <= MOST_DIVERGE) & (at <= self._ceiling)
             if trains.any():
-                mean = np.where(trains & promising if (trains & promising).any() else trains, mean, math.inf)
+                may = trains & may if (trains & may).any() else trains
+        may_be_best = may.copy()
+        if self._search.are_few and (may & among.tried).any():
+            may &= among.tried
+        score = np.where(may, score, math.inf)
         optima: Array = rates[allowed.argmin(axis=1)]
-        best = int(mean.argmin())
+        best = int(score.argmin())
         margin = EDGE * (self._seen.high - self._seen.low)
         within = Interval.of(optima)
+        cost, bias = Estimate.at_median(draws[:, best]), _selection_bias(draws, may_be_best, best)
         optimum = Optimum(
             rate=float(rates[best]),
             point=points[best],
             interval=Interval(low=float(min(within.low, rates[best])), high=float(max(within.high, rates[best]))),
-            cost=Estimate.at_median(draws[:, best]),
+            cost=Estimate(mean=cost.mean + bias / 2, low=cost.low, high=cost.high + bias),
             draws=draws[:, best],
             at_low_edge=float((optima <= self._seen.low + margin).mean()),
             at_high_edge=float((optima >= self._seen.high - margin).mean()),
@@ -170,39 +210,29 @@ class ResponseCurve:
         return fix
 
     def tolerance(self, point: Array) -> float:
-        """What the training seed changes at a point, but at least a fiftieth of what four fifths of the trials lose to the
-        best."""
-        return max(self.surface.noise_at(point), TOLERANCE * self._seen.spread)
+        """The standard deviation of one training at a point, within the bounds TOLERANCE and LARGEST_TOLERANCE."""
+        spread = self._seen.spread
+        return min(max(self.surface.noise_at(point), TOLERANCE * spread), LARGEST_TOLERANCE * spread)
 
-    def safe_range(self, around: float, tolerance: float) -> Interval | None:
-        """Rates about `around` at which the expected cost is at most `tolerance` above that at `around`, and no more than a tenth
-        diverge.
+    def at_params(self, point: Array) -> Line:
+        """With the other parameters of a point, (1 + columns,)."""
+        rates = _with(self._search.places(2 * N_PLACES - 1), float(point[0]))
+        points = np.column_stack([rates, np.tile(point[1:], (len(rates), 1))])
+        draws, _ = self._drawn(points)
+        is_choice = self._seen.choices is not None
+        return Line(rates=rates, draws=draws, at=self.surface.shifted(points), lost=self.loses(points), is_choice=is_choice)
 
-        With the other parameters at their best; what diverges counts as in the choice of the best rate. None where more diverge
-        at `around` itself.
-        """
-        places, _ = self._profile
-        rates = np.sort(np.append(places, around))
-        costs, at = np.median(self.costs_at(rates), axis=0), int(np.searchsorted(rates, around))
-        if self.edge is not None:
-            diverges = self.edge.probability(rates)
-            costs = np.where(diverges <= MAY_DIVERGE, costs + diverges * self._seen.spread, math.inf)
-            if math.isinf(costs[at]):
-                return None
-        limit = float(costs[at]) + tolerance
-        return Interval(low=_crossing(rates[at::-1], costs[at::-1], limit), high=_crossing(rates[at:], costs[at:], limit))
+    def interval_on(self, line: Line) -> Interval:
+        """Where the best rate lies on a line; it holds the optimum's."""
+        return line.interval(self.optimum.rate, self._bounds(len(line.draws)))
 
-    def at_edge(self, safe: Interval | None) -> Literal["low", "high"] | None:
-        """At which end of the range the best rate most likely lies, so that those beyond may be better.
+    def safe_range(self, line: Line, tolerance: float) -> Interval | None:
+        """About the optimum's rate; see `Line.safe_range`. A run that diverges counts as the 80th percentile of regret."""
+        return line.safe_range(self.optimum.rate, tolerance, self._seen.spread)
 
-        None where the safe range `safe` is half of the range, and at the high end where rates diverge: then divergence is what
-        ends the range.
-        """
-        if safe is not None and safe.high - safe.low >= (self._seen.high - self._seen.low) / 2:
-            return None
-        if self.optimum.at_low_edge >= MOSTLY:
-            return "low"
-        return "high" if self.optimum.at_high_edge >= MOSTLY and self.edge is None else None
+    def is_flat(self, line: Line, tolerance: float) -> bool:
+        """Whether any rate will do: nothing was lost, and the worst rate loses no more than the tolerance to the best."""
+        return not len(self._seen.lost_rates) and line.is_flat(tolerance)
 
     def at_rate(self, rate: float) -> Optimum:
         """As the optimum, with the log10 rate given and the other parameters at their best for it."""
@@ -215,92 +245,59 @@ class ResponseCurve:
     def costs_at(self, rates: Array) -> Array:
         """Joint draws of the expected cost at log10 rates within the range searched, with the other parameters at their best:
         (draws, n)."""
-        places, draws = self._profile
+        places, draws = self.profile.rates, self.profile.draws
         after = np.clip(np.searchsorted(places, rates), 1, len(places) - 1)
         share = (rates - places[after - 1]) / (places[after] - places[after - 1])
         between: Array = (1 - share) * draws[:, after - 1] + share * draws[:, after]
         return between
 
-    def curve(self, kind: Kind = "profile") -> list[CurvePlace]:
-        """The curve over the range searched, as far as most trials train through."""
-        rates, draws = self._profile if kind == "profile" else self._draws(N_PLACES, self._spread(16)[:, 1:], np.mean)
-        if self.edge is not None:
-            trains = self.edge.probability(rates) <= 0.5
-            rates, draws = rates[trains], draws[:, trains]
-        if not len(rates):
-            return []
-        return [CurvePlace(rate=float(rate), cost=Estimate.at_median(there)) for rate, there in zip(rates, draws.T, strict=True)]
-
     @cached_property
-    def _profile(self) -> tuple[Array, Array]:
-        """log10 rates, (n,), and draws of the curve there with the other parameters at their best, (draws, n)."""
-        return self._draws(N_PLACES if self._seen.axes else 2 * N_PLACES - 1, self._good_others(), np.min)
-
-    def _draws(self, n_rates: int, others: Array, over: Callable[..., Array]) -> tuple[Array, Array]:
-        rates = np.linspace(self._seen.low, self._seen.high, n_rates)
-        points = np.column_stack([np.repeat(rates, len(others)), np.tile(others, (len(rates), 1))])
-        draws, _ = self._drawn(points)
-        return rates, over(draws.reshape(len(draws), len(rates), len(others)), axis=2)
-
-    def _good_others(self) -> Array:
-        """The other parameters at their best for rates all over the range, (n, columns)."""
+    def profile(self) -> Line:
+        """With the other parameters at their best for each rate."""
         if not self._seen.axes:
-            return np.zeros((1, 0))
-        spread, mean, _ = self._screened
-        parts = (spread[:, 0] - self._seen.low) / (self._seen.high - self._seen.low)
-        bins = np.minimum((parts * N_OTHERS).astype(int), N_OTHERS - 1)
-        best = [np.flatnonzero(bins == each)[mean[bins == each].argmin()] for each in np.unique(bins)]
-        good: Array = np.unique(np.concatenate([spread[best, 1:], self.optimum.point[None, 1:]]), axis=0)
-        return good
+            return self.at_params(self.optimum.point)
+        rates = self._line_rates
+        return self._line(rates, self._search.good_others(self.optimum.point, rates), np.min)
 
     @cached_property
-    def _screened(self) -> tuple[Array, Array, Array]:
-        """Points all over the search space, (n, 1 + columns), and what a rough look says of them: mean and standard deviation."""
-        points = self._spread(N_SCREENED) if self._seen.axes else np.linspace(self._seen.low, self._seen.high, N_ALONE)[:, None]
-        return points, *self.surface.roughly(points)
+    def marginal(self) -> Line:
+        """Averaged over the other parameters."""
+        if not self._seen.axes:
+            return self.profile
+        rates = self._line_rates
+        return self._line(rates, np.tile(self._search.spread(16)[:, 1:], (len(rates), 1, 1)), np.mean)
 
-    def _spread(self, n: int) -> Array:
-        """Points all over the search space, (n, 1 + columns)."""
-        seen = self._seen
-        parts = low_discrepancy(n, 1 + len(seen.axes), np.random.default_rng(0))
-        columns = [seen.low + (seen.high - seen.low) * parts[:, :1]]
-        columns += [axis.candidates(parts[:, index]) for index, axis in enumerate(seen.axes, start=1)]
-        return np.concatenate(columns, axis=1)
+    @property
+    def _line_rates(self) -> Array:
+        return _with(self._search.places(N_PLACES), self.optimum.rate)
 
-    def _candidates(self, fixing: Callable[[Array], Array] | None, n_groups: int) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """Points among which the optimum lies, as far as a rough look can tell, with some of all others; and which are which.
-
-        n_groups: which share the time that looking and drawing take.
-        """
-        points, mean, sd = self._screened
-        n_candidates = max(40, N_CANDIDATES // n_groups)
-        if fixing is not None:
-            points = fixing(points[: max(N_SCREENED // 4, N_SCREENED // n_groups)])
-            mean, sd = self.surface.roughly(points)
-        feasible = points[:, 0] <= self.edge.quantile(0.99) if self.edge is not None else np.ones(len(points), dtype=bool)
-        learns = np.isinf(self.surface.least(points))
-        if (feasible & learns).any():
-            feasible &= learns
-        if not feasible.any():
-            feasible[points[:, 0].argmin()] = True
-        best = np.where(feasible, mean, math.inf).argmin()
-        promising = np.flatnonzero(feasible & (mean - mean[best] <= STANDARD_DEVIATIONS * np.hypot(sd, sd[best])))
-        if len(promising) > n_candidates:
-            order = promising[points[promising, 0].argsort()]
-            promising = order[np.linspace(0, len(order) - 1, n_candidates).round().astype(int)]
-        everywhere = np.linspace(0, len(points) - 1, N_EVERYWHERE).round().astype(int)
-        promising = np.union1d(promising, [best])
-        chosen = np.union1d(promising, everywhere)
-        return points[chosen], np.isin(chosen, promising)
+    def _line(self, rates: Array, others: Array, over: Callable[..., Array]) -> Line:
+        """others: for each rate, (rates, choices, columns)."""
+        by_rate = others.shape[:2]
+        points = np.column_stack([np.repeat(rates, by_rate[1]), others.reshape(-1, others.shape[2])])
+        draws, _ = self._drawn(points)
+        return Line(
+            rates=rates,
+            draws=over(draws.reshape(len(draws), *by_rate), axis=2),
+            at=self.surface.shifted(points).reshape(by_rate).min(axis=1),
+            lost=self.loses(points).reshape(by_rate).min(axis=1),
+            is_choice=self._seen.choices is not None,
+        )
 
 
-def _crossing(rates: Array, costs: Array, limit: float) -> float:
-    """How far costs stay below `limit` from the first rate on, interpolated."""
-    above = np.flatnonzero(costs > limit)
-    above = above[above > 0]
-    if not len(above):
-        return float(rates[-1])
-    after = int(above[0])
-    before, beyond = float(costs[after - 1]), float(costs[after])
-    share = max(0.0, (limit - before) / (beyond - before)) if math.isfinite(before) and math.isfinite(beyond) else 0.0
-    return float(rates[after - 1] + share * (rates[after] - rates[after - 1]))
+def _with(rates: Array, rate: float) -> Array:
+    """Ascending; with one more, unless it is among them but for rounding, as a step of a range may be."""
+    more: Array = rates if np.abs(rates - rate).min() < SAME else np.sort(np.append(rates, rate))
+    return more
+
+
+def _selection_bias(draws: Array, among: npt.NDArray[np.bool_], best: int) -> float:
+    """What the expected cost at the point chosen may be above its posterior mean, since it was chosen for being low.
+
+    Where the true cost is level about its minimum, the posterior means there differ by their errors alone, and the lowest one is
+    the one with the luckiest error. It may be as high as the mean of all points that are expected within ALIKE standard
+    deviations of it (to their common mean James and Stein 1961 shrink means).
+    """
+    above = draws[:, among].mean(axis=0) - draws[:, best].mean()
+    alike = above[above <= ALIKE * draws[:, best].std()]
+    return max(0.0, float(alike.mean())) if len(alike) else 0.0

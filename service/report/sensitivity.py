@@ -35,12 +35,13 @@ def sensitivity(tuned: Tuned, level: float) -> Sensitivity:
     """
     best = tuned.optimum.rate
     low, high = max(best - HALF_A_DECADE, tuned.seen.low), min(best + HALF_A_DECADE, tuned.seen.high)
-    rates = np.linspace(low, high, N_RATES)
+    rates = low + (high - low) * (np.arange(N_RATES) + 0.5) / N_RATES  # the middles of equal parts: ends would count double
     costs = tuned.curve.costs_at(np.append(rates, best))
     costs, at_best = np.minimum(costs[:, :-1], level), np.minimum(costs[:, -1], level)
     diverging = 0.0
-    if tuned.curve.edge is not None:
-        bounds = tuned.curve.edge.draw(len(costs), np.random.default_rng(0))
+    edge = tuned.curve.edge_at(tuned.optimum.point)
+    if edge is not None:
+        bounds = edge.draw(len(costs), np.random.default_rng(0))
         beyond = rates[None, :] > bounds[:, None]
         costs, diverging = np.where(beyond, level, costs), float(beyond.mean())
     return Sensitivity(excess=Estimate.of(costs.mean(axis=1) - at_best), low=10**low, high=10**high, diverging=diverging)

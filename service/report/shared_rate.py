@@ -5,8 +5,6 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import numpy as np
-
 from service.domain.job import cost_sign
 from service.report.estimates import Estimate
 from service.report.response_curve import MOSTLY
@@ -63,6 +61,7 @@ def _at(tuned: Tuned, learning_rate: float) -> AtRate:
     if not tuned.seen.low - 1e-9 <= rate <= tuned.seen.high + 1e-9:
         because = f"it searched {10**tuned.seen.low:.3g} to {10**tuned.seen.high:.3g}"
         return AtRate(job=tuned.job.id, cost=None, because=because)
-    if tuned.curve.edge is not None and tuned.curve.edge.probability(np.array([rate]))[0] > MOSTLY:
+    optimum = tuned.curve.at_rate(rate)
+    if tuned.curve.loses(optimum.point[None])[0] > MOSTLY:
         return AtRate(job=tuned.job.id, cost=None, because="it most likely diverges there")
-    return AtRate(job=tuned.job.id, cost=tuned.curve.at_rate(rate).cost, because=None)
+    return AtRate(job=tuned.job.id, cost=optimum.cost, because=None)

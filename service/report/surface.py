@@ -2,7 +2,7 @@
 
     cost = quadratic in the shifted rate, and in each other parameter
          + a smooth departure from that (rational quadratic kernel, a length scale for each parameter)
-         + noise, whose logarithm may rise or fall along the shifted rate
+         + noise, whose logarithm may rise or fall along the shifted rate where repeated points show it
 
     shifted rate = log10(rate) + a shift for each other parameter, linear in its coordinate
 
@@ -20,12 +20,11 @@ unequal sides, and Matern's, whose curves have minima that are nowhere smooth.
 Costs are scaled before: 0 the best one, 1 the one that four fifths of the trials reach. Then they are warped by
 w * log(1 + cost / w), with the one of the WARPS that makes the trials likeliest, strong ones preferred where some costs are
 of another size (Snelson et al. 2004): real losses differ by
-factors, their noise grows with them, and they end level where a rate is hopeless. What comes out is the median over training
-seeds where costs are warped, which is the mean where they are not.
+factors, their noise grows with them, and they end level where a rate is hopeless. What comes out is the mean over training
+seeds, warped or not.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,12 +32,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
+from service.report.covariances import factor, root_of, squared_distances
 from service.report.encoding import Array
 from service.report.hyperparameters import (
     DEPARTURE,
     FIRST_LENGTH,
     JITTER,
     LENGTH,
+    NO_SLOPE,
     NOISE,
     OTHER_LENGTH,
     QUADRATIC,
@@ -51,13 +52,15 @@ from service.report.hyperparameters import (
     alike,
     powers,
 )
-from service.report.observations import Observations
+from service.report.observations import ROUNDING, Observations
 
 FITTED_TO = 128
 """Hyperparameters are fitted to at most so many trials, evenly picked; so many also stand for all where there are more than EXACT
 (deterministic training conditional: Quiñonero-Candela and Rasmussen 2005)."""
 
 EXACT = 256
+FEWEST_REPEATS = 8
+"""Degrees of freedom that repeated points have together, from which on they tell whether the noise changes along the rate."""
 
 BEYOND = 20.0
 """Scaled costs above that count by their logarithm: how much worse than bad says nothing of the optimum."""
@@ -80,13 +83,13 @@ class Surface:
         """Fits; `seen` must hold at least four costs."""
         self._seen = seen
         best = float(seen.costs[seen.complete].min())
-        smallest = 1e-12 * abs(best)  # a spread that rounding may have made
+        smallest = ROUNDING * abs(best)
         self._offset, self._scale = best, seen.spread if seen.spread > smallest else 1e-3 * abs(best) or 1e-6
         self._z = self._scaled(seen.costs)
         # To first order: what the logarithm beyond BEYOND makes of a cost, it makes of its uncertainty.
-        self._z_variances = (
-            seen.variances / (self._scale * np.maximum(1.0, 1.0 + (seen.costs - best) / self._scale - BEYOND)) ** 2
-        )
+        # Divided before it is squared: of tiny costs the square of the scale is no number.
+        stretch = np.maximum(1.0, 1.0 + (seen.costs - best) / self._scale - BEYOND)
+        self._z_variances = (np.sqrt(seen.variances) / self._scale / stretch) ** 2
         self._x = np.column_stack([seen.rates, seen.others])
         self._middle, self._half = (seen.low + seen.high) / 2, max((seen.high - seen.low) / 2, 0.05)
         self._slices = _slices(seen)
@@ -111,6 +114,17 @@ class Surface:
         self._random = random
 
     @property
+    def n_coefficients(self) -> int:
+        """Of the quadratic, and the shifts."""
+        n_terms: int = self._basis_of_others(self._x[:1]).shape[1]
+        return 3 + n_terms + len(self._centre)
+
+    def shifted(self, points: Array) -> Array:
+        """log10 rates at points (n, 1 + columns), moved by what the other parameters shift them, (n,)."""
+        at: Array = points[:, 0] + (points[:, 1:] - self._centre) @ self.shifts
+        return at
+
+    @cached_property
     def shifts(self) -> Array:
         """By how many decades the other parameters shift the rate over their ranges, (columns,)."""
         medians: Array = np.median(self._thetas[:, FIRST_LENGTH + len(self._slices) - 1 :], axis=0)
@@ -122,10 +136,11 @@ class Surface:
         share = -(-n_draws // len(self._averaged))
         for given in self._averaged:
             mean, covariance = self._predict(given, points)
-            root = _root(covariance)
-            draws.append(mean + self._random.standard_normal((share, len(points))) @ root.T)
-            means.append(self._offset + self._scale * self._warp.expected(mean, np.maximum(covariance.diagonal(), 0.0)))
-        return self._cost(np.concatenate(draws)), np.mean(means, axis=0)
+            root = root_of(covariance)
+            noise = np.exp(2 * (given.theta[2] + given.theta[4] * self._at(given.theta, points)))
+            draws.append(self._cost(mean + self._random.standard_normal((share, len(points))) @ root.T, noise))
+            means.append(self._cost(mean, noise + np.maximum(covariance.diagonal(), 0.0)))
+        return np.concatenate(draws), np.mean(means, axis=0)
 
     def roughly(self, points: Array) -> tuple[Array, Array]:
         """Mean and standard deviation at `points` of what rises with the cost, with the hyperparameters at their mode: enough to
@@ -171,18 +186,32 @@ class Surface:
             half=self._half,
             others=x[:, 1:] - self._centre,
             basis=self._basis_of_others(x),
-            squares=np.array([_squared_distances(x[:, part], x[:, part]) for part in self._slices[1:]]).reshape(
+            squares=np.array([squared_distances(x[:, part], x[:, part]) for part in self._slices[1:]]).reshape(
                 -1, len(x), len(x)
             ),
         )
 
-    def _cost(self, warped: Array) -> Array:
-        cost: Array = self._offset + self._scale * self._warp.back(warped)
+    def _cost(self, warped: Array, variance: Array) -> Array:
+        """In the metric's units: the mean over what has this mean and variance where costs are warped."""
+        cost: Array = self._offset + self._scale * self._warp.expected(warped, variance)
         return cost
 
     def _priors(self, warp: Warp) -> list[Prior]:
         shifts = [Prior(mean=axis.shift.mean, sd=axis.shift.sd) for axis in self._seen.axes for _ in range(axis.width)]
-        return [LENGTH, DEPARTURE, self._noise_prior(warp), QUADRATIC, SLOPE, *(OTHER_LENGTH for _ in self._slices[1:]), *shifts]
+        return [
+            LENGTH,
+            DEPARTURE,
+            self._noise_prior(warp),
+            QUADRATIC,
+            self._slope_prior(),
+            *(OTHER_LENGTH for _ in self._slices[1:]),
+            *shifts,
+        ]
+
+    def _slope_prior(self) -> Prior:
+        """Noise changes along the rate only as far as repeated points show it."""
+        enough = sum(len(group) - 1 for group in self._seen.repeated) >= FEWEST_REPEATS
+        return SLOPE if enough else NO_SLOPE
 
     def _noise_prior(self, warp: Warp) -> Prior:
         """What replicates showed, where there are any."""
@@ -215,8 +244,8 @@ class Surface:
         lengths = np.exp(theta[FIRST_LENGTH : FIRST_LENGTH + len(self._slices) - 1])
         lengths = np.repeat(lengths, [part.stop - part.start for part in self._slices[1:]])
         left_at, right_at = (self._at(theta, points)[:, None] / math.exp(theta[0]) for points in (left, right))
-        by_rate = alike(_squared_distances(left_at, right_at))
-        by_others = alike(_squared_distances(left[:, 1:] / lengths, right[:, 1:] / lengths))
+        by_rate = alike(squared_distances(left_at, right_at))
+        by_others = alike(squared_distances(left[:, 1:] / lengths, right[:, 1:] / lengths))
         departure = math.exp(2 * theta[1]) * by_rate * (SHARED + (1 - SHARED) * by_others)
         quadratic = math.exp(2 * theta[3]) * (self._basis_at(theta, left) @ self._basis_at(theta, right).T)
         covariance: Array = departure + quadratic
@@ -232,7 +261,7 @@ class Surface:
         if len(self._y) <= EXACT:
             within = self._kernel(theta, self._x, self._x)
             within[np.diag_indices_from(within)] += self._variances(theta)
-            root = _factor(within, (0.0, 1e-10, 1e-8, 1e-6))
+            root = factor(within, (0.0, 1e-10, 1e-8, 1e-6))
             return _Given(theta, self._x, root, None, linalg.solve_triangular(root, self._y, lower=True, check_finite=False))
         inducing = self._x[self._picked]
         within = self._kernel(theta, inducing, inducing)
@@ -269,37 +298,12 @@ class _Given:
     told: Array
 
 
-def _factor(covariance: Array, jitters: Sequence[float]) -> Array:
-    """Its Cholesky factor, lower, with the first of these parts of its largest variance added that makes up for rounding.
-
-    Raises LinAlgError when none does.
-    """
-    largest = covariance.diagonal().max()
-    for jitter in jitters:
-        try:
-            root: Array = linalg.cholesky(covariance + jitter * largest * np.eye(len(covariance)), lower=True, check_finite=False)
-            return root
-        except linalg.LinAlgError:
-            continue
-    raise linalg.LinAlgError("no part of the largest variance makes up for rounding")
-
-
 def _evenly(indices: npt.NDArray[np.intp], most: int) -> npt.NDArray[np.intp]:
     """At most so many of them, from first to last."""
     if len(indices) <= most:
         return indices
     chosen: npt.NDArray[np.intp] = indices[np.linspace(0, len(indices) - 1, max(0, most)).round().astype(int)]
     return chosen
-
-
-def _squared_distances(left: Array, right: Array) -> Array:
-    """(n, m), of points in any number of columns."""
-    if left.shape[1] == 1:
-        near: Array = (left - right.T) ** 2
-        return near
-    products = (left**2).sum(1)[:, None] + (right**2).sum(1) - 2 * left @ right.T
-    squares: Array = np.maximum(products, 0.0)
-    return squares
 
 
 def _slices(seen: Observations) -> list[slice]:
@@ -309,14 +313,3 @@ def _slices(seen: Observations) -> list[slice]:
         slices.append(slice(at, at + axis.width))
         at += axis.width
     return slices
-
-
-def _root(covariance: Array) -> Array:
-    """A matrix whose square is `covariance`, which rounding may have made slightly indefinite."""
-    try:
-        return _factor(covariance, (JITTER, 100 * JITTER))
-    except linalg.LinAlgError:
-        eigenvalues, vectors = linalg.eigh(covariance, check_finite=False)
-        # The symmetric one: eigenvectors may point either way, as rounding has it.
-        root: Array = vectors * np.sqrt(np.maximum(eigenvalues, 0.0)) @ vectors.T
-        return root

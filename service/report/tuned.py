@@ -10,9 +10,10 @@ from service.domain.trial import Trial, TrialState
 from service.report.counted import counted
 from service.report.encoding import LEARNING_RATE, learning_rate
 from service.report.estimates import Estimate
-from service.report.observations import Curves, Observations, observe
+from service.report.observations import Observations, observe
 from service.report.paired_seeds import BestPoint, best_point
 from service.report.points import LARGEST, cost_of, learned, seed_of
+from service.report.pruned_trials import Curves
 from service.report.response_curve import FEWEST, FEWEST_RATES, Optimum, ResponseCurve
 
 
@@ -54,8 +55,7 @@ class Tuned:
     @cached_property
     def at_edge(self) -> str | None:
         """low or high, where the best rate most likely lies at that end of what was searched."""
-        rate = self.optimum.rate
-        return self.curve.at_edge(self.curve.safe_range(rate, self.curve.tolerance(self.optimum.point)))
+        return self.curve.at_edge
 
     @cached_property
     def untrained_level(self) -> float:
@@ -93,7 +93,8 @@ def tune(finished: Finished) -> Tuned | str:
     n_costs = 0 if seen is None else int(seen.complete.sum())
     if seen is None or n_costs < FEWEST:
         told = f"{counted(n_costs, 'trial is', 'trials are')} complete with a finite {job.spec.metric} and all that it searches"
-        return f"{told}; it takes at least {FEWEST}"
+        others = "" if seen is None else seen.left_out(len(complete))
+        return f"{told}{others}; it takes at least {FEWEST}"
     if seen.n_rates < FEWEST_RATES:
         return f"it tried {counted(seen.n_rates, 'learning rate', 'learning rates')} only; it takes at least {FEWEST_RATES}"
     return Tuned(finished, seen)

@@ -66,9 +66,19 @@ def test_submit_watches_the_job_to_its_end_and_shows_it(stride: RunningStride, t
     (tmp_path / "job.yaml").write_text(QUICK)
     result = stride.run("submit", str(tmp_path / "job.yaml"), "--watch")
     assert result.returncode == 0, result.stderr
-    assert "completed 4/4, best 0.1 at learning rate 0.01" in result.stderr
+    assert "completed 4/4, best trial 0.1 at learning rate 0.01" in result.stderr
     assert re.search(r"state +completed", result.stdout)
     assert re.search(r"best loss +0.1 in trial \d: .*learning_rate=0.01", result.stdout)
+
+
+def test_submit_warns_of_a_wide_linear_range_of_rates_and_submits_it(stride: RunningStride) -> None:
+    linear = QUICK.replace("log: true, ", "")
+    for option in ("--dry-run", "--json"):
+        result = stride.run("submit", "-", option, stdin=linear)
+        assert result.returncode == 0, result.stderr
+        assert re.search('^Warning: /search_space/learning_rate: the range is linear .* set "log": true.$', result.stderr, re.M)
+    assert json.loads(result.stdout)["warnings"][0]["pointer"] == "/search_space/learning_rate"
+    assert "Warning" not in stride.run("submit", "-", "--dry-run", stdin=QUICK).stderr
 
 
 def test_submit_reads_standard_input_and_prints_json_for_machines(stride: RunningStride) -> None:

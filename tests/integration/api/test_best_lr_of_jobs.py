@@ -37,13 +37,16 @@ def test_the_best_rate_is_answered_with_its_trial_and_the_evidence(
     assert found["learning_rate"] == 0.01
     assert found["metric"] == "loss"
     assert found["best_trial"] == {"number": 1, "value": 0.1, "params": {"learning_rate": 0.01, "epochs": 4}}
-    assert found["evidence"] == {"trials": 3, "infeasible": 0, "pruned": 0, "seeds": 3}
+    assert found["evidence"] == {"trials": 3, "infeasible": 0, "pruned": 0, "hopeless": 0, "seeds": 3}
     assert (found["verdict"], found["at_edge"]) == ("needs more trials", None)
     assert found["because"] == (
         "only 3 trials have trained to the end, at 3 different rates:"
         " with about 16 trials at as many rates there is a range to be told"
     )
-    assert (found["interval"], found["safe_range"], found["expected"], found["curve"]) == (None, None, None, [])
+    unknown = ("interval", "interval_at_params", "safe_range", "safe_range_retuned", "expected", "divergence_edge")
+    assert [found[name] for name in unknown] == [None] * len(unknown)
+    assert found["curve"] == []
+    assert found["training_seed"] is None
 
 
 def test_the_answer_is_there_from_the_first_finished_trial_on(client: TestClient, database: Database, worker: Worker) -> None:
@@ -76,7 +79,7 @@ def test_all_diverged_is_an_answer(client: TestClient, database: Database, worke
     found = of_job(client, job)
     assert (found["learning_rate"], found["best_trial"], found["verdict"]) == (None, None, "all diverged")
     assert found["because"] == "every rate tried diverged, down to 0.2: look below it"
-    assert found["evidence"] == {"trials": 2, "infeasible": 2, "pruned": 0, "seeds": 2}
+    assert found["evidence"] == {"trials": 2, "infeasible": 2, "pruned": 0, "hopeless": 0, "seeds": 2}
 
 
 def test_failed_trials_are_no_evidence(client: TestClient, database: Database, worker: Worker) -> None:
@@ -190,7 +193,7 @@ def test_the_question_across_jobs_takes_the_best_of_those_it_names(
 
     found = ask(client, "/v1/best-lr", objective="quadratic")
     assert (found["job"], found["learning_rate"]) == (other, 0.02)
-    assert found["evidence"] == {"trials": 5, "infeasible": 0, "pruned": 0, "seeds": 2}
+    assert found["evidence"] == {"trials": 5, "infeasible": 0, "pruned": 0, "hopeless": 0, "seeds": 2}
     assert ask(client, "/v1/best-lr", objective="quadratic", dataset="csv")["job"] == lower
     assert ask(client, "/v1/best-lr", objective="quadratic", dataset="csv", path="a.csv")["job"] == local
     assert ask(client, "/v1/best-lr", objective="quadratic", model="mlp", dataset="digits")["job"] == better

@@ -44,6 +44,20 @@ def test_the_spec_comes_back_with_its_defaults_filled_and_can_be_submitted_again
     assert client.post("/v1/jobs", json=spec).json()["spec"] == spec
 
 
+def test_what_is_doubtful_about_a_job_is_warned_of_before_and_after_it_is_submitted(
+    client: TestClient, document: dict[str, Any]
+) -> None:
+    assert client.post("/v1/jobs", json=document).json()["warnings"] == []
+    document["search_space"] = {"learning_rate": {"type": "float", "low": 1e-4, "high": 0.4}}
+    planned = client.post("/v1/jobs?dry_run=true", json=document).json()
+    answer = client.post("/v1/jobs", json=document)
+    [warning] = answer.json()["warnings"]
+    assert warning["pointer"] == "/search_space/learning_rate"
+    assert '"log": true' in warning["detail"]
+    assert planned["warnings"] == [warning]
+    assert client.get(answer.headers["location"]).json()["warnings"] == [warning]
+
+
 def test_a_job_without_a_worker_says_what_it_waits_for(client: TestClient, document: dict[str, Any], database: Database) -> None:
     job = client.post("/v1/jobs", json=document).json()
     assert job["waiting_for"] == "a worker that offers quadratic"

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from objectives.catalog import load_catalog
-from service.api.submission import complete, pointer
+from service.api.submission import complete, pointer, warnings_of
 from service.domain.job import DEFAULT_TRIALS, JobSpec
 from service.domain.space import FloatRange
 from service.errors import InvalidJob
@@ -82,6 +82,48 @@ def test_a_grids_budget_is_at_most_its_size() -> None:
 def test_every_default_space_makes_a_grid() -> None:
     for name in CATALOG:
         complete(JobSpec.model_validate({"objective": {"name": name}, "strategy": "grid"}), CATALOG)
+
+
+LINEAR = {"type": "float", "low": 1e-4, "high": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("rates", "says"),
+    [
+        (LINEAR, 'linear from 0.0001 to 1: half of it lies above 0.50005, and low rates are hardly tried; set "log": true'),
+        (LINEAR | {"high": 0.0020001}, 'set "log": true'),
+        (LINEAR | {"low": 0.0}, 'set "log": true, and low above 0'),
+        (LINEAR | {"low": 0.0, "high": 1e-4}, 'set "log": true, and low above 0'),
+        (LINEAR | {"low": 1e-300, "high": 1.7e308}, 'set "log": true'),
+        (LINEAR | {"step": 0.001}, 'set "log": true, and leave step out'),
+        (LINEAR | {"points": 9}, 'set "log": true'),
+    ],
+)
+def test_a_wide_linear_range_of_rates_is_warned_of(rates: dict[str, Any], says: str) -> None:
+    [warning] = warnings_of(job(search_space={"learning_rate": rates}))
+    assert warning.pointer == "/search_space/learning_rate"
+    assert warning.detail.endswith(says)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"learning_rate": LOG},
+        {"learning_rate": LINEAR | {"high": 0.002}},
+        {"learning_rate": {"type": "categorical", "choices": [1e-4, 1.0]}},
+        {"learning_rate": 0.01, "epochs": {"type": "int", "low": 1, "high": 100}},
+        {"learning_rate": LOG, "momentum": {"type": "float", "low": 0.0, "high": 0.9}},
+        None,
+    ],
+)
+def test_other_search_spaces_are_not_warned_of(space: dict[str, Any] | None) -> None:
+    assert warnings_of(completed(search_space=space)) == []
+
+
+def test_no_default_search_space_is_warned_of() -> None:
+    for name in CATALOG:
+        spec, _ = complete(JobSpec.model_validate({"objective": {"name": name}}), CATALOG)
+        assert warnings_of(spec) == []
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,15 @@ def test_a_range_within_one_power_of_ten_names_its_ends() -> None:
 
 def test_without_a_curve_there_is_no_chart() -> None:
     assert chart({"curve": []}, 60, PRETTY) == []
+
+
+def test_without_a_safe_range_or_a_rate_the_axis_shows_none() -> None:
+    lines = chart(answer([2.0, 1.0, 0.5, 1.0, 2.0], safe_range=None, learning_rate=None), 60, PLAIN)
+    assert len(lines) == 11
+    assert not {PLAIN.safe, PLAIN.best} & set(lines[9])
+
+
+def test_a_place_whose_interval_is_not_finite_is_left_out() -> None:
+    found = answer([2.0, 1.0, 0.5, 1.0, 2.0])
+    found["curve"][0]["high"] = None
+    assert chart(found, 60, PLAIN)[10].split() == ["0.001", "0.01", "0.1", "1"]

@@ -49,8 +49,9 @@ JOB = {
     "progress": {"trials": dict.fromkeys(("planned", "waiting", "running", "complete", "infeasible", "pruned", "failed"), 0)},
     **{"created_at": "2026-01-01T00:00:00Z", "started_at": None, "finished_at": None, "study_name": "a"},
 }
-EVIDENCE = {"trials": 4, "infeasible": 0, "pruned": 0, "seeds": 1}
-TOO_FEW = dict.fromkeys(("interval", "safe_range", "expected", "divergence_edge")) | {
+EVIDENCE = {"trials": 4, "infeasible": 0, "pruned": 0, "hopeless": 0, "seeds": 1}
+UNKNOWN = ("interval", "interval_at_params", "safe_range", "safe_range_retuned", "expected", "divergence_edge", "training_seed")
+TOO_FEW = dict.fromkeys(UNKNOWN) | {
     "params": {},
     "by_batch_size": [],
     "curve": [],
@@ -93,6 +94,9 @@ def test_a_narrow_terminal_folds_names_and_shortens_nothing_else(capsys: pytest.
     narrow = console()
     narrow.width = 80
     narrow.print(jobs_table([job]))
-    [row] = [line for line in capsys.readouterr().out.splitlines() if "8d8a199b" in line]
+    lines = capsys.readouterr().out.splitlines()
+    assert "best trial" in lines[1], "the rate beside it is that trial's, which need not be the answer"
+    assert "its lr" in lines[1]
+    [row] = [line for line in lines if "8d8a199b" in line]
     assert row.split()[-6:-2] == ["completed", "64/64", "0.1235", "0.001235"]
     assert len(row) <= 80

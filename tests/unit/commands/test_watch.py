@@ -13,7 +13,7 @@ def job(*, state: str = "running", planned: int | None = 64, complete: int = 0, 
 def test_a_job_under_way_is_told_in_one_line() -> None:
     best = {"number": 3, "value": 0.041234, "params": {"learning_rate": 0.0213456}}
     told = describe(job(complete=12, running=2, best=best), left_s=100.2)
-    assert told == "running 12/64, 2 running, best 0.04123 at learning rate 0.02135, about 0:01:40 left"
+    assert told == "running 12/64, 2 running, best trial 0.04123 at learning rate 0.02135, about 0:01:40 left"
 
 
 def test_a_job_that_nobody_works_on_says_what_it_waits_for() -> None:
@@ -24,7 +24,7 @@ def test_a_job_that_nobody_works_on_says_what_it_waits_for() -> None:
 
 
 def test_a_best_trial_may_have_diverged_or_lack_a_learning_rate() -> None:
-    assert describe(job(complete=1, best={"number": 0, "value": None, "params": {}}), None) == "running 1/64, best -"
+    assert describe(job(complete=1, best={"number": 0, "value": None, "params": {}}), None) == "running 1/64, best trial -"
 
 
 def test_the_time_left_follows_the_pace_seen_so_far() -> None:

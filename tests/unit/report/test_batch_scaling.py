@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from service.report.batch_scaling import BEYOND_THE_CURVES, BatchScaling, fit_power
+from service.errors import NoBatchScaling
+from service.report.batch_scaling import BEYOND_THE_CURVES, USUAL_POWER, BatchScaling, fit_power
 from service.report.best_lr import answer
 from tests.finished_jobs import trial
 from tests.unit.report.trials import LOG, bowl, job, trained
@@ -70,21 +71,64 @@ def test_two_batch_sizes_are_no_fit(sizes: tuple[int, ...]) -> None:
     assert fit_power(sizes, [-2.0] * len(sizes), np.zeros((100, len(sizes)))) is None
 
 
-def test_a_batch_size_that_was_not_tried_is_foretold_with_a_wider_interval_the_farther_it_is() -> None:
-    found = scaling(1.0)
-    near, far = (found.predict(size, np.random.default_rng(0)) for size in (256, 1024))
-    assert near.rate == pytest.approx(-2.0 + math.log10(16), abs=0.05)
-    assert far.rate == pytest.approx(-2.0 + math.log10(64), abs=0.08)
-    assert far.interval.low < far.rate < far.interval.high
-    assert far.interval.high - far.interval.low > near.interval.high - near.interval.low
+def test_within_what_was_tried_the_line_is_followed() -> None:
+    found = scaling(0.5).predict(48, np.random.default_rng(0))
+    assert found.rate == pytest.approx(-2.0 + 0.5 * math.log10(3), abs=0.03)
+    assert found.interval.low < found.rate < found.interval.high
+    assert found.advice == "no warm-up is needed for this step"
 
 
-def test_a_large_step_is_warmed_up_to_and_a_far_one_is_called_a_guess() -> None:
+def test_beyond_the_largest_batch_size_the_interval_widens_towards_low_rates() -> None:
     found = scaling(1.0)
-    far = found.predict(1024, np.random.default_rng(0)).advice
-    assert "warm up from 0.08, the best rate at batch size 128" in far
-    assert "only 16 to 128 were tried" in far
-    assert found.predict(64, np.random.default_rng(0)).advice == "no warm-up is needed for this step"
+    at_largest, near, far = (found.predict(size, np.random.default_rng(0)) for size in (128, 256, 512))
+    widths = [each.interval.high - each.interval.low for each in (at_largest, near, far)]
+    assert widths[0] < widths[1] < widths[2]
+    linear = -2.0 + math.log10(512 / 16)
+    assert found.power == pytest.approx(1.0, abs=0.02)
+    assert far.interval.high - linear < (linear - far.interval.low) / 2
+    assert far.interval.low < at_largest.rate + 0.25 * math.log10(4)  # a quarter of the growth may be left
+    assert at_largest.rate < near.rate < far.rate < linear
+
+
+def test_below_the_smallest_batch_size_the_power_stays() -> None:
+    found = scaling(0.5)
+    at_smallest, far = (found.predict(size, np.random.default_rng(0)) for size in (16, 4))
+    assert at_smallest.rate - far.rate == pytest.approx(0.5 * math.log10(4), abs=0.03)
+
+
+def test_what_trials_do_not_show_of_the_power_is_completed_by_what_is_usual() -> None:
+    vague, sharp = scaling(1.5, sd=0.8), scaling(1.5, sd=0.01)
+    smallest, largest = (vague.predict(size, np.random.default_rng(0)) for size in (16, 128))
+    assert (largest.rate - smallest.rate) / math.log10(8) == pytest.approx(USUAL_POWER, abs=0.15)
+    smallest, largest = (sharp.predict(size, np.random.default_rng(0)) for size in (16, 128))
+    assert (largest.rate - smallest.rate) / math.log10(8) > 1.1
+    assert vague.power == pytest.approx(1.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("too_far", "just_allowed", "says"),
+    [
+        (513, 512, "Not from these trials: they show the best rate for batch sizes from 16 to 128 only, and 513 is more than 4"),
+        (3, 4, "and 3 is less than a quarter of the smallest. Ask for a batch size of at least 4, or try batch sizes of 12"),
+    ],
+)
+def test_nothing_is_predicted_far_from_what_was_tried(too_far: int, just_allowed: int, says: str) -> None:
+    found = scaling(0.5)
+    assert found.predict(just_allowed, np.random.default_rng(0)).batch_size == just_allowed
+    with pytest.raises(NoBatchScaling) as refused:
+        found.predict(too_far, np.random.default_rng(0))
+    assert says in str(refused.value)
+
+
+def test_the_refusal_names_batch_sizes_that_would_do() -> None:
+    with pytest.raises(NoBatchScaling, match=r"at most 512, or try batch sizes of 1025 and more\.$"):
+        scaling(0.5).predict(4_100, np.random.default_rng(0))
+
+
+def test_a_large_step_is_warmed_up_to_and_beyond_the_largest_the_rate_may_grow_less() -> None:
+    advice = scaling(1.0).predict(512, np.random.default_rng(0)).advice
+    assert "warm up from 0.08, the best rate at batch size 128" in advice
+    assert "beyond 128, the largest batch size fitted to, the best rate may grow less" in advice
 
 
 def test_a_job_that_searches_both_is_answered_by_batch_size_and_with_the_power() -> None:

@@ -255,17 +255,22 @@ def a_reason(job: Finished) -> str:
             [(0.1, None), (0.2, None), (0.3, None)],
             "0 trials are complete with " + TAKES,
         ),
-        ({}, [(0.1, 0.5), (0.1, 0.6), (0.2, 0.7), (0.2, 0.8)], "it tried 2 learning rates only; it takes at least 3"),
+        ({}, [(0.1, 0.5, 0), (0.1, 0.6, 1), (0.2, 0.7, 0), (0.2, 0.8, 1)], "it tried 2 learning rates only; it takes at least 3"),
+        (
+            {},
+            [(0.1, 0.5), (0.1, 0.5), (0.2, 0.7), (0.2, 0.7)],
+            "2 trials are complete with a finite loss and all that it searches (others: 2 repeat runs); it takes at least 4",
+        ),
         (
             {"space": {"learning_rate": 0.1}},
             [(0.1, 0.5)],
             "its learning rate is fixed, so there is no best one to judge it at",
         ),
     ],
-    ids=["queued", "cancelled", "diverged", "too few", "pruned", "two rates", "fixed rate"],
+    ids=["queued", "cancelled", "diverged", "too few", "pruned", "two rates", "repeated runs", "fixed rate"],
 )
 def test_a_job_that_cannot_be_judged_is_listed_with_its_reason(
-    job: dict[str, Any], trials: list[tuple[float, float | None]], why: str
+    job: dict[str, Any], trials: list[tuple[Any, ...]], why: str
 ) -> None:
     made = [a_trial(number, *trial) for number, trial in enumerate(trials)]
     assert a_reason(Finished(job=a_job(0, **job), trials=made, curves={})) == why

@@ -1,15 +1,17 @@
 """Which numbers are seen in a job's trials."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from service.domain.job import Job
-from service.domain.trial import CurvePoint, Trial, TrialState
+from service.domain.trial import GUESSING, CurvePoint, Trial, TrialState
 from service.report.best_lr import answer
-from service.report.observations import Curves, Observations, observe
+from service.report.observations import Observations, observe
+from service.report.pruned_trials import Curves
 from tests.finished_jobs import trial
 from tests.unit.report.trials import LOG, bowl, diverged, job, trained
 
@@ -50,7 +52,7 @@ def pruned_below_the_median(trials: list[Trial]) -> tuple[list[Trial], dict[int,
     return left, curves
 
 
-def test_pruned_trials_are_foretold_what_they_would_have_ended_at() -> None:
+def test_pruned_trials_are_predicted_to_end_where_they_would_have() -> None:
     whole = trained(bowl(BEST), 48)
     left, curves = pruned_below_the_median(whole)
     seen = seen_in(left, curves)
@@ -58,12 +60,12 @@ def test_pruned_trials_are_foretold_what_they_would_have_ended_at() -> None:
     assert n_pruned > 15
     assert (~seen.complete).sum() == n_pruned
     truth = {math.log10(float(one.params["learning_rate"])): one.value or 0 for one in whole}
-    foretold = seen.costs[~seen.complete]
+    predicted = seen.costs[~seen.complete]
     ends = np.array([truth[rate] for rate in seen.rates[~seen.complete]])
     # As they stood when they were pruned, they were off by far more.
     then = np.array([one.value for one in left if one.state is TrialState.PRUNED])
-    assert np.abs(foretold - ends).mean() < 0.4 * np.abs(then - ends).mean()
-    off = np.abs(foretold - ends) / np.sqrt(seen.variances[~seen.complete] + 0.02**2)
+    assert np.abs(predicted - ends).mean() < 0.4 * np.abs(then - ends).mean()
+    off = np.abs(predicted - ends) / np.sqrt(seen.variances[~seen.complete] + 0.02**2)
     assert np.mean(off < 3) > 0.8
 
 
@@ -117,7 +119,27 @@ def test_pruned_trials_wait_for_enough_that_went_on() -> None:
 def test_diverged_trials_have_no_cost_but_a_rate() -> None:
     seen = seen_in([*trained(bowl(BEST), 4), diverged(4, 0.9)])
     assert len(seen.costs) == 4
-    assert seen.diverged_rates == pytest.approx([math.log10(0.9)])
+    assert seen.lost_rates == pytest.approx([math.log10(0.9)])
+
+
+def test_what_repeats_a_run_counts_once() -> None:
+    again = [replace(one, number=10 + one.number) for one in trained(bowl(BEST), 4)]
+    seeds = [trial(20 + number, 0.01, 0.3, user_attrs={"training_seed": 7 + number % 2}) for number in range(5)]
+    seen = seen_in([*trained(bowl(BEST), 4), *again, *seeds])
+    assert (len(seen.costs), seen.n_repeats) == (10, 3)  # without a seed, each is a run of its own
+
+
+def test_why_trials_are_left_out_is_told() -> None:
+    twice = [trial(number, 0.01, 0.3, user_attrs={"training_seed": 7}) for number in range(2)]
+    space = {"learning_rate": LOG, "momentum": {"type": "float", "low": 0.0, "high": 0.9}}
+    found = answer(job(search_space=space), [replace(one, params=one.params | {"momentum": 0.5}) for one in twice])
+    assert "only 1 trial has trained to the end, at 1 rate (others: 1 repeats a run): " in found.because
+    found = answer(job(search_space=space), [trial(3, 0.02, 0.3, momentum=0.5), *twice])
+    assert "at 1 rate (others: 2 lack parameters that the job searches, or a value below 1e+100): " in found.because
+    exploded = [trial(number, rate, cost) for number, (rate, cost) in enumerate([(0.01, 0.1), (0.02, 0.2), (0.3, 50.0)])]
+    declared = [replace(one, user_attrs={GUESSING: {"loss": 2.3}}) for one in exploded]
+    found = answer(job(), declared)
+    assert "only 2 trials have trained to the end, at 2 different rates (others: 1 is hopeless): " in found.because
 
 
 def test_points_with_several_seeds_are_repeated() -> None:
