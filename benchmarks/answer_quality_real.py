@@ -1,6 +1,6 @@
 """Whether the answers of `best-lr` hold on real training, and how often.
 
-    python -m benchmarks.answer_quality_real [--sets hpobench deepobs] [--jobs 69] [--seed 0] [--no-peer] [--out FOLDER]
+    python -m benchmarks.answer_quality_real [--sets hpobench deepobs] [--jobs 69] [--seed 0] [--peer-jobs 15] [--out FOLDER]
 
 Jobs are drawn from recorded runs (benchmarks/recorded), whose truth is the mean over training seeds, by random search, QMC and
 TPE in turn, and judged at 16, 32 and 64 trials, each the beginning of the next. The tolerance is the judge's: the standard
@@ -30,8 +30,11 @@ from benchmarks.tables import publish
 JOBS = 69
 """Of each set and space: at three numbers of trials, 207 answers."""
 
-Task = tuple[str, str, str, int]
-"""Group, key, strategy, seed."""
+PEER_JOBS = 15
+"""Of these, the plain process answers about so many, at the largest number of trials."""
+
+Task = tuple[str, str, str, int, bool]
+"""Group, key, strategy, seed, and whether the peer is asked."""
 
 
 def main() -> None:
@@ -42,7 +45,10 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=[16, 32, 64], help="numbers of trials")
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), choices=STRATEGIES)
     parser.add_argument(
-        "--no-peer", action="store_true", help="leave out the plain Gaussian process, which takes most of the time"
+        "--peer-jobs",
+        type=int,
+        default=PEER_JOBS,
+        help="about so many the plain process answers; it takes most of the time",
     )
     parser.add_argument("--no-further", action="store_true", help="do not go on with jobs by as many trials as an answer named")
     parser.add_argument("--reference", help="folder of the reference files")
@@ -61,7 +67,7 @@ def main() -> None:
         seed=arguments.seed,
         sizes=arguments.sizes,
         strategies=arguments.strategies,
-        peer=not arguments.no_peer,
+        peer_jobs=arguments.peer_jobs,
         further=not arguments.no_further,
         reference=arguments.reference,
         processes=arguments.processes,
@@ -72,12 +78,38 @@ def main() -> None:
         sys.exit("There is nothing to judge.")
     if arguments.rows is not None:
         write_rows(arguments.rows, judged)
-    sets = [registry.load(group, arguments.reference)[key] for group, key in found]
-    drawn = f"{arguments.jobs} jobs of each, seeds {arguments.seed} to {arguments.seed + arguments.jobs - 1}"
-    table, broken = promises.table(judged, sets)
-    publish("answer_quality_real", [*summary.tables(judged, sets, drawn), table], 1, arguments.out)
-    if broken:
+    if broken := report(judged, found, arguments.reference, arguments.jobs, arguments.seed, arguments.out):
         sys.exit(f"{broken} promises were broken: see the last table.")
+
+
+def prove(out: Path | None) -> int:
+    """Judge all sets that are there, and publish the tables; the number of promises that were broken."""
+    found, missing = registry.find([], None)
+    for line in missing:
+        print(line, file=sys.stderr)
+    judged = judge_all(
+        found,
+        jobs=JOBS,
+        seed=0,
+        sizes=[16, 32, 64],
+        strategies=STRATEGIES,
+        peer_jobs=PEER_JOBS,
+        further=True,
+        reference=None,
+        processes=os.cpu_count(),
+    )
+    return report(judged, found, None, JOBS, 0, out)
+
+
+def report(
+    judged: Sequence[Judged], found: Sequence[tuple[str, str]], reference: str | None, jobs: int, seed: int, out: Path | None
+) -> int:
+    """Publish the tables; the number of promises that were broken."""
+    sets = [registry.load(group, reference)[key] for group, key in found]
+    table, broken = promises.table(judged, sets)
+    drawn = f"{jobs} jobs of each, seeds {seed} to {seed + jobs - 1}"
+    publish("answer_quality_real", [*summary.tables(judged, sets, drawn), table], 1, out)
+    return broken
 
 
 def judge_all(
@@ -87,22 +119,26 @@ def judge_all(
     seed: int,
     sizes: Sequence[int],
     strategies: Sequence[str],
-    peer: bool,
+    peer_jobs: int,
     further: bool,
     reference: str | None,
     processes: int | None,
 ) -> list[Judged]:
     """Every answer, in the order of sets, seeds and sizes; one process a core."""
-    tasks = [(group, key, strategies[index % len(strategies)], seed + index) for group, key in found for index in range(jobs)]
+    tasks = [
+        (group, key, strategies[index % len(strategies)], seed + index, index < peer_jobs)
+        for group, key in found
+        for index in range(jobs)
+    ]
     for threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # one process a core; its numpy reads it when it is imported
         os.environ.setdefault(threads, "1")
-    work = partial(_judge, sizes=tuple(sizes), peer=peer, further=further, reference=reference)
+    work = partial(_judge, sizes=tuple(sizes), further=further, reference=reference)
     with get_context("spawn").Pool(processes) as pool:
         return [each for of_job in pool.imap(work, tasks, chunksize=3) for each in of_job]
 
 
-def _judge(task: Task, sizes: Sequence[int], peer: bool, further: bool, reference: str | None) -> list[Judged]:
-    group, key, strategy, seed = task
+def _judge(task: Task, sizes: Sequence[int], further: bool, reference: str | None) -> list[Judged]:
+    group, key, strategy, seed, peer = task
     recorded = registry.load(group, reference)[key]
     return judge(recorded, strategy, seed, [n for n in sizes if n in recorded.sizes], peer=peer, further=further)
 

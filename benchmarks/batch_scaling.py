@@ -87,7 +87,7 @@ def fits(api: httpx2.Client) -> Table:
             "linear",
             "square root",
             *(f"rate at {size}" for size in BATCH_SIZES),
-            "foretold for 512",
+            "predicted for 512",
             "seconds",
         ],
     )
@@ -102,7 +102,7 @@ def fits(api: httpx2.Client) -> Table:
             continue
         scaling = found.json()
         by_size = {each["batch_size"]: f"{each['learning_rate']:.3g}" for each in scaling["by_batch_size"]}
-        interval, foretold = scaling["interval"], scaling["prediction"]
+        interval, predicted = scaling["interval"], scaling["prediction"]
         table.add(
             str(count),
             f"{scaling['power']:.2f}",
@@ -110,7 +110,7 @@ def fits(api: httpx2.Client) -> Table:
             "fits" if scaling["linear"] else "no",
             "fits" if scaling["square_root"] else "no",
             *(by_size.get(size, "") for size in BATCH_SIZES),
-            f"{foretold['learning_rate']:.2g} ({foretold['interval']['low']:.2g} to {foretold['interval']['high']:.2g})",
+            f"{predicted['learning_rate']:.2g} ({predicted['interval']['low']:.2g} to {predicted['interval']['high']:.2g})",
             seconds,
         )
     return table

@@ -4,9 +4,10 @@
 Three strategies on digits, 64 trials each, for each of five job seeds: every best trial's validation loss must be among the best
 10% of the reference set, and its test accuracy at least 0.95. Then eight workers on a grid of 60 points: every point exactly
 once. Then what each objective reaches with its defaults (benchmarks/reached.py), how often diagnosis is right
-(benchmarks/diagnosis.py), how often the answer's intervals hold the truth (benchmarks/answer_quality.py), early stopping,
-replayed and in a real job (benchmarks/early_stopping.py), every reply of the database lost once (tests/lost_replies), and twenty
-minutes of faults (tests/chaos).
+(benchmarks/diagnosis.py), how often the answer's intervals hold the truth, on made-up surfaces (benchmarks/answer_quality.py), on
+recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), early
+stopping, replayed and in a real job (benchmarks/early_stopping.py), every reply of the database lost once (tests/lost_replies),
+and twenty minutes of faults (tests/chaos).
 Writes reports; exits 1 when a promise is broken.
 """
 
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import httpx2
 
-from benchmarks import answer_quality, diagnosis, early_stopping, reached
+from benchmarks import answer_quality, answer_quality_real, diagnosis, digits_answers, early_stopping, reached
 from benchmarks.scale import loads, run_scale
 from benchmarks.strategies import Found, run_grid_of_sixty, run_strategies
 from benchmarks.tables import Table, publish
@@ -60,6 +61,8 @@ def main() -> None:
     broken += reached.prove(arguments.out)
     broken += diagnosis.prove(arguments.out)
     broken += answer_quality.prove(arguments.out)
+    broken += answer_quality_real.prove(arguments.out)
+    broken += digits_answers.prove(arguments.out)
     broken += early_stopping.prove(arguments.out)
     broken += lost_replies.prove(arguments.out)
     broken += chaos.prove(arguments.out)

@@ -97,13 +97,13 @@ class Judged:
 def judge(
     recorded: RecordedSet, strategy: str, seed: int, sizes: Sequence[int], *, peer: bool = True, further: bool = True
 ) -> list[Judged]:
-    """The answers about one job at each number of trials."""
+    """The answers about one job at each number of trials. The peer, which takes most of the time, is asked at the largest."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     draw = Draw(recorded, strategy, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of the plain process, whose bounds are scikit-learn's own
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return [_judged(recorded, draw, strategy, seed, n, peer=peer, further=further) for n in sizes]
+        return [_judged(recorded, draw, strategy, seed, n, peer=peer and n == max(sizes), further=further) for n in sizes]
 
 
 def _judged(recorded: RecordedSet, draw: Draw, strategy: str, seed: int, n_trials: int, *, peer: bool, further: bool) -> Judged:
