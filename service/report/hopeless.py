@@ -15,6 +15,8 @@ Indices = npt.NDArray[np.intp]
 
 FACTOR = 1.0
 """A trial is hopeless that is worse than guessing by more than this part of what guessing is worse than the best trial."""
+LITTLE, MUCH = 0.1, 0.5
+"""Where the best trial has gained less than the first part of a positive cost of guessing, the second part is the measure."""
 PLATEAU_PART = 0.25
 """Guessing is not known: it is the level of this part of the trials, those of the lowest rates,"""
 FEWEST_OF_PLATEAU = 3
@@ -62,10 +64,13 @@ def find_exploded(at: Array, costs: Array, guessing: float | None) -> npt.NDArra
     """The first kind of hopeless trials alone, (n,)."""
     best = int(costs.argmin())
     level = guessing_level(at, costs, guessing)
-    if level is None or level <= costs[best]:
+    if level is None or level < costs[best]:
         return np.zeros(len(costs), dtype=bool)
     untrained = max(level, float(np.quantile(costs[at <= at[best]], UNTRAINED)))
-    exploded: npt.NDArray[np.bool_] = (at > at[best]) & (costs > untrained + FACTOR * (untrained - costs[best]))
+    gained = untrained - float(costs[best])
+    if gained < LITTLE * untrained:
+        gained = MUCH * untrained
+    exploded: npt.NDArray[np.bool_] = (at > at[best]) & (costs > untrained + FACTOR * gained)
     return exploded
 
 
@@ -89,8 +94,8 @@ def explosions_begin(at: Array, costs: Array, level: float | None) -> float:
 
 
 def guessing_level(at: Array, costs: Array, declared: float | None) -> float | None:
-    """What guessing costs: as declared, else the plateau of the lowest rates; None where their costs still differ."""
-    return _plateau(at, costs) if declared is None else declared
+    """What guessing costs: as declared, else, or where no trial is better, the plateau of the lowest rates; None: not known."""
+    return _plateau(at, costs) if declared is None or declared <= costs.min() else declared
 
 
 def _plateau(at: Array, costs: Array) -> float | None:

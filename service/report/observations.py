@@ -72,9 +72,9 @@ class Observations:
 
     @property
     def spread(self) -> float:
-        """The 80th percentile of the regret of the trials that trained to their end."""
+        """The 80th percentile of the regret of the trials that trained to their end; the largest where so many are alike."""
         costs = self.costs[self.complete]
-        return float(np.quantile(costs, 0.8) - costs.min())
+        return float(np.quantile(costs, 0.8) - costs.min()) or float(np.ptp(costs))
 
     @property
     def is_constant(self) -> bool:

@@ -11,7 +11,7 @@ from service.report.answer_values import Verdict
 from service.report.best_lr import answer
 from service.report.response_curve import Kind
 from tests.drawn_jobs import drawn
-from tests.finished_jobs import a_job
+from tests.finished_jobs import a_job, trial
 
 LOW, HIGH = 1e-5, 1.0
 RATE = {"type": "float", "low": LOW, "high": HIGH, "log": True}
@@ -115,3 +115,10 @@ def test_an_answer_scales_with_the_metric(size: str) -> None:
 def test_each_kind_of_curve_is_drawn_of_tiny_values(kind: Kind) -> None:
     job, trials = searched(lambda rate, seed: SIZES["1e-200"](rate))
     assert all(0 <= part.expected.mean < 1e-197 for part in answer(job, trials, kind=kind).curve)
+
+
+def test_where_most_trials_share_the_best_value_the_others_say_what_a_loss_is() -> None:
+    trials = [trial(number, 10 ** (-4 + number / 8), 1.0 if number > 3 else 0.5) for number in range(32)]
+    found = answer(a_job(direction="maximize", metric="score"), trials)
+    assert found.safe_range is not None
+    assert 0 < found.safe_range.tolerance <= 0.25

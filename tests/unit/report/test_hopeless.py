@@ -107,8 +107,8 @@ def test_a_plateau_too_noisy_to_be_one_says_nothing() -> None:
     assert hopeless(costs.tolist()) == []
 
 
-def test_where_nothing_is_better_than_guessing_nothing_is_cut() -> None:
-    assert hopeless([*(COSTS + 2)[:11], 30.0, 1e4], guessing=1.1) == []
+def test_where_nothing_is_better_than_guessing_and_no_plateau_tells_of_it_nothing_is_cut() -> None:
+    assert hopeless([*np.linspace(9, 2.3, 11), 30.0, 1e4], guessing=1.1) == []
 
 
 def test_beyond_a_diverging_rate_a_trial_that_hardly_learned_is_lost() -> None:
@@ -243,3 +243,15 @@ def test_a_least_edge_beyond_all_rates_is_taken_as_the_highest_there_is() -> Non
     assert edge is not None
     assert edge.quantile(0.5) == pytest.approx(0.5)
     assert np.isfinite(edge.weights).all()
+
+
+def test_explosions_beside_trials_that_learned_nothing_are_cut() -> None:
+    level = [0.5] * 11
+    assert hopeless([*level, 7.0, 1e4]) == EXPLODED
+    assert hopeless([*level, 7.0, 1e4], guessing=0.5) == EXPLODED
+    assert hopeless([*level, 0.7, 0.6]) == [], "worse than guessing by less than half of it"
+
+
+def test_where_no_trial_is_better_than_guessing_the_plateau_tells_its_level() -> None:
+    assert guessing_level(AT, COSTS, 0.2) == pytest.approx(1.1)
+    assert hopeless(guessing=0.2) == EXPLODED
