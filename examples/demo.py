@@ -175,8 +175,8 @@ def ask(api: httpx2.Client, method: str, path: str, **options: Any) -> Any:
 
 
 def interval(answer: dict[str, Any]) -> str:
-    """Where the best rate lies, if there are trials enough to tell."""
-    found = answer["interval"]
+    """Where the best rate lies with the momentum beside it, if there are trials enough to tell."""
+    found = answer["interval_at_params"]
     return f"{found['low']:.1g} to {found['high']:.1g}" if found else "too few trials"
 
 
