@@ -183,7 +183,7 @@ def _fitted(
         is_flat=curve.is_flat(retuned, tolerance),
         is_cut=interval.low <= seen.low or interval.high >= seen.high,
         lost=float(curve.loses(optimum.point[None])[0]),
-        per_coefficient=curve.trials_per_coefficient,
+        per_coefficient=curve.surface.trials_per_coefficient,
     )
 
 

@@ -52,7 +52,7 @@ class Search:
     @property
     def are_few(self) -> bool:
         """Whether trained trials are too few for the surface's coefficients, so that only a point is answered that was tried."""
-        return float(self._seen.complete.sum()) < (FEW if self._seen.axes else FEW_ALONE) * self._surface.n_coefficients
+        return self._surface.trials_per_coefficient < (FEW if self._seen.axes else FEW_ALONE)
 
     def candidates(self, fixing: Callable[[Array], Array] | None, n_groups: int, highest: float) -> Candidates:
         """Where the optimum lies, as far as a rough look can tell, with some of all other points.

@@ -83,11 +83,6 @@ class ResponseCurve:
         """No shifted rate above it is answered."""
         self._search = Search(seen, self.surface)
 
-    @property
-    def trials_per_coefficient(self) -> float:
-        """How many trained trials there are for each coefficient of the surface."""
-        return float(self._seen.complete.sum()) / self.surface.n_coefficients
-
     @cached_property
     def optimum(self) -> Optimum:
         """The best rate, with the other parameters at their best."""

@@ -114,10 +114,10 @@ class Surface:
         self._random = random
 
     @property
-    def n_coefficients(self) -> int:
-        """Of the quadratic, and the shifts."""
+    def trials_per_coefficient(self) -> float:
+        """How many trained trials there are for each coefficient: those of the quadratic, and the shifts."""
         n_terms: int = self._basis_of_others(self._x[:1]).shape[1]
-        return 3 + n_terms + len(self._centre)
+        return float(self._seen.complete.sum()) / (3 + n_terms + len(self._centre))
 
     def shifted(self, points: Array) -> Array:
         """log10 rates at points (n, 1 + columns), moved by what the other parameters shift them, (n,)."""
