@@ -14,12 +14,21 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    # With replicates a job had, and keeps, a seed for each; "per_trial" is what lets it be submitted again.
+    # With replicates a job had, and keeps, a seed for each; "per_trial" is what lets it be submitted again. So it is of a job
+    # whose trials have seeds of their own, since it was submitted before a downgrade.
     op.execute(
         """
         UPDATE stride.jobs
         SET spec = spec || jsonb_build_object(
-            'training_seed', CASE WHEN (spec ->> 'replicates')::integer > 1 THEN 'per_trial' ELSE 'shared' END
+            'training_seed',
+            CASE
+                WHEN (spec ->> 'replicates')::integer > 1 OR EXISTS (
+                    SELECT FROM optuna.trial_user_attributes AS attribute JOIN stride.leases USING (trial_id)
+                    WHERE leases.job_id = jobs.id AND attribute.key = 'training_seed'
+                      AND attribute.value_json <> jobs.spec ->> 'seed'
+                )
+                THEN 'per_trial' ELSE 'shared'
+            END
         )
         WHERE NOT spec ? 'training_seed'
         """
@@ -57,13 +66,17 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("UPDATE stride.jobs SET spec = spec - 'training_seed'")
+    # Of trials with seeds of their own these stay: nothing else says what they were trained with.
     op.execute(
         """
         DELETE FROM optuna.trial_user_attributes
-        WHERE key = 'training_seed' AND trial_id IN (SELECT trial_id FROM stride.leases)
+        WHERE key = 'training_seed' AND trial_id IN (
+            SELECT leases.trial_id FROM stride.leases JOIN stride.jobs ON jobs.id = leases.job_id
+            WHERE jobs.spec ->> 'training_seed' = 'shared' OR (jobs.spec ->> 'replicates')::integer > 1
+        )
         """
     )
+    op.execute("UPDATE stride.jobs SET spec = spec - 'training_seed'")
 
 
 def _replicate_seed(job_seed: str, replicate: int) -> int:

@@ -121,7 +121,7 @@ def test_what_was_measured_before_measurements_carried_details_is_read_as_it_was
 
 def test_stored_jobs_share_the_seed_that_they_had_and_their_trials_say_so(empty: Database, empty_database_url: str) -> None:
     migrate.upgrade(empty)
-    alone = submit_job(empty, seed=2**63 - 1, budget={"trials": 3})
+    alone = submit_job(empty, seed=2**63 - 1, budget={"trials": 3}, training_seed="shared")
     replicated = submit_job(empty, seed=5, budget={"trials": 3}, replicates=3)
     claimer = claimer_of(empty)
     for _ in range(6):
@@ -140,6 +140,21 @@ def test_stored_jobs_share_the_seed_that_they_had_and_their_trials_say_so(empty:
     assert seeds == [2**63 - 1] * 3 + [None]
     seeds = [trial.user_attrs["training_seed"] for trial in trials_of(empty_database_url, replicated.study_name)]
     assert seeds == [replicate_seed(5, replicate) for replicate in range(3)]
+
+
+def test_trials_that_had_seeds_of_their_own_have_them_after_down_and_up_again(empty: Database, empty_database_url: str) -> None:
+    migrate.upgrade(empty)
+    job = submit_job(empty, budget={"trials": 3})
+    claimer = claimer_of(empty)
+    for _ in range(3):
+        claimed(claimer)
+    before = [trial.user_attrs["training_seed"] for trial in trials_of(empty_database_url, job.study_name)]
+    with empty.transaction() as conn:
+        command.downgrade(migrate._config(conn), "0003")
+    migrate.upgrade(empty)
+    with empty.transaction() as conn:
+        assert jobs.get(conn, job.id).spec.training_seed == "per_trial"
+    assert [trial.user_attrs["training_seed"] for trial in trials_of(empty_database_url, job.study_name)] == before
 
 
 def test_down_twice_is_harmless(empty: Database) -> None:
