@@ -7,7 +7,7 @@ from service.api.schemas import BestTrial, Number, View
 from service.domain.job import Job
 from service.domain.space import Point, Scalar
 from service.domain.training_seeds import only_seed
-from service.report.answer_values import BestLearningRate, Edge, OfBatchSize, SafeRange
+from service.report.answer_values import BestLearningRate, Edge, Evidence, OfBatchSize, SafeRange
 from service.report.batch_scaling import BatchScaling, Prediction
 from service.report.estimates import LEVEL, Estimate, Interval
 
@@ -156,11 +156,13 @@ class Answer(View):
     """Why that is the verdict; names the training seed where all trials share one."""
 
     @classmethod
-    def of(cls, job: Job, found: BestLearningRate) -> Self:
+    def of(cls, job: Job, found: BestLearningRate, evidence: Evidence | None = None) -> Self:
+        """evidence: what it rests on, where that is more than the job's."""
         best, safe, retuned = found.best_trial, found.safe_range, found.safe_range_retuned
+        seed = only_seed(job.spec, found.evidence.training_seeds)
         return cls(
             job=job.id,
-            training_seed=only_seed(job.spec),
+            training_seed=seed,
             learning_rate=found.learning_rate,
             params=found.params,
             interval=None if found.interval is None else IntervalView.of(found.interval),
@@ -174,20 +176,19 @@ class Answer(View):
             ],
             metric=found.metric,
             at_edge=found.at_edge,
-            evidence=EvidenceView.model_validate(found.evidence, from_attributes=True),
+            evidence=EvidenceView.model_validate(evidence or found.evidence, from_attributes=True),
             best_trial=None if best is None else BestTrial(number=best.number, value=best.value, params=best.params),
             by_batch_size=[BatchSizeView.of(each) for each in found.by_batch_size],
             curve=[
                 CurveView(learning_rate=part.learning_rate, **EstimateView.of(part.expected).model_dump()) for part in found.curve
             ],
             verdict=found.verdict,
-            because=of_seed(job, found.because),
+            because=of_seed(seed, found.because),
         )
 
 
-def of_seed(job: Job, sentence: str) -> str:
+def of_seed(seed: int | None, sentence: str) -> str:
     """A sentence without its full stop; where all trials share a training seed it says that it holds for that seed alone."""
-    seed = only_seed(job.spec)
     return sentence if seed is None else f"{sentence}; all of it with training seed {seed} alone"
 
 
@@ -232,14 +233,15 @@ class BatchScalingView(View):
 
     @classmethod
     def of(cls, job: Job, found: BestLearningRate, scaling: BatchScaling, prediction: Prediction | None) -> Self:
+        seed = only_seed(job.spec, found.evidence.training_seeds)
         return cls(
             job=job.id,
-            training_seed=only_seed(job.spec),
+            training_seed=seed,
             power=scaling.power,
             interval=IntervalView.of(scaling.interval),
             linear=scaling.linear,
             square_root=scaling.square_root,
-            because=of_seed(job, scaling.because),
+            because=of_seed(seed, scaling.because),
             by_batch_size=[BatchSizeView.of(each) for each in found.by_batch_size],
             fitted_to=list(scaling.batch_sizes),
             prediction=None if prediction is None else PredictionView.of(prediction),

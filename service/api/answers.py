@@ -1,5 +1,6 @@
 """best-lr: the one question, of one job or across jobs; and how its answer goes with the batch size."""
 
+import math
 from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
@@ -16,9 +17,11 @@ from service.domain.job import FINAL, Job, cost_sign
 from service.domain.space import searched
 from service.errors import Invalid, InvalidJob, NoBatchScaling, NothingFinished
 from service.report.answer_values import BestLearningRate
-from service.report.batch_scaling import FEWEST, SPAN
+from service.report.batch_scaling import FEWEST, SPAN, BatchScaling, Prediction
 from service.report.best_lr import best_of, in_brief
+from service.report.counted import counted
 from service.report.encoding import LEARNING_RATE
+from service.report.estimates import Interval
 from service.report.groups import BATCH_SIZE
 from service.report.response_curve import Kind
 from service.store import jobs, trial_reader
@@ -79,8 +82,7 @@ def best_learning_rate(
         read = trial_reader.finished_with_curves(conn, job)
     found = answers.answer(job, *read)
     # The brief answers know of no hopeless trials: that takes a response curve of each job.
-    evidence = replace(best.evidence, hopeless=found.evidence.hopeless)
-    return Answer.of(job, replace(found, evidence=evidence))
+    return Answer.of(job, found, evidence=replace(best.evidence, hopeless=found.evidence.hopeless))
 
 
 @router.get("/jobs/{job_id}/batch-scaling", responses=documented(404, 409, 422))
@@ -113,8 +115,20 @@ def batch_scaling_of_job(
     if devices is not None:
         sign = cost_sign(job.direction)
         batch_size = devices * min(found.by_batch_size, key=lambda each: sign * each.expected.mean).batch_size
-    prediction = None if batch_size is None else scaling.predict(batch_size, np.random.default_rng(0))
-    return BatchScalingView.of(job, found, scaling, prediction)
+    return BatchScalingView.of(job, found, scaling, None if batch_size is None else _prediction(found, scaling, batch_size))
+
+
+def _prediction(found: BestLearningRate, scaling: BatchScaling, batch_size: int) -> Prediction:
+    """What the fitted power says; of a batch size that was tried, what its trials say."""
+    for tried in found.by_batch_size:
+        if tried.batch_size == batch_size:
+            return Prediction(
+                batch_size=batch_size,
+                rate=math.log10(tried.learning_rate),
+                interval=Interval(low=math.log10(tried.interval.low), high=math.log10(tried.interval.high)),
+                advice=f"this is the answer for it: {counted(tried.trials, 'trial', 'trials')} trained with this batch size",
+            )
+    return scaling.predict(batch_size, np.random.default_rng(0))
 
 
 def _no_scaling(job: Job, found: BestLearningRate) -> str:
@@ -128,7 +142,7 @@ def _no_scaling(job: Job, found: BestLearningRate) -> str:
     sizes = ", ".join(str(each.batch_size) for each in found.by_batch_size)
     return (
         f"It takes at least {FEWEST} batch sizes that have their best rate within the range searched, the largest at least"
-        f" {SPAN:g} times the smallest, and of {sizes} too few are such: search more rates, or batch sizes farther apart."
+        f" {SPAN:g} times the smallest, and of {sizes} too few are such: search {FEWEST} or more, farther apart, and more rates."
     )
 
 

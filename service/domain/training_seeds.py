@@ -6,7 +6,7 @@ same for all points, so that points can be compared in pairs.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from service.domain.job import JobSpec
@@ -25,9 +25,12 @@ def has_own_seeds(spec: JobSpec) -> bool:
     return spec.training_seed == "per_trial" and spec.replicates == 1
 
 
-def only_seed(spec: JobSpec) -> int | None:
-    """The seed that all of the job's trials share; None where they have several."""
-    return spec.seed if spec.training_seed == "shared" else None  # a shared seed and replicates exclude each other
+def only_seed(spec: JobSpec, seeds: Set[int]) -> int | None:
+    """The seed that all of the job's trials share; None where they have several, as foreign trials may have in any job.
+
+    seeds: of its trials.
+    """
+    return spec.seed if spec.training_seed == "shared" and seeds <= {spec.seed} else None
 
 
 def training_seed(spec: JobSpec, *, number: int, grid_point: int | None = None, replicate: int = 0) -> int:

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import optuna
 import pytest
 from starlette.testclient import TestClient
 
@@ -14,6 +15,7 @@ from tests.factories import submit_job
 from tests.integration.api.asking import ask
 from tests.integration.api.training import Worker, trained
 from tests.quadratic import BEST_LEARNING_RATE, DIVERGES_ABOVE, noise
+from tests.stock_optuna import stock
 
 RATES = {"type": "float", "low": 1e-4, "high": 1.0, "log": True}
 SIZES = [16, 32, 64, 128]
@@ -164,6 +166,19 @@ def test_where_trials_share_a_training_seed_the_answer_speaks_of_it_alone(
     assert (across["training_seed"], across["because"]) == (found["training_seed"], found["because"])
 
 
+def test_a_foreign_trial_with_another_seed_is_not_said_to_share_the_jobs(
+    client: TestClient, database: Database, worker: Worker
+) -> None:
+    job = tried(database, worker, 4, training_seed="shared", seed=7)
+    with stock(database.url.render_as_string(hide_password=False)) as storage:
+        study = optuna.load_study(study_name=job.study_name, storage=storage)
+        distributions = study.trials[0].distributions
+        study.add_trial(optuna.create_trial(params=study.trials[0].params, distributions=distributions, value=0.5))
+    found = ask(client, f"/v1/jobs/{job.id}/best-lr")
+    assert (found["training_seed"], found["evidence"]["seeds"]) == (None, 2)
+    assert "training seed 7 alone" not in found["because"]
+
+
 def test_an_answer_holds_until_another_trial_has_finished(client: TestClient, database: Database, worker: Worker) -> None:
     job = tried(database, worker, 12, budget={"trials": 13})
     first = ask(client, f"/v1/jobs/{job.id}/best-lr")
@@ -227,6 +242,11 @@ def test_batch_scaling_is_fitted_and_predicts(client: TestClient, database: Data
     assert by_size == found["by_batch_size"]
     best = min(by_size, key=lambda each: each["expected"]["mean"])["batch_size"]
     assert ask(client, f"/v1/jobs/{job.id}/batch-scaling", devices=2)["prediction"]["batch_size"] == 2 * best
+    for row in by_size:
+        tried_one = ask(client, f"/v1/jobs/{job.id}/batch-scaling", batch_size=row["batch_size"])["prediction"]
+        assert tried_one["learning_rate"] == pytest.approx(row["learning_rate"])
+        assert tried_one["interval"] == pytest.approx(row["interval"])
+        assert tried_one["advice"].startswith(f"this is the answer for it: {row['trials']} trials")
     without = ask(client, f"/v1/jobs/{job.id}/batch-scaling")
     assert (without["prediction"], without["training_seed"]) == (None, None)
     assert "training seed" not in without["because"]

@@ -37,9 +37,11 @@ def test_trials_that_share_a_seed_have_the_jobs() -> None:
 
 
 def test_only_trials_that_share_a_seed_have_a_single_one() -> None:
-    assert only_seed(job_spec(seed=0, training_seed="shared")) == 0
-    assert only_seed(job_spec(seed=7)) is None
-    assert only_seed(job_spec(seed=7, replicates=2)) is None
+    assert only_seed(job_spec(seed=0, training_seed="shared"), set()) == 0
+    assert only_seed(job_spec(seed=7, training_seed="shared"), {7}) == 7
+    assert only_seed(job_spec(seed=7, training_seed="shared"), {7, -3}) is None
+    assert only_seed(job_spec(seed=7), {7}) is None
+    assert only_seed(job_spec(seed=7, replicates=2), {7}) is None
 
 
 def test_replicates_have_the_same_seeds_at_every_point() -> None:
