@@ -50,7 +50,7 @@ def submit_job(
     completed, direction = complete(spec, catalog)
     if dry:
         return JSONResponse(_dry_run(completed, direction).model_dump(mode="json"))
-    request_sha256 = hashlib.sha256(spec.model_dump_json().encode()).digest() if idempotency_key else None
+    request_sha256 = hashlib.sha256(spec.model_dump_json(exclude_defaults=True).encode()).digest() if idempotency_key else None
 
     def work(conn: Connection) -> JobView:
         job, _ = submit(conn, completed, direction, idempotency_key=idempotency_key, request_sha256=request_sha256)

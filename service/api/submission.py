@@ -77,7 +77,7 @@ def complete(spec: JobSpec, catalog: Mapping[str, Objective]) -> tuple[JobSpec, 
 def warnings_of(spec: JobSpec) -> list[WarningView]:
     """What is probably meant otherwise in a job that can be run as it is."""
     rates = (spec.search_space or {}).get(LEARNING_RATE)
-    if not isinstance(rates, FloatRange) or rates.log or (0 < rates.low and rates.high <= WIDEST_LINEAR * rates.low):
+    if not isinstance(rates, FloatRange | IntRange) or rates.log or (0 < rates.low and rates.high <= WIDEST_LINEAR * rates.low):
         return []
     detail = (
         f"the range is linear from {rates.low:g} to {rates.high:g}: half of it lies above {rates.low / 2 + rates.high / 2:g},"
@@ -85,7 +85,7 @@ def warnings_of(spec: JobSpec) -> list[WarningView]:
     )
     # A logarithmic range is refused with either.
     detail += ", and low above 0" if rates.low <= 0 else ""
-    detail += ", and leave step out" if rates.step is not None else ""
+    detail += ", and leave step out" if rates.step not in (None, 1) else ""
     return [WarningView(pointer=pointer("search_space", LEARNING_RATE), detail=detail)]
 
 
