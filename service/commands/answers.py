@@ -42,7 +42,7 @@ def _headline(answer: Document) -> Text:
         return line + ", that of the best trial"
     if answer["params"]:
         return line + plain(f" with {values(answer['params'])}")
-    return line + f"; the best one lies between {_between(interval)} (90%)"
+    return line + f"; the best one lies {_within(interval, answer['learning_rate'])} (90%)"
 
 
 def _sentences(answer: Document, spec: Document) -> Iterator[str]:
@@ -68,9 +68,9 @@ def _sentences(answer: Document, spec: Document) -> Iterator[str]:
 
 def _intervals(answer: Document) -> Iterator[str]:
     if at_params := answer["interval_at_params"]:
-        yield f"With these parameters the best rate lies between {_between(at_params)} (90%)."
+        yield f"With these parameters the best rate lies {_within(at_params, answer['learning_rate'])} (90%)."
     if interval := answer["interval"]:
-        yield f"Over all parameters searched it lies between {_between(interval)} (90%)."
+        yield f"Over all parameters searched it lies {_within(interval, answer['learning_rate'])} (90%)."
 
 
 def _safe_ranges(answer: Document, *, alone: bool) -> Iterator[str]:
@@ -79,13 +79,13 @@ def _safe_ranges(answer: Document, *, alone: bool) -> Iterator[str]:
     if safe:
         given = "" if alone else ", with these parameters,"
         yield (
-            f"From {_rate(safe['low'])} to {_rate(safe['high'])}{given} you can expect to lose no more than"
+            f"From {_to(safe, answer['learning_rate'])}{given} you can expect to lose no more than"
             f" {number(safe['tolerance'])} of {answer['metric']}."
         )
     elif answer["interval"]:
         yield f"{'No' if alone else 'With these parameters no'} range about it is safe: too many trials diverge there."
     if retuned and not alone:
-        yield f"If you tune the others again at each rate: from {_rate(retuned['low'])} to {_rate(retuned['high'])}."
+        yield f"If you tune the others again at each rate: from {_to(retuned, answer['learning_rate'])}."
 
 
 def _why_not_the_best_trial(answer: Document) -> str:
@@ -119,7 +119,7 @@ def _evidence(evidence: Document) -> str:
 def _by_batch_size(answer: Document) -> Table:
     table = Table("batch size", "trials", "learning rate", "90%", answer["metric"], box=SIMPLE)
     for each in answer["by_batch_size"]:
-        interval = f"{_rate(each['interval']['low'])} to {_rate(each['interval']['high'])}"
+        interval = _to(each["interval"], each["learning_rate"])
         table.add_row(
             str(each["batch_size"]),
             str(each["trials"]),
@@ -134,5 +134,19 @@ def _rate(rate: float) -> str:
     return f"{rate:.2g}"
 
 
-def _between(interval: Document) -> str:
-    return f"{_rate(interval['low'])} and {_rate(interval['high'])}"
+def _within(interval: Document, rate: float | None) -> str:
+    low, high = _ends(interval, rate)
+    return f"at {low}" if low == high else f"between {low} and {high}"
+
+
+def _to(interval: Document, rate: float | None) -> str:
+    return " to ".join(_ends(interval, rate))
+
+
+def _ends(interval: Document, rate: float | None) -> tuple[str, str]:
+    """With three digits; with as many as the rate has, where it would lie outside for rounding."""
+    for digits in (3, 4):
+        low, high = f"{interval['low']:.{digits}g}", f"{interval['high']:.{digits}g}"
+        if rate is None or float(low) <= float(number(rate)) <= float(high):
+            break
+    return low, high
