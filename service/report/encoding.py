@@ -6,6 +6,7 @@ Adam by log(1 - m), since 1 / (1 - m) is how many updates they average over; wor
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ DECAYS = frozenset({"momentum", "beta1", "beta2", "alpha"})
 FARTHEST = 1.5
 """A foreign value farther from the middle of its range, in parts of the range, says nothing of what lies within."""
 
+LARGEST_RATE = 1e100
+"""Rates beyond are nonsense that a foreign script wrote."""
 LARGEST_DECAY = 0.9999
 """What is above counts as this: the logarithm has no end at 1."""
 
@@ -50,11 +53,11 @@ class Axis:
     name: str
     range: Range
 
-    @property
+    @cached_property
     def _choices(self) -> tuple[Scalar, ...]:
         return tuple(self.range.choices) if isinstance(self.range, CategoricalRange) else ()
 
-    @property
+    @cached_property
     def is_ordered(self) -> bool:
         """Whether its values are numbers, which have a scale; words and booleans have none."""
         return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in self._choices)
@@ -69,7 +72,7 @@ class Axis:
         """By how many decades a coordinate shifts the rate that counts, as far as one knows before any trial."""
         if not self.is_ordered:
             return Shift(mean=0.0, sd=1.0)
-        low, high = self._scaled_ends()
+        low, high = self._scaled_ends
         if self.name == "momentum" and self._is_decay:
             return Shift(mean=high - low, sd=0.2 + 0.2 * (high - low))
         if self.name == "batch_size" and self._is_log:
@@ -83,7 +86,7 @@ class Axis:
         number = finite(value)
         if number is None:
             return None
-        low, high = self._scaled_ends()
+        low, high = self._scaled_ends
         part = (self._scaled(number) - low) / (high - low) if high > low else 0.0
         return [part] if abs(part - 0.5) <= FARTHEST else None
 
@@ -111,13 +114,13 @@ class Axis:
             return chosen
         if isinstance(self.range, FloatRange) and self.range.step is None:
             return parts[:, None]
-        low, high = self._scaled_ends()
+        low, high = self._scaled_ends
         numbers = [self._scaled(float(number)) for number in self._at(parts)]
         return (np.array(numbers)[:, None] - low) / ((high - low) or 1.0)
 
     def _at(self, parts: Array) -> Array:
         """The numbers at parts of the scaled range, on their steps, (n,)."""
-        low, high = self._scaled_ends()
+        low, high = self._scaled_ends
         numbers: Array = low + parts * (high - low)
         if self._is_decay:
             numbers = 1 - 10**-numbers
@@ -130,36 +133,38 @@ class Axis:
         return self.range.low + steps * self.range.step
 
     def _to_three_digits(self, number: float) -> float:
-        low, high = self._ends()
+        low, high = self._ends
         if self._is_decay:
             return round(1 - float(f"{1 - number:.3g}"), 12)
         if self._is_log and high > 2 * low:
             return float(f"{number:.3g}")
         return number if high <= low else round(number, 3 - math.floor(math.log10(high - low)))
 
+    @cached_property
     def _ends(self) -> tuple[float, float]:
         if isinstance(self.range, CategoricalRange):
             numbers = [float(choice) for choice in self._choices if not isinstance(choice, str)]
             return min(numbers), max(numbers)
         return float(self.range.low), float(self.range.high)
 
+    @cached_property
     def _scaled_ends(self) -> tuple[float, float]:
-        low, high = self._ends()
+        low, high = self._ends
         return self._scaled(low), self._scaled(high)
 
-    @property
+    @cached_property
     def _is_decay(self) -> bool:
-        low, high = self._ends()
+        low, high = self._ends
         return self.name in DECAYS and low >= 0 and high <= 1
 
-    @property
+    @cached_property
     def _is_log(self) -> bool:
-        return self._ends()[0] > 0 and (self.name == "batch_size" or getattr(self.range, "log", False))
+        return self._ends[0] > 0 and (self.name == "batch_size" or getattr(self.range, "log", False))
 
     def _scaled(self, value: float) -> float:
         if self._is_decay:
             return -math.log10(1 - min(max(value, 0.0), LARGEST_DECAY))
-        return math.log10(max(value, self._ends()[0] / 1e3)) if self._is_log else value
+        return math.log10(max(value, self._ends[0] / 1e3)) if self._is_log else value
 
 
 def low_discrepancy(n: int, dimensions: int, random: np.random.Generator) -> Array:
@@ -196,6 +201,12 @@ def decode(coordinates: Array, among: list[Axis]) -> dict[str, Scalar]:
 def learning_rate(point: Point) -> float | None:
     """None where a foreign script gave none, or something else under that name."""
     return finite(point.get(LEARNING_RATE))
+
+
+def has_rate(point: Point) -> bool:
+    """Whether it has a rate to train with; a foreign script, or a range from 0 on, may have tried one that is not above zero."""
+    rate = learning_rate(point)
+    return rate is not None and 0 < rate <= LARGEST_RATE
 
 
 def finite(value: object) -> float | None:

@@ -109,7 +109,7 @@ class Hyperparameters:
         self._half = half
         self._others = others
         self._basis = basis
-        self._squares = squares
+        self._squares = squares.reshape(len(squares), len(rates) ** 2)
         self._mean = np.array([prior.mean for prior in priors])
         self._sd = np.array([prior.sd for prior in priors])
         self._stretch = self.warp.log_stretch(costs)
@@ -140,8 +140,9 @@ class Hyperparameters:
         other_scales, shifts = np.exp(-2 * theta[FIRST_LENGTH:n_lengths]), theta[n_lengths:]
         at = self._rates + self._others @ shifts
         along_rate = scales[0] * (at[:, None] - at) ** 2
-        along_others = np.tensordot(other_scales, self._squares, 1)
-        by_rate_alike, by_others_alike = alike(along_rate), alike(along_others)
+        along_others = (other_scales @ self._squares).reshape(along_rate.shape)
+        spread_along_rate, spread_along_others = _spread(along_rate), _spread(along_others)
+        by_rate_alike, by_others_alike = 1 / spread_along_rate**MIXTURE, 1 / spread_along_others**MIXTURE
         shared = math.exp(2 * theta[1]) * SHARED * by_rate_alike
         own = math.exp(2 * theta[1]) * (1 - SHARED) * by_rate_alike * by_others_alike
         departure = shared + own
@@ -161,7 +162,7 @@ class Hyperparameters:
             return energy, away
         lower, _ = linalg.lapack.dpotri(root, lower=1)
         pull = lower + np.tril(lower, -1).T - np.outer(weights, weights)
-        on_rate = pull * departure / _spread(along_rate)
+        on_rate = pull * departure / spread_along_rate
         on_noise = pull.diagonal() * noise
         on_basis = math.exp(2 * theta[3]) * (pull @ basis)
         # What moves each trial's shifted rate: the departure's distances, the quadratic's first terms, and the noise.
@@ -174,7 +175,7 @@ class Hyperparameters:
                 on_noise.sum(),
                 np.vdot(on_basis, basis),
                 on_noise @ at,
-                *(other_scales * np.tensordot(self._squares, 0.5 * pull * own / _spread(along_others), 2)),
+                *(other_scales * (self._squares @ (0.5 * pull * own / spread_along_others).ravel())),
                 *(on_shifted @ self._others),
             ]
         )
