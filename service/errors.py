@@ -76,6 +76,14 @@ class InvalidJob(StrideError):
         self.faults = faults
 
 
+class InvalidQuestion(StrideError):
+    """The request is not valid: its parameters, and not a document that it sends."""
+
+    def __init__(self, faults: list[Invalid]) -> None:
+        super().__init__()
+        self.faults = faults
+
+
 class NotComparable(StrideError):
     """The jobs cannot be compared."""
 

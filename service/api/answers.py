@@ -15,7 +15,7 @@ from service.api.faults import NO_NUL
 from service.api.problems import documented
 from service.domain.job import FINAL, Job, cost_sign
 from service.domain.space import searched
-from service.errors import Invalid, InvalidJob, NoBatchScaling, NothingFinished
+from service.errors import Invalid, InvalidQuestion, NoBatchScaling, NothingFinished
 from service.report.answer_values import BestLearningRate
 from service.report.batch_scaling import FEWEST, SPAN, BatchScaling, Prediction
 from service.report.best_lr import best_of, in_brief
@@ -104,7 +104,7 @@ def batch_scaling_of_job(
     A batch size beyond four times the largest fitted to, or below a quarter of the smallest, is a problem: it is not predicted.
     """
     if batch_size is not None and devices is not None:
-        raise InvalidJob([Invalid("/devices", "give either batch_size, of all devices together, or devices")])
+        raise InvalidQuestion([Invalid("/devices", "give either batch_size, of all devices together, or devices")])
     with database.transaction() as conn:
         job = jobs.get(conn, job_id)
         read = trial_reader.finished_with_curves(conn, job)
@@ -158,8 +158,9 @@ def _briefly(conn: Connection, found: list[Job]) -> list[tuple[Job, BestLearning
 
 def _known_metric(catalog: Catalog, objective: str, metric: str | None) -> str:
     if objective not in catalog:
-        raise InvalidJob([Invalid("/objective", f"there is no objective {objective!r}; there are: {', '.join(sorted(catalog))}")])
+        known = ", ".join(sorted(catalog))
+        raise InvalidQuestion([Invalid("/objective", f"there is no objective {objective!r}; there are: {known}")])
     names = [metric.name for metric in catalog[objective].metrics]
     if metric is not None and metric not in names:
-        raise InvalidJob([Invalid("/metric", f"{objective} has no metric {metric!r}; it has: {', '.join(names)}")])
+        raise InvalidQuestion([Invalid("/metric", f"{objective} has no metric {metric!r}; it has: {', '.join(names)}")])
     return metric or names[0]

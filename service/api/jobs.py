@@ -21,7 +21,7 @@ from service.dispatch.preview import epochs_per_trial, first_points
 from service.dispatch.submit import submit
 from service.domain.job import OPEN, Direction, Job, JobSpec, JobState
 from service.domain.trial import TrialCounts
-from service.errors import Invalid, InvalidJob
+from service.errors import Invalid, InvalidQuestion
 from service.store import checkpoint_files, jobs, trial_reader, workers
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
@@ -163,6 +163,6 @@ def _labels(given: list[str]) -> dict[str, str]:
     for label in given:
         name, colon, value = label.partition(":")
         if not colon or "\0" in label:
-            raise InvalidJob([Invalid("/label", f"{label!r} should look like name:value")])
+            raise InvalidQuestion([Invalid("/label", f"{label!r} should look like name:value")])
         labels[name] = value
     return labels

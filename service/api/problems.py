@@ -23,6 +23,7 @@ PROBLEMS: Mapping[type[errors.StrideError], tuple[str, str, int]] = {
     errors.JobNotFound: ("job-not-found", "There is no such job", 404),
     errors.TrialNotFound: ("trial-not-found", "There is no such trial", 404),
     errors.InvalidJob: ("invalid-job", "The job cannot be run as submitted", 422),
+    errors.InvalidQuestion: ("invalid-request", "The request is not valid", 422),
     errors.NotComparable: ("not-comparable", "The jobs cannot be compared", 422),
     errors.TooFewToCompare: ("too-few-to-compare", "There is nothing to compare yet", 409),
     errors.IdempotencyKeyReused: ("idempotency-key-reused", "The Idempotency-Key belongs to another request", 422),
@@ -78,7 +79,7 @@ def of(error: errors.StrideError) -> JSONResponse:
     """The answer to one of our own errors."""
     slug, title, status = PROBLEMS[type(error)]
     faults = None
-    if isinstance(error, errors.InvalidJob | errors.NotComparable):
+    if isinstance(error, errors.InvalidJob | errors.InvalidQuestion | errors.NotComparable):
         faults = [Fault(pointer=fault.pointer, detail=fault.detail) for fault in error.faults]
     return problem(slug, title, status, str(error), faults)
 

@@ -19,7 +19,9 @@ ENOUGH_PER_COEFFICIENT = 3.0
 MARGIN = 2.5
 """So many times the further trials are named that an estimate of them says: with these, two of three answers become confident."""
 MOST_MORE = 4
-"""More than so many times the trials there are is no estimate any more."""
+"""More than so many times the trials there are is no estimate any more,"""
+MOST_PARAMETERS = 3
+"""nor is any number where more parameters are searched: on recorded runs of four, 38% of what was named sufficed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +69,14 @@ def judged(plain: BestLearningRate, fitted: Fitted, seen: Observations, complete
     if optimum.regret <= fitted.tolerance:
         because = f"{sure}, which the range cuts: a wider range, or more trials near its end, would tell"
         return replace(fitted.answer, verdict=Verdict.MORE_TRIALS, because=because)
-    return replace(fitted.answer, verdict=Verdict.MORE_TRIALS, because=f"{sure}: {_how_many_more(n, optimum, fitted.tolerance)}")
+    more = _how_many_more(n, optimum, fitted.tolerance, 1 + len(seen.axes))
+    return replace(fitted.answer, verdict=Verdict.MORE_TRIALS, because=f"{sure}: {more}")
 
 
-def _how_many_more(n: int, optimum: Optimum, tolerance: float) -> str:
+def _how_many_more(n: int, optimum: Optimum, tolerance: float, n_parameters: int) -> str:
     """What a rate loses to the best falls with the number of trials: its square is that of an estimate's error."""
     lacking = n * (optimum.regret / tolerance - 1) if tolerance > 0 else math.inf
-    if (needed := MARGIN * max(ENOUGH - n, lacking)) > MOST_MORE * n:
+    if (needed := MARGIN * max(ENOUGH - n, lacking)) > MOST_MORE * n or n_parameters > MOST_PARAMETERS:
         return f"more trials, most of all near it, would bring what it may lose below {tolerance:.2g}"
     more = counted(_round(max(math.ceil(needed), n // 2)), "further trial", "further trials")
     return f"about {more} would bring what the rate may lose below {tolerance:.2g}"

@@ -4,23 +4,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from service.domain.job import Job, cost_sign
-from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, Range
+from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, Range, Scalar, discrete_values
 from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
 from service.report.answer_values import BestLearningRate, CurvePart, Edge, Evidence, SafeRange, Verdict
 from service.report.answer_verdict import ENOUGH, Fitted, because_edge, judged
 from service.report.counted import counted
 from service.report.curve_line import Line
-from service.report.encoding import LEARNING_RATE, axes, decode, learning_rate
+from service.report.encoding import LEARNING_RATE, axes, decode, has_rate, learning_rate
 from service.report.estimates import Estimate, Interval
 from service.report.groups import by_batch_size, divergence_edges
 from service.report.observations import Observations, observe
 from service.report.points import LARGEST, cost_of, seed_of
 from service.report.pruned_trials import Curves
-from service.report.response_curve import EDGE, FEWEST, FEWEST_RATES, MOSTLY, Kind, ResponseCurve
+from service.report.response_curve import EDGE, FEWEST, FEWEST_RATES, MOSTLY, SAME, Kind, Optimum, ResponseCurve
 
 
 def answer(
@@ -47,15 +48,16 @@ def _answered(job: Job, trials: Sequence[Trial], curves: Curves, tolerance: floa
         return judged(plain, _fitted(job, plain, seen, ResponseCurve(seen), tolerance, kind), seen, complete)
     if plain.at_edge is not None:
         return plain
-    if not isinstance(dimension, Range):
-        because = f"the job fixes the learning rate at {dimension}, so there is nothing to compare it with"
+    if not isinstance(dimension, Range) or discrete_values(dimension) == 1:
+        assert plain.learning_rate is not None
+        because = f"the job fixes the learning rate at {plain.learning_rate:g}, so there is nothing to compare it with"
         return replace(plain, verdict=Verdict.RANGE_TOO_NARROW, because=because)
     return replace(plain, because=_because_few(job, complete, seen))
 
 
 def _constant(job: Job, plain: BestLearningRate, seen: Observations, tolerance: float) -> BestLearningRate:
     """Every trial came to the same value."""
-    value = cost_sign(job.direction) * float(seen.costs[0])
+    value = cost_sign(job.direction) * float(seen.costs[0]) + 0.0  # no minus before a zero
     everywhere = _rates(job, Interval(low=seen.low, high=seen.high))
     safe = SafeRange(tolerance=tolerance, low=everywhere.low, high=everywhere.high)
     same = Estimate(mean=value, low=value, high=value)
@@ -124,14 +126,15 @@ def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimensi
     trials = [trial for trial in trials if learning_rate(trial.params) is not None]
     costs = {trial.number: cost for trial in trials if (cost := cost_of(job, trial)) is not None}
     complete = [trial for trial in trials if trial.number in costs]
-    if not complete:
+    usable = [trial for trial in complete if has_rate(trial.params)]
+    if not usable:
         return _without_complete(job, trials, is_searched=isinstance(dimension, Range)), dimension, complete
-    best = min(complete, key=lambda trial: costs[trial.number])
+    best = min(usable, key=lambda trial: (abs(costs[trial.number]) > LARGEST, costs[trial.number]))
     rate = learning_rate(best.params)
     assert job.spec.metric is not None
     assert rate is not None
     # Of a single rate nobody can say that others would be better.
-    edge = _edge(dimension, rate) if len({learning_rate(trial.params) for trial in complete}) > 1 else None
+    edge = _edge(dimension, rate) if len({learning_rate(trial.params) for trial in usable}) > 1 else None
     plain = BestLearningRate(
         learning_rate=rate,
         metric=job.spec.metric,
@@ -153,17 +156,18 @@ def _fitted(
         tolerance = curve.tolerance(optimum.point)
     retuned = curve.profile
     line = curve.at_params(optimum.point) if seen.axes else retuned
-    lines = {"params": line, "profile": retuned} if kind != "marginal" else {"marginal": curve.marginal}
     edge = curve.edge_at(optimum.point)
     interval, at_params = optimum.interval, curve.interval_on(line)
     safe = curve.safe_range(line, tolerance)
     safe_retuned = _holding(curve.safe_range(retuned, tolerance), safe)
-    of_batch_sizes, scaling = by_batch_size(job, seen, curve)
+    of_batch_sizes, scaling = by_batch_size(job, seen, curve, at_params)
+    # The last that is drawn: asking for another curve changes nothing else.
+    shown = {"params": line, "profile": retuned}[kind] if kind != "marginal" else curve.marginal
     return Fitted(
         answer=replace(
             plain,
             learning_rate=_exactly(job, 10**optimum.rate),
-            params=decode(optimum.point[1:], seen.axes),
+            params=_params(optimum, seen),
             at_edge=None,
             interval=_rates(job, interval),
             interval_at_params=_rates(job, at_params),
@@ -175,16 +179,32 @@ def _fitted(
             divergence_edges=tuple(divergence_edges(seen)),
             by_batch_size=of_batch_sizes,
             batch_scaling=scaling,
-            curve=_curve(job, lines[kind]),
+            curve=_curve(job, shown),
         ),
         optimum=optimum,
         tolerance=tolerance,
         at_edge=None if _spans_half(seen, safe_retuned) else curve.at_edge,
-        is_flat=curve.is_flat(retuned, tolerance),
-        is_cut=interval.low <= seen.low or interval.high >= seen.high,
+        is_flat=curve.is_flat(retuned, tolerance) and curve.is_flat(line, tolerance),
+        is_cut=_is_cut(seen, interval) or _is_cut(seen, at_params),
         lost=float(curve.loses(optimum.point[None])[0]),
         per_coefficient=curve.surface.trials_per_coefficient,
     )
+
+
+def _params(optimum: Optimum, seen: Observations) -> dict[str, Scalar]:
+    """The other parameters answered: exactly a trial's where the answer is its point."""
+    tried = np.column_stack([seen.rates, seen.others])[seen.complete]
+    same = np.flatnonzero(np.abs(tried - optimum.point).max(axis=1) < SAME)
+    if not len(same):
+        return decode(optimum.point[1:], seen.axes)
+    point = seen.trained_points[same[0]]
+    return {axis.name: point[axis.name] for axis in seen.axes}
+
+
+def _is_cut(seen: Observations, interval: Interval) -> bool:
+    """Whether an interval ends where the range does."""
+    margin = EDGE * (seen.high - seen.low) if seen.choices is None else 0.0
+    return interval.low <= seen.low + margin or interval.high >= seen.high - margin
 
 
 def _spans_half(seen: Observations, safe: Interval | None) -> bool:
@@ -206,7 +226,7 @@ def _holding(retuned: Interval | None, safe: Interval | None) -> Interval | None
     """What is safe with the parameters as they are is so with them tuned again: lines are drawn each by itself, and differ."""
     if retuned is None or safe is None:
         return retuned or safe
-    return Interval(low=min(retuned.low, safe.low), high=max(retuned.high, safe.high))
+    return retuned.holding(safe.low).holding(safe.high)
 
 
 def _safe(job: Job, safe: Interval | None, tolerance: float) -> SafeRange | None:
@@ -222,7 +242,7 @@ def _rates(job: Job, interval: Interval) -> Interval:
 
 
 def _exactly(job: Job, rate: float) -> float:
-    """A choice or an end of the range where `rate` is one but for rounding."""
+    """A step of the range; a choice or an end of it where `rate` is one but for rounding."""
     dimension = (job.spec.search_space or {}).get(LEARNING_RATE)
     match dimension:
         case CategoricalRange():
@@ -230,7 +250,9 @@ def _exactly(job: Job, rate: float) -> float:
         case FloatRange() | IntRange():
             known = [float(dimension.low), float(dimension.high)]
             if dimension.step is not None:
-                known.append(round(dimension.low + round((rate - dimension.low) / dimension.step) * dimension.step, 12))
+                count = discrete_values(dimension) or 1
+                steps = min(max(round((rate - dimension.low) / dimension.step), 0), count - 1)
+                return float(f"{dimension.low + steps * dimension.step:.12g}")
         case _:
             known = []
     return next((each for each in known if math.isclose(each, rate, rel_tol=1e-9)), rate)
@@ -255,7 +277,7 @@ def _without_complete(job: Job, trials: Sequence[Trial], *, is_searched: bool) -
     if trials:
         raise NothingFinished(
             f"{'The only trial' if len(trials) == 1 else f'None of the {len(trials)} trials'} that ended has"
-            f"{' not' if len(trials) == 1 else ''} trained to its end with a finite {job.spec.metric}."
+            f"{' not' if len(trials) == 1 else ''} trained to its end with a finite {job.spec.metric}, at a rate above zero."
         )
     raise NothingFinished
 

@@ -24,9 +24,9 @@ N_OTHERS, N_BINS = 128, 32
 """For each rate the other parameters are looked for among so many spread evenly, and the best of so many bins of rates:"""
 N_GOOD = 3
 """so many of the best are taken."""
-FEW, FEW_ALONE = 6.0, 3.0
-"""With fewer trained trials for each coefficient of the surface (the second: where the rate alone is searched), only a point is
-answered that was tried: one of"""
+FEW = 3.0
+"""With fewer trained trials for each coefficient of the surface and each parameter searched, only a point is answered that was
+tried: one of"""
 OF_FEW = 1 / 6
 """this part of them, those of the lowest costs."""
 
@@ -52,7 +52,7 @@ class Search:
     @property
     def are_few(self) -> bool:
         """Whether trained trials are too few for the surface's coefficients, so that only a point is answered that was tried."""
-        return self._surface.trials_per_coefficient < (FEW if self._seen.axes else FEW_ALONE)
+        return self._surface.trials_per_coefficient < FEW * (1 + len(self._seen.axes))
 
     def candidates(self, fixing: Callable[[Array], Array] | None, n_groups: int, highest: float) -> Candidates:
         """Where the optimum lies, as far as a rough look can tell, with some of all other points.
@@ -102,8 +102,16 @@ class Search:
         return chosen
 
     def places(self, n: int) -> Array:
-        """log10 rates over the range, evenly spread; all that can be tried where these are choices."""
-        return np.linspace(self._seen.low, self._seen.high, n) if self._seen.choices is None else self._seen.choices
+        """n log10 rates over the range, evenly spread; of choices those next to these, or all if they are no more."""
+        even, choices = np.linspace(self._seen.low, self._seen.high, n), self._seen.choices
+        if choices is None:
+            return even
+        if len(choices) <= n:
+            return choices
+        after = np.clip(np.searchsorted(choices, even), 1, len(choices) - 1)
+        nearest = after - (even - choices[after - 1] < choices[after] - even)
+        near: Array = choices[np.unique(nearest)]
+        return near
 
     def spread(self, n: int) -> Array:
         """Points all over the search space, (n, 1 + columns)."""

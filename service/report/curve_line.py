@@ -40,7 +40,7 @@ class Line:
         if bounds is not None:
             draws = np.where(self.at > np.maximum(bounds, self.at.min())[:, None], math.inf, draws)
         within = Interval.of(self.rates[draws.argmin(axis=1)])
-        return Interval(low=min(within.low, rate), high=max(within.high, rate))
+        return within.holding(rate)
 
     def safe_range(self, rate: float, tolerance: float, lost_costs: float) -> Interval | None:
         """Rates about `rate`, one of the line's, at which the expected cost is at most `tolerance` above that at `rate`, with a

@@ -25,6 +25,10 @@ class Interval:
         low, high = np.quantile(draws, TAILS)
         return cls(low=float(low), high=float(high))
 
+    def holding(self, value: float) -> "Interval":
+        """Widened so far that it holds `value`."""
+        return Interval(low=min(self.low, value), high=max(self.high, value))
+
     def of_rates(self) -> "Interval":
         """From log10 rates to rates."""
         return Interval(low=10**self.low, high=10**self.high)

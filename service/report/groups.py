@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,8 @@ from service.domain.space import Scalar
 from service.report.answer_values import Edge, OfBatchSize
 from service.report.batch_scaling import BatchScaling, fit_power
 from service.report.divergence_edge import find_edge
-from service.report.encoding import Array
+from service.report.encoding import Array, decode
+from service.report.estimates import Interval
 from service.report.observations import Observations
 from service.report.response_curve import ResponseCurve
 
@@ -22,8 +24,12 @@ GROUPS = (BATCH_SIZE, "optimizer")
 FEWEST_OF_GROUP = 3
 
 
-def by_batch_size(job: Job, seen: Observations, curve: ResponseCurve) -> tuple[tuple[OfBatchSize, ...], BatchScaling | None]:
-    """Empty where the batch size is not searched, or has no order; eight sizes at most, evenly picked of all that were tried.
+def by_batch_size(
+    job: Job, seen: Observations, curve: ResponseCurve, at_params: Interval
+) -> tuple[tuple[OfBatchSize, ...], BatchScaling | None]:
+    """The answer for each batch size; of the answered one it is the answer. at_params: the answer's interval, log10, there.
+
+    Empty where the batch size is not searched, or has no order; eight sizes at most, evenly picked of all that were tried.
 
     And how the best rate goes with them; None where too few have theirs within the range.
     """
@@ -40,6 +46,10 @@ def by_batch_size(job: Job, seen: Observations, curve: ResponseCurve) -> tuple[t
     if not sizes:
         return (), None
     optima, draws = curve.optima_of(BATCH_SIZE, sizes)
+    answered = decode(curve.optimum.point[1:], seen.axes)[BATCH_SIZE]
+    for at in (at for at, size in enumerate(sizes) if size == answered):
+        held = at_params if len(seen.axes) == 1 else optima[at].interval.holding(curve.optimum.rate)
+        optima[at] = replace(optima[at], rate=curve.optimum.rate, cost=curve.optimum.cost, interval=held)
     answers = tuple(
         OfBatchSize(
             batch_size=size,

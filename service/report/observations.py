@@ -12,7 +12,7 @@ from service.domain.job import Job, cost_sign
 from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, discrete_values
 from service.domain.trial import GUESSING, Trial, TrialState
 from service.report.counted import counted
-from service.report.encoding import LEARNING_RATE, Array, Axis, axes, encode, finite, learning_rate
+from service.report.encoding import LEARNING_RATE, Array, Axis, axes, encode, finite, has_rate, learning_rate
 from service.report.hopeless import explosions_begin, find_exploded, find_hopeless, guessing_level
 from service.report.points import LARGEST, cost_of, seed_of, tried_points
 from service.report.pruned_trials import Curves, Row, predicted
@@ -56,6 +56,8 @@ class Observations:
     lost_points: list[Mapping[str, object]]
     lost_by_themselves: npt.NDArray[np.bool_]
     """(m,), false for those that are hopeless for nothing but that another one was lost at a lower rate."""
+    is_maximized: bool
+    """Whether costs are the metric negated."""
     n_hopeless: int
     n_repeats: int
     """Trials that trained to their end and repeat a run."""
@@ -84,8 +86,17 @@ class Observations:
 
     @property
     def bound(self) -> float | None:
-        """No cost is below it: zero, where none of the job's is negative."""
-        return 0.0 if self.costs[self.complete].min() >= 0 else None
+        """No cost is below it: zero, where none of the job's is negative; where more is better and all are parts of one, as
+        accuracies are, that of 1."""
+        costs = self.costs[self.complete]
+        if costs.min() >= 0:
+            return 0.0
+        return -1.0 if self.is_maximized and costs.min() >= -1 and costs.max() <= 0 else None
+
+    @property
+    def most(self) -> float:
+        """No cost is expected above it: as far above the worst as that is above the best."""
+        return float(self.costs.max() + np.ptp(self.costs))
 
     @property
     def n_rates(self) -> int:
@@ -140,6 +151,7 @@ def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations |
         lost_others=np.array([others for *_, others in lost]).reshape(len(lost), columns),
         lost_points=[trial.params for trial, *_ in lost],
         lost_by_themselves=np.concatenate([np.ones(len(diverged), dtype=bool), exploded[hopeless]]),
+        is_maximized=sign < 0,
         n_hopeless=int(hopeless.sum()),
         n_repeats=n_repeats,
         explosions_begin=begin,
@@ -226,7 +238,7 @@ def _choices(dimension: Dimension | None) -> Array | None:
 
 def _log_rate(trial: Trial) -> float | None:
     rate = learning_rate(trial.params)
-    return math.log10(rate) if rate is not None and rate > 0 else None
+    return math.log10(rate) if rate is not None and has_rate(trial.params) else None
 
 
 def _ends(dimension: Dimension | None, rates: Sequence[float]) -> tuple[float, float]:

@@ -12,6 +12,8 @@ from service.domain.trial import Trial, TrialState
 
 LARGEST = 1e100
 """Values beyond are nonsense that a foreign script wrote: their squares are no numbers."""
+SMALLEST = 1e-315
+"""Values nearer to zero count as zero: they have but a few digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ def cost_of(job: Job, trial: Trial) -> float | None:
     whose value is not finite, as a foreign script may have it."""
     if trial.state is not TrialState.COMPLETE or trial.value is None or not math.isfinite(trial.value):
         return None
-    return cost_sign(job.direction) * trial.value
+    return 0.0 if abs(trial.value) < SMALLEST else cost_sign(job.direction) * trial.value
 
 
 def seed_of(trial: Trial) -> int:

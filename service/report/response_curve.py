@@ -41,10 +41,11 @@ TOLERANCE = 0.02
 """Where no tolerance is given, it is at least this part of the 80th percentile of the regret,"""
 LARGEST_TOLERANCE = 0.5
 """and at most this part of it."""
-ALIKE = 1.5
+ALIKE = 3.0
 """Points that are expected within so many standard deviations of the chosen one cannot be told from it."""
 CAUTION = 0.5
-"""The answered point has the lowest mean cost plus so many standard deviations of it: what is known little is not recommended."""
+"""The answered point has the lowest mean cost plus so many standard deviations of it: what is known little is not recommended.
+Where nothing but a choice of rates is searched, the mean alone counts: each choice was tried, or lies between two that were."""
 
 Kind = Literal["params", "profile", "marginal"]
 
@@ -136,8 +137,9 @@ class ResponseCurve:
     def _drawn(self, points: Array) -> tuple[Array, Array]:
         """Joint draws of the expected cost, (draws, n), and its mean, (n,), given that it is nowhere below its bounds."""
         draws, mean = self.surface.draw(points, N_DRAWS)
-        least = self.surface.least(points)
-        draws, mean = np.maximum(draws, least), np.maximum(mean, least)
+        # Warped costs have no upper end: where trials say little, their mean would be beyond all measure.
+        least, most = self.surface.least(points), self._seen.most
+        draws, mean = np.clip(draws, least, most), np.clip(mean, least, most)
         if self._seen.bound is None:
             return draws, mean
         lowest = draws.min(axis=1)
@@ -155,7 +157,8 @@ class ResponseCurve:
         bounds: draws of the highest shifted rate that may be the best.
         """
         points, rates, allowed = among.points, among.points[:, 0], draws
-        score = mean + CAUTION * draws.std(axis=0)
+        only_choices = self._seen.choices is not None and not self._seen.axes
+        score = mean if only_choices else mean + CAUTION * draws.std(axis=0)
         may = among.promising.copy()
         if bounds is not None:
             at = self.surface.shifted(points)
@@ -177,7 +180,7 @@ class ResponseCurve:
         optimum = Optimum(
             rate=float(rates[best]),
             point=points[best],
-            interval=Interval(low=float(min(within.low, rates[best])), high=float(max(within.high, rates[best]))),
+            interval=within.holding(float(rates[best])),
             cost=Estimate(mean=cost.mean + bias / 2, low=cost.low, high=cost.high + bias),
             draws=draws[:, best],
             at_low_edge=float((optima <= self._seen.low + margin).mean()),
@@ -219,6 +222,8 @@ class ResponseCurve:
 
     def interval_on(self, line: Line) -> Interval:
         """Where the best rate lies on a line; it holds the optimum's."""
+        if not self._seen.axes:
+            return self.optimum.interval
         return line.interval(self.optimum.rate, self._bounds(len(line.draws)))
 
     def safe_range(self, line: Line, tolerance: float) -> Interval | None:

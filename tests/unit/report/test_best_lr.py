@@ -35,7 +35,6 @@ def test_a_metric_to_be_maximized_has_its_highest_value() -> None:
         (LOG, 0.6, None),
         (LOG, 0.7, "high"),
         (LOG, 3.0, "high"),  # foreign: beyond the range
-        (LOG, -1.0, "low"),
         ({"type": "float", "low": 0.0, "high": 1.0}, 0.04, "low"),
         ({"type": "float", "low": 0.0, "high": 1.0}, 0.06, None),
         ({"type": "int", "low": 1, "high": 9}, 9, "high"),
@@ -49,7 +48,7 @@ def test_a_metric_to_be_maximized_has_its_highest_value() -> None:
 def test_the_edge_is_the_outermost_twentieth_as_it_was_searched(space: Any, rate: float, edge: str | None) -> None:
     found = answer(job(search_space={"learning_rate": space}), [trial(0, rate, 0.1), trial(1, 0.033, 0.2)])
     assert found.at_edge == edge
-    is_fixed = not isinstance(space, dict)
+    is_fixed = not isinstance(space, dict) or len(space.get("choices", [])) == 1
     assert found.verdict == (Verdict.RANGE_TOO_NARROW if edge or is_fixed else Verdict.MORE_TRIALS)
     if edge:
         assert ("lower" if edge == "low" else "higher") in found.because
@@ -95,6 +94,21 @@ def test_a_foreign_trial_without_a_rate_is_left_out(rate: Any) -> None:
     found = answer(job(), [trial(0, rate, 0.0), trial(1, 0.01, 0.5)])
     assert found.learning_rate == 0.01
     assert found.evidence.trials == 1
+
+
+@pytest.mark.parametrize("rate", [0, -0.5, 1e308])
+def test_a_rate_that_nobody_trains_with_is_not_the_best(rate: float) -> None:
+    linear = job(search_space={"learning_rate": {"type": "float", "low": 0.0, "high": 1.0}})
+    assert answer(linear, [trial(0, rate, -5.0), trial(1, 0.01, 0.5), trial(2, 0.02, 0.6)]).learning_rate == 0.01
+    with pytest.raises(NothingFinished, match="at a rate above zero"):
+        answer(linear, [trial(0, rate, 0.5)])
+
+
+def test_the_best_of_several_jobs_is_not_chosen_by_a_value_that_is_nonsense() -> None:
+    jobs = [job(), job()]
+    trials = [[trial(0, 0.1, -1e308), trial(1, 0.2, 0.7)], [trial(0, 0.01, 0.5)]]
+    _, found = best_of([(job, in_brief(job, its)) for job, its in zip(jobs, trials, strict=True)])
+    assert found.learning_rate == 0.01
 
 
 def test_the_best_of_several_jobs_carries_the_evidence_of_all() -> None:

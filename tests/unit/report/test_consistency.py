@@ -42,6 +42,7 @@ def faults(job: Job, trials: list[Trial], found: BestLearningRate) -> Iterator[s
     assert isinstance(dimension, Range)
     low, high = _ends(dimension, trials)
     yield from _about_rates(found, rate, low, high)
+    yield from _about_batch_sizes(found)
     yield from _about_choices(job, dimension, found, rate)
     yield from _about_costs(found)
     yield from _about_the_verdict(found, low, high)
@@ -88,6 +89,17 @@ def _about_rates(found: BestLearningRate, rate: float, low: float, high: float) 
         yield "the curve leaves the range searched"
 
 
+def _about_batch_sizes(found: BestLearningRate) -> Iterator[str]:
+    if not found.params and found.interval != found.interval_at_params:
+        yield f"nothing else is searched, and {found.interval} is not {found.interval_at_params}"
+    for row in found.by_batch_size:
+        if not row.interval.low * (1 - ROUNDING) <= row.learning_rate <= row.interval.high * (1 + ROUNDING):
+            yield f"{row.interval} of batch size {row.batch_size} does not hold {row.learning_rate}"
+        is_answered = found.params.get("batch_size") == row.batch_size
+        if is_answered and not math.isclose(row.learning_rate, found.learning_rate or 0.0, rel_tol=ROUNDING):
+            yield f"{found.learning_rate} is answered with batch size {row.batch_size}, whose own is {row.learning_rate}"
+
+
 def _about_choices(job: Job, dimension: Range, found: BestLearningRate, rate: float) -> Iterator[str]:
     known: list[float] = []
     if isinstance(dimension, CategoricalRange):
@@ -131,8 +143,11 @@ def _about_the_verdict(found: BestLearningRate, low: float, high: float) -> Iter
     if found.verdict is Verdict.CONFIDENT:
         if found.interval is None or found.safe_range is None:
             yield "confident without an interval or without a safe range"
-        elif found.interval.low <= low * (1 + ROUNDING) or found.interval.high >= high * (1 - ROUNDING):
-            yield "confident though the range cuts the interval"
+        for name in ("interval", "interval_at_params"):
+            if (told := _intervals(found)[name]) and (told.low <= low * (1 + ROUNDING) or told.high >= high * (1 - ROUNDING)):
+                yield f"confident though the range cuts {name}"
+    if found.verdict is Verdict.ANY_RATE and found.safe_range is None:
+        yield "any rate will do, and none is safe"
     if not 0 <= found.evidence.hopeless <= found.evidence.trials - found.evidence.infeasible - found.evidence.pruned:
         yield f"{found.evidence} does not add up"
 
@@ -180,6 +195,13 @@ def test_most_jobs_made_up_have_a_curve() -> None:
     answers = [each[2] for each in told if each is not None]
     assert sum(found.interval is not None for found in answers) > 20
     assert len({found.verdict for found in answers}) > 2
+
+
+@pytest.mark.parametrize("seed", [0, 2, 4, 5, 7, 9])
+def test_another_curve_changes_nothing_but_the_curve(seed: int) -> None:
+    job, trials, curves = made_up(seed)
+    answers = [Answer.of(job, answer(job, trials, curves, kind=kind)).model_dump(exclude={"curve"}) for kind in KINDS]
+    assert answers[1:] == answers[:1] * 2
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -217,9 +217,14 @@ def test_a_run_that_diverged_by_chance_does_not_end_the_rates() -> None:
     assert lost_from(np.array([-4.0, -3.0, -2.0, -1.5, -1.2]), np.array([-3.5, -1.0, 0.0])) == -1.0
 
 
-def test_half_of_those_beyond_are_enough() -> None:
-    assert lost_from(np.array([-4.0, -0.8, -0.6]), np.array([-1.0, -0.2])) == -1.0
-    assert lost_from(np.array([-4.0, -0.8, -0.6, -0.5]), np.array([-1.0, -0.2])) == -0.2
+def test_half_of_those_beyond_are_enough_as_far_up_as_one_looks() -> None:
+    assert lost_from(np.array([-4.0, -0.8, -0.5]), np.array([-1.0, -0.6])) == -1.0
+    assert lost_from(np.array([-4.0, -0.8, -0.7]), np.array([-1.0, -0.6])) == -0.6
+
+
+def test_a_run_lost_by_chance_ends_nothing_however_many_are_lost_far_above() -> None:
+    lost = np.array([-3.0, *np.linspace(-0.1, 3.0, 20)])
+    assert lost_from(np.linspace(-5, -0.2, 15), lost) == -0.1
 
 
 def test_where_nothing_was_lost_no_rate_ends_them() -> None:
