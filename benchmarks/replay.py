@@ -61,6 +61,12 @@ def recorded_jobs(network: str, schedule: str) -> list[list[Curve]]:
     return list(jobs.values())
 
 
+def with_own_seeds(jobs: Sequence[Sequence[Curve]], n: int, seed: int = 0) -> list[list[Curve]]:
+    """So many jobs whose trials have training seeds of their own: each rate's curve is that of one of `jobs`, drawn at random."""
+    chance = Random(seed)
+    return [[chance.choice(of_rate) for of_rate in zip(*jobs, strict=True)] for _ in range(n)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
     """How a replayed job ended."""

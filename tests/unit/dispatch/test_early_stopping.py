@@ -1,4 +1,4 @@
-"""Early stopping on recorded curves: 100 of the 500 arrival orders that `make prove` replays, four trials at once."""
+"""Early stopping on recorded curves: 300 of the 500 jobs and arrival orders that `make prove` replays, four trials at once."""
 
 from functools import cache
 
@@ -8,7 +8,7 @@ from benchmarks.early_stopping import DEFAULT, EPOCHS_USED, NAIVE, NEAR_BEST, re
 from benchmarks.replay import Kept
 
 RECORDED = [(network, schedule) for network in ("cnn", "mlp") for schedule in ("constant", "cosine", "one_cycle")]
-N_ORDERS = 100
+N_ORDERS = 300
 N_WORKERS = 4
 
 
