@@ -23,7 +23,7 @@ from service.store import migrate
 from service.store.embedded import EmbeddedPostgres
 from service.store.postgres import Database
 
-TRIALS = (16, 64, 500, 5_000)
+TRIALS = (16, 64, 500, 5_000, 20_000)
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def best_learning_rate_of_job(
     """Which learning rate is best, by what a job's trials have shown so far: how sure that is, and how far one may move."""
     with database.transaction() as conn:
         job = jobs.get(conn, job_id)
-        read = trial_reader.finished_with_curves(conn, job)
+        read = trial_reader.finished_with_pruned_curves(conn, job)
     if not read[0] and job.state in FINAL:
         raise NothingFinished(f"The job is {job.state}, and none of its trials has a result: {job.reason}.")
     return Answer.of(job, answers.answer(job, *read, tolerance=tolerance, kind=kind))
@@ -79,7 +79,7 @@ def best_learning_rate(
         if not briefly:
             raise NothingFinished("No such job has a finished trial yet: submit one, or ask with fewer of these conditions.")
         job, best = best_of(briefly)
-        read = trial_reader.finished_with_curves(conn, job)
+        read = trial_reader.finished_with_pruned_curves(conn, job)
     found = answers.answer(job, *read)
     # The brief answers know of no hopeless trials: that takes a response curve of each job.
     return Answer.of(job, found, evidence=replace(best.evidence, hopeless=found.evidence.hopeless))
@@ -107,7 +107,7 @@ def batch_scaling_of_job(
         raise InvalidQuestion([Invalid("/devices", "give either batch_size, of all devices together, or devices")])
     with database.transaction() as conn:
         job = jobs.get(conn, job_id)
-        read = trial_reader.finished_with_curves(conn, job)
+        read = trial_reader.finished_with_pruned_curves(conn, job)
     found = answers.answer(job, *read)
     scaling = found.batch_scaling
     if scaling is None:

@@ -84,13 +84,30 @@ def page(conn: sa.Connection, job: Job, *, limit: int, after: int = -1) -> list[
 
 def finished(conn: sa.Connection, job: Job) -> list[Trial]:
     """All trials of a job that have ended with a result: complete, infeasible or pruned; by number."""
-    return finished_with_curves(conn, job)[0]
+    return _finished(conn, job, with_curves=False)[0]
+
+
+def finished_with_pruned_curves(conn: sa.Connection, job: Job) -> tuple[list[Trial], dict[int, tuple[CurvePoint, ...]]]:
+    """As `finished_with_curves`; without curves where no trial was pruned, since reading them takes most of the time."""
+    with_curves = conn.exec_driver_sql(
+        "SELECT EXISTS (SELECT FROM optuna.trials WHERE study_id = %(study_id)s AND state = 'PRUNED')", {"study_id": job.study_id}
+    ).scalar_one()
+    return _finished(conn, job, with_curves=with_curves)
 
 
 def finished_with_curves(conn: sa.Connection, job: Job) -> tuple[list[Trial], dict[int, tuple[CurvePoint, ...]]]:
     """What `finished` reads, and how each trial's metric was measured, by trial number."""
-    ended = [record for record in trials_since(conn, job.study_id) if record.state in ("COMPLETE", "PRUNED")]
-    return [as_trial(record, job) for record in ended], {record.number: record.curve for record in ended}
+    return _finished(conn, job, with_curves=True)
+
+
+def _finished(conn: sa.Connection, job: Job, *, with_curves: bool) -> tuple[list[Trial], dict[int, tuple[CurvePoint, ...]]]:
+    trials: list[Trial] = []
+    curves: dict[int, tuple[CurvePoint, ...]] = {}
+    for record in trials_since(conn, job.study_id, with_curves=with_curves):
+        if record.state in ("COMPLETE", "PRUNED"):
+            trials.append(as_trial(record, job))
+            curves[record.number] = record.curve
+    return trials, curves
 
 
 def trial_id(conn: sa.Connection, job: Job, number: int) -> int:
@@ -112,7 +129,7 @@ def get(conn: sa.Connection, job: Job, number: int) -> Trial:
 
 def as_trial(record: TrialRecord, job: Job, attempts: Sequence[Attempt] = ()) -> Trial:
     """A stored trial as people see it: all its parameters, fixed ones included."""
-    searched: Point = {param.name: param.external for param in record.params if param.external is not None}
+    searched: Point = {param.name: value for param in record.params if (value := param.external) is not None}
     return Trial(
         number=record.number,
         state=_state(record),

@@ -5,9 +5,10 @@ A contract test shows that stock `RDBStorage` reads identically what these write
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -19,6 +20,10 @@ from service.store.queries import query
 OptunaState = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING"]
 UNFINISHED = frozenset({"RUNNING", "WAITING"})
 Attributes = Mapping[str, Any]
+
+PAGE = 2_000
+"""Trials that are read by one statement. To make objects of all of a large study would leave its transaction idle for so long
+that the server ends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,7 @@ class Param:
 
         A foreign script may choose among lists, which Optuna takes with a warning; they are told as text.
         """
-        described = json.loads(self.distribution)
+        described = _described(self.distribution)
         if "Categorical" in described["name"]:
             choice = described["attributes"]["choices"][int(self.value)]
             return choice if choice is None or isinstance(choice, Scalar) else json.dumps(choice)
@@ -166,16 +171,33 @@ def set_system_attrs(conn: sa.Connection, trial_id: int, attrs: Attributes) -> N
     )
 
 
-def trials_since(conn: sa.Connection, study_id: int, *, after: int = -1, again: Collection[int] = ()) -> list[TrialRecord]:
-    """The trials of a study whose id is above `after`, and those in `again`; by id."""
-    rows = conn.exec_driver_sql(query("read_trials"), {"study_id": study_id, "after": after, "again": list(again)}).mappings()
-    return [_record(row) for row in rows]
+def trials_since(
+    conn: sa.Connection, study_id: int, *, after: int = -1, again: Collection[int] = (), with_curves: bool = True
+) -> Iterator[TrialRecord]:
+    """The trials of a study whose id is above `after`, and those in `again`; by id. with_curves: else their curves are empty.
+
+    Read a PAGE at a time, as they are asked for: between two statements the caller works on no more than these.
+    """
+    wanted = {"study_id": study_id, "after": after, "again": list(again), "with_curves": with_curves, "page": PAGE}
+    page_after = -1
+    while True:
+        rows = conn.exec_driver_sql(query("read_trials"), wanted | {"page_after": page_after}).mappings().all()
+        yield from map(_record, rows)
+        if len(rows) < PAGE:
+            return
+        page_after = rows[-1]["trial_id"]
 
 
 def read_trial(conn: sa.Connection, study_id: int, trial_id: int) -> TrialRecord:
     """One trial. Raises ValueError when the study has none with that id."""
     [record] = trials_since(conn, study_id, after=_NO_ID_ABOVE, again=[trial_id])
     return record
+
+
+@lru_cache(maxsize=1_024)
+def _described(distribution: str) -> Any:
+    """A job has a few distributions, and as many trials as one likes."""
+    return json.loads(distribution)
 
 
 _NO_ID_ABOVE = 2**31 - 1

@@ -22,16 +22,18 @@ SELECT
         SELECT json_agg(json_build_array(key, value_json) ORDER BY trial_system_attribute_id)
         FROM optuna.trial_system_attributes WHERE trial_id = trial.trial_id
     ) AS system_attrs,
-    (
+    CASE WHEN %(with_curves)s THEN (
         SELECT json_agg(json_build_array(
             curve.step, curve.intermediate_value_type::text, curve.intermediate_value, measured.fraction, measured.in_warmup
         ) ORDER BY curve.step)
         FROM optuna.trial_intermediate_values AS curve
         LEFT JOIN stride.measurements AS measured USING (trial_id, step)
         WHERE curve.trial_id = trial.trial_id
-    ) AS curve,
+    ) END AS curve,
     EXISTS (SELECT FROM stride.leases WHERE trial_id = trial.trial_id) AS leased
 FROM optuna.trials AS trial
 WHERE trial.study_id = %(study_id)s
     AND (trial.trial_id > %(after)s OR trial.trial_id = ANY(%(again)s::integer[]))
+    AND trial.trial_id > %(page_after)s
 ORDER BY trial.trial_id
+LIMIT %(page)s

@@ -108,7 +108,7 @@ def test_the_worker_of_a_stopped_trial_writes_nothing_more(database: Database) -
         database.transact(lambda conn: finish(conn, claim.lease, Completed(value=1.0), lease_s=30))
     assert states(database, job) == {0: (TrialState.PRUNED, 3.0)}
     with database.transaction() as conn:
-        assert [point.step for point in trials.trials_since(conn, job.study_id)[0].curve] == [1]
+        assert [point.step for point in next(trials.trials_since(conn, job.study_id)).curve] == [1]
 
 
 def test_a_report_that_is_being_committed_counts_when_its_job_is_stopped(database: Database) -> None:

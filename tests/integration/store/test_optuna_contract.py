@@ -195,7 +195,7 @@ def test_we_read_what_people_see_of_a_parameter_as_optuna_shows_it(ours: Databas
     for point in POINTS:
         study.add_trial(create_trial(params=point, distributions=SPACE, value=1.0))
     with ours.transaction() as conn:
-        records = trials.trials_since(conn, job.study_id)
+        records = list(trials.trials_since(conn, job.study_id))
     assert [{param.name: param.external for param in record.params} for record in records] == POINTS
     assert [type(record.params[6].external) for record in records] == [type(point["mixed"]) for point in POINTS]
 
@@ -258,7 +258,7 @@ def test_we_read_only_what_is_new_and_what_is_asked_for_again(ours: Database, st
     stock_study(other, stock).ask()
     third = study.ask()
     with ours.transaction() as conn:
-        found = trials.trials_since(conn, job.study_id, after=second._trial_id, again=[first._trial_id])
+        found = list(trials.trials_since(conn, job.study_id, after=second._trial_id, again=[first._trial_id]))
         assert [record.trial_id for record in found] == [first._trial_id, third._trial_id]
         with pytest.raises(ValueError, match="unpack"):
             trials.read_trial(conn, other.study_id, first._trial_id)
@@ -526,3 +526,18 @@ def round_trips(databases: Databases) -> Iterator[tuple[Database, RDBStorage, Jo
         with stock(url) as storage:
             yield database, storage, submit_job(database)
         database.close()
+
+
+def test_a_study_of_several_pages_is_read_whole_and_in_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = submit_job(database)
+    with stock(database.url.render_as_string(hide_password=False)) as storage:
+        study = optuna.load_study(study_name=job.study_name, storage=storage)
+        study.add_trials([optuna.create_trial(value=float(number)) for number in range(7)])
+    monkeypatch.setattr(trials, "PAGE", 3)
+    with database.transaction() as conn:
+        ids = [record.trial_id for record in trials.trials_since(conn, job.study_id)]
+        assert [record.value for record in trials.trials_since(conn, job.study_id)] == list(range(7))
+        assert ids == sorted(set(ids))
+        again = list(trials.trials_since(conn, job.study_id, after=ids[2], again=ids[:1]))
+        assert [record.trial_id for record in again] == [ids[0], *ids[3:]]
+        assert not any(record.curve for record in trials.trials_since(conn, job.study_id, with_curves=False))

@@ -79,7 +79,7 @@ def test_numbers_have_no_gap_and_no_double_when_stock_optuna_and_workers_write_a
     ]
     numbers = list(chain.from_iterable(at_once([(role, (database_url, job.study_name, n_trials)) for role, n_trials in roles])))
     with database.transaction() as conn:
-        stored = trials.trials_since(conn, job.study_id)
+        stored = list(trials.trials_since(conn, job.study_id))
     assert [record.number for record in stored] == list(range(len(stored)))  # by id: the order of ids is that of numbers
     assert len(numbers) == len(set(numbers)) == 8 + 8 + 15 + 15
     finished = {record.number for record in stored if record.state == "COMPLETE"}
