@@ -41,8 +41,10 @@ TOLERANCE = 0.02
 """Where no tolerance is given, it is at least this part of the 80th percentile of the regret,"""
 LARGEST_TOLERANCE = 0.5
 """and at most this part of it."""
-ALIKE = 3.0
-"""Points that are expected within so many standard deviations of the chosen one cannot be told from it."""
+ALIKE = 1.5
+"""Points that are expected within so many standard deviations of the chosen one can hardly be told from it,"""
+PERHAPS_ALIKE = 3.0
+"""and those within so many may be as good."""
 CAUTION = 0.5
 """The answered point has the lowest mean cost plus so many standard deviations of it: what is known little is not recommended.
 Where nothing but a choice of rates is searched, the mean alone counts: each choice was tried, or lies between two that were."""
@@ -176,12 +178,13 @@ class ResponseCurve:
         best = int(score.argmin())
         margin = EDGE * (self._seen.high - self._seen.low)
         within = Interval.of(optima)
-        cost, bias = Estimate.at_median(draws[:, best]), _selection_bias(draws, may_be_best, best)
+        cost = Estimate.at_median(draws[:, best])
+        bias, most_bias = (_selection_bias(draws, may_be_best, best, alike) for alike in (ALIKE, PERHAPS_ALIKE))
         optimum = Optimum(
             rate=float(rates[best]),
             point=points[best],
             interval=within.holding(float(rates[best])),
-            cost=Estimate(mean=cost.mean + bias / 2, low=cost.low, high=cost.high + bias),
+            cost=Estimate(mean=cost.mean + bias / 2, low=cost.low, high=cost.high + max(bias, most_bias)),
             draws=draws[:, best],
             at_low_edge=float((optima <= self._seen.low + margin).mean()),
             at_high_edge=float((optima >= self._seen.high - margin).mean()),
@@ -291,13 +294,13 @@ def _with(rates: Array, rate: float) -> Array:
     return more
 
 
-def _selection_bias(draws: Array, among: npt.NDArray[np.bool_], best: int) -> float:
+def _selection_bias(draws: Array, among: npt.NDArray[np.bool_], best: int, alike: float) -> float:
     """What the expected cost at the point chosen may be above its posterior mean, since it was chosen for being low.
 
     Where the true cost is level about its minimum, the posterior means there differ by their errors alone, and the lowest one is
-    the one with the luckiest error. It may be as high as the mean of all points that are expected within ALIKE standard
+    the one with the luckiest error. It may be as high as the mean of all points that are expected within `alike` standard
     deviations of it (to their common mean James and Stein 1961 shrink means).
     """
     above = draws[:, among].mean(axis=0) - draws[:, best].mean()
-    alike = above[above <= ALIKE * draws[:, best].std()]
-    return max(0.0, float(alike.mean())) if len(alike) else 0.0
+    near = above[above <= alike * draws[:, best].std()]
+    return max(0.0, float(near.mean())) if len(near) else 0.0
