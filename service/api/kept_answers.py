@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from operator import attrgetter
 from typing import TypeVar, cast
+
+from cachetools import LRUCache, cachedmethod
 
 from service.domain.job import Job
 from service.domain.trial import Trial
@@ -27,8 +29,8 @@ class KeptAnswers:
     def __init__(self) -> None:
         self.turns = asyncio.Semaphore(TURNS)
         """To be held by whoever asks, before it takes a thread."""
-        self._answers: OrderedDict[Hashable, object] = OrderedDict()
-        self._lock = threading.Lock()
+        self._answers: LRUCache[Hashable, object] = LRUCache(KEPT)
+        self._answered = threading.Condition()
         self._thinking = threading.Lock()
 
     def answer(
@@ -43,20 +45,13 @@ class KeptAnswers:
 
         One thinks at a time: two at once would take as long, and each would lift the other's limit of threads.
         """
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return cast(T, self._answers[key])
+        return cast(T, self._once(key, think))
+
+    # Whoever asks what is being thought of already waits for that answer.
+    @cachedmethod(attrgetter("_answers"), key=lambda self, key, think: key, condition=attrgetter("_answered"))
+    def _once(self, key: Hashable, think: Callable[[], object]) -> object:
         with self._thinking:
-            with self._lock:
-                if key in self._answers:  # somebody else asked the same just before
-                    return cast(T, self._answers[key])
-            found = think()
-        with self._lock:
-            self._answers[key] = found
-            while len(self._answers) > KEPT:
-                self._answers.popitem(last=False)
-        return found
+            return think()
 
 
 def seen_of(job: Job, trials: Sequence[Trial], curves: Curves) -> Hashable:

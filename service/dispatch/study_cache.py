@@ -1,6 +1,5 @@
 """The trials of the studies a worker deals with, as Optuna's objects; read again only where they may have changed."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from cachetools import LRUCache
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
@@ -51,14 +51,11 @@ class StudyCache:
     """Finished trials never change, so they are read once. Keeps the studies used last."""
 
     def __init__(self) -> None:
-        self._studies: OrderedDict[int, _Known] = OrderedDict()
+        self._studies: LRUCache[int, _Known] = LRUCache(STUDIES_KEPT)
 
     def snapshot(self, conn: sa.Connection, job: Job) -> StudySnapshot:
         """The job's study as it stands: one read of what is new, one of the study's attributes."""
         known = self._studies.setdefault(job.study_id, _Known())
-        self._studies.move_to_end(job.study_id)
-        while len(self._studies) > STUDIES_KEPT:
-            self._studies.popitem(last=False)
         for record in store.trials_since(conn, job.study_id, after=known.last_id, again=known.unfinished):
             known.trials[record.trial_id] = frozen_trial(record, job)
             known.last_id = max(known.last_id, record.trial_id)

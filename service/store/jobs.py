@@ -4,10 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from threading import Lock
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from cachetools import LRUCache, cached
 
 from service.domain.events import Event
 from service.domain.job import Job, JobSpec, JobState
@@ -76,21 +78,11 @@ def get(conn: sa.Connection, job_id: UUID) -> Job:
     return _from_row(row)
 
 
+# Reading and checking a spec costs more than the rest of a lock.
+@cached(LRUCache(1_000), key=lambda conn, job_id: job_id, lock=Lock())
 def recall(conn: sa.Connection, job_id: UUID) -> Job:
     """As `get`, from memory where this process knows the job: what changes of it may be old. Raises JobNotFound."""
-    known = _recalled.get(job_id)
-    if known is None:
-        known = get(conn, job_id)
-        if len(_recalled) >= _JOBS_RECALLED:
-            _recalled.clear()
-        _recalled[job_id] = known
-    return known
-
-
-_recalled: dict[UUID, Job] = {}
-"""Jobs that this process has seen. Reading and checking a spec costs more than the rest of a lock."""
-
-_JOBS_RECALLED = 1_000
+    return get(conn, job_id)
 
 
 def lock(conn: sa.Connection, job_id: UUID) -> Job:
