@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request
 
@@ -38,4 +38,3 @@ Db = Annotated[Database, Depends(_database)]
 Catalog = Annotated[Mapping[str, Objective], Depends(_catalog)]
 Folder = Annotated[Path | None, Depends(_checkpoint_dir)]
 """Of the checkpoints; None: they are in the database."""
-Responses = dict[int | str, dict[str, Any]]

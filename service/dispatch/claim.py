@@ -6,9 +6,9 @@ changed, and inserts trial, lease and event together.
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
@@ -61,9 +61,6 @@ class Claim:
     params: Point
     """All parameters: searched and fixed ones."""
     training_seed: int
-    replicate: int = 0
-    """Which replicate of its point it is."""
-    system_attrs: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,7 +262,6 @@ class Claimer:
             job=job,
             params=fixed(job.spec.search_space or {}) | proposal.point,
             training_seed=seed,
-            replicate=proposal.replicate,
         )
 
     def _take_over(self, conn: sa.Connection, lease_id: int, job_id: UUID, token: UUID) -> Claim | None:
@@ -281,16 +277,15 @@ class Claimer:
     def _of_existing(conn: sa.Connection, job: Job, lease: Lease) -> Claim:
         record = trials.read_trial(conn, job.study_id, lease.trial_id)
         trial = frozen_trial(record, job)
-        replicate, seed = replicate_of(trial.user_attrs, job.spec.replicates), stored_seed(trial.user_attrs)
+        seed = stored_seed(trial.user_attrs)
         if seed is None:  # something else has overwritten it
+            replicate = replicate_of(trial.user_attrs, job.spec.replicates)
             seed = training_seed(job.spec, number=trial.number, replicate=replicate)
         return Claim(
             lease=lease,
             job=job,
             params=fixed(job.spec.search_space or {}) | trial.params,
             training_seed=seed,
-            replicate=replicate,
-            system_attrs=trial.system_attrs,
         )
 
 

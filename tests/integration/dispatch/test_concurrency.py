@@ -16,6 +16,7 @@ from service.dispatch.finish import Completed
 from service.dispatch.report import report
 from service.domain.job import Job, JobState
 from service.domain.space import parse_space
+from service.domain.training_seeds import replicate_seed
 from service.errors import LeaseLost
 from service.store.postgres import Database
 from tests.factories import LEARNING_RATE, measurement, submit_job
@@ -95,21 +96,21 @@ def test_every_point_is_tried_with_every_seed_exactly_once(wide: Database, strat
     document = {"learning_rate": LEARNING_RATE, "momentum": 0.9}
     job = submit_job(wide, strategy=strategy, search_space=document, budget={"trials": 30}, replicates=3)
     claims = work_together(wide, [job])
-    begun = Counter((claim.params["learning_rate"], claim.replicate) for claim in claims)
+    begun = Counter((claim.params["learning_rate"], claim.training_seed) for claim in claims)
     rates = {rate for rate, _ in begun}
     assert len(rates) == 10
-    assert begun == Counter({(rate, replicate): 1 for rate in rates for replicate in range(3)})
-    marked = [(trial.params["learning_rate"], trial.user_attrs["replicate"]) for trial in stored(wide, job)]
-    assert sorted(marked) == sorted(begun)
+    assert begun == Counter({(rate, replicate_seed(job.spec.seed, replicate)): 1 for rate in rates for replicate in range(3)})
+    marked = Counter((trial.params["learning_rate"], trial.user_attrs["replicate"]) for trial in stored(wide, job))
+    assert marked == Counter({(rate, replicate): 1 for rate in rates for replicate in range(3)})
     assert current(wide, job).reason == "all trials of the budget have finished"
 
 
 def test_bayesian_search_repeats_no_seed_of_a_point(wide: Database) -> None:
     job = submit_job(wide, strategy="bayesian", search_space=SPACE, budget={"trials": 40}, replicates=4)
     claims = work_together(wide, [job], value=lambda claim: float(claim.params["learning_rate"]))
-    begun = Counter((str(claim.params), claim.replicate) for claim in claims)
+    begun = Counter((str(claim.params), claim.training_seed) for claim in claims)
     assert len(begun) == len(claims) == len(stored(wide, job)) == 40
-    assert max(claim.replicate for claim in claims) == 3
+    assert {claim.training_seed for claim in claims} == {replicate_seed(job.spec.seed, replicate) for replicate in range(4)}
     assert current(wide, job).reason == "all trials of the budget have finished"
 
 

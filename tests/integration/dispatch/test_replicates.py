@@ -68,7 +68,7 @@ def test_a_grid_tries_each_point_with_all_its_seeds_one_after_the_other(database
     assert claimer.claim(uuid4()) is None
     points = [grid.point(parse_space(document), 2, index) for index in range(4)]
     assert [claim.params for claim in claims] == [point for point in points for _ in range(3)]
-    assert [claim.replicate for claim in claims] == replicates_of(stored(database, job)) == [0, 1, 2] * 4
+    assert replicates_of(stored(database, job)) == [0, 1, 2] * 4
     assert [claim.training_seed for claim in claims] == [2, replicate_seed(2, 1), replicate_seed(2, 2)] * 4
     for claim in claims:
         assert current(database, job).state is JobState.RUNNING
@@ -135,8 +135,8 @@ def test_each_point_to_try_first_is_tried_with_every_seed(database: Database, st
     claimer = claimer_of(database)
     claims = [claimed(claimer) for _ in range(8)]
     assert claimer.claim(uuid4()) is None
-    assert [claim.replicate for claim in claims[:6]] == replicates_of(stored(database, job))[:6] == [0, 1, 2] * 2
-    assert [claim.training_seed for claim in claims[:6]] == [replicate_seed(4, claim.replicate) for claim in claims[:6]]
+    assert replicates_of(stored(database, job))[:6] == [0, 1, 2] * 2
+    assert [claim.training_seed for claim in claims[:6]] == [replicate_seed(4, replicate) for replicate in (0, 1, 2)] * 2
     for index, claim in enumerate(claims[:6]):
         assert claim.params.items() >= first[index // 3].items()
         assert claim.params == claims[index - index % 3].params, "what they leave open is drawn once"
@@ -152,7 +152,8 @@ def test_a_job_without_replicates_marks_no_trial_as_one(database: Database, stra
         with foreign(database, job) as study:
             study.enqueue_trial({"learning_rate": 0.125}, user_attrs={"replicate": 2})
     claims = [claimed(claimer) for _ in range(4)]
-    assert {claim.replicate for claim in claims} == {0}
+    seeds = {claim.training_seed for claim in claims}
+    assert seeds == {9} if training_seed == "shared" else len(seeds) == 4
     theirs = 0 if strategy == "grid" else 1
     assert [list(trial.user_attrs) for trial in stored(database, job)][theirs:] == [["training_seed"]] * (4 - theirs)
 
@@ -168,7 +169,7 @@ def test_a_trial_that_is_taken_over_keeps_its_seed(database: Database) -> None:
         )
     taken = claimed(claimer_of(database))
     assert (taken.lease.number, taken.lease.attempt) == (1, 2)
-    assert (taken.replicate, taken.training_seed) == (1, replicate_seed(5, 1))
+    assert taken.training_seed == replicate_seed(5, 1)
 
 
 def test_a_trial_whose_trainer_died_keeps_its_seed(database: Database) -> None:
@@ -193,9 +194,9 @@ def test_a_trial_that_goes_on_after_a_pause_keeps_its_seed_and_the_points_go_on_
     database.transact(lambda conn: lifecycle.resume(conn, job_id))
     claimer = claimer_of(database)
     resumed, following, next_point = claimed(claimer), claimed(claimer), claimed(claimer)
-    assert (resumed.lease.number, resumed.replicate, resumed.params) == (1, 1, claim.params)
-    assert (following.replicate, following.params) == (2, claim.params)
-    assert next_point.replicate == 0
+    assert (resumed.lease.number, resumed.training_seed, resumed.params) == (1, replicate_seed(5, 1), claim.params)
+    assert (following.training_seed, following.params) == (replicate_seed(5, 2), claim.params)
+    assert next_point.training_seed == 5
     assert next_point.params != claim.params
 
 
@@ -219,9 +220,10 @@ def test_bayesian_search_repeats_its_best_points_and_each_seed_once(database: Da
     for number in range(24):
         before = stored(database, job)
         claim = claimed(claimer)
-        if claim.replicate > 0:
+        own = stored(database, job)[number]
+        if own.user_attrs["replicate"] > 0:
             ranked = sorted(set(points_of(before)), key=lambda point: min(t.value for t in before if str(t.params) == point))
-            assert points_of(stored(database, job))[number] in ranked[:4]
+            assert str(own.params) in ranked[:4]
         complete(claim, database)
     trials = stored(database, job)
     assert set(begun(trials).values()) == {1}
@@ -257,7 +259,7 @@ def test_no_pruner_ends_a_trial_that_repeats_one_of_the_best_points(database: Da
     job = submit_job(database, strategy="bayesian", pruner="median", search_space=SPACE, budget={"trials": 40}, replicates=2)
     repeat = until_turn(database, job)
     explores = claimed(claimer_of(database))
-    assert (repeat.replicate, explores.replicate) == (1, 0)
+    assert replicates_of(stored(database, job))[TURN:] == [1, 0]
     for claim, prunes in ((repeat, False), (explores, True)):
         database.transact(lambda conn, claim=claim: report(conn, job, claim.lease, [measurement(1, 1e9)], lease_s=LEASE_S))  # type: ignore[misc]
         assert should_prune(database, claimer_of(database).cache, job, claim.lease) == prunes
@@ -269,7 +271,7 @@ def test_a_seed_with_which_a_point_fails_is_not_tried_again(database: Database) 
     conclude(database, repeat, Failed(error=TrialError(type="RuntimeError", message="told to fail")))
     claimer = claimer_of(database)
     following = [claimed(claimer) for _ in range(3)]
-    assert [claim.replicate for claim in following] == [0, 0, 1]
+    assert replicates_of(stored(database, job))[-3:] == [0, 0, 1]
     assert following[2].params != repeat.params
 
 

@@ -36,7 +36,7 @@ def test_a_trial_that_goes_on_from_a_checkpoint_goes_on_with_its_seed(database: 
         last = worker.pause_after(job, 3, number=1)
     with supervised(database) as another:
         claim = another.see_through()
-    assert (claim.lease.number, claim.lease.attempt, claim.replicate) == (1, 2, 1)
+    assert (claim.lease.number, claim.lease.attempt, claim.training_seed) == (1, 2, replicate_seed(8, 1))
     assert [payload["step"] for payload in told(database, job, "trial.resumed")] == [last]
     losses = [item.metrics["loss"] for item in curve_of(database, job, 1)]
     assert losses == pytest.approx([expected_loss(0.1, step / 12) + noise(replicate_seed(8, 1), 1.0) for step in range(1, 13)])
