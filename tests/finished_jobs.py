@@ -31,7 +31,6 @@ def a_job(number: int = 0, direction: Direction = "minimize", **overrides: Any) 
         direction=direction,
         next_point=0,
         failures_in_a_row=0,
-        seconds_left=None,
         deadline_at=None,
         created_at=datetime.now(UTC),
         started_at=None,

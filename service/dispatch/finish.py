@@ -120,8 +120,6 @@ def fail_exhausted(
     trials.finish_trial(conn, last.trial_id, stored.state, user_attrs=stored.user_attrs)
     facts = jobs.claim_facts(conn, job)
     rest = EndedLease(
-        trial_id=last.trial_id,
-        attempt=last.attempt,
         other_leases=facts.open_leases,
         next_number=facts.next_number,
         waiting=facts.waiting_trial_id is not None,

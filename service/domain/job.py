@@ -151,8 +151,6 @@ class Job:
     """Own trials begun so far, of a grid and of uniform draws with replicates: it tells which point is the next."""
     failures_in_a_row: int
     """Failed trials since the last success."""
-    seconds_left: float | None
-    """What is left of `budget.seconds` while the clock stands still: before the first claim, and while paused."""
     deadline_at: datetime | None
     """When `budget.seconds` runs out, while running."""
     created_at: datetime

@@ -169,7 +169,6 @@ def move(
     *,
     state: JobState | None = None,
     reason: str | None = None,
-    next_point: int | None = None,
     failures_in_a_row: int | None = None,
     events: Sequence[EventRow] = (),
 ) -> None:
@@ -180,7 +179,6 @@ def move(
             "job_id": job.id,
             "state": str(job.state if state is None else state),
             "reason": job.reason if state is None else reason,
-            "next_point": job.next_point if next_point is None else next_point,
             "failures_in_a_row": job.failures_in_a_row if failures_in_a_row is None else failures_in_a_row,
         }
         | _events(events),
@@ -295,7 +293,6 @@ def _changing(row: sa.RowMapping) -> dict[str, Any]:
         "reason": row["reason"],
         "next_point": row["next_point"],
         "failures_in_a_row": row["failures_in_a_row"],
-        "seconds_left": row["seconds_left"],
         "deadline_at": row["deadline_at"],
         "started_at": row["started_at"],
         "finished_at": row["finished_at"],

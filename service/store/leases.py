@@ -38,8 +38,6 @@ class ExpiredLease:
 class EndedLease:
     """A lease just ended by its holder, and what stands in its job beside it."""
 
-    trial_id: int
-    attempt: int
     other_leases: int
     """Open leases of the same job."""
     next_number: int
@@ -131,7 +129,6 @@ def end(
     outcome: Outcome,
     *,
     reason: str | None = None,
-    last_step: int | None = None,
     log_tail: str | None = None,
 ) -> EndedLease:
     """End a lease by its token; the caller holds the job. Raises LeaseLost when it had ended."""
@@ -144,7 +141,6 @@ def end(
                 "study_id": study_id,
                 "outcome": str(outcome),
                 "reason": _stored_reason(reason),
-                "last_step": last_step,
                 "log_tail": _stored_log(log_tail),
             },
         )

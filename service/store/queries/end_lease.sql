@@ -2,12 +2,9 @@
 -- Locks the lease; the caller holds the lock on the job. Matches id and token: zero rows mean that the lease had ended.
 -- What else the finish must know is read here too, under the lock on the job.
 UPDATE stride.leases AS lease
-SET ended_at = clock_timestamp(), outcome = %(outcome)s, reason = %(reason)s, log_tail = coalesce(%(log_tail)s, log_tail),
-    last_step = greatest(last_step, %(last_step)s)
+SET ended_at = clock_timestamp(), outcome = %(outcome)s, reason = %(reason)s, log_tail = coalesce(%(log_tail)s, log_tail)
 WHERE id = %(lease_id)s AND token = %(token)s AND ended_at IS NULL
 RETURNING
-    trial_id,
-    attempt,
     (SELECT count(*) FROM stride.leases AS other WHERE other.job_id = lease.job_id AND ended_at IS NULL AND id <> lease.id)
         AS other_leases,
     coalesce(

@@ -4,7 +4,6 @@ WITH job AS (
     UPDATE stride.jobs
     SET state = %(state)s::text,
         reason = %(reason)s,
-        next_point = %(next_point)s,
         failures_in_a_row = %(failures_in_a_row)s,
         sampling_until = NULL,
         -- The clock of budget.seconds runs while the job does.

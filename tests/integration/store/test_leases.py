@@ -172,7 +172,7 @@ def test_under_an_ended_lease_nothing_is_written(database: Database, outcome: Ou
         with pytest.raises(LeaseLost):
             leases.release(conn, lease, "drain", log_tail="more")
         with pytest.raises(LeaseLost):
-            leases.end(conn, lease, job.study_id, Outcome.FINISHED, last_step=9, log_tail="more")
+            leases.end(conn, lease, job.study_id, Outcome.FINISHED, log_tail="more")
         with pytest.raises(LeaseLost):
             leases.hold(conn, lease)
     assert row(database, lease) == before

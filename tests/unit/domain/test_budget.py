@@ -21,7 +21,6 @@ def running_job(direction: Direction = "minimize", next_point: int = 0, **spec: 
         direction=direction,
         next_point=next_point,
         failures_in_a_row=0,
-        seconds_left=None,
         deadline_at=None,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         started_at=None,
