@@ -32,11 +32,6 @@ class Sets:
     test: Examples
     n_classes: int | None
     """None: regression."""
-    target_scale: float | None = None
-    """Regression: the deviation of the training targets in their own unit, by which all targets are divided.
-
-    An error times it is in that unit; R2 is the same with and without it.
-    """
 
     def to(self, device: torch.device) -> "Sets":
         return replace(self, training=self.training.to(device), validation=self.validation.to(device), test=self.test.to(device))

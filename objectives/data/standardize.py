@@ -46,8 +46,7 @@ def classification_sets(inputs: NDArray[np.float32], labels: NDArray[np.int64], 
 def regression_sets(inputs: NDArray[np.float32], values: NDArray[np.float64], split: Split) -> Sets:
     """Inputs (n, columns), ready to train on, and values (n,), which are standardized here, in three parts."""
     training, validation, test = _parts(inputs, standardized_columns(values[:, None], split.training).squeeze(1), split)
-    scale = float(values[split.training].std())
-    return Sets(training=training, validation=validation, test=test, n_classes=None, target_scale=scale)
+    return Sets(training=training, validation=validation, test=test, n_classes=None)
 
 
 def _parts(inputs: NDArray[Any], targets: NDArray[Any], split: Split) -> list[Examples]:

@@ -29,11 +29,6 @@ class KeptTrainer:
         self._under_way = False
         """Whether it is at a run, as far as it has told."""
 
-    @property
-    def pid(self) -> int:
-        """The process id of the present one."""
-        return self._process.pid
-
     def train(self, command: Train) -> None:
         """Begin a run. A process that has died since the last one is none of this run's doing. Raises TrainerDied."""
         if not self._process.is_alive():

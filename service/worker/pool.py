@@ -47,11 +47,6 @@ class LocalProcess:
         self._process = self._start()
 
     @property
-    def pid(self) -> int:
-        """The process id of its latest life."""
-        return self._process.pid
-
-    @property
     def exit_code(self) -> int | None:
         """Of its latest life; None while it runs."""
         return self._process.poll()

@@ -39,8 +39,6 @@ MARKS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
 trial or the end of a lease and is none of them: part of something that should have been one transaction. A sweep would miss the
 window after it."""
 
-KINDS = tuple(kind for kind, _ in MARKS)
-
 _PROTOCOL_3 = 3 << 16
 
 

@@ -63,6 +63,11 @@ class Supervised:
             seconds_left=lambda: math.inf,
         )
 
+    @property
+    def trainer_pid(self) -> int:
+        """The process id of the trainer at present."""
+        return self.trainer._process.pid
+
     def claim(self) -> Claim:
         """The next trial, which there must be."""
         return claimed(self.claimer)

@@ -480,7 +480,7 @@ def test_a_checkpoint_cut_short_by_the_disk_leaves_no_part_of_it_and_the_trial_c
 ) -> None:
     job = stepping_job(database, epochs=4, epoch_s=0.0)
     with supervised(database, folder=tmp_path) as worker:
-        resource.prlimit(worker.trainer.pid, resource.RLIMIT_FSIZE, (5, 5))
+        resource.prlimit(worker.trainer_pid, resource.RLIMIT_FSIZE, (5, 5))
         worker.see_through()
     assert_goes_through_without_checkpoints(database, job, "File too large")
     assert_complete(database, job, epochs=4)
@@ -535,12 +535,12 @@ def test_a_step_that_outlasts_a_pause_or_a_cancel_is_ended_within_two_seconds_an
     job = stepping_job(database, settings={"hang_at": 3})
     with quick.under_way():
         wait_until(lambda: [step for _, step, _ in states(database)] == [2, 1], "the second checkpoint")
-        trainer = quick.trainer.pid
+        trainer = quick.trainer_pid
         database.transact(partial(action, job_id=job.id))
         told_at = time.monotonic()
     # It learns of it at its next heartbeat, 0.2 s, and looks up every half second.
     assert 1.0 < time.monotonic() - told_at < 2 + 0.2 + 0.5 + 0.8
-    assert quick.trainer.pid != trainer
+    assert quick.trainer_pid != trainer
     assert not psutil.pid_exists(trainer)
     assert [step for _, step, _ in states(database)] == [2, 1]
     if action is lifecycle.cancel:
@@ -561,8 +561,8 @@ def test_a_step_that_ends_soon_is_waited_for_and_the_trainer_is_kept(
     job = stepping_job(database, epochs=1_000, epoch_s=0.3)
     with quick.under_way():
         wait_until(lambda: bool(states(database)), "a checkpoint")
-        trainer = quick.trainer.pid
+        trainer = quick.trainer_pid
         database.transact(partial(action, job_id=job.id))
-    assert quick.trainer.pid == trainer
+    assert quick.trainer_pid == trainer
     if action is lifecycle.pause:
         assert states(database)[0][1] == curve_of(database, job)[-1].step, "all that was trained is in the checkpoint"

@@ -181,9 +181,9 @@ def test_an_exception_on_a_worker_whose_disk_cannot_be_written_is_the_workers_fa
 def test_an_exception_of_its_own_fails_the_trial_and_sets_nothing_aside(database: Database, how: str) -> None:
     job = odd_job(database, how)
     with supervised(database) as worker:
-        trainer = worker.trainer.pid
+        trainer = worker.trainer_pid
         worker.see_through()
-        assert worker.trainer.pid == trainer, "the trainer is kept warm"
+        assert worker.trainer_pid == trainer, "the trainer is kept warm"
     trial = trial_of(database, job)
     assert trial.state is TrialState.FAILED
     assert trial.error is not None
@@ -195,9 +195,9 @@ def test_a_trial_that_breaks_its_process_is_not_the_workers_fault(database: Data
     """As an error on a GPU does: nothing can be trained in that process any more, but in the next one it can."""
     job = odd_job(database, "breaks its process")
     with supervised(database) as worker:
-        trainer = worker.trainer.pid
+        trainer = worker.trainer_pid
         worker.see_through()
-        assert worker.trainer.pid != trainer
+        assert worker.trainer_pid != trainer
     trial = trial_of(database, job)
     assert trial.state is TrialState.FAILED
     assert trial.error is not None

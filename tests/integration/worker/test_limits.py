@@ -152,7 +152,7 @@ def test_a_stuck_trainer_is_replaced_without_losing_the_lease_and_the_next_one_g
     database: Database, worker: Supervised
 ) -> None:
     job = stepping_job(database, epoch_s=0.0, settings={"hang_at": 3}, limits={"step_seconds": 3.5}, max_attempts=2)
-    first = worker.trainer.pid
+    first = worker.trainer_pid
     others: list[object] = []
     done = threading.Event()
     rival = claimer_of(database)
@@ -168,7 +168,7 @@ def test_a_stuck_trainer_is_replaced_without_losing_the_lease_and_the_next_one_g
     coveting.join()
     assert others
     assert not any(others), "nobody else ever got the trial"
-    assert worker.trainer.pid != first
+    assert worker.trainer_pid != first
     trial = trial_of(database, job)
     # The first attempt measured steps; the two after it, `max_attempts`, nothing new.
     assert [attempt.outcome for attempt in trial.attempts] == [Outcome.TRAINER_DIED] * 3

@@ -38,7 +38,7 @@ def test_numbers_are_standardized_and_texts_one_hot(tmp_path: Path, fold: int) -
         assert part.inputs[:, 2].tolist() == [row % 3 == 0 for row in positions]  # blue
         assert part.inputs[:, 3].tolist() == [row % 3 != 0 for row in positions]  # red
         assert part.targets.tolist() == [row % 2 for row in positions]
-    assert (data.input_shape, data.n_classes, data.target_scale) == ((4,), 2, None)
+    assert (data.input_shape, data.n_classes) == ((4,), 2)
 
 
 def test_the_target_may_be_any_column(tmp_path: Path) -> None:
@@ -52,7 +52,6 @@ def test_targets_of_regression_are_standardized(tmp_path: Path, fold: int) -> No
     data = csv_table(write(tmp_path, *ROWS), fold, target="b", kind="regression")
     split, values = random_split(20, fold), np.arange(20.0) ** 2
     assert data.n_classes is None
-    assert data.target_scale == pytest.approx(values[split.training].std())
     expected = standardized(values, split.training)
     assert_close(data.test.targets, expected[split.test], **roundings(1, of=expected))
 

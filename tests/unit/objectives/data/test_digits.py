@@ -37,7 +37,6 @@ def test_training_pixels_are_standardized(fold: int) -> None:
 def test_the_shape_of_an_input_is_that_of_an_image() -> None:
     assert digits().input_shape == (1, 8, 8)
     assert digits().n_classes == 10
-    assert digits().target_scale is None
 
 
 def test_sets_move_to_a_device_as_a_whole() -> None:
