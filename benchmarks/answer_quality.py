@@ -192,11 +192,11 @@ def as_job(surface: Surface) -> Job:
         space["batch_size"] = {"type": "categorical", "choices": list(BATCH_SIZES)}
     if "momentum" in surface.searched:
         space["momentum"] = {"type": "float", "low": 0.0, "high": MAX_MOMENTUM}
-    spec = {"objective": {"name": surface.family}, "search_space": space, "metric": "loss"}
+    spec = {"objective": {"name": surface.family}, "search_space": space, "budget": {}, "metric": "loss", "direction": "minimize"}
     now = datetime.now(UTC)
     return Job(
         id=UUID(int=0), name=None, state=JobState.COMPLETED, reason=None, spec=JobSpec.model_validate(spec, strict=False),
-        study_id=0, study_name="", direction="minimize", next_point=0, failures_in_a_row=0, deadline_at=None,
+        study_id=0, study_name="", next_point=0, failures_in_a_row=0, deadline_at=None,
         created_at=now, started_at=now, finished_at=now,
     )  # fmt: skip
 

@@ -97,9 +97,9 @@ def submit_jobs(database: Database, trials: int) -> list[Job]:
     ]
     rest = trials - sum(document["budget"]["trials"] for document in documents)
     documents.insert(0, {"strategy": "random", "budget": {"trials": rest}})
-    common = {"objective": {"name": OBJECTIVE}, "search_space": space, "metric": "loss"}
+    common = {"objective": {"name": OBJECTIVE}, "search_space": space, "metric": "loss", "direction": "minimize"}
     specs = [JobSpec.model_validate(common | document) for document in documents]
-    return [database.transact(lambda conn, spec=spec: submit(conn, spec, "minimize"))[0] for spec in specs]  # type: ignore[misc]
+    return [database.transact(lambda conn, spec=spec: submit(conn, spec))[0] for spec in specs]  # type: ignore[misc]
 
 
 def work(share: Share) -> Done:
@@ -274,7 +274,6 @@ def faults(conn: sa.Connection, jobs: Sequence[Job], finished: Sequence[tuple[UU
 
 
 def _faults(conn: sa.Connection, job: Job, told: list[int]) -> Iterator[str]:
-    assert job.spec.budget is not None
     assert job.spec.budget.trials is not None
     planned = job.spec.budget.trials
     numbers = list(range(planned))

@@ -112,8 +112,12 @@ def job_spec(rungs: str) -> JobSpec:
     return JobSpec.model_validate(
         {
             "objective": {"name": "image-classification"},
+            "search_space": {},
             "strategy": "random",
             "pruner": {"type": "successive_halving"} | RUNGS[rungs],
+            "budget": {},
+            "metric": "validation_loss",
+            "direction": "minimize",
         }
     )
 

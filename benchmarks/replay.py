@@ -119,7 +119,7 @@ def _is_pruned(run: _Running, trials: list[FrozenTrial], spec: JobSpec) -> bool:
     if not is_pruning_step(before, seen[-1].fraction, seen[-1].in_warmup, spec.pruner.parts):
         return False
     run.trial.intermediate_values = values_by_part(seen, spec.pruner.parts)
-    prune, rungs = ask_pruner(spec, "minimize", StudySnapshot(trials=trials, attrs={}), run.trial)
+    prune, rungs = ask_pruner(spec, StudySnapshot(trials=trials, attrs={}), run.trial)
     run.trial.system_attrs = run.trial.system_attrs | rungs
     return prune
 

@@ -225,7 +225,6 @@ def tables(outcomes: list[Outcome]) -> list[Table]:
             ", ".join(f"{what} {count / seen.waits.total():.0%}" for what, count in seen.waits.most_common(5)),
         )
         for job in outcome.jobs:
-            assert job.spec.budget is not None
             strategy = "-".join(str(part) for part in job.spec.strategy.model_dump().values())
             checks.add(
                 load.name,

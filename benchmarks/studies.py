@@ -36,7 +36,7 @@ class Bench:
         self.database = database
         self.url = stock_url(database.url.render_as_string(hide_password=False))
         self.distributions: dict[str, BaseDistribution] = {
-            name: distribution(dimension) for name, dimension in searched(self.spec("random").search_space or {}).items()
+            name: distribution(dimension) for name, dimension in searched(self.spec("random").search_space).items()
         }
 
     @staticmethod
@@ -50,6 +50,7 @@ class Bench:
                 "strategy": strategies[sampler],
                 "pruner": pruner,
                 "metric": "loss",
+                "direction": "minimize",
                 "budget": {"trials": 1_000_000},
             }
         )
@@ -97,7 +98,7 @@ class Bench:
 
     def job(self, sampler: str, history: list[dict[str, Any]], pruner: object = "none") -> tuple[Job, Claimer]:
         """A job whose study holds `history`, and a claimer that has read it."""
-        job, _ = self.database.transact(lambda conn: submit(conn, self.spec(sampler, pruner), "minimize"))
+        job, _ = self.database.transact(lambda conn: submit(conn, self.spec(sampler, pruner)))
         self.fill(job.study_id, history)
         claimer = Claimer(self.database, uuid4(), [job.spec.objective.name], lease_s=600)
         self.database.transact(lambda conn: claimer.cache.snapshot(conn, job))

@@ -22,14 +22,13 @@ def drawn(
     for last.
     """
     spec, trials = job.spec, []
-    assert spec.budget is not None
-    enqueued = points_to_try_first(spec, job.direction)
+    enqueued = points_to_try_first(spec)
     for number in range(spec.budget.trials or 0):
         if number < len(enqueued):
             point, replicate = enqueued[number]
             grid_point = None
         else:
-            own = propose_next(spec, job.direction, EMPTY, number=number, next_point=number - len(enqueued))
+            own = propose_next(spec, EMPTY, number=number, next_point=number - len(enqueued))
             point, replicate, grid_point = own.point, own.replicate, own.grid_point
         seed = training_seed(spec, number=number, grid_point=grid_point, replicate=replicate)
         came_to = value(float(point["learning_rate"]), seed)

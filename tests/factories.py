@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.dispatch.submit import submit
-from service.domain.job import Direction, Job, JobSpec
+from service.domain.job import Job, JobSpec
 from service.domain.trial import StepMeasurement
 from service.store.postgres import Database
 
@@ -11,20 +11,21 @@ LEARNING_RATE = {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points
 
 
 def job_spec(**overrides: Any) -> JobSpec:
-    """A completed job document for the objective `quadratic`."""
+    """A complete job for the objective `quadratic`."""
     document: dict[str, Any] = {
         "objective": {"name": "quadratic"},
         "search_space": {"learning_rate": LEARNING_RATE, "epochs": 4, "momentum": 0.9},
         "strategy": "random",
         "budget": {"trials": 10},
         "metric": "loss",
+        "direction": "minimize",
     }
     return JobSpec.model_validate(document | overrides)
 
 
-def submit_job(database: Database, direction: Direction = "minimize", **overrides: Any) -> Job:
+def submit_job(database: Database, **overrides: Any) -> Job:
     """A job in the database, queued."""
-    job, _ = database.transact(lambda conn: submit(conn, job_spec(**overrides), direction))
+    job, _ = database.transact(lambda conn: submit(conn, job_spec(**overrides)))
     return job
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from service.domain.job import Direction, Job, JobState
+from service.domain.job import Job, JobState
 from service.domain.training_seeds import training_seed
 from service.domain.trial import CurvePoint, Trial, TrialState
 from service.report.pruned_trials import Curves
@@ -18,7 +18,7 @@ RATE = {"type": "float", "low": 1e-5, "high": 1.0, "log": True}
 RATES = [10 ** (-5 + 5 * (index + 0.5) / 20) for index in range(20)]
 
 
-def a_job(number: int = 0, direction: Direction = "minimize", **overrides: Any) -> Job:
+def a_job(number: int = 0, **overrides: Any) -> Job:
     """A completed job; `space`: beside the learning rate. number: makes its id."""
     space = {"learning_rate": RATE} | overrides.pop("space", {})
     state = {name: overrides.pop(name) for name in ("name", "state", "reason") if name in overrides}
@@ -28,7 +28,6 @@ def a_job(number: int = 0, direction: Direction = "minimize", **overrides: Any) 
         spec=job_spec(**{"search_space": space} | overrides),
         study_id=1,
         study_name="study",
-        direction=direction,
         next_point=0,
         failures_in_a_row=0,
         deadline_at=None,
@@ -88,7 +87,7 @@ def finished(
 ) -> Finished:
     """A job with a trial at each rate and replicate. noise: of each trial; of_seed: what a replicate adds at every rate."""
     draws = random.Random(str(job.id))
-    sign = 1 if job.direction == "minimize" else -1
+    sign = 1 if job.spec.direction == "minimize" else -1
     trials = [
         a_trial(
             number,

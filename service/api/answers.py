@@ -13,7 +13,7 @@ from service.api.answer_schemas import Answer, BatchScalingView
 from service.api.dependencies import Answers, Catalog, Db
 from service.api.faults import NO_NUL
 from service.api.problems import documented
-from service.domain.job import FINAL, Job, cost_sign
+from service.domain.job import FINAL, Job
 from service.domain.space import searched
 from service.errors import Invalid, InvalidQuestion, NoBatchScaling, NothingFinished
 from service.report.answer_values import BestLearningRate
@@ -113,7 +113,7 @@ def batch_scaling_of_job(
     if scaling is None:
         raise NoBatchScaling(_no_scaling(job, found))
     if devices is not None:
-        sign = cost_sign(job.direction)
+        sign = job.spec.cost_sign
         batch_size = devices * min(found.by_batch_size, key=lambda each: sign * each.expected.mean).batch_size
     return BatchScalingView.of(job, found, scaling, None if batch_size is None else _prediction(found, scaling, batch_size))
 
@@ -132,7 +132,7 @@ def _prediction(found: BestLearningRate, scaling: BatchScaling, batch_size: int)
 
 
 def _no_scaling(job: Job, found: BestLearningRate) -> str:
-    if not {LEARNING_RATE, BATCH_SIZE} <= searched(job.spec.search_space or {}).keys():
+    if not {LEARNING_RATE, BATCH_SIZE} <= searched(job.spec.search_space).keys():
         return "How the best learning rate goes with the batch size takes a job that searches both, and this one does not."
     if not found.by_batch_size:
         return (

@@ -6,7 +6,7 @@ from uuid import UUID
 from service.api.answer_schemas import EstimateView
 from service.api.schemas import Number, View
 from service.api.trade_off_views import ConfigurationView
-from service.domain.job import JobState, cost_sign
+from service.domain.job import JobState
 from service.domain.space import Point
 from service.report.comparison import Comparison, Judgement
 from service.report.estimates import LEVEL
@@ -103,7 +103,7 @@ class JudgedView(View):
 
     @classmethod
     def of(cls, judged: Judgement, trade_off: TradeOff | None) -> Self:
-        job, tuned, sign = judged.finished.job, judged.tuned, cost_sign(judged.finished.job.direction)
+        job, tuned, sign = judged.finished.job, judged.tuned, judged.finished.job.spec.cost_sign
         missed, point = judged.sensitivity, tuned and tuned.best_point
         return cls(
             job=job.id,
@@ -185,16 +185,15 @@ class ComparisonView(View):
 
     @classmethod
     def of(cls, found: Comparison, target: float, trade_offs: dict[UUID, TradeOff]) -> Self:
-        first = found.jobs[0].finished
-        assert first.job.spec.metric is not None
+        spec = found.jobs[0].finished.job.spec
         return cls(
-            metric=first.job.spec.metric,
-            direction=first.job.direction,
+            metric=spec.metric,
+            direction=spec.direction,
             level=LEVEL,
             best=found.best,
             most_robust=found.most_robust,
             because=found.because,
             target=target,
             jobs=[JudgedView.of(each, trade_offs.get(each.finished.job.id)) for each in found.jobs],
-            at_shared_rate=found.shared and SharedRateView.of(found.shared, cost_sign(first.job.direction)),
+            at_shared_rate=found.shared and SharedRateView.of(found.shared, spec.cost_sign),
         )

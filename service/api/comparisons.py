@@ -12,7 +12,6 @@ from service.api.dependencies import Answers, Db
 from service.api.kept_answers import seen_of
 from service.api.problems import documented
 from service.api.trade_off_views import TradeOffView
-from service.domain.job import cost_sign
 from service.errors import Invalid, NotComparable
 from service.report import comparison
 from service.report.trade_off import By, Seconds, default_target, trade_off
@@ -59,14 +58,13 @@ def trade_off_of_job(
     with database.transaction() as conn:
         finished = _finished(conn, job_id)
         seconds = measurements.seconds_of_study(conn, finished.job.study_id)
-    assert finished.job.spec.metric is not None
     return TradeOffView.of(job_id, finished.job.spec.metric, trade_off(finished, seconds, target, by), MOST_CONFIGURATIONS)
 
 
 def _compared(all_finished: list[Finished], seconds: Mapping[UUID, Seconds], learning_rate: float | None) -> ComparisonView:
     found = comparison.compare(all_finished, learning_rate)
     judged = [each.finished for each in found.jobs if each.tuned is not None]
-    sign = cost_sign(judged[0].job.direction)
+    sign = judged[0].job.spec.cost_sign
     target = max((default_target(each)[0] for each in judged), key=lambda target: sign * target)
     trade_offs = {each.job.id: trade_off(each, seconds[each.job.id], target) for each in judged}
     return ComparisonView.of(found, target, trade_offs)

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
 from service.api.submission import pointer
-from service.domain.job import Budget, JobSpec, Limits, ObjectiveChoice
+from service.domain.job import Budget, JobRequest, Limits, ObjectiveChoice
 from service.domain.space import CategoricalRange, FloatRange, IntRange
 from service.domain.strategy import Bayesian, Grid, Hyperband, MedianPruner, NoPruner, PercentilePruner, Random, SuccessiveHalving
 
@@ -100,5 +100,5 @@ def _detail(found: Mapping[str, Any], path: Sequence[str | int]) -> str:
 def _fields(path: Sequence[str | int]) -> list[str]:
     """The names that the object at the end of `path` may have."""
     parent = path[-2] if len(path) > 1 else None
-    model = JobSpec if parent is None else _VARIANTS.get(str(parent)) or _OBJECTS[str(parent)]
+    model = JobRequest if parent is None else _VARIANTS.get(str(parent)) or _OBJECTS[str(parent)]
     return list(model.model_fields)

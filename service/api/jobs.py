@@ -19,7 +19,7 @@ from service.api.submission import complete, warnings_of
 from service.dispatch import lifecycle
 from service.dispatch.preview import epochs_per_trial, first_points
 from service.dispatch.submit import submit
-from service.domain.job import OPEN, Direction, Job, JobSpec, JobState
+from service.domain.job import OPEN, Job, JobRequest, JobSpec, JobState
 from service.domain.trial import TrialCounts
 from service.errors import Invalid, InvalidQuestion
 from service.store import checkpoint_files, jobs, trial_reader, workers
@@ -39,7 +39,7 @@ IdempotencyKey = Annotated[
 
 @router.post("", status_code=202, response_model=JobView, responses={**documented(400, 413, 415, 422), 200: {"model": DryRun}})
 def submit_job(
-    spec: Annotated[JobSpec, Body(openapi_examples=JOBS)],
+    request: Annotated[JobRequest, Body(openapi_examples=JOBS)],
     database: Db,
     catalog: Catalog,
     response: Response,
@@ -47,13 +47,13 @@ def submit_job(
     dry: Annotated[bool, Query(alias="dry_run", description="Answer 200 with what it would do, and create nothing.")] = False,
 ) -> JobView | JSONResponse:
     """Submit a tuning job. Workers start it as soon as they are free."""
-    completed, direction = complete(spec, catalog)
+    spec = complete(request, catalog)
     if dry:
-        return JSONResponse(_dry_run(completed, direction).model_dump(mode="json"))
-    request_sha256 = hashlib.sha256(spec.model_dump_json(exclude_defaults=True).encode()).digest() if idempotency_key else None
+        return JSONResponse(_dry_run(spec).model_dump(mode="json"))
+    request_sha256 = hashlib.sha256(request.model_dump_json(exclude_defaults=True).encode()).digest() if idempotency_key else None
 
     def work(conn: Connection) -> JobView:
-        job, _ = submit(conn, completed, direction, idempotency_key=idempotency_key, request_sha256=request_sha256)
+        job, _ = submit(conn, spec, idempotency_key=idempotency_key, request_sha256=request_sha256)
         return _view(conn, job)
 
     view = database.transact(work)
@@ -114,14 +114,14 @@ DELETE_TIMEOUT_S = 120
 """A large study takes its time to go."""
 
 
-def _dry_run(spec: JobSpec, direction: Direction) -> DryRun:
-    trials = spec.budget.trials if spec.budget else None
+def _dry_run(spec: JobSpec) -> DryRun:
+    trials = spec.budget.trials
     per_trial = epochs_per_trial(spec)
     epochs = None
     if per_trial is not None:
         mean, most = per_trial
         epochs = Epochs(expected=None, at_most=None) if trials is None else Epochs(expected=trials * mean, at_most=trials * most)
-    points = first_points(spec, direction)
+    points = first_points(spec)
     return DryRun(spec=spec, warnings=warnings_of(spec), first_points=points, trials=trials, epochs=epochs)
 
 

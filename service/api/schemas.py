@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
-from service.domain.job import Job, JobSpec, JobState
+from service.domain.job import Job, JobRequest, JobState
 from service.domain.lease import Attempt, Outcome
 from service.domain.space import Point, Scalar
 from service.domain.trial import StepMeasurement, Trial, TrialCounts, TrialError, TrialState
@@ -94,7 +94,7 @@ class JobView(View):
     reason: str | None
     waiting_for: str | None
     """What keeps it from going on, when something does."""
-    spec: JobSpec
+    spec: JobRequest
     """As submitted, defaults filled."""
     warnings: list[WarningView]
     """Of the spec; empty where nothing is doubtful."""
@@ -122,7 +122,7 @@ class JobView(View):
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
-            progress=Progress(trials=TrialProgress.of(counts, job.spec.budget.trials if job.spec.budget else None)),
+            progress=Progress(trials=TrialProgress.of(counts, job.spec.budget.trials)),
         )
 
 
@@ -137,7 +137,7 @@ class Epochs(View):
 class DryRun(View):
     """What a job would do; nothing was created."""
 
-    spec: JobSpec
+    spec: JobRequest
     warnings: list[WarningView]
     """Of the spec; empty where nothing is doubtful."""
     first_points: list[Point]

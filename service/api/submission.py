@@ -11,7 +11,7 @@ from objectives.contract import Objective, Parameter
 from service.api.applicability import Applicability, described, shown
 from service.api.schemas import WarningView
 from service.dispatch import grid
-from service.domain.job import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, MAX_TRIALS, Budget, Direction, JobSpec
+from service.domain.job import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, MAX_TRIALS, Budget, JobRequest, JobSpec
 from service.domain.space import (
     CategoricalRange,
     Dimension,
@@ -36,47 +36,47 @@ WIDEST_LINEAR = 20.0
 twice the low end."""
 
 
-def complete(spec: JobSpec, catalog: Mapping[str, Objective]) -> tuple[JobSpec, Direction]:
-    """Fill the defaults of a submitted job; returns it with the direction of its metric.
+def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
+    """The job that a request asks for: what it leaves out filled with defaults.
 
     Raises InvalidJob with every fault that was found.
     """
-    objective = catalog.get(spec.objective.name)
+    objective = catalog.get(request.objective.name)
     if objective is None:
         known = ", ".join(sorted(catalog))
-        raise InvalidJob([Invalid("/objective/name", f"there is no objective {spec.objective.name!r}; there are: {known}")])
-    faults = [*_settings_faults(spec, objective), *_metric_faults(spec, objective), *_space_faults(spec, objective)]
+        raise InvalidJob([Invalid("/objective/name", f"there is no objective {request.objective.name!r}; there are: {known}")])
+    asked_for = request.search_space or {}
+    faults = [*_settings_faults(request, objective), *_metric_faults(request, objective), *_space_faults(asked_for, objective)]
     if faults:
         raise InvalidJob(faults)
-    given = _given_space(spec, objective)
-    applicability = Applicability(objective, given, spec.objective.settings)
-    space = _completed_space(spec, objective, given, applicability)
+    given = _given_space(request, objective)
+    applicability = Applicability(objective, given, request.objective.settings)
+    space = _completed_space(objective, asked_for, given, applicability)
     faults = [
-        *_meaningless_faults(spec, objective, applicability),
-        *_strategy_faults(spec, space),
-        *_try_first_faults(spec, space, applicability),
+        *_meaningless_faults(request.objective.settings, asked_for, objective, applicability),
+        *_strategy_faults(request, space),
+        *_try_first_faults(request, space, applicability),
     ]
     if faults:
         raise InvalidJob(faults)
-    metric = next(metric for metric in objective.metrics if spec.metric in (None, metric.name))
-    completed = spec.model_copy(
-        update={
-            "objective": spec.objective.model_copy(update={"settings": default_settings(objective) | _settings(spec, objective)}),
-            "search_space": space,
-            "budget": _completed_budget(spec, space),
-            "metric": metric.name,
-        }
-    )
-    if completed.budget and completed.budget.trials is not None:
-        enqueued, trials = len(spec.try_first) * spec.replicates, completed.budget.trials
-        if enqueued > trials:
-            raise InvalidJob([Invalid("/try_first", f"{_points(spec)} are more than the budget of {trials} trials")])
-    return completed, metric.direction
+    budget = _completed_budget(request, space)
+    if budget.trials is not None and len(request.try_first) * request.replicates > budget.trials:
+        raise InvalidJob([Invalid("/try_first", f"{_points(request)} are more than the budget of {budget.trials} trials")])
+    settings = default_settings(objective) | _settings(request, objective)
+    metric = next(metric for metric in objective.metrics if request.metric in (None, metric.name))
+    completed = {
+        "objective": request.objective.model_copy(update={"settings": settings}),
+        "search_space": space,
+        "budget": budget,
+        "metric": metric.name,
+        "direction": metric.direction,
+    }
+    return JobSpec.model_validate(dict(request) | completed)
 
 
 def warnings_of(spec: JobSpec) -> list[WarningView]:
     """What is probably meant otherwise in a job that can be run as it is."""
-    rates = (spec.search_space or {}).get(LEARNING_RATE)
+    rates = spec.search_space.get(LEARNING_RATE)
     if not isinstance(rates, FloatRange | IntRange) or rates.log or (0 < rates.low and rates.high <= WIDEST_LINEAR * rates.low):
         return []
     detail = (
@@ -94,10 +94,10 @@ def pointer(*parts: str | int) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
-def _settings_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
+def _settings_faults(request: JobRequest, objective: Objective) -> Iterator[Invalid]:
     validator = Draft202012Validator(dict(objective.settings_schema))
     missing: set[str] = set()  # jsonschema complains of each, naming all
-    for error in sorted(validator.iter_errors(spec.objective.settings), key=lambda error: list(map(str, error.absolute_path))):
+    for error in sorted(validator.iter_errors(request.objective.settings), key=lambda error: list(map(str, error.absolute_path))):
         where = pointer("objective", "settings", *error.absolute_path)
         if error.validator == "additionalProperties" and error.validator_value is False:
             known = ", ".join(error.schema.get("properties", ())) or "none"
@@ -114,12 +114,12 @@ def _settings_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
             yield Invalid(where, error.message.replace(repr(error.instance), shown(error.instance), 1))
 
 
-def _settings(spec: JobSpec, objective: Objective) -> dict[str, Any]:
+def _settings(request: JobRequest, objective: Objective) -> dict[str, Any]:
     """The settings given, with 64.0 as 64 where only whole numbers are taken: to JSON Schema both are."""
     kinds = {name: schema.get("type") for name, schema in objective.settings_schema.get("properties", {}).items()}
     return {
         name: int(value) if isinstance(value, float) and kinds.get(name) in ("integer", ["integer", "null"]) else value
-        for name, value in spec.objective.settings.items()
+        for name, value in request.objective.settings.items()
     }
 
 
@@ -132,15 +132,15 @@ def _wanted(objective: Objective, path: Sequence[str | int]) -> str:
     return f"must be given with these settings{about}"
 
 
-def _metric_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
+def _metric_faults(request: JobRequest, objective: Objective) -> Iterator[Invalid]:
     names = [metric.name for metric in objective.metrics]
-    if spec.metric is not None and spec.metric not in names:
-        yield Invalid("/metric", f"{objective.name} has no metric {spec.metric!r}; it has: {', '.join(names)}")
+    if request.metric is not None and request.metric not in names:
+        yield Invalid("/metric", f"{objective.name} has no metric {request.metric!r}; it has: {', '.join(names)}")
 
 
-def _space_faults(spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
+def _space_faults(space: SearchSpace, objective: Objective) -> Iterator[Invalid]:
     parameters = {parameter.name: parameter for parameter in objective.parameters}
-    for name, dimension in (spec.search_space or {}).items():
+    for name, dimension in space.items():
         where = pointer("search_space", name)
         if name not in parameters:
             yield Invalid(where, f"{objective.name} has no parameter {name!r}; it has: {', '.join(sorted(parameters))}")
@@ -192,16 +192,17 @@ def _same(one: Scalar, other: Scalar) -> bool:
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
-def _given_space(spec: JobSpec, objective: Objective) -> SearchSpace:
-    if spec.search_space is not None:
-        return spec.search_space
+def _given_space(request: JobRequest, objective: Objective) -> SearchSpace:
+    if request.search_space is not None:
+        return request.search_space
     defaults = ((parameter.name, parameter.space) for parameter in objective.parameters)
     return parse_space({name: space for name, space in defaults if space is not None})
 
 
-def _completed_space(spec: JobSpec, objective: Objective, given: Mapping[str, Any], applicability: Applicability) -> SearchSpace:
-    """`given`, and the defaults of what it leaves out, but for those that mean nothing in this job."""
-    asked_for = spec.search_space or {}
+def _completed_space(
+    objective: Objective, asked_for: SearchSpace, given: SearchSpace, applicability: Applicability
+) -> SearchSpace:
+    """`given`, and the defaults of what it leaves out, but for those that nobody asked for and that mean nothing in this job."""
     space = {
         parameter.name: given.get(parameter.name, parameter.default)
         for parameter in objective.parameters
@@ -210,32 +211,34 @@ def _completed_space(spec: JobSpec, objective: Objective, given: Mapping[str, An
     return typed_params(objective, dict(sorted(space.items())))
 
 
-def _meaningless_faults(spec: JobSpec, objective: Objective, applicability: Applicability) -> Iterator[Invalid]:
-    fixed_ones = fixed(spec.search_space or {})
+def _meaningless_faults(
+    settings: Mapping[str, Any], space: SearchSpace, objective: Objective, applicability: Applicability
+) -> Iterator[Invalid]:
+    fixed_ones = fixed(space)
     for parameter in objective.parameters:
         if parameter.name in fixed_ones and not applicability.may_apply(parameter.name):
             yield Invalid(pointer("search_space", parameter.name), applicability.why_not(parameter.name))
     defaults = default_settings(objective)
-    for name, value in spec.objective.settings.items():
+    for name, value in settings.items():
         # At its default it may come from a job that was read, whose settings are complete.
         if value != defaults.get(name) and not applicability.may_apply(name):
             yield Invalid(pointer("objective", "settings", name), applicability.why_not(name))
 
 
-def _strategy_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
-    if spec.training_seed == "shared" and spec.replicates > 1:
-        detail = f"{spec.replicates} replicates have as many seeds: leave training_seed out, or replicates at 1"
+def _strategy_faults(request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
+    if request.training_seed == "shared" and request.replicates > 1:
+        detail = f"{request.replicates} replicates have as many seeds: leave training_seed out, or replicates at 1"
         yield Invalid("/training_seed", detail)
-    if isinstance(spec.strategy, Grid):
-        yield from _grid_faults(spec, space)
+    if isinstance(request.strategy, Grid):
+        yield from _grid_faults(request, space)
     else:
         if not searched(space):
             yield Invalid("/search_space", "nothing is left to search: give at least one parameter a range")
-        if spec.budget and spec.budget.trials is None and spec.budget.seconds is None and spec.budget.target is None:
+        if request.budget and request.budget.trials is None and request.budget.seconds is None and request.budget.target is None:
             yield Invalid("/budget", "the job would never end: give trials, seconds or a target")
-    if isinstance(spec.strategy, Bayesian) and spec.strategy.sampler == "gp" and not isinstance(spec.pruner, NoPruner):
+    if isinstance(request.strategy, Bayesian) and request.strategy.sampler == "gp" and not isinstance(request.pruner, NoPruner):
         yield Invalid("/pruner", "the gp sampler does not see pruned trials: give tpe a pruner, or gp none")
-    if isinstance(spec.strategy, Bayesian) and spec.strategy.sampler == "gp":
+    if isinstance(request.strategy, Bayesian) and request.strategy.sampler == "gp":
         for name, dimension in searched(space).items():
             values = discrete_values(dimension)
             if values is not None and values > MAX_GP_VALUES:
@@ -243,8 +246,8 @@ def _strategy_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
                 yield Invalid(pointer("search_space", name), detail)
 
 
-def _grid_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
-    if spec.try_first:
+def _grid_faults(request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
+    if request.try_first:
         yield Invalid("/try_first", "a grid visits exactly its own points: add these to the ranges, or use another strategy")
     try:
         size = grid.size(space)
@@ -255,15 +258,15 @@ def _grid_faults(spec: JobSpec, space: SearchSpace) -> Iterator[Invalid]:
         yield Invalid(
             "/search_space", f"the grid has {size} points, more than {grid.MAX_POINTS}: use fewer points, or the random strategy"
         )
-    elif size * spec.replicates > MAX_TRIALS:
-        yield Invalid("/replicates", f"{size} points with {spec.replicates} seeds each are more than {MAX_TRIALS} trials")
+    elif size * request.replicates > MAX_TRIALS:
+        yield Invalid("/replicates", f"{size} points with {request.replicates} seeds each are more than {MAX_TRIALS} trials")
 
 
-def _try_first_faults(spec: JobSpec, space: SearchSpace, applicability: Applicability) -> Iterator[Invalid]:
-    if len(spec.try_first) * spec.replicates > MAX_TO_TRY_FIRST:
-        yield Invalid("/try_first", f"{_points(spec)} are more than {MAX_TO_TRY_FIRST} trials")
+def _try_first_faults(request: JobRequest, space: SearchSpace, applicability: Applicability) -> Iterator[Invalid]:
+    if len(request.try_first) * request.replicates > MAX_TO_TRY_FIRST:
+        yield Invalid("/try_first", f"{_points(request)} are more than {MAX_TO_TRY_FIRST} trials")
     ranges, values = searched(space), fixed(space)
-    for index, point in enumerate(spec.try_first):
+    for index, point in enumerate(request.try_first):
         for name, value in point.items():
             where = pointer("try_first", index, name)
             if name in values:
@@ -277,16 +280,16 @@ def _try_first_faults(spec: JobSpec, space: SearchSpace, applicability: Applicab
                 yield Invalid(where, f"{shown(value)} lies outside the range of the search space, {described(ranges[name])}")
 
 
-def _points(spec: JobSpec) -> str:
-    seeds = f" with {spec.replicates} seeds each" if spec.replicates > 1 else ""
-    return f"{len(spec.try_first)} points{seeds}"
+def _points(request: JobRequest) -> str:
+    seeds = f" with {request.replicates} seeds each" if request.replicates > 1 else ""
+    return f"{len(request.try_first)} points{seeds}"
 
 
-def _completed_budget(spec: JobSpec, space: SearchSpace) -> Budget:
-    budget = spec.budget or Budget()
-    if isinstance(spec.strategy, Grid):
-        whole = grid.size(space) * spec.replicates
+def _completed_budget(request: JobRequest, space: SearchSpace) -> Budget:
+    budget = request.budget or Budget()
+    if isinstance(request.strategy, Grid):
+        whole = grid.size(space) * request.replicates
         return budget.model_copy(update={"trials": min(budget.trials or whole, whole)})
-    if spec.budget is None:
+    if request.budget is None:
         return budget.model_copy(update={"trials": DEFAULT_TRIALS})
     return budget

@@ -260,7 +260,7 @@ class Claimer:
         return Claim(
             lease=lease,
             job=job,
-            params=fixed(job.spec.search_space or {}) | proposal.point,
+            params=fixed(job.spec.search_space) | proposal.point,
             training_seed=seed,
         )
 
@@ -284,7 +284,7 @@ class Claimer:
         return Claim(
             lease=lease,
             job=job,
-            params=fixed(job.spec.search_space or {}) | trial.params,
+            params=fixed(job.spec.search_space) | trial.params,
             training_seed=seed,
         )
 
@@ -308,7 +308,7 @@ def _propose_locked(conn: sa.Connection, job: Job, facts: ClaimFacts) -> Proposa
 
 def _propose(job: Job, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None) -> Proposal:
     try:
-        return propose_next(job.spec, job.direction, snapshot, number=number, next_point=job.next_point, waiting=waiting)
+        return propose_next(job.spec, snapshot, number=number, next_point=job.next_point, waiting=waiting)
     except Unsampleable as error:
         raise _Hopeless(job, error) from error
 

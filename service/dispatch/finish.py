@@ -80,7 +80,6 @@ def finish(
     """
     job = lock_job(conn, lease)
     if measurements:
-        assert job.spec.metric is not None
         leases.report(conn, lease, measurements, job.spec.metric, lease_s=lease_s)
     ended = leases.end(conn, lease, job.study_id, Outcome.FINISHED, log_tail=log_tail)
     stored = _stored(job, result)
@@ -152,7 +151,7 @@ def _stored(job: Job, result: Result) -> _Stored:
             return _Stored(
                 event=Event.TRIAL_INFEASIBLE,
                 state="COMPLETE",
-                value=worst_value(job.direction),
+                value=worst_value(job.spec),
                 user_attrs={"diverged_at_step": result.step, "divergence": result.evidence},
                 system_attrs={"constraints": [violation(result.fraction)]},
             )

@@ -8,20 +8,14 @@ from service.dispatch import grid
 from service.dispatch.replicates import POINT, next_of_qmc, to_repeat
 from service.dispatch.sampling import EMPTY, Proposal, propose, stored_params
 from service.dispatch.study_cache import StudySnapshot
-from service.domain.job import Direction, JobSpec
+from service.domain.job import JobSpec
 from service.domain.space import Point
 from service.domain.strategy import Bayesian, Grid, Random
 from service.domain.training_seeds import replicate_of
 
 
 def propose_next(
-    spec: JobSpec,
-    direction: Direction,
-    snapshot: StudySnapshot,
-    *,
-    number: int,
-    next_point: int,
-    waiting: FrozenTrial | None = None,
+    spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, waiting: FrozenTrial | None = None
 ) -> Proposal:
     """The trial `number`, or the enqueued trial `waiting`, from what is stored alone: it does not matter who asks.
 
@@ -30,32 +24,32 @@ def propose_next(
     """
     if waiting is not None:
         replicate = replicate_of(waiting.user_attrs, spec.replicates)
-        return replace(propose(spec, direction, snapshot, number=number, waiting=waiting), replicate=replicate)
+        return replace(propose(spec, snapshot, number=number, waiting=waiting), replicate=replicate)
     match spec.strategy:
         case Grid():
             index, replicate = divmod(next_point, spec.replicates)
-            point = grid.point(spec.search_space or {}, spec.seed, index)
+            point = grid.point(spec.search_space, spec.seed, index)
             return replace(_at(spec, number, point, replicate), takes_point=True, grid_point=index)
         case Random(sampler="uniform") if spec.replicates > 1:
-            return _uniform(spec, direction, number, next_point)
+            return _uniform(spec, number, next_point)
         case Random(sampler="qmc") if spec.replicates > 1:
-            return _qmc(spec, direction, snapshot, number)
-        case Bayesian() if (repeat := to_repeat(spec, direction, snapshot.trials, number)) is not None:
+            return _qmc(spec, snapshot, number)
+        case Bayesian() if (repeat := to_repeat(spec, snapshot.trials, number)) is not None:
             return _at(spec, number, *repeat)
-    return propose(spec, direction, snapshot, number=number)
+    return propose(spec, snapshot, number=number)
 
 
-def _uniform(spec: JobSpec, direction: Direction, number: int, next_point: int) -> Proposal:
+def _uniform(spec: JobSpec, number: int, next_point: int) -> Proposal:
     """A point is drawn by its place among the job's own, anew for each replicate; so the points are those of a job without."""
     index, replicate = divmod(next_point, spec.replicates)
-    drawn = propose(spec, direction, EMPTY, number=len(spec.try_first) + index)
+    drawn = propose(spec, EMPTY, number=len(spec.try_first) + index)
     return replace(drawn, number=number, replicate=replicate, takes_point=True)
 
 
-def _qmc(spec: JobSpec, direction: Direction, snapshot: StudySnapshot, number: int) -> Proposal:
+def _qmc(spec: JobSpec, snapshot: StudySnapshot, number: int) -> Proposal:
     """The sequence has one place for a point and all its replicates: the others take the point of the first."""
     index, replicate, point = next_of_qmc(spec, snapshot.trials)
-    proposal = propose(spec, direction, snapshot, number=number) if point is None else _at(spec, number, point, replicate)
+    proposal = propose(spec, snapshot, number=number) if point is None else _at(spec, number, point, replicate)
     return replace(proposal, replicate=replicate, trial_attrs={**proposal.trial_attrs, POINT: index})
 
 

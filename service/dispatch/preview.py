@@ -10,7 +10,7 @@ from service.dispatch.next_trial import propose_next
 from service.dispatch.replicates import may_repeat, points_to_try_first
 from service.dispatch.sampling import Proposal, distributions
 from service.dispatch.study_cache import StudySnapshot
-from service.domain.job import Direction, JobSpec
+from service.domain.job import JobSpec
 from service.domain.space import IntRange, Point, Range, fixed
 from service.domain.strategy import Bayesian, Grid
 from service.domain.training_seeds import marks
@@ -18,24 +18,23 @@ from service.domain.training_seeds import marks
 FIRST_POINTS = 5
 
 
-def first_points(spec: JobSpec, direction: Direction) -> list[Point]:
+def first_points(spec: JobSpec) -> list[Point]:
     """The points of the first trials, all parameters each; a point with replicates stands there as often as these trials try it.
 
     Up to five, which lie within the start-up of every sampler: they do not depend on results. Fewer where a bayesian job of few
     trials repeats its best points so soon.
     """
-    space = spec.search_space or {}
-    trials = spec.budget.trials if spec.budget else None
+    trials = spec.budget.trials
     count = FIRST_POINTS if trials is None else min(FIRST_POINTS, trials)
     snapshot = StudySnapshot(trials=[], attrs={})
     points: list[Point] = []
-    first = points_to_try_first(spec, direction)[:count]
+    first = points_to_try_first(spec)[:count]
     for number in range(count):
         if isinstance(spec.strategy, Bayesian) and number >= len(first) and may_repeat(spec, number):
             break
         waiting = _enqueued(number, *first[number], spec.replicates) if number < len(first) else None
-        proposal = propose_next(spec, direction, snapshot, number=number, next_point=number - len(first), waiting=waiting)
-        points.append(fixed(space) | proposal.point)
+        proposal = propose_next(spec, snapshot, number=number, next_point=number - len(first), waiting=waiting)
+        points.append(fixed(spec.search_space) | proposal.point)
         snapshot = StudySnapshot(
             trials=[*snapshot.trials, _completed(proposal, spec)],
             attrs=snapshot.attrs | dict(proposal.study_attrs),
@@ -45,7 +44,7 @@ def first_points(spec: JobSpec, direction: Direction) -> list[Point]:
 
 def epochs_per_trial(spec: JobSpec) -> tuple[float, int] | None:
     """The epochs that one trial trains, on average over the search space and at most; None when the objective has none."""
-    dimension = (spec.search_space or {}).get("epochs")
+    dimension = spec.search_space.get("epochs")
     if isinstance(dimension, IntRange) and not isinstance(spec.strategy, Grid):
         low, high = dimension.low, dimension.high
         mean = (high - low) / math.log(high / low) if dimension.log else (low + high) / 2

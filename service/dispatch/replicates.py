@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from service.dispatch.sampling import EMPTY, distributions, propose
-from service.domain.job import Direction, JobSpec, cost_sign
+from service.domain.job import JobSpec
 from service.domain.space import Point, searched
 from service.domain.strategy import Bayesian, Random
 from service.domain.training_seeds import replicate_of
@@ -33,16 +33,16 @@ POINT = "stride:point"
 """System attribute of a trial of qmc search with replicates: which of the job's own points it tries."""
 
 
-def points_to_try_first(spec: JobSpec, direction: Direction) -> list[Repeat]:
+def points_to_try_first(spec: JobSpec) -> list[Repeat]:
     """What is enqueued for the job's `try_first`, in its order: what each point says of the searched parameters.
 
     In a job with replicates what it leaves open is drawn here, so that its replicates are one point. Raises Unsampleable.
     """
-    names = searched(spec.search_space or {}).keys()
+    names = searched(spec.search_space).keys()
     points = [{name: value for name, value in point.items() if name in names} for point in spec.try_first]
     if spec.replicates > 1:
         at_random = spec.model_copy(update={"strategy": Random()})
-        points = [propose(at_random, direction, EMPTY, number=index).point | point for index, point in enumerate(points)]
+        points = [propose(at_random, EMPTY, number=index).point | point for index, point in enumerate(points)]
     return [(point, replicate) for point in points for replicate in range(spec.replicates)]
 
 
@@ -53,7 +53,7 @@ def may_repeat(spec: JobSpec, number: int) -> bool:
     the end, and so has the one that overtakes it when its seeds turn out to have been lucky: twice as many as a point has
     replicates beside its first, but no more than a third of all.
     """
-    trials = spec.budget.trials if spec.budget else None
+    trials = spec.budget.trials
     if spec.replicates == 1:
         return False
     if trials is not None and number >= trials - min(2 * (spec.replicates - 1), trials // 3):
@@ -61,7 +61,7 @@ def may_repeat(spec: JobSpec, number: int) -> bool:
     return number >= STARTUP and (number - STARTUP) % EVERY == EVERY - 1
 
 
-def to_repeat(spec: JobSpec, direction: Direction, trials: Sequence[FrozenTrial], number: int) -> Repeat | None:
+def to_repeat(spec: JobSpec, trials: Sequence[FrozenTrial], number: int) -> Repeat | None:
     """What a bayesian job's trial `number` repeats; None: it explores, as when no point is worth it.
 
     Of the four points with the best mean value, over what is complete of their replicates, it is the best one that lacks some,
@@ -77,9 +77,8 @@ def to_repeat(spec: JobSpec, direction: Direction, trials: Sequence[FrozenTrial]
         point = _point(trial, space)
         if point is not None:
             tried[tuple(point.values())].append(trial)
-    sign = cost_sign(direction)
     means = {values: mean for values, of_point in tried.items() if (mean := _mean(of_point)) is not None}
-    for values in sorted(means, key=lambda values: sign * means[values])[:BEST]:
+    for values in sorted(means, key=lambda values: spec.cost_sign * means[values])[:BEST]:
         begun = {replicate_of(trial.user_attrs, spec.replicates) for trial in tried[values]}
         missing = [replicate for replicate in range(spec.replicates) if replicate not in begun]
         if missing:

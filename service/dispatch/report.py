@@ -13,7 +13,7 @@ from service.dispatch.replicates import is_repeat
 from service.dispatch.samplers import sampler, silenced, view_name
 from service.dispatch.sampling_view import SamplingView
 from service.dispatch.study_cache import StudyCache, StudySnapshot
-from service.domain.job import Direction, Job, JobSpec, JobState
+from service.domain.job import Job, JobSpec, JobState
 from service.domain.lease import Lease
 from service.domain.trial import StepMeasurement
 from service.errors import LeaseLost
@@ -45,7 +45,6 @@ def report(
 
     Raises LeaseLost when the lease has ended: the job is over, or another worker has the trial.
     """
-    assert job.spec.metric is not None
     renewal = leases.report(conn, lease, measurements, job.spec.metric, lease_s=lease_s, log_tail=log_tail)
     return Order.GO_ON if renewal.job_state is JobState.RUNNING and not renewal.released else Order.GIVE_BACK
 
@@ -65,7 +64,7 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
         return True
     if is_repeat(job.spec, own):
         return False
-    prune, rungs = ask_pruner(job.spec, job.direction, snapshot, own)
+    prune, rungs = ask_pruner(job.spec, snapshot, own)
     if rungs:
         noted = rungs | ({PRUNE: True} if prune else {})
 
@@ -77,11 +76,11 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
     return prune
 
 
-def ask_pruner(spec: JobSpec, direction: Direction, snapshot: StudySnapshot, own: FrozenTrial) -> tuple[bool, dict[str, Any]]:
+def ask_pruner(spec: JobSpec, snapshot: StudySnapshot, own: FrozenTrial) -> tuple[bool, dict[str, Any]]:
     """Whether the pruner ends `own`, a running trial of the snapshot, and what it notes in it: its rungs. Stores nothing."""
     view = SamplingView(
         name=view_name(spec.seed),
-        direction=direction,
+        direction=spec.direction,
         trials=[trial for trial in snapshot.trials if trial is not own and not is_repeat(spec, trial)],
         next_number=snapshot.next_number,
         study_attrs=snapshot.attrs,

@@ -14,7 +14,7 @@ from service.dispatch.pruners import pruner
 from service.dispatch.samplers import distribution, keep_space, sampler, silenced, trial_seed, view_name
 from service.dispatch.sampling_view import SamplingView
 from service.dispatch.study_cache import StudySnapshot
-from service.domain.job import Direction, JobSpec
+from service.domain.job import JobSpec
 from service.domain.space import Point, searched
 from service.store.trials import Param
 
@@ -47,9 +47,7 @@ class Unsampleable(Exception):
     """No point can be drawn from a job's search space, not even at random; the message says what was tried."""
 
 
-def propose(
-    spec: JobSpec, direction: Direction, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None = None
-) -> Proposal:
+def propose(spec: JobSpec, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None = None) -> Proposal:
     """Ask the job's sampler for the trial `number`, or for what the enqueued trial `waiting` leaves open.
 
     A sampler that raises does not stop the job: that one trial is drawn at random, what was enqueued kept if it can be.
@@ -57,10 +55,10 @@ def propose(
     """
     number = waiting.number if waiting else number
     try:
-        return _ask(spec, direction, snapshot, sampler(spec.strategy, spec.seed, number), number, waiting)
+        return _ask(spec, snapshot, sampler(spec.strategy, spec.seed, number), number, waiting)
     except Exception as error:  # samplers are not ours, and neither are a foreign script's enqueued values
         try:
-            proposal = _at_random(spec, direction, number, waiting)
+            proposal = _at_random(spec, number, waiting)
         except Exception as error_at_random:
             raise Unsampleable(f"{type(error_at_random).__name__}: {error_at_random}") from error
         return replace(proposal, sampler_error=f"{type(error).__name__}: {error}")
@@ -69,7 +67,7 @@ def propose(
 def distributions(spec: JobSpec) -> dict[str, BaseDistribution]:
     """The ranges of the job's space as Optuna knows them, in the order in which it is asked."""
     with silenced():
-        return {name: distribution(dimension) for name, dimension in searched(spec.search_space or {}).items()}
+        return {name: distribution(dimension) for name, dimension in searched(spec.search_space).items()}
 
 
 def stored_params(spec: JobSpec, point: Point) -> list[Param]:
@@ -77,30 +75,23 @@ def stored_params(spec: JobSpec, point: Point) -> list[Param]:
     return [_param(name, known, point[name]) for name, known in distributions(spec).items() if name in point]
 
 
-def _at_random(spec: JobSpec, direction: Direction, number: int, waiting: FrozenTrial | None) -> Proposal:
+def _at_random(spec: JobSpec, number: int, waiting: FrozenTrial | None) -> Proposal:
     chosen = RandomSampler(seed=trial_seed(spec.seed, number))
     if waiting is None:
-        return _ask(spec, direction, EMPTY, chosen, number, None)
+        return _ask(spec, EMPTY, chosen, number, None)
     try:
-        return _ask(spec, direction, EMPTY, chosen, number, waiting)
+        return _ask(spec, EMPTY, chosen, number, waiting)
     except Exception:  # it was enqueued with a value that the parameter cannot take
-        return replace(_ask(spec, direction, EMPTY, chosen, number, None), waiting_trial_id=waiting._trial_id)
+        return replace(_ask(spec, EMPTY, chosen, number, None), waiting_trial_id=waiting._trial_id)
 
 
-def _ask(
-    spec: JobSpec,
-    direction: Direction,
-    snapshot: StudySnapshot,
-    chosen: BaseSampler,
-    number: int,
-    waiting: FrozenTrial | None,
-) -> Proposal:
+def _ask(spec: JobSpec, snapshot: StudySnapshot, chosen: BaseSampler, number: int, waiting: FrozenTrial | None) -> Proposal:
     others = snapshot.trials
     if waiting is not None:
         others = [trial for trial in others if trial._trial_id != waiting._trial_id]
     view = SamplingView(
         name=view_name(spec.seed),
-        direction=direction,
+        direction=spec.direction,
         # Other enqueued trials are not this ask's to start.
         trials=[trial for trial in others if trial.state != optuna.trial.TrialState.WAITING],
         next_number=number,

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from service.dispatch.replicates import points_to_try_first
 from service.domain.events import Event
-from service.domain.job import Direction, Job, JobSpec
+from service.domain.job import Job, JobSpec
 from service.domain.training_seeds import marks
 from service.errors import IdempotencyKeyReused
 from service.store import jobs, trials
@@ -18,12 +18,11 @@ METRIC_NAMES = "study:metric_names"
 def submit(
     conn: sa.Connection,
     spec: JobSpec,
-    direction: Direction,
     *,
     idempotency_key: str | None = None,
     request_sha256: bytes | None = None,
 ) -> tuple[Job, bool]:
-    """Store a completed and checked `spec`; returns the job, and whether it is new.
+    """Store a job of this spec; returns it, and whether it is new.
 
     With the same key and the same request as before: the same job. Raises IdempotencyKeyReused for another request. Two at once
     with one key: the second runs into the unique index, is retried by the transaction helper, and finds the first's job.
@@ -36,10 +35,10 @@ def submit(
                 raise IdempotencyKeyReused
             return jobs.get(conn, job_id), False
     job_id = uuid4()
-    study_id = _insert_study(conn, job_id, spec, direction)
+    study_id = _insert_study(conn, job_id, spec)
     jobs.insert_job(conn, job_id, spec, study_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
     job = jobs.lock_with_study(conn, job_id)
-    for number, (point, replicate) in enumerate(points_to_try_first(spec, direction)):
+    for number, (point, replicate) in enumerate(points_to_try_first(spec)):
         trials.insert_trial(
             conn,
             study_id,
@@ -52,13 +51,12 @@ def submit(
     return job, True
 
 
-def _insert_study(conn: sa.Connection, job_id: UUID, spec: JobSpec, direction: Direction) -> int:
-    assert spec.metric is not None
+def _insert_study(conn: sa.Connection, job_id: UUID, spec: JobSpec) -> int:
     return trials.insert_study(
         conn,
         # Short, since the dashboard shows it as a title; should it be taken, the transaction is retried with another id.
         f"{spec.name or spec.objective.name} ({str(job_id)[:8]})",
-        direction,
+        spec.direction,
         user_attrs={
             "job": str(job_id),
             "objective": spec.objective.name,

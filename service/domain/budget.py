@@ -1,12 +1,12 @@
 """When a job is over: pure rules on numbers that the store has read under the job's lock."""
 
-from service.domain.job import Job, JobState, cost_sign
+from service.domain.job import Job, JobState
 from service.domain.strategy import Grid
 
 
 def all_issued(job: Job, next_number: int) -> bool:
     """Whether the job's budget of trials has been given out. A grid counts its own points, so foreign trials take none away."""
-    trials = job.spec.budget.trials if job.spec.budget else None
+    trials = job.spec.budget.trials
     if trials is None:
         return False
     return (job.next_point if isinstance(job.spec.strategy, Grid) else next_number) >= trials
@@ -14,10 +14,10 @@ def all_issued(job: Job, next_number: int) -> bool:
 
 def target_reached(job: Job, value: float | None) -> bool:
     """Whether a trial's value is at least as good as the job's target."""
-    target = job.spec.budget.target if job.spec.budget else None
+    target = job.spec.budget.target
     if target is None or value is None:
         return False
-    sign = cost_sign(job.direction)
+    sign = job.spec.cost_sign
     return sign * value <= sign * target
 
 
@@ -28,8 +28,7 @@ def verdict(
 
     value: of the trial that has just finished with success. error: why it failed, if it did.
     """
-    failures = job.spec.budget.failures if job.spec.budget else 5
-    if failures_in_a_row >= failures:
+    if failures_in_a_row >= job.spec.budget.failures:
         if failures_in_a_row == 1:
             return JobState.FAILED, f"a trial failed: {error}"
         return JobState.FAILED, f"{failures_in_a_row} trials failed in a row; the last one: {error}"

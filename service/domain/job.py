@@ -65,8 +65,8 @@ class Limits(_Document):
     )
 
 
-class JobSpec(_Document):
-    """A job as submitted; once `submission.complete` has filled its defaults, also as stored and dispatched."""
+class JobRequest(_Document):
+    """A job as submitted: what is left out takes its default."""
 
     name: Name | None = None
     objective: ObjectiveChoice
@@ -97,6 +97,20 @@ class JobSpec(_Document):
     priority: int = Field(0, ge=-1_000_000, le=1_000_000, description="Larger first.")
     seed: int = Field(0, ge=0, lt=2**63, description="Of the search and of the training.")
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=100)
+
+
+class JobSpec(JobRequest):
+    """A job that can be run: `submission.complete` makes it of a request. Its document is a request, too."""
+
+    search_space: SearchSpace
+    budget: Budget
+    metric: Name
+    direction: Direction = Field(exclude=True)  # the job's study keeps it: it is no part of the document
+
+    @property
+    def cost_sign(self) -> float:
+        """What makes a cost of the metric, and a metric of the cost: lower costs are better."""
+        return 1.0 if self.direction == "minimize" else -1.0
 
 
 class JobState(StrEnum):
@@ -130,11 +144,6 @@ MOVES: Mapping[JobState, frozenset[JobState]] = {
 """From each state, the states it may move to."""
 
 
-def cost_sign(direction: Direction) -> float:
-    """What makes a cost of the metric, and a metric of the cost: lower costs are better."""
-    return 1.0 if direction == "minimize" else -1.0
-
-
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A job as stored."""
@@ -146,7 +155,6 @@ class Job:
     spec: JobSpec
     study_id: int
     study_name: str
-    direction: Direction
     next_point: int
     """Own trials begun so far, of a grid and of uniform draws with replicates: it tells which point is the next."""
     failures_in_a_row: int

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from service.domain.job import Direction, cost_sign
+from service.domain.job import JobSpec
 from service.domain.lease import Attempt
 from service.domain.rates import GroupRate
 from service.domain.space import Point
@@ -49,9 +49,9 @@ def violation(fraction: float) -> float:
     return max(1.0 - fraction, 1e-6)
 
 
-def worst_value(direction: Direction) -> float:
+def worst_value(spec: JobSpec) -> float:
     """The value of a diverged trial."""
-    return cost_sign(direction) * math.inf
+    return spec.cost_sign * math.inf
 
 
 MESSAGE_CHARACTERS = 2_000

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from service.domain.job import Job, cost_sign
+from service.domain.job import Job
 from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, Range, Scalar, discrete_values
 from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
@@ -57,7 +57,7 @@ def _answered(job: Job, trials: Sequence[Trial], curves: Curves, tolerance: floa
 
 def _constant(job: Job, plain: BestLearningRate, seen: Observations, tolerance: float) -> BestLearningRate:
     """Every trial came to the same value."""
-    value = cost_sign(job.direction) * float(seen.costs[0]) + 0.0  # no minus before a zero
+    value = job.spec.cost_sign * float(seen.costs[0]) + 0.0  # no minus before a zero
     everywhere = _rates(job, Interval(low=seen.low, high=seen.high))
     safe = SafeRange(tolerance=tolerance, low=everywhere.low, high=everywhere.high)
     same = Estimate(mean=value, low=value, high=value)
@@ -120,7 +120,7 @@ def _place(job: Job, found: BestLearningRate) -> tuple[float, float]:
 
 def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimension, list[Trial]]:
     """The answer that the best trial is, the rate's range, and the trials that trained to their end."""
-    dimension = (job.spec.search_space or {}).get(LEARNING_RATE)
+    dimension = job.spec.search_space.get(LEARNING_RATE)
     if dimension is None:
         raise NoLearningRate
     trials = [trial for trial in trials if learning_rate(trial.params) is not None]
@@ -131,7 +131,6 @@ def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimensi
         return _without_complete(job, trials, is_searched=isinstance(dimension, Range)), dimension, complete
     best = min(usable, key=lambda trial: (abs(costs[trial.number]) > LARGEST, costs[trial.number]))
     rate = learning_rate(best.params)
-    assert job.spec.metric is not None
     assert rate is not None
     # Of a single rate nobody can say that others would be better.
     edge = _edge(dimension, rate) if len({learning_rate(trial.params) for trial in usable}) > 1 else None
@@ -142,7 +141,7 @@ def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimensi
         verdict=Verdict.RANGE_TOO_NARROW if edge else Verdict.MORE_TRIALS,
         because=because_edge(edge) if edge else f"trial {best.number} has the best {job.spec.metric} of {len(complete)}",
         best_trial=best,
-        params={axis.name: best.params[axis.name] for axis in axes(job.spec.search_space or {}) if axis.name in best.params},
+        params={axis.name: best.params[axis.name] for axis in axes(job.spec.search_space) if axis.name in best.params},
         at_edge=edge,
     )
     return plain, dimension, complete
@@ -151,7 +150,7 @@ def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimensi
 def _fitted(
     job: Job, plain: BestLearningRate, seen: Observations, curve: ResponseCurve, tolerance: float | None, kind: Kind
 ) -> Fitted:
-    optimum, sign = curve.optimum, cost_sign(job.direction)
+    optimum, sign = curve.optimum, job.spec.cost_sign
     if tolerance is None:
         tolerance = curve.tolerance(optimum.point)
     retuned = curve.profile
@@ -214,7 +213,7 @@ def _spans_half(seen: Observations, safe: Interval | None) -> bool:
 
 def _curve(job: Job, line: Line) -> tuple[CurvePart, ...]:
     """As far as most trials train through."""
-    sign = cost_sign(job.direction)
+    sign = job.spec.cost_sign
     return tuple(
         CurvePart(learning_rate=_exactly(job, 10**rate), expected=Estimate.at_median(draws).times(sign))
         for rate, draws, lost in zip(line.rates, line.draws.T, line.lost, strict=True)
@@ -243,7 +242,7 @@ def _rates(job: Job, interval: Interval) -> Interval:
 
 def _exactly(job: Job, rate: float) -> float:
     """A step of the range; a choice or an end of it where `rate` is one but for rounding."""
-    dimension = (job.spec.search_space or {}).get(LEARNING_RATE)
+    dimension = job.spec.search_space.get(LEARNING_RATE)
     match dimension:
         case CategoricalRange():
             known = [float(choice) for choice in dimension.choices if not isinstance(choice, str | bool)]
@@ -260,7 +259,6 @@ def _exactly(job: Job, rate: float) -> float:
 
 def _without_complete(job: Job, trials: Sequence[Trial], *, is_searched: bool) -> BestLearningRate:
     """No trial trained to its end: an answer only where all diverged."""
-    assert job.spec.metric is not None
     evidence = _evidence(job, trials)
     if evidence.infeasible and evidence.infeasible == evidence.trials:
         lowest = min(rate for trial in trials if (rate := learning_rate(trial.params)) is not None)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from service.domain.job import Job, cost_sign
+from service.domain.job import Job
 from service.domain.space import Scalar
 from service.report.answer_values import Edge, OfBatchSize
 from service.report.batch_scaling import BatchScaling, fit_power
@@ -56,7 +56,7 @@ def by_batch_size(
             trials=tried[size],
             learning_rate=10**optimum.rate,
             interval=optimum.interval.of_rates(),
-            expected=optimum.cost.times(cost_sign(job.direction)),
+            expected=optimum.cost.times(job.spec.cost_sign),
         )
         for size, optimum in zip(sizes, optima, strict=True)
     )

@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from service.domain.job import Job, cost_sign
+from service.domain.job import Job
 from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, discrete_values
 from service.domain.trial import GUESSING, Trial, TrialState
 from service.report.counted import counted
@@ -117,9 +117,9 @@ class Observations:
 
 def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations | None:
     """The numbers in a job's finished trials; None where not one of its trials has a positive learning rate and a finite cost."""
-    space = job.spec.search_space or {}
+    space = job.spec.search_space
     among = axes(space)
-    sign = cost_sign(job.direction)
+    sign = job.spec.cost_sign
     every = _usable(trials, among)
     usable = _once(every)
     complete = _complete(job, usable)
@@ -194,7 +194,7 @@ def _guessing(job: Job, trials: Sequence[Trial]) -> float | None:
     """What guessing costs, as the objective declares it in its trials."""
     declared = [trial.user_attrs.get(GUESSING) for trial in trials]
     levels = [level for each in declared if isinstance(each, dict) and (level := finite(each.get(job.spec.metric))) is not None]
-    return cost_sign(job.direction) * median(levels) if levels else None
+    return job.spec.cost_sign * median(levels) if levels else None
 
 
 def _hopeless(

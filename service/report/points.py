@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.domain.job import Job, cost_sign
+from service.domain.job import Job
 from service.domain.space import Point
 from service.domain.training_seeds import stored_seed
 from service.domain.trial import Trial, TrialState
@@ -34,7 +34,7 @@ def cost_of(job: Job, trial: Trial) -> float | None:
     whose value is not finite, as a foreign script may have it."""
     if trial.state is not TrialState.COMPLETE or trial.value is None or not math.isfinite(trial.value):
         return None
-    return 0.0 if abs(trial.value) < SMALLEST else cost_sign(job.direction) * trial.value
+    return 0.0 if abs(trial.value) < SMALLEST else job.spec.cost_sign * trial.value
 
 
 def seed_of(trial: Trial) -> int:

@@ -34,7 +34,7 @@ def faults(jobs: Sequence[Job]) -> list[Invalid]:
         Invalid(f"/jobs/{index}", f"it searches {name}, so its trials do not measure the same {job.spec.metric}")
         for index, job in enumerate(jobs)
         for name in _measured_with(job)
-        if name in searched(job.spec.search_space or {})
+        if name in searched(job.spec.search_space)
     ]
     return found
 
@@ -58,14 +58,14 @@ def labels(jobs: Sequence[Job]) -> list[str]:
 
 
 def _recipe(job: Job) -> dict[str, Any]:
-    space = job.spec.search_space or {}
+    space = job.spec.search_space
     recipe = {**job.spec.objective.settings, **fixed(space), **dict.fromkeys(searched(space), SEARCHED)}
     recipe.pop(LEARNING_RATE, None)
     return recipe
 
 
 def _measured_with(job: Job) -> tuple[str, ...]:
-    return MEASURED_WITH.get(job.spec.metric or "", ())
+    return MEASURED_WITH.get(job.spec.metric, ())
 
 
 def _of(job: Job, name: str) -> Any:
@@ -75,9 +75,9 @@ def _of(job: Job, name: str) -> Any:
         case "metric":
             return job.spec.metric
         case "direction":
-            return job.direction
+            return job.spec.direction
         case _ if name in DATA_SETTINGS:
             return job.spec.objective.settings.get(name)
         case _:
-            value = (job.spec.search_space or {}).get(name)
-            return SEARCHED if name in searched(job.spec.search_space or {}) else value
+            value = job.spec.search_space.get(name)
+            return SEARCHED if name in searched(job.spec.search_space) else value

@@ -5,7 +5,6 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from service.domain.job import cost_sign
 from service.report.estimates import Estimate
 from service.report.response_curve import MOSTLY
 from service.report.tuned import Tuned
@@ -46,7 +45,7 @@ def at_shared_rate(
     if winner is None:
         because = f"fewer than two of the jobs tell of a learning rate of {learning_rate:.3g}"
         return SharedRate(learning_rate=learning_rate, jobs=found, winner=None, agrees=None, because=because)
-    sign = cost_sign(judged[0].job.direction)
+    sign = judged[0].job.spec.cost_sign
     shown = ", ".join(
         f"{labels[each.job]} {'-' if each.cost is None else format(sign * each.cost.mean, '.3g')}" for each in found
     )

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 
-from service.domain.job import cost_sign
 from service.domain.space import Point
 from service.domain.trial import Trial
 from service.errors import NothingFinished
@@ -84,7 +83,7 @@ def trade_off(finished: Finished, seconds: Seconds, target: float | None = None,
     if target is None:
         target, why = default_target(finished)
     found = [_configuration(finished, seconds, target, point) for point in points]
-    sign = cost_sign(finished.job.direction)
+    sign = finished.job.spec.cost_sign
     found.sort(key=lambda each: sign * each.final.mean)
     front = _front(found, by, sign)
     on_front = {each.trials for each in front}
@@ -94,7 +93,7 @@ def trade_off(finished: Finished, seconds: Seconds, target: float | None = None,
 
 def default_target(finished: Finished) -> tuple[float, str]:
     """A target close to the best final value, in the metric's units, and why. Takes at least one complete trial."""
-    sign = cost_sign(finished.job.direction)
+    sign = finished.job.spec.cost_sign
     costs = [np.array(list(point.costs.values())) for point in _points(finished)]
     best = min(float(of_point.mean()) for of_point in costs)
     degrees = sum(len(of_point) - 1 for of_point in costs)
@@ -111,7 +110,7 @@ def _points(finished: Finished) -> list[TriedPoint]:
 
 def _configuration(finished: Finished, seconds: Seconds, target: float, point: TriedPoint) -> Configuration:
     trials = list(point.trained.values())
-    values = cost_sign(finished.job.direction) * np.array(list(point.costs.values()))
+    values = finished.job.spec.cost_sign * np.array(list(point.costs.values()))
     steps = [_first_step(finished, trial, target) for trial in trials]
     reached = [(trial.number, step) for trial, step in zip(trials, steps, strict=True) if step is not None]
     times = [taken for number, step in reached if (taken := _seconds_until(seconds.get(number, {}), step)) is not None]
@@ -133,7 +132,7 @@ def _configuration(finished: Finished, seconds: Seconds, target: float, point: T
 
 
 def _first_step(finished: Finished, trial: Trial, target: float) -> int | None:
-    sign = cost_sign(finished.job.direction)
+    sign = finished.job.spec.cost_sign
     for point in finished.curves.get(trial.number, ()):
         if sign * point.value <= sign * target:
             return point.step

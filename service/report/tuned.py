@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from service.domain.job import FINAL, Job, cost_sign
+from service.domain.job import FINAL, Job
 from service.domain.space import Range
 from service.domain.trial import Trial, TrialState
 from service.report.counted import counted
@@ -64,7 +64,7 @@ class Tuned:
         Stands for the loss at initialization, at which Wortsman et al. (2023) cap what a bad rate costs, and which is not
         measured. Higher rates are left out, since they may do worse than nothing.
         """
-        costs, sign = [self.optimum.cost.mean], cost_sign(self.job.direction)
+        costs, sign = [self.optimum.cost.mean], self.job.spec.cost_sign
         for trial in self.finished.trials:
             rate = learning_rate(trial.params)
             if trial.state is TrialState.INFEASIBLE or rate is None or not 0 < rate <= 10**self.optimum.rate * (1 + 1e-9):
@@ -77,7 +77,7 @@ class Tuned:
 def tune(finished: Finished) -> Tuned | str:
     """The job at its best rate; else one sentence that says why it cannot be judged."""
     job, trials = finished.job, finished.trials
-    dimension = (job.spec.search_space or {}).get(LEARNING_RATE)
+    dimension = job.spec.search_space.get(LEARNING_RATE)
     if not isinstance(dimension, Range):
         return f"its learning rate is {'not known' if dimension is None else 'fixed'}, so there is no best one to judge it at"
     if not trials:

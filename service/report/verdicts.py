@@ -6,7 +6,6 @@ from enum import StrEnum
 
 import numpy as np
 
-from service.domain.job import cost_sign
 from service.report.estimates import Estimate
 from service.report.paired_seeds import PairedDifference, paired_difference
 from service.report.tuned import Tuned
@@ -88,7 +87,7 @@ def difference(tuned: Tuned, reference: Tuned) -> Difference:
 def verdict(tuned: Tuned, above: Difference | None) -> tuple[Verdict, str]:
     """With the sentence for people, to follow the job's name. above: None for the reference itself."""
     if above is None:
-        best = f"is best: it expects {tuned.optimum.cost.times(cost_sign(tuned.job.direction))} at its best rate, {tuned.rate}"
+        best = f"is best: it expects {tuned.optimum.cost.times(tuned.job.spec.cost_sign)} at its best rate, {tuned.rate}"
         return Verdict.BEST, best + (f"; {_further(tuned)}" if tuned.at_edge else "")
     found, tolerance = above.estimate, above.tolerance
     if found.low > 0 and tuned.at_edge:

@@ -63,7 +63,7 @@ def insert_job(
             study_id=study_id,
             spec=spec.model_dump(mode="json"),
             state=JobState.QUEUED,
-            seconds_left=spec.budget.seconds if spec.budget else None,
+            seconds_left=spec.budget.seconds,
             idempotency_key=idempotency_key,
             request_sha256=request_sha256,
         )
@@ -303,10 +303,9 @@ def _from_row(row: sa.RowMapping) -> Job:
     return Job(
         id=row["id"],
         name=row["spec"]["name"],
-        spec=JobSpec.model_validate(row["spec"]),
+        spec=JobSpec.model_validate(row["spec"] | {"direction": row["direction"]}),
         study_id=row["study_id"],
         study_name=row["study_name"],
-        direction=row["direction"],
         created_at=row["created_at"],
         **_changing(row),
     )

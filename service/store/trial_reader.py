@@ -45,7 +45,7 @@ def counts(conn: sa.Connection, study_ids: Sequence[int]) -> dict[int, TrialCoun
 
 def best(conn: sa.Connection, job: Job) -> Trial | None:
     """The complete trial with the best finite value; of equal ones the first."""
-    order = "ASC" if job.direction == "minimize" else "DESC"
+    order = "ASC" if job.spec.direction == "minimize" else "DESC"
     trial_id = conn.exec_driver_sql(
         "SELECT trial_id FROM optuna.trials AS trial JOIN optuna.trial_values USING (trial_id)"
         " WHERE study_id = %(study_id)s AND state = 'COMPLETE' AND objective = 0 AND value_type = 'FINITE'"
@@ -134,7 +134,7 @@ def as_trial(record: TrialRecord, job: Job, attempts: Sequence[Attempt] = ()) ->
         number=record.number,
         state=_state(record),
         value=record.value,
-        params=fixed(job.spec.search_space or {}) | searched,
+        params=fixed(job.spec.search_space) | searched,
         user_attrs={key: value for key, value in record.user_attrs.items() if key not in _INTERNAL_ATTRS},
         diverged_at_step=step if isinstance(step := record.user_attrs.get("diverged_at_step"), int) else None,
         error=_error(record.user_attrs.get("error")),

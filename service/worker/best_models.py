@@ -5,7 +5,7 @@ Every worker keeps the weights of its own best trial, and the sweeper those of t
 
 from uuid import UUID
 
-from service.domain.job import Job, cost_sign
+from service.domain.job import Job
 
 
 class BestModels:
@@ -19,7 +19,7 @@ class BestModels:
         """Whether a trial that has reached `value` may be the job's best."""
         if job.spec.objective.name in self._without:
             return False
-        best, sign = self._best.get(job.id), cost_sign(job.direction)
+        best, sign = self._best.get(job.id), job.spec.cost_sign
         return best is None or sign * value <= sign * best
 
     def finished(self, job: Job, value: float) -> None:

@@ -125,7 +125,7 @@ def model_metadata(claim: Claim, value: float) -> dict[str, str]:
         "objective": spec.objective.name,
         "settings": json.dumps(spec.objective.settings, sort_keys=True),
         "params": json.dumps(dict(claim.params), sort_keys=True),
-        "metric": str(spec.metric),
+        "metric": spec.metric,
         "value": repr(value),
         "seed": str(claim.training_seed),
         "job": str(claim.job.id),

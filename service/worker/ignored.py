@@ -14,5 +14,5 @@ def ignored(objective: Objective, spec: JobSpec, params: Point) -> list[str]:
     """Their names, sorted: what the others, and the settings, were in this trial gave them no meaning."""
     values = all_values(objective, params, spec.objective.settings)
     taken: defaultdict[str, Collection[Any]] = defaultdict(tuple, {name: (value,) for name, value in values.items()})
-    ranges = searched(spec.search_space or {})
+    ranges = searched(spec.search_space)
     return sorted(each.name for each in objective.parameters if each.name in ranges and not each.may_apply(taken))

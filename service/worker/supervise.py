@@ -426,7 +426,6 @@ class _Attempt:
         return min(self._lease.due_at(), now + LOOK_UP_S, self._leave_by) - now
 
     def _new_curve(self, last: StepMeasurement | None) -> Curve:
-        assert self._spec.metric is not None
         return Curve(self._spec.metric, last)
 
     @property

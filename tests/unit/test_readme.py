@@ -6,7 +6,7 @@ from pathlib import Path
 
 from objectives.catalog import load_catalog
 from service.api.submission import complete
-from service.domain.job import JobSpec
+from service.domain.job import JobRequest
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def test_the_settings_table_is_the_settings() -> None:
 def test_the_job_in_the_readme_can_be_submitted() -> None:
     found = re.search(r"-d '(\{.*?\n\})'", README, flags=re.DOTALL)
     assert found
-    complete(JobSpec.model_validate(json.loads(found[1])), load_catalog())
+    complete(JobRequest.model_validate(json.loads(found[1])), load_catalog())
 
 
 def test_every_file_and_folder_that_the_map_names_exists() -> None:

@@ -16,11 +16,11 @@ from tests.integration.api.training import Worker, diverged
 LR = {"type": "float", "low": 1e-4, "high": 0.4, "log": True}
 
 
-def try_rates(database: Database, worker: Worker, *rates: float, direction: Any = "minimize", **overrides: Any) -> Job:
+def try_rates(database: Database, worker: Worker, *rates: float, **overrides: Any) -> Job:
     """A job whose trials have these rates, first to last."""
     first = [{"learning_rate": rate} for rate in rates]
     spec = {"search_space": {"learning_rate": LR, "epochs": 4}, "try_first": first, "budget": {"trials": len(rates)}}
-    return submit_job(database, direction, **spec | overrides)
+    return submit_job(database, **spec | overrides)
 
 
 def of_job(client: TestClient, job: Job, status: int = 200) -> Any:

@@ -152,7 +152,7 @@ def test_every_example_can_be_submitted_as_it_stands(client: TestClient, name: s
 
 @pytest.mark.parametrize("name", JOBS)
 def test_every_example_is_valid_by_the_document(document: dict[str, Any], name: str) -> None:
-    validator = Draft202012Validator({"$ref": "#/components/schemas/JobSpec", "components": document["components"]})
+    validator = Draft202012Validator({"$ref": "#/components/schemas/JobRequest", "components": document["components"]})
     validator.validate(JOBS[name]["value"])
 
 

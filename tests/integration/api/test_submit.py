@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from service.domain.job import JobRequest
 from service.store.postgres import Database
 from tests.integration.api.training import Worker
 
@@ -42,6 +43,15 @@ def test_the_spec_comes_back_with_its_defaults_filled_and_can_be_submitted_again
     assert (spec["metric"], spec["seed"], spec["priority"], spec["max_attempts"]) == ("loss", 0, 0, 3)
     assert spec["budget"] == {"trials": 6, "seconds": None, "target": None, "failures": 5}
     assert client.post("/v1/jobs", json=spec).json()["spec"] == spec
+
+
+def test_the_spec_comes_back_as_a_request_wherever_it_is_shown(client: TestClient, document: dict[str, Any]) -> None:
+    answer = client.post("/v1/jobs", json=document)
+    spec = answer.json()["spec"]
+    assert list(spec) == list(JobRequest.model_fields)
+    assert client.post("/v1/jobs?dry_run=true", json=document).json()["spec"] == spec
+    assert client.get(answer.headers["location"]).json()["spec"] == spec
+    assert [job["spec"] for job in client.get("/v1/jobs").json()["items"]] == [spec]
 
 
 def test_what_is_doubtful_about_a_job_is_warned_of_before_and_after_it_is_submitted(

@@ -110,7 +110,7 @@ def test_the_preview_shows_the_points_that_are_claimed(database: Database, strat
     overrides = {"strategy": strategy, "search_space": SPACE, "seed": 4}
     submit_job(database, **overrides)
     claimer = claimer_of(database)
-    assert [claimed(claimer).params for _ in range(5)] == first_points(job_spec(**overrides), "minimize")
+    assert [claimed(claimer).params for _ in range(5)] == first_points(job_spec(**overrides))
 
 
 # Between jobs
@@ -241,7 +241,7 @@ def test_a_finished_foreign_trial_informs_the_sampler_whatever_constraints_it_ca
 
     bare = ask_after(None)
     assert ask_after([-1.0]) == ask_after([5.0]) == ask_after([1.0, 2.0]) == bare
-    blind = sampling.propose(job_spec(strategy="bayesian", search_space=ONE, seed=9), "minimize", sampling.EMPTY, number=12)
+    blind = sampling.propose(job_spec(strategy="bayesian", search_space=ONE, seed=9), sampling.EMPTY, number=12)
     assert bare != blind.point, "the sampler saw nothing of them"
 
 

@@ -40,7 +40,7 @@ def test_a_completed_trial_has_its_value_and_is_feasible(database: Database) -> 
 
 @pytest.mark.parametrize(("direction", "worst"), [("minimize", math.inf), ("maximize", -math.inf)])
 def test_a_diverged_trial_is_complete_with_the_worst_value(database: Database, direction: Any, worst: float) -> None:
-    job = submit_job(database, direction)
+    job = submit_job(database, direction=direction)
     conclude(database, claimed(claimer_of(database)), Infeasible(step=3, fraction=0.75, evidence="loss became inf at update 90"))
     [trial] = stored(database, job)
     assert (trial.state, trial.value) == (TrialState.COMPLETE, worst)
@@ -174,7 +174,7 @@ def test_a_job_completes_with_its_last_trial(database: Database) -> None:
 @pytest.mark.parametrize(("direction", "values"), [("minimize", [0.5, 0.4]), ("maximize", [0.1, 0.2])])
 def test_a_target_completes_the_job_and_stops_its_other_trials(database: Database, direction: Any, values: list[float]) -> None:
     target = {"minimize": 0.45, "maximize": 0.15}[direction]
-    job = submit_job(database, direction, budget={"trials": 10, "target": target})
+    job = submit_job(database, direction=direction, budget={"trials": 10, "target": target})
     claimer = claimer_of(database)
     measured, unmeasured = claimed(claimer), claimed(claimer)
     database.transact(lambda conn: leases.report(conn, measured.lease, [measurement(1, 7.0)], "loss", lease_s=LEASE_S))
@@ -191,7 +191,7 @@ def test_a_target_completes_the_job_and_stops_its_other_trials(database: Databas
 
 
 def test_a_diverged_trial_reaches_no_target(database: Database) -> None:
-    job = submit_job(database, "maximize", budget={"trials": 10, "target": -1e9})
+    job = submit_job(database, direction="maximize", budget={"trials": 10, "target": -1e9})
     conclude(database, claimed(claimer_of(database)), Infeasible(step=1, fraction=0.5, evidence=""))
     assert current(database, job).state is JobState.RUNNING
 

@@ -145,7 +145,7 @@ RESULTS: list[Result] = [
 
 @pytest.mark.parametrize(("direction", "best"), [("minimize", 1), ("maximize", 6)])
 def test_of_a_job_only_the_model_of_its_best_trial_stays(database: Database, direction: Direction, best: int) -> None:
-    job = submit_job(database, direction, budget={"trials": len(RESULTS), "failures": 5})
+    job = submit_job(database, direction=direction, budget={"trials": len(RESULTS), "failures": 5})
     for result in RESULTS:
         claim = claimed(claimer_of(database))
         keep(database, claim, 1)

@@ -14,11 +14,11 @@ from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, finish
 from service.dispatch.submit import submit
 from service.domain.checkpoint import Checkpoint, Kind
-from service.domain.job import Job, JobState
+from service.domain.job import Job, JobRequest, JobState
 from service.domain.lease import Outcome
 from service.domain.trial import TrialState
 from service.errors import IdempotencyKeyReused, JobNotFound, LeaseLost
-from service.store import checkpoints, jobs, leases, trial_reader, trials
+from service.store import checkpoints, jobs, leases, tables, trial_reader, trials
 from service.store.postgres import Database
 from tests.factories import job_spec, measurement, submit_job
 from tests.polling import wait_until_somebody_waits_for_a_lock
@@ -44,6 +44,18 @@ def states(database: Database, job: Job) -> dict[int, tuple[TrialState, float | 
 
 def ended(database: Database, job: Job) -> None:
     database.transact(lambda conn: lifecycle.cancel(conn, job.id))
+
+
+# What is stored.
+
+
+def test_the_direction_of_a_job_is_its_studys_and_stands_in_no_document(database: Database) -> None:
+    job = submit_job(database, direction="maximize", metric="score")
+    with database.transaction() as conn:
+        stored = conn.execute(sa.select(tables.jobs.c.spec).where(tables.jobs.c.id == job.id)).scalar_one()
+        assert jobs.get(conn, job.id).spec == job_spec(direction="maximize", metric="score")
+    assert stored == job.spec.model_dump(mode="json")
+    assert stored.keys() == JobRequest.model_fields.keys()
 
 
 # The end of all trials.
@@ -76,7 +88,7 @@ def test_stopping_leaves_finished_trials_and_other_jobs_alone(database: Database
     ended_job_trials = claimed(database)
     with database.transaction() as conn:
         # A job apart, whose trial has the next number of its own study.
-        other = submit(conn, job_spec(name="other", priority=1), "minimize")[0]
+        other = submit(conn, job_spec(name="other", priority=1))[0]
     others = claimed(database)
     assert others.job.id == other.id
     ended(database, job)
@@ -238,7 +250,7 @@ def test_no_stock_tool_can_delete_the_study_of_a_job(database: Database, databas
 
 
 def submitted(database: Database, key: str, body: bytes = b"body") -> tuple[Job, bool]:
-    return database.transact(lambda conn: submit(conn, job_spec(), "minimize", idempotency_key=key, request_sha256=body))
+    return database.transact(lambda conn: submit(conn, job_spec(), idempotency_key=key, request_sha256=body))
 
 
 def age(database: Database, job: Job, interval: str) -> None:

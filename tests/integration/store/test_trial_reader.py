@@ -102,7 +102,7 @@ def test_what_foreign_scripts_keep_under_our_names_does_no_harm(database: Databa
 def test_the_best_trial_is_the_complete_one_with_the_best_finite_value(
     database: Database, direction: Direction, best: float, worst: float
 ) -> None:
-    job = submit_job(database, direction)
+    job = submit_job(database, direction=direction)
     with database.transaction() as conn:
         assert trial_reader.best(conn, job) is None
     run(database, INFEASIBLE, FAILED, None, Pruned(value=-100.0 if direction == "minimize" else 100.0, step=1))

@@ -29,7 +29,7 @@ TRIALS = 8
 def digits_job(database: Database, direction: Direction, metric: str) -> Job:
     return submit_job(
         database,
-        direction,
+        direction=direction,
         objective={"name": "image-classification", "settings": {"dataset": "digits", "model": "mlp"}},
         search_space={"learning_rate": {"type": "float", "low": 1e-3, "high": 0.1, "log": True}, "batch_size": 128, "epochs": 2},
         metric=metric,

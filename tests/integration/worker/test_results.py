@@ -127,7 +127,7 @@ def ended(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -
     """The jobs by name, all run by one worker."""
     database = shared_database
     submitted = {
-        name: submit_job(database, "maximize" if spec.get("metric") == "score" else "minimize", **spec)
+        name: submit_job(database, direction="maximize" if spec.get("metric") == "score" else "minimize", **spec)
         for name, spec in JOBS.items()
     }
 
@@ -222,7 +222,7 @@ def test_a_diverged_run_is_infeasible(ended: Look, name: str) -> None:
     found = ended(name)
     assert found.job.state is JobState.COMPLETED
     assert found.trial.state is TrialState.INFEASIBLE
-    assert found.trial.value == (-math.inf if found.job.direction == "maximize" else math.inf)
+    assert found.trial.value == (-math.inf if found.job.spec.direction == "maximize" else math.inf)
     assert found.constraints == [0.75]
     assert found.trial.diverged_at_step == 1
     evidence = "loss became inf at update 1"

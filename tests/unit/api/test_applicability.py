@@ -6,7 +6,7 @@ import pytest
 
 from objectives.contract import Metric, Objective, Parameter
 from service.api.submission import complete
-from service.domain.job import JobSpec
+from service.domain.job import JobRequest, JobSpec
 from service.errors import InvalidJob
 
 LOG = {"type": "float", "low": 1e-4, "high": 0.1, "log": True}
@@ -48,7 +48,7 @@ TUNED = Objective(
 
 def submitted(search_space: dict[str, Any] | None, settings: dict[str, Any] | None = None, **overrides: Any) -> JobSpec:
     document = {"objective": {"name": "tuned", "settings": settings or {}}, "search_space": search_space} | overrides
-    return complete(JobSpec.model_validate(document), {"tuned": TUNED})[0]
+    return complete(JobRequest.model_validate(document), {"tuned": TUNED})
 
 
 def faults(search_space: dict[str, Any], settings: dict[str, Any] | None = None, **overrides: Any) -> dict[str, str]:
@@ -148,7 +148,7 @@ def test_only_what_is_nearest_to_apply_is_named() -> None:
             )
         }
     )
-    job = JobSpec.model_validate({"objective": {"name": "tuned"}, "search_space": {"learning_rate": LOG, "late": 0.1}})
+    job = JobRequest.model_validate({"objective": {"name": "tuned"}, "search_space": {"learning_rate": LOG, "late": 0.1}})
     with pytest.raises(InvalidJob) as caught:
         complete(job, {"tuned": objective})
     assert [fault.detail for fault in caught.value.faults] == [
@@ -199,8 +199,8 @@ def test_the_defaults_are_filled_of_what_may_apply(
 ) -> None:
     given = None if search_space is None else {"learning_rate": LOG} | search_space
     completed = submitted(given, settings)
-    assert (completed.search_space or {}).keys() == names
-    assert complete(completed, {"tuned": TUNED})[0] == completed, "what comes back can be submitted again"
+    assert completed.search_space.keys() == names
+    assert complete(completed, {"tuned": TUNED}) == completed, "what comes back can be submitted again"
 
 
 def test_a_range_of_the_default_space_that_cannot_apply_is_left_out() -> None:
@@ -208,8 +208,8 @@ def test_a_range_of_the_default_space_that_cannot_apply_is_left_out() -> None:
         **vars(TUNED) | {"parameters": (parameter("a", 0.5, space=LOG), parameter("b", 0.5, {"dataset": ("images",)}, space=LOG))}
     )
     for dataset, names in (("digits", ["a"]), ("images", ["a", "b"])):
-        job = JobSpec.model_validate({"objective": {"name": "tuned", "settings": {"dataset": dataset}}})
-        assert list(complete(job, {"tuned": objective})[0].search_space or {}) == names
+        job = JobRequest.model_validate({"objective": {"name": "tuned", "settings": {"dataset": dataset}}})
+        assert list(complete(job, {"tuned": objective}).search_space) == names
 
 
 @pytest.mark.parametrize("value", [1, 0, 1.0, "true"])

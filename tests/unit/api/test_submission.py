@@ -4,20 +4,21 @@ import pytest
 
 from objectives.catalog import load_catalog
 from service.api.submission import complete, pointer, warnings_of
-from service.domain.job import DEFAULT_TRIALS, JobSpec
+from service.domain.job import DEFAULT_TRIALS, JobRequest, JobSpec
 from service.domain.space import FloatRange
 from service.errors import InvalidJob
+from tests.factories import job_spec
 
 CATALOG = load_catalog(["tests.quadratic"])
 LOG = {"type": "float", "low": 1e-4, "high": 0.1, "log": True}
 
 
-def job(**overrides: Any) -> JobSpec:
-    return JobSpec.model_validate({"objective": {"name": "quadratic"}} | overrides)
+def job(**overrides: Any) -> JobRequest:
+    return JobRequest.model_validate({"objective": {"name": "quadratic"}} | overrides)
 
 
 def completed(**overrides: Any) -> JobSpec:
-    return complete(job(**overrides), CATALOG)[0]
+    return complete(job(**overrides), CATALOG)
 
 
 def faults(**overrides: Any) -> dict[str, str]:
@@ -27,14 +28,12 @@ def faults(**overrides: Any) -> dict[str, str]:
 
 
 def test_a_job_of_nothing_but_its_objective_takes_every_default() -> None:
-    spec, direction = complete(job(), CATALOG)
-    assert spec.search_space is not None
+    spec = complete(job(), CATALOG)
     assert isinstance(spec.search_space["learning_rate"], FloatRange)
     assert spec.search_space["epochs"] == 4
     assert spec.objective.settings == {"epoch_s": 0.0}
-    assert spec.budget is not None
     assert spec.budget.trials == DEFAULT_TRIALS
-    assert (spec.metric, direction) == ("loss", "minimize")
+    assert (spec.metric, spec.direction) == ("loss", "minimize")
 
 
 def test_a_parameter_left_out_of_the_search_space_takes_its_default_value() -> None:
@@ -47,7 +46,7 @@ def test_a_parameter_left_out_of_the_search_space_takes_its_default_value() -> N
 
 
 def test_a_whole_number_fixes_a_float_as_a_float() -> None:
-    value = (completed(search_space={"learning_rate": LOG, "momentum": 0}).search_space or {})["momentum"]
+    value = completed(search_space={"learning_rate": LOG, "momentum": 0}).search_space["momentum"]
     assert (value, type(value)) == (0.0, float)
 
 
@@ -55,19 +54,18 @@ def test_a_setting_of_whole_numbers_is_one_however_it_is_written() -> None:
     settings = {"dataset": "digits", "width": 64.0, "microbatch_size": 8.0, "milestones": [0.25]}
     space = {"schedule": "multi-step", "learning_rate": LOG}
     document = {"objective": {"name": "image-classification", "settings": settings}, "search_space": space}
-    spec, _ = complete(JobSpec.model_validate(document), CATALOG)
+    spec = complete(JobRequest.model_validate(document), CATALOG)
     found = [spec.objective.settings[name] for name in ("width", "microbatch_size", "milestones")]
     assert found == [64, 8, [0.25]]
     assert [type(value) for value in found] == [int, int, list]
 
 
 def test_the_direction_is_the_metrics() -> None:
-    assert complete(job(metric="score"), CATALOG)[1] == "maximize"
+    assert complete(job(metric="score"), CATALOG).direction == "maximize"
 
 
 def test_a_grid_needs_no_budget_and_plans_its_points() -> None:
     budget = completed(strategy="grid", search_space={"learning_rate": LOG | {"points": 9}, "epochs": 4}).budget
-    assert budget is not None
     assert budget.trials == 9
 
 
@@ -75,13 +73,12 @@ def test_a_grids_budget_is_at_most_its_size() -> None:
     space = {"learning_rate": LOG | {"points": 9}}
     for given, planned in ((4, 4), (100, 9)):
         budget = completed(strategy="grid", search_space=space, budget={"trials": given}).budget
-        assert budget is not None
         assert budget.trials == planned
 
 
 def test_every_default_space_makes_a_grid() -> None:
     for name in CATALOG:
-        complete(JobSpec.model_validate({"objective": {"name": name}, "strategy": "grid"}), CATALOG)
+        complete(JobRequest.model_validate({"objective": {"name": name}, "strategy": "grid"}), CATALOG)
 
 
 LINEAR = {"type": "float", "low": 1e-4, "high": 1.0}
@@ -100,7 +97,7 @@ LINEAR = {"type": "float", "low": 1e-4, "high": 1.0}
     ],
 )
 def test_a_wide_linear_range_of_rates_is_warned_of(rates: dict[str, Any], says: str) -> None:
-    [warning] = warnings_of(job(search_space={"learning_rate": rates}))
+    [warning] = warnings_of(job_spec(search_space={"learning_rate": rates}))
     assert warning.pointer == "/search_space/learning_rate"
     assert warning.detail.endswith(says)
 
@@ -122,7 +119,7 @@ def test_other_search_spaces_are_not_warned_of(space: dict[str, Any] | None) -> 
 
 def test_no_default_search_space_is_warned_of() -> None:
     for name in CATALOG:
-        spec, _ = complete(JobSpec.model_validate({"objective": {"name": name}}), CATALOG)
+        spec = complete(JobRequest.model_validate({"objective": {"name": name}}), CATALOG)
         assert warnings_of(spec) == []
 
 
@@ -226,7 +223,6 @@ def test_each_fault_is_pointed_to_with_what_would_be_right(overrides: dict[str, 
 def test_the_trials_of_a_grid_are_its_points_times_its_replicates(asked_for: int | None, trials: int) -> None:
     space = {"learning_rate": LOG | {"points": 9}}
     spec = completed(strategy="grid", search_space=space, replicates=3, budget={"trials": asked_for})
-    assert spec.budget is not None
     assert spec.budget.trials == trials
 
 
@@ -236,7 +232,6 @@ def test_points_to_try_first_with_all_their_seeds_may_be_the_whole_budget() -> N
 
 def test_the_default_budget_is_the_same_with_replicates() -> None:
     spec = completed(replicates=3)
-    assert spec.budget is not None
     assert (spec.replicates, spec.budget.trials) == (3, DEFAULT_TRIALS)
     assert completed().replicates == 1
 

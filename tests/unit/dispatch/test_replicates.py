@@ -60,7 +60,7 @@ def tried(
 
 def repeated(*trials: FrozenTrial, number: int = TURN, direction: Direction = "minimize", of: JobSpec | None = None) -> Any:
     """(rate, replicate) of what is repeated."""
-    found = to_repeat(of or spec(), direction, trials, number)
+    found = to_repeat(of or spec(direction=direction), trials, number)
     return None if found is None else (found[0]["learning_rate"], found[1])
 
 
@@ -149,7 +149,7 @@ def test_a_value_at_the_end_of_all_numbers_is_no_obstacle() -> None:
 
 
 def ask(document: JobSpec, trials: list[FrozenTrial], number: int, next_point: int = 0) -> Any:
-    return propose_next(document, "minimize", StudySnapshot(trials=trials, attrs={}), number=number, next_point=next_point)
+    return propose_next(document, StudySnapshot(trials=trials, attrs={}), number=number, next_point=next_point)
 
 
 def test_a_repeat_has_the_point_to_the_last_bit_and_as_optuna_stores_it() -> None:
@@ -166,7 +166,7 @@ def test_whatever_becomes_of_its_trials_a_job_trains_each_seed_of_a_point_at_mos
     document, explore = spec(replicates, budget={"trials": trials}), random.Random(data.draw(st.integers(0, 9)))
     seen: list[FrozenTrial] = []
     for number in range(trials):
-        found = to_repeat(document, "minimize", seen, number)
+        found = to_repeat(document, seen, number)
         rate, replicate = (found[0]["learning_rate"], found[1]) if found else (explore.uniform(1e-5, 1.0), 0)
         state = data.draw(st.sampled_from([COMPLETE, COMPLETE, COMPLETE, RUNNING, FAIL, PRUNED]))
         value = explore.choice([explore.random(), math.inf]) if state is COMPLETE else None
@@ -182,7 +182,7 @@ def test_in_the_end_the_best_point_has_all_its_seeds_though_they_differ_as_much_
     for seed in range(40):
         rng, seen = random.Random(seed), list[FrozenTrial]()
         for number in range(48):
-            found = to_repeat(spec(replicates, budget={"trials": 48}), "minimize", seen, number)
+            found = to_repeat(spec(replicates, budget={"trials": 48}), seen, number)
             rate, replicate = (float(found[0]["learning_rate"]), found[1]) if found else (10 ** rng.uniform(-4, 0), 0)
             loss = (math.log10(rate) + 2) ** 2 + rng.gauss(0, 0.3)
             seen.append(tried(number, rate, loss, replicate))
@@ -201,7 +201,7 @@ def test_in_the_end_the_best_point_has_all_its_seeds_though_they_differ_as_much_
 @pytest.mark.parametrize("strategy", ["random", "bayesian", {"type": "random", "sampler": "qmc"}])
 def test_all_replicates_of_a_point_to_try_first_are_enqueued_with_the_same_parameters(strategy: Any) -> None:
     document = spec(strategy=strategy, try_first=[{"learning_rate": 0.5, "momentum": 0.9}, {"mode": "fancy"}, {}])
-    enqueued = points_to_try_first(document, "minimize")
+    enqueued = points_to_try_first(document)
     assert [replicate for _, replicate in enqueued] == [0, 1, 2] * 3
     points = [point for point, _ in enqueued]
     assert points[0:3] == [points[0]] * 3
@@ -213,7 +213,7 @@ def test_all_replicates_of_a_point_to_try_first_are_enqueued_with_the_same_param
 
 
 def test_without_replicates_what_a_point_leaves_open_is_left_to_the_sampler() -> None:
-    assert points_to_try_first(spec(1, try_first=[{"mode": "fancy", "momentum": 0.9}, {}]), "minimize") == [
+    assert points_to_try_first(spec(1, try_first=[{"mode": "fancy", "momentum": 0.9}, {}])) == [
         ({"mode": "fancy"}, 0),
         ({}, 0),
     ]
@@ -225,12 +225,12 @@ def test_without_replicates_what_a_point_leaves_open_is_left_to_the_sampler() ->
 @pytest.mark.parametrize("strategy", ["random", "grid"])
 def test_the_points_are_those_of_a_job_without_replicates(strategy: str) -> None:
     space = {"learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 9}}
-    shown = [first_points(spec(replicates, strategy=strategy, search_space=space), "minimize") for replicates in (1, 2)]
+    shown = [first_points(spec(replicates, strategy=strategy, search_space=space)) for replicates in (1, 2)]
     assert shown[1] == [shown[0][index] for index in (0, 0, 1, 1, 2)]
 
 
 def test_a_dry_run_shows_no_repeats_that_depend_on_results() -> None:
-    counts = [len(first_points(spec(3, budget={"trials": trials}), "minimize")) for trials in range(1, 9)]
+    counts = [len(first_points(spec(3, budget={"trials": trials}))) for trials in range(1, 9)]
     assert counts == [1, 2, 2, 3, 4, 4, 5, 5]
 
 
@@ -254,7 +254,7 @@ def test_pruners_do_not_see_repeats_of_the_best_points_in_a_bayesian_job() -> No
 
     def prunes(strategy: str, *trials: FrozenTrial) -> bool:
         document = spec(8, strategy=strategy, pruner="median")
-        return ask_pruner(document, "minimize", StudySnapshot(trials=[*trials, own], attrs={}), own)[0]
+        return ask_pruner(document, StudySnapshot(trials=[*trials, own], attrs={}), own)[0]
 
     assert not prunes("bayesian", *bad)
     assert not prunes("bayesian", *bad, *good)
@@ -263,5 +263,5 @@ def test_pruners_do_not_see_repeats_of_the_best_points_in_a_bayesian_job() -> No
 
 def test_what_a_job_without_replicates_asks_its_sampler_is_what_it_asked_before() -> None:
     for strategy in ("random", "bayesian", {"type": "random", "sampler": "qmc"}):
-        proposal = propose_next(spec(1, strategy=strategy), "minimize", EMPTY, number=7, next_point=0)
+        proposal = propose_next(spec(1, strategy=strategy), EMPTY, number=7, next_point=0)
         assert (proposal.replicate, proposal.takes_point, proposal.trial_attrs) == (0, False, {})

@@ -28,10 +28,10 @@ def spec(**overrides: Any) -> JobSpec:
 
 def history(of: JobSpec, count: int) -> StudySnapshot:
     """Complete trials at random points."""
-    distributions = {name: distribution(dimension) for name, dimension in searched(of.search_space or {}).items()}
+    distributions = {name: distribution(dimension) for name, dimension in searched(of.search_space).items()}
     trials: list[FrozenTrial] = []
     for number in range(count):
-        point = propose(spec(strategy="random"), "minimize", EMPTY, number=number).point
+        point = propose(spec(strategy="random"), EMPTY, number=number).point
         trial = create_trial(
             value=float(point["learning_rate"]), params=point, distributions=distributions, system_attrs={"constraints": [-1.0]}
         )
@@ -65,7 +65,7 @@ def test_a_proposal_depends_on_the_study_alone_and_not_on_who_asks(strategy: Any
     document = spec(strategy=strategy)
     snapshot = history(document, 12)
     as_it_was = copy.deepcopy(snapshot)
-    first, second = (propose(document, "minimize", snapshot, number=12) for _ in range(2))
+    first, second = (propose(document, snapshot, number=12) for _ in range(2))
     assert first == second
     assert first.sampler_error is None
     assert snapshot == as_it_was
@@ -74,17 +74,17 @@ def test_a_proposal_depends_on_the_study_alone_and_not_on_who_asks(strategy: Any
 @pytest.mark.parametrize("strategy", ["bayesian", GP])
 def test_what_a_sampler_notes_of_its_own_thinking_is_not_kept(strategy: Any) -> None:
     document = spec(strategy=strategy)
-    assert propose(document, "minimize", history(document, 12), number=12).trial_attrs == {}
+    assert propose(document, history(document, 12), number=12).trial_attrs == {}
 
 
 def test_params_are_proposed_in_the_order_of_their_names() -> None:
-    proposal = propose(spec(), "minimize", EMPTY, number=0)
+    proposal = propose(spec(), EMPTY, number=0)
     assert [param.name for param in proposal.params] == ["batch_size", "epochs", "learning_rate"] == list(proposal.point)
 
 
 def test_a_proposal_is_stored_as_optuna_would_store_it() -> None:
     document = spec()
-    proposal = propose(document, "minimize", EMPTY, number=0)
+    proposal = propose(document, EMPTY, number=0)
     assert stored_params(document, proposal.point) == list(proposal.params)
 
 
@@ -98,7 +98,7 @@ def test_what_an_enqueued_trial_leaves_open_is_filled_by_the_sampler() -> None:
     snapshot = history(document, 12)
     waiting = enqueued(12, learning_rate=0.25, epochs=3)
     as_it_was = copy.deepcopy(waiting)
-    proposal = propose(document, "minimize", snapshot, number=40, waiting=waiting)
+    proposal = propose(document, snapshot, number=40, waiting=waiting)
     assert (proposal.number, proposal.waiting_trial_id) == (12, 112)
     assert (proposal.point["learning_rate"], proposal.point["epochs"]) == (0.25, 3)
     assert proposal.point["batch_size"] in (16, 32, 64)
@@ -108,17 +108,17 @@ def test_what_an_enqueued_trial_leaves_open_is_filled_by_the_sampler() -> None:
 
 @pytest.mark.usefixtures("broken_sampler")
 def test_a_sampler_that_raises_is_named_and_that_trial_is_drawn_at_random() -> None:
-    points = [propose(spec(), "minimize", EMPTY, number=number) for number in range(3)]
+    points = [propose(spec(), EMPTY, number=number) for number in range(3)]
     assert {proposal.sampler_error for proposal in points} == {"ArithmeticError: no point for you"}
     assert [proposal.point for proposal in points] == [
-        propose(spec(strategy="random"), "minimize", EMPTY, number=number).point for number in range(3)
+        propose(spec(strategy="random"), EMPTY, number=number).point for number in range(3)
     ]
 
 
 @pytest.mark.usefixtures("broken_sampler")
 def test_a_sampler_that_raises_takes_nothing_away_from_what_was_enqueued() -> None:
     waiting = enqueued(1, learning_rate=0.25)
-    proposal = propose(spec(), "minimize", EMPTY, number=1, waiting=waiting)
+    proposal = propose(spec(), EMPTY, number=1, waiting=waiting)
     assert proposal.sampler_error == "ArithmeticError: no point for you"
     assert proposal.point["learning_rate"] == 0.25
     assert proposal.waiting_trial_id == 101
@@ -126,7 +126,7 @@ def test_a_sampler_that_raises_takes_nothing_away_from_what_was_enqueued() -> No
 
 def test_a_value_that_cannot_be_taken_is_named_and_the_trial_is_drawn_at_random() -> None:
     waiting = enqueued(1, batch_size=48, learning_rate=0.25)
-    proposal = propose(spec(), "minimize", EMPTY, number=1, waiting=waiting)
+    proposal = propose(spec(), EMPTY, number=1, waiting=waiting)
     assert proposal.sampler_error is not None
     assert "48" in proposal.sampler_error
     assert proposal.point["batch_size"] in (16, 32, 64)
@@ -134,15 +134,15 @@ def test_a_value_that_cannot_be_taken_is_named_and_the_trial_is_drawn_at_random(
 
 
 def test_an_enqueued_value_out_of_range_is_tried_as_its_user_wants() -> None:
-    proposal = propose(spec(), "minimize", EMPTY, number=1, waiting=enqueued(1, learning_rate=3.0))
+    proposal = propose(spec(), EMPTY, number=1, waiting=enqueued(1, learning_rate=3.0))
     assert (proposal.sampler_error, proposal.point["learning_rate"]) == (None, 3.0)
 
 
 def test_the_preview_of_a_job_shows_what_its_first_trials_will_be() -> None:
     document = spec(try_first=[{"learning_rate": 0.5}])
-    shown = first_points(document, "minimize")
+    shown = first_points(document)
     assert len(shown) == 5
     assert shown[0]["learning_rate"] == 0.5
-    proposals: list[Proposal] = [propose(document, "minimize", EMPTY, number=number) for number in range(1, 5)]
+    proposals: list[Proposal] = [propose(document, EMPTY, number=number) for number in range(1, 5)]
     assert [point["learning_rate"] for point in shown[1:]] == [proposal.point["learning_rate"] for proposal in proposals]
     assert all(point["momentum"] == 0.9 for point in shown)

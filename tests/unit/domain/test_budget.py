@@ -9,7 +9,7 @@ from service.domain.job import Direction, Job, JobState
 from tests.factories import job_spec
 
 
-def running_job(direction: Direction = "minimize", next_point: int = 0, **spec: Any) -> Job:
+def running_job(next_point: int = 0, **spec: Any) -> Job:
     return Job(
         id=uuid4(),
         name=None,
@@ -18,7 +18,6 @@ def running_job(direction: Direction = "minimize", next_point: int = 0, **spec: 
         spec=job_spec(**spec),
         study_id=1,
         study_name="study",
-        direction=direction,
         next_point=next_point,
         failures_in_a_row=0,
         deadline_at=None,
@@ -68,7 +67,7 @@ def test_a_job_without_a_budget_of_trials_is_never_all_issued() -> None:
     ],
 )
 def test_a_target_is_reached_by_a_value_at_least_as_good(direction: Direction, value: float, reached: bool) -> None:
-    assert target_reached(running_job(direction, budget={"target": 0.1}), value) is reached
+    assert target_reached(running_job(direction=direction, budget={"target": 0.1}), value) is reached
 
 
 def test_a_trial_without_a_value_reaches_no_target() -> None:

@@ -1,5 +1,23 @@
+import pytest
+from pydantic import ValidationError
+
 from service.domain.events import FINAL_EVENTS
-from service.domain.job import FINAL, MOVES, OPEN, JobState
+from service.domain.job import FINAL, MOVES, OPEN, JobRequest, JobSpec, JobState
+from tests.factories import job_spec
+
+
+@pytest.mark.parametrize("name", ["search_space", "budget", "metric", "direction"])
+def test_a_job_that_can_be_run_lacks_nothing(name: str) -> None:
+    document = job_spec().model_dump() | {"direction": "minimize"}
+    assert JobSpec.model_validate(document) == job_spec()
+    for lacking in ({key: value for key, value in document.items() if key != name}, document | {name: None}):
+        with pytest.raises(ValidationError, match=name):
+            JobSpec.model_validate(lacking)
+
+
+def test_the_document_of_a_job_that_can_be_run_is_that_of_a_request() -> None:
+    text = job_spec(direction="maximize").model_dump_json()
+    assert JobRequest.model_validate_json(text).model_dump_json() == text
 
 
 def test_every_state_says_where_it_may_lead() -> None:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.trial import FEASIBLE, TrialCounts, violation, worst_value
+from tests.factories import job_spec
 
 FRACTION = st.floats(0, 1)
 
@@ -20,8 +21,8 @@ def test_a_violation_is_the_larger_the_earlier_the_run_diverged(one: float, othe
 
 
 def test_a_diverged_trial_gets_the_worst_value_of_its_direction() -> None:
-    assert worst_value("minimize") == math.inf
-    assert worst_value("maximize") == -math.inf
+    assert worst_value(job_spec(direction="minimize")) == math.inf
+    assert worst_value(job_spec(direction="maximize")) == -math.inf
 
 
 def test_the_total_is_the_sum_of_the_six_counts() -> None:

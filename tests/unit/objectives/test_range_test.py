@@ -9,7 +9,7 @@ import pytest
 
 from objectives.catalog import load_catalog
 from service.api.submission import complete
-from service.domain.job import Job, JobSpec
+from service.domain.job import Job, JobRequest
 from service.domain.space import fixed
 from service.domain.trial import Trial
 from service.report.answer_values import BestLearningRate, Verdict
@@ -35,17 +35,17 @@ def trained(
         "training_seed": "shared" if shared else "per_trial",
     }
     catalog = load_catalog([])
-    spec, direction = complete(JobSpec.model_validate(document), catalog)
+    spec = complete(JobRequest.model_validate(document), catalog)
     start = importlib.import_module(catalog[spec.objective.name].module).start
     guessing: dict[str, float] = {}
 
     def value(rate: float, seed: int) -> float:
-        run = start(fixed(spec.search_space or {}) | {"learning_rate": rate}, spec.objective.settings, seed, "cpu", 1)
+        run = start(fixed(spec.search_space) | {"learning_rate": rate}, spec.objective.settings, seed, "cpu", 1)
         *_, last = run
         guessing.update(run.guessing)
-        return math.inf if last.divergence is not None else float(last.metrics[spec.metric or ""])
+        return math.inf if last.divergence is not None else float(last.metrics[spec.metric])
 
-    job = a_job(0, direction, **spec.model_dump())
+    job = a_job(0, direction=spec.direction, **spec.model_dump())
     return job, drawn(job, value, user_attrs=lambda: {"guessing": dict(guessing)})
 
 

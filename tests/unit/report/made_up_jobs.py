@@ -35,7 +35,7 @@ def made_up(seed: int) -> tuple[Job, list[Trial], Curves]:
     shared = random.random() < 0.25
     job = a_job(
         0,
-        direction,
+        direction=direction,
         search_space={"learning_rate": rate} | {name: OTHERS[name] for name in names},
         training_seed="shared" if shared else "per_trial",
         seed=seed,

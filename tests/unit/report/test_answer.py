@@ -78,7 +78,7 @@ def test_the_expected_loss_is_that_of_the_curve_and_not_of_the_luckiest_trial() 
 
 def test_a_metric_to_be_maximized_is_answered_in_its_own_units() -> None:
     trials = [trial(one.number, one.params["learning_rate"], 1 - (one.value or 0)) for one in trained(bowl(BEST, floor=0.1), 32)]
-    found = answer(job("maximize"), trials)
+    found = answer(job(direction="maximize"), trials)
     assert found.expected is not None
     assert found.learning_rate == pytest.approx(BEST, rel=0.3)
     assert found.expected.low < found.expected.mean < found.expected.high
@@ -309,7 +309,7 @@ def test_whatever_trials_show_the_numbers_are_finite_and_in_order(
     trials = [trial(0, 0.5, 1.0)]
     trials += [trial(number, rate, math.inf if state is TrialState.INFEASIBLE else value, state)
                for number, (rate, value, state) in enumerate(drawn, start=1)]  # fmt: skip
-    found = answer(job(direction), trials)
+    found = answer(job(direction=direction), trials)
     if found.interval is None:
         return
     assert found.learning_rate is not None

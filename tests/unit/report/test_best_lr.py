@@ -23,7 +23,7 @@ def test_the_answer_is_the_complete_trial_with_the_lowest_value() -> None:
 
 
 def test_a_metric_to_be_maximized_has_its_highest_value() -> None:
-    assert answer(job("maximize"), [trial(0, 0.1, 0.5), trial(1, 0.01, 0.2)]).learning_rate == 0.1
+    assert answer(job(direction="maximize"), [trial(0, 0.1, 0.5), trial(1, 0.01, 0.2)]).learning_rate == 0.1
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ TRIALS = st.lists(
 def test_no_complete_trial_is_better_than_the_answer(trials: list[Trial], direction: Direction) -> None:
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     try:
-        found = in_brief(job(direction), trials)
+        found = in_brief(job(direction=direction), trials)
     except NothingFinished:
         assert not complete
         assert not trials or any(trial.state is TrialState.PRUNED for trial in trials)

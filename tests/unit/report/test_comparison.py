@@ -207,7 +207,7 @@ def test_a_point_that_diverges_with_a_seed_is_no_best_point() -> None:
 
 def test_a_metric_to_be_maximized_is_compared_by_its_highest() -> None:
     def job(number: int) -> Job:
-        return a_job(number, "maximize", metric="score")
+        return a_job(number, direction="maximize", metric="score")
 
     low, high = (finished(job(number), bowl(0.01, -best), noise=0.005) for number, best in enumerate((0.8, 0.9)))
     found = compare([low, high], learning_rate=0.01)

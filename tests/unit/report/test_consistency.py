@@ -38,7 +38,7 @@ def faults(job: Job, trials: list[Trial], found: BestLearningRate) -> Iterator[s
         if found.verdict is not Verdict.ALL_DIVERGED:
             yield "no rate is answered, though not all diverged"
         return
-    rate, dimension = found.learning_rate, (job.spec.search_space or {})["learning_rate"]
+    rate, dimension = found.learning_rate, job.spec.search_space["learning_rate"]
     assert isinstance(dimension, Range)
     low, high = _ends(dimension, trials)
     yield from _about_rates(found, rate, low, high)
@@ -115,7 +115,7 @@ def _about_choices(job: Job, dimension: Range, found: BestLearningRate, rate: fl
     elif isinstance(dimension, FloatRange) and not contains(dimension, rate) and rate > dimension.low > 0:
         yield f"{rate} is not a value of the range"
     for name, value in found.params.items():
-        other = (job.spec.search_space or {})[name]
+        other = job.spec.search_space[name]
         assert isinstance(other, Range)
         if not contains(other, value):
             yield f"{name}={value} cannot be"

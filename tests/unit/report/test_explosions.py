@@ -172,7 +172,7 @@ def test_the_objective_may_say_what_guessing_costs_where_no_plateau_does(name: s
 
 def test_a_metric_to_be_maximized_explodes_downward() -> None:
     rate = {"type": "float", "low": 1e-5, "high": 10.0, "log": True}
-    job = a_job(0, "maximize", search_space={"learning_rate": rate}, budget={"trials": 32})
+    job = a_job(0, direction="maximize", search_space={"learning_rate": rate}, budget={"trials": 32})
     trials = drawn(job, lambda rate, seed: -valley(1.0)(rate, seed))
     found, _, mirrored = answer(job, trials), *asked("valley-32", 0)[1:]
     assert found.learning_rate == mirrored.learning_rate

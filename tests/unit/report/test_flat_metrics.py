@@ -18,7 +18,7 @@ RATE = {"type": "float", "low": LOW, "high": HIGH, "log": True}
 
 
 def searched(value: Callable[[float, int], float], direction: Direction = "minimize", seed: int = 0) -> tuple[Job, list[Trial]]:
-    job = a_job(0, direction, search_space={"learning_rate": RATE}, budget={"trials": 16}, seed=seed)
+    job = a_job(0, direction=direction, search_space={"learning_rate": RATE}, budget={"trials": 16}, seed=seed)
     return job, drawn(job, value)
 
 

@@ -174,7 +174,7 @@ def test_rates_at_zero_and_below_have_no_logarithm_and_are_left_out() -> None:
 
 
 def test_costs_of_a_metric_to_be_maximized_are_less_it() -> None:
-    asked: Job = job("maximize")
+    asked: Job = job(direction="maximize")
     seen = observe(asked, [trial(0, 0.1, 0.7)], {})
     assert seen is not None
     assert seen.costs == pytest.approx([-0.7])

@@ -61,14 +61,14 @@ def test_a_run_that_diverged_by_chance_far_below_the_edge_moves_no_answer(chance
 def test_no_accuracy_is_expected_above_one(seed: int) -> None:
     trials = trained(lambda rate: min(1.0, 0.99 - 0.1 * math.log10(rate / 0.02) ** 2), 24, noise=0.008, seed=seed)
     trials = [a_trial(one.number, one.params["learning_rate"], min(1.0, one.value or 0.0)) for one in trials]
-    found = answer(job("maximize"), trials)
+    found = answer(job(direction="maximize"), trials)
     assert found.expected is not None
     assert found.expected.high <= 1.0
     assert max(part.expected.high for part in found.curve) <= 1.0
 
 
 def test_a_reward_above_one_is_bounded_by_nothing() -> None:
-    found = answer(job("maximize"), trained(lambda rate: 2.0 - 0.4 * math.log10(rate / 0.02) ** 2, 24))
+    found = answer(job(direction="maximize"), trained(lambda rate: 2.0 - 0.4 * math.log10(rate / 0.02) ** 2, 24))
     assert found.expected is not None
     assert found.expected.high > 1.9
 

@@ -108,7 +108,7 @@ def test_where_seeds_spread_wider_than_a_tenth_the_target_does_too() -> None:
 def test_a_metric_to_be_maximized_is_reached_from_below() -> None:
     curves = {0: curve(0.2, 0.7, 0.8), 1: curve(0.7, 0.72, 0.75)}
     trials = [a_trial(number, 0.1 + number, points[-1].value) for number, points in curves.items()]
-    found = trade_off(Finished(job=a_job(0, "maximize"), trials=trials, curves=curves), {}, target=0.7)
+    found = trade_off(Finished(job=a_job(0, direction="maximize"), trials=trials, curves=curves), {}, target=0.7)
     assert [(each.learning_rate, each.steps) for each in found.front] == [(1.1, 1.0), (0.1, 2.0)]
 
 

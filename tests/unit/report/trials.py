@@ -7,15 +7,15 @@ from uuid import uuid4
 
 import numpy as np
 
-from service.domain.job import Direction, Job
+from service.domain.job import Job
 from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import a_job, trial
 
 LOG = {"type": "float", "low": 1e-4, "high": 1.0, "log": True}
 
 
-def job(direction: Direction = "minimize", **overrides: Any) -> Job:
-    return a_job(uuid4().int >> 97, direction, **{"search_space": {"learning_rate": LOG}} | overrides)
+def job(**overrides: Any) -> Job:
+    return a_job(uuid4().int >> 97, **{"search_space": {"learning_rate": LOG}} | overrides)
 
 
 def diverged(number: int, rate: float, **params: Any) -> Trial:
