@@ -47,7 +47,7 @@ check: install  ## Check style, types, and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-chaos: install  ## Torment a running service for MINUTES=2 with the faults of SEED=1, and compare with a calm run; LONG=1: disk and clock too
+chaos: install  ## Inject the faults of SEED=1 into a running service for MINUTES=2, and compare with a calm run; LONG=1: disk and clock too
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),2) --seed $(or $(SEED),1) $(if $(LONG),--long)
 
 prove: install  ## Prove the figures that take minutes: 20,000 trials by 200 loops, three strategies on five seeds, eight workers on a grid, the answer's intervals, early stopping, 20 minutes of faults

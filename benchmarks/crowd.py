@@ -138,11 +138,11 @@ class _Loop:
         self._insist(lambda: self._database.transact(self._register))
         pause_s = SHORTEST_POLL_S
         while True:
-            self._insist(self._keep_house)
+            self._insist(self._maintain)
             claim = self._claim()
             if claim is not None:
                 pause_s = SHORTEST_POLL_S
-                self._see_through(claim)
+                self._run_trial(claim)
             elif self._insist(lambda: self._database.transact(_is_over)):
                 return
             else:
@@ -161,7 +161,7 @@ class _Loop:
             self.done.claims.append((time.time(), time.monotonic() - started))
         return claim
 
-    def _see_through(self, claim: Claim) -> None:
+    def _run_trial(self, claim: Claim) -> None:
         rate = float(claim.params["learning_rate"])
         time.sleep(self._trial_s)
         item = StepMeasurement(
@@ -205,7 +205,7 @@ class _Loop:
     def _register(self, conn: sa.Connection) -> None:
         workers.register(conn, self._id, name="crowd", objectives=[OBJECTIVE], device="cpu", version="0", lost_after_s=LEASE_S)
 
-    def _keep_house(self) -> None:
+    def _maintain(self) -> None:
         now = time.monotonic()
         if now - self._seen_at >= HEARTBEAT_S:
             self._database.transact(lambda conn: workers.seen(conn, self._id))

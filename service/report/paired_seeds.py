@@ -22,7 +22,7 @@ class BestPoint:
 
     params: Point
     costs: Mapping[int, float]
-    """By seed; the metric, or less it where more is better."""
+    """By seed; the metric, negated where more is better."""
 
 
 @dataclass(frozen=True, kw_only=True)

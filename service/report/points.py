@@ -30,7 +30,7 @@ class TriedPoint:
 
 
 def cost_of(job: Job, trial: Trial) -> float | None:
-    """What a trial that trained to its end came to: the metric, or less it where more is better. None for one that did not, or
+    """What a trial that trained to its end came to: the metric, negated where more is better. None for one that did not, or
     whose value is not finite, as a foreign script may have it."""
     if trial.state is not TrialState.COMPLETE or trial.value is None or not math.isfinite(trial.value):
         return None

@@ -85,14 +85,14 @@ class Worker:
                 folder=self._settings.checkpoint_dir,
                 max_bytes=self._settings.checkpoint_max_bytes,
             ),
-            on_heartbeat=self._keep_house,
+            on_heartbeat=self._maintain,
             seconds_left=lambda: self._stop_at - time.monotonic(),
         )
         try:
             self._work(supervisor)
         finally:
             trainer.end()
-        self._sign_off()
+        self._deregister()
         log.info(Event.WORKER_STOPPED, worker=self.name)
 
     def stop(self, signal_number: int, frame: FrameType | None) -> None:
@@ -105,7 +105,7 @@ class Worker:
         pause_s = SHORTEST_POLL_S
         while not self._asked_to_stop.is_set():
             try:
-                self._keep_house()
+                self._maintain()
                 self._clean_up()
                 self._try_again(supervisor)
                 claim = self._claim()
@@ -118,7 +118,7 @@ class Worker:
                 continue
             pause_s = SHORTEST_POLL_S
             try:
-                supervisor.see_through(claim)
+                supervisor.run_trial(claim)
             except Unfit as unfit:
                 self._set_aside[unfit.objective] = unfit.problem
                 self._try_again_at = time.monotonic() + TRY_AGAIN_S
@@ -131,19 +131,19 @@ class Worker:
         self._try_again_at = time.monotonic() + TRY_AGAIN_S
         for objective in sorted(self._set_aside):
             try:
-                problem = supervisor.find_problem(objective, meanwhile=self._live_on)
+                problem = supervisor.find_problem(objective, meanwhile=self._keep_alive)
             except _AskedToStop:
                 return
             if problem is None:
                 del self._set_aside[objective]
                 self._offer(Event.WORKER_FIT, objective, "it can be trained again")
 
-    def _live_on(self) -> None:
+    def _keep_alive(self) -> None:
         """While a trainer process takes its time. Raises _AskedToStop."""
         if self._asked_to_stop.is_set():
             raise _AskedToStop
         with suppress(DatabaseUnavailable):  # it is asked again
-            self._keep_house()
+            self._maintain()
 
     def _offer(self, event: Event, objective: str, reason: str) -> None:
         """Tell what this worker offers from now on, and why that has changed."""
@@ -170,12 +170,12 @@ class Worker:
         self._unanswered = None
         return claim
 
-    def _keep_house(self) -> None:
+    def _maintain(self) -> None:
         """Show that this worker lives, and end jobs whose time is over: during trials too, since others may be at long ones."""
-        self._sign_of_life()
+        self._heartbeat()
         self._sweep()
 
-    def _sign_of_life(self) -> None:
+    def _heartbeat(self) -> None:
         if time.monotonic() - self._seen_at >= self._settings.heartbeat_s:
             alive = self._database.transact(lambda conn: workers.seen(conn, self.id))
             if not alive:  # silent for so long that retention has deleted it
@@ -221,7 +221,7 @@ class Worker:
 
         self._database.transact(work)
 
-    def _sign_off(self) -> None:
+    def _deregister(self) -> None:
         with suppress(DatabaseUnavailable):  # its silence will tell
             self._database.transact(lambda conn: workers.stopped(conn, self.id))
 

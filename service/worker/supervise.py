@@ -93,7 +93,7 @@ class TrialSupervisor:
         self._seconds_left = seconds_left
         self._best_models = BestModels()
 
-    def see_through(self, claim: Claim) -> None:
+    def run_trial(self, claim: Claim) -> None:
         """Train the claimed trial to its result, through trainers that die, until it is stored, dropped or given back.
 
         Raises Unfit, when the trial has been given back since this worker cannot train its objective.
@@ -102,7 +102,7 @@ class TrialSupervisor:
         try:
             while following is not None:
                 claim = following
-                following = self._attempt(claim).see_through()
+                following = self._attempt(claim).run_trial()
         except LeaseLost:
             log.info(Event.LEASE_LOST, **ids(claim))
             self._trainer.stop()
@@ -164,7 +164,7 @@ class _Attempt:
         self._started_at = self._heard_at = 0.0
         """By a clock that stands still while the database does not answer."""
 
-    def see_through(self) -> Claim | None:
+    def run_trial(self) -> Claim | None:
         """Train until there is a result; or until the trainer dies: then the next attempt, unless that was the last one.
 
         Raises LeaseLost, Dropped, Unfit.
@@ -226,7 +226,7 @@ class _Attempt:
             case Checkpointed(checkpoint=checkpoint):
                 answer, paths = self._lease.keep_checkpoint(checkpoint)
                 checkpoint_files.delete(self._keep.folder, paths)
-                self._heed(answer)
+                self._handle(answer)
             case NotCheckpointed(step=step, reason=reason):
                 self._lease.checkpoint_failed(step, reason)
             case Trained():
@@ -308,9 +308,9 @@ class _Attempt:
             self._lease.ask_once(self._on_heartbeat)
 
     def _report(self) -> None:
-        self._heed(self._lease.report(self._trainer.log_tail()))
+        self._handle(self._lease.report(self._trainer.log_tail()))
 
-    def _heed(self, answer: Answer) -> None:
+    def _handle(self, answer: Answer) -> None:
         """The lease is renewed, unless the answer is to give the trial back."""
         if answer is Answer.GIVE_BACK:
             self._leave("its job was paused", within_s=STOP_S)
@@ -342,7 +342,7 @@ class _Attempt:
         step = result.best_step or self._curve.last.step
         question = SaveModel(step=step, metadata=checkpointing.model_metadata(self._claim, result.value))
         try:
-            answer = self._trainer.save_model(question, meanwhile=self._live_on)
+            answer = self._trainer.save_model(question, meanwhile=self._keep_alive)
         except _NoTimeLeft:
             answer = "its worker had to stop before the weights were saved"
         match answer:
@@ -401,12 +401,12 @@ class _Attempt:
         """What keeps this worker from training the objective at all. A worker that has to stop now gives the trial back."""
         try:
             return self._trainer.find_problem(
-                self._spec.objective.name, self._pace.device, self._keep.folder_name, meanwhile=self._live_on
+                self._spec.objective.name, self._pace.device, self._keep.folder_name, meanwhile=self._keep_alive
             )
         except _NoTimeLeft:
             self._give_back(f"its worker had to stop after this: {why}")
 
-    def _live_on(self) -> None:
+    def _keep_alive(self) -> None:
         """While the trainer takes its time over something else than training. Raises _NoTimeLeft."""
         self._report_if_due()
         if self._seconds_left() <= 0:

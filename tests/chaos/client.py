@@ -1,4 +1,4 @@
-"""The user of a tormented API: asks again until there is an answer, and submits by key, so that nothing is submitted twice."""
+"""The user of an API under fault injection: asks until there is an answer, and submits by key, so nothing is submitted twice."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""Calm against tormented: what the trials of a job were and measured may not depend on what happened to its processes.
+"""The calm run against the faulty one: what a job's trials were and measured may not depend on what happened to its processes.
 
 Compared is all that is stored of a trial and of each of its steps. Times, throughput, workers and attempts are left out, and
 nothing else. Numbers must be the same to the last bit; one nan is the same as another.
@@ -15,21 +15,21 @@ WHOLE_TRIAL = ("number", "state", "value", "params", "user_attrs", "system_attrs
 WHOLE_STEP = ("step", "fraction", "in_warmup", "metrics", "learning_rate", "details", "intermediate_value")
 
 
-def differences(calm: JobHistory, tormented: JobHistory) -> Iterator[str]:
+def differences(calm: JobHistory, faulty: JobHistory) -> Iterator[str]:
     """In words, what differs between two runs of the same job."""
-    if calm.spec != tormented.spec:
-        yield f"job {tormented.name}: not the same specification"
+    if calm.spec != faulty.spec:
+        yield f"job {faulty.name}: not the same specification"
         return
-    theirs = {trial.number: trial for trial in tormented.trials}
+    theirs = {trial.number: trial for trial in faulty.trials}
     for trial in calm.trials:
         found = theirs.pop(trial.number, None)
         if found is None:
-            yield f"job {tormented.name}: trial {trial.number} is missing"
+            yield f"job {faulty.name}: trial {trial.number} is missing"
         else:
             for what in _of_trial(trial, found):
-                yield f"job {tormented.name}, trial {trial.number}{what}"
+                yield f"job {faulty.name}, trial {trial.number}{what}"
     for number in theirs:
-        yield f"job {tormented.name}: there is a trial {number} that the calm run does not have"
+        yield f"job {faulty.name}: there is a trial {number} that the calm run does not have"
 
 
 def same(one: Any, other: Any) -> bool:
@@ -44,9 +44,9 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _of_trial(calm: Trial, tormented: Trial) -> Iterator[str]:
-    yield from _fields(WHOLE_TRIAL, calm, tormented)
-    theirs = {step.step: step for step in tormented.steps}
+def _of_trial(calm: Trial, faulty: Trial) -> Iterator[str]:
+    yield from _fields(WHOLE_TRIAL, calm, faulty)
+    theirs = {step.step: step for step in faulty.steps}
     for step in calm.steps:
         found = theirs.pop(step.step, None)
         if found is None:
@@ -58,8 +58,8 @@ def _of_trial(calm: Trial, tormented: Trial) -> Iterator[str]:
         yield f": there is a step {number} that the calm run does not have"
 
 
-def _fields(names: tuple[str, ...], calm: Trial | Step, tormented: Trial | Step) -> Iterator[str]:
+def _fields(names: tuple[str, ...], calm: Trial | Step, faulty: Trial | Step) -> Iterator[str]:
     for name in names:
-        expected, found = getattr(calm, name), getattr(tormented, name)
+        expected, found = getattr(calm, name), getattr(faulty, name)
         if not same(expected, found):
-            yield f", {name}: calm {expected}, tormented {found}"
+            yield f", {name}: calm {expected}, faulty {found}"

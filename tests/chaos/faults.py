@@ -32,7 +32,7 @@ class Missed(Exception):
 
 
 @dataclass
-class Torment:
+class FaultInjection:
     """Does what is planned to a stage, and keeps a record of it."""
 
     stage: Stage

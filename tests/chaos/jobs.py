@@ -1,4 +1,4 @@
-"""The jobs that run under torment: six kinds in turn, each job with a seed of its own."""
+"""The jobs that run while faults are injected: six kinds in turn, each job with a seed of its own."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -18,8 +18,8 @@ SLACK_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tormented:
-    """What is left of a tormented run."""
+class FaultyRun:
+    """What is left of a faulty run."""
 
     submitted: Sequence[Submission]
     history: History
@@ -33,7 +33,7 @@ class Tormented:
     not_possible: Sequence[str]
 
 
-def check_all(left: Tormented, calm: Sequence[JobHistory], found: Sequence[tuple[JobHistory, Wait]]) -> Iterator[Check]:
+def check_all(left: FaultyRun, calm: Sequence[JobHistory], found: Sequence[tuple[JobHistory, Wait]]) -> Iterator[Check]:
     """Every promise, checked. calm: the comparable jobs of a calm run. found: the longest wait of each job."""
     jobs, names = left.history.jobs, [submission.document["name"] for submission in left.submitted]
     comparable = [submission.document["name"] for submission in left.submitted if submission.kind.comparable]

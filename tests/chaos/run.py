@@ -1,4 +1,4 @@
-"""Jobs under torment, and the same jobs in peace: what is stored must be the same.
+"""Jobs while faults are injected, and the same jobs in a calm run: what is stored must be the same.
 
 `python -m tests.chaos --minutes 2 --seed 1` starts its own PostgreSQL, a proxy before it, the API and three workers, keeps them
 alive as a supervisor would, submits jobs, and has the faults of a seeded schedule happen to all of them. When the time is up the
@@ -20,10 +20,10 @@ from pathlib import Path
 
 from tests.chaos.clock import JumpingClock, jumping_clock
 from tests.chaos.disk import FullDisk, small_disk
-from tests.chaos.faults import Torment
+from tests.chaos.faults import FaultInjection
 from tests.chaos.history import JobHistory, read_history
 from tests.chaos.jobs import Submission, submissions
-from tests.chaos.promises import CHECKPOINT_S, HEARTBEAT_S, LEASE_S, TIMEOUT_S, Tormented, check_all
+from tests.chaos.promises import CHECKPOINT_S, HEARTBEAT_S, LEASE_S, TIMEOUT_S, FaultyRun, check_all
 from tests.chaos.record import Record
 from tests.chaos.report import Outcome, markdown
 from tests.chaos.schedule import Fault, schedule
@@ -90,26 +90,26 @@ def report(seed: int, minutes: float, long: bool, file: Path | None) -> int:
 
 
 def run(folder: Path, *, seed: int, minutes: float, long: bool = False) -> Outcome:
-    """Torment, calm, compare. All that a post-mortem needs is left in `folder`."""
-    tormented = _tormented(folder, seed, 60 * minutes, long)
-    comparable = [submission for submission in tormented.submitted if submission.kind.comparable]
+    """The faulty run, the calm run, and their comparison. All that a post-mortem needs is left in `folder`."""
+    faulty = _faulty_run(folder, seed, 60 * minutes, long)
+    comparable = [submission for submission in faulty.submitted if submission.kind.comparable]
     calm = _calm(folder / "calm", comparable)
-    found = list(waits(tormented.history, tormented.record, tormented.warm_s, tormented.until))
-    checks = list(check_all(tormented, calm, found))
+    found = list(waits(faulty.history, faulty.record, faulty.warm_s, faulty.until))
+    checks = list(check_all(faulty, calm, found))
     return Outcome(
         seed=seed,
         minutes=minutes,
-        settings=f"{SETTINGS} A new trainer counts as out of reach for {tormented.warm_s:.1f} s.",
-        not_possible=tormented.not_possible,
-        record=tormented.record,
-        history=tormented.history,
+        settings=f"{SETTINGS} A new trainer counts as out of reach for {faulty.warm_s:.1f} s.",
+        not_possible=faulty.not_possible,
+        record=faulty.record,
+        history=faulty.history,
         calm=calm,
         waits=found,
         checks=checks,
     )
 
 
-def _tormented(folder: Path, seed: int, seconds: float, long: bool) -> Tormented:
+def _faulty_run(folder: Path, seed: int, seconds: float, long: bool) -> FaultyRun:
     not_possible: list[str] = []
     with ExitStack() as undo:
         disk = undo.enter_context(small_disk(folder / "checkpoints")) if long else None
@@ -119,10 +119,10 @@ def _tormented(folder: Path, seed: int, seconds: float, long: bool) -> Tormented
         if long and clock is None:
             not_possible.append("a clock jump, since its library cannot be built here (no C compiler?)")
         settings = COMMON | QUICK | ({} if disk is None else {"STRIDE_CHECKPOINT_DIR": str(disk.folder)})
-        stage = undo.enter_context(Stage(folder / "tormented", settings, {} if clock is None else clock.environment))
+        stage = undo.enter_context(Stage(folder / "faulty", settings, {} if clock is None else clock.environment))
         jobs = submissions(seed)
         record = Record()
-        torment = Torment(stage, record, full_disk=disk, clock=clock)
+        injection = FaultInjection(stage, record, full_disk=disk, clock=clock)
         submitted = [next(jobs)]
         record.submitted.append(stage.client.submit(submitted[0].document))
         record.open_jobs = list(record.submitted)
@@ -130,7 +130,7 @@ def _tormented(folder: Path, seed: int, seconds: float, long: bool) -> Tormented
         lanes = schedule(seed, seconds, also=_possible(disk, clock))
         record.began_at = time.time()
         with ThreadPoolExecutor(len(lanes)) as pool:
-            running = [pool.submit(torment.lane, lane) for lane in lanes.values()]
+            running = [pool.submit(injection.lane, lane) for lane in lanes.values()]
             while time.time() < record.began_at + seconds:
                 _keep_submitting(stage, record, jobs, submitted)
                 time.sleep(LOOK_S)
@@ -141,7 +141,7 @@ def _tormented(folder: Path, seed: int, seconds: float, long: bool) -> Tormented
         with stage.connect() as conn:
             history = read_history(conn)
         (folder / "faults.log").write_text(record.text(), encoding="utf-8")
-        return Tormented(
+        return FaultyRun(
             submitted=submitted,
             history=history,
             record=record,

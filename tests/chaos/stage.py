@@ -1,4 +1,4 @@
-"""What is tormented: PostgreSQL, a proxy before it, the API and worker processes, all real, in a folder of their own."""
+"""What faults are injected into: PostgreSQL, a proxy before it, the API and workers, all real, in a folder of their own."""
 
 import os
 import signal

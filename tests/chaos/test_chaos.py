@@ -1,4 +1,4 @@
-"""Two minutes of torment. Longer ones: `make chaos MINUTES=20 SEED=7`."""
+"""Two minutes of fault injection. Longer ones: `make chaos MINUTES=20 SEED=7`."""
 
 import os
 from pathlib import Path

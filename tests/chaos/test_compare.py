@@ -1,4 +1,4 @@
-"""That the comparison of a calm with a tormented run sees every difference, and no difference where there is none."""
+"""That the comparison of a calm with a faulty run sees every difference, and no difference where there is none."""
 
 import math
 from dataclasses import replace
@@ -30,7 +30,7 @@ def test_times_workers_and_attempts_make_no_difference() -> None:
 def test_a_loss_that_differs_in_its_last_bit_in_one_step_is_told() -> None:
     loss = math.nextafter(1.0, 2.0)
     said = told(trial(1, steps=(step(1), step(2, metrics={"loss": loss}))))
-    assert said == ["job 0: random, trial 1, step 2, metrics: calm {'loss': 1.0}, tormented {'loss': 1.0000000000000002}"]
+    assert said == ["job 0: random, trial 1, step 2, metrics: calm {'loss': 1.0}, faulty {'loss': 1.0000000000000002}"]
 
 
 @pytest.mark.parametrize(

@@ -134,10 +134,10 @@ def undamaged_discards(history: History, damaged: Iterable[int]) -> Iterator[str
                     yield f"{_called(job, trial)}: {json.dumps(dict(event.payload))}, though nobody damaged it"
 
 
-def changed_results(calm: Iterable[JobHistory], tormented: Mapping[str, JobHistory]) -> Iterator[str]:
+def changed_results(calm: Iterable[JobHistory], faulty: Mapping[str, JobHistory]) -> Iterator[str]:
     """Differences between a calm run and what is stored of the same jobs, by name."""
     for job in calm:
-        found = tormented.get(job.name)
+        found = faulty.get(job.name)
         if found is not None:  # that it is missing is told elsewhere
             yield from differences(job, found)
 

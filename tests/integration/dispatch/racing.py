@@ -56,7 +56,7 @@ def race(url: str, seed: int, seconds: float, must_happen: frozenset[str]) -> Co
     database = Database(url, pool_size=WORKERS + 3)
     done: Counter[str] = Counter()
     claims: list[Claim] = []
-    roles = [*[_work] * WORKERS, _use, _keep_house, _script]
+    roles = [*[_work] * WORKERS, _use, _maintain, _script]
     wait_for_the_others()
     over = threading.Event()
     with ThreadPoolExecutor(len(roles)) as pool:
@@ -165,7 +165,7 @@ def _use(database: Database, rng: random.Random, claims: list[Claim]) -> str:
     return move.__name__
 
 
-def _keep_house(database: Database, rng: random.Random, claims: list[Claim]) -> str:
+def _maintain(database: Database, rng: random.Random, claims: list[Claim]) -> str:
     """Whoever sweeps: jobs out of time, trials past their attempts, checkpoints that nobody needs."""
     time.sleep(rng.uniform(0.0, 0.02))
     if rng.random() < 0.7:

@@ -72,21 +72,21 @@ class Supervised:
         """The next trial, which there must be."""
         return claimed(self.claimer)
 
-    def see_through(self) -> Claim:
-        """Claim a trial and see it through."""
+    def run_trial(self) -> Claim:
+        """Claim a trial and train it to its end."""
         claim = self.claim()
-        self.supervisor.see_through(claim)
+        self.supervisor.run_trial(claim)
         return claim
 
     @contextmanager
     def under_way(self) -> Iterator[Claim]:
-        """A claimed trial, seen through beside what the block does; ends when it is."""
+        """A claimed trial, trained beside what the block does; ends when it is."""
         claim = self.claim()
         failed: list[BaseException] = []
 
         def work() -> None:
             try:
-                self.supervisor.see_through(claim)
+                self.supervisor.run_trial(claim)
             except BaseException as error:
                 failed.append(error)
 

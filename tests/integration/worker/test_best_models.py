@@ -77,7 +77,7 @@ def test_workers_at_once_keep_one_model_of_each_job_and_its_weights_give_the_bes
 
     def work(worker: Supervised) -> None:
         for _ in range(TRIALS):
-            worker.see_through()
+            worker.run_trial()
 
     with supervised(database, folder=folder, interval_s=60) as one, supervised(database, folder=folder, interval_s=60) as two:
         threads = [threading.Thread(target=work, args=(worker,)) for worker in (one, two)]
@@ -118,7 +118,7 @@ def test_where_a_run_restored_the_weights_of_an_earlier_step_these_are_served_wi
     folder = None if place == "database" else tmp_path
     job = odd_job(database, "keeps weights of step 1")
     with supervised(database, folder=folder, interval_s=60) as worker:
-        worker.see_through()
+        worker.run_trial()
     trial = best_of(database, job)
     assert (trial.value, trial.user_attrs["best_step"]) == (1.0, 1)
     with database.transaction() as conn:
@@ -133,8 +133,8 @@ def test_where_a_run_restored_the_weights_of_an_earlier_step_these_are_served_wi
 def test_an_objective_without_weights_keeps_no_model_and_tells_of_no_failure(database: Database) -> None:
     job = stepping_job(database, epochs=2, epoch_s=0.0, budget={"trials": 2})
     with supervised(database) as worker:
-        worker.see_through()
-        worker.see_through()
+        worker.run_trial()
+        worker.run_trial()
     assert models(database) == []
     assert told(database, job, "checkpoint.failed") == []
 
@@ -142,7 +142,7 @@ def test_an_objective_without_weights_keeps_no_model_and_tells_of_no_failure(dat
 def test_a_model_that_cannot_be_kept_is_an_event_and_the_result_stands(database: Database) -> None:
     job = odd_job(database, "state raises")
     with supervised(database, interval_s=60) as worker:
-        worker.see_through()
+        worker.run_trial()
     assert best_of(database, job).value == 1.0
     [event] = told(database, job, "checkpoint.failed")
     assert event["reason"] == "RuntimeError: no state to be had"
@@ -151,7 +151,7 @@ def test_a_model_that_cannot_be_kept_is_an_event_and_the_result_stands(database:
 def test_whatever_letters_a_reason_holds_the_event_is_stored(database: Database) -> None:
     job = odd_job(database, "state raises strange letters")
     with supervised(database, interval_s=60) as worker:
-        worker.see_through()
+        worker.run_trial()
     [event] = told(database, job, "checkpoint.failed")
     assert event["reason"] == "RuntimeError: a NUL \ufffd and half a letter ?"
 
@@ -159,7 +159,7 @@ def test_whatever_letters_a_reason_holds_the_event_is_stored(database: Database)
 def test_a_trainer_that_dies_while_it_saves_the_model_costs_no_result(database: Database) -> None:
     job = odd_job(database, "state kills")
     with supervised(database, interval_s=60) as worker:
-        worker.see_through()
+        worker.run_trial()
     assert best_of(database, job).value == 1.0
     [event] = told(database, job, "checkpoint.failed")
     assert "SIGKILL" in event["reason"]
@@ -178,7 +178,7 @@ def test_a_worker_that_has_to_stop_while_weights_are_saved_stores_the_result(dat
 
         worker.trainer.save_model = save  # type: ignore[method-assign]
         worker.supervisor._seconds_left = lambda: 0.0 if finished else math.inf
-        worker.see_through()
+        worker.run_trial()
     assert best_of(database, job).value == 1.0
     [event] = told(database, job, "checkpoint.failed")
     assert event["reason"] == "its worker had to stop before the weights were saved"

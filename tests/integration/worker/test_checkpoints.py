@@ -260,7 +260,7 @@ def test_the_attempt_shows_from_which_step_it_went_on(database: Database, worker
     job = stepping_job(database)
     last = worker.pause_after(job, 3)
     assert states(database)[0][1] == last, "it was checkpointed at the end of the step under way"
-    worker.see_through()
+    worker.run_trial()
     assert [attempt.from_step for attempt in trial_of(database, job).attempts] == [None, last]
     assert told(database, job, "trial.resumed") == [{"trial": 0, "attempt": 2, "step": last}]
     assert_complete(database, job)
@@ -273,7 +273,7 @@ def test_the_value_of_a_run_that_kept_an_earlier_steps_weights_is_looked_up(
     monkeypatch.setattr("service.worker.held_lease.FLUSH_S", 60.0)
     job = stepping_job(database, epochs=4, epoch_s=0.0, settings={"keep_step": 2})
     with supervised(database, interval_s=interval_s, heartbeat_s=60.0) as worker:
-        worker.see_through()
+        worker.run_trial()
     trial, curve = trial_of(database, job), curve_of(database, job)
     assert [item.best_step for item in curve] == [None, 2, 2, 2]
     assert (trial.value, trial.user_attrs["best_step"]) == (curve[1].metrics["loss"], 2)
@@ -282,7 +282,7 @@ def test_the_value_of_a_run_that_kept_an_earlier_steps_weights_is_looked_up(
 def test_a_later_attempt_knows_the_value_of_a_step_that_an_earlier_one_measured(database: Database, worker: Supervised) -> None:
     job = stepping_job(database, settings={"keep_step": 2})
     worker.pause_after(job, 3)
-    worker.see_through()
+    worker.run_trial()
     trial, curve = trial_of(database, job), curve_of(database, job)
     assert (trial.attempts[-1].from_step or 0) >= 3
     assert (trial.value, trial.user_attrs["best_step"]) == (curve[1].metrics["loss"], 2)
@@ -299,7 +299,7 @@ def test_a_run_that_has_gone_through_before_its_attempt_ended_still_has_the_valu
     state = checkpoint_format.keep(content, Kind.STATE, 4, CheckpointPlace(folder=None, name="", max_bytes=1_000))
     database.transact(lambda conn: checkpointing.save(conn, claim, state, curve, lease_s=60))
     database.transact(lambda conn: leases.release(conn, claim.lease, "just then"))
-    worker.see_through()
+    worker.run_trial()
     trial = trial_of(database, job)
     assert [attempt.from_step for attempt in trial.attempts] == [None, 4]
     assert (trial.state, trial.value, trial.user_attrs["best_step"]) == (TrialState.COMPLETE, 0.2, 2)
@@ -313,7 +313,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
     worker.pause_after(job, 3)
     newest, before = states(database)
     damage(database, folder, newest, DAMAGES[how])
-    worker.see_through()
+    worker.run_trial()
     assert [attempt.from_step for attempt in trial_of(database, job).attempts] == [None, before[1]]
     if (folder, how) != (None, "deleted"):
         [event] = told(database, job, "checkpoint.damaged")
@@ -329,7 +329,7 @@ def test_when_both_checkpoints_are_damaged_the_trial_starts_from_the_beginning(
     worker.pause_after(job, 3)
     for checkpoint in states(database):
         damage(database, folder, checkpoint, DAMAGES["flipped"])
-    worker.see_through()
+    worker.run_trial()
     assert [attempt.from_step for attempt in trial_of(database, job).attempts] == [None, None]
     assert len(told(database, job, "checkpoint.damaged")) == 2
     assert_complete(database, job)
@@ -358,7 +358,7 @@ def test_a_checkpoint_that_would_run_code_is_not_run_though_its_sha256_is_right(
                 "UPDATE stride.checkpoints SET content = %(content)s, size = %(size)s, sha256 = %(sha256)s WHERE id = %(id)s",
                 {"content": content, "size": len(content), "sha256": hashlib.sha256(content).digest(), "id": newest[0]},
             )
-        worker.see_through()
+        worker.run_trial()
     assert not (tmp_path / "ran").exists()
     assert trial_of(database, job).attempts[1].from_step == before[1]
     assert len(told(database, job, "checkpoint.damaged")) == 1
@@ -375,7 +375,7 @@ def test_a_state_of_another_objective_is_no_state_to_go_on_from(database: Databa
                 "UPDATE stride.checkpoints SET content = %(content)s, size = %(size)s, sha256 = %(sha256)s",
                 {"content": content, "size": len(content), "sha256": hashlib.sha256(content).digest()},
             )
-        worker.see_through()
+        worker.run_trial()
     assert [event["reason"] for event in told(database, job, "checkpoint.passed_over")] == ["KeyError: 'done'"] * 2
     assert_complete(database, job)
 
@@ -385,7 +385,7 @@ def test_a_checkpoint_in_a_folder_is_gone_on_from_only_where_the_folder_is(datab
     with supervised(database, folder=tmp_path) as worker:
         worker.pause_after(job, 3)
     with supervised(database) as worker:
-        worker.see_through()
+        worker.run_trial()
     assert trial_of(database, job).attempts[1].from_step is None
     assert "STRIDE_CHECKPOINT_DIR is not set" in told(database, job, "checkpoint.passed_over")[0]["reason"]
     assert_complete(database, job)
@@ -427,7 +427,7 @@ def test_the_two_newest_checkpoints_of_a_trial_are_kept_and_none_when_it_has_end
 def test_a_trial_that_is_not_due_takes_no_checkpoint(database: Database) -> None:
     job = stepping_job(database, epochs=4, epoch_s=0.0)
     with supervised(database, interval_s=60) as worker:
-        worker.see_through()
+        worker.run_trial()
     assert_complete(database, job, epochs=4)
     assert states(database) == []
 
@@ -449,7 +449,7 @@ def assert_goes_through_without_checkpoints(database: Database, job: Job, said: 
 def test_a_checkpoint_too_large_for_the_database_is_an_event_that_names_the_setting(database: Database) -> None:
     job = stepping_job(database, epochs=4, epoch_s=0.0)
     with supervised(database, max_bytes=5) as worker:
-        worker.see_through()
+        worker.run_trial()
     assert_goes_through_without_checkpoints(database, job, "STRIDE_CHECKPOINT_MAX_BYTES")
     assert_complete(database, job, epochs=4)
 
@@ -462,7 +462,7 @@ def test_an_objective_whose_state_cannot_be_kept_is_told_so_at_its_first_checkpo
 ) -> None:
     job = odd_job(database, how)
     with supervised(database) as worker:
-        worker.see_through()
+        worker.run_trial()
     assert_goes_through_without_checkpoints(database, job, said)
 
 
@@ -470,7 +470,7 @@ def test_a_folder_that_cannot_be_written_is_an_event_and_the_trial_completes(dat
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
     job = stepping_job(database, epochs=4, epoch_s=0.0)
     with supervised(database, folder=tmp_path / "checkpoints") as worker:
-        worker.see_through()
+        worker.run_trial()
     assert_goes_through_without_checkpoints(database, job, "checkpoints")
     assert_complete(database, job, epochs=4)
 
@@ -481,7 +481,7 @@ def test_a_checkpoint_cut_short_by_the_disk_leaves_no_part_of_it_and_the_trial_c
     job = stepping_job(database, epochs=4, epoch_s=0.0)
     with supervised(database, folder=tmp_path) as worker:
         resource.prlimit(worker.trainer_pid, resource.RLIMIT_FSIZE, (5, 5))
-        worker.see_through()
+        worker.run_trial()
     assert_goes_through_without_checkpoints(database, job, "File too large")
     assert_complete(database, job, epochs=4)
     assert files(tmp_path) == set()
@@ -496,7 +496,7 @@ def test_on_a_full_disk_trials_go_through_and_checkpoints_are_taken_again_when_t
         (tmp_path / str(job.id)).mkdir()
         for step in (1, 2, 3):  # what is written there finds no space left, whoever runs the tests
             (tmp_path / str(job.id) / f".0-{claim.lease.id}-{step}.checkpoint.part").symlink_to("/dev/full")
-        worker.supervisor.see_through(claim)
+        worker.supervisor.run_trial(claim)
     failed = told(database, job, "checkpoint.failed")
     assert [event["step"] for event in failed] == [1, 2, 3]
     assert all("No space left on device" in event["reason"] for event in failed)

@@ -38,7 +38,7 @@ def reading_job(database: Database, file: Path) -> Job:
 def test_what_lies_below_one_of_the_folders_is_read(database: Database, tmp_path: Path, file: Path) -> None:
     job = reading_job(database, file)
     with supervised(database, data_folders=[tmp_path / "elsewhere", file.parent]) as worker:
-        worker.see_through()
+        worker.run_trial()
     assert trial_of(database, job).state is TrialState.COMPLETE
 
 
@@ -46,7 +46,7 @@ def test_what_lies_below_one_of_the_folders_is_read(database: Database, tmp_path
 def test_what_lies_outside_of_them_is_not(database: Database, tmp_path: Path, file: Path, allowed: list[str]) -> None:
     job = reading_job(database, file)
     with supervised(database, data_folders=[tmp_path / name for name in allowed]) as worker:
-        worker.see_through()
+        worker.run_trial()
     error = trial_of(database, job).error
     assert error is not None
     assert (error.type, "lies outside the allowed folders" in error.message) == ("DataProblem", True)
@@ -67,11 +67,11 @@ def test_a_folder_that_is_gone_is_the_workers_fault(database: Database, tmp_path
     with supervised(database, data_folders=[tmp_path / "elsewhere", file.parent]) as worker:
         file.parent.rename(tmp_path / "moved")
         with pytest.raises(Unfit, match=f"data folder {file.parent} cannot be read: no such file or directory"):
-            worker.see_through()
+            worker.run_trial()
     assert trial_of(database, job).state is TrialState.RUNNING
     (tmp_path / "moved").rename(file.parent)
     with supervised(database, data_folders=[file.parent]) as worker:
-        worker.see_through()
+        worker.run_trial()
     trial = trial_of(database, job)
     assert trial.state is TrialState.COMPLETE
     assert [attempt.outcome for attempt in trial.attempts] == [Outcome.RELEASED, Outcome.FINISHED]

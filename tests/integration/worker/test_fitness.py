@@ -170,7 +170,7 @@ def test_an_exception_on_a_worker_whose_disk_cannot_be_written_is_the_workers_fa
     job = stepping_job(database, epoch_s=0.0, settings={"raise_at": 2}, max_attempts=1)
     with supervised(database, folder=folder, interval_s=60) as worker:
         with pytest.raises(Unfit, match="cannot be written") as unfit:
-            worker.see_through()
+            worker.run_trial()
         assert unfit.value.objective == "quadratic"
     trial = trial_of(database, job)
     assert trial.state is TrialState.RUNNING
@@ -182,7 +182,7 @@ def test_an_exception_of_its_own_fails_the_trial_and_sets_nothing_aside(database
     job = odd_job(database, how)
     with supervised(database) as worker:
         trainer = worker.trainer_pid
-        worker.see_through()
+        worker.run_trial()
         assert worker.trainer_pid == trainer, "the trainer is kept warm"
     trial = trial_of(database, job)
     assert trial.state is TrialState.FAILED
@@ -196,7 +196,7 @@ def test_a_trial_that_breaks_its_process_is_not_the_workers_fault(database: Data
     job = odd_job(database, "breaks its process")
     with supervised(database) as worker:
         trainer = worker.trainer_pid
-        worker.see_through()
+        worker.run_trial()
         assert worker.trainer_pid != trainer
     trial = trial_of(database, job)
     assert trial.state is TrialState.FAILED

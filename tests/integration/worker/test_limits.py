@@ -53,7 +53,7 @@ def test_a_trial_out_of_time_is_pruned_with_its_last_value_and_says_what_stopped
     database: Database, worker: Supervised
 ) -> None:
     job = stepping_job(database, epochs=100_000, epoch_s=0.05, limits={"trial_seconds": 2.5})
-    worker.see_through()
+    worker.run_trial()
     trial, curve = trial_of(database, job), curve_of(database, job)
     assert trial.state is TrialState.PRUNED
     assert trial.user_attrs == {
@@ -69,7 +69,7 @@ def test_a_trial_out_of_time_is_pruned_with_its_last_value_and_says_what_stopped
 
 def test_a_trial_that_measured_nothing_in_its_time_fails_and_says_so(database: Database, worker: Supervised) -> None:
     job = stepping_job(database, epoch_s=600.0, limits={"trial_seconds": 0.5})
-    worker.see_through()
+    worker.run_trial()
     trial = trial_of(database, job)
     assert trial.state is TrialState.FAILED
     assert trial.error is not None
@@ -80,7 +80,7 @@ def test_the_time_of_a_trial_counts_over_its_attempts(database: Database, worker
     job = stepping_job(database, epochs=100_000, epoch_s=0.1, limits={"trial_seconds": 5.0})
     worker.pause_after(job, 20)
     before = sum(item.seconds for item in curve_of(database, job))
-    worker.see_through()
+    worker.run_trial()
     assert trial_of(database, job).state is TrialState.PRUNED
     # Were the first attempt forgotten, it would be 7 s and more.
     assert 2.0 <= before < sum(item.seconds for item in curve_of(database, job)) < 5.0 + 0.5
@@ -94,7 +94,7 @@ def test_what_an_earlier_attempt_measured_stands_when_the_next_one_starts_over_a
     measured = [measurement(step, loss=1 / step) for step in (1, 2)]
     database.transact(lambda conn: report(conn, job, claim.lease, measured, lease_s=60))
     database.transact(lambda conn: leases.release(conn, claim.lease, "left without a checkpoint"))
-    worker.see_through()
+    worker.run_trial()
     trial = trial_of(database, job)
     assert [attempt.outcome for attempt in trial.attempts] == [Outcome.RELEASED, Outcome.FINISHED]
     assert (trial.state, trial.value) == (TrialState.PRUNED, 0.5)
@@ -110,7 +110,7 @@ def test_a_trial_out_of_time_whose_last_value_is_no_number_is_infeasible(databas
     claim = claimed(claimer_of(database))
     database.transact(lambda conn: report(conn, job, claim.lease, [measurement(1, loss=math.nan)], lease_s=60))
     database.transact(lambda conn: leases.release(conn, claim.lease, "left without a checkpoint"))
-    worker.see_through()
+    worker.run_trial()
     trial = trial_of(database, job)
     assert trial.state is TrialState.INFEASIBLE
 
@@ -134,14 +134,14 @@ def test_a_trial_that_diverges_as_its_time_ends_has_diverged(
         budget={"trials": 1},
         limits={"trial_seconds": limit_s},
     )
-    worker.see_through()
+    worker.run_trial()
     assert trial_of(database, job).state is TrialState.INFEASIBLE
 
 
 def test_a_trial_that_ends_within_its_limits_is_left_alone(database: Database, worker: Supervised) -> None:
     limits = {"trial_seconds": 60.0, "step_seconds": 30.0, "memory_mb": 4_000}
     job = stepping_job(database, epochs=4, limits=limits)
-    worker.see_through()
+    worker.run_trial()
     assert trial_of(database, job).state is TrialState.COMPLETE
 
 
@@ -163,7 +163,7 @@ def test_a_stuck_trainer_is_replaced_without_losing_the_lease_and_the_next_one_g
 
     coveting = threading.Thread(target=covet)
     coveting.start()
-    worker.see_through()
+    worker.run_trial()
     done.set()
     coveting.join()
     assert others
@@ -184,7 +184,7 @@ def test_a_stuck_trainer_is_replaced_without_losing_the_lease_and_the_next_one_g
 
 def test_a_step_that_never_ends_is_an_attempt(database: Database, worker: Supervised) -> None:
     job = stepping_job(database, epoch_s=600.0, limits={"step_seconds": 1.0}, max_attempts=1)
-    worker.see_through()
+    worker.run_trial()
     trial = trial_of(database, job)
     assert (trial.state, [attempt.outcome for attempt in trial.attempts]) == (TrialState.FAILED, [Outcome.TRAINER_DIED])
 
@@ -200,7 +200,7 @@ def test_what_it_takes_to_store_is_no_part_of_a_step(
 
     monkeypatch.setattr(HeldLease, "keep_checkpoint", slowly)
     job = stepping_job(database, epochs=2, epoch_s=0.0, limits={"step_seconds": 2.0})
-    worker.see_through()
+    worker.run_trial()
     trial = trial_of(database, job)
     assert (trial.state, len(trial.attempts)) == (TrialState.COMPLETE, 1)
 
@@ -228,7 +228,7 @@ def test_a_trainer_that_never_reads_keeps_no_worker_from_renewing_and_from_endin
 
 def test_slow_steps_that_end_are_not_stuck(database: Database, worker: Supervised) -> None:
     job = stepping_job(database, epochs=4, epoch_s=1.0, limits={"step_seconds": 3.5})
-    worker.see_through()
+    worker.run_trial()
     trial = trial_of(database, job)
     assert (trial.state, len(trial.attempts)) == (TrialState.COMPLETE, 1)
 
@@ -241,7 +241,7 @@ def test_a_trainer_that_holds_too_much_is_killed_and_the_reason_names_the_limit(
     database: Database, worker: Supervised, how: str
 ) -> None:
     job = odd_job(database, how, limits={"memory_mb": 300}, max_attempts=2)
-    worker.see_through()
+    worker.run_trial()
     trial = trial_of(database, job)
     assert trial.state is TrialState.FAILED
     assert [attempt.outcome for attempt in trial.attempts] == [Outcome.TRAINER_DIED] * 2
@@ -268,7 +268,7 @@ def test_a_trial_that_kills_its_trainer_each_time_fails_with_how_it_died_and_its
     database: Database, worker: Supervised, settings: dict[str, int], said: str
 ) -> None:
     job = stepping_job(database, epoch_s=0.0, settings=settings, max_attempts=2, budget={"trials": 2})
-    worker.see_through()
+    worker.run_trial()
     trial = trial_of(database, job)
     assert trial.state is TrialState.FAILED
     assert [(attempt.outcome, attempt.reason) for attempt in trial.attempts] == [(Outcome.TRAINER_DIED, said)] * 2
@@ -282,14 +282,14 @@ def test_a_trial_that_kills_its_trainer_each_time_fails_with_how_it_died_and_its
 
 def test_a_trainer_that_cannot_end_is_killed(database: Database, worker: Supervised) -> None:
     job = odd_job(database, "exit with thread", max_attempts=1)
-    worker.see_through()
+    worker.run_trial()
     [attempt] = trial_of(database, job).attempts
     assert attempt.reason == "the trainer process closed its pipe and did not end: it was killed"
 
 
 def test_a_segmentation_fault_is_named(database: Database, worker: Supervised) -> None:
     job = odd_job(database, "segmentation fault", max_attempts=1)
-    worker.see_through()
+    worker.run_trial()
     trial = trial_of(database, job)
     assert [attempt.reason for attempt in trial.attempts] == ["the trainer process was killed by SIGSEGV"]
 

@@ -158,7 +158,7 @@ def test_housekeeping_that_never_gets_through_keeps_no_lease_from_being_renewed(
 
     with supervised(database, heartbeat_s=0.2, lease_s=1.0, interval_s=60) as worker:
         worker.supervisor._on_heartbeat = keep_house
-        worker.see_through()
+        worker.run_trial()
     assert asked > 1
     trial = trial_of(database, job)
     assert (trial.state, len(trial.attempts)) == (TrialState.COMPLETE, 1)

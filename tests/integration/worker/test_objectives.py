@@ -30,7 +30,7 @@ def test_every_objective_learns_in_a_workers_hands(database: Database) -> None:
     ]
     with supervised(database) as worker:
         for _ in jobs:
-            worker.see_through()
+            worker.run_trial()
     for job, (_, _, test_metric, least) in zip(jobs, OBJECTIVES, strict=True):
         trial = trial_of(database, job)
         assert trial.state is TrialState.COMPLETE, (job.spec.objective, trial)
@@ -51,7 +51,7 @@ def test_every_group_of_weights_has_its_own_rate_stored(database: Database) -> N
         budget={"trials": 1},
     )
     with supervised(database) as worker:
-        worker.see_through()
+        worker.run_trial()
     curve = curve_of(database, job)
     assert len(curve) == 2
     for item in curve:
@@ -70,7 +70,7 @@ def test_a_large_whole_number_reaches_training_as_the_float_that_it_is(database:
         budget={"trials": 1},
     )
     with supervised(database) as worker:
-        worker.see_through()
+        worker.run_trial()
     trial = trial_of(database, job)
     assert trial.state is TrialState.COMPLETE, trial.error
 
@@ -84,7 +84,7 @@ def test_a_diverged_trial_says_so_in_its_diagnosis(database: Database) -> None:
         budget={"trials": 1},
     )
     with supervised(database) as worker:
-        worker.see_through()
+        worker.run_trial()
     trial = trial_of(database, job)
     assert trial.state is TrialState.INFEASIBLE
     assert trial.user_attrs["diagnosis"]["diverged"] == trial.user_attrs["divergence"]
@@ -93,7 +93,7 @@ def test_a_diverged_trial_says_so_in_its_diagnosis(database: Database) -> None:
 def test_a_curve_that_cannot_be_diagnosed_costs_no_result(database: Database) -> None:
     job = odd_job(database, "losses near the largest number")
     with supervised(database) as worker:
-        worker.see_through()
+        worker.run_trial()
     trial = trial_of(database, job)
     assert trial.state is TrialState.COMPLETE
     assert "diagnosis" not in trial.user_attrs

@@ -115,7 +115,7 @@ def supervisor(behind: Database) -> Iterator[TrialSupervisor]:
         seconds_left=lambda: math.inf,
     )
     submit_job(behind, budget={"trials": 1})
-    supervisor.see_through(claimed(claimer))
+    supervisor.run_trial(claimed(claimer))
     yield supervisor
     trainer.end()
 
@@ -141,7 +141,7 @@ def test_an_end_of_a_trial_whose_reply_was_lost_is_no_lost_lease(
     restoring.start()
     proxy.when(b"COMMIT", Mode.LOSE_REPLY)  # the trial is quick: the first thing that is committed is its end
     with structlog.testing.capture_logs() as logs:
-        supervisor.see_through(claim)
+        supervisor.run_trial(claim)
     restoring.join()
     assert [entry["event"] for entry in logs].count("database.unavailable") >= 1
     assert "lease.lost" not in [entry["event"] for entry in logs]
@@ -166,7 +166,7 @@ def test_past_its_lease_a_run_is_held_until_the_database_answers(
 
     healing = threading.Thread(target=heal)
     healing.start()
-    supervisor.see_through(claim)
+    supervisor.run_trial(claim)
     healing.join()
     with database.transaction() as conn:
         trial = trial_reader.get(conn, job, 0)

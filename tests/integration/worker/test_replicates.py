@@ -18,7 +18,7 @@ def test_a_replicate_has_the_same_seed_at_every_point_and_others_at_every_replic
     )
     with supervised(database) as worker:
         for _ in range(6):
-            worker.see_through()
+            worker.run_trial()
     with database.transaction() as conn:
         trials = trial_reader.page(conn, job, limit=6)
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
@@ -32,10 +32,10 @@ def test_a_trial_that_goes_on_from_a_checkpoint_goes_on_with_its_seed(database: 
     first = [{"learning_rate": 0.1}]
     job = stepping_job(database, settings=NOISY, try_first=first, budget={"trials": 2}, replicates=2, seed=8)
     with supervised(database) as worker:
-        worker.see_through()
+        worker.run_trial()
         last = worker.pause_after(job, 3, number=1)
     with supervised(database) as another:
-        claim = another.see_through()
+        claim = another.run_trial()
     assert (claim.lease.number, claim.lease.attempt, claim.training_seed) == (1, 2, replicate_seed(8, 1))
     assert [payload["step"] for payload in told(database, job, "trial.resumed")] == [last]
     losses = [item.metrics["loss"] for item in curve_of(database, job, 1)]
