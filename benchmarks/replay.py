@@ -16,12 +16,12 @@ from statistics import fmean
 
 from optuna.trial import FrozenTrial, TrialState
 
-from service.dispatch.pruning_view import values_by_part
-from service.dispatch.report import ask_pruner
-from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import JobSpec
 from service.domain.parts import is_pruning_step
 from service.domain.strategy import NoPruner
+from service.search.pruning import ask_pruner
+from service.search.pruning_view import values_by_part
+from service.search.snapshot import StudySnapshot
 from service.store.trials import CurvePoint
 
 CURVES = Path(__file__).parent / "curves"

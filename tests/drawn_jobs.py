@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from service.dispatch.next_trial import propose_next
-from service.dispatch.replicates import points_to_try_first
-from service.dispatch.sampling import EMPTY
 from service.domain.job import Job
 from service.domain.training_seeds import training_seed
 from service.domain.trial import Trial, TrialState
+from service.search.next_trial import propose_next
+from service.search.replicates import points_to_try_first
+from service.search.snapshot import EMPTY
 from tests.finished_jobs import trial
 
 

@@ -17,11 +17,11 @@ from service.api.problems import documented
 from service.api.schemas import DryRun, Epochs, JobView, Page
 from service.api.submission import complete, warnings_of
 from service.dispatch import lifecycle
-from service.dispatch.preview import epochs_per_trial, first_points
 from service.dispatch.submit import submit
 from service.domain.job import OPEN, Job, JobRequest, JobSpec, JobState
 from service.domain.trial import TrialCounts
 from service.errors import Invalid, InvalidQuestion
+from service.search.preview import epochs_per_trial, first_points
 from service.store import checkpoint_files, jobs, trial_reader, workers
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)

@@ -10,7 +10,6 @@ from objectives.catalog import default_settings, typed_params
 from objectives.contract import Objective, Parameter
 from service.api.applicability import Applicability, described, shown
 from service.api.schemas import WarningView
-from service.dispatch import grid
 from service.domain.job import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, MAX_TRIALS, Budget, JobRequest, JobSpec
 from service.domain.space import (
     CategoricalRange,
@@ -28,6 +27,7 @@ from service.domain.space import (
 from service.domain.strategy import Bayesian, Grid, NoPruner
 from service.errors import Invalid, InvalidJob
 from service.report.encoding import LEARNING_RATE
+from service.search import grid
 
 MAX_GP_VALUES = 100_000
 """Optuna's GPSampler holds every value of a stepped range in memory, and weighs each."""

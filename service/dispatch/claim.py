@@ -17,10 +17,8 @@ from optuna.trial import FrozenTrial
 
 from service.dispatch import lifecycle
 from service.dispatch.finish import fail_exhausted, lock_job
-from service.dispatch.next_trial import propose_next
 from service.dispatch.report import report
-from service.dispatch.sampling import EMPTY, Proposal, Unsampleable
-from service.dispatch.study_cache import StudyCache, StudySnapshot, frozen_trial
+from service.dispatch.study_cache import StudyCache, frozen_trial
 from service.dispatch.takeover import PATIENCE_S, take_over
 from service.domain.budget import all_issued
 from service.domain.events import Event
@@ -30,6 +28,9 @@ from service.domain.space import Point, fixed
 from service.domain.training_seeds import TRAINING_SEED, marks, replicate_of, stored_seed, training_seed
 from service.domain.trial import StepMeasurement
 from service.errors import JobNotFound, LeaseLost
+from service.search.next_trial import propose_next
+from service.search.sampling import Proposal, Unsampleable
+from service.search.snapshot import EMPTY, StudySnapshot
 from service.store import jobs, leases, trials
 from service.store.jobs import ClaimFacts, EventRow
 from service.store.leases import ExpiredLease

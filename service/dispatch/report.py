@@ -2,21 +2,16 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
 
-import optuna
 import sqlalchemy as sa
-from optuna.trial import FrozenTrial
 
-from service.dispatch.pruners import pruner
-from service.dispatch.replicates import is_repeat
-from service.dispatch.samplers import sampler, silenced, view_name
-from service.dispatch.sampling_view import SamplingView
-from service.dispatch.study_cache import StudyCache, StudySnapshot
-from service.domain.job import Job, JobSpec, JobState
+from service.dispatch.study_cache import StudyCache
+from service.domain.job import Job, JobState
 from service.domain.lease import Lease
 from service.domain.trial import StepMeasurement
 from service.errors import LeaseLost
+from service.search.pruning import ask_pruner
+from service.search.replicates import is_repeat
 from service.store import leases, trials
 from service.store.postgres import Database
 
@@ -74,24 +69,3 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
 
         database.transact(note)
     return prune
-
-
-def ask_pruner(spec: JobSpec, snapshot: StudySnapshot, own: FrozenTrial) -> tuple[bool, dict[str, Any]]:
-    """Whether the pruner ends `own`, a running trial of the snapshot, and what it notes in it: its rungs. Stores nothing."""
-    view = SamplingView(
-        name=view_name(spec.seed),
-        direction=spec.direction,
-        trials=[trial for trial in snapshot.trials if trial is not own and not is_repeat(spec, trial)],
-        next_number=snapshot.next_number,
-        study_attrs=snapshot.attrs,
-        own=own,
-    )
-    with silenced():
-        study = optuna.study.Study(
-            study_name=view_name(spec.seed),
-            storage=view,
-            sampler=sampler(spec.strategy, spec.seed, own.number),
-            pruner=pruner(spec.pruner),
-        )
-        prune = study.pruner.prune(study, own)
-    return prune, view.written_trial_attrs

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
 
 import sqlalchemy as sa
 from cachetools import LRUCache
@@ -12,31 +11,15 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
-from service.dispatch.pruning_view import values_by_part
 from service.domain.job import Job
 from service.domain.strategy import Hyperband, NoPruner, Random
 from service.domain.trial import FEASIBLE
+from service.search.pruning_view import values_by_part
+from service.search.snapshot import StudySnapshot
 from service.store import trials as store
 from service.store.trials import TrialRecord
 
 STUDIES_KEPT = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudySnapshot:
-    """A study at one moment."""
-
-    trials: list[FrozenTrial]
-    """By number; never changed after it was handed out."""
-    attrs: dict[str, Any]
-    """Study system attributes."""
-    space: IntersectionSearchSpace | None = None
-    """What TPE knows of the space that the finished trials share, where that may be kept from ask to ask."""
-
-    @property
-    def next_number(self) -> int:
-        """The number that a trial created at that moment would have had."""
-        return self.trials[-1].number + 1 if self.trials else 0
 
 
 @dataclass

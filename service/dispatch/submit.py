@@ -4,11 +4,11 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from service.dispatch.replicates import points_to_try_first
 from service.domain.events import Event
 from service.domain.job import Job, JobSpec
 from service.domain.training_seeds import marks
 from service.errors import IdempotencyKeyReused
+from service.search.replicates import points_to_try_first
 from service.store import jobs, trials
 
 METRIC_NAMES = "study:metric_names"

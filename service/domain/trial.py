@@ -1,16 +1,18 @@
 """Trials and measurements, as Stride speaks of them."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from service.domain.job import JobSpec
 from service.domain.lease import Attempt
 from service.domain.rates import GroupRate
-from service.domain.space import Point
+from service.domain.space import Point, Scalar
 
 
 class TrialState(StrEnum):
@@ -97,6 +99,29 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Param:
+    """A parameter as Optuna stores it."""
+
+    name: str
+    value: float
+    """Internal representation: for a categorical parameter the index of the choice."""
+    distribution: str
+    """JSON, as Optuna's `distribution_to_json` writes it."""
+
+    @property
+    def external(self) -> Scalar | None:
+        """The value as people see it: the choice itself, and whole numbers as such.
+
+        A foreign script may choose among lists, which Optuna takes with a warning; they are told as text.
+        """
+        described = _described(self.distribution)
+        if "Categorical" in described["name"]:
+            choice = described["attributes"]["choices"][int(self.value)]
+            return choice if choice is None or isinstance(choice, Scalar) else json.dumps(choice)
+        return int(self.value) if described["name"].startswith("Int") else self.value
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepMeasurement:
     """One step of a trial's training, as reported and as stored."""
 
@@ -140,3 +165,9 @@ class TrialCounts:
     def total(self) -> int:
         """The sum of the six."""
         return self.waiting + self.running + self.complete + self.infeasible + self.pruned + self.failed
+
+
+@lru_cache(maxsize=1_024)
+def _described(distribution: str) -> Any:
+    """A job has a few distributions, and as many trials as one likes."""
+    return json.loads(distribution)

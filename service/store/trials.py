@@ -8,13 +8,11 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from service.domain.space import Scalar
-from service.domain.trial import CurvePoint
+from service.domain.trial import CurvePoint, Param
 from service.store.queries import query
 
 OptunaState = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING"]
@@ -24,29 +22,6 @@ Attributes = Mapping[str, Any]
 PAGE = 2_000
 """Trials that are read by one statement. To make objects of all of a large study would leave its transaction idle for so long
 that the server ends it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Param:
-    """A parameter as Optuna stores it."""
-
-    name: str
-    value: float
-    """Internal representation: for a categorical parameter the index of the choice."""
-    distribution: str
-    """JSON, as Optuna's `distribution_to_json` writes it."""
-
-    @property
-    def external(self) -> Scalar | None:
-        """The value as people see it: the choice itself, and whole numbers as such.
-
-        A foreign script may choose among lists, which Optuna takes with a warning; they are told as text.
-        """
-        described = _described(self.distribution)
-        if "Categorical" in described["name"]:
-            choice = described["attributes"]["choices"][int(self.value)]
-            return choice if choice is None or isinstance(choice, Scalar) else json.dumps(choice)
-        return int(self.value) if described["name"].startswith("Int") else self.value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,12 +167,6 @@ def read_trial(conn: sa.Connection, study_id: int, trial_id: int) -> TrialRecord
     """One trial. Raises ValueError when the study has none with that id."""
     [record] = trials_since(conn, study_id, after=_NO_ID_ABOVE, again=[trial_id])
     return record
-
-
-@lru_cache(maxsize=1_024)
-def _described(distribution: str) -> Any:
-    """A job has a few distributions, and as many trials as one likes."""
-    return json.loads(distribution)
 
 
 _NO_ID_ABOVE = 2**31 - 1

@@ -11,11 +11,13 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from service.dispatch import claim as claim_module
-from service.dispatch import lifecycle, sampling
+from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed
-from service.dispatch.preview import first_points
 from service.domain.job import Job, JobState
+from service.search import sampling
+from service.search.preview import first_points
+from service.search.snapshot import EMPTY
 from service.store.postgres import Database
 from tests.factories import LEARNING_RATE, job_spec, submit_job
 from tests.integration.dispatch.training import (
@@ -241,7 +243,7 @@ def test_a_finished_foreign_trial_informs_the_sampler_whatever_constraints_it_ca
 
     bare = ask_after(None)
     assert ask_after([-1.0]) == ask_after([5.0]) == ask_after([1.0, 2.0]) == bare
-    blind = sampling.propose(job_spec(strategy="bayesian", search_space=ONE, seed=9), sampling.EMPTY, number=12)
+    blind = sampling.propose(job_spec(strategy="bayesian", search_space=ONE, seed=9), EMPTY, number=12)
     assert bare != blind.point, "the sampler saw nothing of them"
 
 

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from service.dispatch import grid, lifecycle
+from service.dispatch import lifecycle
 from service.dispatch.claim import Claim
 from service.dispatch.finish import Completed, Failed
 from service.dispatch.report import report, should_prune
@@ -17,6 +17,7 @@ from service.domain.job import Job, JobState
 from service.domain.space import parse_space
 from service.domain.training_seeds import replicate_seed
 from service.domain.trial import TrialError
+from service.search import grid
 from service.store import leases
 from service.store.postgres import Database
 from service.worker.checkpointing import model_metadata

@@ -11,8 +11,8 @@ import pytest
 from service.dispatch import claim as claim_module
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
 from service.dispatch.report import report
-from service.dispatch.sampling import Proposal
 from service.domain.trial import TrialError
+from service.search.sampling import Proposal
 from service.store.postgres import Database
 from tests.factories import measurement, submit_job
 from tests.integration.dispatch.training import SPACE, claimed, claimer_of, conclude

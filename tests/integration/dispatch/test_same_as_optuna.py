@@ -8,13 +8,13 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from service.dispatch.pruners import pruner
-from service.dispatch.samplers import distribution, sampler, silenced, view_name
 from service.domain.job import JobSpec
 from service.domain.parts import is_pruning_step, parts_done
 from service.domain.space import fixed, searched
 from service.domain.strategy import NoPruner
 from service.domain.trial import FEASIBLE, violation
+from service.search.pruners import pruner
+from service.search.samplers import distribution, sampler, silenced, view_name
 from service.store.postgres import Database
 from tests.factories import job_spec, submit_job
 from tests.integration.dispatch.training import SPACE, claimer_of, curve_of, fails, run_job, stored

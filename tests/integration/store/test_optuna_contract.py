@@ -31,10 +31,9 @@ from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Infeasible, finish
 from service.dispatch.study_cache import frozen_trial
 from service.domain.job import Job
-from service.domain.trial import FEASIBLE
+from service.domain.trial import FEASIBLE, Param
 from service.store import jobs, leases, trials
 from service.store.postgres import Database, psycopg_url
-from service.store.trials import Param
 from tests.conftest import execute
 from tests.databases import Databases
 from tests.factories import measurement, submit_job

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from service.dispatch.next_trial import propose_next
-from service.dispatch.preview import first_points
-from service.dispatch.replicates import BEST, EVERY, STARTUP, may_repeat, points_to_try_first, to_repeat
-from service.dispatch.report import ask_pruner
-from service.dispatch.sampling import EMPTY, distributions
-from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import Direction, JobSpec
+from service.search.next_trial import propose_next
+from service.search.preview import first_points
+from service.search.pruning import ask_pruner
+from service.search.replicates import BEST, EVERY, STARTUP, may_repeat, points_to_try_first, to_repeat
+from service.search.sampling import distributions
+from service.search.snapshot import EMPTY, StudySnapshot
 from tests.factories import job_spec
 
 SPACE: dict[str, Any] = {

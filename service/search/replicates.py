@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from service.dispatch.sampling import EMPTY, distributions, propose
 from service.domain.job import JobSpec
 from service.domain.space import Point, searched
 from service.domain.strategy import Bayesian, Random
 from service.domain.training_seeds import replicate_of
+from service.search.sampling import distributions, propose
+from service.search.snapshot import EMPTY
 
 Repeat = tuple[Point, int]
 """A point and which of its replicates."""

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.dispatch.grid import GridProblem, axis, point, size
 from service.domain.space import CategoricalRange, FloatRange, IntRange, Range, Scalar, parse_space
+from service.search.grid import GridProblem, axis, point, size
 
 GOLDEN = [(9, 3), (6, 6), (9, 4), (5, 1), (6, 3), (7, 3)]
 

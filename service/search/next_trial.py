@@ -4,14 +4,14 @@ from dataclasses import replace
 
 from optuna.trial import FrozenTrial
 
-from service.dispatch import grid
-from service.dispatch.replicates import POINT, next_of_qmc, to_repeat
-from service.dispatch.sampling import EMPTY, Proposal, propose, stored_params
-from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import JobSpec
 from service.domain.space import Point
 from service.domain.strategy import Bayesian, Grid, Random
 from service.domain.training_seeds import replicate_of
+from service.search import grid
+from service.search.replicates import POINT, next_of_qmc, to_repeat
+from service.search.sampling import Proposal, propose, stored_params
+from service.search.snapshot import EMPTY, StudySnapshot
 
 
 def propose_next(

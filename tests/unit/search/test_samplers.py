@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from service.dispatch.samplers import distribution, sampler, silenced, trial_seed, view_name
 from service.domain.space import parse_space, searched
 from service.domain.strategy import Bayesian, Grid, Random
+from service.search.samplers import distribution, sampler, silenced, trial_seed, view_name
 
 SEED_0_0, SEED_7_3 = 1427366890, 1698595815
 

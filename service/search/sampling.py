@@ -10,15 +10,13 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
-from service.dispatch.pruners import pruner
-from service.dispatch.samplers import distribution, keep_space, sampler, silenced, trial_seed, view_name
-from service.dispatch.sampling_view import SamplingView
-from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import JobSpec
 from service.domain.space import Point, searched
-from service.store.trials import Param
-
-EMPTY = StudySnapshot(trials=[], attrs={})
+from service.domain.trial import Param
+from service.search.pruners import pruner
+from service.search.samplers import distribution, keep_space, sampler, silenced, trial_seed, view_name
+from service.search.sampling_view import SamplingView
+from service.search.snapshot import EMPTY, StudySnapshot
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from optuna.distributions import FloatDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from service.dispatch.sampling_view import NEW_TRIAL_ID, STUDY_ID, SamplingView
+from service.search.sampling_view import NEW_TRIAL_ID, STUDY_ID, SamplingView
 
 RATE = FloatDistribution(0.0, 1.0)
 

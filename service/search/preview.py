@@ -5,15 +5,15 @@ from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
-from service.dispatch import grid
-from service.dispatch.next_trial import propose_next
-from service.dispatch.replicates import may_repeat, points_to_try_first
-from service.dispatch.sampling import Proposal, distributions
-from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import JobSpec
 from service.domain.space import IntRange, Point, Range, fixed
 from service.domain.strategy import Bayesian, Grid
 from service.domain.training_seeds import marks
+from service.search import grid
+from service.search.next_trial import propose_next
+from service.search.replicates import may_repeat, points_to_try_first
+from service.search.sampling import Proposal, distributions
+from service.search.snapshot import StudySnapshot
 
 FIRST_POINTS = 5
 

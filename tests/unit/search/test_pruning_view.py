@@ -4,9 +4,9 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.dispatch.pruning_view import values_by_part
 from service.domain.parts import is_pruning_step, parts_done
 from service.domain.trial import CurvePoint
+from service.search.pruning_view import values_by_part
 
 
 def curve(values: dict[float | None, float], warmup: float = 0.0) -> list[CurvePoint]:

@@ -5,13 +5,13 @@ import pytest
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from service.dispatch import sampling
-from service.dispatch.preview import first_points
-from service.dispatch.samplers import distribution
-from service.dispatch.sampling import EMPTY, Proposal, propose, stored_params
-from service.dispatch.study_cache import StudySnapshot
 from service.domain.job import JobSpec
 from service.domain.space import searched
+from service.search import sampling
+from service.search.preview import first_points
+from service.search.samplers import distribution
+from service.search.sampling import Proposal, propose, stored_params
+from service.search.snapshot import EMPTY, StudySnapshot
 from tests.factories import job_spec
 
 SPACE = {

@@ -1,0 +1,34 @@
+"""Whether a running trial ends early: Optuna's pruner thinks on a view in memory, and nothing is written."""
+
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from service.domain.job import JobSpec
+from service.search.pruners import pruner
+from service.search.replicates import is_repeat
+from service.search.samplers import sampler, silenced, view_name
+from service.search.sampling_view import SamplingView
+from service.search.snapshot import StudySnapshot
+
+
+def ask_pruner(spec: JobSpec, snapshot: StudySnapshot, own: FrozenTrial) -> tuple[bool, dict[str, Any]]:
+    """Whether the pruner ends `own`, a running trial of the snapshot, and what it notes in it: its rungs."""
+    view = SamplingView(
+        name=view_name(spec.seed),
+        direction=spec.direction,
+        trials=[trial for trial in snapshot.trials if trial is not own and not is_repeat(spec, trial)],
+        next_number=snapshot.next_number,
+        study_attrs=snapshot.attrs,
+        own=own,
+    )
+    with silenced():
+        study = optuna.study.Study(
+            study_name=view_name(spec.seed),
+            storage=view,
+            sampler=sampler(spec.strategy, spec.seed, own.number),
+            pruner=pruner(spec.pruner),
+        )
+        prune = study.pruner.prune(study, own)
+    return prune, view.written_trial_attrs

@@ -1,0 +1,27 @@
+"""What a sampler or a pruner may know of a study."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.search_space import IntersectionSearchSpace
+from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySnapshot:
+    """A study at one moment."""
+
+    trials: list[FrozenTrial]
+    """By number; never changed after it was handed out."""
+    attrs: dict[str, Any]
+    """Study system attributes."""
+    space: IntersectionSearchSpace | None = None
+    """What TPE knows of the space that the finished trials share, where that may be kept from ask to ask."""
+
+    @property
+    def next_number(self) -> int:
+        """The number that a trial created at that moment would have had."""
+        return self.trials[-1].number + 1 if self.trials else 0
+
+
+EMPTY = StudySnapshot(trials=[], attrs={})
