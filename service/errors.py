@@ -68,6 +68,11 @@ class Invalid:
     detail: str
 
 
+def pointer(*parts: str | int) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
 class InvalidJob(StrideError):
     """The job cannot be run as submitted."""
 

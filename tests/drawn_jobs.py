@@ -7,8 +7,7 @@ from typing import Any
 from service.domain.job import Job
 from service.domain.training_seeds import training_seed
 from service.domain.trial import Trial, TrialState
-from service.search.next_trial import propose_next
-from service.search.replicates import points_to_try_first
+from service.search.next_trial import points_to_try_first, propose_next
 from service.search.snapshot import EMPTY
 from tests.finished_jobs import trial
 

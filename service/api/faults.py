@@ -6,10 +6,10 @@ from typing import Any, get_args
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
-from service.api.submission import pointer
 from service.domain.job import Budget, JobRequest, Limits, ObjectiveChoice
 from service.domain.space import CategoricalRange, FloatRange, IntRange
 from service.domain.strategy import Bayesian, Grid, Hyperband, MedianPruner, NoPruner, PercentilePruner, Random, SuccessiveHalving
+from service.errors import pointer
 
 _VARIANTS: Mapping[str, type[BaseModel]] = {
     get_args(variant.model_fields["type"].annotation)[0]: variant

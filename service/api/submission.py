@@ -10,7 +10,7 @@ from objectives.catalog import default_settings, typed_params
 from objectives.contract import Objective, Parameter
 from service.api.applicability import Applicability, described, shown
 from service.api.schemas import WarningView
-from service.domain.job import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, MAX_TRIALS, Budget, JobRequest, JobSpec
+from service.domain.job import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, Budget, JobRequest, JobSpec
 from service.domain.space import (
     CategoricalRange,
     Dimension,
@@ -19,18 +19,14 @@ from service.domain.space import (
     Scalar,
     SearchSpace,
     contains,
-    discrete_values,
     fixed,
     parse_space,
     searched,
 )
-from service.domain.strategy import Bayesian, Grid, NoPruner
-from service.errors import Invalid, InvalidJob
+from service.errors import Invalid, InvalidJob, pointer
 from service.report.encoding import LEARNING_RATE
-from service.search import grid
+from service.search.strategies import strategy_of
 
-MAX_GP_VALUES = 100_000
-"""Optuna's GPSampler holds every value of a stepped range in memory, and weighs each."""
 WIDEST_LINEAR = 20.0
 """A linear range of rates whose high end is more than so many times its low end is warned of: hardly a twentieth of it lies below
 twice the low end."""
@@ -87,11 +83,6 @@ def warnings_of(spec: JobSpec) -> list[WarningView]:
     detail += ", and low above 0" if rates.low <= 0 else ""
     detail += ", and leave step out" if rates.step not in (None, 1) else ""
     return [WarningView(pointer=pointer("search_space", LEARNING_RATE), detail=detail)]
-
-
-def pointer(*parts: str | int) -> str:
-    """A JSON pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def _settings_faults(request: JobRequest, objective: Objective) -> Iterator[Invalid]:
@@ -229,37 +220,7 @@ def _strategy_faults(request: JobRequest, space: SearchSpace) -> Iterator[Invali
     if request.training_seed == "shared" and request.replicates > 1:
         detail = f"{request.replicates} replicates have as many seeds: leave training_seed out, or replicates at 1"
         yield Invalid("/training_seed", detail)
-    if isinstance(request.strategy, Grid):
-        yield from _grid_faults(request, space)
-    else:
-        if not searched(space):
-            yield Invalid("/search_space", "nothing is left to search: give at least one parameter a range")
-        if request.budget and request.budget.trials is None and request.budget.seconds is None and request.budget.target is None:
-            yield Invalid("/budget", "the job would never end: give trials, seconds or a target")
-    if isinstance(request.strategy, Bayesian) and request.strategy.sampler == "gp" and not isinstance(request.pruner, NoPruner):
-        yield Invalid("/pruner", "the gp sampler does not see pruned trials: give tpe a pruner, or gp none")
-    if isinstance(request.strategy, Bayesian) and request.strategy.sampler == "gp":
-        for name, dimension in searched(space).items():
-            values = discrete_values(dimension)
-            if values is not None and values > MAX_GP_VALUES:
-                detail = f"the gp sampler lists all {values} values of a range: take at most {MAX_GP_VALUES}, or tpe"
-                yield Invalid(pointer("search_space", name), detail)
-
-
-def _grid_faults(request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
-    if request.try_first:
-        yield Invalid("/try_first", "a grid visits exactly its own points: add these to the ranges, or use another strategy")
-    try:
-        size = grid.size(space)
-    except grid.GridProblem as problem:
-        yield Invalid(pointer("search_space", problem.parameter), str(problem))
-        return
-    if size > grid.MAX_POINTS:
-        yield Invalid(
-            "/search_space", f"the grid has {size} points, more than {grid.MAX_POINTS}: use fewer points, or the random strategy"
-        )
-    elif size * request.replicates > MAX_TRIALS:
-        yield Invalid("/replicates", f"{size} points with {request.replicates} seeds each are more than {MAX_TRIALS} trials")
+    yield from strategy_of(request).check(request, space)
 
 
 def _try_first_faults(request: JobRequest, space: SearchSpace, applicability: Applicability) -> Iterator[Invalid]:
@@ -287,8 +248,9 @@ def _points(request: JobRequest) -> str:
 
 def _completed_budget(request: JobRequest, space: SearchSpace) -> Budget:
     budget = request.budget or Budget()
-    if isinstance(request.strategy, Grid):
-        whole = grid.size(space) * request.replicates
+    n_points = strategy_of(request).n_points(space)
+    if n_points is not None:
+        whole = n_points * request.replicates
         return budget.model_copy(update={"trials": min(budget.trials or whole, whole)})
     if request.budget is None:
         return budget.model_copy(update={"trials": DEFAULT_TRIALS})

@@ -11,7 +11,7 @@ from service.domain.lease import Lease
 from service.domain.trial import StepMeasurement
 from service.errors import LeaseLost
 from service.search.pruning import ask_pruner
-from service.search.replicates import is_repeat
+from service.search.strategies import strategy_of
 from service.store import leases, trials
 from service.store.postgres import Database
 
@@ -49,7 +49,7 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
 
     The pruner thinks with no transaction open; what it notes in the trial (its rungs) is stored under the lease. With it goes
     the decision to end the trial: a pruner that is asked again, after a lost reply or a takeover, finds its rungs filled.
-    A trial that repeats one of a bayesian job's best points is not pruned. Raises LeaseLost.
+    A trial that repeats a point for its results is not pruned. Raises LeaseLost.
     """
     snapshot = database.transact(lambda conn: cache.snapshot(conn, job))
     own = next((trial for trial in snapshot.trials if trial._trial_id == lease.trial_id), None)
@@ -57,7 +57,7 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
         raise LeaseLost
     if PRUNE in own.system_attrs:
         return True
-    if is_repeat(job.spec, own):
+    if strategy_of(job.spec).is_repeat(job.spec, own):
         return False
     prune, rungs = ask_pruner(job.spec, snapshot, own)
     if rungs:

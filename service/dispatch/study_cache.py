@@ -12,10 +12,11 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 from service.domain.job import Job
-from service.domain.strategy import Hyperband, NoPruner, Random
+from service.domain.strategy import Hyperband, NoPruner
 from service.domain.trial import FEASIBLE
 from service.search.pruning_view import values_by_part
 from service.search.snapshot import StudySnapshot
+from service.search.strategies import strategy_of
 from service.store import trials as store
 from service.store.trials import TrialRecord
 
@@ -50,8 +51,7 @@ class StudyCache:
         trials = list(known.trials.values())
         return StudySnapshot(
             trials=trials,
-            # Only the qmc sampler keeps anything in the study.
-            attrs=store.study_system_attrs(conn, job.study_id) if isinstance(job.spec.strategy, Random) else {},
+            attrs=store.study_system_attrs(conn, job.study_id) if strategy_of(job.spec).keeps_attrs else {},
             space=known.space if _may_keep_space(job, trials) else None,
         )
 

@@ -8,7 +8,7 @@ from service.domain.events import Event
 from service.domain.job import Job, JobSpec
 from service.domain.training_seeds import marks
 from service.errors import IdempotencyKeyReused
-from service.search.replicates import points_to_try_first
+from service.search.next_trial import points_to_try_first
 from service.store import jobs, trials
 
 METRIC_NAMES = "study:metric_names"

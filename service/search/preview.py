@@ -7,13 +7,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from service.domain.job import JobSpec
 from service.domain.space import IntRange, Point, Range, fixed
-from service.domain.strategy import Bayesian, Grid
 from service.domain.training_seeds import marks
-from service.search import grid
-from service.search.next_trial import propose_next
-from service.search.replicates import may_repeat, points_to_try_first
+from service.search.next_trial import points_to_try_first, propose_next
 from service.search.sampling import Proposal, distributions
-from service.search.snapshot import StudySnapshot
+from service.search.snapshot import EMPTY, StudySnapshot
+from service.search.strategies import strategy_of
 
 FIRST_POINTS = 5
 
@@ -26,11 +24,11 @@ def first_points(spec: JobSpec) -> list[Point]:
     """
     trials = spec.budget.trials
     count = FIRST_POINTS if trials is None else min(FIRST_POINTS, trials)
-    snapshot = StudySnapshot(trials=[], attrs={})
+    strategy, snapshot = strategy_of(spec), EMPTY
     points: list[Point] = []
     first = points_to_try_first(spec)[:count]
     for number in range(count):
-        if isinstance(spec.strategy, Bayesian) and number >= len(first) and may_repeat(spec, number):
+        if number >= len(first) and strategy.may_repeat(spec, number):
             break
         waiting = _enqueued(number, *first[number], spec.replicates) if number < len(first) else None
         proposal = propose_next(spec, snapshot, number=number, next_point=number - len(first), waiting=waiting)
@@ -45,12 +43,12 @@ def first_points(spec: JobSpec) -> list[Point]:
 def epochs_per_trial(spec: JobSpec) -> tuple[float, int] | None:
     """The epochs that one trial trains, on average over the search space and at most; None when the objective has none."""
     dimension = spec.search_space.get("epochs")
-    if isinstance(dimension, IntRange) and not isinstance(spec.strategy, Grid):
+    values = strategy_of(spec).axis("epochs", dimension) if isinstance(dimension, Range) else [dimension]
+    if values is None and isinstance(dimension, IntRange):
         low, high = dimension.low, dimension.high
         mean = (high - low) / math.log(high / low) if dimension.log else (low + high) / 2
         return mean, high
-    values = grid.axis("epochs", dimension) if isinstance(dimension, Range) else [dimension]
-    numbers = [value for value in values if isinstance(value, int)]
+    numbers = [value for value in values or () if isinstance(value, int)]
     return (sum(numbers) / len(numbers), max(numbers)) if numbers else None
 
 

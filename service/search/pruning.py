@@ -7,14 +7,15 @@ from optuna.trial import FrozenTrial
 
 from service.domain.job import JobSpec
 from service.search.pruners import pruner
-from service.search.replicates import is_repeat
-from service.search.samplers import sampler, silenced, view_name
+from service.search.samplers import at_random, silenced, view_name
 from service.search.sampling_view import SamplingView
 from service.search.snapshot import StudySnapshot
+from service.search.strategies import strategy_of
 
 
 def ask_pruner(spec: JobSpec, snapshot: StudySnapshot, own: FrozenTrial) -> tuple[bool, dict[str, Any]]:
     """Whether the pruner ends `own`, a running trial of the snapshot, and what it notes in it: its rungs."""
+    is_repeat = strategy_of(spec).is_repeat
     view = SamplingView(
         name=view_name(spec.seed),
         direction=spec.direction,
@@ -27,7 +28,7 @@ def ask_pruner(spec: JobSpec, snapshot: StudySnapshot, own: FrozenTrial) -> tupl
         study = optuna.study.Study(
             study_name=view_name(spec.seed),
             storage=view,
-            sampler=sampler(spec.strategy, spec.seed, own.number),
+            sampler=at_random(spec.seed, own.number),  # a study has one, but no pruner asks it
             pruner=pruner(spec.pruner),
         )
         prune = study.pruner.prune(study, own)

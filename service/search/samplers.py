@@ -10,13 +10,10 @@ from contextlib import contextmanager
 from typing import assert_never
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.search_space import IntersectionSearchSpace
 
 from service.domain.space import CategoricalRange, FloatRange, IntRange, Range
-from service.domain.strategy import Bayesian, Grid, Random
-
-Sampled = Random | Bayesian
 
 
 def trial_seed(job_seed: int, number: int) -> int:
@@ -29,22 +26,9 @@ def view_name(job_seed: int) -> str:
     return f"stride-{job_seed}"
 
 
-def sampler(strategy: Sampled | Grid, job_seed: int, number: int) -> BaseSampler:
-    """The sampler for one trial. A grid needs one only for what an enqueued trial leaves open: at random then."""
-    seed = trial_seed(job_seed, number)
-    match strategy:
-        case Grid() | Random(sampler="uniform"):
-            return RandomSampler(seed=seed)
-        case Random(sampler="qmc"):
-            # One sequence for the whole job; the points of its first trials come from the independent sampler, each its own.
-            with silenced():
-                return QMCSampler(scramble=True, seed=job_seed, independent_sampler=RandomSampler(seed=seed))
-        case Bayesian(sampler="tpe"):
-            return TPESampler(seed=seed)
-        case Bayesian(sampler="gp"):
-            return GPSampler(seed=seed)
-        case _ as never:  # the literals above are all there are; mypy cannot see through their fields
-            raise AssertionError(never)
+def at_random(job_seed: int, number: int) -> RandomSampler:
+    """Draws one trial's point by its number alone."""
+    return RandomSampler(seed=trial_seed(job_seed, number))
 
 
 def keep_space(chosen: BaseSampler, space: IntersectionSearchSpace) -> None:

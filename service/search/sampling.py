@@ -1,20 +1,20 @@
 """From a study to the next point: Optuna's sampler thinks on a view in memory, and nothing is written."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from service.domain.job import JobSpec
 from service.domain.space import Point, searched
 from service.domain.trial import Param
 from service.search.pruners import pruner
-from service.search.samplers import distribution, keep_space, sampler, silenced, trial_seed, view_name
+from service.search.samplers import at_random, distribution, keep_space, silenced, view_name
 from service.search.sampling_view import SamplingView
 from service.search.snapshot import EMPTY, StudySnapshot
 
@@ -45,15 +45,22 @@ class Unsampleable(Exception):
     """No point can be drawn from a job's search space, not even at random; the message says what was tried."""
 
 
-def propose(spec: JobSpec, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None = None) -> Proposal:
-    """Ask the job's sampler for the trial `number`, or for what the enqueued trial `waiting` leaves open.
+def propose(
+    spec: JobSpec,
+    snapshot: StudySnapshot,
+    sampler: Callable[[int, int], BaseSampler],
+    *,
+    number: int,
+    waiting: FrozenTrial | None = None,
+) -> Proposal:
+    """Ask a sampler for the trial `number`, or for what the enqueued trial `waiting` leaves open.
 
     A sampler that raises does not stop the job: that one trial is drawn at random, what was enqueued kept if it can be.
-    Raises Unsampleable when that cannot be done either.
+    sampler: makes one, from the job's seed and the trial's number. Raises Unsampleable when that cannot be done either.
     """
     number = waiting.number if waiting else number
     try:
-        return _ask(spec, snapshot, sampler(spec.strategy, spec.seed, number), number, waiting)
+        return _ask(spec, snapshot, sampler(spec.seed, number), number, waiting)
     except Exception as error:  # samplers are not ours, and neither are a foreign script's enqueued values
         try:
             proposal = _at_random(spec, number, waiting)
@@ -73,8 +80,20 @@ def stored_params(spec: JobSpec, point: Point) -> list[Param]:
     return [_param(name, known, point[name]) for name, known in distributions(spec).items() if name in point]
 
 
+def at_point(spec: JobSpec, number: int, point: Point, replicate: int) -> Proposal:
+    """The trial `number` at a point that is known."""
+    return Proposal(number=number, params=stored_params(spec, point), point=point, replicate=replicate)
+
+
+def point_of(trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> Point | None:
+    """The point of the job's space that a trial tries; None for a foreign trial with a space of its own."""
+    if any(trial.distributions.get(name) != known for name, known in space.items()):
+        return None
+    return {name: trial.params[name] for name in space}
+
+
 def _at_random(spec: JobSpec, number: int, waiting: FrozenTrial | None) -> Proposal:
-    chosen = RandomSampler(seed=trial_seed(spec.seed, number))
+    chosen = at_random(spec.seed, number)
     if waiting is None:
         return _ask(spec, EMPTY, chosen, number, None)
     try:

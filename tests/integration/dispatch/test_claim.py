@@ -15,9 +15,10 @@ from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed
 from service.domain.job import Job, JobState
-from service.search import sampling
+from service.search.next_trial import propose_next
 from service.search.preview import first_points
 from service.search.snapshot import EMPTY
+from service.search.strategies.bayesian import Tpe
 from service.store.postgres import Database
 from tests.factories import LEARNING_RATE, job_spec, submit_job
 from tests.integration.dispatch.training import (
@@ -243,7 +244,7 @@ def test_a_finished_foreign_trial_informs_the_sampler_whatever_constraints_it_ca
 
     bare = ask_after(None)
     assert ask_after([-1.0]) == ask_after([5.0]) == ask_after([1.0, 2.0]) == bare
-    blind = sampling.propose(job_spec(strategy="bayesian", search_space=ONE, seed=9), EMPTY, number=12)
+    blind = propose_next(job_spec(strategy="bayesian", search_space=ONE, seed=9), EMPTY, number=12, next_point=0)
     assert bare != blind.point, "the sampler saw nothing of them"
 
 
@@ -273,7 +274,7 @@ def test_a_sampler_that_raises_is_an_event_and_that_trial_is_drawn_at_random(
     job = submit_job(database, strategy="bayesian", search_space=SPACE)
     claimer = claimer_of(database)
     with monkeypatch.context() as patch:
-        patch.setattr(sampling, "sampler", lambda *args: _Raises())
+        patch.setattr(Tpe, "sampler", lambda *args: _Raises())
         broken = claimed(claimer)
     claimed(claimer)
     assert broken.params.keys() == SPACE.keys()

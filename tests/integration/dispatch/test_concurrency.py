@@ -18,7 +18,7 @@ from service.domain.job import Job, JobState
 from service.domain.space import parse_space
 from service.domain.training_seeds import replicate_seed
 from service.errors import LeaseLost
-from service.search import grid
+from service.search.strategies import grid
 from service.store.postgres import Database
 from tests.factories import LEARNING_RATE, measurement, submit_job
 from tests.integration.dispatch.training import LEASE_S, SPACE, claimer_of, conclude, current, events, state_of, stored

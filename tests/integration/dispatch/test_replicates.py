@@ -17,7 +17,7 @@ from service.domain.job import Job, JobState
 from service.domain.space import parse_space
 from service.domain.training_seeds import replicate_seed
 from service.domain.trial import TrialError
-from service.search import grid
+from service.search.strategies import grid
 from service.store import leases
 from service.store.postgres import Database
 from service.worker.checkpointing import model_metadata

@@ -14,7 +14,8 @@ from service.domain.space import fixed, searched
 from service.domain.strategy import NoPruner
 from service.domain.trial import FEASIBLE, violation
 from service.search.pruners import pruner
-from service.search.samplers import distribution, sampler, silenced, view_name
+from service.search.samplers import distribution, silenced, view_name
+from service.search.strategies import strategy_of
 from service.store.postgres import Database
 from tests.factories import job_spec, submit_job
 from tests.integration.dispatch.training import SPACE, claimer_of, curve_of, fails, run_job, stored
@@ -42,7 +43,7 @@ def in_memory(spec: JobSpec) -> list[FrozenTrial]:
         distributions = {name: distribution(dimension) for name, dimension in searched(spec.search_space).items()}
         study = optuna.create_study(study_name=view_name(spec.seed), pruner=pruner(spec.pruner))
         for number in range(spec.budget.trials or 0):
-            study.sampler = sampler(spec.strategy, spec.seed, number)
+            study.sampler = strategy_of(spec).sampler(spec.seed, number)
             trial = study.ask(distributions)
             _train(study, trial, spec, fixed(spec.search_space) | trial.params)
     return study.trials

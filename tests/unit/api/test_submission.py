@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from objectives.catalog import load_catalog
-from service.api.submission import complete, pointer, warnings_of
+from service.api.submission import complete, warnings_of
 from service.domain.job import DEFAULT_TRIALS, JobRequest, JobSpec
 from service.domain.space import FloatRange
-from service.errors import InvalidJob
+from service.errors import InvalidJob, pointer
 from tests.factories import job_spec
 
 CATALOG = load_catalog(["tests.quadratic"])

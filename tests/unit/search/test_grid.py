@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.space import CategoricalRange, FloatRange, IntRange, Range, Scalar, parse_space
-from service.search.grid import GridProblem, axis, point, size
+from service.search.strategies.grid import GridProblem, axis, point, size
 
 GOLDEN = [(9, 3), (6, 6), (9, 4), (5, 1), (6, 3), (7, 3)]
 

@@ -12,12 +12,12 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from service.domain.job import Direction, JobSpec
-from service.search.next_trial import propose_next
+from service.search.next_trial import points_to_try_first, propose_next
 from service.search.preview import first_points
 from service.search.pruning import ask_pruner
-from service.search.replicates import BEST, EVERY, STARTUP, may_repeat, points_to_try_first, to_repeat
 from service.search.sampling import distributions
 from service.search.snapshot import EMPTY, StudySnapshot
+from service.search.strategies.bayesian import BEST, EVERY, STARTUP, may_repeat, to_repeat
 from tests.factories import job_spec
 
 SPACE: dict[str, Any] = {

@@ -9,7 +9,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from service.domain.space import parse_space, searched
 from service.domain.strategy import Bayesian, Grid, Random
-from service.search.samplers import distribution, sampler, silenced, trial_seed, view_name
+from service.search.samplers import distribution, silenced, trial_seed, view_name
+from service.search.strategies import strategy_of
+from tests.factories import job_spec
 
 SEED_0_0, SEED_7_3 = 1427366890, 1698595815
 
@@ -40,7 +42,7 @@ def test_seeds_and_names_are_the_same_for_ever() -> None:
     ],
 )
 def test_a_strategy_is_its_sampler(strategy: Any, kind: type) -> None:
-    assert type(sampler(strategy, 7, 3)) is kind
+    assert type(strategy_of(job_spec(strategy=strategy)).sampler(7, 3)) is kind
 
 
 @pytest.mark.parametrize(

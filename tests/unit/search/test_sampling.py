@@ -7,11 +7,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from service.domain.job import JobSpec
 from service.domain.space import searched
-from service.search import sampling
+from service.search.next_trial import propose_next
 from service.search.preview import first_points
 from service.search.samplers import distribution
-from service.search.sampling import Proposal, propose, stored_params
+from service.search.sampling import Proposal, stored_params
 from service.search.snapshot import EMPTY, StudySnapshot
+from service.search.strategies.bayesian import Tpe
 from tests.factories import job_spec
 
 SPACE = {
@@ -24,6 +25,10 @@ SPACE = {
 
 def spec(**overrides: Any) -> JobSpec:
     return job_spec(**{"search_space": SPACE, "strategy": "bayesian", "seed": 5} | overrides)
+
+
+def propose(of: JobSpec, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None = None) -> Proposal:
+    return propose_next(of, snapshot, number=number, next_point=0, waiting=waiting)
 
 
 def history(of: JobSpec, count: int) -> StudySnapshot:
@@ -53,7 +58,7 @@ class Raises(RandomSampler):
 
 @pytest.fixture
 def broken_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "sampler", lambda *args: Raises())
+    monkeypatch.setattr(Tpe, "sampler", lambda *args: Raises())
 
 
 QMC = {"type": "random", "sampler": "qmc"}

@@ -2,9 +2,14 @@
 
 import hashlib
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import assert_never
 
+from optuna.samplers import BaseSampler
+
+from service.domain.job import MAX_TRIALS, JobRequest, JobSpec
 from service.domain.space import (
     CategoricalRange,
     FloatRange,
@@ -16,6 +21,11 @@ from service.domain.space import (
     discrete_values,
     searched,
 )
+from service.errors import Invalid, pointer
+from service.search.samplers import at_random
+from service.search.sampling import Proposal, at_point
+from service.search.snapshot import StudySnapshot
+from service.search.strategies.protocol import Strategy
 
 MAX_POINTS = 100_000
 
@@ -26,6 +36,43 @@ class GridProblem(ValueError):
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
         self.parameter = parameter
+
+
+class Grid(Strategy):
+    """Every point once, and with each of its seeds."""
+
+    needs_history = False
+    counts_points = True
+
+    def check(self, request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
+        if request.try_first:
+            yield Invalid("/try_first", "a grid visits exactly its own points: add these to the ranges, or use another strategy")
+        try:
+            found = size(space)
+        except GridProblem as problem:
+            yield Invalid(pointer("search_space", problem.parameter), str(problem))
+            return
+        if found > MAX_POINTS:
+            yield Invalid(
+                "/search_space", f"the grid has {found} points, more than {MAX_POINTS}: use fewer points, or the random strategy"
+            )
+        elif found * request.replicates > MAX_TRIALS:
+            detail = f"{found} points with {request.replicates} seeds each are more than {MAX_TRIALS} trials"
+            yield Invalid("/replicates", detail)
+
+    def n_points(self, space: SearchSpace) -> int:
+        return size(space)
+
+    def axis(self, name: str, dimension: Range) -> list[Scalar]:
+        return axis(name, dimension)
+
+    def sampler(self, job_seed: int, number: int) -> BaseSampler:
+        return at_random(job_seed, number)  # for what a trial leaves open that a foreign script has enqueued
+
+    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int) -> Proposal:
+        index, replicate = divmod(next_point, spec.replicates)
+        proposal = at_point(spec, number, point(spec.search_space, spec.seed, index), replicate)
+        return replace(proposal, takes_point=True, grid_point=index)
 
 
 def size(space: SearchSpace) -> int:

@@ -1,0 +1,23 @@
+"""The strategies, by what a job may say of them: the one place that tells them apart."""
+
+from collections.abc import Mapping
+
+from service.domain import strategy as choices
+from service.domain.job import JobRequest
+from service.search.strategies.bayesian import Gp, Tpe
+from service.search.strategies.grid import Grid
+from service.search.strategies.protocol import Strategy
+from service.search.strategies.random import Qmc, Uniform
+
+_STRATEGIES: Mapping[choices.Strategy, Strategy] = {
+    choices.Grid(): Grid(),
+    choices.Random(sampler="uniform"): Uniform(),
+    choices.Random(sampler="qmc"): Qmc(),
+    choices.Bayesian(sampler="tpe"): Tpe(),
+    choices.Bayesian(sampler="gp"): Gp(),
+}
+
+
+def strategy_of(request: JobRequest) -> Strategy:
+    """The strategy that a job asks for."""
+    return _STRATEGIES[request.strategy]

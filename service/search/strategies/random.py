@@ -1,0 +1,64 @@
+"""Random search: points drawn independently (uniform), or spread evenly (qmc). Every point is tried with all its seeds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from optuna.samplers import BaseSampler, QMCSampler
+from optuna.trial import FrozenTrial
+
+from service.domain.job import JobSpec
+from service.domain.space import Point
+from service.search.samplers import at_random, silenced
+from service.search.sampling import Proposal, at_point, distributions, point_of, propose
+from service.search.snapshot import EMPTY, StudySnapshot
+from service.search.strategies.sampled import Sampled
+
+POINT = "stride:point"
+"""System attribute of a trial of qmc search with replicates: which of the job's own points it tries."""
+
+
+class Uniform(Sampled):
+    """Each point on its own."""
+
+    needs_history = False
+
+    def sampler(self, job_seed: int, number: int) -> BaseSampler:
+        return at_random(job_seed, number)
+
+    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int) -> Proposal:
+        if spec.replicates == 1:
+            return super().propose(spec, snapshot, number=number, next_point=next_point)
+        # By the point's place among the job's own, anew for each replicate; so the points are those of a job without.
+        index, replicate = divmod(next_point, spec.replicates)
+        drawn = propose(spec, EMPTY, self.sampler, number=len(spec.try_first) + index)
+        return replace(drawn, number=number, replicate=replicate, takes_point=True)
+
+
+class Qmc(Sampled):
+    """One scrambled Sobol sequence for the whole job."""
+
+    needs_history = True
+    keeps_attrs = True
+
+    def sampler(self, job_seed: int, number: int) -> BaseSampler:
+        # The points of the job's first trials come from the independent sampler, each its own.
+        with silenced():
+            return QMCSampler(scramble=True, seed=job_seed, independent_sampler=at_random(job_seed, number))
+
+    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int) -> Proposal:
+        if spec.replicates == 1:
+            return super().propose(spec, snapshot, number=number, next_point=next_point)
+        # The sequence has one place for a point and all its replicates: the others take the point of the first.
+        index, replicate, point = _next_own(spec, snapshot.trials)
+        if point is not None:
+            proposal = at_point(spec, number, point, replicate)
+        else:
+            proposal = propose(spec, snapshot, self.sampler, number=number)
+        return replace(proposal, replicate=replicate, trial_attrs={**proposal.trial_attrs, POINT: index})
+
+
+def _next_own(spec: JobSpec, trials: Sequence[FrozenTrial]) -> tuple[int, int, Point | None]:
+    """Of a job's own next trial: which of its points it tries, which replicate, and the point, once replicate 0 has it."""
+    own = [trial for trial in trials if POINT in trial.system_attrs]
+    index, replicate = divmod(len(own), spec.replicates)
+    return index, replicate, point_of(own[-1], distributions(spec)) if replicate else None

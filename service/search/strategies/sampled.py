@@ -1,0 +1,29 @@
+"""What all strategies have in common that ask a sampler of Optuna's."""
+
+from collections.abc import Iterator
+
+from service.domain.job import JobRequest, JobSpec
+from service.domain.space import CategoricalRange, Range, Scalar, SearchSpace, searched
+from service.errors import Invalid
+from service.search.sampling import Proposal, propose
+from service.search.snapshot import StudySnapshot
+from service.search.strategies.protocol import Strategy
+
+
+class Sampled(Strategy):
+    """Every point is drawn by a sampler, for as long as the budget lasts."""
+
+    def check(self, request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
+        if not searched(space):
+            yield Invalid("/search_space", "nothing is left to search: give at least one parameter a range")
+        if request.budget and request.budget.trials is None and request.budget.seconds is None and request.budget.target is None:
+            yield Invalid("/budget", "the job would never end: give trials, seconds or a target")
+
+    def n_points(self, space: SearchSpace) -> int | None:
+        return None
+
+    def axis(self, name: str, dimension: Range) -> list[Scalar] | None:
+        return list(dimension.choices) if isinstance(dimension, CategoricalRange) else None
+
+    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int) -> Proposal:
+        return propose(spec, snapshot, self.sampler, number=number)
