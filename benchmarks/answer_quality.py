@@ -196,7 +196,7 @@ def as_job(surface: Surface) -> Job:
     now = datetime.now(UTC)
     return Job(
         id=UUID(int=0), name=None, state=JobState.COMPLETED, reason=None, spec=JobSpec.model_validate(spec, strict=False),
-        study_id=0, study_name="", next_point=0, failures_in_a_row=0, deadline_at=None,
+        study_id=0, study_name="", next_point=0, counts_points=False, failures_in_a_row=0, deadline_at=None,
         created_at=now, started_at=now, finished_at=now,
     )  # fmt: skip
 

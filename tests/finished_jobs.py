@@ -29,6 +29,7 @@ def a_job(number: int = 0, **overrides: Any) -> Job:
         study_id=1,
         study_name="study",
         next_point=0,
+        counts_points=False,
         failures_in_a_row=0,
         deadline_at=None,
         created_at=datetime.now(UTC),

@@ -36,9 +36,6 @@ from service.store.jobs import ClaimFacts, EventRow
 from service.store.leases import ExpiredLease
 from service.store.postgres import Database
 
-THINKING = frozenset({"tpe", "gp", "qmc"})
-"""Samplers that read the study; the others compute inside the claiming transaction."""
-
 SLOW_S = 0.02
 """A sampler that took longer than this the last time is announced, to keep others from thinking in vain."""
 
@@ -171,7 +168,7 @@ class Claimer:
             found = jobs.find_job(conn, self.objectives)
             if found is None:
                 return None
-            if found.sampler in THINKING:
+            if found.needs_history:
                 return self._read(conn, found.job_id)
             fair_share = found.open_leases if fairly and found.has_rivals else None
             return self._insert(conn, found.job_id, token, fair_share=fair_share)

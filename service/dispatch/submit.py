@@ -9,6 +9,7 @@ from service.domain.job import Job, JobSpec
 from service.domain.training_seeds import marks
 from service.errors import IdempotencyKeyReused
 from service.search.next_trial import points_to_try_first
+from service.search.strategies import strategy_of
 from service.store import jobs, trials
 
 METRIC_NAMES = "study:metric_names"
@@ -36,7 +37,17 @@ def submit(
             return jobs.get(conn, job_id), False
     job_id = uuid4()
     study_id = _insert_study(conn, job_id, spec)
-    jobs.insert_job(conn, job_id, spec, study_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
+    strategy = strategy_of(spec)
+    jobs.insert_job(
+        conn,
+        job_id,
+        spec,
+        study_id,
+        needs_history=strategy.needs_history,
+        counts_points=strategy.counts_points,
+        idempotency_key=idempotency_key,
+        request_sha256=request_sha256,
+    )
     job = jobs.lock_with_study(conn, job_id)
     for number, (point, replicate) in enumerate(points_to_try_first(spec)):
         trials.insert_trial(

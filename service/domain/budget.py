@@ -1,15 +1,14 @@
 """When a job is over: pure rules on numbers that the store has read under the job's lock."""
 
 from service.domain.job import Job, JobState
-from service.domain.strategy import Grid
 
 
 def all_issued(job: Job, next_number: int) -> bool:
-    """Whether the job's budget of trials has been given out. A grid counts its own points, so foreign trials take none away."""
+    """Whether the job's budget of trials has been given out. Where it counts points, foreign trials take none away."""
     trials = job.spec.budget.trials
     if trials is None:
         return False
-    return (job.next_point if isinstance(job.spec.strategy, Grid) else next_number) >= trials
+    return (job.next_point if job.counts_points else next_number) >= trials
 
 
 def target_reached(job: Job, value: float | None) -> bool:

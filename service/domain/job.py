@@ -157,6 +157,8 @@ class Job:
     study_name: str
     next_point: int
     """Own trials begun so far, of a grid and of uniform draws with replicates: it tells which point is the next."""
+    counts_points: bool
+    """Whether `budget.trials` counts the points begun, and not the trial numbers."""
     failures_in_a_row: int
     """Failed trials since the last success."""
     deadline_at: datetime | None

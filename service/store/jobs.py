@@ -40,8 +40,8 @@ class FoundJob:
     """A job that a claim may take a trial of, as it stood without a lock."""
 
     job_id: UUID
-    sampler: str
-    """Which sampler it asks; "grid" for a grid."""
+    needs_history: bool
+    """Whether its next point depends on its study."""
     open_leases: int
     has_rivals: bool
     """Whether other jobs of the same priority could have a trial claimed."""
@@ -53,16 +53,20 @@ def insert_job(
     spec: JobSpec,
     study_id: int,
     *,
+    needs_history: bool,
+    counts_points: bool,
     idempotency_key: str | None = None,
     request_sha256: bytes | None = None,
 ) -> None:
-    """A queued job. Raises IntegrityError when the key is in use."""
+    """A queued job. needs_history, counts_points: of its strategy. Raises IntegrityError when the key is in use."""
     conn.execute(
         tables.jobs.insert().values(
             id=job_id,
             study_id=study_id,
             spec=spec.model_dump(mode="json"),
             state=JobState.QUEUED,
+            needs_history=needs_history,
+            counts_points=counts_points,
             seconds_left=spec.budget.seconds,
             idempotency_key=idempotency_key,
             request_sha256=request_sha256,
@@ -306,6 +310,7 @@ def _from_row(row: sa.RowMapping) -> Job:
         spec=JobSpec.model_validate(row["spec"] | {"direction": row["direction"]}),
         study_id=row["study_id"],
         study_name=row["study_name"],
+        counts_points=row["counts_points"],
         created_at=row["created_at"],
         **_changing(row),
     )

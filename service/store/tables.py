@@ -32,6 +32,9 @@ jobs = sa.Table(
     sa.Column("max_parallel", sa.Integer, sa.Computed("(spec ->> 'max_parallel')::integer", persisted=True)),
     sa.Column("max_attempts", sa.Integer, sa.Computed("(spec ->> 'max_attempts')::integer", persisted=True), nullable=False),
     sa.Column("trial_budget", sa.Integer, sa.Computed("(spec #>> '{budget,trials}')::integer", persisted=True)),
+    # What claims must know of its strategy.
+    sa.Column("needs_history", sa.Boolean, nullable=False, comment="the next point depends on the study"),
+    sa.Column("counts_points", sa.Boolean, nullable=False, comment="budget.trials counts next_point, not trial numbers"),
     sa.Column("next_point", sa.Integer, nullable=False, server_default="0", comment="grid points issued"),
     sa.Column("failures_in_a_row", sa.Integer, nullable=False, server_default="0"),
     sa.Column("sampling_until", _moment, comment="a hint: somebody is thinking of the next point until then"),

@@ -157,6 +157,23 @@ def test_trials_that_had_seeds_of_their_own_have_them_after_down_and_up_again(em
     assert [trial.user_attrs["training_seed"] for trial in trials_of(empty_database_url, job.study_name)] == before
 
 
+def test_stored_jobs_keep_what_claims_know_of_their_strategies(empty: Database) -> None:
+    def known() -> list[tuple[bool, bool]]:
+        with empty.transaction() as conn:
+            rows = conn.exec_driver_sql("SELECT needs_history, counts_points FROM stride.jobs ORDER BY created_at")
+            return [tuple(row) for row in rows]
+
+    migrate.upgrade(empty)
+    for strategy in ("grid", "random", {"type": "random", "sampler": "qmc"}, "bayesian", {"type": "bayesian", "sampler": "gp"}):
+        submit_job(empty, strategy=strategy)
+    submitted = known()
+    assert submitted == [(False, True), (False, False), (True, False), (True, False), (True, False)]
+    with empty.transaction() as conn:
+        command.downgrade(migrate._config(conn), "0004")
+    migrate.upgrade(empty)
+    assert known() == submitted
+
+
 def test_down_twice_is_harmless(empty: Database) -> None:
     migrate.upgrade(empty)
     migrate.downgrade(empty)

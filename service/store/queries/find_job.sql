@@ -5,7 +5,7 @@
 -- optuna.trials, so its cost does not grow with a job's history.
 SELECT
     job.id AS job_id,
-    coalesce(job.spec #>> '{strategy,sampler}', job.spec #>> '{strategy,type}') AS sampler,
+    job.needs_history,
     share.open_leases,
     count(*) OVER (PARTITION BY job.priority) > 1 AS has_rivals
 FROM stride.jobs AS job
@@ -20,7 +20,7 @@ WHERE job.state IN ('queued', 'running')
     AND (
         job.trial_budget IS NULL
         OR CASE
-            WHEN job.spec #>> '{strategy,type}' = 'grid' THEN job.next_point < job.trial_budget
+            WHEN job.counts_points THEN job.next_point < job.trial_budget
             ELSE NOT EXISTS (
                 SELECT FROM optuna.trials WHERE study_id = job.study_id AND number >= job.trial_budget - 1
             )

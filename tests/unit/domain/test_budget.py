@@ -9,7 +9,7 @@ from service.domain.job import Direction, Job, JobState
 from tests.factories import job_spec
 
 
-def running_job(next_point: int = 0, **spec: Any) -> Job:
+def running_job(next_point: int = 0, *, counts_points: bool = False, **spec: Any) -> Job:
     return Job(
         id=uuid4(),
         name=None,
@@ -19,6 +19,7 @@ def running_job(next_point: int = 0, **spec: Any) -> Job:
         study_id=1,
         study_name="study",
         next_point=next_point,
+        counts_points=counts_points,
         failures_in_a_row=0,
         deadline_at=None,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
@@ -47,8 +48,8 @@ def test_a_budget_of_trials_counts_numbers() -> None:
 
 
 def test_a_grid_counts_its_own_points_and_not_the_numbers_that_foreign_trials_took() -> None:
-    assert not all_issued(running_job(strategy="grid", next_point=9), next_number=30)
-    assert all_issued(running_job(strategy="grid", next_point=10), next_number=10)
+    assert not all_issued(running_job(next_point=9, counts_points=True), next_number=30)
+    assert all_issued(running_job(next_point=10, counts_points=True), next_number=10)
 
 
 def test_a_job_without_a_budget_of_trials_is_never_all_issued() -> None:
