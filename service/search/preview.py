@@ -1,7 +1,6 @@
 """The first points of a job, before there is one: the same samplers on a study that exists only here."""
 
 import math
-from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -10,6 +9,7 @@ from service.domain.space import IntRange, Point, Range, fixed
 from service.domain.training_seeds import marks
 from service.search.next_trial import points_to_try_first, propose_next
 from service.search.sampling import Proposal, distributions
+from service.search.sampling_view import MOMENT
 from service.search.snapshot import EMPTY, StudySnapshot
 from service.search.strategies import strategy_of
 
@@ -69,7 +69,6 @@ def _enqueued(number: int, point: Point, replicate: int, replicates: int) -> Fro
 
 
 def _completed(proposal: Proposal, spec: JobSpec) -> FrozenTrial:
-    now = datetime.now()
     return FrozenTrial(
         trial_id=proposal.number,
         number=proposal.number,
@@ -80,6 +79,6 @@ def _completed(proposal: Proposal, spec: JobSpec) -> FrozenTrial:
         user_attrs=dict(marks(proposal.replicate, spec.replicates)),
         system_attrs={"constraints": [-1.0], **proposal.trial_attrs},
         intermediate_values={},
-        datetime_start=now,
-        datetime_complete=now,
+        datetime_start=MOMENT,
+        datetime_complete=MOMENT,
     )

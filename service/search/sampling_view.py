@@ -20,6 +20,9 @@ STUDY_ID = 0
 NEW_TRIAL_ID = -1
 """The id of the trial that exists only here."""
 
+MOMENT = datetime(2000, 1, 1)
+"""When trials that exist only here start and end: Optuna's must, and nobody asks when."""
+
 
 class SamplingView(BaseStorage):
     """Optuna's storage interface over `trials` (by number) and one trial of its own.
@@ -105,7 +108,7 @@ class SamplingView(BaseStorage):
             user_attrs={},
             system_attrs={},
             intermediate_values={},
-            datetime_start=datetime.now(),
+            datetime_start=MOMENT,
             datetime_complete=None,
         )
         return NEW_TRIAL_ID
@@ -146,7 +149,7 @@ class SamplingView(BaseStorage):
         if (trial.state, state) != (TrialState.WAITING, TrialState.RUNNING) or values is not None:
             self._refuse()
         trial.state = state
-        trial.datetime_start = datetime.now()
+        trial.datetime_start = MOMENT
         return True
 
     # What neither samplers nor pruners do
