@@ -62,19 +62,19 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _ToThinkAbout:
-    """What a sampler is to think about."""
+class _History:
+    """What the next point of a job depends on."""
 
     job: Job
     snapshot: StudySnapshot
 
 
-class _Outrun(Exception):
-    """What the sampler believed of the study is no longer so."""
+class _Conflict(Exception):
+    """The study has changed since the point was proposed: it is proposed anew."""
 
 
-class _Hopeless(Exception):
-    """No trial of a job can be made."""
+class _NoPoint(Exception):
+    """No point of a job can be drawn."""
 
     def __init__(self, job: Job, error: Unsampleable) -> None:
         super().__init__(f"no point can be drawn from the search space: {error}")
@@ -103,12 +103,12 @@ class Claimer:
         for tries in range(MAX_TRIES):
             try:
                 return self._try(token, fairly=tries < FAIR_TRIES)
-            except (_Outrun, JobNotFound):  # or it was deleted while the sampler thought
+            except (_Conflict, JobNotFound):  # or it was deleted while the sampler thought
                 continue
-            except _Hopeless as hopeless:
+            except _NoPoint as error:
                 # Else every worker would meet it again and again, and no other job would be served.
                 with suppress(JobNotFound):  # deleted while the sampler thought
-                    self._database.transact(partial(lifecycle.fail, job_id=hopeless.job_id, reason=str(hopeless)))
+                    self._database.transact(partial(lifecycle.fail, job_id=error.job_id, reason=str(error)))
         return None
 
     def reclaim(self, token: UUID) -> Claim | None:
@@ -164,7 +164,7 @@ class Claimer:
             if claim is not None:
                 return claim
 
-        def work(conn: sa.Connection) -> Claim | _ToThinkAbout | None:
+        def work(conn: sa.Connection) -> Claim | _History | None:
             found = jobs.find_job(conn, self.objectives)
             if found is None:
                 return None
@@ -174,7 +174,7 @@ class Claimer:
             return self._insert(conn, found.job_id, token, fair_share=fair_share)
 
         found = self._database.transact(work)
-        return self._think(found, token) if isinstance(found, _ToThinkAbout) else found
+        return self._think(found, token) if isinstance(found, _History) else found
 
     def _find_expired(self, conn: sa.Connection) -> tuple[int, UUID] | None:
         return leases.find_expired(conn, self.objectives, lease_s=self._lease_s, patience_s=self._patience_s)
@@ -190,15 +190,15 @@ class Claimer:
         self._looked_for_expired_at = now
         return True
 
-    def _read(self, conn: sa.Connection, job_id: UUID) -> _ToThinkAbout | None:
+    def _read(self, conn: sa.Connection, job_id: UUID) -> _History | None:
         """What a sampler must know to think; None when somebody else is thinking already."""
         expected_s = self._thought_s.get(job_id, 0.0)
         if expected_s > SLOW_S and not jobs.hint_sampling(conn, job_id, 2 * expected_s):
             return None
         job = jobs.recall(conn, job_id)
-        return _ToThinkAbout(job=job, snapshot=self.cache.snapshot(conn, job))
+        return _History(job=job, snapshot=self.cache.snapshot(conn, job))
 
-    def _think(self, read: _ToThinkAbout, token: UUID) -> Claim | None:
+    def _think(self, read: _History, token: UUID) -> Claim | None:
         job, snapshot = read.job, read.snapshot
         waiting = next((trial for trial in snapshot.trials if trial.state.name == "WAITING"), None)
         started = time.monotonic()
@@ -223,15 +223,15 @@ class Claimer:
         job = jobs.lock_with_study(conn, job_id)
         facts = jobs.claim_facts(conn, job)
         if not _may_claim(job, facts):
-            raise _Outrun  # it could be claimed when it was found; another job may still have work
+            raise _Conflict  # it could be claimed when it was found; another job may still have work
         if fair_share is not None and facts.open_leases > fair_share:
-            raise _Outrun  # by others who found the same job at the same moment
+            raise _Conflict  # by others who found the same job at the same moment
         if proposal is None:
             proposal = _propose_locked(conn, job, facts)
         elif proposal.waiting_trial_id != facts.waiting_trial_id or (
             facts.waiting_trial_id is None and proposal.number != facts.next_number
         ):
-            raise _Outrun
+            raise _Conflict
         seed = training_seed(job.spec, number=proposal.number, grid_point=proposal.grid_point, replicate=proposal.replicate)
         user_attrs = {TRAINING_SEED: seed, **marks(proposal.replicate, job.spec.replicates)}
         params, system_attrs = proposal.params, proposal.trial_attrs
@@ -243,7 +243,7 @@ class Claimer:
             trial_id = proposal.waiting_trial_id
             started = trials.start_waiting_trial(conn, trial_id, params=params, user_attrs=user_attrs, system_attrs=system_attrs)
             if started is None:
-                raise _Outrun
+                raise _Conflict
         trials.set_study_system_attrs(conn, job.study_id, proposal.study_attrs)
         lease = self._start_attempt(
             conn,
@@ -308,7 +308,7 @@ def _propose(job: Job, snapshot: StudySnapshot, *, number: int, waiting: FrozenT
     try:
         return propose_next(job.spec, snapshot, number=number, next_point=job.next_point, waiting=waiting)
     except Unsampleable as error:
-        raise _Hopeless(job, error) from error
+        raise _NoPoint(job, error) from error
 
 
 def _claim_events(job: Job, proposal: Proposal) -> list[EventRow]:
