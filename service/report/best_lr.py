@@ -18,7 +18,7 @@ from service.report.curve_line import Line
 from service.report.encoding import LEARNING_RATE, axes, decode, has_rate, learning_rate
 from service.report.estimates import Estimate, Interval
 from service.report.groups import by_batch_size, divergence_edges
-from service.report.observations import Observations, observe
+from service.report.observations import MOST_CHOICES, Observations, observe
 from service.report.points import LARGEST, cost_of, seed_of
 from service.report.pruned_trials import Curves
 from service.report.response_curve import EDGE, FEWEST, FEWEST_RATES, MOSTLY, SAME, Kind, Optimum, ResponseCurve
@@ -202,7 +202,7 @@ def _params(optimum: Optimum, seen: Observations) -> dict[str, Scalar]:
 
 def _is_cut(seen: Observations, interval: Interval) -> bool:
     """Whether an interval ends where the range does."""
-    margin = EDGE * (seen.high - seen.low) if seen.choices is None else 0.0
+    margin = EDGE * (seen.high - seen.low) if seen.choices is None else SAME
     return interval.low <= seen.low + margin or interval.high >= seen.high - margin
 
 
@@ -214,11 +214,12 @@ def _spans_half(seen: Observations, safe: Interval | None) -> bool:
 def _curve(job: Job, line: Line) -> tuple[CurvePart, ...]:
     """As far as most trials train through."""
     sign = job.spec.cost_sign
-    return tuple(
-        CurvePart(learning_rate=_exactly(job, 10**rate), expected=Estimate.at_median(draws).times(sign))
-        for rate, draws, lost in zip(line.rates, line.draws.T, line.lost, strict=True)
-        if lost <= MOSTLY
-    )
+    parts: dict[float, CurvePart] = {}  # at the low end of a range of many steps several places are one step
+    for rate, draws, lost in zip(line.rates, line.draws.T, line.lost, strict=True):
+        if lost <= MOSTLY:
+            exact = _exactly(job, 10**rate)
+            parts.setdefault(exact, CurvePart(learning_rate=exact, expected=Estimate.at_median(draws).times(sign)))
+    return tuple(parts.values())
 
 
 def _holding(retuned: Interval | None, safe: Interval | None) -> Interval | None:
@@ -241,7 +242,10 @@ def _rates(job: Job, interval: Interval) -> Interval:
 
 
 def _exactly(job: Job, rate: float) -> float:
-    """A step of the range; a choice or an end of it where `rate` is one but for rounding."""
+    """A choice, a step or an end of the range where `rate` is one but for rounding; of many steps the nearest.
+
+    Between a few steps lies only what a foreign script has tried there.
+    """
     dimension = job.spec.search_space.get(LEARNING_RATE)
     match dimension:
         case CategoricalRange():
@@ -251,7 +255,10 @@ def _exactly(job: Job, rate: float) -> float:
             if dimension.step is not None:
                 count = discrete_values(dimension) or 1
                 steps = min(max(round((rate - dimension.low) / dimension.step), 0), count - 1)
-                return float(f"{dimension.low + steps * dimension.step:.12g}")
+                nearest = float(f"{dimension.low + steps * dimension.step:.12g}")
+                if count > MOST_CHOICES:
+                    return nearest
+                known.append(nearest)
         case _:
             known = []
     return next((each for each in known if math.isclose(each, rate, rel_tol=1e-9)), rate)

@@ -75,7 +75,7 @@ def _rate(random: Random) -> dict[str, Any]:
             return {"type": "float", "low": 0.0, "high": low}
         case "steps":
             step = float(f"{low:.2g}")
-            return {"type": "float", "low": step, "high": step * int(random.integers(4, 30)), "step": step}
+            return {"type": "float", "low": step, "high": float(f"{step * int(random.integers(4, 30)):.12g}"), "step": step}
         case "whole":
             return {"type": "int", "low": 1, "high": int(random.integers(4, 100)), "log": bool(random.random() < 0.5)}
         case "choices":

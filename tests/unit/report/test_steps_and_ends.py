@@ -34,7 +34,7 @@ def test_a_curve_over_a_thousand_steps_has_a_few_dozen_places(kind: Any) -> None
     space = {"learning_rate": THOUSAND, "momentum": {"type": "float", "low": 0.0, "high": 0.9}}
     random = np.random.default_rng(0)
     trials = [
-        a_trial(one.number, one.params["learning_rate"], one.value, momentum=float(random.uniform(0, 0.9)))
+        a_trial(one.number, round(one.params["learning_rate"], 3), one.value, momentum=float(random.uniform(0, 0.9)))
         for one in trained(bowl(0.05), 32, low=1e-3)
     ]
     found = answer(job(search_space=space), trials, kind=kind)
@@ -107,3 +107,25 @@ def test_the_point_of_a_trial_is_answered_with_its_own_values() -> None:
     ]
     found = answer(job(search_space=space), trials)
     assert found.params["momentum"] in {one.params["momentum"] for one in trials}
+
+
+def test_an_interval_up_to_the_last_step_is_cut_in_spite_of_rounding() -> None:
+    """The fifteenth step is 0.0009149999999999999, and the range ends at 0.000915."""
+    steps = {"type": "float", "low": 6.1e-05, "high": 0.000915, "step": 6.1e-05}
+    random = np.random.default_rng(0)
+    rates = [6.1e-05 * (1 + number % 15) for number in range(45)]
+    trials = [a_trial(number, rate, 0.5 + 0.01 * float(random.standard_normal()), number) for number, rate in enumerate(rates)]
+    found = answer(job(search_space={"learning_rate": steps}), trials)
+    assert found.interval is not None
+    assert found.interval.high == 0.000915
+    assert found.verdict is not Verdict.CONFIDENT
+
+
+def test_what_a_foreign_script_tried_between_steps_is_answered_as_it_was() -> None:
+    steps = {"type": "float", "low": 0.1, "high": 1.0, "step": 0.1}
+    trials = [a_trial(number, 0.1 * (1 + number % 10), 1.0 + 0.01 * number, number) for number in range(20)]
+    trials += [a_trial(20 + number, 0.45, 0.1 + 0.001 * number, 20 + number) for number in range(5)]
+    found = answer(job(search_space={"learning_rate": steps}), trials)
+    assert [part.learning_rate for part in found.curve] == sorted({part.learning_rate for part in found.curve})
+    assert found.best_trial is not None
+    assert found.best_trial.params["learning_rate"] == 0.45
