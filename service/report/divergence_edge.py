@@ -75,9 +75,10 @@ def lost_from(trained: Array, lost: Array) -> float:
     So that one run that diverges by chance, among others that train, does not end the rates that can be used, however many are
     lost far above it.
     """
-    for rate in np.sort(lost):
-        above = np.sort(trained[trained >= rate])
-        lost_up_to = np.searchsorted(np.sort(lost[lost >= rate]), above, side="right")
+    trained, lost = np.sort(trained), np.sort(lost)
+    for n_below, rate in enumerate(lost):
+        above = trained[np.searchsorted(trained, rate) :]
+        lost_up_to = np.searchsorted(lost, above, side="right") - n_below
         if (lost_up_to >= np.arange(1, len(above) + 1)).all():
             return float(rate)
     return math.inf

@@ -47,9 +47,10 @@ def by_batch_size(
         return (), None
     optima, draws = curve.optima_of(BATCH_SIZE, sizes)
     answered = decode(curve.optimum.point[1:], seen.axes)[BATCH_SIZE]
-    for at in (at for at, size in enumerate(sizes) if size == answered):
-        held = at_params if len(seen.axes) == 1 else optima[at].interval.holding(curve.optimum.rate)
-        optima[at] = replace(optima[at], rate=curve.optimum.rate, cost=curve.optimum.cost, interval=held)
+    for at, size in enumerate(sizes):
+        if size == answered:
+            held = at_params if len(seen.axes) == 1 else optima[at].interval.holding(curve.optimum.rate)
+            optima[at] = replace(optima[at], rate=curve.optimum.rate, cost=curve.optimum.cost, interval=held)
     answers = tuple(
         OfBatchSize(
             batch_size=size,
