@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import islice, permutations
 from pathlib import Path
 from random import Random
@@ -21,6 +20,7 @@ from service.domain.parts import is_pruning_step
 from service.domain.strategy import NoPruner
 from service.search.pruning import ask_pruner
 from service.search.pruning_view import values_by_part
+from service.search.sampling_view import unfinished_trial
 from service.search.snapshot import StudySnapshot
 from service.store.trials import CurvePoint
 
@@ -92,7 +92,7 @@ def replay(curves: Sequence[Curve], spec: JobSpec, n_workers: int, chance: Rando
     epochs = 0
     while True:
         for curve in islice(waiting, n_workers - len(running)):
-            trials.append(_new_trial(len(trials)))
+            trials.append(unfinished_trial(len(trials), len(trials), TrialState.RUNNING))
             running.append(_Running(curve=curve, trial=trials[-1]))
         if not running:
             best = min((curve for curve in complete if not curve.diverged), key=lambda curve: curve.value, default=None)
@@ -122,22 +122,6 @@ def _is_pruned(run: _Running, trials: list[FrozenTrial], spec: JobSpec) -> bool:
     prune, rungs = ask_pruner(spec, StudySnapshot(trials=trials, attrs={}), run.trial)
     run.trial.system_attrs = run.trial.system_attrs | rungs
     return prune
-
-
-def _new_trial(number: int) -> FrozenTrial:
-    return FrozenTrial(
-        trial_id=number,
-        number=number,
-        state=TrialState.RUNNING,
-        value=None,
-        params={},
-        distributions={},
-        user_attrs={},
-        system_attrs={},
-        intermediate_values={},
-        datetime_start=datetime.now(),
-        datetime_complete=None,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from service.domain.space import IntRange, Point, Range, fixed
 from service.domain.training_seeds import marks
 from service.search.next_trial import points_to_try_first, propose_next
 from service.search.sampling import Proposal, distributions
-from service.search.sampling_view import MOMENT
+from service.search.sampling_view import MOMENT, unfinished_trial
 from service.search.snapshot import EMPTY, StudySnapshot
 from service.search.strategies import strategy_of
 
@@ -53,19 +53,8 @@ def epochs_per_trial(spec: JobSpec) -> tuple[float, int] | None:
 
 
 def _enqueued(number: int, point: Point, replicate: int, replicates: int) -> FrozenTrial:
-    return FrozenTrial(
-        trial_id=number,
-        number=number,
-        state=TrialState.WAITING,
-        value=None,
-        params={},
-        distributions={},
-        user_attrs=dict(marks(replicate, replicates)),
-        system_attrs={"fixed_params": point},
-        intermediate_values={},
-        datetime_start=None,
-        datetime_complete=None,
-    )
+    attrs = {"fixed_params": point}
+    return unfinished_trial(number, number, TrialState.WAITING, user_attrs=marks(replicate, replicates), system_attrs=attrs)
 
 
 def _completed(proposal: Proposal, spec: JobSpec) -> FrozenTrial:

@@ -16,12 +16,33 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
+Attributes = Mapping[str, Any]
+
 STUDY_ID = 0
 NEW_TRIAL_ID = -1
 """The id of the trial that exists only here."""
 
 MOMENT = datetime(2000, 1, 1)
 """When trials that exist only here start and end: Optuna's must, and nobody asks when."""
+
+
+def unfinished_trial(
+    trial_id: int, number: int, state: TrialState, *, user_attrs: Attributes | None = None, system_attrs: Attributes | None = None
+) -> FrozenTrial:
+    """A trial that exists only here, running or enqueued: nothing is known of it yet but its attributes."""
+    return FrozenTrial(
+        trial_id=trial_id,
+        number=number,
+        state=state,
+        value=None,
+        params={},
+        distributions={},
+        user_attrs=dict(user_attrs or {}),
+        system_attrs=dict(system_attrs or {}),
+        intermediate_values={},
+        datetime_start=None if state is TrialState.WAITING else MOMENT,
+        datetime_complete=None,
+    )
 
 
 class SamplingView(BaseStorage):
@@ -98,19 +119,7 @@ class SamplingView(BaseStorage):
         self._check_study(study_id)
         if self.own is not None or template_trial is not None:
             self._refuse()
-        self.own = FrozenTrial(
-            trial_id=NEW_TRIAL_ID,
-            number=self._next_number,
-            state=TrialState.RUNNING,
-            value=None,
-            params={},
-            distributions={},
-            user_attrs={},
-            system_attrs={},
-            intermediate_values={},
-            datetime_start=MOMENT,
-            datetime_complete=None,
-        )
+        self.own = unfinished_trial(NEW_TRIAL_ID, self._next_number, TrialState.RUNNING)
         return NEW_TRIAL_ID
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
