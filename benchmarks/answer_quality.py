@@ -43,10 +43,10 @@ from benchmarks.response_surfaces import (
     sample,
 )
 from benchmarks.tables import Table, publish
+from service.analysis.answer.best_lr import answer
+from service.analysis.answer.values import Verdict
 from service.domain.job import Job, JobSpec, JobState
 from service.domain.trial import Trial, TrialState
-from service.report.answer_values import Verdict
-from service.report.best_lr import answer
 
 SIZES = (16, 32, 64)
 COVERED_IN_FAMILY, COVERED = 0.85, 0.88

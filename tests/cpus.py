@@ -11,7 +11,7 @@ import sys
 import numpy
 import torch
 
-TESTS = ["tests/unit/objectives", "tests/unit/report"]
+TESTS = ["tests/unit/objectives", "tests/unit/analysis"]
 SETS = ["default", "avx2", "avx512"]
 """As PyTorch calls them, each with those before it."""
 THREADS = (1, 2)

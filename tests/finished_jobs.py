@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from service.analysis.comparison.tuned import Finished
+from service.analysis.model.pruned_trials import Curves
 from service.domain.job import Job, JobState
 from service.domain.training_seeds import training_seed
 from service.domain.trial import CurvePoint, Trial, TrialState
-from service.report.pruned_trials import Curves
-from service.report.tuned import Finished
 from tests.factories import job_spec
 
 RATE = {"type": "float", "low": 1e-5, "high": 1.0, "log": True}

@@ -19,8 +19,8 @@ from benchmarks.recorded.judging import covers
 from benchmarks.recorded.recorded_set import RATE, RecordedSet, sd_of, truth_of
 from benchmarks.recorded.registry import load
 from benchmarks.recorded.sampling import Draw
+from service.analysis.answer.best_lr import answer
 from service.errors import NoBatchScaling, NothingFinished
-from service.report.best_lr import answer
 
 BATCH_SIZE = "batch_size"
 nan = math.nan

@@ -15,11 +15,11 @@ from sklearn.exceptions import ConvergenceWarning
 from benchmarks.recorded.plain_peer import plain_answer
 from benchmarks.recorded.recorded_set import RecordedSet
 from benchmarks.recorded.sampling import Draw
+from service.analysis.answer.best_lr import answer
+from service.analysis.answer.values import BestLearningRate, SafeRange, Verdict
+from service.analysis.model.estimates import Interval
 from service.domain.trial import Trial, TrialState
 from service.errors import NothingFinished
-from service.report.answer_values import BestLearningRate, SafeRange, Verdict
-from service.report.best_lr import answer
-from service.report.estimates import Interval
 
 FURTHEST = 256
 """Jobs are not gone on with beyond so many trials."""

@@ -3,13 +3,13 @@
 from typing import Self
 from uuid import UUID
 
+from service.analysis.answer.batch_scaling import BatchScaling, Prediction
+from service.analysis.answer.values import BestLearningRate, Edge, Evidence, OfBatchSize, SafeRange
+from service.analysis.model.estimates import LEVEL, Estimate, Interval
 from service.api.schemas import BestTrial, Number, View
 from service.domain.job import Job
 from service.domain.space import Point, Scalar
 from service.domain.training_seeds import only_seed
-from service.report.answer_values import BestLearningRate, Edge, Evidence, OfBatchSize, SafeRange
-from service.report.batch_scaling import BatchScaling, Prediction
-from service.report.estimates import LEVEL, Estimate, Interval
 
 
 class IntervalView(View):

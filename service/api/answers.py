@@ -9,6 +9,14 @@ import numpy as np
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
+from service.analysis.answer.batch_scaling import FEWEST, SPAN, BatchScaling, Prediction
+from service.analysis.answer.best_lr import best_of, in_brief
+from service.analysis.answer.groups import BATCH_SIZE
+from service.analysis.answer.values import BestLearningRate
+from service.analysis.model.encoding import LEARNING_RATE
+from service.analysis.model.estimates import Interval
+from service.analysis.model.response_curve import Kind
+from service.analysis.words import counted
 from service.api.answer_schemas import Answer, BatchScalingView
 from service.api.dependencies import Answers, Catalog, Db
 from service.api.faults import NO_NUL
@@ -16,14 +24,6 @@ from service.api.problems import documented
 from service.domain.job import FINAL, Job
 from service.domain.space import searched
 from service.errors import Invalid, InvalidQuestion, NoBatchScaling, NothingFinished
-from service.report.answer_values import BestLearningRate
-from service.report.batch_scaling import FEWEST, SPAN, BatchScaling, Prediction
-from service.report.best_lr import best_of, in_brief
-from service.report.counted import counted
-from service.report.encoding import LEARNING_RATE
-from service.report.estimates import Interval
-from service.report.groups import BATCH_SIZE
-from service.report.response_curve import Kind
 from service.store import jobs, trial_reader
 
 router = APIRouter(prefix="/v1", tags=["answers"])

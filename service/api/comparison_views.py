@@ -3,16 +3,16 @@
 from typing import Any, Self
 from uuid import UUID
 
+from service.analysis.comparison.comparison import Comparison, Judgement
+from service.analysis.comparison.shared_rate import SharedRate
+from service.analysis.comparison.trade_off import TradeOff
+from service.analysis.comparison.verdicts import Difference
+from service.analysis.model.estimates import LEVEL
 from service.api.answer_schemas import EstimateView
 from service.api.schemas import Number, View
 from service.api.trade_off_views import ConfigurationView
 from service.domain.job import JobState
 from service.domain.space import Point
-from service.report.comparison import Comparison, Judgement
-from service.report.estimates import LEVEL
-from service.report.shared_rate import SharedRate
-from service.report.trade_off import TradeOff
-from service.report.verdicts import Difference
 
 
 class BestPointView(View):

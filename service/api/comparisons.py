@@ -7,15 +7,15 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
 
+from service.analysis.comparison import comparison
+from service.analysis.comparison.trade_off import By, Seconds, default_target, trade_off
+from service.analysis.comparison.tuned import Finished
 from service.api.comparison_views import ComparisonView
 from service.api.dependencies import Answers, Db
 from service.api.kept_answers import seen_of
 from service.api.problems import documented
 from service.api.trade_off_views import TradeOffView
 from service.errors import Invalid, NotComparable
-from service.report import comparison
-from service.report.trade_off import By, Seconds, default_target, trade_off
-from service.report.tuned import Finished
 from service.store import jobs as stored_jobs
 from service.store import measurements, trial_reader
 

@@ -8,12 +8,12 @@ from typing import TypeVar, cast
 
 from cachetools import LRUCache, cachedmethod
 
+from service.analysis.answer.best_lr import answer
+from service.analysis.answer.values import BestLearningRate
+from service.analysis.model.pruned_trials import Curves
+from service.analysis.model.response_curve import Kind
 from service.domain.job import Job
 from service.domain.trial import Trial
-from service.report.answer_values import BestLearningRate
-from service.report.best_lr import answer
-from service.report.pruned_trials import Curves
-from service.report.response_curve import Kind
 
 T = TypeVar("T")
 

@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from objectives.catalog import default_settings, typed_params
 from objectives.contract import Objective, Parameter
+from service.analysis.model.encoding import LEARNING_RATE
 from service.api.applicability import Applicability, described, shown
 from service.api.schemas import WarningView
 from service.domain.job import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, Budget, JobRequest, JobSpec
@@ -24,7 +25,6 @@ from service.domain.space import (
     searched,
 )
 from service.errors import Invalid, InvalidJob, pointer
-from service.report.encoding import LEARNING_RATE
 from service.search.strategies import strategy_of
 
 WIDEST_LINEAR = 20.0

@@ -3,9 +3,9 @@
 from typing import Self
 from uuid import UUID
 
+from service.analysis.comparison.trade_off import Configuration, TradeOff
 from service.api.schemas import Number, View
 from service.domain.space import Point
-from service.report.trade_off import Configuration, TradeOff
 
 
 class FinalView(View):

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
+from service.analysis.comparison.comparison import Comparison, compare
 from service.dispatch.finish import Completed, Pruned
 from service.domain.job import Job
 from service.domain.training_seeds import replicate_seed
-from service.report.comparison import Comparison, compare
 from service.store.postgres import Database
 from tests.factories import submit_job
 from tests.integration.api.asking import ask
@@ -201,7 +201,7 @@ def test_what_was_worked_out_is_kept_until_a_job_has_another_trial(
         worked_out.append(None)
         return compare(*args)
 
-    monkeypatch.setattr("service.report.comparison.compare", counted)
+    monkeypatch.setattr("service.analysis.comparison.comparison.compare", counted)
     both = {"jobs": f"{sgd.id},{third.id}"}
     for number in range(5):
         worker.finish(worker.claim(), Completed(value=0.5 + 0.1 * number))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from service.analysis.answer.best_lr import answer
 from service.api.kept_answers import seen_of
-from service.report.best_lr import answer
 from service.store.postgres import Database
 from tests.factories import submit_job
 from tests.finished_jobs import a_job, a_trial, curve

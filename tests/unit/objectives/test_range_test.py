@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from objectives.catalog import load_catalog
+from service.analysis.answer.best_lr import answer
+from service.analysis.answer.values import BestLearningRate, Verdict
 from service.api.submission import complete
 from service.domain.job import Job, JobRequest
 from service.domain.space import fixed
 from service.domain.trial import Trial
-from service.report.answer_values import BestLearningRate, Verdict
-from service.report.best_lr import answer
 from tests.drawn_jobs import drawn
 from tests.finished_jobs import a_job
 

@@ -1,0 +1,187 @@
+"""How the best learning rate moves with the batch size: rate ~ batch_size ** power, beside the usual rules.
+
+Real powers fall with the batch size. By the gradient noise scale N the best rate of SGD goes with 1 / (1 + N / batch_size):
+linearly at first, not at all in the end (McCandlish et al. 2018, 1812.06162, section 2.2). Over many language models it went
+with a power of 0.12 to 0.60 (Li et al. 2025, 2503.04715, "Step Law"). So the rate that is predicted beyond the batch sizes tried
+may flatten.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.analysis.model.encoding import Array
+from service.analysis.model.estimates import Interval
+from service.errors import NoBatchScaling
+
+LINEAR = 1.0
+"""k times the batch, k times the rate (Goyal et al. 2017, 1706.02677)."""
+SQUARE_ROOT = 0.5
+"""Krizhevsky 2014, 1404.5997."""
+BEYOND_THE_CURVES = 0.12
+"""How uncertain a power is, as a standard deviation, beyond what response curves know. They slide one curve along the rate, but
+on digits what is too slow goes linearly with the batch size, what diverges with its root, and the best rate in between."""
+
+FEWEST = 3
+"""Batch sizes that a power takes: with two, nothing says how well it fits."""
+SPAN = 2.0
+"""The largest must be so many times the smallest: closer ones have no slope between them."""
+LOG_RATES = (-12.0, 6.0)
+"""No prediction lies beyond."""
+FAR = 4.0
+"""So many times beyond the batch sizes fitted to, nothing is predicted."""
+USUAL_POWER, USUAL_SPREAD = 0.5, 0.2
+"""Mean and standard deviation of powers, as known before any trial: 95% lie between 0.1 and 0.9, square-root scaling in the
+middle. Predictions take it and the trials together, so that few trials do not widen them without end; the answered power is the
+trials' alone."""
+GOES_ON = 0.5
+"""With this probability the power goes on unchanged beyond the largest batch size; else any part of it, from none to all."""
+OF_THE_DRAWS = (0.12, 0.88)
+"""Between these quantiles of the draws a predicted rate lies with a probability of LEVEL. The draws are wider than the errors:
+where a curve is flat, each draw has its minimum elsewhere. On recorded runs (benchmarks/batch_scaling_real.py, development
+seeds), four times beyond what was tried, between them lies a rate within tolerance of the best in all, and the best one of the
+table, give or take half a step, in 96%."""
+WARM_UP_EPOCHS = 5
+WARM_UP_FROM = 2.0
+"""A rate so many times that of the nearest batch size tried is to be warmed up to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The best rate for a batch size that was not tried."""
+
+    batch_size: int
+    rate: float
+    """log10, as the interval."""
+    interval: Interval
+    advice: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchScaling:
+    """A fitted power, and what it was fitted to."""
+
+    power: float
+    interval: Interval
+    batch_sizes: tuple[int, ...]
+    linear: bool
+    """Whether linear scaling lies within the interval."""
+    square_root: bool
+    because: str
+    _powers: Array
+    """Of predictions."""
+    _middles: Array
+    """The best rate at the batch size of log10 `_centre`."""
+    _centre: float
+    _scatter: Array
+    _optima: tuple[float, ...]
+
+    def predict(self, batch_size: int, random: np.random.Generator) -> Prediction:
+        """The best rate for `batch_size`, and how to get there. Raises NoBatchScaling far from the batch sizes fitted to.
+
+        From the largest of them on, half of the draws flatten: their power is multiplied by a random part of 1, the mean of what
+        is left of it on the way. That widens the interval towards low rates.
+        """
+        smallest, largest = min(self.batch_sizes), max(self.batch_sizes)
+        if batch_size > FAR * largest or batch_size * FAR < smallest:
+            raise NoBatchScaling(_too_far(batch_size, smallest, largest))
+        n = len(self._powers)
+        beyond = max(0.0, math.log10(batch_size / largest))
+        flattens = np.where(random.uniform(size=n) < GOES_ON, 0.0, random.uniform(size=n))
+        steps = math.log10(batch_size) - self._centre - beyond * flattens
+        rates = self._middles + self._powers * steps + self._scatter * random.standard_normal(n)
+        low, rate, high = np.quantile(np.clip(rates, *LOG_RATES), (OF_THE_DRAWS[0], 0.5, OF_THE_DRAWS[1])).tolist()
+        advice = self._advice(batch_size, rate)
+        return Prediction(batch_size=batch_size, rate=rate, interval=Interval(low=low, high=high), advice=advice)
+
+    def _advice(self, batch_size: int, rate: float) -> str:
+        nearest = min(range(len(self.batch_sizes)), key=lambda at: abs(math.log(self.batch_sizes[at] / batch_size)))
+        warms_up = 10 ** (rate - self._optima[nearest]) >= WARM_UP_FROM
+        parts = [
+            f"warm up from {10 ** self._optima[nearest]:.2g}, the best rate at batch size {self.batch_sizes[nearest]},"
+            f" over the first {WARM_UP_EPOCHS} epochs, or a tenth of a short training"
+            if warms_up
+            else "no warm-up is needed for this step"
+        ]
+        if batch_size > max(self.batch_sizes):
+            parts.append(
+                f"beyond {max(self.batch_sizes)}, the largest batch size fitted to, the best rate may grow less: the interval"
+                " allows for it"
+            )
+        return "; ".join(parts)
+
+
+def _too_far(batch_size: int, smallest: int, largest: int) -> str:
+    known = f"Not from these trials: they show the best rate for batch sizes from {smallest} to {largest} only"
+    if batch_size > largest:
+        return (
+            f"{known}, and {batch_size} is more than {FAR:g} times the largest, where it may long have stopped growing. Ask for a"
+            f" batch size of at most {math.floor(FAR * largest)}, or try batch sizes of {math.ceil(batch_size / FAR)} and more."
+        )
+    return (
+        f"{known}, and {batch_size} is less than a quarter of the smallest. Ask for a batch size of at least"
+        f" {math.ceil(smallest / FAR)}, or try batch sizes of {math.floor(FAR * batch_size)} and less."
+    )
+
+
+def fit_power(batch_sizes: Sequence[int], rates: Sequence[float], draws: Array) -> BatchScaling | None:
+    """From the best log10 rates at some batch sizes, and joint posterior draws of them, (draws, batch sizes).
+
+    Weighted least squares in each draw, with weights by the draws' variances; so the interval holds what the response curves do
+    not know. What the rates scatter about the line beyond that is added to it, as Student's t has it with so few points, and
+    BEYOND_THE_CURVES. None with fewer than three batch sizes.
+    """
+    if len(batch_sizes) < FEWEST or max(batch_sizes) < SPAN * min(batch_sizes):
+        return None
+    x = np.log10(np.array(batch_sizes, dtype=float))
+    weights = 1 / np.maximum(draws.var(axis=0), 1e-4)
+    centre = float((weights * x).sum() / weights.sum())
+    spread = float((weights * (x - centre) ** 2).sum())
+    powers = (draws * weights * (x - centre)).sum(axis=1) / spread
+    middles = (draws * weights).sum(axis=1) / weights.sum()
+    line = middles.mean() + powers.mean() * (x - centre)
+    freedom = len(x) - 2
+    misfit = float((weights * (draws.mean(axis=0) - line) ** 2).sum()) / freedom
+    # A misfit of 1 is what the draws' own variances explain; what is more widens the interval by its root.
+    fitted = powers.mean() + (powers - powers.mean()) * math.sqrt(max(1.0, misfit))
+    beyond = BEYOND_THE_CURVES * np.random.default_rng(0).standard_normal(len(powers))
+    beyond -= beyond.mean()
+    widened = fitted + beyond
+    interval, power = Interval.of(widened), float(powers.mean())
+    linear, square_root = (interval.low <= scaling <= interval.high for scaling in (LINEAR, SQUARE_ROOT))
+    return BatchScaling(
+        power=power,
+        interval=interval,
+        batch_sizes=tuple(batch_sizes),
+        linear=linear,
+        square_root=square_root,
+        because=_because(power, interval, linear, square_root),
+        _powers=_with_usual(fitted) + beyond,
+        _middles=middles,
+        _centre=centre,
+        _scatter=np.full(len(widened), math.sqrt(max(0.0, misfit - 1.0) / float(weights.mean()))),
+        _optima=tuple(rates),
+    )
+
+
+def _with_usual(powers: Array) -> Array:
+    """Draws of a power together with what is known of powers before any trial: the product of two normal densities."""
+    share = USUAL_SPREAD**2 / (USUAL_SPREAD**2 + float(powers.var()))
+    mean = float(powers.mean())
+    known: Array = share * mean + (1 - share) * USUAL_POWER + math.sqrt(share) * (powers - mean)
+    return known
+
+
+def _because(power: float, interval: Interval, linear: bool, square_root: bool) -> str:
+    found = f"the best rate goes with the batch size to the power of {power:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+    match linear, square_root:
+        case True, True:
+            return f"{found}: trials do not tell linear from square-root scaling yet"
+        case True, False:
+            return f"{found}: scale it linearly, twice the batch, twice the rate"
+        case False, True:
+            return f"{found}: scale it with the square root, four times the batch, twice the rate"
+        case _:
+            return f"{found}: neither linear nor square-root scaling describes it"

@@ -1,0 +1,96 @@
+"""The answer for groups of a job's trials: for each batch size, and where those with one batch size or one optimizer diverge."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from service.analysis.answer.batch_scaling import BatchScaling, fit_power
+from service.analysis.answer.values import Edge, OfBatchSize
+from service.analysis.model.divergence_edge import find_edge
+from service.analysis.model.encoding import Array, decode
+from service.analysis.model.estimates import Interval
+from service.analysis.model.observations import Observations
+from service.analysis.model.response_curve import ResponseCurve
+from service.domain.job import Job
+from service.domain.space import Scalar
+
+BATCH_SIZE = "batch_size"
+MOST_BATCH_SIZES = 8
+GROUPS = (BATCH_SIZE, "optimizer")
+"""By these the divergence edge is also told apart, where each side has so many trials:"""
+FEWEST_OF_GROUP = 3
+
+
+def by_batch_size(
+    job: Job, seen: Observations, curve: ResponseCurve, at_params: Interval
+) -> tuple[tuple[OfBatchSize, ...], BatchScaling | None]:
+    """The answer for each batch size; of the answered one it is the answer. at_params: the answer's interval, log10, there.
+
+    Empty where the batch size is not searched, or has no order; eight sizes at most, evenly picked of all that were tried.
+
+    And how the best rate goes with them; None where too few have theirs within the range.
+    """
+    if not any(axis.name == BATCH_SIZE and axis.is_ordered for axis in seen.axes):
+        return (), None
+    tried: dict[int, int] = {}
+    for point in seen.trained_points:
+        size = point[BATCH_SIZE]
+        if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+            tried[size] = tried.get(size, 0) + 1
+    sizes = sorted(tried)
+    if len(sizes) > MOST_BATCH_SIZES:
+        sizes = [sizes[round(at)] for at in np.linspace(0, len(sizes) - 1, MOST_BATCH_SIZES)]
+    if not sizes:
+        return (), None
+    optima, draws = curve.optima_of(BATCH_SIZE, sizes)
+    answered = decode(curve.optimum.point[1:], seen.axes)[BATCH_SIZE]
+    for at, size in enumerate(sizes):
+        if size == answered:
+            held = at_params if len(seen.axes) == 1 else optima[at].interval.holding(curve.optimum.rate)
+            optima[at] = replace(optima[at], rate=curve.optimum.rate, cost=curve.optimum.cost, interval=held)
+    answers = tuple(
+        OfBatchSize(
+            batch_size=size,
+            trials=tried[size],
+            learning_rate=10**optimum.rate,
+            interval=optimum.interval.of_rates(),
+            expected=optimum.cost.times(job.spec.cost_sign),
+        )
+        for size, optimum in zip(sizes, optima, strict=True)
+    )
+    # Where the range ends, the best rate of the range is not the best rate.
+    inside = [at for at, optimum in enumerate(optima) if optimum.at_low_edge < 0.5 and optimum.at_high_edge < 0.5]
+    return answers, fit_power([sizes[at] for at in inside], [optima[at].rate for at in inside], draws[:, inside])
+
+
+def divergence_edges(seen: Observations) -> list[Edge]:
+    """By batch size and by optimizer, where enough trials of each trained and diverged."""
+    found = []
+    for name in (axis.name for axis in seen.axes if axis.name in GROUPS):
+        values = {point[name] for point in seen.lost_points}
+        for value in sorted(
+            (value for value in values if isinstance(value, int | float | str)), key=lambda value: (str(type(value)), value)
+        ):
+            trained, lost = _trained_and_lost(seen, name, value)
+            edge = find_edge(trained, lost) if min(len(trained), len(lost)) >= FEWEST_OF_GROUP else None
+            if edge is not None:
+                found.append(Edge.of(edge, {name: value}))
+    return found
+
+
+def _trained_and_lost(seen: Observations, name: str, value: Scalar) -> tuple[Array, Array]:
+    """The rates of a group's trials.
+
+    One that is hopeless for nothing but a trial that was lost at a lower rate trained all the same, if that was in another group.
+    """
+    trained, lost = _of(seen.trained_points, name, value), _of(seen.lost_points, name, value)
+    surely = seen.lost_rates[lost & seen.lost_by_themselves]
+    are_lost = lost & (seen.lost_rates >= surely.min(initial=math.inf))
+    return np.concatenate([seen.trained_rates[trained], seen.lost_rates[lost & ~are_lost]]), seen.lost_rates[are_lost]
+
+
+def _of(points: Sequence[Mapping[str, object]], name: str, value: Scalar) -> npt.NDArray[np.bool_]:
+    return np.array([point[name] == value for point in points], dtype=bool)

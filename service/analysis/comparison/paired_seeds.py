@@ -1,0 +1,64 @@
+"""The difference of two recipes on the same training seeds: what both owe to the seed drops out of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from service.analysis.model.estimates import LEVEL, Estimate
+from service.analysis.model.points import tried_points
+from service.domain.job import Job
+from service.domain.space import Point
+from service.domain.trial import Trial
+
+FEWEST_PAIRS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestPoint:
+    """A job's best configuration, and what it cost with each training seed."""
+
+    params: Point
+    costs: Mapping[int, float]
+    """By seed; the metric, negated where more is better."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedDifference:
+    """What one recipe costs more than another, on the seeds that both were trained with at their best points."""
+
+    n_pairs: int
+    difference: Estimate
+
+
+def best_point(job: Job, trials: Sequence[Trial]) -> BestPoint | None:
+    """The configuration with the best mean, among those trained to the end with as many seeds as the job has replicates, or with
+    most seeds where none has so many; None where none was trained to the end.
+
+    One that diverged with any seed is none. The best of many means is a lucky one, in each of the jobs that are compared.
+    """
+    points = [
+        BestPoint(params=point.params, costs=point.costs)
+        for point in tried_points(job, trials)
+        if point.costs and not point.diverged
+    ]
+    enough = min(job.spec.replicates, max((len(point.costs) for point in points), default=0))
+    tried = [point for point in points if len(point.costs) >= enough]
+    return min(tried, key=lambda point: float(np.mean(list(point.costs.values()))), default=None)
+
+
+def paired_difference(point: BestPoint | None, reference: BestPoint | None) -> PairedDifference | None:
+    """Student's t interval of the mean difference (Student 1908); None with fewer than two seeds in common."""
+    if point is None or reference is None:
+        return None
+    # Below zero are no seeds, but what stands for those of foreign trials that name none.
+    seeds = sorted(seed for seed in point.costs.keys() & reference.costs.keys() if seed >= 0)
+    if len(seeds) < FEWEST_PAIRS:
+        return None
+    differences = np.array([point.costs[seed] - reference.costs[seed] for seed in seeds])
+    mean = float(differences.mean())
+    error = float(differences.std(ddof=1)) / math.sqrt(len(seeds))
+    margin = float(stdtrit(len(seeds) - 1, (1 + LEVEL) / 2)) * error
+    return PairedDifference(n_pairs=len(seeds), difference=Estimate(mean=mean, low=mean - margin, high=mean + margin))

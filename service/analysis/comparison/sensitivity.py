@@ -1,0 +1,47 @@
+"""How much it costs to miss the best learning rate: the excess over a decade about it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.analysis.comparison.tuned import Tuned
+from service.analysis.model.estimates import Estimate
+
+HALF_A_DECADE = 0.5
+N_RATES = 41
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """Of a job to its learning rate."""
+
+    excess: Estimate
+    """In the metric's units, what a rate drawn from the decade costs above the best one."""
+    low: float
+    """From this rate on, not log10: the decade ends where the range searched does."""
+    high: float
+    diverging: float
+    """The expected part of it, in decades over decades, that diverges."""
+
+
+def sensitivity(tuned: Tuned, level: float) -> Sensitivity:
+    """Excess cost, averaged over log10 rates within half a decade of the best one, other parameters being at their best.
+
+    level: the cost of an untrained network. No rate counts with more, and those beyond the divergence edge count with it.
+
+    As the learning-rate sensitivity of Wortsman et al. 2023, Small-scale proxies for large-scale Transformer training
+    instabilities, section 2.2, where the range of rates is the same for all and not about each recipe's own best; theirs is the
+    excess over the lowest loss seen, ours over the expected one at the best rate, which noise does not lower.
+    """
+    best = tuned.optimum.rate
+    low, high = max(best - HALF_A_DECADE, tuned.seen.low), min(best + HALF_A_DECADE, tuned.seen.high)
+    rates = low + (high - low) * (np.arange(N_RATES) + 0.5) / N_RATES  # the middles of equal parts: ends would count double
+    costs = tuned.curve.costs_at(np.append(rates, best))
+    costs, at_best = np.minimum(costs[:, :-1], level), np.minimum(costs[:, -1], level)
+    diverging = 0.0
+    edge = tuned.curve.edge_at(tuned.optimum.point)
+    if edge is not None:
+        bounds = edge.draw(len(costs), np.random.default_rng(0))
+        beyond = rates[None, :] > bounds[:, None]
+        costs, diverging = np.where(beyond, level, costs), float(beyond.mean())
+    return Sensitivity(excess=Estimate.of(costs.mean(axis=1) - at_best), low=10**low, high=10**high, diverging=diverging)

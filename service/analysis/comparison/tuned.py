@@ -1,0 +1,100 @@
+"""A job judged at its own best learning rate, or why it cannot be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from service.analysis.comparison.paired_seeds import BestPoint, best_point
+from service.analysis.model.encoding import LEARNING_RATE, learning_rate
+from service.analysis.model.estimates import Estimate
+from service.analysis.model.observations import Observations, observe
+from service.analysis.model.points import LARGEST, cost_of, learned, seed_of
+from service.analysis.model.pruned_trials import Curves
+from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, Optimum, ResponseCurve
+from service.analysis.words import counted
+from service.domain.job import FINAL, Job
+from service.domain.space import Range
+from service.domain.trial import Trial, TrialState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A job, and what has finished of it."""
+
+    job: Job
+    trials: Sequence[Trial]
+    curves: Curves
+
+
+class Tuned:
+    """A job whose trials tell its best rate. Costs are lower where they are better."""
+
+    def __init__(self, finished: Finished, seen: Observations) -> None:
+        """Fits the response curve."""
+        self.finished = finished
+        self.seen = seen
+        self.curve = ResponseCurve(seen)
+        self.optimum: Optimum = self.curve.optimum
+        self.seed_noise = self.curve.surface.noise_at(self.optimum.point)
+        """The standard deviation of one trial's cost at the best rate."""
+        self.seeds = frozenset(seed_of(trial) for trial in finished.trials)
+        """That its trials were trained with."""
+        self.best_point: BestPoint | None = best_point(finished.job, finished.trials)
+
+    @property
+    def job(self) -> Job:
+        """Which."""
+        return self.finished.job
+
+    @property
+    def rate(self) -> Estimate:
+        """The best learning rate."""
+        interval = self.optimum.interval.of_rates()
+        return Estimate(mean=10**self.optimum.rate, low=interval.low, high=interval.high)
+
+    @cached_property
+    def at_edge(self) -> str | None:
+        """low or high, where the best rate most likely lies at that end of what was searched."""
+        return self.curve.at_edge
+
+    @cached_property
+    def untrained_level(self) -> float:
+        """The cost of having learned next to nothing: the highest that a trial at or below the best rate ever showed.
+
+        Stands for the loss at initialization, at which Wortsman et al. (2023) cap what a bad rate costs, and which is not
+        measured. Higher rates are left out, since they may do worse than nothing.
+        """
+        costs, sign = [self.optimum.cost.mean], self.job.spec.cost_sign
+        for trial in self.finished.trials:
+            rate = learning_rate(trial.params)
+            if trial.state is TrialState.INFEASIBLE or rate is None or not 0 < rate <= 10**self.optimum.rate * (1 + 1e-9):
+                continue
+            values = [trial.value, *(point.value for point in self.finished.curves.get(trial.number, ()))]
+            costs += [sign * value for value in values if value is not None and abs(value) <= LARGEST]
+        return max(costs)
+
+
+def tune(finished: Finished) -> Tuned | str:
+    """The job at its best rate; else one sentence that says why it cannot be judged."""
+    job, trials = finished.job, finished.trials
+    dimension = job.spec.search_space.get(LEARNING_RATE)
+    if not isinstance(dimension, Range):
+        return f"its learning rate is {'not known' if dimension is None else 'fixed'}, so there is no best one to judge it at"
+    if not trials:
+        after = f": {job.reason}" if job.state in FINAL and job.reason else ""
+        return f"none of its trials has finished, and it is {job.state}{after}"
+    diverged = [rate for trial in trials if trial.state is TrialState.INFEASIBLE if (rate := learning_rate(trial.params))]
+    if len(diverged) == len(trials):
+        return f"every rate tried diverged, down to {min(diverged):.3g}"
+    complete = [trial for trial in trials if cost_of(job, trial) is not None]
+    if complete and not any(learned(trial) for trial in complete):
+        return "none of its trials that trained to their end learned anything: see their diagnosis"
+    seen = observe(job, trials, finished.curves)
+    n_costs = 0 if seen is None else int(seen.complete.sum())
+    if seen is None or n_costs < FEWEST:
+        told = f"{counted(n_costs, 'trial is', 'trials are')} complete with a finite {job.spec.metric} and all that it searches"
+        others = "" if seen is None else seen.left_out(len(complete))
+        return f"{told}{others}; it takes at least {FEWEST}"
+    if seen.n_rates < FEWEST_RATES:
+        return f"it tried {counted(seen.n_rates, 'learning rate', 'learning rates')} only; it takes at least {FEWEST_RATES}"
+    return Tuned(finished, seen)

@@ -1,0 +1,146 @@
+"""Points among which the best one is looked for: all over the search space, where they look promising, and those tried."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from service.analysis.model.encoding import Array, low_discrepancy
+from service.analysis.model.observations import Observations
+from service.analysis.model.surface import Surface
+
+N_SCREENED = 4_096
+N_ALONE = 2_001
+"""Where the rate alone is searched."""
+N_CANDIDATES = 200
+N_EVERYWHERE = 33
+N_TRIED = 40
+"""Of the points that were tried, so many of the best are candidates, too."""
+STANDARD_DEVIATIONS = 4.0
+N_OTHERS, N_BINS = 128, 32
+"""For each rate the other parameters are looked for among so many spread evenly, and the best of so many bins of rates:"""
+N_GOOD = 3
+"""so many of the best are taken."""
+FEW = 3.0
+"""With fewer trained trials for each coefficient of the surface and each parameter searched, only a point is answered that was
+tried: one of"""
+OF_FEW = 1 / 6
+"""this part of them, those of the lowest costs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """Points, (n, 1 + columns), rate first."""
+
+    points: Array
+    promising: npt.NDArray[np.bool_]
+    """(n,), those among which the best one lies, as far as a rough look can tell."""
+    tried: npt.NDArray[np.bool_]
+    """(n,), those that were."""
+
+
+class Search:
+    """Finds candidates."""
+
+    def __init__(self, seen: Observations, surface: Surface) -> None:
+        self._seen = seen
+        self._surface = surface
+
+    @property
+    def are_few(self) -> bool:
+        """Whether trained trials are too few for the surface's coefficients, so that only a point is answered that was tried."""
+        return self._surface.trials_per_coefficient < FEW * (1 + len(self._seen.axes))
+
+    def candidates(self, fixing: Callable[[Array], Array] | None, n_groups: int, highest: float) -> Candidates:
+        """Where the optimum lies, as far as a rough look can tell, with some of all other points.
+
+        fixing: what sets some columns to values. n_groups: which share the time that looking and drawing take. highest: the
+        shifted rate above which the best one does not lie.
+        """
+        points, mean, sd = self._screened
+        n_candidates = max(40, N_CANDIDATES // n_groups)
+        if fixing is not None:
+            points = fixing(points[: max(N_SCREENED // 4, N_SCREENED // n_groups)])
+            mean, sd = self._surface.roughly(points)
+        at = self._surface.shifted(points)
+        feasible = at <= highest
+        if not feasible.any():
+            feasible[at.argmin()] = True
+        learns = np.isinf(self._surface.least(points))
+        if (feasible & learns).any():
+            feasible &= learns
+        best = np.where(feasible, mean, math.inf).argmin()
+        promising = np.flatnonzero(feasible & (mean - mean[best] <= STANDARD_DEVIATIONS * np.hypot(sd, sd[best])))
+        if len(promising) > n_candidates:
+            order = promising[points[promising, 0].argsort()]
+            promising = order[np.linspace(0, len(order) - 1, n_candidates).round().astype(int)]
+        everywhere = np.linspace(0, len(points) - 1, N_EVERYWHERE).round().astype(int)
+        promising = np.union1d(promising, [best])
+        chosen = np.union1d(promising, everywhere)
+        points, is_promising = points[chosen], np.isin(chosen, promising)
+        tried = self._tried if fixing is None else np.empty((0, points.shape[1]))
+        return Candidates(
+            points=np.concatenate([points, tried]),
+            promising=np.concatenate([is_promising, np.ones(len(tried), dtype=bool)]),
+            tried=np.arange(len(points) + len(tried)) >= len(points),
+        )
+
+    def good_others(self, best: Array, rates: Array) -> Array:
+        """The other parameters at about their best for each of n rates, (n, choices, columns); those of `best` among them."""
+        spread, mean, _ = self._screened
+        parts = (spread[:, 0] - self._seen.low) / (self._seen.high - self._seen.low)
+        bins = np.minimum((parts * N_BINS).astype(int), N_BINS - 1)
+        lowest = [np.flatnonzero(bins == each)[mean[bins == each].argmin()] for each in np.unique(bins)]
+        others = np.unique(np.concatenate([spread[:N_OTHERS, 1:], spread[lowest, 1:], best[None, 1:]]), axis=0)
+        points = np.column_stack([np.repeat(rates, len(others)), np.tile(others, (len(rates), 1))])
+        cost = self._surface.roughly(points)[0].reshape(len(rates), len(others))
+        good = np.argsort(cost, axis=1, kind="stable")[:, :N_GOOD]
+        chosen: Array = np.concatenate([others[good], np.tile(best[1:], (len(rates), 1, 1))], axis=1)
+        return chosen
+
+    def places(self, n: int) -> Array:
+        """n log10 rates over the range, evenly spread; of choices those next to these, or all if they are no more."""
+        even, choices = np.linspace(self._seen.low, self._seen.high, n), self._seen.choices
+        if choices is None:
+            return even
+        if len(choices) <= n:
+            return choices
+        after = np.clip(np.searchsorted(choices, even), 1, len(choices) - 1)
+        nearest = after - (even - choices[after - 1] < choices[after] - even)
+        near: Array = choices[np.unique(nearest)]
+        return near
+
+    def spread(self, n: int) -> Array:
+        """Points all over the search space, (n, 1 + columns)."""
+        seen = self._seen
+        parts = low_discrepancy(n, 1 + len(seen.axes), np.random.default_rng(0))
+        if seen.choices is None:
+            columns = [seen.low + (seen.high - seen.low) * parts[:, :1]]
+        else:
+            columns = [seen.choices[np.minimum((parts[:, :1] * len(seen.choices)).astype(int), len(seen.choices) - 1)]]
+        columns += [axis.candidates(parts[:, index]) for index, axis in enumerate(seen.axes, start=1)]
+        return np.concatenate(columns, axis=1)
+
+    @cached_property
+    def _screened(self) -> tuple[Array, Array, Array]:
+        """Points all over the search space, (n, 1 + columns), and what a rough look says of them: mean and standard deviation."""
+        points = self.spread(N_SCREENED) if self._seen.axes else self.places(N_ALONE)[:, None]
+        return points, *self._surface.roughly(points)
+
+    @cached_property
+    def _tried(self) -> Array:
+        """The best of the points that were tried, (n, 1 + columns): by a rough look; where trials are few, by their own costs."""
+        complete = self._seen.complete
+        points, of = np.unique(np.column_stack([self._seen.rates, self._seen.others])[complete], axis=0, return_inverse=True)
+        if self.are_few:
+            cost = np.bincount(of.ravel(), self._seen.costs[complete]) / np.bincount(of.ravel())
+            count = max(1, int(OF_FEW * len(points)))
+        else:
+            cost, count = self._surface.roughly(points)[0], N_TRIED
+        within = (points[:, 0] >= self._seen.low) & (points[:, 0] <= self._seen.high)
+        order = np.argsort(np.where(within, cost, math.inf), kind="stable")[: min(count, int(within.sum()))]
+        best: Array = points[order]
+        return best

@@ -1,0 +1,256 @@
+"""Finished trials as numbers: what a response curve is fitted to."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import numpy.typing as npt
+
+from service.analysis.model.encoding import LEARNING_RATE, Array, Axis, axes, encode, finite, has_rate, learning_rate
+from service.analysis.model.exploded import explosions_begin, find_exploded, find_hopeless, guessing_level
+from service.analysis.model.points import LARGEST, cost_of, seed_of, tried_points
+from service.analysis.model.pruned_trials import Curves, Row, predicted
+from service.analysis.words import counted
+from service.domain.job import Job
+from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, discrete_values
+from service.domain.trial import GUESSING, Trial, TrialState
+
+MOST_CHOICES = 1_000
+"""A range with more steps than this counts as continuous."""
+ROUNDING = 1e-12
+"""Costs that differ by less than this part of them may do so by rounding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observations:
+    """What a job's trials showed, n of them with a cost. Rates are log10.
+
+    Trials of the same point with the same seed are one run, and count once. Hopeless trials are among the lost ones, and not
+    among the n.
+    """
+
+    low: float
+    """The lowest rate of the range searched."""
+    high: float
+    choices: Array | None
+    """The rates that can be tried, ascending, where they are choices or steps; None: any from low to high."""
+    axes: list[Axis]
+    rates: Array
+    """(n,)"""
+    others: Array
+    """(n, columns of the axes)"""
+    costs: Array
+    """(n,), the metric's last value, negated where more is better: lower is better."""
+    variances: Array
+    """(n,), of what is not known of the cost, beside the noise of training: zero, but for pruned trials."""
+    complete: npt.NDArray[np.bool_]
+    """(n,), false for pruned trials."""
+    trained_points: list[Mapping[str, object]]
+    """The parameters of those that trained to their end, which come first among the n."""
+    lost_rates: Array
+    """(m,), of trials that diverged or are hopeless."""
+    lost_others: Array
+    """(m, columns of the axes)"""
+    lost_points: list[Mapping[str, object]]
+    lost_by_themselves: npt.NDArray[np.bool_]
+    """(m,), false for those that are hopeless for nothing but that another one was lost at a lower rate."""
+    is_maximized: bool
+    """Whether costs are the metric negated."""
+    n_hopeless: int
+    n_repeats: int
+    """Trials that trained to their end and repeat a run."""
+    explosions_begin: float
+    """The rate below which no trial is thought lost, as the growth of explosions beyond it tells; minus infinity: not known."""
+    repeated: list[Array]
+    """Costs of points that were tried with several training seeds, each point's."""
+
+    @property
+    def trained_rates(self) -> Array:
+        """Of those that trained to their end."""
+        rates: Array = self.rates[self.complete]
+        return rates
+
+    @property
+    def spread(self) -> float:
+        """The 80th percentile of the regret of the trials that trained to their end; the largest where so many are alike."""
+        costs = self.costs[self.complete]
+        return float(np.quantile(costs, 0.8) - costs.min()) or float(np.ptp(costs))
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether every trial trained to its end and came to the same cost, but for rounding."""
+        rounding = ROUNDING * float(np.abs(self.costs).min())
+        return not len(self.lost_rates) and bool(self.complete.all()) and float(np.ptp(self.costs)) <= rounding
+
+    @property
+    def bound(self) -> float | None:
+        """No cost is below it: zero, where none of the job's is negative; where more is better and all are parts of one, as
+        accuracies are, that of 1."""
+        costs = self.costs[self.complete]
+        if costs.min() >= 0:
+            return 0.0
+        return -1.0 if self.is_maximized and costs.min() >= -1 and costs.max() <= 0 else None
+
+    @property
+    def most(self) -> float:
+        """No cost is expected above it: as far above the worst as that is above the best."""
+        return float(self.costs.max() + np.ptp(self.costs))
+
+    @property
+    def n_rates(self) -> int:
+        """How many different rates have a cost of trials that trained to their end."""
+        return len(np.unique(np.round(self.trained_rates, 6)))
+
+    def left_out(self, n_complete: int) -> str:
+        """Which of so many trials that trained to their end are not among the n, to be said after these; empty where all are."""
+        n_lacking = n_complete - int(self.complete.sum()) - self.n_hopeless - self.n_repeats
+        reasons = [
+            counted(self.n_repeats, "repeats a run", "repeat runs"),
+            counted(self.n_hopeless, "is hopeless", "are hopeless"),
+            counted(n_lacking, "lacks", "lack") + f" parameters that the job searches, or a value below {LARGEST:g}",
+        ]
+        told = [why for n, why in zip((self.n_repeats, self.n_hopeless, n_lacking), reasons, strict=True) if n]
+        return f" (others: {', '.join(told)})" if told else ""
+
+
+def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations | None:
+    """The numbers in a job's finished trials; None where not one of its trials has a positive learning rate and a finite cost."""
+    space = job.spec.search_space
+    among = axes(space)
+    sign = job.spec.cost_sign
+    every = _usable(trials, among)
+    usable = _once(every)
+    complete = _complete(job, usable)
+    if not complete:
+        return None
+    diverged = [each for each in usable if each[0].state is TrialState.INFEASIBLE]
+    guessing = _guessing(job, trials)
+    exploded, hopeless = _hopeless(complete, diverged, among, guessing)
+    begin = -math.inf if among else _explosions_begin(complete, hopeless, guessing)
+    lost = diverged + [row[:3] for row, is_hopeless in zip(complete, hopeless, strict=True) if is_hopeless]
+    n_repeats = len(_complete(job, every)) - len(complete)
+    complete = [row for row, is_hopeless in zip(complete, hopeless, strict=True) if not is_hopeless]
+    pruned = predicted([each for each in usable if each[0].state is TrialState.PRUNED], complete, curves, sign)
+    rows = complete + pruned
+    low, high = _ends(space.get(LEARNING_RATE), [rate for _, rate, *_ in rows])
+    columns = sum(axis.width for axis in among)
+    return Observations(
+        low=low,
+        high=high,
+        choices=_choices(space.get(LEARNING_RATE)),
+        axes=among,
+        rates=np.array([row[1] for row in rows]),
+        others=np.array([row[2] for row in rows]).reshape(len(rows), columns),
+        costs=np.array([row[3] for row in rows]),
+        variances=np.array([row[4] for row in rows]),
+        complete=np.arange(len(rows)) < len(complete),
+        trained_points=[trial.params for trial, *_ in complete],
+        lost_rates=np.array([rate for _, rate, _ in lost]),
+        lost_others=np.array([others for *_, others in lost]).reshape(len(lost), columns),
+        lost_points=[trial.params for trial, *_ in lost],
+        lost_by_themselves=np.concatenate([np.ones(len(diverged), dtype=bool), exploded[hopeless]]),
+        is_maximized=sign < 0,
+        n_hopeless=int(hopeless.sum()),
+        n_repeats=n_repeats,
+        explosions_begin=begin,
+        repeated=[
+            np.array(list(point.costs.values()))
+            for point in tried_points(job, [trial for trial, *_ in complete])
+            if len(point.costs) > 1
+        ],
+    )
+
+
+def _usable(trials: Sequence[Trial], among: list[Axis]) -> list[tuple[Trial, float, list[float]]]:
+    """Those whose parameters the job could have."""
+    return [
+        (trial, rate, others)
+        for trial in trials
+        if (rate := _log_rate(trial)) is not None and (others := encode(trial.params, among)) is not None
+    ]
+
+
+def _once(usable: Sequence[tuple[Trial, float, list[float]]]) -> list[tuple[Trial, float, list[float]]]:
+    """Each run once."""
+    runs: dict[tuple[object, ...], tuple[Trial, float, list[float]]] = {}
+    for trial, rate, others in usable:
+        # A pruned run may stand beside one that went on, where stock Optuna has repeated it.
+        runs.setdefault((rate, *others, seed_of(trial), trial.state), (trial, rate, others))
+    return list(runs.values())
+
+
+def _complete(job: Job, usable: Sequence[tuple[Trial, float, list[float]]]) -> list[Row]:
+    """Those that trained to their end."""
+    return [
+        (trial, rate, others, cost, 0.0)
+        for trial, rate, others in usable
+        if (cost := cost_of(job, trial)) is not None and abs(cost) <= LARGEST
+    ]
+
+
+def _guessing(job: Job, trials: Sequence[Trial]) -> float | None:
+    """What guessing costs, as the objective declares it in its trials."""
+    declared = [trial.user_attrs.get(GUESSING) for trial in trials]
+    levels = [level for each in declared if isinstance(each, dict) and (level := finite(each.get(job.spec.metric))) is not None]
+    return job.spec.cost_sign * median(levels) if levels else None
+
+
+def _hopeless(
+    complete: Sequence[Row], diverged: Sequence[tuple[Trial, float, list[float]]], among: list[Axis], guessing: float | None
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which of the complete ones exploded, and which are hopeless: compared are those of the same words, at rates shifted by what
+    is known before.
+    """
+    shift = np.array([axis.shift.mean if axis.is_ordered else 0.0 for axis in among for _ in range(axis.width)])
+    words = np.array([not axis.is_ordered for axis in among for _ in range(axis.width)], dtype=bool)
+    rates = np.array([rate for _, rate, *_ in [*complete, *diverged]])
+    others = np.array([row[2] for row in [*complete, *diverged]]).reshape(len(rates), len(shift))
+    at = rates + others @ shift
+    groups = np.unique(others[:, words], axis=0, return_inverse=True)[1].ravel() if words.any() else np.zeros(len(rates), np.intp)
+    n = len(complete)
+    costs = np.array([row[3] for row in complete])
+    return find_exploded(at[:n], costs, guessing), find_hopeless(at[:n], costs, groups[:n], at[n:], groups[n:], guessing)
+
+
+def _explosions_begin(complete: Sequence[Row], hopeless: npt.NDArray[np.bool_], guessing: float | None) -> float:
+    """Where the rate alone is searched: other parameters would shift it by what is not known yet."""
+    rates, costs = np.array([row[1] for row in complete]), np.array([row[3] for row in complete])
+    return explosions_begin(rates[hopeless], costs[hopeless], guessing_level(rates, costs, guessing))
+
+
+def _choices(dimension: Dimension | None) -> Array | None:
+    """log10 of the rates that a dimension has, where it has few."""
+    match dimension:
+        case CategoricalRange():
+            numbers = [float(choice) for choice in dimension.choices if not isinstance(choice, str | bool)]
+        case FloatRange(step=float() as step) | IntRange(step=step):
+            count = discrete_values(dimension)
+            if count is None or count > MOST_CHOICES:
+                return None
+            numbers = [dimension.low + index * step for index in range(count)]
+        case _:
+            return None
+    positive = np.unique([math.log10(number) for number in numbers if number > 0])
+    return positive if len(positive) else None
+
+
+def _log_rate(trial: Trial) -> float | None:
+    rate = learning_rate(trial.params)
+    return math.log10(rate) if rate is not None and has_rate(trial.params) else None
+
+
+def _ends(dimension: Dimension | None, rates: Sequence[float]) -> tuple[float, float]:
+    """The range searched, log10; where that begins at zero or below, from the lowest rate tried."""
+    match dimension:
+        case FloatRange() | IntRange():
+            ends = [float(dimension.low), float(dimension.high)]
+        case CategoricalRange():
+            ends = [float(choice) for choice in dimension.choices if not isinstance(choice, str)]
+        case _:
+            ends = []
+    positive = [math.log10(end) for end in ends if end > 0]
+    if len(positive) < 2 or min(positive) == max(positive):
+        positive += rates
+    return min(positive), max(positive)

@@ -1,0 +1,54 @@
+"""What is said of trials that are too few for a curve."""
+
+import math
+
+import pytest
+
+from service.analysis.answer.best_lr import answer
+from service.domain.trial import Trial, TrialState
+from tests.finished_jobs import a_job, trial
+
+SPACE = {"momentum": {"type": "float", "low": 0.0, "high": 0.9}}
+ENDS = ": with about 16 trials at as many rates there is a range to be told"
+
+
+def of_seed(number: int, rate: float, seed: int, value: float = 0.5) -> Trial:
+    return trial(number, rate, value, user_attrs={"training_seed": seed})
+
+
+def test_repeats_are_no_further_runs() -> None:
+    trials = [of_seed(number, rate, 0) for number, rate in enumerate([0.001, 0.01, 0.001, 0.01, 0.001])]
+    found = answer(a_job(training_seed="shared"), trials)
+    told = "only 2 trials have trained to the end, at 2 different rates (others: 3 repeat runs)"
+    assert found.because == told + ENDS
+
+
+def test_trials_without_a_searched_parameter_are_named() -> None:
+    trials = [trial(0, 0.01, 0.5, momentum=0.1), trial(1, 0.02, 0.6), trial(2, 0.03, 0.6, momentum="much")]
+    found = answer(a_job(space=SPACE), trials)
+    told = "only 1 trial has trained to the end, at 1 rate (others: 2 lack parameters that the job searches, or a value below"
+    assert found.because == f"{told} 1e+100){ENDS}"
+
+
+def test_one_of_each_kind() -> None:
+    trials = [trial(0, 0.01, 0.5, momentum=0.1), trial(1, 0.02, 0.6), trial(2, 0.03, 1e200, momentum=0.1)]
+    found = answer(a_job(space=SPACE), trials)
+    told = "(others: 2 lack parameters that the job searches, or a value below 1e+100)"
+    assert told in found.because
+
+
+def test_seeds_of_their_own_leave_nothing_to_explain() -> None:
+    found = answer(a_job(), [of_seed(number, 0.01 if number % 2 else 0.1, number) for number in range(6)])
+    assert found.because == "the 6 trials that have trained to the end did so at 2 different rates" + ENDS
+
+
+@pytest.mark.parametrize("value", [1e101, 1e300, 1.7e308])
+def test_values_too_large_to_be_squared_are_left_out_and_that_is_said(value: float) -> None:
+    found = answer(a_job(), [trial(number, 10.0**-number, value) for number in range(1, 5)])
+    assert found.interval is None
+    assert "a loss that is no larger than 1e+100" in found.because
+
+
+def test_of_explosions_alone_nothing_is_told() -> None:
+    trials = [trial(0, 0.1, math.inf, TrialState.INFEASIBLE), *(trial(number, 0.2, 1e300) for number in range(1, 4))]
+    assert answer(a_job(), trials).interval is None

@@ -1,0 +1,366 @@
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from service.analysis.comparison.comparison import MOST_JOBS, Comparison, Judgement, compare
+from service.analysis.comparison.paired_seeds import best_point
+from service.analysis.comparison.recipes import recipes
+from service.analysis.comparison.tuned import Finished
+from service.analysis.comparison.verdicts import PAIRED_SEEDS, RESPONSE_CURVES, Difference, Verdict
+from service.analysis.model.estimates import Estimate, Interval
+from service.analysis.model.surface import Surface
+from service.domain.job import Job, JobState
+from service.domain.space import FloatRange
+from service.errors import NotComparable, TooFewToCompare
+from tests.finished_jobs import RATES, a_job, a_trial, bowl, finished
+
+SGD = {"space": {"optimizer": "sgd", "momentum": 0.9, "width": 128}}
+ADAM = {"space": {"optimizer": "adam", "width": 128}}
+
+TAKES = "a finite loss and all that it searches; it takes at least 4"
+
+
+def of(comparison: Comparison, job: Job) -> Judgement:
+    return next(each for each in comparison.jobs if each.finished.job is job)
+
+
+def faults_of(*jobs: Finished) -> list[tuple[str, str]]:
+    with pytest.raises(NotComparable) as caught:
+        compare(jobs)
+    return [(fault.pointer, fault.detail) for fault in caught.value.faults]
+
+
+def test_at_its_own_best_rate_the_better_recipe_wins_that_loses_at_a_shared_one() -> None:
+    sgd = finished(a_job(0, training_seed="shared", **SGD), bowl(best=0.1, lowest=0.10), noise=0.01)
+    adam = finished(a_job(1, training_seed="shared", **ADAM), bowl(best=0.001, lowest=0.05), noise=0.01)
+    found = compare([sgd, adam], learning_rate=0.05)
+    assert found.best == adam.job.id
+    assert [each.verdict for each in found.jobs] == [Verdict.WORSE, Verdict.BEST]
+    tuned = of(found, adam.job).tuned
+    assert tuned is not None
+    assert tuned.rate.low <= 0.001 <= tuned.rate.high
+    assert tuned.optimum.cost.low <= 0.05 <= tuned.optimum.cost.high
+    above = of(found, sgd.job).difference
+    assert above is not None
+    assert (above.rests_on, above.by_seeds) == (RESPONSE_CURVES, None)
+    assert above.estimate.low <= 0.05 <= above.estimate.high
+    assert found.shared is not None
+    assert (found.shared.winner, found.shared.agrees) == (sgd.job.id, False)
+    assert "momentum=0.9 optimizer=sgd would win" in found.shared.because
+    assert "each at its own best rate, optimizer=adam wins" in found.shared.because
+    assert found.because.startswith("optimizer=adam is best: it expects 0.0")
+    assert "momentum=0.9 optimizer=sgd is worse by 0.0" in found.because
+    assert found.because.endswith("would tell what a seed changes.")
+
+
+def test_all_of_it_is_worked_out_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of small products wait for each other: where cores were busy with training, one comparison took 42 s for 0.7 s."""
+    threads: set[int] = set()
+
+    def counted(original: Any) -> Any:
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            threads.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+            return original(*args, **kwargs)
+
+        return counting
+
+    for name in ("draw", "roughly"):
+        monkeypatch.setattr(Surface, name, counted(getattr(Surface, name)))
+    with threadpool_limits(2):
+        compare([finished(a_job(number), bowl(best=0.01), noise=0.01) for number in range(2)], learning_rate=0.05)
+    assert threads == {1}
+
+
+def test_a_shared_rate_that_suits_both_agrees() -> None:
+    jobs = [finished(a_job(number), bowl(best=0.01, lowest=0.1 * (1 + number)), noise=0.005) for number in range(2)]
+    shared = compare(jobs, learning_rate=0.01).shared
+    assert shared is not None
+    assert (shared.winner, shared.agrees) == (jobs[0].job.id, True)
+
+
+def test_a_job_that_did_not_search_the_shared_rate_or_diverges_there_says_so() -> None:
+    narrow = {"learning_rate": {"type": "float", "low": 1e-5, "high": 1e-3, "log": True}}
+    low = finished(a_job(0, space=narrow), bowl(1e-4), rates=[rate for rate in RATES if rate < 1e-3])
+    wide, third = finished(a_job(1), bowl(0.05, 0.2)), finished(a_job(2), bowl(0.05, 0.3))
+    shared = compare([low, wide, third], learning_rate=0.1).shared
+    assert shared is not None
+    assert [each.because for each in shared.jobs] == ["it searched 1e-05 to 0.001", None, None]
+    assert (shared.winner, shared.agrees) == (wide.job.id, False)
+    early = finished(a_job(3), bowl(1e-3, 0.05))
+    shared = compare([early, wide], learning_rate=0.9).shared
+    assert shared is not None
+    assert [each.because for each in shared.jobs] == ["it most likely diverges there", None]
+    assert shared.winner == wide.job.id
+    shared = compare([low, wide], learning_rate=0.1).shared
+    assert shared is not None
+    assert (shared.winner, shared.agrees) == (None, None)
+    assert shared.because == "fewer than two of the jobs tell of a learning rate of 0.1"
+
+
+def test_paired_seeds_decide_what_the_noise_of_seeds_hides() -> None:
+    lucky = [0.2, -0.15, 0.05]
+    jobs = [
+        finished(a_job(number, replicates=3), bowl(0.01, lowest), noise=0.001, of_seed=lucky.__getitem__)
+        for number, lowest in enumerate((0.30, 0.31))
+    ]
+    found = compare(jobs)
+    above = found.jobs[1].difference
+    assert above is not None
+    assert above.by_seeds is not None
+    assert above.by_seeds.n_pairs == 3
+    assert above.by_curves.low < 0 < above.by_curves.high
+    assert 0 < above.by_seeds.difference.low <= 0.01 <= above.by_seeds.difference.high
+    assert (above.rests_on, above.estimate) == (PAIRED_SEEDS, above.by_seeds.difference)
+    assert found.jobs[1].verdict is Verdict.WORSE
+    assert "by 3 paired seeds; a training seed changes more" in found.because
+
+
+def test_of_two_pairs_the_difference_is_told_and_does_not_count() -> None:
+    jobs = [finished(a_job(number, replicates=2), bowl(0.01), noise=0.01) for number in range(2)]
+    above = compare(jobs).jobs[1].difference or compare(jobs).jobs[0].difference
+    assert above is not None
+    assert above.by_seeds is not None
+    assert (above.by_seeds.n_pairs, above.rests_on, above.estimate) == (2, RESPONSE_CURVES, above.by_curves)
+
+
+def test_two_runs_of_one_recipe_are_as_good_as_each_other() -> None:
+    many = [10 ** (-5 + 5 * (index + 0.5) / 200) for index in range(200)]
+    jobs = [finished(a_job(number), bowl(0.01), rates=many, noise=0.02) for number in range(2)]
+    found = compare(jobs, learning_rate=0.3)
+    assert {each.verdict for each in found.jobs} == {Verdict.BEST, Verdict.AS_GOOD}
+    assert found.shared is not None
+    assert found.shared.agrees  # whichever it was: none owes its place to that rate
+    assert "that rate suits it better" not in found.shared.because
+    above = found.jobs[0].difference or found.jobs[1].difference
+    assert above is not None
+    assert above.estimate.high - above.estimate.low > 0.005
+    assert "depends least on the learning rate" in found.because
+
+
+def test_jobs_that_saw_the_same_are_independent_all_the_same() -> None:
+    job = a_job(0, seed=1)
+    twin = Finished(job=a_job(1, seed=1), trials=finished(job, bowl(0.01), noise=0.02).trials, curves={})
+    found = compare([finished(job, bowl(0.01), noise=0.02), twin])
+    above, own = found.jobs[1].difference, found.jobs[0].tuned
+    assert above is not None
+    assert own is not None
+    alone = Interval.of(own.optimum.draws)
+    assert above.estimate.high - above.estimate.low == pytest.approx(math.sqrt(2) * (alone.high - alone.low), rel=0.2)
+
+
+def test_few_noisy_trials_leave_it_undecided() -> None:
+    jobs = [finished(a_job(number), bowl(0.01, steepness=0.1), rates=RATES[4::4], noise=0.1) for number in range(2)]
+    found = compare(jobs)
+    [undecided] = [each for each in found.jobs if each.verdict is not Verdict.BEST]
+    assert undecided.verdict is Verdict.UNDECIDED
+    assert "near its best rate would tell" in undecided.because
+    costs = {each.finished.job.id: each.tuned.optimum.cost.mean for each in found.jobs if each.tuned}
+    assert found.best == min(costs, key=costs.__getitem__)
+
+
+def test_where_pairs_of_seeds_and_curves_disagree_the_pairs_say_which_is_best() -> None:
+    lucky = [-0.1, 0.08, 0.05]
+    whole = [
+        finished(a_job(number, replicates=3), bowl(0.01, lowest), noise=0.001, of_seed=lucky.__getitem__)
+        for number, lowest in enumerate((0.30, 0.29))
+    ]
+    # As bayesian search does: seeds but the first, the lucky one, for a few of the best points only.
+    few = [
+        trial for trial in whole[0].trials if trial.number % 3 == 0 or abs(math.log10(trial.params["learning_rate"]) + 2) < 0.2
+    ]
+    found = compare([Finished(job=whole[0].job, trials=few, curves={}), whole[1]])
+    costs = [each.tuned.optimum.cost.mean for each in found.jobs if each.tuned]
+    assert costs[0] < costs[1]
+    assert [each.verdict for each in found.jobs] == [Verdict.WORSE, Verdict.BEST]
+    assert "by 3 paired seeds, though the response curves say otherwise" in found.because
+
+
+def test_a_job_with_one_seed_may_owe_it_to_the_seed() -> None:
+    lucky = [0.05, -0.04, 0.01]
+    three = finished(a_job(0, replicates=3), bowl(0.01), noise=0.001, of_seed=lucky.__getitem__)
+    one = finished(a_job(1, training_seed="shared"), bowl(0.01), noise=0.001, of_seed=lucky.__getitem__)
+    assert of(compare([three, one]), one.job).verdict is Verdict.UNDECIDED
+
+
+def test_where_the_best_rate_lies_at_the_edge_a_worse_job_is_undecided() -> None:
+    best = finished(a_job(0), bowl(0.01, 0.1), noise=0.01)
+    cut = finished(a_job(1), bowl(5.0, 0.1, steepness=0.2), noise=0.01)
+    judged = of(compare([best, cut]), cut.job)
+    assert judged.tuned is not None
+    assert judged.tuned.at_edge == "high"
+    assert judged.verdict is Verdict.UNDECIDED
+    assert "its best rate lies at the high end of the range it searched: higher ones may be better" in judged.because
+
+
+def test_a_point_that_diverges_with_a_seed_is_no_best_point() -> None:
+    values = {0.2: (0.1, 0.1, math.inf), 0.1: (0.5, 0.7)}
+    trials = [a_trial(0, rate, value, seed) for rate, of_seeds in values.items() for seed, value in enumerate(of_seeds)]
+    found = best_point(a_job(replicates=3), trials)
+    assert found is not None
+    assert (found.params["learning_rate"], sorted(found.costs.values())) == (0.1, [0.5, 0.7])
+
+
+def test_a_metric_to_be_maximized_is_compared_by_its_highest() -> None:
+    def job(number: int) -> Job:
+        return a_job(number, direction="maximize", metric="score")
+
+    low, high = (finished(job(number), bowl(0.01, -best), noise=0.005) for number, best in enumerate((0.8, 0.9)))
+    found = compare([low, high], learning_rate=0.01)
+    assert found.best == high.job.id
+    assert re.search(r"it expects 0\.(9|899)", found.because)
+    assert "is worse by 0.1" in found.because
+
+
+def test_the_recipe_is_what_jobs_fix_otherwise() -> None:
+    searching = {"momentum": FloatRange(type="float", low=0, high=1), "width": 64, "epochs": 4}
+    jobs = [a_job(0, **SGD), a_job(1, **ADAM), a_job(2, space=searching)]
+    assert recipes(jobs) == [
+        {"momentum": 0.9, "optimizer": "sgd", "width": 128},
+        {"optimizer": "adam", "width": 128},
+        {"epochs": 4, "momentum": "searched", "width": 64},
+    ]
+
+
+def a_reason(job: Finished) -> str:
+    """Why a job is not judged beside two that are."""
+    found = compare([finished(a_job(8), bowl(0.01)), job, finished(a_job(9), bowl(0.01))])
+    judged = of(found, job.job)
+    assert (judged.verdict, judged.tuned, judged.sensitivity, judged.difference) == (Verdict.NOT_JUDGED, None, None, None)
+    assert f"{judged.label} {judged.because}" in found.because
+    return judged.because.removeprefix("is not judged: ")
+
+
+@pytest.mark.parametrize(
+    ("job", "trials", "why"),
+    [
+        ({"state": JobState.QUEUED}, [], "none of its trials has finished, and it is queued"),
+        (
+            {"state": JobState.CANCELLED, "reason": "cancelled by request"},
+            [],
+            "none of its trials has finished, and it is cancelled: cancelled by request",
+        ),
+        ({}, [(0.1, math.inf), (0.02, math.inf)], "every rate tried diverged, down to 0.02"),
+        (
+            {},
+            [(0.1, 0.5), (0.2, math.inf)],
+            "1 trial is complete with " + TAKES,
+        ),
+        (
+            {},
+            [(0.1, None), (0.2, None), (0.3, None)],
+            "0 trials are complete with " + TAKES,
+        ),
+        ({}, [(0.1, 0.5, 0), (0.1, 0.6, 1), (0.2, 0.7, 0), (0.2, 0.8, 1)], "it tried 2 learning rates only; it takes at least 3"),
+        (
+            {},
+            [(0.1, 0.5), (0.1, 0.5), (0.2, 0.7), (0.2, 0.7)],
+            "2 trials are complete with a finite loss and all that it searches (others: 2 repeat runs); it takes at least 4",
+        ),
+        (
+            {"space": {"learning_rate": 0.1}},
+            [(0.1, 0.5)],
+            "its learning rate is fixed, so there is no best one to judge it at",
+        ),
+    ],
+    ids=["queued", "cancelled", "diverged", "too few", "pruned", "two rates", "repeated runs", "fixed rate"],
+)
+def test_a_job_that_cannot_be_judged_is_listed_with_its_reason(
+    job: dict[str, Any], trials: list[tuple[Any, ...]], why: str
+) -> None:
+    made = [a_trial(number, *trial) for number, trial in enumerate(trials)]
+    assert a_reason(Finished(job=a_job(0, **job), trials=made, curves={})) == why
+
+
+def test_where_higher_rates_diverge_none_is_said_to_be_better() -> None:
+    rates = [10 ** (-5 + 5 * (index + 0.5) / 100) for index in range(100)]
+
+    def falls_until(edge: float) -> Callable[[float], float]:
+        return lambda rate: math.inf if rate > edge else 0.1 + 0.2 * math.log10(rate / 5.0) ** 2
+
+    jobs = [finished(a_job(0), bowl(0.01), noise=0.01, rates=rates)]
+    jobs += [finished(a_job(1), falls_until(0.8), noise=0.01, rates=rates)]
+    judged = compare(jobs).jobs[1]
+    assert judged.tuned is not None
+    assert (judged.tuned.at_edge, judged.verdict) == (None, Verdict.WORSE)
+
+
+def test_trials_that_learned_nothing_are_not_compared() -> None:
+    flat = finished(a_job(0), lambda _: 2.3, noise=0.001)
+    trials = [replace(one, user_attrs={"diagnosis": {"plateaued": "flat"}}) for one in flat.trials]
+    because = a_reason(Finished(job=flat.job, trials=trials, curves={}))
+    assert because == "none of its trials that trained to their end learned anything: see their diagnosis"
+
+
+def test_values_beyond_all_measure_are_no_pair() -> None:
+    jobs = [finished(a_job(number, replicates=3), bowl(0.01), noise=0.01) for number in range(2)]
+    nonsense = [a_trial(900 + each, 0.5, -1.5e308, each) for each in range(3)]
+    found = compare([replace(jobs[0], trials=[*jobs[0].trials, *nonsense]), jobs[1]])
+    assert "inf" not in found.because
+    assert "nan" not in found.because
+
+
+def test_what_is_better_by_its_mean_is_not_said_to_be_worse() -> None:
+    better = Difference(by_seeds=None, by_curves=Estimate(mean=-0.01, low=-0.03, high=0.01), tolerance=0.05)
+    assert better.in_words == "better by 0.01 (-0.01 to 0.03) by the response curves"
+    worse = Difference(by_seeds=None, by_curves=Estimate(mean=0.01, low=-0.01, high=0.03), tolerance=0.05)
+    assert worse.in_words == "worse by 0.01 (-0.01 to 0.03) by the response curves"
+
+
+def test_fewer_than_two_that_can_be_judged_are_no_comparison() -> None:
+    empty = Finished(job=a_job(1, name="new", state=JobState.RUNNING), trials=[], curves={})
+    named = finished(a_job(0, name="old"), bowl(0.01))
+    with pytest.raises(TooFewToCompare) as caught:
+        compare([named, empty])
+    assert str(caught.value) == (
+        "A comparison takes two jobs that can be judged, and here one can."
+        " new: none of its trials has finished, and it is running."
+    )
+
+
+def test_the_number_of_jobs_is_checked_and_none_may_come_twice() -> None:
+    one = finished(a_job(0), bowl(0.01))
+    assert faults_of(one) == [("/jobs", "should be 2 to 20 jobs, not 1")]
+    assert faults_of(*[one] * (MOST_JOBS + 1)) == [("/jobs", "should be 2 to 20 jobs, not 21")]
+    assert faults_of(one, finished(a_job(1), bowl(0.01)), one) == [("/jobs/2", "is named before")]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"metric": "score"}, "metric 'score' where the first job has 'loss'"),
+        ({"direction": "maximize"}, "direction 'maximize' where the first job has 'minimize'"),
+        (
+            {"objective": {"name": "quadratic", "settings": {"dataset": "wine", "fold": 1}}},
+            "dataset 'wine' where the first job has None, and fold 1 where the first job has None",
+        ),
+    ],
+)
+def test_metrics_that_are_not_the_same_measure_are_not_compared(other: dict[str, Any], said: str) -> None:
+    made = finished(a_job(1, **other), bowl(0.01))
+    assert faults_of(finished(a_job(0), bowl(0.01)), made) == [("/jobs/1", f"its metric is not the same measure: it has {said}")]
+
+
+def test_a_loss_is_not_compared_between_loss_functions_but_accuracy_is() -> None:
+    def two(metric: str, second: Any) -> list[Finished]:
+        spaces = ({"loss": "cross-entropy"}, {"loss": second})
+        return [finished(a_job(n, metric=metric, space=space), bowl(0.01)) for n, space in enumerate(spaces)]
+
+    [(pointer, said)] = faults_of(*two("validation_loss", "focal"))
+    assert (pointer, "loss 'focal' where the first job has 'cross-entropy'" in said) == ("/jobs/1", True)
+    searched = {"type": "categorical", "choices": ["cross-entropy", "focal"]}
+    said = faults_of(*two("validation_loss", searched))[-1][1]
+    assert said == "it searches loss, so its trials do not measure the same validation_loss"
+    assert compare(two("validation_accuracy", "focal")).jobs
+
+
+def test_the_answer_is_the_same_whenever_it_is_asked_for() -> None:
+    jobs = [finished(a_job(number, replicates=3), bowl(0.01), noise=0.01) for number in range(3)]
+    first, second = (compare(jobs, learning_rate=0.1) for _ in range(2))
+    assert first.because == second.because
+    assert first.shared == second.shared
+    assert [each.sensitivity for each in first.jobs] == [each.sensitivity for each in second.jobs]
