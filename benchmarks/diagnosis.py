@@ -22,7 +22,7 @@ from benchmarks.curve_generator import LabelledCurve, draw_many
 from benchmarks.record_runs import FOLDER, RUNS
 from benchmarks.tables import Table, publish
 from objectives.contract import Measurement
-from objectives.diagnosis import Finding, Verdict, diagnose
+from objectives.diagnosis.diagnose import Finding, Verdict, diagnose
 
 SEEDS = (100, 101, 102, 103, 104)
 PROMISED = 0.95

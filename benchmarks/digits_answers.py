@@ -187,7 +187,7 @@ def _part(answer: Mapping[str, Any]) -> float:
 
 def _train(point_and_seed: tuple[Mapping[str, Any], int]) -> float:
     """The last validation loss; a diverged run counts with the loss of guessing ten classes, ten times."""
-    from objectives.image_classification import start
+    from objectives.tasks.image_classification import start
 
     point, seed = point_and_seed
     *_, last = start(point, OBJECTIVE["settings"], seed, "cpu", 1)  # type: ignore[arg-type]

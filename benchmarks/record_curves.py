@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from objectives.image_classification import start
+from objectives.tasks.image_classification import start
 
 NETWORKS = ("cnn", "mlp")
 SCHEDULES = {"constant": "constant", "cosine": "cosine", "one_cycle": "one-cycle"}

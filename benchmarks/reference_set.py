@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from objectives.catalog import IMAGE_CLASSIFICATION, default_settings
-from objectives.image_classification import start
+from objectives.tasks.image_classification import start
 
 ROOT = Path(__file__).parent.parent
 OUTPUT = ROOT / "tests" / "data" / "digits_reference.json"

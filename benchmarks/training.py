@@ -21,9 +21,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.tables import Table, publish
 from objectives.data.digits import digits
-from objectives.image_classification import MODELS, start
 from objectives.models.layers import PLAIN
-from objectives.supervised import SupervisedRun
+from objectives.tasks.image_classification import MODELS, start
+from objectives.training.supervised import SupervisedRun
 
 BATCH_SIZES = (16, 32, 64, 128)
 EPOCHS = 12

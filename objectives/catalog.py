@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
-from objectives import ingredients
 from objectives.contract import APPLIES_WHEN, Conditions, Metric, Objective, Run
+from objectives.training import ingredients
 
 IMAGE_FILES = ("mnist", "cifar10", "cifar100", "image-folder", "image-parquet")
 TABLE_FILES = ("csv", "parquet")
@@ -96,7 +96,7 @@ _TABLE_TARGET: Mapping[str, Any] = {
 IMAGE_CLASSIFICATION = Objective(
     name="image-classification",
     description="A small network learns which of n classes an image shows.",
-    module="objectives.image_classification",
+    module="objectives.tasks.image_classification",
     metrics=_CLASSIFICATION_METRICS,
     parameters=(*ingredients.EVERYWHERE, *ingredients.CLASSIFICATION_LOSS),
     settings_schema=_settings_schema(
@@ -132,7 +132,7 @@ IMAGE_CLASSIFICATION = Objective(
 TABULAR_CLASSIFICATION = Objective(
     name="tabular-classification",
     description="A small network learns a class from the columns of a table.",
-    module="objectives.tabular_classification",
+    module="objectives.tasks.tabular_classification",
     metrics=_CLASSIFICATION_METRICS,
     parameters=(*ingredients.EVERYWHERE, *ingredients.CLASSIFICATION_LOSS),
     settings_schema=_settings_schema(
@@ -154,7 +154,7 @@ TABULAR_CLASSIFICATION = Objective(
 TABULAR_REGRESSION = Objective(
     name="tabular-regression",
     description="A small network learns a number from the columns of a table.",
-    module="objectives.tabular_regression",
+    module="objectives.tasks.tabular_regression",
     metrics=(
         _validation_loss("Mean loss (by default the squared error), of targets in units of their standard deviation,"),
         Metric(

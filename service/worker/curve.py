@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from objectives.diagnosis import diagnose
+from objectives.diagnosis.diagnose import diagnose
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result
 from service.domain.trial import GUESSING, OWN_ATTRIBUTES, StepMeasurement, TrialError, storable
 from service.worker.messages import Measured, Trained

@@ -43,7 +43,7 @@ def find_problem(objective: Objective, device: str, folder: str | None) -> str |
 def _try_device(device: str) -> None:
     import torch
 
-    from objectives.devices import find_device
+    from objectives.training.devices import find_device
 
     place = find_device(device)
     ones = torch.ones(8, device=place)

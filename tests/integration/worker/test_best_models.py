@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from starlette.testclient import TestClient
 
-from objectives.image_classification import start as start_digits
+from objectives.tasks.image_classification import start as start_digits
 from service.app import create_app
 from service.dispatch.sweeper import tidy_up
 from service.domain.job import Direction, Job

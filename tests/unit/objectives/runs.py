@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from objectives.contract import Measurement, Run
-from objectives.image_classification import start
-from objectives.ingredients import OPTIMIZER, SCHEDULES
-from objectives.supervised import SupervisedRun
+from objectives.tasks.image_classification import start
+from objectives.training.ingredients import OPTIMIZER, SCHEDULES
+from objectives.training.supervised import SupervisedRun
 
 OPTIMIZERS = next(parameter.choices for parameter in OPTIMIZER if parameter.name == "optimizer") or ()
 EPOCHS = 4

@@ -200,7 +200,7 @@ def test_a_module_named_twice_repeats_its_names(write_module: WriteModule) -> No
 
 
 def test_start_is_imported_from_the_module_of_the_objective() -> None:
-    assert import_start(IMAGE_CLASSIFICATION).__module__ == "objectives.image_classification"
+    assert import_start(IMAGE_CLASSIFICATION).__module__ == "objectives.tasks.image_classification"
 
 
 def test_a_module_without_start_is_named(write_module: WriteModule) -> None:

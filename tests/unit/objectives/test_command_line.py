@@ -5,13 +5,13 @@ import pytest
 
 from objectives import command_line
 from objectives.catalog import IMAGE_CLASSIFICATION
-from objectives.image_classification import start
+from objectives.tasks.image_classification import start
 
 
 def test_a_run_from_the_shell_prints_a_row_per_epoch_and_the_test_metrics() -> None:
     arguments = ["--learning-rate", "0.05", "--epochs", "2", "--batch-size", "128", "--seed", "3"]
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "objectives.image_classification", *arguments],
+        [sys.executable, "-W", "error", "-m", "objectives.tasks.image_classification", *arguments],
         capture_output=True,
         text=True,
         check=True,

@@ -1,7 +1,7 @@
 """Learning-rate policies: pure functions of the update, as PyTorch and the papers define them.
 
 A policy gives the multiple of the learning rate to apply at an update, and the momentum where it cycles that too. Update 0 is the
-first. PyTorch's schedulers of the same name, stepped once per update, give the same rates (`objectives/rate_audit.py`).
+first. PyTorch's schedulers of the same name, stepped once per update, give the same rates (`rate_audit.py`).
 
 Sources: step, multi-step, exponential, polynomial: torch.optim.lr_scheduler. cosine, cosine-restarts: Loshchilov and Hutter,
 "SGDR" (2017), eq. 5, https://arxiv.org/abs/1608.03983. cyclical: Smith, "Cyclical Learning Rates" (2017),

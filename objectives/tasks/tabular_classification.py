@@ -1,7 +1,7 @@
 """Tabular classification: a small network learns a class from the columns of a table.
 
 Source: breast cancer and wine of scikit-learn (objectives/data/tables.py), or a local CSV or parquet file.
-Run:    python -m objectives.tabular_classification --learning-rate 0.02 --epochs 20
+Run:    python -m objectives.tasks.tabular_classification --learning-rate 0.02 --epochs 20
 Known good: the defaults, learning rate 0.02 for 10 epochs, reach a test accuracy of 0.972 on breast cancer and on wine (mean of
 five folds, seed 0: benchmarks/results/objectives_2cores_202611.md).
 """
@@ -13,14 +13,14 @@ import torch
 
 from objectives import command_line
 from objectives.catalog import TABULAR_CLASSIFICATION, default_params, default_settings
-from objectives.classification import classification
 from objectives.contract import Run
 from objectives.data.examples import Sets, on_device
 from objectives.data.tables import breast_cancer, wine
 from objectives.data.tabular import table
-from objectives.devices import find_device
 from objectives.models.mlp import mlp_of
-from objectives.supervised import SupervisedRun
+from objectives.training.classification import classification
+from objectives.training.devices import find_device
+from objectives.training.supervised import SupervisedRun
 
 BUNDLED: Mapping[str, Callable[[int], Sets]] = {"breast-cancer": breast_cancer, "wine": wine}
 

@@ -4,7 +4,7 @@ from math import inf, log, nan
 import pytest
 
 from objectives.contract import Divergence
-from objectives.divergence import LIMIT, find_divergence
+from objectives.diagnosis.divergence import LIMIT, find_divergence
 
 GUESSING = log(10)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from objectives.early_stopping import EarlyStopping
+from objectives.training.early_stopping import EarlyStopping
 
 
 def model_of(step: float) -> nn.Linear:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 from torch.testing import assert_close
 
-from objectives.gradients import Clipping, FlatGradients
+from objectives.training.gradients import Clipping, FlatGradients
 from tests.unit.objectives.rounding import EPS
 
 INPUTS = torch.randn(8, 6, generator=torch.Generator().manual_seed(1))

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from objectives import losses, supervised
 from objectives.contract import DataProblem, Run
-from objectives.image_classification import start
+from objectives.tasks.image_classification import start
+from objectives.training import losses, supervised
 from tests.unit.objectives.rounding import EPS
 from tests.unit.objectives.runs import train
 

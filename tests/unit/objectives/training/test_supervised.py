@@ -15,15 +15,15 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.testing import assert_close
 
-from objectives import supervised
 from objectives.contract import DataProblem
 from objectives.data.digits import digits
-from objectives.generators import named_generator
-from objectives.ingredients import SCHEDULES
-from objectives.initialization import initialize
 from objectives.models.layers import Between
 from objectives.models.mlp import mlp
-from objectives.rate_audit import RateMismatch
+from objectives.training import supervised
+from objectives.training.generators import named_generator
+from objectives.training.ingredients import SCHEDULES
+from objectives.training.initialization import initialize
+from objectives.training.rate_audit import RateMismatch
 from tests.unit.objectives.rounding import EPS, roundings
 from tests.unit.objectives.runs import BATCH, CHOICES, ENDED, EPOCHS, OPTIMIZERS, begin, end_of, train, weights_of
 

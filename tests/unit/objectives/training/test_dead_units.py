@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from objectives.dead_units import watched
-from objectives.initialization import initialize
 from objectives.models.cnn import cnn
 from objectives.models.layers import Activation, Between
 from objectives.models.mlp import mlp
 from objectives.models.resnet import resnet
+from objectives.training.dead_units import watched
+from objectives.training.initialization import initialize
 
 INPUTS = torch.rand(16, 4, generator=torch.Generator().manual_seed(0))
 IMAGES = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(0))

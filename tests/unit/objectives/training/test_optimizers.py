@@ -11,7 +11,7 @@ from objectives.contract import DataProblem
 from objectives.models.layers import Between
 from objectives.models.mlp import mlp
 from objectives.models.resnet import resnet
-from objectives.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer, set_rates
+from objectives.training.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer, set_rates
 
 ARGUMENTS: dict[str, tuple[Callable[..., Optimizer], dict[str, Any]]] = {
     "sgd": (SGD, {"momentum": 0.7, "nesterov": True, "fused": True}),

@@ -1,7 +1,7 @@
 """Image classification: a small network learns which of n classes an image shows.
 
 Source: handwritten digits (objectives/data/digits.py), or local files of the field's standard data.
-Run:    python -m objectives.image_classification --learning-rate 0.02 --epochs 20
+Run:    python -m objectives.tasks.image_classification --learning-rate 0.02 --epochs 20
 Known good: the defaults, learning rate 0.02 for 10 epochs, reach a test accuracy of 0.971 with the mlp, 0.981 with the cnn and
 0.982 with the resnet on digits (mean of five folds, seed 0: benchmarks/results/objectives_2cores_202611.md).
 
@@ -15,7 +15,6 @@ import torch
 
 from objectives import command_line
 from objectives.catalog import IMAGE_CLASSIFICATION, default_params, default_settings
-from objectives.classification import classification
 from objectives.contract import DataProblem, Run
 from objectives.data import files
 from objectives.data.cifar import cifar10, cifar100
@@ -24,11 +23,12 @@ from objectives.data.examples import Sets, on_device
 from objectives.data.idx import idx
 from objectives.data.image_folder import image_folder
 from objectives.data.image_parquet import image_parquet
-from objectives.devices import find_device
 from objectives.models.cnn import cnn
 from objectives.models.mlp import mlp, mlp_of
 from objectives.models.resnet import resnet
-from objectives.supervised import NewModel, SupervisedRun
+from objectives.training.classification import classification
+from objectives.training.devices import find_device
+from objectives.training.supervised import NewModel, SupervisedRun
 
 MODELS: Mapping[str, NewModel] = {"mlp": mlp, "cnn": cnn, "resnet": resnet}
 SMALLEST = {"mlp": 1, "cnn": 4, "resnet": 5}

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from objectives.initialization import gain, initialize
 from objectives.models.cnn import cnn
 from objectives.models.layers import ACTIVATIONS, Between
 from objectives.models.mlp import mlp
 from objectives.models.resnet import resnet
+from objectives.training.initialization import gain, initialize
 from tests.unit.objectives.rounding import EPS, roundings
 
 GAINS = {

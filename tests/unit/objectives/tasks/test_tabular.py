@@ -8,10 +8,10 @@ import pytest
 import torch
 from sklearn.metrics import r2_score
 
-from objectives import tabular_classification, tabular_regression
 from objectives.contract import DataProblem, Run
 from objectives.data.tables import diabetes
-from objectives.supervised import SupervisedRun
+from objectives.tasks import tabular_classification, tabular_regression
+from objectives.training.supervised import SupervisedRun
 from tests.unit.objectives.rounding import EPS
 from tests.unit.objectives.runs import train
 

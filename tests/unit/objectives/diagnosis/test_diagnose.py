@@ -12,7 +12,7 @@ import pytest
 from benchmarks.curve_generator import draw_many
 from benchmarks.diagnosis import score
 from objectives.contract import Measurement
-from objectives.diagnosis import Finding, Verdict, diagnose
+from objectives.diagnosis.diagnose import Finding, Verdict, diagnose
 
 ENDS = {Verdict.DIVERGED, Verdict.OSCILLATING, Verdict.TOO_SLOW, Verdict.PLATEAUED, Verdict.CONVERGED}
 SETTLED = [2.3 * (0.1 + 0.9 * math.exp(-0.8 * step)) for step in range(20)]

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objectives.ingredients import SCHEDULES
-from objectives.rate_audit import RateAudit, RateMismatch
-from objectives.schedules import Policy, Schedule, Span
-from tests.unit.objectives.test_schedules import RATE, policy
+from objectives.training.ingredients import SCHEDULES
+from objectives.training.rate_audit import RateAudit, RateMismatch
+from objectives.training.schedules import Policy, Schedule, Span
+from tests.unit.objectives.training.test_schedules import RATE, policy
 
 GROUPS = [("first", 0.3), ("last", 1.0)]
 

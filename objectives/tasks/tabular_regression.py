@@ -1,7 +1,7 @@
 """Tabular regression: a small network learns a number from the columns of a table.
 
 Source: diabetes of scikit-learn (objectives/data/tables.py), or a local CSV or parquet file.
-Run:    python -m objectives.tabular_regression --learning-rate 0.003 --epochs 30
+Run:    python -m objectives.tasks.tabular_regression --learning-rate 0.003 --epochs 30
 Known good: the defaults, learning rate 0.001 for 20 epochs, reach a test R2 of 0.448 on diabetes (mean of five folds, seed 0:
 benchmarks/results/objectives_2cores_202611.md).
 
@@ -21,10 +21,10 @@ from objectives.contract import DataProblem, Run
 from objectives.data.examples import Sets, on_device
 from objectives.data.tables import diabetes
 from objectives.data.tabular import table
-from objectives.devices import find_device
-from objectives.losses import guessing_values_loss, regression_loss
 from objectives.models.mlp import mlp_of
-from objectives.supervised import SupervisedRun, Task
+from objectives.training.devices import find_device
+from objectives.training.losses import guessing_values_loss, regression_loss
+from objectives.training.supervised import SupervisedRun, Task
 
 BUNDLED: Mapping[str, Callable[[int], Sets]] = {"diabetes": diabetes}
 

@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from objectives.data.examples import Sets
-from objectives.losses import classification_loss, guessing_classes_loss
-from objectives.supervised import Task
+from objectives.training.losses import classification_loss, guessing_classes_loss
+from objectives.training.supervised import Task
 
 
 def classification(data: Sets, loss: str, label_smoothing: float) -> Task:

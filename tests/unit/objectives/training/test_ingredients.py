@@ -6,12 +6,12 @@ import pytest
 
 from objectives.catalog import BUILTIN, IMAGE_CLASSIFICATION, TABULAR_REGRESSION, default_params, default_settings
 from objectives.contract import Objective, Parameter
-from objectives.gradients import Clipping
-from objectives.hyperparameters import picked
-from objectives.ingredients import SCHEDULES
 from objectives.models.layers import ACTIVATIONS
-from objectives.optimizers import OptimizerChoice
-from objectives.schedules import Policy
+from objectives.training.gradients import Clipping
+from objectives.training.hyperparameters import picked
+from objectives.training.ingredients import SCHEDULES
+from objectives.training.optimizers import OptimizerChoice
+from objectives.training.schedules import Policy
 
 each_objective = pytest.mark.parametrize("objective", BUILTIN, ids=lambda objective: objective.name)
 

@@ -7,7 +7,7 @@ from itertools import compress, pairwise
 from operator import not_
 from statistics import median
 
-from objectives.curves import Step, noise_of, smooth, updates_of, without_spikes
+from objectives.diagnosis.curves import Step, noise_of, smooth, updates_of, without_spikes
 
 TURNS = 3
 """Swings go up and down so often at least: up, down and up again. A spike has two turns."""

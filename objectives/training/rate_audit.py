@@ -1,6 +1,6 @@
 """Whether the optimizer used the learning rates and the momentum that the policy asks for.
 
-What was applied is compared with a reference that shares no code with `objectives/schedules.py`: PyTorch's own scheduler,
+What was applied is compared with a reference that shares no code with `schedules.py`: PyTorch's own scheduler,
 stepped on a dummy optimizer; its LinearLR for warm-up; the closed form of the paper for warmup-stable-decay, which PyTorch
 lacks. It catches rates that a checkpoint, a search or a bug has changed behind the policy's back.
 """
@@ -25,7 +25,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from objectives.schedules import Policy, Span
+from objectives.training.schedules import Policy, Span
 
 TOLERANCE = 1e-6
 """Of the largest rate: PyTorch's schedulers multiply from update to update, and round each time."""

@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
 from torch import Tensor
 
-from objectives.losses import classification_loss, guessing_classes_loss, guessing_values_loss, regression_loss
+from objectives.training.losses import classification_loss, guessing_classes_loss, guessing_values_loss, regression_loss
 
 CLASSES = torch.tensor([0, 2, 1, 1, 2, 0, 2])
 LOGITS = torch.randn(7, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -21,18 +21,18 @@ from torch import Tensor, nn
 
 from objectives.contract import DataProblem, GroupRate, Measurement
 from objectives.data.examples import Examples, Sets
-from objectives.dead_units import watched
-from objectives.divergence import find_divergence
-from objectives.early_stopping import EarlyStopping
-from objectives.generators import named_generator, named_seed
-from objectives.gradients import Clipping, FlatGradients
-from objectives.hyperparameters import picked
-from objectives.initialization import initialize
-from objectives.losses import Loss
+from objectives.diagnosis.divergence import find_divergence
 from objectives.models.layers import Between
-from objectives.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer, set_rates
-from objectives.rate_audit import RateAudit
-from objectives.schedules import Policy, Schedule, Span
+from objectives.training.dead_units import watched
+from objectives.training.early_stopping import EarlyStopping
+from objectives.training.generators import named_generator, named_seed
+from objectives.training.gradients import Clipping, FlatGradients
+from objectives.training.hyperparameters import picked
+from objectives.training.initialization import initialize
+from objectives.training.losses import Loss
+from objectives.training.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer, set_rates
+from objectives.training.rate_audit import RateAudit
+from objectives.training.schedules import Policy, Schedule, Span
 
 CHECK_EVERY = 64
 """Updates between two looks at the loss within an epoch: every look makes a GPU wait."""
@@ -90,7 +90,7 @@ class SupervisedRun:
         seed: int,
         device: torch.device,
     ) -> None:
-        """params and settings: all of them, see `objectives/ingredients.py`. Raises DataProblem when they do not fit the data."""
+        """params and settings: all of them, see `ingredients.py`. Raises DataProblem when they do not fit the data."""
         self._task = task
         self._data = data
         self._device = device

@@ -9,8 +9,8 @@ from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from objectives.catalog import IMAGE_CLASSIFICATION, default_params, default_settings
-from objectives.hyperparameters import picked
-from objectives.schedules import Policy, Schedule, Span
+from objectives.training.hyperparameters import picked
+from objectives.training.schedules import Policy, Schedule, Span
 
 RATE = 0.1
 SPAN = Span(updates=60, updates_per_epoch=6)

@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 from operator import mul
 from statistics import fmean, median
 
-from objectives.curves import Step, first_loss, noise_of, rates_of, updates_of, without_spikes
+from objectives.diagnosis.curves import Step, first_loss, noise_of, rates_of, updates_of, without_spikes
 
 STICKS_OUT = 0.15
 """How far it does so at least, in parts of the trend, and in standard deviations of the noise."""

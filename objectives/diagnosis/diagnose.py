@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, median
 
-from objectives.curves import SPIKE_STEPS, Step, finite, first_loss, metric, smooth, without_spikes
-from objectives.swings import swings_of_steps, swings_of_updates
-from objectives.trend import Trend, fit_trend
+from objectives.diagnosis.curves import SPIKE_STEPS, Step, finite, first_loss, metric, smooth, without_spikes
+from objectives.diagnosis.swings import swings_of_steps, swings_of_updates
+from objectives.diagnosis.trend import Trend, fit_trend
 
 # Each threshold is the geometric middle between what surely is and what surely is not. Parts of the start unless said otherwise.
 BLOWN_UP = 2.8
