@@ -13,15 +13,15 @@ from typing import NoReturn
 import httpx2
 import structlog
 
+from service.commands import pool
 from service.commands.configuration import check_data_folders, check_objectives, data_dir
+from service.commands.pool import LocalProcess
 from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, listen
 from service.errors import ConfigurationError, StrideError
 from service.processes import die_with
 from service.settings import Settings
 from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from service.store.postgres import Database, psycopg_url
-from service.worker import pool
-from service.worker.pool import LocalProcess
 
 READY_WITHIN_S = 60.0
 LOOK_S = 0.2

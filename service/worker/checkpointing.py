@@ -16,7 +16,7 @@ from service.domain.events import Event
 from service.domain.trial import StepMeasurement
 from service.store import checkpoints, jobs, leases, measurements
 from service.store.checkpoints import StoredCheckpoint
-from service.worker.messages import CheckpointPlace
+from service.worker.trainer.messages import CheckpointPlace
 
 
 @dataclass(frozen=True, kw_only=True)

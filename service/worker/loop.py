@@ -26,10 +26,10 @@ from service.store.postgres import Database
 from service.version import VERSION
 from service.worker.checkpointing import CheckpointSettings
 from service.worker.held_lease import Pace
-from service.worker.kept_trainer import KeptTrainer
 from service.worker.stopping import StopRequest
 from service.worker.supervise import TrialSupervisor, Unfit
-from service.worker.trainer_process import TrainerProcess
+from service.worker.trainer.kept import KeptTrainer
+from service.worker.trainer.process import TrainerProcess
 
 log = structlog.get_logger()
 

@@ -29,8 +29,8 @@ from service.worker.checkpointing import CheckpointSettings, Position
 from service.worker.curve import Curve
 from service.worker.held_lease import Dropped, HeldLease, Pace, ids
 from service.worker.ignored import ignored
-from service.worker.kept_trainer import LOOK_UP_S, KeptTrainer
-from service.worker.messages import (
+from service.worker.trainer.kept import LOOK_UP_S, KeptTrainer
+from service.worker.trainer.messages import (
     Checkpointed,
     FromTrainer,
     Measured,
@@ -47,7 +47,7 @@ from service.worker.messages import (
     Trained,
     Unusable,
 )
-from service.worker.trainer_process import STOP_S, TrainerDied
+from service.worker.trainer.process import STOP_S, TrainerDied
 
 log = structlog.get_logger()
 

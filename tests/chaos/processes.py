@@ -46,7 +46,7 @@ class KeptProcess:
         """The process id of its trainer, if it has one at the moment."""
         with suppress(psutil.Error):
             for child in psutil.Process(self.pid).children():
-                if "service.worker.trainer" in child.cmdline():
+                if "service.worker.trainer.child" in child.cmdline():
                     return child.pid
         return None
 

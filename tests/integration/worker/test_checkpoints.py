@@ -26,9 +26,10 @@ from service.domain.lease import Outcome
 from service.domain.trial import TrialState
 from service.store import checkpoint_files, jobs, leases
 from service.store.postgres import Database
-from service.worker import checkpoint_format, checkpointing
-from service.worker.messages import Checkpointed, CheckpointPlace, Measured, Resume, Resumed, Train, Trained
-from service.worker.trainer_process import TrainerProcess
+from service.worker import checkpointing
+from service.worker.trainer import checkpoint_format
+from service.worker.trainer.messages import Checkpointed, CheckpointPlace, Measured, Resume, Resumed, Train, Trained
+from service.worker.trainer.process import TrainerProcess
 from tests.factories import measurement, submit_job
 from tests.integration.dispatch.training import claimed, claimer_of
 from tests.integration.worker.conftest import Start, WorkerProcess

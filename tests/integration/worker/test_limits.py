@@ -23,8 +23,8 @@ from service.domain.trial import TrialState
 from service.store import leases
 from service.store.postgres import Database
 from service.worker.held_lease import HeldLease
-from service.worker.messages import Measured
 from service.worker.supervise import _Attempt
+from service.worker.trainer.messages import Measured
 from tests.factories import measurement, submit_job
 from tests.integration.dispatch.training import claimed, claimer_of
 from tests.integration.worker.conftest import Start

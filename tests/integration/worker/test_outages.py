@@ -20,10 +20,10 @@ from service.store import measurements, trial_reader
 from service.store.postgres import Database
 from service.worker.checkpointing import CheckpointSettings
 from service.worker.held_lease import Pace
-from service.worker.kept_trainer import KeptTrainer
 from service.worker.loop import Worker
 from service.worker.supervise import TrialSupervisor
-from service.worker.trainer_process import TrainerProcess
+from service.worker.trainer.kept import KeptTrainer
+from service.worker.trainer.process import TrainerProcess
 from tests.factories import submit_job
 from tests.integration.dispatch.training import claimed
 from tests.polling import wait_until

@@ -12,8 +12,18 @@ from typing import Any
 import psutil
 import pytest
 
-from service.worker.messages import CheckpointPlace, FromTrainer, Measured, Order, Raised, Renewed, Stopped, Train, Trained
-from service.worker.trainer_process import LOG_LINES, LOG_S, TrainerDied, TrainerProcess
+from service.worker.trainer.messages import (
+    CheckpointPlace,
+    FromTrainer,
+    Measured,
+    Order,
+    Raised,
+    Renewed,
+    Stopped,
+    Train,
+    Trained,
+)
+from service.worker.trainer.process import LOG_LINES, LOG_S, TrainerDied, TrainerProcess
 from tests.polling import wait_until
 
 DEADLINE_S = 20.0

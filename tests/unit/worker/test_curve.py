@@ -9,7 +9,7 @@ from objectives.contract import Divergence
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned
 from service.domain.trial import StepMeasurement
 from service.worker.curve import MAX_STEP, Curve
-from service.worker.messages import Measured, Trained
+from service.worker.trainer.messages import Measured, Trained
 
 
 def measured(step: int, loss: float = 1.0, **fields: Any) -> Measured:

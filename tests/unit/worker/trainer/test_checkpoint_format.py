@@ -25,8 +25,16 @@ from safetensors.torch import load
 from torch import nn
 
 from service.domain.checkpoint import Checkpoint, Kind
-from service.worker.checkpoint_format import BadCheckpoint, UnreachableCheckpoint, decode, encode, encode_model, keep, read
-from service.worker.messages import CheckpointPlace
+from service.worker.trainer.checkpoint_format import (
+    BadCheckpoint,
+    UnreachableCheckpoint,
+    decode,
+    encode,
+    encode_model,
+    keep,
+    read,
+)
+from service.worker.trainer.messages import CheckpointPlace
 
 plain_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
@@ -54,7 +62,7 @@ def test_a_state_of_plain_values_is_read_back_with_every_value_and_type(state: d
 
 def test_a_state_of_plain_values_is_json_and_needs_no_torch() -> None:
     script = (
-        "import sys; from service.worker.checkpoint_format import *;"
+        "import sys; from service.worker.trainer.checkpoint_format import *;"
         "assert decode(encode({'done': 3, 'best': float('inf'), 'curve': [0.1, -0.0]}))['done'] == 3;"
         "print('torch' in sys.modules)"
     )

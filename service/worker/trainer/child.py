@@ -1,8 +1,8 @@
 """The trainer process: iterates objectives for the worker that started it, and knows neither database nor leases.
 
-Started as `python -m service.worker.trainer FD PID`, with its end of a socket pair and the worker's process id. It trains ahead
-without being asked for each step; between two items it looks for orders, takes checkpoints, and waits when the lease has run
-out. What it prints becomes the trial's log.
+Started as `python -m service.worker.trainer.child FD PID`, with its end of a socket pair and the worker's process id. It
+trains ahead without being asked for each step; between two items it looks for orders, takes checkpoints, and waits when the lease
+has run out. What it prints becomes the trial's log.
 """
 
 import argparse
@@ -23,10 +23,11 @@ from objectives.data import files
 from service.domain.checkpoint import Kind
 from service.domain.parts import is_pruning_step
 from service.processes import die_with
-from service.worker import checkpoint_format, fitness
-from service.worker.checkpoint_format import BadCheckpoint, UnreachableCheckpoint
-from service.worker.measured import MAX_UPDATE_LOSSES, BadMeasurement, measured
-from service.worker.messages import (
+from service.worker import fitness
+from service.worker.trainer import checkpoint_format
+from service.worker.trainer.checkpoint_format import BadCheckpoint, UnreachableCheckpoint
+from service.worker.trainer.measured import MAX_UPDATE_LOSSES, BadMeasurement, measured
+from service.worker.trainer.messages import (
     END_OF_LOG,
     CheckFitness,
     Checkpointed,

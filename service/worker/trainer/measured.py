@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from objectives.contract import Measurement
 from service.domain.rates import GroupRate
-from service.worker.messages import Measured
+from service.worker.trainer.messages import Measured
 
 T = TypeVar("T")
 

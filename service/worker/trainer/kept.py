@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from service.worker.messages import CheckFitness, Fitness, FromTrainer, Order, Renewed, RunEnded, SaveModel, Train
-from service.worker.trainer_process import STOP_S, TrainerDied, TrainerProcess
+from service.worker.trainer.messages import CheckFitness, Fitness, FromTrainer, Order, Renewed, RunEnded, SaveModel, Train
+from service.worker.trainer.process import STOP_S, TrainerDied, TrainerProcess
 
 LOOK_UP_S = 0.5
 """Longest wait for the trainer before looking at anything else."""

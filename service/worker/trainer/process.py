@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from service.worker.messages import END_OF_LOG, FromTrainer, RunEnded, ToTrainer
+from service.worker.trainer.messages import END_OF_LOG, FromTrainer, RunEnded, ToTrainer
 
 LOG_LINES = 200
 LOG_S = 1.0
@@ -36,7 +36,7 @@ class TrainerProcess:
         with theirs:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "service.worker.trainer"),
+                    *(sys.executable, "-m", "service.worker.trainer.child"),
                     *(f"--data-folder={folder}" for folder in data_folders),
                     *(str(theirs.fileno()), str(os.getpid()), *objective_modules),
                 ],

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from service.domain.checkpoint import Checkpoint, Kind
-from service.worker.messages import CheckpointPlace
+from service.worker.trainer.messages import CheckpointPlace
 
 
 class BadCheckpoint(Exception):
