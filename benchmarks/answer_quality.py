@@ -45,7 +45,8 @@ from benchmarks.response_surfaces import (
 from benchmarks.tables import Table, publish
 from service.analysis.answer.best_lr import answer
 from service.analysis.answer.values import Verdict
-from service.domain.job import Job, JobSpec, JobState
+from service.domain.job import Job, JobState
+from service.domain.spec import JobSpec
 from service.domain.trial import Trial, TrialState
 
 SIZES = (16, 32, 64)

@@ -21,9 +21,10 @@ from service.dispatch.finish import Completed, finish
 from service.dispatch.report import report
 from service.dispatch.submit import submit
 from service.dispatch.sweeper import sweep, tidy_up
-from service.domain.job import Job, JobSpec
+from service.domain.job import Job
 from service.domain.lease import Outcome
-from service.domain.trial import StepMeasurement
+from service.domain.measurement import StepMeasurement
+from service.domain.spec import JobSpec
 from service.errors import DatabaseUnavailable, LeaseLost
 from service.store import leases, trial_reader, workers
 from service.store.postgres import Database

@@ -29,7 +29,7 @@ from service.dispatch.claim import Claimer
 from service.dispatch.finish import Completed, finish
 from service.dispatch.report import report, should_prune
 from service.domain.job import Job
-from service.domain.trial import StepMeasurement
+from service.domain.measurement import StepMeasurement
 from service.store import migrate
 from service.store.embedded import EmbeddedPostgres
 from service.store.postgres import Database

@@ -22,7 +22,7 @@ from benchmarks.record_curves import BATCH_SIZE, EPOCHS, LEARNING_RATES, MOMENTU
 from benchmarks.replay import Kept, agreement, measure, recorded_jobs, with_own_seeds
 from benchmarks.tables import Table, publish
 from examples.demo import ask, looks, running_stride
-from service.domain.job import JobSpec
+from service.domain.spec import JobSpec
 
 NEAR_BEST = 0.9
 """The part of the orders that must find a rate near the best."""

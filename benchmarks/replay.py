@@ -15,8 +15,8 @@ from statistics import fmean
 
 from optuna.trial import FrozenTrial, TrialState
 
-from service.domain.job import JobSpec
 from service.domain.parts import is_pruning_step
+from service.domain.spec import JobSpec
 from service.domain.strategy import NoPruner
 from service.search.pruning import ask_pruner
 from service.search.pruning_view import values_by_part

@@ -14,8 +14,9 @@ from optuna.trial import TrialState, create_trial
 from benchmarks.loss import loss_of
 from service.dispatch.claim import Claimer
 from service.dispatch.submit import submit
-from service.domain.job import Job, JobSpec
+from service.domain.job import Job
 from service.domain.space import searched
+from service.domain.spec import JobSpec
 from service.search.samplers import distribution
 from service.store.postgres import Database, stock_url
 

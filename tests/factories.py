@@ -3,8 +3,9 @@
 from typing import Any
 
 from service.dispatch.submit import submit
-from service.domain.job import Job, JobSpec
-from service.domain.trial import StepMeasurement
+from service.domain.job import Job
+from service.domain.measurement import StepMeasurement
+from service.domain.spec import JobSpec
 from service.store.postgres import Database
 
 LEARNING_RATE = {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 10}

@@ -10,8 +10,9 @@ from uuid import UUID
 from service.analysis.comparison.tuned import Finished
 from service.analysis.model.pruned_trials import Curves
 from service.domain.job import Job, JobState
+from service.domain.measurement import CurvePoint
 from service.domain.training_seeds import training_seed
-from service.domain.trial import CurvePoint, Trial, TrialState
+from service.domain.trial import Trial, TrialState
 from tests.factories import job_spec
 
 RATE = {"type": "float", "low": 1e-5, "high": 1.0, "log": True}

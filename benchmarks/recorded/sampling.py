@@ -11,7 +11,8 @@ import numpy as np
 import optuna
 
 from benchmarks.recorded.recorded_set import RATE, RecordedSet
-from service.domain.job import Job, JobSpec, JobState
+from service.domain.job import Job, JobState
+from service.domain.spec import JobSpec
 from service.domain.trial import Trial, TrialState
 
 STRATEGIES = ("random", "qmc", "tpe")

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
-from service.domain.job import Budget, JobRequest, Limits, ObjectiveChoice
+from service.domain.request import Budget, JobRequest, Limits, ObjectiveChoice
 from service.domain.space import CategoricalRange, FloatRange, IntRange
 from service.domain.strategy import Bayesian, Grid, Hyperband, MedianPruner, NoPruner, PercentilePruner, Random, SuccessiveHalving
 from service.errors import pointer

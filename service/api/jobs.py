@@ -18,7 +18,9 @@ from service.api.schemas import DryRun, Epochs, JobView, Page
 from service.api.submission import complete, warnings_of
 from service.dispatch import lifecycle
 from service.dispatch.submit import submit
-from service.domain.job import OPEN, Job, JobRequest, JobSpec, JobState
+from service.domain.job import OPEN, Job, JobState
+from service.domain.request import JobRequest
+from service.domain.spec import JobSpec
 from service.domain.trial import TrialCounts
 from service.errors import Invalid, InvalidQuestion
 from service.search.preview import epochs_per_trial, first_points

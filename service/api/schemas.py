@@ -8,10 +8,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
-from service.domain.job import Job, JobRequest, JobState
+from service.domain.job import Job, JobState
 from service.domain.lease import Attempt, Outcome
+from service.domain.measurement import StepMeasurement
+from service.domain.request import JobRequest
 from service.domain.space import Point, Scalar
-from service.domain.trial import StepMeasurement, Trial, TrialCounts, TrialError, TrialState
+from service.domain.trial import Trial, TrialCounts, TrialError, TrialState
 
 
 def _finite(value: float | None) -> float | None:

@@ -11,7 +11,7 @@ from objectives.contract import Objective, Parameter
 from service.analysis.model.encoding import LEARNING_RATE
 from service.api.applicability import Applicability, described, shown
 from service.api.schemas import WarningView
-from service.domain.job import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, Budget, JobRequest, JobSpec
+from service.domain.request import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, Budget, JobRequest
 from service.domain.space import (
     CategoricalRange,
     Dimension,
@@ -24,6 +24,7 @@ from service.domain.space import (
     parse_space,
     searched,
 )
+from service.domain.spec import JobSpec
 from service.errors import Invalid, InvalidJob, pointer
 from service.search.strategies import strategy_of
 

@@ -24,9 +24,9 @@ from service.domain.budget import all_issued
 from service.domain.events import Event
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
+from service.domain.measurement import StepMeasurement
 from service.domain.space import Point, fixed
 from service.domain.training_seeds import TRAINING_SEED, marks, replicate_of, stored_seed, training_seed
-from service.domain.trial import StepMeasurement
 from service.errors import JobNotFound, LeaseLost
 from service.search.next_trial import propose_next
 from service.search.sampling import Proposal, Unsampleable

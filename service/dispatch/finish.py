@@ -11,7 +11,8 @@ from service.domain.budget import verdict
 from service.domain.events import FINAL_EVENTS, Event
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
-from service.domain.trial import FEASIBLE, StepMeasurement, TrialError, violation, worst_value
+from service.domain.measurement import StepMeasurement
+from service.domain.trial import FEASIBLE, TrialError, violation, worst_value
 from service.errors import JobNotFound, LeaseLost
 from service.store import jobs, leases, trials
 from service.store.jobs import EventRow

@@ -5,7 +5,8 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from service.domain.events import Event
-from service.domain.job import Job, JobSpec
+from service.domain.job import Job
+from service.domain.spec import JobSpec
 from service.domain.training_seeds import marks
 from service.errors import IdempotencyKeyReused
 from service.search.next_trial import points_to_try_first

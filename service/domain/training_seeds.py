@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Set
 from typing import Any
 
-from service.domain.job import JobSpec
+from service.domain.spec import JobSpec
 
 TRAINING_SEED = "training_seed"
 """The user attribute of a trial that holds the seed it is trained with."""

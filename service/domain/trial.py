@@ -9,10 +9,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from service.domain.job import JobSpec
 from service.domain.lease import Attempt
-from service.domain.rates import GroupRate
 from service.domain.space import Point, Scalar
+from service.domain.spec import JobSpec
 
 
 class TrialState(StrEnum):
@@ -119,35 +118,6 @@ class Param:
             choice = described["attributes"]["choices"][int(self.value)]
             return choice if choice is None or isinstance(choice, Scalar) else json.dumps(choice)
         return int(self.value) if described["name"].startswith("Int") else self.value
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepMeasurement:
-    """One step of a trial's training, as reported and as stored."""
-
-    step: int
-    fraction: float
-    in_warmup: bool
-    metrics: Mapping[str, float]
-    """May hold nan and inf."""
-    learning_rate: float
-    seconds: float
-    group_rates: tuple[GroupRate, ...] = ()
-    """By group, where the objective tells."""
-    update_losses: tuple[tuple[int, float], ...] = ()
-    """(update, training loss), where the objective tells."""
-    best_step: int | None = None
-    """The step whose weights the run would keep if it ended here; None: this step's."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurvePoint:
-    """An intermediate value, and where in the trial's own schedule it was measured, if we measured it."""
-
-    step: int
-    value: float
-    fraction: float | None
-    in_warmup: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from optuna.trial import FrozenTrial
 
-from service.domain.job import JobSpec
 from service.domain.space import Point, searched
+from service.domain.spec import JobSpec
 from service.domain.training_seeds import replicate_of
 from service.search.samplers import at_random
 from service.search.sampling import Proposal, propose

@@ -4,8 +4,8 @@ import math
 
 from optuna.trial import FrozenTrial, TrialState
 
-from service.domain.job import JobSpec
 from service.domain.space import IntRange, Point, Range, fixed
+from service.domain.spec import JobSpec
 from service.domain.training_seeds import marks
 from service.search.next_trial import points_to_try_first, propose_next
 from service.search.sampling import Proposal, distributions

@@ -5,7 +5,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from service.domain.job import JobSpec
+from service.domain.spec import JobSpec
 from service.search.pruners import pruner
 from service.search.samplers import at_random, silenced, view_name
 from service.search.sampling_view import SamplingView

@@ -8,8 +8,8 @@ import math
 import sys
 from collections.abc import Sequence
 
+from service.domain.measurement import CurvePoint
 from service.domain.parts import parts_done
-from service.domain.trial import CurvePoint
 
 
 def values_by_part(curve: Sequence[CurvePoint], parts: int) -> dict[int, float]:

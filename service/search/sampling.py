@@ -10,8 +10,8 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from service.domain.job import JobSpec
 from service.domain.space import Point, searched
+from service.domain.spec import JobSpec
 from service.domain.trial import Param
 from service.search.pruners import pruner
 from service.search.samplers import at_random, distribution, keep_space, silenced, view_name

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from cachetools import LRUCache, cached
 
 from service.domain.events import Event
-from service.domain.job import Job, JobSpec, JobState
+from service.domain.job import Job, JobState
 from service.domain.lease import Lease
+from service.domain.spec import JobSpec
 from service.errors import JobNotFound
 from service.store import tables
 from service.store.events import storable_payload

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from service.domain.job import JobState
 from service.domain.lease import Attempt, Lease, Outcome
-from service.domain.trial import StepMeasurement, storable
+from service.domain.measurement import StepMeasurement
+from service.domain.trial import storable
 from service.errors import LeaseLost
 from service.store import tables
 from service.store.queries import query

@@ -4,8 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.rates import GroupRate
-from service.domain.trial import StepMeasurement
+from service.domain.measurement import GroupRate, StepMeasurement
 from service.store import tables
 
 

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from service.domain.job import Job
 from service.domain.lease import Attempt
+from service.domain.measurement import CurvePoint
 from service.domain.space import Point, fixed
-from service.domain.trial import CurvePoint, Trial, TrialCounts, TrialError, TrialState
+from service.domain.trial import Trial, TrialCounts, TrialError, TrialState
 from service.errors import TrialNotFound
 from service.store import leases
 from service.store.trials import TrialRecord, read_trial, trials_since

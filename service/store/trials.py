@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from service.domain.trial import CurvePoint, Param
+from service.domain.measurement import CurvePoint
+from service.domain.trial import Param
 from service.store.queries import query
 
 OptunaState = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING"]

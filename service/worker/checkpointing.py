@@ -13,7 +13,7 @@ from service.dispatch.report import Order as Answer
 from service.dispatch.report import report
 from service.domain.checkpoint import Checkpoint
 from service.domain.events import Event
-from service.domain.trial import StepMeasurement
+from service.domain.measurement import StepMeasurement
 from service.store import checkpoints, jobs, leases, measurements
 from service.store.checkpoints import StoredCheckpoint
 from service.worker.trainer.messages import CheckpointPlace

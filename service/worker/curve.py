@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from objectives.diagnosis.diagnose import diagnose
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result
-from service.domain.trial import GUESSING, OWN_ATTRIBUTES, StepMeasurement, TrialError, storable
+from service.domain.measurement import StepMeasurement
+from service.domain.trial import GUESSING, OWN_ATTRIBUTES, TrialError, storable
 from service.worker.trainer.messages import Measured, Trained
 
 MAX_STEP = 2**31 - 1

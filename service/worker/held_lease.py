@@ -20,7 +20,7 @@ from service.dispatch.report import report, should_prune
 from service.domain.checkpoint import Checkpoint
 from service.domain.events import Event
 from service.domain.lease import Outcome
-from service.domain.trial import StepMeasurement
+from service.domain.measurement import StepMeasurement
 from service.errors import DatabaseUnavailable, LeaseLost
 from service.store import leases, measurements
 from service.store.postgres import Database

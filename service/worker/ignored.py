@@ -6,8 +6,8 @@ from typing import Any
 
 from objectives.catalog import all_values
 from objectives.contract import Objective
-from service.domain.job import JobSpec
 from service.domain.space import Point, searched
+from service.domain.spec import JobSpec
 
 
 def ignored(objective: Objective, spec: JobSpec, params: Point) -> list[str]:

@@ -17,9 +17,10 @@ from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Result
 from service.dispatch.report import Order as Answer
 from service.domain.events import Event
+from service.domain.measurement import StepMeasurement
 from service.domain.parts import is_pruning_step
 from service.domain.strategy import NoPruner
-from service.domain.trial import StepMeasurement, TrialError
+from service.domain.trial import TrialError
 from service.errors import DatabaseUnavailable, LeaseLost
 from service.store import checkpoint_files, leases
 from service.store.postgres import Database

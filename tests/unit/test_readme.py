@@ -6,7 +6,7 @@ from pathlib import Path
 
 from objectives.catalog import load_catalog
 from service.api.submission import complete
-from service.domain.job import JobRequest
+from service.domain.request import JobRequest
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,8 @@ import numpy as np
 
 from service.analysis.model.encoding import Array
 from service.analysis.model.points import LARGEST
-from service.domain.trial import CurvePoint, Trial
+from service.domain.measurement import CurvePoint
+from service.domain.trial import Trial
 
 Curves = Mapping[int, Sequence[CurvePoint]]
 """By trial number: the metric as it was measured, in the order of steps."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from service.domain import strategy as choices
-from service.domain.job import JobRequest
+from service.domain.request import JobRequest
 from service.search.strategies.bayesian import Gp, Tpe
 from service.search.strategies.grid import Grid
 from service.search.strategies.protocol import Strategy

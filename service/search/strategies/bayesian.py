@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from service.domain.job import JobRequest, JobSpec
+from service.domain.request import JobRequest
 from service.domain.space import Point, SearchSpace, discrete_values, searched
+from service.domain.spec import JobSpec
 from service.domain.strategy import NoPruner
 from service.domain.training_seeds import replicate_of
 from service.errors import Invalid, pointer

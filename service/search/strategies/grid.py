@@ -9,7 +9,7 @@ from typing import assert_never
 
 from optuna.samplers import BaseSampler
 
-from service.domain.job import MAX_TRIALS, JobRequest, JobSpec
+from service.domain.request import MAX_TRIALS, JobRequest
 from service.domain.space import (
     CategoricalRange,
     FloatRange,
@@ -21,6 +21,7 @@ from service.domain.space import (
     discrete_values,
     searched,
 )
+from service.domain.spec import JobSpec
 from service.errors import Invalid, pointer
 from service.search.samplers import at_random
 from service.search.sampling import Proposal, at_point

@@ -6,8 +6,9 @@ from typing import Protocol
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from service.domain.job import JobRequest, JobSpec
+from service.domain.request import JobRequest
 from service.domain.space import Range, Scalar, SearchSpace
+from service.domain.spec import JobSpec
 from service.errors import Invalid
 from service.search.sampling import Proposal
 from service.search.snapshot import StudySnapshot

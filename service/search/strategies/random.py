@@ -6,8 +6,8 @@ from dataclasses import replace
 from optuna.samplers import BaseSampler, QMCSampler
 from optuna.trial import FrozenTrial
 
-from service.domain.job import JobSpec
 from service.domain.space import Point
+from service.domain.spec import JobSpec
 from service.search.samplers import at_random, silenced
 from service.search.sampling import Proposal, at_point, distributions, point_of, propose
 from service.search.snapshot import EMPTY, StudySnapshot

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from service.domain.job import JobRequest, JobSpec
+from service.domain.request import JobRequest
 from service.domain.space import CategoricalRange, Range, Scalar, SearchSpace, searched
+from service.domain.spec import JobSpec
 from service.errors import Invalid
 from service.search.sampling import Proposal, propose
 from service.search.snapshot import StudySnapshot

@@ -5,7 +5,7 @@ from operator import index
 from typing import Any, TypeVar
 
 from objectives.contract import Measurement
-from service.domain.rates import GroupRate
+from service.domain.measurement import GroupRate
 from service.worker.trainer.messages import Measured
 
 T = TypeVar("T")

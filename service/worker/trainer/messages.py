@@ -7,7 +7,7 @@ from typing import Any
 
 from objectives.contract import Divergence
 from service.domain.checkpoint import Checkpoint
-from service.domain.rates import GroupRate
+from service.domain.measurement import GroupRate
 
 END_OF_LOG = b"\0end of the run\0\n"
 """Printed by the trainer when a run has ended: what came before belongs to that run."""

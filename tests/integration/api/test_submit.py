@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from service.domain.job import JobRequest
+from service.domain.request import JobRequest
 from service.store.postgres import Database
 from tests.integration.api.training import Worker
 

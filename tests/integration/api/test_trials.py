@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned
 from service.domain.job import Job
-from service.domain.rates import GroupRate
+from service.domain.measurement import GroupRate
 from service.domain.trial import TrialError
 from service.store import trials
 from service.store.postgres import Database, stock_url

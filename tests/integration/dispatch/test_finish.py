@@ -9,8 +9,9 @@ from optuna.trial import FrozenTrial, TrialState
 from service.dispatch.claim import Claim
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
 from service.domain.job import JobState
+from service.domain.measurement import StepMeasurement
 from service.domain.training_seeds import training_seed
-from service.domain.trial import MESSAGE_CHARACTERS, StepMeasurement, TrialError
+from service.domain.trial import MESSAGE_CHARACTERS, TrialError
 from service.domain.trial import TrialState as State
 from service.errors import LeaseLost
 from service.store import leases, measurements, trial_reader

@@ -8,9 +8,9 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from service.domain.job import JobSpec
 from service.domain.parts import is_pruning_step, parts_done
 from service.domain.space import fixed, searched
+from service.domain.spec import JobSpec
 from service.domain.strategy import NoPruner
 from service.domain.trial import FEASIBLE, violation
 from service.search.pruners import pruner

@@ -11,9 +11,10 @@ from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
 from service.dispatch.report import report, should_prune
 from service.domain.job import Job, JobState
+from service.domain.measurement import StepMeasurement
 from service.domain.parts import is_pruning_step
 from service.domain.strategy import NoPruner
-from service.domain.trial import StepMeasurement, TrialError
+from service.domain.trial import TrialError
 from service.store import jobs
 from service.store.postgres import Database
 from tests.stock_optuna import stock

@@ -15,7 +15,8 @@ from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.sweeper import tidy_up
 from service.domain.checkpoint import Checkpoint, Kind
-from service.domain.job import Direction, Job
+from service.domain.job import Job
+from service.domain.request import Direction
 from service.domain.trial import TrialError
 from service.settings import Settings
 from service.store import checkpoint_files, checkpoints, leases, trial_reader

@@ -14,8 +14,9 @@ from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, finish
 from service.dispatch.submit import submit
 from service.domain.checkpoint import Checkpoint, Kind
-from service.domain.job import Job, JobRequest, JobState
+from service.domain.job import Job, JobState
 from service.domain.lease import Outcome
+from service.domain.request import JobRequest
 from service.domain.trial import TrialState
 from service.errors import IdempotencyKeyReused, JobNotFound, LeaseLost
 from service.store import checkpoints, jobs, leases, tables, trial_reader, trials

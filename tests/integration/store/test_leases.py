@@ -14,7 +14,7 @@ from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
-from service.domain.rates import GroupRate
+from service.domain.measurement import GroupRate
 from service.errors import LeaseLost
 from service.store import jobs, leases, measurements, tables, trials
 from service.store.postgres import Database

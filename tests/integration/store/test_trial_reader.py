@@ -13,7 +13,8 @@ from optuna.trial import create_trial
 
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
-from service.domain.job import Direction, JobState
+from service.domain.job import JobState
+from service.domain.request import Direction
 from service.domain.training_seeds import training_seed
 from service.domain.trial import TrialCounts, TrialError, TrialState
 from service.errors import TrialNotFound

@@ -14,7 +14,8 @@ from objectives.catalog import load_catalog
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
 from service.domain.job import Job
-from service.domain.trial import StepMeasurement, Trial
+from service.domain.measurement import StepMeasurement
+from service.domain.trial import Trial
 from service.store import measurements, trial_reader
 from service.store.postgres import Database
 from service.worker.checkpointing import CheckpointSettings

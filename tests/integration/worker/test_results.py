@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from service.domain.job import FINAL, Job, JobState
 from service.domain.lease import Outcome
-from service.domain.rates import GroupRate
+from service.domain.measurement import GroupRate
 from service.domain.training_seeds import training_seed
 from service.domain.trial import FEASIBLE, Trial, TrialState
 from service.store import jobs, leases, measurements, trial_reader

@@ -6,7 +6,8 @@ import pytest
 
 from objectives.contract import Metric, Objective, Parameter
 from service.api.submission import complete
-from service.domain.job import JobRequest, JobSpec
+from service.domain.request import JobRequest
+from service.domain.spec import JobSpec
 from service.errors import InvalidJob
 
 LOG = {"type": "float", "low": 1e-4, "high": 0.1, "log": True}

@@ -4,8 +4,9 @@ import pytest
 
 from objectives.catalog import load_catalog
 from service.api.submission import complete, warnings_of
-from service.domain.job import DEFAULT_TRIALS, JobRequest, JobSpec
+from service.domain.request import DEFAULT_TRIALS, JobRequest
 from service.domain.space import FloatRange
+from service.domain.spec import JobSpec
 from service.errors import InvalidJob, pointer
 from tests.factories import job_spec
 

@@ -5,7 +5,8 @@ from uuid import uuid4
 import pytest
 
 from service.domain.budget import all_issued, target_reached, verdict
-from service.domain.job import Direction, Job, JobState
+from service.domain.job import Job, JobState
+from service.domain.request import Direction
 from tests.factories import job_spec
 
 

@@ -2,7 +2,9 @@ import pytest
 from pydantic import ValidationError
 
 from service.domain.events import FINAL_EVENTS
-from service.domain.job import FINAL, MOVES, OPEN, JobRequest, JobSpec, JobState
+from service.domain.job import FINAL, MOVES, OPEN, JobState
+from service.domain.request import JobRequest
+from service.domain.spec import JobSpec
 from tests.factories import job_spec
 
 

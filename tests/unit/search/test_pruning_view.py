@@ -4,8 +4,8 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.measurement import CurvePoint
 from service.domain.parts import is_pruning_step, parts_done
-from service.domain.trial import CurvePoint
 from service.search.pruning_view import values_by_part
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from service.domain.job import Direction, JobSpec
+from service.domain.request import Direction
+from service.domain.spec import JobSpec
 from service.search.next_trial import points_to_try_first, propose_next
 from service.search.preview import first_points
 from service.search.pruning import ask_pruner

@@ -5,8 +5,8 @@ import pytest
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from service.domain.job import JobSpec
 from service.domain.space import searched
+from service.domain.spec import JobSpec
 from service.search.next_trial import propose_next
 from service.search.preview import first_points
 from service.search.samplers import distribution

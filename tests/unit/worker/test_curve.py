@@ -7,7 +7,7 @@ import pytest
 
 from objectives.contract import Divergence
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned
-from service.domain.trial import StepMeasurement
+from service.domain.measurement import StepMeasurement
 from service.worker.curve import MAX_STEP, Curve
 from service.worker.trainer.messages import Measured, Trained
 

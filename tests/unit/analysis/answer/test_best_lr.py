@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from service.analysis.answer.best_lr import answer, best_of, in_brief
 from service.analysis.answer.values import Verdict
-from service.domain.job import Direction
+from service.domain.request import Direction
 from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
 from tests.finished_jobs import trial

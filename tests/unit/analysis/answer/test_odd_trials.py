@@ -9,7 +9,8 @@ import pytest
 
 from service.analysis.answer.best_lr import answer, in_brief
 from service.analysis.answer.values import BestLearningRate, Verdict
-from service.domain.trial import CurvePoint, Trial, TrialState
+from service.domain.measurement import CurvePoint
+from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import a_job, trial
 from tests.unit.analysis.trials import LOG, bowl, diverged, job, trained
 

@@ -11,7 +11,8 @@ from service.analysis.answer.best_lr import answer
 from service.analysis.model.observations import Observations, observe
 from service.analysis.model.pruned_trials import Curves
 from service.domain.job import Job
-from service.domain.trial import GUESSING, CurvePoint, Trial, TrialState
+from service.domain.measurement import CurvePoint
+from service.domain.trial import GUESSING, Trial, TrialState
 from tests.finished_jobs import trial
 from tests.unit.analysis.trials import LOG, bowl, diverged, job, trained
 

@@ -11,7 +11,8 @@ from objectives.catalog import load_catalog
 from service.analysis.answer.best_lr import answer
 from service.analysis.answer.values import BestLearningRate, Verdict
 from service.api.submission import complete
-from service.domain.job import Job, JobRequest
+from service.domain.job import Job
+from service.domain.request import JobRequest
 from service.domain.space import fixed
 from service.domain.trial import Trial
 from tests.drawn_jobs import drawn
