@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, finish
-from service.dispatch.report import report
+from service.dispatch.renew import report
 from service.dispatch.submit import submit
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.job import Job

@@ -27,7 +27,7 @@ from benchmarks.studies import PARTS, Bench
 from benchmarks.tables import Table, publish
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import Completed, finish
-from service.dispatch.report import report, should_prune
+from service.dispatch.renew import report, should_prune
 from service.domain.job import Job
 from service.domain.measurement import StepMeasurement
 from service.store import migrate

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 
 from service.dispatch import lifecycle
 from service.dispatch.finish import fail_exhausted, lock_job
-from service.dispatch.report import report
+from service.dispatch.renew import report
 from service.dispatch.study_cache import StudyCache, frozen_trial
 from service.dispatch.takeover import PATIENCE_S, take_over
 from service.domain.budget import all_issued

@@ -15,7 +15,7 @@ from objectives.catalog import typed_params
 from objectives.contract import Objective
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Result
-from service.dispatch.report import Order as Answer
+from service.dispatch.renew import Order as Answer
 from service.domain.events import Event
 from service.domain.measurement import StepMeasurement
 from service.domain.parts import is_pruning_step

@@ -3,7 +3,7 @@
 import pytest
 
 from service.dispatch.finish import Completed
-from service.dispatch.report import report
+from service.dispatch.renew import report
 from service.store import measurements
 from service.store.postgres import Database
 from tests.acceptance.conftest import assert_fails, run

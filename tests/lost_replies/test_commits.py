@@ -8,7 +8,7 @@ import pytest
 
 from service.dispatch import lifecycle
 from service.dispatch.finish import Completed
-from service.dispatch.report import report
+from service.dispatch.renew import report
 from service.domain.job import JobState
 from service.errors import DatabaseUnavailable
 from service.store import leases

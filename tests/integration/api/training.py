@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Infeasible, Result, finish
-from service.dispatch.report import report
+from service.dispatch.renew import report
 from service.domain.job import JobState
 from service.store import workers
 from service.store.postgres import Database

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed
-from service.dispatch.report import report
+from service.dispatch.renew import report
 from service.domain.job import Job, JobState
 from service.domain.space import parse_space
 from service.domain.training_seeds import replicate_seed

@@ -26,7 +26,7 @@ from optuna.storages import RDBStorage
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
-from service.dispatch.report import Order, report
+from service.dispatch.renew import Order, report
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.job import FINAL
 from service.domain.trial import TrialError

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed
-from service.dispatch.report import Order, report, should_prune
+from service.dispatch.renew import Order, report, should_prune
 from service.domain.job import Job, JobState
 from service.domain.lease import Attempt, Outcome
 from service.errors import LeaseLost

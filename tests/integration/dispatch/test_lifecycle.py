@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from service.dispatch import lifecycle
 from service.dispatch.finish import Completed, Failed, finish
-from service.dispatch.report import Order, report, should_prune
+from service.dispatch.renew import Order, report, should_prune
 from service.dispatch.sweeper import sweep
 from service.domain.job import FINAL, Job, JobState
 from service.domain.trial import TrialError

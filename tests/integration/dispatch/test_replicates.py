@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim
 from service.dispatch.finish import Completed, Failed
-from service.dispatch.report import report, should_prune
+from service.dispatch.renew import report, should_prune
 from service.domain.job import Job, JobState
 from service.domain.space import parse_space
 from service.domain.training_seeds import replicate_seed

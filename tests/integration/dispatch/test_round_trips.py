@@ -10,7 +10,7 @@ import pytest
 
 from service.dispatch import claim as claim_module
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
-from service.dispatch.report import report
+from service.dispatch.renew import report
 from service.domain.trial import TrialError
 from service.search.sampling import Proposal
 from service.store.postgres import Database

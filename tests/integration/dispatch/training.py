@@ -9,7 +9,7 @@ import optuna
 
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
-from service.dispatch.report import report, should_prune
+from service.dispatch.renew import report, should_prune
 from service.domain.job import Job, JobState
 from service.domain.measurement import StepMeasurement
 from service.domain.parts import is_pruning_step

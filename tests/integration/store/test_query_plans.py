@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result
-from service.dispatch.report import report, should_prune
+from service.dispatch.renew import report, should_prune
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import Job, JobState

@@ -6,7 +6,7 @@ import pytest
 
 from service.dispatch import lifecycle
 from service.dispatch.finish import Completed
-from service.dispatch.report import report
+from service.dispatch.renew import report
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.events import Event
 from service.domain.job import Job

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import Completed, finish
-from service.dispatch.report import report
+from service.dispatch.renew import report
 from service.store import trials
 from service.store.postgres import Database
 from tests.factories import measurement, submit_job

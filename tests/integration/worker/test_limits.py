@@ -15,7 +15,7 @@ import pytest
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import Result
-from service.dispatch.report import Order, report
+from service.dispatch.renew import Order, report
 from service.domain.checkpoint import Checkpoint
 from service.domain.lease import Outcome
 from service.domain.training_seeds import training_seed
