@@ -13,22 +13,25 @@ from service.analysis.model.observations import Observations
 from service.analysis.model.surface import Surface
 
 N_SCREENED = 4_096
+"""Points all over the search space at which the surface is first predicted."""
 N_ALONE = 2_001
-"""Where the rate alone is searched."""
+"""The same where the rate alone is searched."""
 N_CANDIDATES = 200
+"""Promising points that are kept, at most."""
 N_EVERYWHERE = 33
+"""Points of the whole space that are kept beside them: a joint draw may have its minimum there."""
 N_TRIED = 40
-"""Of the points that were tried, so many of the best are candidates, too."""
+"""Points that were tried which are candidates, too: those of the lowest cost."""
 STANDARD_DEVIATIONS = 4.0
+"""A point is promising whose expected cost is within so many standard deviations of the lowest one."""
 N_OTHERS, N_BINS = 128, 32
-"""For each rate the other parameters are looked for among so many spread evenly, and the best of so many bins of rates:"""
+"""At each rate the other parameters are looked for among so many points spread evenly, and the best of so many bins of rates."""
 N_GOOD = 3
-"""so many of the best are taken."""
+"""Values of the other parameters that are taken at each rate: those of the lowest cost."""
 FEW = 3.0
-"""With fewer trained trials for each coefficient of the surface and each parameter searched, only a point is answered that was
-tried: one of"""
+"""With fewer trained trials for each coefficient of the surface and each parameter searched, only a tried point is answered."""
 OF_FEW = 1 / 6
-"""this part of them, those of the lowest costs."""
+"""Part of the tried points among which one is answered then: those of the lowest cost."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,10 @@ from service.analysis.model.encoding import Array
 from service.analysis.model.estimates import LEVEL, Interval
 
 SAFE = 0.85
-"""With this probability a rate of the safe range loses no more than the tolerance."""
+"""Probability with which a rate of the safe range loses no more than the tolerance (chosen on recorded training,
+docs/decisions/0014)."""
 MAY_DIVERGE = 0.1
-"""No rate is safe at which more trials than this part are lost."""
+"""No rate is safe at which more than this part of trials are lost."""
 
 
 @dataclass(frozen=True, kw_only=True)

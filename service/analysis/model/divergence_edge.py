@@ -19,13 +19,15 @@ SHARPNESS = np.geomspace(0.01, 0.5, 12)
 CHANCE = np.array([0.0, 0.01, 0.03, 0.1])
 """Of diverging at any rate; all equally likely before."""
 BEYOND = 0.5
-"""The edge may lie so many decades beyond the rates tried."""
+"""Decades beyond the rates tried at which the edge may lie."""
 N_PLACES = 400
+"""Places of the edge that are compared, evenly spread in log10(rate)."""
 MOST_RATES = 512
-"""More trials than this count at the middles of so many bins."""
+"""More trials than this are counted at the middles of so many bins."""
 TINY = 1e-300
+"""Keeps the logarithm of a probability finite."""
 NEGLIGIBLE = 1e-8
-"""Of the weights' sum: all that are less are no part in ten thousand of it."""
+"""A weight below this part of their sum is left out: all of them together are less than a ten-thousandth."""
 
 
 @dataclass(frozen=True, kw_only=True)

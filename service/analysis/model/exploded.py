@@ -1,7 +1,7 @@
-"""Which trials trained to their end and are lost all the same: their loss exploded and stayed finite.
+"""Which trials trained to their end although their loss exploded and stayed finite.
 
-To a response curve such a loss says as little as a divergence: how large it became says nothing of the rates that learn. So these
-trials count as divergence does, as the end of the rates that can be used. What is stored of them stays as it is.
+To a response curve such a loss says as little as a divergence: how large it became says nothing about rates that learn. So these
+trials count as diverged: as the upper end of the usable rates. What is stored of them stays as it is.
 """
 
 import math
@@ -14,23 +14,26 @@ from service.analysis.model.encoding import Array
 Indices = npt.NDArray[np.intp]
 
 FACTOR = 1.0
-"""A trial is hopeless that is worse than guessing by more than this part of what guessing is worse than the best trial."""
+"""A trial exploded if it is worse than guessing by more than this times what the best trial is better than guessing."""
 LITTLE, MUCH = 0.1, 0.5
-"""Where the best trial has gained less than the first part of a positive cost of guessing, the second part is the measure."""
+"""Where the best trial is better than a positive cost of guessing by less than the first part of it, the second part is taken for
+what it is better."""
 PLATEAU_PART = 0.25
-"""Guessing is not known: it is the level of this part of the trials, those of the lowest rates,"""
+"""Part of the trials, those of the lowest rates, whose level is taken for that of guessing where it is not declared."""
 FEWEST_OF_PLATEAU = 3
+"""Trials that such a plateau takes."""
 LEVEL = 0.1
-"""where their costs differ by at most this part of what they are worse than the best trial."""
+"""A plateau is level if its costs differ by at most this part of what they are worse than the best trial."""
 MIDWAY = 0.5
-"""Beyond a rate that was lost, a trial must have gained this part of what the best one gained, or it counts as lost."""
+"""Beyond a rate that diverged, a trial that gained less than this part of what the best one gained counts as lost."""
 CLOSEST = 0.1
-"""Explosions closer than so many decades tell nothing of their growth."""
+"""Explosions that are closer than so many decades show no power law."""
 LOWEST_POWER = 2.0
+"""The least power of the rate with which exploding losses grow: a smaller one is no explosion."""
 MARGIN = 0.3
-"""Decades: so far off may the line be."""
+"""Decades by which the rate at which explosions begin may be off."""
 UNTRAINED = 0.9
-"""The quantile of the costs of trials at lower rates than the best one's, which an untrained network may have."""
+"""Quantile of the costs at rates below the best one's, which is taken for the cost of an untrained network."""
 
 
 def find_hopeless(
@@ -61,7 +64,7 @@ def find_hopeless(
 
 
 def find_exploded(at: Array, costs: Array, guessing: float | None) -> npt.NDArray[np.bool_]:
-    """The first kind of hopeless trials alone, (n,)."""
+    """Which of n trials exploded, (n,): the first kind of `find_hopeless` alone."""
     best = int(costs.argmin())
     level = guessing_level(at, costs, guessing)
     if level is None or level < costs[best]:

@@ -1,8 +1,23 @@
-"""The hyperparameters of a response surface: a warp of the costs, a kernel, and the posterior of their scales, given trials.
+"""The hyperparameters of a response surface: a warp of the costs, a kernel, and their posterior, given n trials.
 
-A vector of them holds logarithms: of the length scale along the rate, of the standard deviations of departure, noise and the
-quadratic's coefficients; then the slope of the noise's logarithm; then the logarithms of the other length scales; and last by how
-many decades each other coordinate shifts the rate.
+Symbols, with p other parameters of c coordinates in all; a decade is a factor of ten in the learning rate:
+
+    symbol     name in the code       shape     unit            meaning
+    r          rates                  (n,)      decades         log10 of the learning rate, from the middle of its range
+    v          others                 (n, c)    parts of range  the other coordinates, from the middle of theirs
+    s          shifts                 (c,)      decades         by how much each other coordinate shifts the rate
+    u          at                     (n,)      decades         shifted rate: r + v s
+    y          self._y                (n,)      warped costs    what the process is fitted to
+    e          self._extra            (n,)      y squared       variance of what is not known of y: of predicted costs
+    B          basis                  (n, b)    -               1, u / half, (u / half)^2, and v, v^2 of the other parameters
+    l, m_j     exp(theta[0]), ...     (), (p,)  decades, parts  length scales along u and along parameter j
+    a, q       exp(theta[1]), [3]     ()        warped costs    standard deviations: of the departure, of the coefficients of B
+    sigma(u)   exp(theta[2] + ...)    (n,)      warped costs    standard deviation of the noise: exp(theta[2] + theta[4] u)
+
+    cov(y) = a^2 k(du / l) (SHARED + (1 - SHARED) k(dv / m)) + q^2 B B' + diag(sigma(u)^2 + e)
+    k(d) = (1 + d^2 / (2 MIXTURE))^-MIXTURE, the rational quadratic kernel
+
+theta = (log l, log a, log sigma(0), log q, slope of log sigma, log m_1 ... log m_p, s_1 ... s_c); each has a normal prior.
 """
 
 import math
@@ -16,42 +31,54 @@ from scipy.special import chdtri, ndtri
 from service.analysis.model.encoding import Array, low_discrepancy
 
 MIXTURE = 2.0
-"""The rational quadratic kernel's exponent: how alike the length scales are that it mixes."""
+"""The exponent of the rational quadratic kernel: the larger, the more alike the length scales that it mixes (Rasmussen and
+Williams 2006, equation 4.19). Between the squared exponential, infinite, and Matern's curves, whose minima are not smooth."""
 
 SHARED = 0.7
-"""The part of the departure's variance that is the same whatever the other parameters are: a rate that is hopeless with one batch
-size is so with the next, too."""
+"""The part of the departure's variance that is the same whatever the other parameters are: a rate at which nothing is learned
+with one batch size is such with the next, too."""
 
 N_PROPOSED = 256
+"""Hyperparameters proposed for importance sampling."""
 N_KEPT = 16
+"""Hyperparameters kept of them, equally likely: each costs a Cholesky factor of all trials."""
 FARTHEST = 8.0
-"""Standard deviations of a prior beyond which nothing is looked for: a search for a minimum may step as far as it likes."""
+"""Standard deviations of a prior beyond which nothing is searched: a line search may step as far as it likes."""
 TAILS = 4
-"""Degrees of freedom of the proposals."""
+"""Degrees of freedom of the proposals, Student's t: their tails must be longer than the posterior's (Gelman et al. 2013, section
+10.4)."""
 
 FIRST_LENGTH = 5
 """Where the length scales of the other parameters begin in the vector."""
 
 JITTER = 1e-9
+"""Added to variances, so that rounding leaves a covariance positive definite."""
 WARPS = (math.inf, 1.0, 0.3, 0.1)
-"""In scaled costs; infinite: none."""
+"""The widths of warps that are compared, in scaled costs; infinite: no warp."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
-    """Of a hyperparameter's logarithm, or of the slope itself: normal."""
+    """Normal: of the logarithm of a scale; of a slope or a shift itself."""
 
     mean: float
     sd: float
 
 
-LENGTH = Prior(mean=math.log(1.0), sd=0.6)  # decades
-DEPARTURE = Prior(mean=math.log(0.1), sd=1.5)  # scaled costs, as the next two
+LENGTH = Prior(mean=math.log(1.0), sd=0.6)
+"""Of log l, decades: response curves bend within about a decade."""
+DEPARTURE = Prior(mean=math.log(0.1), sd=1.5)
+"""Of log a, scaled costs: wide, since some curves are quadratic and others have cliffs."""
 NOISE = Prior(mean=math.log(0.1), sd=0.6)
+"""Of log sigma(0), scaled costs, where no replicates show it: a tenth of the 80th percentile of regret."""
 QUADRATIC = Prior(mean=math.log(3.0), sd=0.7)
-SLOPE = Prior(mean=0.0, sd=0.8)  # of the noise's logarithm, a decade
+"""Of log q, scaled costs: over its range a rate costs a few times the 80th percentile of regret."""
+SLOPE = Prior(mean=0.0, sd=0.8)
+"""Of the slope of log sigma, a decade: noise may be twice or half as large a decade further."""
 NO_SLOPE = Prior(mean=0.0, sd=0.02)
-OTHER_LENGTH = Prior(mean=math.log(0.7), sd=0.7)  # parts of a parameter's range
+"""The same where repeated points are too few to show a slope."""
+OTHER_LENGTH = Prior(mean=math.log(0.7), sd=0.7)
+"""Of log m_j, parts of a parameter's range."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +86,10 @@ class Warp:
     """Scaled costs, and what the process takes them as."""
 
     at: float
+    """Its width, in scaled costs: costs well below it are hardly changed, those above count by their logarithm."""
 
     def of(self, cost: Array) -> Array:
-        """A predicted cost may be below the best one."""
+        """Warped costs, (n,), of scaled ones, (n,). A predicted cost may be below the best one, which is 0."""
         warped: Array = cost if math.isinf(self.at) else self.at * np.log1p(np.maximum(cost / self.at, -0.5))
         return warped
 
@@ -73,7 +101,7 @@ class Warp:
         return cost
 
     def variance(self, of_cost: Array, cost: Array) -> Array:
-        """To first order."""
+        """Variances of warped costs, (n,), from those of scaled costs, to first order."""
         warped: Array = of_cost / (1 + np.maximum(cost / self.at, -0.5)) ** 2
         return warped
 

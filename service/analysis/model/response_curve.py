@@ -19,32 +19,37 @@ from service.analysis.model.surface import Surface
 from service.domain.space import Scalar
 
 FEWEST = 4
-"""Trials that trained to their end which a curve takes,"""
+"""Trials that trained to their end which a curve takes."""
 FEWEST_RATES = 3
-"""at so many different rates: a curve through two has no minimum between them."""
+"""Different rates that a curve takes: through two it has no minimum between them."""
 
 EDGE = 0.05
-"""A rate in the outermost twentieth of the range, in decades, lies at its edge (tuning playbook)."""
+"""Part of the range, in decades, that counts as its edge, at either end: the best points should not lie there (Deep Learning
+Tuning Playbook, 2023)."""
 
 MOSTLY = 0.5
+"""Probability of lying at an edge above which the best rate is said to."""
 
 MOST_DIVERGE = 0.25
-"""No rate is the best one at which more trials than this part are lost: one would not train at it."""
+"""No rate is the best one at which more than this part of trials are lost: one would not train at it."""
 
 SAME = 1e-9
 """Rates that are closer, in decades, differ by rounding."""
 
 N_DRAWS = 480
+"""Joint draws of the expected cost: a 90% interval's ends are known to about 1.4% of probability."""
 FEWEST_DRAWS = 48
+"""Draws that are kept at least where most lie below what the metric can be."""
 N_PLACES = 33
+"""Rates at which the response curve is shown."""
 TOLERANCE = 0.02
-"""Where no tolerance is given, it is at least this part of the 80th percentile of the regret,"""
+"""Where no tolerance is given, it is at least this part of the 80th percentile of regret."""
 LARGEST_TOLERANCE = 0.5
-"""and at most this part of it."""
+"""Where no tolerance is given, it is at most this part of the 80th percentile of regret."""
 ALIKE = 1.5
-"""Points that are expected within so many standard deviations of the chosen one can hardly be told from it,"""
+"""Points whose expected cost is within so many standard deviations of the chosen one's can hardly be told from it."""
 PERHAPS_ALIKE = 3.0
-"""and those within so many may be as good."""
+"""Points whose expected cost is within so many standard deviations of the chosen one's may be as good."""
 CAUTION = 0.5
 """The answered point has the lowest mean cost plus so many standard deviations of it: what is known little is not recommended.
 Where nothing but a choice of rates is searched, the mean alone counts: each choice was tried, or lies between two that were."""

@@ -17,11 +17,21 @@ sampling around it, with Student's t as proposal (Gelman et al. 2013, Bayesian D
 what few trials leave open widens the answer. The kernel is between the squared exponential, which is too sure of valleys with
 unequal sides, and Matern's, whose curves have minima that are nowhere smooth.
 
-Costs are scaled before: 0 the best one, 1 the one that four fifths of the trials reach. Then they are warped by
+Costs are scaled before: 0 is the best one, 1 is worse by the 80th percentile of regret. Then they are warped by
 w * log(1 + cost / w), with the one of the WARPS that makes the trials likeliest, strong ones preferred where some costs are
-of another size (Snelson et al. 2004): real losses differ by
-factors, their noise grows with them, and they end level where a rate is hopeless. What comes out is the mean over training
-seeds, warped or not.
+of another size (Snelson et al. 2004): real losses differ by factors, their noise grows with them, and they end level where
+nothing is learned. What comes out is the mean over training seeds, warped or not.
+
+Symbols beside those of `hyperparameters`, for n trials and m points:
+
+    symbol     name in the code       shape        unit            meaning
+    z          self._z                (n,)         scaled costs    (cost - best) / spread, logarithmic above BEYOND
+    x          self._x                (n, 1 + c)   decades, parts  log10 of the rate, then the other coordinates
+    L          _Given.root            (n, n)       warped costs    Cholesky factor of the covariance of trials (or of the
+                                                                   inducing ones)
+    -          _Given.inner           (i, i)       -               Cholesky factor of I + A A', A = L^-1 K / sigma, where i
+                                                                   inducing trials stand for all
+    -          _Given.projected       (n,) or (i,) -               what the costs are, in the coordinates of the last factor
 """
 
 import math
@@ -55,25 +65,28 @@ from service.analysis.model.hyperparameters import (
 from service.analysis.model.observations import ROUNDING, Observations
 
 FITTED_TO = 128
-"""Hyperparameters are fitted to at most so many trials, evenly picked; so many also stand for all where there are more than EXACT
-(deterministic training conditional: Quiñonero-Candela and Rasmussen 2005)."""
+"""Hyperparameters are fitted to at most so many trials, evenly picked; these are also the inducing ones where there are more than
+EXACT (deterministic training conditional: Quiñonero-Candela and Rasmussen 2005, section 5)."""
 
 EXACT = 256
+"""With at most so many trials the process is exact: a Cholesky factor costs the cube of their number."""
 FEWEST_REPEATS = 8
 """Degrees of freedom that repeated points have together, from which on they tell whether the noise changes along the rate."""
 
 BEYOND = 20.0
 """Scaled costs above that count by their logarithm: how much worse than bad says nothing of the optimum."""
 
-HOPELESS = 5.0
-"""In scaled costs: a trial above that hardly learned."""
-FEWEST_HOPELESS = 3
+UNTRAINED = 5.0
+"""Scaled cost above which a trial has hardly learned."""
+FEWEST_UNTRAINED = 3
+"""Trials that hardly learned at the lowest rates, from which on lower rates are said to learn no more."""
 OF_ONE_SIZE = 10.0
-"""Where a scaled cost is higher, trials differ by factors,"""
+"""Scaled cost above which costs differ by factors, so that strong warps are preferred."""
 STRONG = 0.3
-"""and a warp of at most this is taken unless weaker ones are likelier by"""
+"""The widest warp that counts as strong."""
 PREFERENCE = 10.0
-"""as a logarithm: most of the likelihood is about the bad trials then, and what is said of good ones shall not hang on it."""
+"""The logarithm of the likelihood by which a weaker warp must be likelier where strong ones are preferred: most of the likelihood
+is about the bad trials then, and what is said of good ones must not depend on it."""
 
 
 class Surface:
@@ -151,19 +164,19 @@ class Surface:
     def least(self, points: Array) -> Array:
         """What trials at higher rates say that the expected cost is at least, (n,); minus infinity where they say nothing.
 
-        As far up as every trial of that shifted rate or a lower one cost HOPELESS times the scale more than the best: a rate that
-        is lower still learns even less. Takes FEWEST_HOPELESS trials.
+        They do up to the shifted rate below which every trial cost UNTRAINED times the scale more than the best: a lower rate
+        learns even less. Takes FEWEST_UNTRAINED trials.
         """
-        low = self._at(self._fitted.mode, points) <= self._hopeless_up_to
-        least: Array = np.where(low, self._offset + HOPELESS * self._scale, -math.inf)
+        low = self._at(self._fitted.mode, points) <= self._untrained_up_to
+        least: Array = np.where(low, self._offset + UNTRAINED * self._scale, -math.inf)
         return least
 
     @cached_property
-    def _hopeless_up_to(self) -> float:
+    def _untrained_up_to(self) -> float:
         """The highest shifted rate tried below all at which a trial was good."""
-        tried, bad = self._at(self._fitted.mode, self._x), self._z > HOPELESS
+        tried, bad = self._at(self._fitted.mode, self._x), self._z > UNTRAINED
         below = tried[tried < tried[~bad].min()]
-        return -math.inf if len(below) < FEWEST_HOPELESS else float(below.max())
+        return -math.inf if len(below) < FEWEST_UNTRAINED else float(below.max())
 
     def noise_at(self, point: Array) -> float:
         """The standard deviation of a single trial's cost at a point, (1 + columns,)."""
@@ -270,14 +283,14 @@ class Surface:
         across = linalg.solve_triangular(root, self._kernel(theta, inducing, self._x), lower=True, check_finite=False)
         weighed = across / self._variances(theta)
         inner = linalg.cholesky(np.eye(len(inducing)) + weighed @ across.T, lower=True, check_finite=False)
-        told = linalg.solve_triangular(inner, weighed @ self._y, lower=True, check_finite=False)
-        return _Given(theta, inducing, root, inner, told)
+        projected = linalg.solve_triangular(inner, weighed @ self._y, lower=True, check_finite=False)
+        return _Given(theta, inducing, root, inner, projected)
 
     def _predict(self, given: "_Given", points: Array, *, only_variances: bool = False) -> tuple[Array, Array]:
         theta = given.theta
         gained = linalg.solve_triangular(given.root, self._kernel(theta, given.x, points), lower=True, check_finite=False)
         lost = None if given.inner is None else linalg.solve_triangular(given.inner, gained, lower=True, check_finite=False)
-        mean = (gained if lost is None else lost).T @ given.told
+        mean = (gained if lost is None else lost).T @ given.projected
         if only_variances:
             own = math.exp(2 * theta[1]) + math.exp(2 * theta[3]) * (self._basis_at(theta, points) ** 2).sum(1)
             return mean, own - (gained**2).sum(0) + (0.0 if lost is None else (lost**2).sum(0))
@@ -291,11 +304,11 @@ class _Given:
 
     theta: Array
     x: Array
-    """Of the trials; of those that stand for all, where they are many."""
+    """Of the trials; of the inducing ones, where they are many."""
     root: Array
     inner: Array | None
-    """None where each trial stands for itself."""
-    told: Array
+    """None where the process is exact."""
+    projected: Array
 
 
 def _evenly(indices: npt.NDArray[np.intp], most: int) -> npt.NDArray[np.intp]:
