@@ -19,7 +19,7 @@ PRUNE = "stride:prune"
 """System attribute of a trial that the pruner has decided to end."""
 
 
-class Order(StrEnum):
+class Answer(StrEnum):
     """What a report is answered with."""
 
     GO_ON = "go on"
@@ -35,13 +35,13 @@ def report(
     *,
     lease_s: float,
     log_tail: str | None = None,
-) -> Order:
+) -> Answer:
     """Renew the lease and store what was measured; with no measurements a heartbeat. One statement.
 
     Raises LeaseLost when the lease has ended: the job is over, or another worker has the trial.
     """
     renewal = leases.report(conn, lease, measurements, job.spec.metric, lease_s=lease_s, log_tail=log_tail)
-    return Order.GO_ON if renewal.job_state is JobState.RUNNING and not renewal.released else Order.GIVE_BACK
+    return Answer.GO_ON if renewal.job_state is JobState.RUNNING and not renewal.released else Answer.GIVE_BACK
 
 
 def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) -> bool:

@@ -9,8 +9,7 @@ import sqlalchemy as sa
 
 from service.dispatch.claim import Claim
 from service.dispatch.finish import lock_job
-from service.dispatch.renew import Order as Answer
-from service.dispatch.renew import report
+from service.dispatch.renew import Answer, report
 from service.domain.checkpoint import Checkpoint
 from service.domain.events import Event
 from service.domain.measurement import StepMeasurement

@@ -25,7 +25,7 @@ from service.store import checkpoint_files, checkpoints, events, migrate, retent
 from service.store.postgres import Database
 from service.version import VERSION
 from service.worker.checkpointing import CheckpointSettings
-from service.worker.held_lease import Pace
+from service.worker.lease import Pace
 from service.worker.stopping import StopRequest
 from service.worker.supervise import TrialSupervisor, Unfit
 from service.worker.trainer.kept import KeptTrainer

@@ -15,7 +15,7 @@ from objectives.catalog import typed_params
 from objectives.contract import Objective
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed, Failed, Infeasible, Result
-from service.dispatch.renew import Order as Answer
+from service.dispatch.renew import Answer
 from service.domain.events import Event
 from service.domain.measurement import StepMeasurement
 from service.domain.parts import is_pruning_step
@@ -28,16 +28,16 @@ from service.worker import checkpointing
 from service.worker.best_models import BestModels
 from service.worker.checkpointing import CheckpointSettings, Position
 from service.worker.curve import Curve
-from service.worker.held_lease import Dropped, HeldLease, Pace, ids
 from service.worker.ignored import ignored
+from service.worker.lease import Dropped, HeldLease, Pace, ids
 from service.worker.trainer.kept import LOOK_UP_S, KeptTrainer
 from service.worker.trainer.messages import (
     Checkpointed,
+    Command,
     FromTrainer,
     Measured,
     NoModel,
     NotCheckpointed,
-    Order,
     Raised,
     Renewed,
     Resume,
@@ -257,7 +257,7 @@ class _Attempt:
             return None  # the next attempt asks
         result = self._ask_pruner(measured)
         if result is None:
-            self._trainer.tell(Order.GO_ON)
+            self._trainer.tell(Command.GO_ON)
             self._heard_at = self._clock()
         return result
 
@@ -359,7 +359,7 @@ class _Attempt:
         self._leave_by = min(self._leave_by, time.monotonic() + within_s)
         if self._leaving is None:
             self._leaving = reason
-            self._trainer.tell(Order.SUSPEND)
+            self._trainer.tell(Command.SUSPEND)
 
     def _leave_if_asked(self) -> None:
         """Have a worker that is asked to stop give its trial back; in the middle of a step when that takes too long."""

@@ -31,12 +31,12 @@ from service.worker.trainer.messages import (
     END_OF_LOG,
     CheckFitness,
     Checkpointed,
+    Command,
     Fitness,
     FromTrainer,
     Measured,
     NoModel,
     NotCheckpointed,
-    Order,
     Raised,
     Renewed,
     Resumed,
@@ -151,11 +151,11 @@ class _Training:
                 if message.divergence is not None:
                     return Trained(test_metrics={})
                 order = self._next_order(waits=message.waits)
-                if order is Order.STOP:
+                if order is Command.STOP:
                     return Stopped()
-                if order is Order.SUSPEND or time.monotonic() - self._checkpointed_at >= command.checkpoint_s:
+                if order is Command.SUSPEND or time.monotonic() - self._checkpointed_at >= command.checkpoint_s:
                     self._worker.send(self._checkpoint(run))
-                if order is Order.SUSPEND:
+                if order is Command.SUSPEND:
                     return Stopped()
             return Trained(test_metrics=_numbers(run.evaluate()), guessing=_numbers(getattr(run, "guessing", {})))
         except _WorkerGone:
@@ -215,16 +215,16 @@ class _Training:
                 )
             yield message
 
-    def _next_order(self, *, waits: bool) -> Order | None:
+    def _next_order(self, *, waits: bool) -> Command | None:
         """What is to be done after an item: stop, suspend, or nothing, after having waited for as long as one must.
 
         Waits for the pruner's word, and for a renewal when the lease has run out.
         """
         while waits or self._worker.has_spoken() or time.monotonic() > self._hold_at:
             match self._worker.receive():
-                case Order.STOP | Order.SUSPEND as order:
+                case Command.STOP | Command.SUSPEND as order:
                     return order
-                case Order.GO_ON:
+                case Command.GO_ON:
                     waits = False
                 case Renewed(hold_at=hold_at):
                     self._hold_at = hold_at

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from service.worker.trainer.messages import CheckFitness, Fitness, FromTrainer, Order, Renewed, RunEnded, SaveModel, Train
+from service.worker.trainer.messages import CheckFitness, Command, Fitness, FromTrainer, Renewed, RunEnded, SaveModel, Train
 from service.worker.trainer.process import STOP_S, TrainerDied, TrainerProcess
 
 LOOK_UP_S = 0.5
@@ -44,7 +44,7 @@ class KeptTrainer:
             self._under_way = False
         return message
 
-    def tell(self, order: Order | Renewed) -> None:
+    def tell(self, order: Command | Renewed) -> None:
         """Something to be heeded between two items. A death is noticed when it is next listened to."""
         if isinstance(order, Renewed) and not self._process.has_room():
             return  # it has not read the earlier ones: the next one after it has will do
@@ -63,7 +63,7 @@ class KeptTrainer:
         """End the run under way, if there is one: by an order if the item under way ends soon, else with the process."""
         if not self._under_way:
             return
-        self.tell(Order.STOP)
+        self.tell(Command.STOP)
         deadline = time.monotonic() + STOP_S
         with suppress(TrainerDied):
             while self._under_way and (left := deadline - time.monotonic()) > 0:

@@ -60,7 +60,7 @@ class Renewed:
     hold_at: float
 
 
-class Order(Enum):
+class Command(Enum):
     """Worker to trainer, between two items."""
 
     GO_ON = auto()
@@ -172,6 +172,6 @@ class Stopped:
     """Trainer to worker: stopped as ordered, ready for the next run."""
 
 
-ToTrainer = Train | Renewed | Order | SaveModel | CheckFitness
+ToTrainer = Train | Renewed | Command | SaveModel | CheckFitness
 RunEnded = Trained | Raised | Stopped | Unusable
 FromTrainer = Measured | Resumed | Checkpointed | NotCheckpointed | NoModel | Fitness | RunEnded

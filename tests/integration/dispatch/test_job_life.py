@@ -26,7 +26,7 @@ from optuna.storages import RDBStorage
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim
 from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
-from service.dispatch.renew import Order, report
+from service.dispatch.renew import Answer, report
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.job import FINAL
 from service.domain.trial import TrialError
@@ -269,7 +269,7 @@ class JobLife(RuleBasedStateMachine):
         )
         trial.steps = lease.last_step = step
         goes_on = self.model.state == "running" and not lease.released
-        assert answer is (Order.GO_ON if goes_on else Order.GIVE_BACK)
+        assert answer is (Answer.GO_ON if goes_on else Answer.GIVE_BACK)
         lease.expired_at = None if goes_on else lease.expired_at
 
     def finish(self, claim: Claim, lease: ModelLease, result: str) -> None:

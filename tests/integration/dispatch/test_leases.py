@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Completed
-from service.dispatch.renew import Order, report, should_prune
+from service.dispatch.renew import Answer, report, should_prune
 from service.domain.job import Job, JobState
 from service.domain.lease import Attempt, Outcome
 from service.errors import LeaseLost
@@ -48,7 +48,7 @@ def attempts_of(database: Database, claim: Claim) -> Sequence[Attempt]:
         return leases.attempts(conn, [claim.lease.trial_id])[claim.lease.trial_id]
 
 
-def tell(database: Database, claim: Claim, *items: Any, lease_s: float = LEASE_S) -> Order:
+def tell(database: Database, claim: Claim, *items: Any, lease_s: float = LEASE_S) -> Answer:
     return database.transact(lambda conn: report(conn, claim.job, claim.lease, items, lease_s=lease_s))
 
 
@@ -90,7 +90,7 @@ def test_attempts_are_listed_with_their_workers_and_ends(database: Database) -> 
 def test_a_report_renews_the_lease(database: Database) -> None:
     submit_job(database, budget={"trials": 1})
     claim = claimed(claimer_of(database, lease_s=SHORT_S))
-    assert tell(database, claim) is Order.GO_ON
+    assert tell(database, claim) is Answer.GO_ON
     with database.transaction() as conn:
         conn.exec_driver_sql("SELECT pg_sleep(0.1)")  # beyond the first lease's end
     assert claimer_of(database).claim(uuid4()) is None
@@ -102,7 +102,7 @@ def test_an_expired_lease_may_be_renewed_or_finished_until_somebody_has_taken_it
     renewed, finished = claimed(claimer), claimed(claimer)
     expire(database, renewed)
     expire(database, finished)
-    assert tell(database, renewed, measurement(1)) is Order.GO_ON
+    assert tell(database, renewed, measurement(1)) is Answer.GO_ON
     conclude(database, finished, Completed(value=1.0))
     assert claimer_of(database).claim(uuid4()) is None
     assert [attempt.outcome for attempt in attempts_of(database, finished)] == [Outcome.FINISHED]
@@ -160,7 +160,7 @@ def test_a_released_trial_can_be_claimed_at_once_and_is_never_renewed(database: 
     submit_job(database, budget={"trials": 1})
     claim = claimed(claimer_of(database))
     database.transact(lambda conn: leases.release(conn, claim.lease, "its worker is stopping", log_tail="bye\n"))
-    assert tell(database, claim, measurement(1)) is Order.GIVE_BACK
+    assert tell(database, claim, measurement(1)) is Answer.GIVE_BACK
     again = claimed(claimer_of(database))
     assert (again.lease.number, again.lease.attempt) == (0, 2)
     [first, _] = attempts_of(database, claim)

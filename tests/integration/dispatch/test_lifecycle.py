@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from service.dispatch import lifecycle
 from service.dispatch.finish import Completed, Failed, finish
-from service.dispatch.renew import Order, report, should_prune
+from service.dispatch.renew import Answer, report, should_prune
 from service.dispatch.sweeper import sweep
 from service.domain.job import FINAL, Job, JobState
 from service.domain.trial import TrialError
@@ -160,7 +160,7 @@ def test_a_paused_job_starts_nothing_and_has_its_trials_given_back(database: Dat
     act(database, job, "pause")
     assert claimer.claim(uuid4()) is None
     answer = database.transact(lambda conn: report(conn, job, claim.lease, [measurement(1)], lease_s=LEASE_S))
-    assert answer is Order.GIVE_BACK
+    assert answer is Answer.GIVE_BACK
     assert [trial.state for trial in stored(database, job)] == [TrialState.RUNNING]
 
 

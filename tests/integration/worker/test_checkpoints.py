@@ -271,7 +271,7 @@ def test_the_attempt_shows_from_which_step_it_went_on(database: Database, worker
 def test_the_value_of_a_run_that_kept_an_earlier_steps_weights_is_looked_up(
     database: Database, monkeypatch: pytest.MonkeyPatch, interval_s: float
 ) -> None:
-    monkeypatch.setattr("service.worker.held_lease.FLUSH_S", 60.0)
+    monkeypatch.setattr("service.worker.lease.FLUSH_S", 60.0)
     job = stepping_job(database, epochs=4, epoch_s=0.0, settings={"keep_step": 2})
     with supervised(database, interval_s=interval_s, heartbeat_s=60.0) as worker:
         worker.run_trial()

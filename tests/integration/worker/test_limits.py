@@ -15,14 +15,14 @@ import pytest
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import Result
-from service.dispatch.renew import Order, report
+from service.dispatch.renew import Answer, report
 from service.domain.checkpoint import Checkpoint
 from service.domain.lease import Outcome
 from service.domain.training_seeds import training_seed
 from service.domain.trial import TrialState
 from service.store import leases
 from service.store.postgres import Database
-from service.worker.held_lease import HeldLease
+from service.worker.lease import HeldLease
 from service.worker.supervise import _Attempt
 from service.worker.trainer.messages import Measured
 from tests.factories import measurement, submit_job
@@ -194,7 +194,7 @@ def test_what_it_takes_to_store_is_no_part_of_a_step(
 ) -> None:
     keep = HeldLease.keep_checkpoint
 
-    def slowly(lease: HeldLease, checkpoint: Checkpoint) -> tuple[Order, list[str]]:
+    def slowly(lease: HeldLease, checkpoint: Checkpoint) -> tuple[Answer, list[str]]:
         time.sleep(2.5)
         return keep(lease, checkpoint)
 

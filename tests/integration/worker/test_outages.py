@@ -19,7 +19,7 @@ from service.settings import Settings
 from service.store import measurements, trial_reader
 from service.store.postgres import Database
 from service.worker.checkpointing import CheckpointSettings
-from service.worker.held_lease import Pace
+from service.worker.lease import Pace
 from service.worker.loop import Worker
 from service.worker.supervise import TrialSupervisor
 from service.worker.trainer.kept import KeptTrainer

@@ -14,9 +14,9 @@ import pytest
 
 from service.worker.trainer.messages import (
     CheckpointPlace,
+    Command,
     FromTrainer,
     Measured,
-    Order,
     Raised,
     Renewed,
     Stopped,
@@ -117,7 +117,7 @@ def test_it_waits_for_an_order_where_a_part_ends_and_nowhere_else(trainer: Train
         if message.waits:
             waited.append(message.step)
             assert trainer.receive(0.05) is None
-            trainer.send(Order.GO_ON)
+            trainer.send(Command.GO_ON)
     assert waited == [2, 4, 6]
     assert isinstance(message, Trained)
 
@@ -125,7 +125,7 @@ def test_it_waits_for_an_order_where_a_part_ends_and_nowhere_else(trainer: Train
 def test_told_to_stop_where_it_waits_it_trains_no_further(trainer: TrainerProcess) -> None:
     trainer.send(quadratic(epochs=8, parts=4))
     assert [getattr(next_of(trainer), "step", None) for _ in range(2)] == [1, 2]
-    trainer.send(Order.STOP)
+    trainer.send(Command.STOP)
     assert isinstance(next_of(trainer), Stopped)
     assert isinstance(outcome_of(trainer, quadratic()), Trained)
 
@@ -133,7 +133,7 @@ def test_told_to_stop_where_it_waits_it_trains_no_further(trainer: TrainerProces
 def test_told_to_stop_it_ends_after_the_step_under_way(trainer: TrainerProcess) -> None:
     trainer.send(quadratic(epochs=10_000, epoch_s=0.01))
     next_of(trainer)
-    trainer.send(Order.STOP)
+    trainer.send(Command.STOP)
     while isinstance(message := next_of(trainer), Measured):
         assert message.step < 1000
     assert isinstance(message, Stopped)
@@ -141,7 +141,7 @@ def test_told_to_stop_it_ends_after_the_step_under_way(trainer: TrainerProcess) 
 
 def test_an_order_that_comes_too_late_is_no_order_for_the_next_run(trainer: TrainerProcess) -> None:
     assert isinstance(outcome_of(trainer, quadratic()), Trained)
-    for order in (Order.STOP, Order.SUSPEND, Order.GO_ON, Renewed(hold_at=0.0)):
+    for order in (Command.STOP, Command.SUSPEND, Command.GO_ON, Renewed(hold_at=0.0)):
         trainer.send(order)
     assert isinstance(outcome_of(trainer, quadratic()), Trained)
 

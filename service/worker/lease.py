@@ -15,8 +15,7 @@ from sqlalchemy import Connection
 
 from service.dispatch.claim import Claim, Claimer
 from service.dispatch.finish import Result, finish
-from service.dispatch.renew import Order as Answer
-from service.dispatch.renew import report, should_prune
+from service.dispatch.renew import Answer, report, should_prune
 from service.domain.checkpoint import Checkpoint
 from service.domain.events import Event
 from service.domain.lease import Outcome
