@@ -22,7 +22,7 @@ from benchmarks.curve_generator import LabelledCurve, draw_many
 from benchmarks.record_runs import FOLDER, RUNS
 from benchmarks.tables import Table, publish
 from objectives.contract import Measurement
-from objectives.diagnosis.diagnose import Finding, Verdict, diagnose
+from objectives.diagnosis.diagnose import Diagnosis, Finding, diagnose
 
 SEEDS = (100, 101, 102, 103, 104)
 PROMISED = 0.95
@@ -56,7 +56,7 @@ class Score:
 class Scores:
     """Of all verdicts, on all curves."""
 
-    by_verdict: dict[Verdict, Score] = field(default_factory=lambda: {verdict: Score() for verdict in Verdict})
+    by_verdict: dict[Diagnosis, Score] = field(default_factory=lambda: {verdict: Score() for verdict in Diagnosis})
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By family of curves and what was wrong."""
     milliseconds: list[float] = field(default_factory=list)
@@ -84,12 +84,12 @@ def tables_of_real_runs() -> list[Table]:
     """How often the rules agree with the eye, and each run about which they do not."""
     runs = [json.loads(line) for line in RUNS.read_text(encoding="utf-8").splitlines()]
     looks = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
-    scores = {verdict: Score() for verdict in Verdict}
+    scores = {verdict: Score() for verdict in Diagnosis}
     errors = Table("Where the rules and the eye differ", ["run", "what was trained", "rules", "eye"])
     for run, look in zip(runs, looks, strict=True):
         steps = [SimpleNamespace(**step) for step in run["steps"]]
         found = {finding.verdict for finding in diagnose(steps, divergence=steps[-1].divergence)}
-        judged = {verdict for verdict in Verdict if verdict not in look["unclear"]}
+        judged = {verdict for verdict in Diagnosis if verdict not in look["unclear"]}
         for verdict in judged:
             scores[verdict].count(verdict in found, verdict in look["labels"])
         if found & judged != judged & set(look["labels"]):

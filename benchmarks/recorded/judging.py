@@ -16,7 +16,7 @@ from benchmarks.recorded.plain_peer import plain_answer
 from benchmarks.recorded.recorded_set import RecordedSet
 from benchmarks.recorded.sampling import Draw
 from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import BestLearningRate, SafeRange, Verdict
+from service.analysis.answer.values import AnswerVerdict, BestLearningRate, SafeRange
 from service.analysis.model.estimates import Interval
 from service.domain.trial import Trial, TrialState
 from service.errors import NothingFinished
@@ -91,7 +91,7 @@ class Judged:
 
     @property
     def confident(self) -> bool:
-        return self.verdict == Verdict.CONFIDENT
+        return self.verdict == AnswerVerdict.CONFIDENT
 
 
 def judge(
@@ -184,7 +184,7 @@ def _of_ranges(recorded: RecordedSet, said: BestLearningRate) -> dict[str, Any]:
         found["safe_width"] = math.log10(said.safe_range.high / said.safe_range.low)
     if retuned is not None:
         found["safe_retuned"] = _is_safe(recorded, retuned, cost, None)
-    if said.verdict is Verdict.RANGE_TOO_NARROW:
+    if said.verdict is AnswerVerdict.RANGE_TOO_NARROW:
         ends = [said.at_edge] if said.at_edge is not None else ["low"]  # else rates diverge, and lower ones may be better
         found["false_edge"] = not any(recorded.best_at(end, 0.0) for end in ends)
         found["false_edge_beyond"] = not any(recorded.best_at(end, tolerance) for end in ends)
@@ -205,13 +205,13 @@ def _is_safe(recorded: RecordedSet, safe: SafeRange, cost: float, others: int | 
 def _of_further(recorded: RecordedSet, draw: Draw, n_trials: int, said: BestLearningRate) -> dict[str, Any]:
     """Whether the job is confident after as many further trials as were said to be needed."""
     named = FURTHER.search(said.because)
-    if named is None or said.verdict is not Verdict.MORE_TRIALS:
+    if named is None or said.verdict is not AnswerVerdict.MORE_TRIALS:
         return {}
     count = int(named[1].replace(",", ""))
     if n_trials + count > min(FURTHEST, max(recorded.different_runs, *recorded.sizes)):
         return {"further": count}
     then = answer(draw.job, draw.trials(n_trials + count), tolerance=recorded.tolerance)
-    return {"further": count, "further_confident": then.verdict is Verdict.CONFIDENT}
+    return {"further": count, "further_confident": then.verdict is AnswerVerdict.CONFIDENT}
 
 
 def _of_peer(recorded: RecordedSet, trials: Sequence[Trial], seed: int) -> dict[str, Any]:

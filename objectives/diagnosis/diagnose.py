@@ -45,7 +45,7 @@ DEAD = 0.42
 """The share of dead units in the last fifth of the run."""
 
 
-class Verdict(StrEnum):
+class Diagnosis(StrEnum):
     """What may be true of a run."""
 
     DIVERGED = "diverged"
@@ -72,7 +72,7 @@ class Verdict(StrEnum):
 class Finding:
     """A verdict that holds."""
 
-    verdict: Verdict
+    verdict: Diagnosis
     because: str
     """One sentence with the numbers, for people."""
     numbers: Mapping[str, float]
@@ -85,7 +85,7 @@ def diagnose(steps: Sequence[Step], *, divergence: str | None = None) -> list[Fi
     seen = [step for step in steps if math.isfinite(metric(step, "training_loss"))]
     if end is None and (trend := fit_trend(seen)) is not None:
         end = oscillating(seen, trend) or too_slow(trend) or plateaued(trend) or converged(trend)
-    settles = end is not None and end.verdict not in (Verdict.DIVERGED, Verdict.OSCILLATING)
+    settles = end is not None and end.verdict not in (Diagnosis.DIVERGED, Diagnosis.OSCILLATING)
     others = (
         overfitting(seen) if settles else None,
         exploding_gradients(steps),
@@ -100,16 +100,16 @@ def diverged(steps: Sequence[Step], evidence: str | None) -> Finding | None:
     last = steps[-1].metrics if steps else {}
     numbers = {name: last[name] for name in ("training_loss", "validation_loss") if name in last}
     if evidence is not None:
-        return Finding(verdict=Verdict.DIVERGED, because=evidence, numbers=numbers)
+        return Finding(verdict=Diagnosis.DIVERGED, because=evidence, numbers=numbers)
     for name, loss in numbers.items():
         if not math.isfinite(loss):
             because = f"{name.replace('_', ' ')} was {loss} at the end, in step {steps[-1].step}"
-            return Finding(verdict=Verdict.DIVERGED, because=because, numbers=numbers)
+            return Finding(verdict=Diagnosis.DIVERGED, because=because, numbers=numbers)
     loss, first = numbers.get("training_loss", 0.0), first_loss(steps)
     if first <= 0 or loss < BLOWN_UP * first:
         return None
     because = f"training loss was {loss:.3g} in the last step, {loss / first:.3g} times the first, {first:.3g}"
-    return Finding(verdict=Verdict.DIVERGED, because=because, numbers=numbers | {"first_loss": first, "times": loss / first})
+    return Finding(verdict=Diagnosis.DIVERGED, because=because, numbers=numbers | {"first_loss": first, "times": loss / first})
 
 
 def oscillating(steps: Sequence[Step], trend: Trend) -> Finding | None:
@@ -119,7 +119,7 @@ def oscillating(steps: Sequence[Step], trend: Trend) -> Finding | None:
     if swings.height < SWING * fall:
         return None
     return Finding(
-        verdict=Verdict.OSCILLATING,
+        verdict=Diagnosis.OSCILLATING,
         because=(
             f"training loss swung up and down by {swings.height:.3g} to the end, {swings.height / fall:.0%} of its fall, "
             f"and turned {swings.turns} times"
@@ -134,7 +134,7 @@ def too_slow(trend: Trend) -> Finding | None:
     if gain < GAIN or late < STILL_FALLING:
         return None
     return Finding(
-        verdict=Verdict.TOO_SLOW,
+        verdict=Diagnosis.TOO_SLOW,
         because=(
             f"the smoothed training loss was still falling at {trend.end:.3g}: as many steps again at the final learning rate "
             f"would take about {trend.gain:.2g} off, {gain:.0%} of the {trend.start:.3g} it began at"
@@ -149,7 +149,7 @@ def plateaued(trend: Trend) -> Finding | None:
         return None
     course = f"fell only {trend.fall:.0%}" if trend.fall >= 0 else f"rose {-trend.fall:.0%}"
     return Finding(
-        verdict=Verdict.PLATEAUED,
+        verdict=Diagnosis.PLATEAUED,
         because=(
             f"the smoothed training loss {course}, from {trend.start:.3g} to {trend.end:.3g}, "
             "and as many steps again would win little"
@@ -163,7 +163,7 @@ def converged(trend: Trend) -> Finding | None:
     if trend.fall < FALL:
         return None
     return Finding(
-        verdict=Verdict.CONVERGED,
+        verdict=Diagnosis.CONVERGED,
         because=(
             f"the smoothed training loss fell {trend.fall:.0%}, from {trend.start:.3g} to {trend.end:.3g}, "
             "and as many steps again would win little"
@@ -185,7 +185,7 @@ def overfitting(steps: Sequence[Step]) -> Finding | None:
         return None
     lowest, at = math.exp(validation[best]), both[best].step
     return Finding(
-        verdict=Verdict.OVERFITTING,
+        verdict=Diagnosis.OVERFITTING,
         because=(
             f"the smoothed validation loss rose {rise:.0%} from its lowest, {lowest:.3g} at step {at}, "
             f"while training loss fell {fell:.0%}"
@@ -214,7 +214,7 @@ def exploding_gradients(steps: Sequence[Step]) -> Finding | None:
             reasons.append(f"a gradient norm was {numbers['peak']:.3g} times the usual")
     if not reasons:
         return None
-    return Finding(verdict=Verdict.EXPLODING_GRADIENTS, because=", and ".join(reasons), numbers=numbers)
+    return Finding(verdict=Diagnosis.EXPLODING_GRADIENTS, because=", and ".join(reasons), numbers=numbers)
 
 
 def _peak(steps: Sequence[Step], usual: float) -> float:
@@ -241,7 +241,7 @@ def vanishing_gradients(steps: Sequence[Step]) -> Finding | None:
         return None
     because = f"in {share:.0%} of the steps the first layer's gradient was at most {FAINT:g} of the last layer's"
     return Finding(
-        verdict=Verdict.VANISHING_GRADIENTS,
+        verdict=Diagnosis.VANISHING_GRADIENTS,
         because=f"{because}, with a median of {median(flows):.2g}",
         numbers={"share_of_steps": share, "median_flow": median(flows)},
     )
@@ -253,7 +253,7 @@ def dead_units(steps: Sequence[Step]) -> Finding | None:
     if not shares or (share := fmean(shares[-max(1, len(shares) // 5) :])) < DEAD:
         return None
     because = f"{share:.0%} of the hidden units were dead in the last fifth of the run"
-    return Finding(verdict=Verdict.DEAD_UNITS, because=because, numbers={"share": share})
+    return Finding(verdict=Diagnosis.DEAD_UNITS, because=because, numbers={"share": share})
 
 
 def _numbers(trend: Trend) -> dict[str, float]:

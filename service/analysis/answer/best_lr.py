@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from service.analysis.answer.groups import by_batch_size, divergence_edges
-from service.analysis.answer.values import BestLearningRate, CurvePart, Edge, Evidence, SafeRange, Verdict
+from service.analysis.answer.values import AnswerVerdict, BestLearningRate, CurvePart, Edge, Evidence, SafeRange
 from service.analysis.answer.verdict import ENOUGH, Fitted, because_edge, judged
 from service.analysis.model.curve_line import Line
 from service.analysis.model.encoding import LEARNING_RATE, axes, decode, has_rate, learning_rate
@@ -51,7 +51,7 @@ def _answered(job: Job, trials: Sequence[Trial], curves: Curves, tolerance: floa
     if not isinstance(dimension, Range) or discrete_values(dimension) == 1:
         assert plain.learning_rate is not None
         because = f"the job fixes the learning rate at {plain.learning_rate:g}, so there is nothing to compare it with"
-        return replace(plain, verdict=Verdict.RANGE_TOO_NARROW, because=because)
+        return replace(plain, verdict=AnswerVerdict.RANGE_TOO_NARROW, because=because)
     return replace(plain, because=_because_few(job, complete, seen))
 
 
@@ -70,7 +70,7 @@ def _constant(job: Job, plain: BestLearningRate, seen: Observations, tolerance: 
         safe_range_retuned=safe,
         expected=same,
         curve=tuple(CurvePart(learning_rate=rate, expected=same) for rate in (everywhere.low, everywhere.high)),
-        verdict=Verdict.ANY_RATE,
+        verdict=AnswerVerdict.ANY_RATE,
         because=f"all {len(seen.costs)} trials came to a {plain.metric} of {value:.4g}, whatever their learning rate",
     )
 
@@ -138,7 +138,7 @@ def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimensi
         learning_rate=rate,
         metric=job.spec.metric,
         evidence=_evidence(job, trials),
-        verdict=Verdict.RANGE_TOO_NARROW if edge else Verdict.MORE_TRIALS,
+        verdict=AnswerVerdict.RANGE_TOO_NARROW if edge else AnswerVerdict.MORE_TRIALS,
         because=because_edge(edge) if edge else f"trial {best.number} has the best {job.spec.metric} of {len(complete)}",
         best_trial=best,
         params={axis.name: best.params[axis.name] for axis in axes(job.spec.search_space) if axis.name in best.params},
@@ -274,7 +274,7 @@ def _without_complete(job: Job, trials: Sequence[Trial], *, is_searched: bool) -
             learning_rate=None,
             metric=job.spec.metric,
             evidence=evidence,
-            verdict=Verdict.ALL_DIVERGED,
+            verdict=AnswerVerdict.ALL_DIVERGED,
             because=f"{tried} {lowest:.3g}: look below it",
             best_trial=None,
             look_below=lowest,

@@ -12,7 +12,7 @@ from service.domain.space import Point, Scalar
 from service.domain.trial import Trial
 
 
-class Verdict(StrEnum):
+class AnswerVerdict(StrEnum):
     """What is to be thought of an answer."""
 
     CONFIDENT = "confident"
@@ -97,7 +97,7 @@ class BestLearningRate:
     """None when every rate tried diverged."""
     metric: str
     evidence: Evidence
-    verdict: Verdict
+    verdict: AnswerVerdict
     because: str
     best_trial: Trial | None
     look_below: float | None = None

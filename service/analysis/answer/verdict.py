@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from service.analysis.answer.values import BestLearningRate, Verdict
+from service.analysis.answer.values import AnswerVerdict, BestLearningRate
 from service.analysis.model.curve_line import MAY_DIVERGE
 from service.analysis.model.observations import Observations
 from service.analysis.model.points import diagnosis_of, learned
@@ -46,31 +46,31 @@ def judged(plain: BestLearningRate, fitted: Fitted, seen: Observations, complete
     optimum, n = fitted.optimum, int(seen.complete.sum())
     if not any(learned(trial) for trial in complete):
         because = f"none of the {n} trials that trained to their end learned anything: look at their diagnosis, and at the data"
-        return replace(fitted.answer, verdict=Verdict.NOTHING_LEARNED, because=because)
+        return replace(fitted.answer, verdict=AnswerVerdict.NOTHING_LEARNED, because=because)
     assert fitted.answer.interval is not None
     low, high = fitted.answer.interval.low, fitted.answer.interval.high
     if fitted.is_flat:
         because = f"no rate of the range loses more than {fitted.tolerance:.2g} of {plain.metric} to another"
-        return replace(fitted.answer, verdict=Verdict.ANY_RATE, because=because)
+        return replace(fitted.answer, verdict=AnswerVerdict.ANY_RATE, because=because)
     sure = f"the best rate lies between {low:.3g} and {high:.3g} with 90% probability"
     if fitted.per_coefficient < ENOUGH_PER_COEFFICIENT:
         n_parameters = counted(len(seen.axes) + 1, "parameter", "parameters")
         because = f"{sure}: {counted(n, 'run is', 'different runs are')} few for {n_parameters}"
-        return replace(fitted.answer, verdict=Verdict.MORE_TRIALS, because=because)
+        return replace(fitted.answer, verdict=AnswerVerdict.MORE_TRIALS, because=because)
     if fitted.at_edge is not None:
         because = because_edge(fitted.at_edge)
-        return replace(fitted.answer, at_edge=fitted.at_edge, verdict=Verdict.RANGE_TOO_NARROW, because=because)
+        return replace(fitted.answer, at_edge=fitted.at_edge, verdict=AnswerVerdict.RANGE_TOO_NARROW, because=because)
     if fitted.lost > MAY_DIVERGE:
         because = f"{sure}, but {fitted.lost:.0%} of trials diverge at {10**optimum.rate:.3g}: more trials near it would tell"
-        return replace(fitted.answer, verdict=Verdict.MORE_TRIALS, because=because)
+        return replace(fitted.answer, verdict=AnswerVerdict.MORE_TRIALS, because=because)
     if n >= ENOUGH / 2 and optimum.regret <= fitted.tolerance and not fitted.is_cut:
         because = f"{sure}, and {10**optimum.rate:.3g} loses at most {optimum.regret:.2g} of {plain.metric} to it"
-        return replace(fitted.answer, verdict=Verdict.CONFIDENT, because=because + _still_improving(plain.best_trial))
+        return replace(fitted.answer, verdict=AnswerVerdict.CONFIDENT, because=because + _still_improving(plain.best_trial))
     if optimum.regret <= fitted.tolerance:
         because = f"{sure}, which the range cuts: a wider range, or more trials near its end, would tell"
-        return replace(fitted.answer, verdict=Verdict.MORE_TRIALS, because=because)
+        return replace(fitted.answer, verdict=AnswerVerdict.MORE_TRIALS, because=because)
     more = _how_many_more(n, optimum, fitted.tolerance, 1 + len(seen.axes))
-    return replace(fitted.answer, verdict=Verdict.MORE_TRIALS, because=f"{sure}: {more}")
+    return replace(fitted.answer, verdict=AnswerVerdict.MORE_TRIALS, because=f"{sure}: {more}")
 
 
 def _how_many_more(n: int, optimum: Optimum, tolerance: float, n_parameters: int) -> str:

@@ -11,7 +11,7 @@ from service.analysis.comparison import recipes
 from service.analysis.comparison.sensitivity import Sensitivity, sensitivity
 from service.analysis.comparison.shared_rate import SharedRate, at_shared_rate
 from service.analysis.comparison.tuned import Finished, Tuned, tune
-from service.analysis.comparison.verdicts import Difference, Verdict, difference, verdict
+from service.analysis.comparison.verdicts import ComparisonVerdict, Difference, difference, verdict
 from service.errors import Invalid, NotComparable, TooFewToCompare
 
 FEWEST_JOBS = 2
@@ -30,7 +30,7 @@ class Judgement:
     sensitivity: Sensitivity | None
     difference: Difference | None
     """None for the reference, too."""
-    verdict: Verdict
+    verdict: ComparisonVerdict
     because: str
 
 
@@ -86,7 +86,7 @@ def _compared(all_finished: Sequence[Finished], learning_rate: float | None) -> 
         for finished, recipe, label, each in zip(all_finished, recipes.recipes(jobs), labels, found, strict=True)
     ]
     label_of = {judgement.finished.job.id: judgement.label for judgement in judgements}
-    as_good = [each for each in judgements if each.verdict in (Verdict.BEST, Verdict.AS_GOOD)]
+    as_good = [each for each in judgements if each.verdict in (ComparisonVerdict.BEST, ComparisonVerdict.AS_GOOD)]
     robust = min(
         (each for each in as_good if each.sensitivity),
         key=lambda each: each.sensitivity.excess.mean if each.sensitivity else 0.0,
@@ -121,7 +121,7 @@ def _judge(
 ) -> Judgement:
     if isinstance(tuned, str):
         return Judgement(finished=finished, recipe=recipe, label=label, tuned=None, sensitivity=None, difference=None,
-                         verdict=Verdict.NOT_JUDGED, because=f"is not judged: {tuned}")  # fmt: skip
+                         verdict=ComparisonVerdict.NOT_JUDGED, because=f"is not judged: {tuned}")  # fmt: skip
     above = None if tuned is reference else difference(tuned, reference)
     thought, because = verdict(tuned, above)
     return Judgement(finished=finished, recipe=recipe, label=label, tuned=tuned, sensitivity=sensitivity(tuned, level),
@@ -130,9 +130,9 @@ def _judge(
 
 def _sentence(judgements: Sequence[Judgement], robust: Judgement) -> str:
     """The best one first, and last which to prefer where several are as good."""
-    order = list(Verdict)
+    order = list(ComparisonVerdict)
     parts = [f"{each.label} {each.because}" for each in sorted(judgements, key=lambda each: order.index(each.verdict))]
-    if any(each.verdict is Verdict.AS_GOOD for each in judgements):
+    if any(each.verdict is ComparisonVerdict.AS_GOOD for each in judgements):
         parts.append(f"Of the best, {robust.label} depends least on the learning rate")
     if all(len(each.tuned.seeds) == 1 for each in judgements if each.tuned):
         parts.append("All of it speaks of one training seed: one for each trial (per_trial) would tell what a seed changes")

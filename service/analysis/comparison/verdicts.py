@@ -17,7 +17,7 @@ PAIRED_SEEDS = "paired seeds"
 RESPONSE_CURVES = "response curves"
 
 
-class Verdict(StrEnum):
+class ComparisonVerdict(StrEnum):
     """What is to be thought of a job, beside the best one."""
 
     BEST = "best"
@@ -84,27 +84,27 @@ def difference(tuned: Tuned, reference: Tuned) -> Difference:
     )
 
 
-def verdict(tuned: Tuned, above: Difference | None) -> tuple[Verdict, str]:
+def verdict(tuned: Tuned, above: Difference | None) -> tuple[ComparisonVerdict, str]:
     """With the sentence for people, to follow the job's name. above: None for the reference itself."""
     if above is None:
         best = f"is best: it expects {tuned.optimum.cost.times(tuned.job.spec.cost_sign)} at its best rate, {tuned.rate}"
-        return Verdict.BEST, best + (f"; {_further(tuned)}" if tuned.at_edge else "")
+        return ComparisonVerdict.BEST, best + (f"; {_further(tuned)}" if tuned.at_edge else "")
     found, tolerance = above.estimate, above.tolerance
     if found.low > 0 and tuned.at_edge:
-        return Verdict.UNDECIDED, f"is undecided: it is worse by {above}, but {_further(tuned)}"
+        return ComparisonVerdict.UNDECIDED, f"is undecided: it is worse by {above}, but {_further(tuned)}"
     if found.low > 0:
         small = f"; a training seed changes more ({tolerance:.3g})"
         against = f", though the {RESPONSE_CURVES} say otherwise" if above.by_curves.mean < 0 else ""
-        return Verdict.WORSE, f"is worse by {above}{against}" + (small if found.high <= tolerance else "")
+        return ComparisonVerdict.WORSE, f"is worse by {above}{against}" + (small if found.high <= tolerance else "")
     if found.high < 0:
         return (
-            Verdict.UNDECIDED,
+            ComparisonVerdict.UNDECIDED,
             f"is undecided: it is better by {found.times(-1)} than one that is better than others that beat it",
         )
     if max(-found.low, found.high) <= tolerance:
-        return Verdict.AS_GOOD, f"is as good: {above.in_words}, within what a training seed changes ({tolerance:.3g})"
+        return ComparisonVerdict.AS_GOOD, f"is as good: {above.in_words}, within what a training seed changes ({tolerance:.3g})"
     advice = "more trials, or replicates, near its best rate would tell"
-    return Verdict.UNDECIDED, f"is undecided: {above.in_words}, so it need not be; {advice}"
+    return ComparisonVerdict.UNDECIDED, f"is undecided: {above.in_words}, so it need not be; {advice}"
 
 
 def _further(tuned: Tuned) -> str:

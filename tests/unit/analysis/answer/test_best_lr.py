@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.analysis.answer.best_lr import answer, best_of, in_brief
-from service.analysis.answer.values import Verdict
+from service.analysis.answer.values import AnswerVerdict
 from service.domain.request import Direction
 from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
@@ -16,7 +16,7 @@ from tests.unit.analysis.trials import LOG, diverged, job
 
 def test_the_answer_is_the_complete_trial_with_the_lowest_value() -> None:
     found = answer(job(), [trial(0, 0.1, 0.5), trial(1, 0.01, 0.2), trial(2, 0.02, 0.1, TrialState.PRUNED), diverged(3, 0.9)])
-    assert (found.learning_rate, found.verdict, found.at_edge) == (0.01, Verdict.MORE_TRIALS, None)
+    assert (found.learning_rate, found.verdict, found.at_edge) == (0.01, AnswerVerdict.MORE_TRIALS, None)
     assert found.best_trial is not None
     assert found.best_trial.number == 1
     assert (found.evidence.trials, found.evidence.pruned, found.evidence.infeasible, found.evidence.seeds) == (4, 1, 1, 4)
@@ -49,19 +49,19 @@ def test_the_edge_is_the_outermost_twentieth_as_it_was_searched(space: Any, rate
     found = answer(job(search_space={"learning_rate": space}), [trial(0, rate, 0.1), trial(1, 0.033, 0.2)])
     assert found.at_edge == edge
     is_fixed = not isinstance(space, dict) or len(space.get("choices", [])) == 1
-    assert found.verdict == (Verdict.RANGE_TOO_NARROW if edge or is_fixed else Verdict.MORE_TRIALS)
+    assert found.verdict == (AnswerVerdict.RANGE_TOO_NARROW if edge or is_fixed else AnswerVerdict.MORE_TRIALS)
     if edge:
         assert ("lower" if edge == "low" else "higher") in found.because
 
 
 def test_of_a_single_rate_nobody_can_say_that_others_would_be_better() -> None:
     found = answer(job(), [trial(0, 1e-4, 0.1), trial(1, 1e-4, 0.2)])
-    assert (found.at_edge, found.verdict) == (None, Verdict.MORE_TRIALS)
+    assert (found.at_edge, found.verdict) == (None, AnswerVerdict.MORE_TRIALS)
 
 
 def test_all_diverged_is_an_answer_without_a_rate() -> None:
     found = answer(job(), [diverged(0, 0.9), diverged(1, 0.5)])
-    assert (found.learning_rate, found.best_trial, found.verdict) == (None, None, Verdict.ALL_DIVERGED)
+    assert (found.learning_rate, found.best_trial, found.verdict) == (None, None, AnswerVerdict.ALL_DIVERGED)
     assert found.because == "every rate tried diverged, down to 0.5: look below it"
     fixed = answer(job(search_space={"learning_rate": 0.9}), [diverged(0, 0.9)])
     assert fixed.because == "every trial diverged at the job's learning rate, 0.9: look below it"
@@ -151,13 +151,13 @@ def test_no_complete_trial_is_better_than_the_answer(trials: list[Trial], direct
         return
     assert found.evidence.trials == len(trials)
     if not complete:
-        assert found.verdict is Verdict.ALL_DIVERGED
+        assert found.verdict is AnswerVerdict.ALL_DIVERGED
         return
     values = [trial.value for trial in complete if trial.value is not None]
     assert found.best_trial is not None
     assert found.best_trial.value == (min(values) if direction == "minimize" else max(values))
     assert found.learning_rate == found.best_trial.params["learning_rate"]
-    assert (found.at_edge is None) == (found.verdict is Verdict.MORE_TRIALS)
+    assert (found.at_edge is None) == (found.verdict is AnswerVerdict.MORE_TRIALS)
 
 
 @given(TRIALS)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import BestLearningRate, Verdict
+from service.analysis.answer.values import AnswerVerdict, BestLearningRate
 from service.analysis.model.estimates import Interval
 from service.analysis.model.response_curve import Kind
 from service.api.answer_schemas import Answer
@@ -35,7 +35,7 @@ KINDS: tuple[Kind, ...] = ("params", "profile", "marginal")
 def faults(job: Job, trials: list[Trial], found: BestLearningRate) -> Iterator[str]:
     """What is not as it must be."""
     if found.learning_rate is None:
-        if found.verdict is not Verdict.ALL_DIVERGED:
+        if found.verdict is not AnswerVerdict.ALL_DIVERGED:
             yield "no rate is answered, though not all diverged"
         return
     rate, dimension = found.learning_rate, job.spec.search_space["learning_rate"]
@@ -138,15 +138,15 @@ def _about_costs(found: BestLearningRate) -> Iterator[str]:
 
 
 def _about_the_verdict(found: BestLearningRate, low: float, high: float) -> Iterator[str]:
-    if (found.verdict is Verdict.RANGE_TOO_NARROW) != (found.at_edge in ("low", "high")):
+    if (found.verdict is AnswerVerdict.RANGE_TOO_NARROW) != (found.at_edge in ("low", "high")):
         yield f"{found.verdict} with {found.at_edge}"
-    if found.verdict is Verdict.CONFIDENT:
+    if found.verdict is AnswerVerdict.CONFIDENT:
         if found.interval is None or found.safe_range is None:
             yield "confident without an interval or without a safe range"
         for name in ("interval", "interval_at_params"):
             if (told := _intervals(found)[name]) and (told.low <= low * (1 + ROUNDING) or told.high >= high * (1 - ROUNDING)):
                 yield f"confident though the range cuts {name}"
-    if found.verdict is Verdict.ANY_RATE and found.safe_range is None:
+    if found.verdict is AnswerVerdict.ANY_RATE and found.safe_range is None:
         yield "any rate will do, and none is safe"
     if not 0 <= found.evidence.hopeless <= found.evidence.trials - found.evidence.infeasible - found.evidence.pruned:
         yield f"{found.evidence} does not add up"

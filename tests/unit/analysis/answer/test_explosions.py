@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import BestLearningRate, Verdict
+from service.analysis.answer.values import AnswerVerdict, BestLearningRate
 from service.analysis.model.observations import observe
 from service.analysis.model.response_curve import ResponseCurve
 from service.domain.job import Job
@@ -103,7 +103,7 @@ def test_no_rate_is_answered_beyond_one_that_exploded(name: str, seed: int) -> N
     assert found.learning_rate is not None
     assert found.learning_rate < beyond[0]
     assert found.interval is not None
-    if found.verdict is Verdict.CONFIDENT:
+    if found.verdict is AnswerVerdict.CONFIDENT:
         assert found.interval.high < beyond[0]
         assert found.learning_rate <= CASES[name].cliff
     if found.safe_range is not None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.analysis.answer.best_lr import answer, in_brief
-from service.analysis.answer.values import BestLearningRate, Verdict
+from service.analysis.answer.values import AnswerVerdict, BestLearningRate
 from service.domain.measurement import CurvePoint
 from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import a_job, trial
@@ -117,7 +117,7 @@ def test_another_parameter_that_is_far_from_its_range_is_left_out(decay: Any) ->
 def test_trials_that_lack_what_is_searched_are_told() -> None:
     space = {"learning_rate": LOG, "momentum": {"type": "float", "low": 0.0, "high": 0.9}}
     found = answer(job(search_space=space), trained(bowl(BEST), 30))
-    assert found.verdict is Verdict.MORE_TRIALS
+    assert found.verdict is AnswerVerdict.MORE_TRIALS
     assert "has all the parameters that the job searches" in found.because
 
 

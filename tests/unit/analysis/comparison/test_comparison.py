@@ -11,7 +11,7 @@ from service.analysis.comparison.comparison import MOST_JOBS, Comparison, Judgem
 from service.analysis.comparison.paired_seeds import best_point
 from service.analysis.comparison.recipes import recipes
 from service.analysis.comparison.tuned import Finished
-from service.analysis.comparison.verdicts import PAIRED_SEEDS, RESPONSE_CURVES, Difference, Verdict
+from service.analysis.comparison.verdicts import PAIRED_SEEDS, RESPONSE_CURVES, ComparisonVerdict, Difference
 from service.analysis.model.estimates import Estimate, Interval
 from service.analysis.model.surface import Surface
 from service.domain.job import Job, JobState
@@ -40,7 +40,7 @@ def test_at_its_own_best_rate_the_better_recipe_wins_that_loses_at_a_shared_one(
     adam = finished(a_job(1, training_seed="shared", **ADAM), bowl(best=0.001, lowest=0.05), noise=0.01)
     found = compare([sgd, adam], learning_rate=0.05)
     assert found.best == adam.job.id
-    assert [each.verdict for each in found.jobs] == [Verdict.WORSE, Verdict.BEST]
+    assert [each.verdict for each in found.jobs] == [ComparisonVerdict.WORSE, ComparisonVerdict.BEST]
     tuned = of(found, adam.job).tuned
     assert tuned is not None
     assert tuned.rate.low <= 0.001 <= tuned.rate.high
@@ -116,7 +116,7 @@ def test_paired_seeds_decide_what_the_noise_of_seeds_hides() -> None:
     assert above.by_curves.low < 0 < above.by_curves.high
     assert 0 < above.by_seeds.difference.low <= 0.01 <= above.by_seeds.difference.high
     assert (above.rests_on, above.estimate) == (PAIRED_SEEDS, above.by_seeds.difference)
-    assert found.jobs[1].verdict is Verdict.WORSE
+    assert found.jobs[1].verdict is ComparisonVerdict.WORSE
     assert "by 3 paired seeds; a training seed changes more" in found.because
 
 
@@ -132,7 +132,7 @@ def test_two_runs_of_one_recipe_are_as_good_as_each_other() -> None:
     many = [10 ** (-5 + 5 * (index + 0.5) / 200) for index in range(200)]
     jobs = [finished(a_job(number), bowl(0.01), rates=many, noise=0.02) for number in range(2)]
     found = compare(jobs, learning_rate=0.3)
-    assert {each.verdict for each in found.jobs} == {Verdict.BEST, Verdict.AS_GOOD}
+    assert {each.verdict for each in found.jobs} == {ComparisonVerdict.BEST, ComparisonVerdict.AS_GOOD}
     assert found.shared is not None
     assert found.shared.agrees  # whichever it was: none owes its place to that rate
     assert "that rate suits it better" not in found.shared.because
@@ -156,8 +156,8 @@ def test_jobs_that_saw_the_same_are_independent_all_the_same() -> None:
 def test_few_noisy_trials_leave_it_undecided() -> None:
     jobs = [finished(a_job(number), bowl(0.01, steepness=0.1), rates=RATES[4::4], noise=0.1) for number in range(2)]
     found = compare(jobs)
-    [undecided] = [each for each in found.jobs if each.verdict is not Verdict.BEST]
-    assert undecided.verdict is Verdict.UNDECIDED
+    [undecided] = [each for each in found.jobs if each.verdict is not ComparisonVerdict.BEST]
+    assert undecided.verdict is ComparisonVerdict.UNDECIDED
     assert "near its best rate would tell" in undecided.because
     costs = {each.finished.job.id: each.tuned.optimum.cost.mean for each in found.jobs if each.tuned}
     assert found.best == min(costs, key=costs.__getitem__)
@@ -176,7 +176,7 @@ def test_where_pairs_of_seeds_and_curves_disagree_the_pairs_say_which_is_best() 
     found = compare([Finished(job=whole[0].job, trials=few, curves={}), whole[1]])
     costs = [each.tuned.optimum.cost.mean for each in found.jobs if each.tuned]
     assert costs[0] < costs[1]
-    assert [each.verdict for each in found.jobs] == [Verdict.WORSE, Verdict.BEST]
+    assert [each.verdict for each in found.jobs] == [ComparisonVerdict.WORSE, ComparisonVerdict.BEST]
     assert "by 3 paired seeds, though the response curves say otherwise" in found.because
 
 
@@ -184,7 +184,7 @@ def test_a_job_with_one_seed_may_owe_it_to_the_seed() -> None:
     lucky = [0.05, -0.04, 0.01]
     three = finished(a_job(0, replicates=3), bowl(0.01), noise=0.001, of_seed=lucky.__getitem__)
     one = finished(a_job(1, training_seed="shared"), bowl(0.01), noise=0.001, of_seed=lucky.__getitem__)
-    assert of(compare([three, one]), one.job).verdict is Verdict.UNDECIDED
+    assert of(compare([three, one]), one.job).verdict is ComparisonVerdict.UNDECIDED
 
 
 def test_where_the_best_rate_lies_at_the_edge_a_worse_job_is_undecided() -> None:
@@ -193,7 +193,7 @@ def test_where_the_best_rate_lies_at_the_edge_a_worse_job_is_undecided() -> None
     judged = of(compare([best, cut]), cut.job)
     assert judged.tuned is not None
     assert judged.tuned.at_edge == "high"
-    assert judged.verdict is Verdict.UNDECIDED
+    assert judged.verdict is ComparisonVerdict.UNDECIDED
     assert "its best rate lies at the high end of the range it searched: higher ones may be better" in judged.because
 
 
@@ -230,7 +230,12 @@ def a_reason(job: Finished) -> str:
     """Why a job is not judged beside two that are."""
     found = compare([finished(a_job(8), bowl(0.01)), job, finished(a_job(9), bowl(0.01))])
     judged = of(found, job.job)
-    assert (judged.verdict, judged.tuned, judged.sensitivity, judged.difference) == (Verdict.NOT_JUDGED, None, None, None)
+    assert (judged.verdict, judged.tuned, judged.sensitivity, judged.difference) == (
+        ComparisonVerdict.NOT_JUDGED,
+        None,
+        None,
+        None,
+    )
     assert f"{judged.label} {judged.because}" in found.because
     return judged.because.removeprefix("is not judged: ")
 
@@ -286,7 +291,7 @@ def test_where_higher_rates_diverge_none_is_said_to_be_better() -> None:
     jobs += [finished(a_job(1), falls_until(0.8), noise=0.01, rates=rates)]
     judged = compare(jobs).jobs[1]
     assert judged.tuned is not None
-    assert (judged.tuned.at_edge, judged.verdict) == (None, Verdict.WORSE)
+    assert (judged.tuned.at_edge, judged.verdict) == (None, ComparisonVerdict.WORSE)
 
 
 def test_trials_that_learned_nothing_are_not_compared() -> None:

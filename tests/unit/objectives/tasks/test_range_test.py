@@ -9,7 +9,7 @@ import pytest
 
 from objectives.catalog import load_catalog
 from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import BestLearningRate, Verdict
+from service.analysis.answer.values import AnswerVerdict, BestLearningRate
 from service.api.submission import complete
 from service.domain.job import Job
 from service.domain.request import JobRequest
@@ -56,7 +56,9 @@ def in_range(found: BestLearningRate, trials: list[Trial], low: float, high: flo
     assert low <= found.learning_rate <= high
     lost = [float(each.params["learning_rate"]) for each in trials if not (each.value or 0) < 2 * guessing]
     assert all(found.learning_rate < rate for rate in lost)
-    assert found.verdict is not Verdict.CONFIDENT or (found.interval is not None and all(found.interval.high < r for r in lost))
+    assert found.verdict is not AnswerVerdict.CONFIDENT or (
+        found.interval is not None and all(found.interval.high < r for r in lost)
+    )
     assert found.safe_range is None or found.safe_range.tolerance < guessing / 4
 
 
