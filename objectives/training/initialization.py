@@ -1,6 +1,6 @@
 """How the weights of a model start."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import sqrt
 
@@ -12,7 +12,7 @@ DEFAULT = "default"
 
 
 def initialize(model: nn.Sequential, how: str, activation: str, generator: torch.Generator, *, zero_output: bool = True) -> None:
-    """Draw the weights of every linear and convolutional layer anew; biases start at zero.
+    """Draw the weights of every layer anew, whatever its kind: its matrices and kernels; its biases start at zero.
 
     Xavier: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010), eq. 16. He: He
     et al., "Delving Deep into Rectifiers" (2015), eq. 10, https://arxiv.org/abs/1502.01852. Orthogonal: Saxe et al. (2014),
@@ -23,16 +23,21 @@ def initialize(model: nn.Sequential, how: str, activation: str, generator: torch
     activation; drawn like the others, its gain is 1.
     """
     for module in model.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            if how == DEFAULT:
-                _as_pytorch(module, generator)
-                continue
-            is_output = module is model[-1]
-            _DRAWS[how](module.weight, 1.0 if is_output else gain(activation), generator)
+        parameters = list(module.parameters(recurse=False))
+        weights = [parameter for parameter in parameters if parameter.ndim > 1]
+        biases = [parameter for parameter in parameters if parameter.ndim == 1]
+        if not weights:
+            continue  # such as normalization, whose scales start at 1
+        if how == DEFAULT:
+            _as_pytorch(weights, biases, generator)
+            continue
+        is_output = module is model[-1]
+        for weight in weights:
+            _DRAWS[how](weight, 1.0 if is_output else gain(activation), generator)
             if is_output and zero_output:
-                nn.init.zeros_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(weight)
+        for bias in biases:
+            nn.init.zeros_(bias)
 
 
 def gain(activation: str) -> float:
@@ -44,11 +49,12 @@ def gain(activation: str) -> float:
     return float(nn.init.calculate_gain(name))  # type: ignore[arg-type]
 
 
-def _as_pytorch(module: nn.Linear | nn.Conv2d, generator: torch.Generator) -> None:
-    nn.init.kaiming_uniform_(module.weight, a=sqrt(5), generator=generator)
-    if module.bias is not None:
-        bound = 1 / sqrt(module.weight[0].numel())
-        nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+def _as_pytorch(weights: Sequence[Tensor], biases: Sequence[Tensor], generator: torch.Generator) -> None:
+    for weight in weights:
+        nn.init.kaiming_uniform_(weight, a=sqrt(5), generator=generator)
+    bound = 1 / sqrt(weights[0][0].numel())
+    for bias in biases:
+        nn.init.uniform_(bias, -bound, bound, generator=generator)
 
 
 def _xavier_uniform(weight: Tensor, gain: float, generator: torch.Generator) -> None:

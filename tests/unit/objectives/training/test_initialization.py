@@ -149,3 +149,17 @@ def test_only_the_given_generator_is_drawn_from(how: str, new_model: Callable[..
     assert torch.equal(torch.get_rng_state(), global_state)
     assert_close(same.state_dict(), model.state_dict(), rtol=0, atol=0)
     assert all(not torch.equal(one.weight, another.weight) for one, another in zip(layers(model), layers(other), strict=True))
+
+
+@pytest.mark.parametrize("how", ["default", *DRAWN])
+@pytest.mark.parametrize(
+    "layer", [nn.GRU(3, 4, num_layers=2), nn.Embedding(5, 4), nn.Conv1d(2, 3, 3), nn.ConvTranspose2d(2, 3, 2)]
+)
+def test_layers_of_other_kinds_are_drawn_from_the_given_generator_too(how: str, layer: nn.Module) -> None:
+    for weights in layer.parameters():
+        nn.init.constant_(weights, 7.0)
+    initialize(nn.Sequential(layer, nn.Linear(1, 1)), how, "relu", generator())
+    once = [weights.clone() for weights in layer.parameters()]
+    assert all((weights != 7).all() for weights in once)
+    initialize(nn.Sequential(layer, nn.Linear(1, 1)), how, "relu", generator())
+    assert_close(list(layer.parameters()), once, rtol=0, atol=0)
