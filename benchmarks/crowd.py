@@ -17,13 +17,14 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.finish import Completed, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed
 from service.dispatch.renew import report
 from service.dispatch.submit import submit
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.job import Job
 from service.domain.lease import Outcome
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.domain.spec import JobSpec
 from service.errors import DatabaseUnavailable, LeaseLost
 from service.store import leases, trial_reader, workers
@@ -165,7 +166,7 @@ class _Loop:
     def _run_trial(self, claim: Claim) -> None:
         rate = float(claim.params["learning_rate"])
         time.sleep(self._trial_s)
-        item = StepMeasurement(
+        item = Measurement(
             step=1, fraction=1.0, in_warmup=False, metrics={"loss": rate}, learning_rate=rate, seconds=self._trial_s
         )
 

@@ -26,10 +26,11 @@ from benchmarks.loss import loss_of
 from benchmarks.studies import PARTS, Bench
 from benchmarks.tables import Table, publish
 from service.dispatch.claim import Claimer
-from service.dispatch.finish import Completed, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed
 from service.dispatch.renew import report, should_prune
 from service.domain.job import Job
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.store import migrate
 from service.store.embedded import EmbeddedPostgres
 from service.store.postgres import Database
@@ -123,7 +124,7 @@ def our_epoch(bench: Bench, job: Job, claimer: Claimer, ask: bool) -> Callable[[
     def epoch() -> None:
         step = next(steps)
         fraction = min(step / PARTS, 0.99)
-        item = StepMeasurement(
+        item = Measurement(
             step=step,
             fraction=fraction,
             in_warmup=False,

@@ -4,7 +4,7 @@ from typing import Any
 
 from service.dispatch.submit import submit
 from service.domain.job import Job
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.domain.spec import JobSpec
 from service.store.postgres import Database
 
@@ -30,9 +30,9 @@ def submit_job(database: Database, **overrides: Any) -> Job:
     return job
 
 
-def measurement(step: int = 1, loss: float = 1.0, *, fraction: float | None = None, **overrides: Any) -> StepMeasurement:
+def measurement(step: int = 1, loss: float = 1.0, *, fraction: float | None = None, **overrides: Any) -> Measurement:
     """One step, by default of four."""
-    return StepMeasurement(
+    return Measurement(
         **{
             "step": step,
             "fraction": step / 4 if fraction is None else fraction,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from service.domain.job import Job, JobState
 from service.domain.lease import Attempt, Outcome
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.domain.request import JobRequest
 from service.domain.space import Point, Scalar
 from service.domain.trial import Trial, TrialCounts, TrialError, TrialState
@@ -246,7 +246,7 @@ class MeasurementView(View):
     """The step whose weights the run would have kept if it had ended here; null: this step's."""
 
     @classmethod
-    def of(cls, measurement: StepMeasurement) -> Self:
+    def of(cls, measurement: Measurement) -> Self:
         return cls.model_validate(measurement, from_attributes=True)
 
 

@@ -24,7 +24,7 @@ from service.domain.budget import all_issued
 from service.domain.events import Event
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.domain.space import Point, fixed
 from service.domain.training_seeds import TRAINING_SEED, marks, replicate_of, stored_seed, training_seed
 from service.errors import JobNotFound, LeaseLost
@@ -132,7 +132,7 @@ class Claimer:
         return self._database.transact(work)
 
     def retry(
-        self, claim: Claim, token: UUID, reason: str, log_tail: str, measurements: Sequence[StepMeasurement] = ()
+        self, claim: Claim, token: UUID, reason: str, log_tail: str, measurements: Sequence[Measurement] = ()
     ) -> Claim | None:
         """After the trainer died: store what it had still measured, end this attempt and open the next under `token`, without
         letting go of the trial.

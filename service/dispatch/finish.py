@@ -1,18 +1,18 @@
-"""How a trial ends: value, state, constraint, lease, event, and the job's end when it was the last, in one transaction."""
+"""How a trial ends: its result as stored, lease, event, and the job's end when it was the last, in one transaction."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, assert_never
+from typing import Any
 
 import sqlalchemy as sa
 
+from service.dispatch.outcome import Completed, Failed, Result, as_stored
 from service.domain.budget import verdict
-from service.domain.events import FINAL_EVENTS, Event
+from service.domain.events import FINAL_EVENTS
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
-from service.domain.measurement import StepMeasurement
-from service.domain.trial import FEASIBLE, TrialError, violation, worst_value
+from service.domain.measurement import Measurement
+from service.domain.trial import TrialError
 from service.errors import JobNotFound, LeaseLost
 from service.store import jobs, leases, trials
 from service.store.jobs import EventRow
@@ -22,54 +22,13 @@ LAST_LINES = 20
 """Of its log, in the error of a trial that used up its attempts."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Completed:
-    """The run went through."""
-
-    value: float
-    best_step: int | None = None
-    """The step that the value and the weights are of, where the run chose it; None: the last."""
-    user_attrs: Mapping[str, Any] = field(default_factory=dict)
-    """The test metrics: never seen by search or answer."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Infeasible:
-    """The run diverged: a result, with the worst value there is."""
-
-    step: int
-    fraction: float
-    """Of its schedule, when it diverged."""
-    evidence: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pruned:
-    """The run was ended early; its last value stands."""
-
-    value: float
-    step: int
-    stopped_by: str | None = None
-    """What ended it, when that was not the pruner: a limit of the job's."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failed:
-    """The objective raised."""
-
-    error: TrialError
-
-
-Result = Completed | Infeasible | Pruned | Failed
-
-
 def finish(
     conn: sa.Connection,
     lease: Lease,
     result: Result,
     *,
     lease_s: float,
-    measurements: Sequence[StepMeasurement] = (),
+    measurements: Sequence[Measurement] = (),
     notes: Mapping[str, Any] | None = None,
     log_tail: str | None = None,
 ) -> JobState:
@@ -83,7 +42,7 @@ def finish(
     if measurements:
         leases.report(conn, lease, measurements, job.spec.metric, lease_s=lease_s)
     ended = leases.end(conn, lease, job.study_id, Outcome.FINISHED, log_tail=log_tail)
-    stored = _stored(job, result)
+    stored = as_stored(result, job.spec)
     trials.finish_trial(
         conn,
         lease.trial_id,
@@ -116,7 +75,7 @@ def fail_exhausted(
             traceback="\n".join(last_lines) or None,
         )
     )
-    stored = _stored(job, result)
+    stored = as_stored(result, job.spec)
     trials.finish_trial(conn, last.trial_id, stored.state, user_attrs=stored.user_attrs)
     facts = jobs.claim_facts(conn, job)
     rest = EndedLease(
@@ -125,47 +84,6 @@ def fail_exhausted(
         waiting=facts.waiting_trial_id is not None,
     )
     _settle(conn, job, rest, [*events, (stored.event, {"trial": last.number, "value": None})], result)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Stored:
-    """A result as Optuna's tables hold it (DESIGN decision 8)."""
-
-    event: Event
-    state: Literal["COMPLETE", "PRUNED", "FAIL"]
-    value: float | None
-    user_attrs: Mapping[str, Any] = field(default_factory=dict)
-    system_attrs: Mapping[str, Any] = field(default_factory=dict)
-
-
-def _stored(job: Job, result: Result) -> _Stored:
-    match result:
-        case Completed():
-            return _Stored(
-                event=Event.TRIAL_COMPLETED,
-                state="COMPLETE",
-                value=result.value,
-                user_attrs={**result.user_attrs, **({} if result.best_step is None else {"best_step": result.best_step})},
-                system_attrs={"constraints": [FEASIBLE]},
-            )
-        case Infeasible():
-            return _Stored(
-                event=Event.TRIAL_INFEASIBLE,
-                state="COMPLETE",
-                value=worst_value(job.spec),
-                user_attrs={"diverged_at_step": result.step, "divergence": result.evidence},
-                system_attrs={"constraints": [violation(result.fraction)]},
-            )
-        case Pruned():
-            return _Stored(
-                event=Event.TRIAL_PRUNED,
-                state="PRUNED",
-                value=None if math.isnan(result.value) else result.value,
-                user_attrs={"pruned_at_step": result.step} | ({"stopped_by": result.stopped_by} if result.stopped_by else {}),
-            )
-        case Failed():
-            return _Stored(event=Event.TRIAL_FAILED, state="FAIL", value=None, user_attrs={"error": asdict(result.error)})
-    assert_never(result)
 
 
 def _settle(conn: sa.Connection, job: Job, ended: EndedLease, events: list[EventRow], result: Result) -> JobState:

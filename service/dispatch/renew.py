@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from service.dispatch.study_cache import StudyCache
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.errors import LeaseLost
 from service.search.pruning import ask_pruner
 from service.search.strategies import strategy_of
@@ -31,7 +31,7 @@ def report(
     conn: sa.Connection,
     job: Job,
     lease: Lease,
-    measurements: Sequence[StepMeasurement],
+    measurements: Sequence[Measurement],
     *,
     lease_s: float,
     log_tail: str | None = None,

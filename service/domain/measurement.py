@@ -1,36 +1,26 @@
-"""What one step of a trial's training showed. Trainer processes import this: nothing here takes long to."""
+"""What one step of a trial's training showed: one type, from the run that yields it to the table that holds it.
 
-from collections.abc import Mapping
+It is the objective contract's own, a module that imports nothing of ours. What an objective yields may hold anything; from the
+trainer process on its values are plain. Trainer processes import this: nothing here takes long to.
+"""
+
 from dataclasses import dataclass
 
+from objectives.contract import Divergence, GroupRate, Measurement
 
-@dataclass(frozen=True, kw_only=True)
-class GroupRate:
-    """What the optimizer used for one group of parameters, in a step's last update."""
+__all__ = ["MAX_ENTRIES", "MAX_STEP", "MAX_UPDATE", "MAX_UPDATE_LOSSES", "CurvePoint", "Divergence", "GroupRate", "Measurement"]
 
-    group: str
-    learning_rate: float
-    momentum: float | None
-    """None for optimizers that have none."""
+MAX_STEP = 2**31 - 1
+"""The largest step that is stored."""
 
+MAX_ENTRIES = 10_000
+"""Of groups, and of losses by update, in one measurement."""
 
-@dataclass(frozen=True, kw_only=True)
-class StepMeasurement:
-    """One step of a trial's training, as reported and as stored."""
+MAX_UPDATE_LOSSES = 10_000
+"""That an attempt may measure: a run is asked for 1,000, and one that told each of its millions would fill the disk."""
 
-    step: int
-    fraction: float
-    in_warmup: bool
-    metrics: Mapping[str, float]
-    """May hold nan and inf."""
-    learning_rate: float
-    seconds: float
-    group_rates: tuple[GroupRate, ...] = ()
-    """By group, where the objective tells."""
-    update_losses: tuple[tuple[int, float], ...] = ()
-    """(update, training loss), where the objective tells."""
-    best_step: int | None = None
-    """The step whose weights the run would keep if it ended here; None: this step's."""
+MAX_UPDATE = 2**53
+"""The largest whole number that every reader of JSON keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from service.domain.job import JobState
 from service.domain.lease import Attempt, Lease, Outcome
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.domain.trial import storable
 from service.errors import LeaseLost
 from service.store import tables
@@ -156,7 +156,7 @@ def end(
 def report(
     conn: sa.Connection,
     lease: Lease,
-    measurements: Sequence[StepMeasurement],
+    measurements: Sequence[Measurement],
     metric: str,
     *,
     lease_s: float,
@@ -275,11 +275,11 @@ def _stored_reason(text: str | None) -> str | None:
     return None if text is None else storable(text)
 
 
-def _stored_metrics(measurement: StepMeasurement) -> str:
+def _stored_metrics(measurement: Measurement) -> str:
     return json.dumps({name: _json_number(value) for name, value in measurement.metrics.items()})
 
 
-def _stored_details(measurement: StepMeasurement) -> str | None:
+def _stored_details(measurement: Measurement) -> str | None:
     """What a measurement carries beyond its metrics; None for nothing."""
     details: dict[str, Any] = {}
     if measurement.group_rates:

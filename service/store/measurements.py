@@ -4,11 +4,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.measurement import GroupRate, StepMeasurement
+from service.domain.measurement import GroupRate, Measurement
 from service.store import tables
 
 
-def of_trial(conn: sa.Connection, trial_id: int, *, after_step: int = 0, limit: int | None = None) -> list[StepMeasurement]:
+def of_trial(conn: sa.Connection, trial_id: int, *, after_step: int = 0, limit: int | None = None) -> list[Measurement]:
     """The measurements of a trial beyond `after_step`, in the order of their steps."""
     columns = tables.measurements.c
     statement = (
@@ -20,7 +20,7 @@ def of_trial(conn: sa.Connection, trial_id: int, *, after_step: int = 0, limit: 
     return [_of_row(row) for row in conn.execute(statement)]
 
 
-def newest(conn: sa.Connection, trial_id: int) -> StepMeasurement | None:
+def newest(conn: sa.Connection, trial_id: int) -> Measurement | None:
     """The measurement of a trial's last step; None when nothing has been measured."""
     columns = tables.measurements.c
     statement = tables.measurements.select().where(columns.trial_id == trial_id).order_by(columns.step.desc()).limit(1)
@@ -47,9 +47,9 @@ def seconds_of_study(conn: sa.Connection, study_id: int) -> dict[int, dict[int, 
     return {number: dict(zip(steps, seconds, strict=True)) for number, steps, seconds in rows}
 
 
-def _of_row(row: sa.Row[Any]) -> StepMeasurement:
+def _of_row(row: sa.Row[Any]) -> Measurement:
     details = row.details or {}
-    return StepMeasurement(
+    return Measurement(
         step=row.step,
         fraction=row.fraction,
         in_warmup=row.in_warmup,

@@ -12,7 +12,7 @@ from service.dispatch.finish import lock_job
 from service.dispatch.renew import Answer, report
 from service.domain.checkpoint import Checkpoint
 from service.domain.events import Event
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.store import checkpoints, jobs, leases, measurements
 from service.store.checkpoints import StoredCheckpoint
 from service.worker.trainer.messages import CheckpointPlace
@@ -46,8 +46,8 @@ class Position:
     """How far a trial had come at its newest checkpoint."""
 
     checkpoint: StoredCheckpoint
-    last: StepMeasurement
-    before: StepMeasurement | None
+    last: Measurement
+    before: Measurement | None
     """The measurement of the step before the last."""
     seconds: float
     """Of training, up to there."""
@@ -100,7 +100,7 @@ def note_failed(conn: sa.Connection, claim: Claim, step: int, reason: str) -> No
 
 
 def save(
-    conn: sa.Connection, claim: Claim, checkpoint: Checkpoint, pending: Sequence[StepMeasurement], *, lease_s: float
+    conn: sa.Connection, claim: Claim, checkpoint: Checkpoint, pending: Sequence[Measurement], *, lease_s: float
 ) -> tuple[Answer, list[str]]:
     """Store a checkpoint together with the measurements up to it, and renew the lease.
 

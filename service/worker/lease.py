@@ -14,12 +14,13 @@ import structlog
 from sqlalchemy import Connection
 
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.finish import Result, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Result
 from service.dispatch.renew import Answer, report, should_prune
 from service.domain.checkpoint import Checkpoint
 from service.domain.events import Event
 from service.domain.lease import Outcome
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.errors import DatabaseUnavailable, LeaseLost
 from service.store import leases, measurements
 from service.store.postgres import Database
@@ -71,7 +72,7 @@ class HeldLease:
         self._claimer = claimer
         self._pace = pace
         self._seconds_left = seconds_left
-        self._pending: list[StepMeasurement] = []
+        self._pending: list[Measurement] = []
         self._renewed_at = self._flushed_at = time.monotonic()
 
     @property
@@ -84,7 +85,7 @@ class HeldLease:
         renewal = self._renewed_at + self._pace.heartbeat_s
         return min(renewal, self._flushed_at + FLUSH_S) if self._pending else renewal
 
-    def add(self, measurement: StepMeasurement) -> None:
+    def add(self, measurement: Measurement) -> None:
         """To be stored with the next report."""
         self._pending.append(measurement)
 
@@ -136,12 +137,12 @@ class HeldLease:
             return None
         return self._transact(lambda conn: checkpointing.position(conn, self.claim, without))
 
-    def furthest(self) -> StepMeasurement | None:
+    def furthest(self) -> Measurement | None:
         """The last step that any attempt at the trial has measured, None when none has."""
         stored = self._transact(lambda conn: measurements.newest(conn, self.claim.lease.trial_id))
         return max(filter(None, [stored, *self._pending]), key=lambda item: item.step, default=None)
 
-    def measured_until(self, step: int) -> list[StepMeasurement]:
+    def measured_until(self, step: int) -> list[Measurement]:
         """What earlier attempts at the trial have measured, up to the step that this one goes on from."""
         stored = self._transact(lambda conn: measurements.of_trial(conn, self.claim.lease.trial_id))
         return [item for item in stored if item.step <= step]

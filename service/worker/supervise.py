@@ -14,10 +14,10 @@ import structlog
 from objectives.catalog import typed_params
 from objectives.contract import Objective
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.finish import Completed, Failed, Infeasible, Result
+from service.dispatch.outcome import Completed, Curve, Failed, Infeasible, Result, ignored
 from service.dispatch.renew import Answer
 from service.domain.events import Event
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.domain.parts import is_pruning_step
 from service.domain.strategy import NoPruner
 from service.domain.trial import TrialError
@@ -27,8 +27,6 @@ from service.store.postgres import Database
 from service.worker import checkpointing
 from service.worker.best_models import BestModels
 from service.worker.checkpointing import CheckpointSettings, Position
-from service.worker.curve import Curve
-from service.worker.ignored import ignored
 from service.worker.lease import Dropped, HeldLease, Pace, ids
 from service.worker.trainer.kept import LOOK_UP_S, KeptTrainer
 from service.worker.trainer.messages import (
@@ -231,7 +229,7 @@ class _Attempt:
             case NotCheckpointed(step=step, reason=reason):
                 self._lease.checkpoint_failed(step, reason)
             case Trained():
-                return self._curve.completed(message)
+                return self._curve.completed(message.test_metrics, message.guessing)
             case Raised():
                 self._examine_worker()
                 return Failed(error=TrialError(type=message.type, message=message.message, traceback=message.traceback))
@@ -239,15 +237,16 @@ class _Attempt:
                 self._give_back(self._leaving or "it was stopped")
         return None
 
-    def _measured(self, item: Measured) -> Result | None:
-        measured = self._curve.take(item)
-        if isinstance(measured, Failed):
+    def _measured(self, message: Measured) -> Result | None:
+        item = message.measurement
+        failed = self._curve.take(item)
+        if failed is not None:
             self._trainer.stop()
-            return measured
-        self._lease.add(measured)
-        if not item.waits:
+            return failed
+        self._lease.add(item)
+        if not message.waits:
             return None
-        ended = self._curve.ended_at(measured)
+        ended = self._curve.ended_at(item)
         if isinstance(ended, Infeasible):
             # Before the pruner is asked, which would end it as a mere bad value.
             self._trainer.stop()
@@ -255,7 +254,7 @@ class _Attempt:
         self._report()
         if self._leaving is not None:
             return None  # the next attempt asks
-        result = self._ask_pruner(measured)
+        result = self._ask_pruner(item)
         if result is None:
             self._trainer.tell(Command.GO_ON)
             self._heard_at = self._clock()
@@ -272,7 +271,7 @@ class _Attempt:
             return self._ask_pruner(last)
         return None
 
-    def _ask_pruner(self, last: StepMeasurement) -> Result | None:
+    def _ask_pruner(self, last: Measurement) -> Result | None:
         """The result of a trial that is to end here: pruned, or infeasible if it measured no number."""
         if not self._lease.should_prune():
             return None
@@ -329,7 +328,7 @@ class _Attempt:
         """What is said of the trial beside its result: parameters that meant nothing in it, and what its curve shows."""
         names = ignored(self._objective, self._spec, self._claim.params)
         try:
-            found = self._curve.findings(result)
+            found = self._curve.diagnosis(result)
         except Exception:  # numbers may be anybody's: what they show is worth less than the trial's result
             log.exception("trial.not_diagnosed", **ids(self._claim))
             found = {}
@@ -426,7 +425,7 @@ class _Attempt:
         now = time.monotonic()
         return min(self._lease.due_at(), now + LOOK_UP_S, self._leave_by) - now
 
-    def _new_curve(self, last: StepMeasurement | None) -> Curve:
+    def _new_curve(self, last: Measurement | None) -> Curve:
         return Curve(self._spec.metric, last)
 
     @property
@@ -434,6 +433,6 @@ class _Attempt:
         return None if isinstance(self._spec.pruner, NoPruner) else self._spec.pruner.parts
 
 
-def _counted(item: StepMeasurement | None) -> float:
+def _counted(item: Measurement | None) -> float:
     """How far a run had come, as pruners count it."""
     return 0.0 if item is None or item.in_warmup else item.fraction

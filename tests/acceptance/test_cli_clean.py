@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.dispatch.finish import Completed
+from service.dispatch.outcome import Completed
 from service.dispatch.renew import report
 from service.store import measurements
 from service.store.postgres import Database

@@ -10,7 +10,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from service.app import create_app
-from service.dispatch.finish import Pruned
+from service.dispatch.outcome import Pruned
 from service.domain.job import Job
 from service.settings import Settings
 from service.store.postgres import Database

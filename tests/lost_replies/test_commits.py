@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from service.dispatch import lifecycle
-from service.dispatch.finish import Completed
+from service.dispatch.outcome import Completed
 from service.dispatch.renew import report
 from service.domain.job import JobState
 from service.errors import DatabaseUnavailable

@@ -26,7 +26,6 @@ from service.processes import die_with
 from service.worker import fitness
 from service.worker.trainer import checkpoint_format
 from service.worker.trainer.checkpoint_format import BadCheckpoint, UnreachableCheckpoint
-from service.worker.trainer.measured import MAX_UPDATE_LOSSES, BadMeasurement, measured
 from service.worker.trainer.messages import (
     END_OF_LOG,
     CheckFitness,
@@ -48,6 +47,7 @@ from service.worker.trainer.messages import (
     Trained,
     Unusable,
 )
+from service.worker.trainer.plain import plain
 
 TRACEBACK_LINES = 40
 
@@ -148,7 +148,7 @@ class _Training:
             self._run = run
             for message in self._steps(run):
                 self._worker.send(message)
-                if message.divergence is not None:
+                if message.measurement.divergence is not None:
                     return Trained(test_metrics={})
                 order = self._next_order(waits=message.waits)
                 if order is Command.STOP:
@@ -199,21 +199,13 @@ class _Training:
     def _steps(self, run: Run) -> Iterator[Measured]:
         parts, resume = self._command.parts, self._command.resume
         before = 0.0 if resume is None else resume.before
-        told = 0
         for item in run:
             waits = (
                 parts is not None and item.divergence is None and is_pruning_step(before, item.fraction, item.in_warmup, parts)
             )
             before = before if item.in_warmup else item.fraction
             self._step = int(item.step)
-            message = measured(item, waits=waits)
-            told += len(message.update_losses)
-            if told > MAX_UPDATE_LOSSES:
-                raise BadMeasurement(
-                    f"the run has measured {told:,} update_losses by step {message.step}: at most"
-                    f" {MAX_UPDATE_LOSSES:,} are stored"
-                )
-            yield message
+            yield Measured(measurement=plain(item), waits=waits)
 
     def _next_order(self, *, waits: bool) -> Command | None:
         """What is to be done after an item: stop, suspend, or nothing, after having waited for as long as one must.

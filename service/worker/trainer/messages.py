@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from objectives.contract import Divergence
 from service.domain.checkpoint import Checkpoint
-from service.domain.measurement import GroupRate
+from service.domain.measurement import Measurement
 
 END_OF_LOG = b"\0end of the run\0\n"
 """Printed by the trainer when a run has ended: what came before belongs to that run."""
@@ -93,16 +92,7 @@ class CheckFitness:
 class Measured:
     """Trainer to worker: one step is done."""
 
-    step: int
-    fraction: float
-    in_warmup: bool
-    metrics: Mapping[str, float]
-    learning_rate: float
-    seconds: float
-    group_rates: tuple[GroupRate, ...]
-    update_losses: tuple[tuple[int, float], ...]
-    best_step: int | None
-    divergence: Divergence | None
+    measurement: Measurement
     waits: bool
     """Whether the trainer now waits for an order."""
 

@@ -2,7 +2,7 @@
 
 from starlette.testclient import TestClient
 
-from service.dispatch.finish import Failed
+from service.dispatch.outcome import Failed
 from service.domain.trial import TrialError
 from service.store.postgres import Database
 from tests.factories import submit_job

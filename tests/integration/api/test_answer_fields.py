@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.dispatch.claim import Claim
-from service.dispatch.finish import Completed, Pruned, Result
+from service.dispatch.outcome import Completed, Pruned, Result
 from service.domain.job import Job
 from service.store.postgres import Database
 from tests.factories import submit_job

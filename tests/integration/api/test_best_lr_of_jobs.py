@@ -5,7 +5,7 @@ import optuna
 import pytest
 from starlette.testclient import TestClient
 
-from service.dispatch.finish import Completed, Failed, Pruned
+from service.dispatch.outcome import Completed, Failed, Pruned
 from service.domain.job import Job
 from service.domain.trial import TrialError
 from service.store.postgres import Database, stock_url

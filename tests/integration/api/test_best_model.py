@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.dispatch.claim import Claim
-from service.dispatch.finish import Completed, Failed
+from service.dispatch.outcome import Completed, Failed
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import Job
 from service.domain.trial import TrialError

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from service.analysis.comparison.comparison import Comparison, compare
-from service.dispatch.finish import Completed, Pruned
+from service.dispatch.outcome import Completed, Pruned
 from service.domain.job import Job
 from service.domain.training_seeds import replicate_seed
 from service.store.postgres import Database

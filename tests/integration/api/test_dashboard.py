@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
-from service.dispatch.finish import Pruned
+from service.dispatch.outcome import Pruned
 from service.domain.job import Job
 from service.store.postgres import Database, stock_url
 from tests.factories import submit_job

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from service.api import cursors
-from service.dispatch.finish import Failed, Pruned
+from service.dispatch.outcome import Failed, Pruned
 from service.domain.trial import TrialError
 from service.store.postgres import Database
 from tests.factories import submit_job

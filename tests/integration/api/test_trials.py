@@ -7,7 +7,7 @@ import optuna
 import pytest
 from starlette.testclient import TestClient
 
-from service.dispatch.finish import Completed, Failed, Infeasible, Pruned
+from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned
 from service.domain.job import Job
 from service.domain.measurement import GroupRate
 from service.domain.trial import TrialError

@@ -5,7 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.finish import Completed, Infeasible, Result, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed, Infeasible, Result
 from service.dispatch.renew import report
 from service.domain.job import JobState
 from service.store import workers

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from service.dispatch import lifecycle, takeover
 from service.dispatch.claim import Claim
-from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.renew import report, should_prune
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.checkpoint import Checkpoint, Kind

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.finish import Completed
+from service.dispatch.outcome import Completed
 from service.dispatch.renew import report
 from service.domain.job import Job, JobState
 from service.domain.space import parse_space

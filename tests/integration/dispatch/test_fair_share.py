@@ -11,7 +11,7 @@ import pytest
 
 from service.dispatch import claim as claim_module
 from service.dispatch.claim import Claim
-from service.dispatch.finish import Completed
+from service.dispatch.outcome import Completed
 from service.domain.job import Job, JobState
 from service.store.jobs import FoundJob
 from service.store.postgres import Database

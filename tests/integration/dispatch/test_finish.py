@@ -7,9 +7,10 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from service.dispatch.claim import Claim
-from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.domain.job import JobState
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.domain.training_seeds import training_seed
 from service.domain.trial import MESSAGE_CHARACTERS, TrialError
 from service.domain.trial import TrialState as State
@@ -133,7 +134,7 @@ def test_what_was_measured_since_the_last_report_is_stored_with_the_result(datab
     [trial] = stored(database, job)
     assert {step: str(value) for step, value in trial.intermediate_values.items()} == {1: "3.0", 2: "nan", 3: "inf", 4: "1.0"}
     with database.transaction() as conn:
-        read: list[StepMeasurement] = measurements.of_trial(conn, claim.lease.trial_id)
+        read: list[Measurement] = measurements.of_trial(conn, claim.lease.trial_id)
         assert [item.step for item in read] == [1, 2, 3, 4]
         assert leases.log_tail(conn, claim.lease.trial_id) == "the last line\n"
 

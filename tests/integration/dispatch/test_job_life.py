@@ -25,7 +25,8 @@ from optuna.storages import RDBStorage
 
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim
-from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.renew import Answer, report
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.job import FINAL

@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.finish import Completed
+from service.dispatch.outcome import Completed
 from service.dispatch.renew import Answer, report, should_prune
 from service.domain.job import Job, JobState
 from service.domain.lease import Attempt, Outcome

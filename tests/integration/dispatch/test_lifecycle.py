@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from service.dispatch import lifecycle
-from service.dispatch.finish import Completed, Failed, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed, Failed
 from service.dispatch.renew import Answer, report, should_prune
 from service.dispatch.sweeper import sweep
 from service.domain.job import FINAL, Job, JobState

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim
-from service.dispatch.finish import Completed, Failed
+from service.dispatch.outcome import Completed, Failed
 from service.dispatch.renew import report, should_prune
 from service.domain.job import Job, JobState
 from service.domain.space import parse_space

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from service.dispatch import claim as claim_module
-from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.renew import report
 from service.domain.trial import TrialError
 from service.search.sampling import Proposal

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import optuna
 import pytest
 
-from service.dispatch.finish import Completed
+from service.dispatch.outcome import Completed
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.job import JobState
 from service.store import workers

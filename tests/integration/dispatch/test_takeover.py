@@ -9,7 +9,7 @@ import pytest
 
 from service.dispatch import takeover
 from service.dispatch.claim import Claim
-from service.dispatch.finish import Completed
+from service.dispatch.outcome import Completed
 from service.dispatch.renew import report
 from service.dispatch.sweeper import tidy_up
 from service.dispatch.takeover import fail_abandoned

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from service.dispatch import lifecycle
-from service.dispatch.finish import Completed
+from service.dispatch.outcome import Completed
 from service.domain.job import Job
 from service.domain.training_seeds import training_seed
 from service.store import leases

@@ -8,10 +8,11 @@ from uuid import uuid4
 import optuna
 
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.renew import report, should_prune
 from service.domain.job import Job, JobState
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.domain.parts import is_pruning_step
 from service.domain.strategy import NoPruner
 from service.domain.trial import TrialError
@@ -29,7 +30,7 @@ SPACE: dict[str, Any] = {
 LEASE_S = 60.0
 
 
-def curve_of(params: Mapping[str, Any]) -> list[StepMeasurement]:
+def curve_of(params: Mapping[str, Any]) -> list[Measurement]:
     """One measurement an epoch, lowest at a rate of 0.01; above 0.3 it becomes infinite, the earlier the higher the rate."""
     learning_rate, epochs = params["learning_rate"], params["epochs"]
     diverges_at = math.inf if learning_rate <= 0.3 else max(1, round(epochs * (1 - learning_rate)))
@@ -37,7 +38,7 @@ def curve_of(params: Mapping[str, Any]) -> list[StepMeasurement]:
     for step in range(1, epochs + 1):
         loss = 0.1 + math.log10(learning_rate / 0.01) ** 2 + (epochs - step) / epochs + abs(params["momentum"] - 0.9)
         curve.append(
-            StepMeasurement(
+            Measurement(
                 step=step,
                 fraction=step / epochs,
                 in_warmup=step <= params["warmup"] and epochs > 4,

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result
+from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.sweeper import tidy_up
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import Job

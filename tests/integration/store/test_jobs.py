@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.finish import Completed, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed
 from service.dispatch.submit import submit
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import Job, JobState

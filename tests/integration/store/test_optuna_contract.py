@@ -28,7 +28,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
-from service.dispatch.finish import Completed, Infeasible, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed, Infeasible
 from service.dispatch.study_cache import frozen_trial
 from service.domain.job import Job
 from service.domain.trial import FEASIBLE, Param

@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.dispatch.claim import Claimer
-from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result
+from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.renew import report, should_prune
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.checkpoint import Checkpoint, Kind

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from service.dispatch import lifecycle
-from service.dispatch.finish import Completed
+from service.dispatch.outcome import Completed
 from service.dispatch.renew import report
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.events import Event

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from service.dispatch.claim import Claimer
-from service.dispatch.finish import Completed, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed
 from service.dispatch.renew import report
 from service.store import trials
 from service.store.postgres import Database

@@ -12,7 +12,8 @@ from optuna.trial import TrialState as OptunaState
 from optuna.trial import create_trial
 
 from service.dispatch.claim import Claimer
-from service.dispatch.finish import Completed, Failed, Infeasible, Pruned, Result, finish
+from service.dispatch.finish import finish
+from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.domain.job import JobState
 from service.domain.request import Direction
 from service.domain.training_seeds import training_seed

@@ -14,7 +14,7 @@ from objectives.catalog import load_catalog
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim, Claimer
 from service.domain.job import Job
-from service.domain.measurement import StepMeasurement
+from service.domain.measurement import Measurement
 from service.domain.trial import Trial
 from service.store import measurements, trial_reader
 from service.store.postgres import Database
@@ -22,7 +22,6 @@ from service.worker.checkpointing import CheckpointSettings
 from service.worker.lease import Pace
 from service.worker.supervise import TrialSupervisor
 from service.worker.trainer.kept import KeptTrainer
-from service.worker.trainer.messages import Measured
 from service.worker.trainer.process import TrainerProcess
 from tests.factories import LEARNING_RATE, submit_job
 from tests.integration.dispatch.training import claimed
@@ -162,13 +161,13 @@ def trial_of(database: Database, job: Job, number: int = 0) -> Trial:
         return trial_reader.get(conn, job, number)
 
 
-def curve_of(database: Database, job: Job, number: int = 0) -> list[StepMeasurement]:
+def curve_of(database: Database, job: Job, number: int = 0) -> list[Measurement]:
     """What was measured in a trial."""
     with database.transaction() as conn:
         return measurements.of_trial(conn, trial_reader.trial_id(conn, job, number))
 
 
-def seeded(item: StepMeasurement | Measured) -> Any:
+def seeded(item: Measurement) -> Any:
     """All of a measurement that its seed determines: not what a clock showed."""
     metrics = {name: value for name, value in item.metrics.items() if name not in CLOCKED}
     rest = (item.step, item.fraction, item.in_warmup, item.learning_rate, item.group_rates, item.update_losses, item.best_step)

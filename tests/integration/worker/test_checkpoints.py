@@ -91,8 +91,8 @@ def train(trainer: TrainerProcess, name: str, *, checkpoint_s: float = math.inf,
 
 def result(heard: list[Any]) -> tuple[dict[int, str], str]:
     """Every step's measurement but for its time, and the test metrics."""
-    steps = {item.step: f"{seeded(item)} {item.divergence}" for item in heard if isinstance(item, Measured)}
-    return steps, repr(heard[-1])
+    items = [message.measurement for message in heard if isinstance(message, Measured)]
+    return {item.step: f"{seeded(item)} {item.divergence}" for item in items}, repr(heard[-1])
 
 
 def test_a_run_that_was_killed_goes_on_in_another_process_bit_for_bit() -> None:

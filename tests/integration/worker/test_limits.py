@@ -14,7 +14,7 @@ import pytest
 
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claimer
-from service.dispatch.finish import Result
+from service.dispatch.outcome import Result
 from service.dispatch.renew import Answer, report
 from service.domain.checkpoint import Checkpoint
 from service.domain.lease import Outcome
@@ -120,8 +120,9 @@ def test_a_trial_that_diverges_as_its_time_ends_has_diverged(
 ) -> None:
     measured, limit_s = _Attempt._measured, 3.0
 
-    def slowly(attempt: _Attempt, item: Measured) -> Result | None:
-        result = measured(attempt, replace(item, metrics={"loss": 9.0}))  # diverged, though still a number
+    def slowly(attempt: _Attempt, message: Measured) -> Result | None:
+        diverged = replace(message.measurement, metrics={"loss": 9.0})  # though still a number
+        result = measured(attempt, replace(message, measurement=diverged))
         time.sleep(limit_s + 0.5)
         return result
 

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from service.domain.measurement import Measurement
 from service.worker.trainer.messages import (
     CheckpointPlace,
     Command,
@@ -71,6 +72,12 @@ def next_of(trainer: TrainerProcess) -> FromTrainer:
     return message
 
 
+def step_of(trainer: TrainerProcess) -> Measurement:
+    message = next_of(trainer)
+    assert isinstance(message, Measured)
+    return message.measurement
+
+
 def outcome_of(trainer: TrainerProcess, command: Train) -> FromTrainer:
     """Run `command` to its end, as it ends by itself."""
     trainer.start_log()
@@ -83,7 +90,7 @@ def outcome_of(trainer: TrainerProcess, command: Train) -> FromTrainer:
 def test_a_run_tells_every_step_and_then_its_test_metrics(trainer: TrainerProcess) -> None:
     trainer.send(quadratic())
     steps = [next_of(trainer) for _ in range(4)]
-    assert [(item.step, item.fraction, item.waits) for item in steps if isinstance(item, Measured)] == [
+    assert [(item.measurement.step, item.measurement.fraction, item.waits) for item in steps if isinstance(item, Measured)] == [
         (1, 0.25, False),
         (2, 0.5, False),
         (3, 0.75, False),
@@ -103,8 +110,7 @@ def test_it_is_kept_warm_between_runs(trainer: TrainerProcess) -> None:
 
 def test_a_diverged_run_tells_the_evidence_and_is_not_evaluated(trainer: TrainerProcess) -> None:
     trainer.send(quadratic(learning_rate=0.9))
-    item = next_of(trainer)
-    assert isinstance(item, Measured)
+    item = step_of(trainer)
     assert item.divergence is not None
     assert item.divergence.fraction == 0.25
     assert next_of(trainer) == Trained(test_metrics={})
@@ -115,7 +121,7 @@ def test_it_waits_for_an_order_where_a_part_ends_and_nowhere_else(trainer: Train
     waited = []
     while isinstance(message := next_of(trainer), Measured):
         if message.waits:
-            waited.append(message.step)
+            waited.append(message.measurement.step)
             assert trainer.receive(0.05) is None
             trainer.send(Command.GO_ON)
     assert waited == [2, 4, 6]
@@ -124,7 +130,7 @@ def test_it_waits_for_an_order_where_a_part_ends_and_nowhere_else(trainer: Train
 
 def test_told_to_stop_where_it_waits_it_trains_no_further(trainer: TrainerProcess) -> None:
     trainer.send(quadratic(epochs=8, parts=4))
-    assert [getattr(next_of(trainer), "step", None) for _ in range(2)] == [1, 2]
+    assert [step_of(trainer).step for _ in range(2)] == [1, 2]
     trainer.send(Command.STOP)
     assert isinstance(next_of(trainer), Stopped)
     assert isinstance(outcome_of(trainer, quadratic()), Trained)
@@ -135,7 +141,7 @@ def test_told_to_stop_it_ends_after_the_step_under_way(trainer: TrainerProcess) 
     next_of(trainer)
     trainer.send(Command.STOP)
     while isinstance(message := next_of(trainer), Measured):
-        assert message.step < 1000
+        assert message.measurement.step < 1000
     assert isinstance(message, Stopped)
 
 
@@ -148,13 +154,13 @@ def test_an_order_that_comes_too_late_is_no_order_for_the_next_run(trainer: Trai
 
 def test_past_its_lease_it_asks_for_no_further_item_and_loses_none(trainer: TrainerProcess) -> None:
     trainer.send(replace(quadratic(epochs=6, epoch_s=0.02), hold_at=time.monotonic()))
-    steps = [getattr(next_of(trainer), "step", None)]
+    steps = [step_of(trainer).step]
     assert trainer.receive(0.3) is None
     trainer.send(Renewed(hold_at=time.monotonic() - 1))
     assert trainer.receive(0.3) is None
     trainer.send(Renewed(hold_at=time.monotonic() + 60))
     while isinstance(message := next_of(trainer), Measured):
-        steps.append(message.step)
+        steps.append(message.measurement.step)
     assert steps == [1, 2, 3, 4, 5, 6]
 
 

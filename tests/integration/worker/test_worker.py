@@ -13,7 +13,7 @@ import pytest
 from objectives.catalog import load_catalog
 from service.dispatch import lifecycle
 from service.dispatch.claim import Claim
-from service.dispatch.finish import Completed
+from service.dispatch.outcome import Completed
 from service.domain.job import Job, JobState
 from service.domain.lease import Attempt, Outcome
 from service.domain.trial import Trial, TrialState

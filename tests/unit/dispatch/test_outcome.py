@@ -5,24 +5,21 @@ from typing import Any
 
 import pytest
 
-from objectives.contract import Divergence
-from service.dispatch.finish import Completed, Failed, Infeasible, Pruned
-from service.domain.measurement import StepMeasurement
-from service.worker.curve import MAX_STEP, Curve
-from service.worker.trainer.messages import Measured, Trained
+from service.dispatch.outcome import Completed, Curve, Failed, Infeasible, Pruned
+from service.domain.measurement import MAX_STEP, Divergence, Measurement
 
 
-def measured(step: int, loss: float = 1.0, **fields: Any) -> Measured:
+def measured(step: int, loss: float = 1.0, **fields: Any) -> Measurement:
     rest = {"in_warmup": False, "learning_rate": 0.1, "seconds": 0.1, "group_rates": (), "update_losses": (), "best_step": None}
-    others = {"fraction": 0.5, "metrics": {"loss": loss}, "divergence": None, "waits": False}
-    return Measured(step=step, **rest | others | fields)
+    others = {"fraction": 0.5, "metrics": {"loss": loss}, "divergence": None}
+    return Measurement(step=step, **rest | others | fields)
 
 
 def curve(*losses: float, **last: Any) -> Curve:
     """A curve of so many steps, the last one with these fields."""
     taken = Curve("loss")
     for step, loss in enumerate(losses, start=1):
-        assert isinstance(taken.take(measured(step, loss, **last if step == len(losses) else {})), StepMeasurement)
+        assert taken.take(measured(step, loss, **last if step == len(losses) else {})) is None
     return taken
 
 
@@ -36,7 +33,7 @@ def curve(*losses: float, **last: Any) -> Curve:
         (measured(3, metrics={"los": 1.0, "accuracy": 2.0}), "MissingMetric", "step 3 measured no loss, only accuracy, los"),
     ],
 )
-def test_a_flawed_measurement_is_a_failure_and_no_part_of_the_curve(item: Measured, type_: str, says: str) -> None:
+def test_a_flawed_measurement_is_a_failure_and_no_part_of_the_curve(item: Measurement, type_: str, says: str) -> None:
     found = curve(2.0, 1.0)
     failure = found.take(item)
     assert isinstance(failure, Failed)
@@ -47,12 +44,12 @@ def test_a_flawed_measurement_is_a_failure_and_no_part_of_the_curve(item: Measur
 
 
 def test_a_run_that_ends_has_the_value_of_its_last_step() -> None:
-    result = curve(3.0, 1.0, 2.0).completed(Trained(test_metrics={"test_loss": 4.0, "test_r2": math.nan}))
+    result = curve(3.0, 1.0, 2.0).completed({"test_loss": 4.0, "test_r2": math.nan}, {})
     assert result == Completed(value=2.0, best_step=None, user_attrs={"test_loss": 4.0})
 
 
 def test_a_run_that_chose_a_step_has_the_value_of_that() -> None:
-    assert curve(3.0, 1.0, 2.0, best_step=2).completed(Trained(test_metrics={})) == Completed(value=1.0, best_step=2)
+    assert curve(3.0, 1.0, 2.0, best_step=2).completed({}, {}) == Completed(value=1.0, best_step=2)
 
 
 def test_a_step_that_was_chosen_may_be_one_of_an_earlier_attempts() -> None:
@@ -60,24 +57,24 @@ def test_a_step_that_was_chosen_may_be_one_of_an_earlier_attempts() -> None:
     after = Curve("loss", before.last)
     after.go_on_after(before._steps)
     after.take(measured(3, 2.0, best_step=2))
-    assert after.completed(Trained(test_metrics={})) == Completed(value=1.0, best_step=2)
+    assert after.completed({}, {}) == Completed(value=1.0, best_step=2)
 
 
 def test_a_step_that_was_never_measured_cannot_be_chosen() -> None:
-    result = curve(3.0, 1.0, best_step=7).completed(Trained(test_metrics={}))
+    result = curve(3.0, 1.0, best_step=7).completed({}, {})
     assert isinstance(result, Failed)
     assert result.error.message == "step 2 named step 7 as its best_step, which was not measured"
 
 
 def test_a_run_that_measured_nothing_has_failed() -> None:
-    result = Curve("loss").completed(Trained(test_metrics={}))
+    result = Curve("loss").completed({}, {})
     assert isinstance(result, Failed)
     assert result.error.type == "NothingMeasured"
 
 
 def test_a_run_that_says_that_it_diverged_is_infeasible() -> None:
     divergence = Divergence(reason="training loss became nan", update=7, fraction=0.25)
-    result = curve(3.0, math.nan, divergence=divergence).completed(Trained(test_metrics={}))
+    result = curve(3.0, math.nan, divergence=divergence).completed({}, {})
     assert result == Infeasible(step=2, fraction=0.25, evidence="training loss became nan")
 
 
@@ -85,7 +82,7 @@ def test_a_run_that_says_that_it_diverged_is_infeasible() -> None:
 def test_without_a_number_a_run_is_infeasible_however_it_ends(loss: float) -> None:
     found = curve(3.0, loss)
     infeasible = Infeasible(step=2, fraction=0.5, evidence=f"loss was {loss} at step 2")
-    assert found.completed(Trained(test_metrics={})) == infeasible
+    assert found.completed({}, {}) == infeasible
     assert found.last is not None
     assert found.ended_at(found.last) == found.ended_at(found.last, stopped_by="a limit") == infeasible
 

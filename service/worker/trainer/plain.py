@@ -1,33 +1,22 @@
-"""From what an objective measured to the message about it: plain values, whatever the objective made them of."""
+"""What an objective measured, in plain values, whatever the objective made them of."""
 
 from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any, TypeVar
 
-from objectives.contract import Measurement
-from service.domain.measurement import GroupRate
-from service.worker.trainer.messages import Measured
+from service.domain.measurement import MAX_ENTRIES, MAX_UPDATE, GroupRate, Measurement
 
 T = TypeVar("T")
-
-MAX_ENTRIES = 10_000
-"""Of groups, and of losses by update, in one measurement."""
-
-MAX_UPDATE_LOSSES = 10_000
-"""That an attempt may measure: a run is asked for 1,000, and one that told each of its millions would fill the disk."""
-
-MAX_UPDATE = 2**53
-"""The largest whole number that every reader of JSON keeps."""
 
 
 class BadMeasurement(ValueError):
     """An objective measured what cannot be stored. The name is the type of its trial's error."""
 
 
-def measured(item: Measurement, *, waits: bool) -> Measured:
-    """The message about one step; waits: whether the trainer then waits for an order. Raises BadMeasurement."""
+def plain(item: Measurement) -> Measurement:
+    """The same step in plain values. Raises BadMeasurement."""
     step = int(item.step)
-    return Measured(
+    return Measurement(
         step=step,
         fraction=float(item.fraction),
         in_warmup=bool(item.in_warmup),
@@ -38,15 +27,14 @@ def measured(item: Measurement, *, waits: bool) -> Measured:
         update_losses=_each(step, "update_losses", item.update_losses, _update_loss),
         best_step=None if item.best_step is None else _best_step(step, item.best_step),
         divergence=item.divergence,
-        waits=waits,
     )
 
 
-def _each(step: int, name: str, entries: Sequence[Any], plain: Callable[[Any], T]) -> tuple[T, ...]:
+def _each(step: int, name: str, entries: Sequence[Any], plain_entry: Callable[[Any], T]) -> tuple[T, ...]:
     try:
         count = len(entries)
         if count <= MAX_ENTRIES:
-            return tuple(map(plain, entries))
+            return tuple(map(plain_entry, entries))
     except Exception as error:  # an entry may be anything, and raise anything
         raise BadMeasurement(f"step {step} measured {name} that cannot be stored: {error}") from error
     raise BadMeasurement(f"step {step} measured {count:,} {name}: at most {MAX_ENTRIES:,} are stored")

@@ -1,0 +1,202 @@
+"""What judges a trial, whoever trained it: flaws of what was measured, divergence, its value, constraint and diagnosis.
+
+Steps and the end of a run come in as values of the domain, and a result goes out. Nothing here asks the database or the trainer.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, assert_never
+
+from objectives.catalog import all_values
+from objectives.contract import Objective
+from objectives.diagnosis.diagnose import diagnose
+from service.domain.events import Event
+from service.domain.measurement import MAX_STEP, MAX_UPDATE_LOSSES, Measurement
+from service.domain.space import Point, searched
+from service.domain.spec import JobSpec
+from service.domain.trial import FEASIBLE, GUESSING, OWN_ATTRIBUTES, TrialError, storable, violation, worst_value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """The run went through."""
+
+    value: float
+    best_step: int | None = None
+    """The step that the value and the weights are of, where the run chose it; None: the last."""
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    """The test metrics: never seen by search or answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Infeasible:
+    """The run diverged: a result, with the worst value there is."""
+
+    step: int
+    fraction: float
+    """Of its schedule, when it diverged."""
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """The run was ended early; its last value stands."""
+
+    value: float
+    step: int
+    stopped_by: str | None = None
+    """What ended it, when that was not the pruner: a limit of the job's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The objective raised, or measured what cannot be stored."""
+
+    error: TrialError
+
+
+Result = Completed | Infeasible | Pruned | Failed
+
+
+class Curve:
+    """The measurements of one trial, as far as the attempt under way has come, and the result that they make.
+
+    metric: the one that the job is judged by. last: the step that the attempt goes on after.
+    """
+
+    def __init__(self, metric: str, last: Measurement | None = None) -> None:
+        self.last = last
+        self.divergence: Infeasible | None = None
+        """The trial's result, once the run has said that it diverged."""
+        self._metric = metric
+        self._steps: list[Measurement] = []
+        self._update_losses = 0
+        """How many the attempt has measured."""
+
+    def go_on_after(self, steps: Sequence[Measurement]) -> None:
+        """Begin with what earlier attempts have measured."""
+        self._steps = list(steps)
+
+    def take(self, step: Measurement) -> Failed | None:
+        """Add the next step; a failure when it cannot be stored, or lacks the metric: objectives are anybody's."""
+        if problem := self._find_flaw(step):
+            return _failed("BadMeasurement", problem)
+        if self._metric not in step.metrics:
+            known = ", ".join(sorted(step.metrics))
+            return _failed("MissingMetric", f"step {step.step} measured no {self._metric}, only {known}")
+        self.last = step
+        self._steps.append(step)
+        self._update_losses += len(step.update_losses)
+        if step.divergence is not None:
+            self.divergence = Infeasible(step=step.step, fraction=step.divergence.fraction, evidence=step.divergence.reason)
+        return None
+
+    def completed(self, test_metrics: Mapping[str, float], guessing: Mapping[str, float]) -> Result:
+        """The result of a run that has come to its end. guessing: as the objective's contract has it."""
+        if self.divergence is not None:
+            return self.divergence
+        if self.last is None:
+            return _failed("NothingMeasured", "the objective ended without a single measurement")
+        last, best_step = self.last, self.last.best_step
+        valued = last if best_step is None else next((item for item in self._steps if item.step == best_step), None)
+        if valued is None:
+            return _failed("BadMeasurement", f"step {last.step} named step {best_step} as its best_step, which was not measured")
+        value = valued.metrics[self._metric]
+        if not math.isfinite(value):
+            return self._not_finite(valued)
+        attributes: dict[str, object] = {
+            name: metric for name, metric in _finite(test_metrics).items() if name not in OWN_ATTRIBUTES
+        }
+        if guesses := _finite(guessing):
+            attributes[GUESSING] = guesses
+        return Completed(value=value, best_step=best_step, user_attrs=attributes)
+
+    def ended_at(self, item: Measurement, *, stopped_by: str | None = None) -> Pruned | Infeasible:
+        """The result of a run that is ended early. stopped_by: by what, if not by the pruner."""
+        value = item.metrics[self._metric]
+        if not math.isfinite(value):
+            return self._not_finite(item)
+        return Pruned(value=value, step=item.step, stopped_by=stopped_by)
+
+    def diagnosis(self, result: Result) -> dict[str, str]:
+        """What the curve shows, each verdict with the numbers behind it."""
+        found = diagnose(self._steps, divergence=result.evidence if isinstance(result, Infeasible) else None)
+        return {str(finding.verdict): storable(finding.because) for finding in found}
+
+    def _find_flaw(self, item: Measurement) -> str | None:
+        after = 0 if self.last is None else self.last.step
+        if not after < item.step <= MAX_STEP:
+            return f"step {item.step} was measured after step {after}: steps are counted upwards from 1, to at most {MAX_STEP:,}"
+        names = [*item.metrics, *(rate.group for rate in item.group_rates)]
+        if flawed := [name for name in names if storable(name) != name]:
+            return f"step {item.step} measured {flawed[0]!r}, a name with letters that cannot be stored"
+        if (losses := self._update_losses + len(item.update_losses)) > MAX_UPDATE_LOSSES:
+            return f"the run has measured {losses:,} update_losses by step {item.step}: at most {MAX_UPDATE_LOSSES:,} are stored"
+        return None
+
+    def _not_finite(self, item: Measurement) -> Infeasible:
+        """The result of a run that measured no number, and did not say itself that it had diverged."""
+        evidence = f"{self._metric} was {item.metrics[self._metric]} at step {item.step}"
+        return Infeasible(step=item.step, fraction=item.fraction, evidence=evidence)
+
+
+def ignored(objective: Objective, spec: JobSpec, params: Point) -> list[str]:
+    """The names, sorted, of the searched parameters that meant nothing in a trial: what the others, and the settings, were in it
+    gave them no meaning."""
+    values = all_values(objective, params, spec.objective.settings)
+    taken: defaultdict[str, Collection[Any]] = defaultdict(tuple, {name: (value,) for name, value in values.items()})
+    ranges = searched(spec.search_space)
+    return sorted(each.name for each in objective.parameters if each.name in ranges and not each.may_apply(taken))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredResult:
+    """A result as Optuna's tables hold it (DESIGN decision 8)."""
+
+    event: Event
+    state: Literal["COMPLETE", "PRUNED", "FAIL"]
+    value: float | None
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    system_attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def as_stored(result: Result, spec: JobSpec) -> StoredResult:
+    """The state, value and constraint that a result gives its trial, and what is noted with it."""
+    match result:
+        case Completed():
+            return StoredResult(
+                event=Event.TRIAL_COMPLETED,
+                state="COMPLETE",
+                value=result.value,
+                user_attrs={**result.user_attrs, **({} if result.best_step is None else {"best_step": result.best_step})},
+                system_attrs={"constraints": [FEASIBLE]},
+            )
+        case Infeasible():
+            return StoredResult(
+                event=Event.TRIAL_INFEASIBLE,
+                state="COMPLETE",
+                value=worst_value(spec),
+                user_attrs={"diverged_at_step": result.step, "divergence": result.evidence},
+                system_attrs={"constraints": [violation(result.fraction)]},
+            )
+        case Pruned():
+            return StoredResult(
+                event=Event.TRIAL_PRUNED,
+                state="PRUNED",
+                value=None if math.isnan(result.value) else result.value,
+                user_attrs={"pruned_at_step": result.step} | ({"stopped_by": result.stopped_by} if result.stopped_by else {}),
+            )
+        case Failed():
+            return StoredResult(event=Event.TRIAL_FAILED, state="FAIL", value=None, user_attrs={"error": asdict(result.error)})
+    assert_never(result)
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """JSON knows no nan: a metric without a number is left out."""
+    return {storable(name): metric for name, metric in metrics.items() if math.isfinite(metric)}
+
+
+def _failed(type_: str, message: str) -> Failed:
+    return Failed(error=TrialError(type=type_, message=message))
