@@ -16,7 +16,8 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from service.dispatch.claim import Claim, Claimer
+from service.dispatch.attempt import Claim
+from service.dispatch.claim import Claimer
 from service.dispatch.finish import finish
 from service.dispatch.outcome import Completed
 from service.dispatch.renew import report

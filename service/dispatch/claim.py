@@ -15,25 +15,23 @@ from uuid import UUID
 import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 
-from service.dispatch import lifecycle
-from service.dispatch.finish import fail_exhausted, lock_job
-from service.dispatch.renew import report
+from service.dispatch import attempt, lifecycle
+from service.dispatch.attempt import Claim, Claimant
 from service.dispatch.study_cache import StudyCache, frozen_trial
-from service.dispatch.takeover import PATIENCE_S, take_over
+from service.dispatch.takeover import PATIENCE_S
 from service.domain.budget import all_issued
 from service.domain.events import Event
 from service.domain.job import Job, JobState
-from service.domain.lease import Lease, Outcome
 from service.domain.measurement import Measurement
-from service.domain.space import Point, fixed
-from service.domain.training_seeds import TRAINING_SEED, marks, replicate_of, stored_seed, training_seed
-from service.errors import JobNotFound, LeaseLost
+from service.domain.space import fixed
+from service.domain.training_seeds import TRAINING_SEED, marks, training_seed
+from service.errors import JobNotFound
 from service.search.next_trial import propose_next
 from service.search.sampling import Proposal, Unsampleable
 from service.search.snapshot import EMPTY, StudySnapshot
-from service.store import jobs, leases, trials
-from service.store.jobs import ClaimFacts, EventRow
-from service.store.leases import ExpiredLease
+from service.store import claims, jobs, leases, trials
+from service.store.claims import ClaimFacts
+from service.store.jobs import EventRow
 from service.store.postgres import Database
 
 SLOW_S = 0.02
@@ -48,17 +46,6 @@ MAX_TRIES = 10
 
 FAIR_TRIES = 5
 """So often a claim looks again for the most deserving job when others were faster; then it takes what it finds."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A trial to train, and the right to write it."""
-
-    lease: Lease
-    job: Job
-    params: Point
-    """All parameters: searched and fixed ones."""
-    training_seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +76,7 @@ class Claimer:
         self._database = database
         self.objectives = list(objectives)
         """What its worker offers; may change from claim to claim."""
-        self._lease_s = lease_s
-        self._start_attempt = partial(jobs.start_attempt, worker_id=worker_id, lease_s=lease_s)
+        self._claimant = Claimant(worker_id=worker_id, lease_s=lease_s)
         self._patience_s = database.timeout_s + PATIENCE_S
         self._thought_s: dict[UUID, float] = {}
         self._looked_for_expired_at = -math.inf
@@ -112,60 +98,26 @@ class Claimer:
         return None
 
     def reclaim(self, token: UUID) -> Claim | None:
-        """The claim that was made with `token` by a transaction whose reply was lost, if it took place and still stands.
-
-        Its lease is renewed.
-        """
-
-        def work(conn: sa.Connection) -> Claim | None:
-            found = leases.by_token(conn, token)
-            if found is None or found[1] is not None:
-                return None
-            lease = found[0]
-            job = jobs.get(conn, lease.job_id)
-            try:
-                report(conn, job, lease, [], lease_s=self._lease_s)  # else part of its time has passed
-            except LeaseLost:
-                return None
-            return self._of_existing(conn, job, lease)
-
-        return self._database.transact(work)
+        """As `attempt.reclaim`: what a worker asks after a lost reply."""
+        return self._database.transact(lambda conn: attempt.reclaim(conn, token, lease_s=self._claimant.lease_s))
 
     def retry(
         self, claim: Claim, token: UUID, reason: str, log_tail: str, measurements: Sequence[Measurement] = ()
     ) -> Claim | None:
-        """After the trainer died: store what it had still measured, end this attempt and open the next under `token`, without
-        letting go of the trial.
-
-        None when the trial has used up its attempts and has failed, or when the job is paused: it is given back then. Raises
-        LeaseLost.
-        """
-
-        def work(conn: sa.Connection) -> Claim | None:
-            job = lock_job(conn, claim.lease)
-            if measurements:
-                report(conn, job, claim.lease, measurements, lease_s=self._lease_s)
-            if job.state is not JobState.RUNNING:
-                leases.release(conn, claim.lease, reason, log_tail=log_tail)
-                return None
-            leases.end(conn, claim.lease, job.study_id, Outcome.TRAINER_DIED, reason=reason, log_tail=log_tail)
-            died: EventRow = (Event.TRAINER_DIED, {"trial": claim.lease.number, "attempt": claim.lease.attempt, "reason": reason})
-            if leases.fruitless_attempts(conn, claim.lease.trial_id) >= job.spec.max_attempts:
-                fail_exhausted(conn, job, claim.lease, reason, events=[died], log_tail=log_tail)
-                return None
-            return self._next_attempt(conn, job, claim.lease, token, died)
-
-        return self._database.transact(work)
+        """As `attempt.retry`: the next attempt at the worker's own trial, after its trainer died. Raises LeaseLost."""
+        return self._database.transact(
+            lambda conn: attempt.retry(conn, self._claimant, claim, token, reason, log_tail, measurements)
+        )
 
     def _try(self, token: UUID, *, fairly: bool) -> Claim | None:
         expired = self._database.transact(self._find_expired) if self._is_time_to_take_over() else None
         if expired is not None:
-            claim = self._database.transact(lambda conn: self._take_over(conn, *expired, token))
+            claim = self._database.transact(lambda conn: attempt.go_on(conn, self._claimant, *expired, token))
             if claim is not None:
                 return claim
 
         def work(conn: sa.Connection) -> Claim | _History | None:
-            found = jobs.find_job(conn, self.objectives)
+            found = claims.find_job(conn, self.objectives)
             if found is None:
                 return None
             if found.needs_history:
@@ -177,7 +129,7 @@ class Claimer:
         return self._think(found, token) if isinstance(found, _History) else found
 
     def _find_expired(self, conn: sa.Connection) -> tuple[int, UUID] | None:
-        return leases.find_expired(conn, self.objectives, lease_s=self._lease_s, patience_s=self._patience_s)
+        return leases.find_expired(conn, self.objectives, lease_s=self._claimant.lease_s, patience_s=self._patience_s)
 
     def _is_time_to_take_over(self) -> bool:
         # Trials of milliseconds would pay for this look more than for anything else; a lease expires in tens of seconds.
@@ -185,7 +137,7 @@ class Claimer:
         if now < self._looked_for_expired_at + TAKEOVER_S:
             return False
         # What kept this worker from the database may have kept others from renewing their leases.
-        if self._database.back_for(longer_than_s=self._lease_s / 2) < self._patience_s:
+        if self._database.back_for(longer_than_s=self._claimant.lease_s / 2) < self._patience_s:
             return False
         self._looked_for_expired_at = now
         return True
@@ -193,7 +145,7 @@ class Claimer:
     def _read(self, conn: sa.Connection, job_id: UUID) -> _History | None:
         """What a sampler must know to think; None when somebody else is thinking already."""
         expected_s = self._thought_s.get(job_id, 0.0)
-        if expected_s > SLOW_S and not jobs.hint_sampling(conn, job_id, 2 * expected_s):
+        if expected_s > SLOW_S and not claims.hint_sampling(conn, job_id, 2 * expected_s):
             return None
         job = jobs.recall(conn, job_id)
         return _History(job=job, snapshot=self.cache.snapshot(conn, job))
@@ -221,7 +173,7 @@ class Claimer:
         fair_share: with more open leases than that, another job deserves the next trial more.
         """
         job = jobs.lock_with_study(conn, job_id)
-        facts = jobs.claim_facts(conn, job)
+        facts = claims.claim_facts(conn, job)
         if not _may_claim(job, facts):
             raise _Conflict  # it could be claimed when it was found; another job may still have work
         if fair_share is not None and facts.open_leases > fair_share:
@@ -245,13 +197,15 @@ class Claimer:
             if started is None:
                 raise _Conflict
         trials.set_study_system_attrs(conn, job.study_id, proposal.study_attrs)
-        lease = self._start_attempt(
+        lease = claims.start_attempt(
             conn,
             job,
             trial_id,
             proposal.number,
             1,
             token=token,
+            worker_id=self._claimant.worker_id,
+            lease_s=self._claimant.lease_s,
             next_point=job.next_point + 1 if proposal.takes_point else None,
             events=_claim_events(job, proposal),
         )
@@ -259,30 +213,6 @@ class Claimer:
             lease=lease,
             job=job,
             params=fixed(job.spec.search_space) | proposal.point,
-            training_seed=seed,
-        )
-
-    def _take_over(self, conn: sa.Connection, lease_id: int, job_id: UUID, token: UUID) -> Claim | None:
-        """Continue a trial whose lease has expired, if it still has."""
-        taken = take_over(conn, lease_id, job_id)
-        return None if taken is None else self._next_attempt(conn, taken.job, taken.lease, token, taken.event)
-
-    def _next_attempt(self, conn: sa.Connection, job: Job, ended: Lease | ExpiredLease, token: UUID, event: EventRow) -> Claim:
-        lease = self._start_attempt(conn, job, ended.trial_id, ended.number, ended.attempt + 1, token=token, events=[event])
-        return self._of_existing(conn, job, lease)
-
-    @staticmethod
-    def _of_existing(conn: sa.Connection, job: Job, lease: Lease) -> Claim:
-        record = trials.read_trial(conn, job.study_id, lease.trial_id)
-        trial = frozen_trial(record, job)
-        seed = stored_seed(trial.user_attrs)
-        if seed is None:  # something else has overwritten it
-            replicate = replicate_of(trial.user_attrs, job.spec.replicates)
-            seed = training_seed(job.spec, number=trial.number, replicate=replicate)
-        return Claim(
-            lease=lease,
-            job=job,
-            params=fixed(job.spec.search_space) | trial.params,
             training_seed=seed,
         )
 

@@ -14,7 +14,7 @@ from service.domain.lease import Lease, Outcome
 from service.domain.measurement import Measurement
 from service.domain.trial import TrialError
 from service.errors import JobNotFound, LeaseLost
-from service.store import jobs, leases, trials
+from service.store import claims, jobs, leases, trials
 from service.store.jobs import EventRow
 from service.store.leases import EndedLease, ExpiredLease
 
@@ -77,7 +77,7 @@ def fail_exhausted(
     )
     stored = as_stored(result, job.spec)
     trials.finish_trial(conn, last.trial_id, stored.state, user_attrs=stored.user_attrs)
-    facts = jobs.claim_facts(conn, job)
+    facts = claims.claim_facts(conn, job)
     rest = EndedLease(
         other_leases=facts.open_leases,
         next_number=facts.next_number,

@@ -8,7 +8,7 @@ from service.domain.budget import verdict
 from service.domain.events import FINAL_EVENTS, Event
 from service.domain.job import FINAL, MOVES, Job, JobState
 from service.errors import IllegalMove
-from service.store import checkpoints, jobs, trial_reader
+from service.store import checkpoints, claims, jobs, trial_reader
 
 
 def cancel(conn: sa.Connection, job_id: UUID) -> None:
@@ -92,7 +92,7 @@ def _end_if_done(conn: sa.Connection, job: Job) -> None:
 
 def _final(conn: sa.Connection, job: Job) -> tuple[JobState, str] | None:
     """The final state of a job with nothing left to do, and the reason."""
-    facts = jobs.claim_facts(conn, job)
+    facts = claims.claim_facts(conn, job)
     best, failure = trial_reader.best(conn, job), trial_reader.last_failure(conn, job)
     return verdict(
         job,

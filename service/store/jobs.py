@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -13,7 +13,6 @@ from cachetools import LRUCache, cached
 
 from service.domain.events import Event
 from service.domain.job import Job, JobState
-from service.domain.lease import Lease
 from service.domain.spec import JobSpec
 from service.errors import JobNotFound
 from service.store import tables
@@ -24,28 +23,6 @@ KEY_LIFETIME = "7 days"
 """How long an Idempotency-Key is remembered."""
 
 EventRow = tuple[Event, Mapping[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClaimFacts:
-    """What a claim must know about a job's study, read under the locks on both."""
-
-    next_number: int
-    open_leases: int
-    waiting_trial_id: int | None
-    """The enqueued trial with the smallest number."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoundJob:
-    """A job that a claim may take a trial of, as it stood without a lock."""
-
-    job_id: UUID
-    needs_history: bool
-    """Whether its next point depends on its study."""
-    open_leases: int
-    has_rivals: bool
-    """Whether other jobs of the same priority could have a trial claimed."""
 
 
 def insert_job(
@@ -156,18 +133,6 @@ def forget_old_keys(conn: sa.Connection) -> None:
     )
 
 
-def find_job(conn: sa.Connection, objectives: Sequence[str]) -> FoundJob | None:
-    """The job with one of `objectives` that deserves the next trial most. Locks nothing: the claim checks again."""
-    row = conn.exec_driver_sql(query("find_job"), {"objectives": list(objectives)}).mappings().one_or_none()
-    return None if row is None else FoundJob(**row)
-
-
-def claim_facts(conn: sa.Connection, job: Job) -> ClaimFacts:
-    """The caller holds the locks on job and study."""
-    row = conn.exec_driver_sql(query("claim_facts"), {"job_id": job.id, "study_id": job.study_id}).mappings().one()
-    return ClaimFacts(**row)
-
-
 def move(
     conn: sa.Connection,
     job: Job,
@@ -186,44 +151,12 @@ def move(
             "reason": job.reason if state is None else reason,
             "failures_in_a_row": job.failures_in_a_row if failures_in_a_row is None else failures_in_a_row,
         }
-        | _events(events),
+        | event_arrays(events),
     )
 
 
-def start_attempt(
-    conn: sa.Connection,
-    job: Job,
-    trial_id: int,
-    number: int,
-    attempt: int,
-    *,
-    token: UUID,
-    worker_id: UUID,
-    lease_s: float,
-    next_point: int | None = None,
-    events: Sequence[EventRow] = (),
-) -> Lease:
-    """Lease a trial of a job that the caller has locked, and that runs from now on; write the events.
-
-    Raises IntegrityError when the trial is leased, or the token in use.
-    """
-    lease_id: int = conn.exec_driver_sql(
-        query("start_attempt"),
-        {
-            "token": token,
-            "job_id": job.id,
-            "trial_id": trial_id,
-            "attempt": attempt,
-            "worker_id": worker_id,
-            "lease_s": lease_s,
-            "next_point": job.next_point if next_point is None else next_point,
-        }
-        | _events(events),
-    ).scalar_one()
-    return Lease(id=lease_id, token=token, job_id=job.id, trial_id=trial_id, number=number, attempt=attempt)
-
-
-def _events(events: Sequence[EventRow]) -> dict[str, list[str]]:
+def event_arrays(events: Sequence[EventRow]) -> dict[str, list[str]]:
+    """Events as the statements that write them take them."""
     return {
         "types": [str(event) for event, _ in events],
         "payloads": [json.dumps(storable_payload(payload)) for _, payload in events],
@@ -253,16 +186,6 @@ def now(conn: sa.Connection) -> datetime:
     """The database's clock."""
     moment: datetime = conn.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
     return moment
-
-
-def hint_sampling(conn: sa.Connection, job_id: UUID, seconds: float) -> bool:
-    """Tell others that the next point of the job is being thought of; False when somebody else thinks already."""
-    row = conn.exec_driver_sql(
-        "UPDATE stride.jobs SET sampling_until = clock_timestamp() + make_interval(secs => %(seconds)s)"
-        " WHERE id = %(job_id)s AND (sampling_until IS NULL OR sampling_until < clock_timestamp()) RETURNING id",
-        {"job_id": job_id, "seconds": seconds},
-    ).one_or_none()
-    return row is not None
 
 
 def delete(conn: sa.Connection, job: Job) -> None:

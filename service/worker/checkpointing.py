@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from service.dispatch.claim import Claim
+from service.dispatch.attempt import Claim
 from service.dispatch.finish import lock_job
 from service.dispatch.renew import Answer, report
 from service.domain.checkpoint import Checkpoint

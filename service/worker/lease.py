@@ -13,7 +13,8 @@ from uuid import uuid4
 import structlog
 from sqlalchemy import Connection
 
-from service.dispatch.claim import Claim, Claimer
+from service.dispatch.attempt import Claim
+from service.dispatch.claim import Claimer
 from service.dispatch.finish import finish
 from service.dispatch.outcome import Result
 from service.dispatch.renew import Answer, report, should_prune

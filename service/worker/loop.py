@@ -16,7 +16,8 @@ import structlog
 from sqlalchemy import Connection
 
 from objectives.catalog import load_catalog
-from service.dispatch.claim import Claim, Claimer
+from service.dispatch.attempt import Claim
+from service.dispatch.claim import Claimer
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.events import Event
 from service.errors import DatabaseUnavailable

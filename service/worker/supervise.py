@@ -13,7 +13,8 @@ import structlog
 
 from objectives.catalog import typed_params
 from objectives.contract import Objective
-from service.dispatch.claim import Claim, Claimer
+from service.dispatch.attempt import Claim
+from service.dispatch.claim import Claimer
 from service.dispatch.outcome import Completed, Curve, Failed, Infeasible, Result, ignored
 from service.dispatch.renew import Answer
 from service.domain.events import Event

@@ -7,7 +7,7 @@ import optuna
 import pytest
 from starlette.testclient import TestClient
 
-from service.dispatch.claim import Claim
+from service.dispatch.attempt import Claim
 from service.dispatch.outcome import Completed, Pruned, Result
 from service.domain.job import Job
 from service.store.postgres import Database

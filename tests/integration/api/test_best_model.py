@@ -11,7 +11,7 @@ from safetensors import safe_open
 from starlette.testclient import TestClient
 
 from service.app import create_app
-from service.dispatch.claim import Claim
+from service.dispatch.attempt import Claim
 from service.dispatch.outcome import Completed, Failed
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import Job

@@ -15,7 +15,7 @@ import optuna
 import sqlalchemy as sa
 
 from service.dispatch import lifecycle, takeover
-from service.dispatch.claim import Claim
+from service.dispatch.attempt import Claim
 from service.dispatch.finish import finish
 from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.renew import report, should_prune

@@ -12,7 +12,8 @@ from optuna.trial import TrialState, create_trial
 
 from service.dispatch import claim as claim_module
 from service.dispatch import lifecycle
-from service.dispatch.claim import Claim, Claimer
+from service.dispatch.attempt import Claim
+from service.dispatch.claim import Claimer
 from service.dispatch.outcome import Completed
 from service.domain.job import Job, JobState
 from service.search.next_trial import propose_next

@@ -11,7 +11,8 @@ import pytest
 from optuna.trial import TrialState
 
 from service.dispatch import lifecycle
-from service.dispatch.claim import Claim, Claimer
+from service.dispatch.attempt import Claim
+from service.dispatch.claim import Claimer
 from service.dispatch.outcome import Completed
 from service.dispatch.renew import report
 from service.domain.job import Job, JobState

@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from service.dispatch import claim as claim_module
-from service.dispatch.claim import Claim
+from service.dispatch.attempt import Claim
 from service.dispatch.outcome import Completed
 from service.domain.job import Job, JobState
-from service.store.jobs import FoundJob
+from service.store.claims import FoundJob
 from service.store.postgres import Database
 from tests.factories import submit_job
 from tests.integration.dispatch.training import SPACE, claimed, claimer_of, conclude, state_of
@@ -109,7 +109,7 @@ def test_what_a_limited_job_of_larger_priority_may_not_use_goes_to_the_others_ev
 
 def outrun_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> tuple[Claim, Claim]:
     """What two workers claim that find the same job at the same moment: the faster one and the slower one."""
-    find_job, faster = claim_module.jobs.find_job, list[Claim]()
+    find_job, faster = claim_module.claims.find_job, list[Claim]()
 
     def found_but_outrun(conn: Any, objectives: Sequence[str]) -> FoundJob | None:
         found = find_job(conn, objectives)
@@ -118,7 +118,7 @@ def outrun_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> tuple[Cl
             faster.append(claimed(claimer_of(database)))
         return found
 
-    monkeypatch.setattr(claim_module.jobs, "find_job", found_but_outrun)
+    monkeypatch.setattr(claim_module.claims, "find_job", found_but_outrun)
     slower = claimed(claimer_of(database))
     return faster[0], slower
 

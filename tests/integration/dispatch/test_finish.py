@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from service.dispatch.claim import Claim
+from service.dispatch.attempt import Claim
 from service.dispatch.finish import finish
 from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.domain.job import JobState

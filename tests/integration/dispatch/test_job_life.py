@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from optuna.storages import RDBStorage
 
 from service.dispatch import lifecycle
-from service.dispatch.claim import Claim
+from service.dispatch.attempt import Claim
 from service.dispatch.finish import finish
 from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.renew import Answer, report

@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 from optuna.trial import TrialState
 
-from service.dispatch.claim import Claim, Claimer
+from service.dispatch.attempt import Claim
+from service.dispatch.claim import Claimer
 from service.dispatch.outcome import Completed
 from service.dispatch.renew import Answer, report, should_prune
 from service.domain.job import Job, JobState

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from service.dispatch import lifecycle
-from service.dispatch.claim import Claim
+from service.dispatch.attempt import Claim
 from service.dispatch.outcome import Completed, Failed
 from service.dispatch.renew import report, should_prune
 from service.domain.job import Job, JobState

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from service.dispatch import takeover
-from service.dispatch.claim import Claim
+from service.dispatch.attempt import Claim
 from service.dispatch.outcome import Completed
 from service.dispatch.renew import report
 from service.dispatch.sweeper import tidy_up

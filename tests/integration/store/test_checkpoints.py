@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from service.dispatch import lifecycle
-from service.dispatch.claim import Claim, Claimer
+from service.dispatch.attempt import Claim
+from service.dispatch.claim import Claimer
 from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.sweeper import tidy_up
 from service.domain.checkpoint import Checkpoint, Kind

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from service.dispatch import lifecycle
-from service.dispatch.claim import Claim, Claimer
+from service.dispatch.attempt import Claim
+from service.dispatch.claim import Claimer
 from service.dispatch.finish import finish
 from service.dispatch.outcome import Completed
 from service.dispatch.submit import submit

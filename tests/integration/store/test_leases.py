@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from service.dispatch import lifecycle
-from service.dispatch.claim import Claim, Claimer
+from service.dispatch.attempt import Claim
+from service.dispatch.claim import Claimer
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
 from service.domain.measurement import GroupRate

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 from objectives.catalog import load_catalog
 from service.dispatch import lifecycle
-from service.dispatch.claim import Claim, Claimer
+from service.dispatch.attempt import Claim
+from service.dispatch.claim import Claimer
 from service.domain.job import Job
 from service.domain.measurement import Measurement
 from service.domain.trial import Trial

@@ -12,7 +12,7 @@ import pytest
 
 from objectives.catalog import load_catalog
 from service.dispatch import lifecycle
-from service.dispatch.claim import Claim
+from service.dispatch.attempt import Claim
 from service.dispatch.outcome import Completed
 from service.domain.job import Job, JobState
 from service.domain.lease import Attempt, Outcome

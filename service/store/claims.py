@@ -1,0 +1,89 @@
+"""What a claim asks of jobs, and how an attempt begins. No function here commits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from service.domain.job import Job
+from service.domain.lease import Lease
+from service.store.jobs import EventRow, event_arrays
+from service.store.queries import query
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimFacts:
+    """What a claim must know about a job's study, read under the locks on both."""
+
+    next_number: int
+    open_leases: int
+    waiting_trial_id: int | None
+    """The enqueued trial with the smallest number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundJob:
+    """A job that a claim may take a trial of, as it stood without a lock."""
+
+    job_id: UUID
+    needs_history: bool
+    """Whether its next point depends on its study."""
+    open_leases: int
+    has_rivals: bool
+    """Whether other jobs of the same priority could have a trial claimed."""
+
+
+def find_job(conn: sa.Connection, objectives: Sequence[str]) -> FoundJob | None:
+    """The job with one of `objectives` that deserves the next trial most. Locks nothing: the claim checks again."""
+    row = conn.exec_driver_sql(query("find_job"), {"objectives": list(objectives)}).mappings().one_or_none()
+    return None if row is None else FoundJob(**row)
+
+
+def claim_facts(conn: sa.Connection, job: Job) -> ClaimFacts:
+    """The caller holds the locks on job and study."""
+    row = conn.exec_driver_sql(query("claim_facts"), {"job_id": job.id, "study_id": job.study_id}).mappings().one()
+    return ClaimFacts(**row)
+
+
+def hint_sampling(conn: sa.Connection, job_id: UUID, seconds: float) -> bool:
+    """Tell others that the next point of the job is being thought of; False when somebody else thinks already."""
+    row = conn.exec_driver_sql(
+        "UPDATE stride.jobs SET sampling_until = clock_timestamp() + make_interval(secs => %(seconds)s)"
+        " WHERE id = %(job_id)s AND (sampling_until IS NULL OR sampling_until < clock_timestamp()) RETURNING id",
+        {"job_id": job_id, "seconds": seconds},
+    ).one_or_none()
+    return row is not None
+
+
+def start_attempt(
+    conn: sa.Connection,
+    job: Job,
+    trial_id: int,
+    number: int,
+    attempt: int,
+    *,
+    token: UUID,
+    worker_id: UUID,
+    lease_s: float,
+    next_point: int | None = None,
+    events: Sequence[EventRow] = (),
+) -> Lease:
+    """Lease a trial of a job that the caller has locked, and that runs from now on; write the events.
+
+    Raises IntegrityError when the trial is leased, or the token in use.
+    """
+    lease_id: int = conn.exec_driver_sql(
+        query("start_attempt"),
+        {
+            "token": token,
+            "job_id": job.id,
+            "trial_id": trial_id,
+            "attempt": attempt,
+            "worker_id": worker_id,
+            "lease_s": lease_s,
+            "next_point": job.next_point if next_point is None else next_point,
+        }
+        | event_arrays(events),
+    ).scalar_one()
+    return Lease(id=lease_id, token=token, job_id=job.id, trial_id=trial_id, number=number, attempt=attempt)
