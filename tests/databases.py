@@ -21,7 +21,7 @@ AS_NEW = """
 SELECT array_agg(found ORDER BY found) FROM (
     SELECT format('%s %s %s %s', oid, relname, relnatts, relchecks) AS found FROM pg_class
         WHERE relnamespace NOT IN ('pg_toast'::regnamespace, 'pg_catalog'::regnamespace) AND relpersistence <> 't'
-    UNION ALL SELECT format('%s %s', oid, proname) FROM pg_proc WHERE oid >= 16384
+    UNION ALL SELECT format('%s %s', oid, pg_get_functiondef(oid)) FROM pg_proc WHERE oid >= 16384
     UNION ALL SELECT format('%s %s', oid, tgname) FROM pg_trigger WHERE oid >= 16384
     UNION ALL SELECT format('%s %s', oid, conname) FROM pg_constraint WHERE oid >= 16384
     UNION ALL SELECT format('%s %s', oid, nspname) FROM pg_namespace WHERE oid >= 16384

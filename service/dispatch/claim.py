@@ -17,8 +17,8 @@ from optuna.trial import FrozenTrial
 
 from service.dispatch import attempt, lifecycle
 from service.dispatch.attempt import Claim, Claimant
+from service.dispatch.patience import Patience
 from service.dispatch.study_cache import StudyCache, frozen_trial
-from service.dispatch.takeover import PATIENCE_S
 from service.domain.budget import all_issued
 from service.domain.events import Event
 from service.domain.job import Job, JobState
@@ -77,7 +77,7 @@ class Claimer:
         self.objectives = list(objectives)
         """What its worker offers; may change from claim to claim."""
         self._claimant = Claimant(worker_id=worker_id, lease_s=lease_s)
-        self._patience_s = database.timeout_s + PATIENCE_S
+        self._patience = Patience(database, silent_s=lease_s)
         self._thought_s: dict[UUID, float] = {}
         self._looked_for_expired_at = -math.inf
 
@@ -129,15 +129,12 @@ class Claimer:
         return self._think(found, token) if isinstance(found, _History) else found
 
     def _find_expired(self, conn: sa.Connection) -> tuple[int, UUID] | None:
-        return leases.find_expired(conn, self.objectives, lease_s=self._claimant.lease_s, patience_s=self._patience_s)
+        return leases.find_expired(conn, self.objectives, patience_s=self._patience.seconds)
 
     def _is_time_to_take_over(self) -> bool:
         # Trials of milliseconds would pay for this look more than for anything else; a lease expires in tens of seconds.
         now = time.monotonic()
-        if now < self._looked_for_expired_at + TAKEOVER_S:
-            return False
-        # What kept this worker from the database may have kept others from renewing their leases.
-        if self._database.back_for(longer_than_s=self._claimant.lease_s / 2) < self._patience_s:
+        if now < self._looked_for_expired_at + TAKEOVER_S or not self._patience.has_run_out():
             return False
         self._looked_for_expired_at = now
         return True

@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from service.dispatch.finish import fail_exhausted
+from service.dispatch.patience import Patience
 from service.domain.events import Event
 from service.domain.job import Job, JobState
 from service.errors import JobNotFound
@@ -15,12 +16,8 @@ from service.store.jobs import EventRow
 from service.store.leases import ExpiredLease
 from service.store.postgres import Database
 
-PATIENCE_S = 1.0
-"""Beyond the database's timeout: how long after an outage the holders of expired leases have to renew them. They ask at least
-twice a second, and their last question may hang that long."""
-
-SILENCE_S = 10.0
-"""How long after its lease ran out a trial is left to workers, before the sweeper looks whether that was its last attempt."""
+ABANDONED_AFTER_S = 10.0
+"""How long after its lease expired a trial is left to workers, before the sweeper looks whether that was its last attempt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +53,16 @@ def take_over(conn: sa.Connection, lease_id: int, job_id: UUID) -> TakenOver | N
 
 def fail_abandoned(database: Database) -> None:
     """Fail trials that have used up their attempts while no worker is there to take them over. Raises DatabaseUnavailable."""
-    # What kept this process from the database may have kept the holders of these leases from renewing them.
-    patience_s = database.timeout_s + PATIENCE_S
-    if database.back_for(longer_than_s=SILENCE_S / 2) < patience_s:
+    patience = Patience(database, silent_s=ABANDONED_AFTER_S)
+    if not patience.has_run_out():
         return
 
     def fail(conn: sa.Connection, lease_id: int, job_id: UUID) -> None:
         if take_over(conn, lease_id, job_id) is not None:
             raise _Undo
 
-    for lease_id, job_id in database.transact(partial(leases.find_exhausted, silence_s=SILENCE_S, patience_s=patience_s)):
+    find = partial(leases.find_exhausted, expired_for_s=ABANDONED_AFTER_S, patience_s=patience.seconds)
+    for lease_id, job_id in database.transact(find):
         try:
             database.transact(lambda conn, lease_id=lease_id, job_id=job_id: fail(conn, lease_id, job_id))  # type: ignore[misc]
         except (_Undo, JobNotFound):

@@ -54,13 +54,14 @@ class Renewal:
     released: bool
 
 
-def find_expired(conn: sa.Connection, objectives: Sequence[str], *, lease_s: float, patience_s: float) -> tuple[int, UUID] | None:
+def find_expired(conn: sa.Connection, objectives: Sequence[str], *, patience_s: float) -> tuple[int, UUID] | None:
     """An expired lease on a trial of one of `objectives`, and its job. Locks nothing: the takeover checks again.
 
-    For `patience_s` after the server's start, those are left alone whose holders may not know yet that it is back.
+    patience_s: what holders from before a start of the server get to come back.
     """
-    parameters = {"objectives": list(objectives), "lease_s": lease_s, "patience_s": patience_s}
-    row = conn.exec_driver_sql(query("find_expired_lease"), parameters).one_or_none()
+    row = conn.exec_driver_sql(
+        query("find_expired_lease"), {"objectives": list(objectives), "patience_s": patience_s}
+    ).one_or_none()
     return None if row is None else (row.lease_id, row.job_id)
 
 
@@ -114,12 +115,13 @@ def resumed(conn: sa.Connection, lease: Lease, step: int) -> None:
     conn.exec_driver_sql("UPDATE stride.leases SET from_step = %(step)s WHERE id = %(id)s", {"id": lease.id, "step": step})
 
 
-def find_exhausted(conn: sa.Connection, *, silence_s: float, patience_s: float) -> list[tuple[int, UUID]]:
-    """Leases that ran out so long ago, of trials that may have used up their attempts, and their jobs. Locks nothing.
+def find_exhausted(conn: sa.Connection, *, expired_for_s: float, patience_s: float) -> list[tuple[int, UUID]]:
+    """Leases that expired so long ago, of trials that may have used up their attempts, and their jobs. Locks nothing.
 
-    For `patience_s` after the server's start, those are left alone whose holders may not know yet that it is back.
+    patience_s: what holders from before a start of the server get to come back.
     """
-    rows = conn.exec_driver_sql(query("find_exhausted_leases"), {"silence_s": silence_s, "patience_s": patience_s})
+    parameters = {"expired_for_s": expired_for_s, "patience_s": patience_s}
+    rows = conn.exec_driver_sql(query("find_exhausted_leases"), parameters)
     return [(row.lease_id, row.job_id) for row in rows]
 
 
@@ -202,7 +204,7 @@ def hold(conn: sa.Connection, lease: Lease) -> None:
 def release(conn: sa.Connection, lease: Lease, reason: str, *, log_tail: str | None = None) -> None:
     """Give a trial back: its lease expires now, and is never renewed again. Raises LeaseLost when it had ended."""
     row = conn.exec_driver_sql(
-        "UPDATE stride.leases SET expires_at = clock_timestamp(), released_at = clock_timestamp(), reason = %(reason)s,"
+        "UPDATE stride.leases SET expires_at = stride.lease_expiry(0), released_at = clock_timestamp(), reason = %(reason)s,"
         " log_tail = coalesce(%(log_tail)s, log_tail)"
         " WHERE id = %(id)s AND token = %(token)s AND ended_at IS NULL RETURNING id",
         {"id": lease.id, "token": lease.token, "reason": storable(reason), "log_tail": _stored_log(log_tail)},

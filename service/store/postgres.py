@@ -37,7 +37,8 @@ RETRIES = 3
 _RETRIED = frozenset({"40001", "40P01", "23505"})  # serialization failure, deadlock, unique violation
 _UNAVAILABLE_CLASSES = ("08", "53", "57")  # connection, resources, operator intervention (a statement's timeout included)
 _IDLE_TIMEOUT = "25P03"
-_MISSING = frozenset({"42P01", "3F000", "42703"})  # table, schema, column: our statements name what the newest migration made
+_MISSING = frozenset({"42P01", "3F000", "42703", "42883"})
+"""Table, schema, column, function: our statements name what the newest migration made."""
 
 
 _EXAMPLE = "postgresql://user:password@host:5432/name"
@@ -92,7 +93,7 @@ class Database:
         and 5 s of silence.
         Raises DatabaseUnavailable when the server cannot be reached, ends the session, or does not answer in time. After a
         failed commit nobody knows whether it took place: callers ask again by token or key. Raises DatabaseNotMigrated when a
-        table or column is missing. Raises RuntimeError, and commits
+        table, column or function is missing. Raises RuntimeError, and commits
         nothing, when the block went on after a database error.
         """
         idle_s = IDLE_IN_TRANSACTION_S if timeout_s is None else timeout_s

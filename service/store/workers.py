@@ -11,6 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from service.domain.trial import storable
 from service.store import tables
 
+_SILENT = "seen_at + make_interval(secs => lost_after_s) < clock_timestamp()"
+"""Of a worker in the register: it has said nothing for longer than it said it would."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Worker:
@@ -71,7 +74,7 @@ def mark_lost(conn: sa.Connection) -> list[tuple[UUID, str]]:
     """Note which workers have fallen silent since the last time; returns their ids and names."""
     rows = conn.exec_driver_sql(
         "UPDATE stride.workers SET lost_at = clock_timestamp() WHERE stopped_at IS NULL AND lost_at IS NULL"
-        " AND seen_at + make_interval(secs => lost_after_s) < clock_timestamp() RETURNING id, name"
+        f" AND {_SILENT} RETURNING id, name"
     )
     return [(row.id, row.name) for row in rows]
 
@@ -91,8 +94,9 @@ def page(conn: sa.Connection, *, limit: int, before: tuple[datetime, UUID] | Non
         .where(tables.leases.c.worker_id == columns.id, tables.leases.c.ended_at.is_(None))
         .scalar_subquery()
     )
-    silent = sa.func.clock_timestamp() > columns.seen_at + sa.func.make_interval(0, 0, 0, 0, 0, 0, columns.lost_after_s)
-    state = sa.case((columns.stopped_at.is_not(None), "stopped"), (silent, "lost"), (leases > 0, "training"), else_="idle")
+    state = sa.case(
+        (columns.stopped_at.is_not(None), "stopped"), (sa.text(_SILENT), "lost"), (leases > 0, "training"), else_="idle"
+    )
     statement = (
         sa.select(tables.workers, leases.label("open_leases"), state.label("state"))
         .order_by(columns.started_at.desc(), columns.id.desc())
@@ -120,8 +124,7 @@ def page(conn: sa.Connection, *, limit: int, before: tuple[datetime, UUID] | Non
 def offering(conn: sa.Connection, objective: str) -> bool:
     """Whether a worker that is alive offers `objective`."""
     row = conn.exec_driver_sql(
-        "SELECT FROM stride.workers WHERE stopped_at IS NULL AND %(objective)s = ANY(objectives)"
-        " AND seen_at + make_interval(secs => lost_after_s) > clock_timestamp() LIMIT 1",
+        f"SELECT FROM stride.workers WHERE stopped_at IS NULL AND %(objective)s = ANY(objectives) AND NOT ({_SILENT}) LIMIT 1",
         {"objective": objective},
     ).one_or_none()
     return row is not None

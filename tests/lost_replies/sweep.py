@@ -245,7 +245,7 @@ ONE_FINISHED = "SELECT FROM stride.leases WHERE job_id = %(job_id)s AND outcome 
 GIVEN_BACK = """
 SELECT FROM stride.jobs WHERE id = %(job_id)s AND NOT EXISTS (
     SELECT FROM stride.leases
-    WHERE job_id = jobs.id AND ended_at IS NULL AND released_at IS NULL AND expires_at > clock_timestamp()
+    WHERE job_id = jobs.id AND ended_at IS NULL AND released_at IS NULL AND NOT stride.is_expired(leases)
 )
 """
 

@@ -36,12 +36,14 @@ def check(database: Database) -> None:
 
 
 def relations(database: Database) -> set[str]:
-    """All that people have made in the database: schemas, and what is in them."""
+    """All that people have made in the database: schemas, and what is in them, functions too."""
     with database.transaction() as conn:
         return set(
             conn.exec_driver_sql(
                 "SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
                 " WHERE nspname !~ '^(pg_|information_schema)'"
+                " UNION SELECT nspname || '.' || proname || '()' FROM pg_proc"
+                " JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname !~ '^(pg_|information_schema)'"
                 " UNION SELECT nspname || '.' FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'"
             ).scalars()
         )

@@ -2,13 +2,9 @@
 -- without the lease.
 -- Locks the lease only; the job's state is read without a lock. Matches id and token: zero rows mean that the lease has ended,
 -- and nothing is written. Running it twice stores the same again.
--- A released lease, or one whose job is not running, is not extended.
 WITH lease AS (
     UPDATE stride.leases AS held
-    SET expires_at = CASE
-            WHEN held.released_at IS NULL AND job.state = 'running' THEN clock_timestamp() + make_interval(secs => %(lease_s)s)
-            ELSE held.expires_at
-        END,
+    SET expires_at = stride.renewed_expiry(held, job, %(lease_s)s),
         last_step = greatest(held.last_step, (SELECT max(step) FROM unnest(%(steps)s::integer[]) AS step)),
         log_tail = coalesce(%(log_tail)s, held.log_tail)
     FROM stride.jobs AS job

@@ -5,7 +5,7 @@ WITH lease AS (
     INSERT INTO stride.leases (token, job_id, trial_id, attempt, worker_id, expires_at)
     VALUES (
         %(token)s, %(job_id)s, %(trial_id)s, %(attempt)s, %(worker_id)s,
-        clock_timestamp() + make_interval(secs => %(lease_s)s)
+        stride.lease_expiry(%(lease_s)s)
     )
     RETURNING id
 ), job AS (

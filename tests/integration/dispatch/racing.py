@@ -53,7 +53,7 @@ def race(url: str, seed: int, seconds: float, must_happen: frozenset[str]) -> Co
 
     It goes on until all these events were told, and for so many seconds at least: on a busy machine less happens in them.
     """
-    takeover.SILENCE_S = 0.1  # type: ignore[misc]
+    takeover.ABANDONED_AFTER_S = 0.1  # type: ignore[misc]
     database = Database(url, pool_size=WORKERS + 3)
     done: Counter[str] = Counter()
     claims: list[Claim] = []

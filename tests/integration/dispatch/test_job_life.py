@@ -37,7 +37,7 @@ from service.store.postgres import Database, psycopg_url
 from tests.conftest import execute
 from tests.databases import Databases
 from tests.factories import measurement, submit_job
-from tests.integration.dispatch.training import LEASE_S, claimer_of
+from tests.integration.dispatch.training import LEASE_S, claimer_of, expire
 from tests.stock_optuna import stock
 
 TRIALS, FAILURES, MAX_ATTEMPTS, TARGET = 3, 2, 2, 0.5
@@ -314,10 +314,7 @@ class JobLife(RuleBasedStateMachine):
 
     def worker_falls_silent(self, claim: Claim, lease: ModelLease) -> None:
         if lease.is_open:
-            with self.database.transaction() as conn:
-                conn.exec_driver_sql(
-                    "UPDATE stride.leases SET expires_at = clock_timestamp() WHERE id = %(id)s", {"id": claim.lease.id}
-                )
+            expire(self.database, claim)
             lease.expired_at = self.model.tick()
 
     # Users

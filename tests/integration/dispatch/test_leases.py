@@ -18,7 +18,7 @@ from service.errors import LeaseLost
 from service.store import leases, measurements, workers
 from service.store.postgres import Database
 from tests.factories import measurement, submit_job
-from tests.integration.dispatch.training import LEASE_S, claimed, claimer_of, conclude, current, events, stored
+from tests.integration.dispatch.training import LEASE_S, claimed, claimer_of, conclude, current, events, expire, stored
 from tests.polling import wait_until
 
 SHORT_S = 0.05
@@ -36,12 +36,6 @@ def taken_over(database: Database, claimer: Claimer | None = None) -> Claim:
 
     wait_until(took, "an expired lease")
     return found[0]
-
-
-def expire(database: Database, claim: Claim) -> None:
-    """Let the lease run out now."""
-    with database.transaction() as conn:
-        conn.exec_driver_sql("UPDATE stride.leases SET expires_at = clock_timestamp() WHERE id = %(id)s", {"id": claim.lease.id})
 
 
 def attempts_of(database: Database, claim: Claim) -> Sequence[Attempt]:

@@ -30,6 +30,7 @@ from tests.integration.dispatch.training import (
     claimer_of,
     conclude,
     current,
+    expire,
     run_job,
     stored,
 )
@@ -164,10 +165,7 @@ def test_a_job_without_replicates_marks_no_trial_as_one(database: Database, stra
 
 def test_a_trial_that_is_taken_over_keeps_its_seed(database: Database) -> None:
     claim = second_replicate(database)
-    with database.transaction() as conn:
-        conn.exec_driver_sql(
-            "UPDATE stride.leases SET expires_at = clock_timestamp() WHERE token = %(token)s", {"token": claim.lease.token}
-        )
+    expire(database, claim)
     taken = claimed(claimer_of(database))
     assert (taken.lease.number, taken.lease.attempt) == (1, 2)
     assert taken.training_seed == replicate_seed(5, 1)

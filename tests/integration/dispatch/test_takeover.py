@@ -10,6 +10,7 @@ import pytest
 from service.dispatch import takeover
 from service.dispatch.attempt import Claim
 from service.dispatch.outcome import Completed
+from service.dispatch.patience import RENEWAL_S
 from service.dispatch.renew import report
 from service.dispatch.sweeper import tidy_up
 from service.dispatch.takeover import fail_abandoned
@@ -20,21 +21,12 @@ from service.errors import DatabaseUnavailable, LeaseLost
 from service.store import leases, trial_reader
 from service.store.postgres import Database
 from tests.factories import measurement, submit_job
-from tests.integration.dispatch.training import LEASE_S, claimed, claimer_of, conclude, current, events
+from tests.integration.dispatch.training import LEASE_S, claimed, claimer_of, conclude, current, events, expire
 from tests.polling import wait_until
 from tests.tcp_proxy import Mode, TcpProxy
 
 SHORT_S = 0.4
 TIMEOUT_S = 1.5
-
-
-def expire(database: Database, claim: Claim, *, ago_s: float = 0.0) -> None:
-    """Let the lease have run out so many seconds ago."""
-    with database.transaction() as conn:
-        conn.exec_driver_sql(
-            "UPDATE stride.leases SET expires_at = clock_timestamp() - make_interval(secs => %(ago_s)s) WHERE id = %(id)s",
-            {"id": claim.lease.id, "ago_s": ago_s},
-        )
 
 
 def give_back(database: Database, claim: Claim) -> None:
@@ -64,7 +56,7 @@ def trial_state(database: Database, job: Job) -> TrialState:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else leases would have to expire before the server of the tests was started."""
-    monkeypatch.setattr(takeover, "SILENCE_S", 0.1)
+    monkeypatch.setattr(takeover, "ABANDONED_AFTER_S", 0.1)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -194,7 +186,7 @@ def test_after_an_outage_expired_leases_are_left_to_their_holders_for_a_while(
     expire(database, claim)
 
     def patient() -> bool:
-        return behind.back_for(longer_than_s=SHORT_S / 2) < TIMEOUT_S + takeover.PATIENCE_S
+        return behind.back_for(longer_than_s=SHORT_S / 2) < TIMEOUT_S + RENEWAL_S
 
     found = None
     while patient() and found is None:
@@ -216,6 +208,6 @@ def test_after_an_outage_the_sweeper_fails_no_trial_whose_holder_may_come_back(
     expire(database, claim, ago_s=0.2)
     tidy_up(behind)
     assert trial_state(database, job) is TrialState.RUNNING
-    wait_until(lambda: behind.back_for(longer_than_s=0.2) > TIMEOUT_S + takeover.PATIENCE_S, "the end of its patience")
+    wait_until(lambda: behind.back_for(longer_than_s=0.2) > TIMEOUT_S + RENEWAL_S, "the end of its patience")
     fail_abandoned(behind)
     assert trial_state(database, job) is TrialState.FAILED

@@ -15,7 +15,7 @@ from service.worker.checkpointing import model_metadata
 from tests.factories import LEARNING_RATE, submit_job
 from tests.integration.dispatch.test_claim import foreign
 from tests.integration.dispatch.test_replicates import STRATEGIES
-from tests.integration.dispatch.training import SPACE, claimed, claimer_of, conclude, current, stored
+from tests.integration.dispatch.training import SPACE, claimed, claimer_of, conclude, current, expire, stored
 
 
 def seeds_of(database: Database, job: Job) -> list[Any]:
@@ -88,10 +88,7 @@ def test_what_a_foreign_script_enqueues_has_the_seed_of_its_number(database: Dat
 def test_a_trial_that_is_taken_over_keeps_its_seed(database: Database) -> None:
     submit_job(database, seed=5)
     claim = claimed(claimer_of(database))
-    with database.transaction() as conn:
-        conn.exec_driver_sql(
-            "UPDATE stride.leases SET expires_at = clock_timestamp() WHERE token = %(token)s", {"token": claim.lease.token}
-        )
+    expire(database, claim)
     taken = claimed(claimer_of(database))
     assert (taken.lease.attempt, taken.training_seed) == (2, claim.training_seed)
 

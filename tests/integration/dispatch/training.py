@@ -101,6 +101,15 @@ def claimed(claimer: Claimer) -> Claim:
     return claim
 
 
+def expire(database: Database, claim: Claim, *, ago_s: float = 0.0) -> None:
+    """Let the lease have expired so many seconds ago."""
+    with database.transaction() as conn:
+        conn.exec_driver_sql(
+            "UPDATE stride.leases SET expires_at = clock_timestamp() - make_interval(secs => %(ago_s)s) WHERE id = %(id)s",
+            {"id": claim.lease.id, "ago_s": ago_s},
+        )
+
+
 def stored(database: Database, job: Job) -> list[optuna.trial.FrozenTrial]:
     """The job's trials as stock Optuna reads them."""
     with stock(database.url.render_as_string(hide_password=False)) as storage:

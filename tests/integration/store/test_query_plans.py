@@ -114,13 +114,18 @@ class Plans:
     """Of all statements sent while they were being collected."""
 
     all: list[Plan] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
+    """Of ours, in the database."""
 
     @property
     def files(self) -> set[str]:
         return {plan.file for plan in self.all if plan.file is not None}
 
     def check(self) -> None:
-        """None reads a whole table."""
+        """None reads a whole table, and no function of ours is called: its expression stands in the plan, open to indexes."""
+        ours = re.compile(rf"\b({'|'.join(self.functions)})\(")
+        calls = [plan.statement for plan in self.all if ours.search(str(plan.nodes))]
+        assert not calls, "calls a function:\n" + "\n\n".join(calls)
         wrong = [
             f"reads all: {', '.join(found)}\n{plan.statement}"
             for plan in self.all
@@ -148,6 +153,9 @@ def plans_collected() -> Iterator[Plans]:
             found = raw.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {statement}", parameters[0] if many else parameters).fetchone()
             assert found is not None
             plans.all.append(Plan(statement, list(_nodes(found[0][0]["Plan"]))))
+            if not plans.functions:
+                rows = raw.execute("SELECT proname FROM pg_proc WHERE pronamespace = 'stride'::regnamespace")
+                plans.functions = [name for (name,) in rows]
 
     sa.event.listen(sa.Engine, "before_cursor_execute", explain)
     try:
@@ -341,7 +349,7 @@ def test_a_takeover(crowded: Database) -> None:
 
 def _patient(claimer: Claimer) -> Claimer:
     """One that takes over at once, although the server has started only now."""
-    claimer._patience_s = 0.0
+    claimer._patience.seconds = 0.0
     return claimer
 
 
@@ -536,6 +544,15 @@ def test_a_whole_table_that_is_read_for_want_of_an_index_is_noticed(crowded: Dat
         conn.exec_driver_sql("SELECT id FROM stride.leases WHERE token = %(token)s", {"token": uuid4()})
         conn.rollback()
     with pytest.raises(AssertionError, match=r"reads all: Seq Scan on stride\.leases"):
+        plans.check()
+
+
+def test_a_function_that_stays_a_call_is_noticed(crowded: Database) -> None:
+    with plans_collected() as plans, crowded.transaction() as conn:
+        conn.exec_driver_sql("ALTER FUNCTION stride.is_expired SET search_path = stride")
+        leases.lock_expired(conn, 1)
+        conn.rollback()
+    with pytest.raises(AssertionError, match="calls a function"):
         plans.check()
 
 
