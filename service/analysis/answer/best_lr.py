@@ -14,9 +14,10 @@ from service.analysis.model.curve_line import Line
 from service.analysis.model.encoding import LEARNING_RATE, axes, decode, has_rate, learning_rate
 from service.analysis.model.estimates import Estimate, Interval
 from service.analysis.model.observations import MOST_CHOICES, Observations, observe
+from service.analysis.model.optimum import EDGE, Optimum
 from service.analysis.model.points import LARGEST, cost_of, seed_of
 from service.analysis.model.pruned_trials import Curves
-from service.analysis.model.response_curve import EDGE, FEWEST, FEWEST_RATES, MOSTLY, SAME, Kind, Optimum, ResponseCurve
+from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, MOSTLY, SAME, Kind, ResponseCurve
 from service.analysis.words import counted
 from service.domain.job import Job
 from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, Range, Scalar, discrete_values

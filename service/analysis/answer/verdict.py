@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from service.analysis.answer.values import AnswerVerdict, BestLearningRate
 from service.analysis.model.curve_line import MAY_DIVERGE
 from service.analysis.model.observations import Observations
+from service.analysis.model.optimum import Optimum
 from service.analysis.model.points import diagnosis_of, learned
-from service.analysis.model.response_curve import Optimum
 from service.analysis.words import counted
 from service.domain.trial import Trial
 

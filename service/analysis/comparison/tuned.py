@@ -8,9 +8,10 @@ from service.analysis.comparison.paired_seeds import BestPoint, best_point
 from service.analysis.model.encoding import LEARNING_RATE, learning_rate
 from service.analysis.model.estimates import Estimate
 from service.analysis.model.observations import Observations, observe
+from service.analysis.model.optimum import Optimum
 from service.analysis.model.points import LARGEST, cost_of, learned, seed_of
 from service.analysis.model.pruned_trials import Curves
-from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, Optimum, ResponseCurve
+from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, ResponseCurve
 from service.analysis.words import counted
 from service.domain.job import FINAL, Job
 from service.domain.space import Range

@@ -1,21 +1,18 @@
 """Cost against learning rate: where its minimum lies, how far one may move, and what the other parameters have to do with it."""
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from service.analysis.model.candidates import Candidates, Search
+from service.analysis.model.candidates import Search
 from service.analysis.model.curve_line import Line
-from service.analysis.model.divergence_edge import DivergenceEdge, find_edge, lost_from
+from service.analysis.model.divergence_edge import DivergenceEdge
 from service.analysis.model.encoding import Array
-from service.analysis.model.estimates import LEVEL, Estimate, Interval
+from service.analysis.model.estimates import Interval
 from service.analysis.model.observations import Observations
-from service.analysis.model.surface import Surface
+from service.analysis.model.optimum import Optimum, Posterior, find_optima
 from service.domain.space import Scalar
 
 FEWEST = 4
@@ -23,56 +20,20 @@ FEWEST = 4
 FEWEST_RATES = 3
 """Different rates that a curve takes: through two it has no minimum between them."""
 
-EDGE = 0.05
-"""Part of the range, in decades, that counts as its edge, at either end: the best points should not lie there (Deep Learning
-Tuning Playbook, 2023)."""
-
 MOSTLY = 0.5
 """Probability of lying at an edge above which the best rate is said to."""
-
-MOST_DIVERGE = 0.25
-"""No rate is the best one at which more than this part of trials are lost: one would not train at it."""
 
 SAME = 1e-9
 """Rates that are closer, in decades, differ by rounding."""
 
-N_DRAWS = 480
-"""Joint draws of the expected cost: a 90% interval's ends are known to about 1.4% of probability."""
-FEWEST_DRAWS = 48
-"""Draws that are kept at least where most lie below what the metric can be."""
 N_PLACES = 33
 """Rates at which the response curve is shown."""
 TOLERANCE = 0.02
 """Where no tolerance is given, it is at least this part of the 80th percentile of regret."""
 LARGEST_TOLERANCE = 0.5
 """Where no tolerance is given, it is at most this part of the 80th percentile of regret."""
-ALIKE = 1.5
-"""Points whose expected cost is within so many standard deviations of the chosen one's can hardly be told from it."""
-PERHAPS_ALIKE = 3.0
-"""Points whose expected cost is within so many standard deviations of the chosen one's may be as good."""
-CAUTION = 0.5
-"""The answered point has the lowest mean cost plus so many standard deviations of it: what is known little is not recommended.
-Where nothing but a choice of rates is searched, the mean alone counts: each choice was tried, or lies between two that were."""
 
 Kind = Literal["params", "profile", "marginal"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Optimum:
-    """Where the expected cost is lowest. Rates are log10, costs in the metric's units, lower is better."""
-
-    rate: float
-    point: Array = field(compare=False, repr=False)
-    """The rate, and the coordinates of the other parameters, (1 + columns,)."""
-    interval: Interval
-    cost: Estimate
-    at_low_edge: float
-    """The probability that it lies in the outermost twentieth of the range."""
-    at_high_edge: float
-    regret: float
-    """What the expected cost at `point` is above that of the optimum: with a probability of LEVEL it is no more."""
-    draws: Array = field(compare=False, repr=False)
-    """Of the expected cost at `point`, (draws,)."""
 
 
 class ResponseCurve:
@@ -81,14 +42,8 @@ class ResponseCurve:
     def __init__(self, seen: Observations) -> None:
         """Takes at least FEWEST costs."""
         self._seen = seen
-        self._random = np.random.default_rng(len(seen.costs))
-        self.surface = Surface(seen, self._random)
-        trained = self.surface.shifted(np.column_stack([seen.rates, seen.others])[seen.complete])
-        lost = self.surface.shifted(np.column_stack([seen.lost_rates, seen.lost_others]))
-        self._edge: DivergenceEdge | None = find_edge(trained, lost, seen.explosions_begin)
-        """In shifted rates."""
-        self._ceiling = lost_from(trained, lost)
-        """No shifted rate above it is answered."""
+        self._posterior = Posterior(seen, np.random.default_rng(len(seen.costs)))
+        self.surface = self._posterior.surface
         self._search = Search(seen, self.surface)
 
     @cached_property
@@ -109,93 +64,21 @@ class ResponseCurve:
         """
         if self.optimum.at_low_edge > MOSTLY:
             return "low"
-        return "high" if self.optimum.at_high_edge > MOSTLY and self._edge is None else None
+        return "high" if self.optimum.at_high_edge > MOSTLY and self._posterior.edge is None else None
 
     def edge_at(self, point: Array) -> DivergenceEdge | None:
         """Where rates diverge with the other parameters of a point, (1 + columns,)."""
-        if self._edge is None:
+        if self._posterior.edge is None:
             return None
         shift = float(self.surface.shifted(point[None])[0] - point[0])
-        return self._edge.moved(-shift)
+        return self._posterior.edge.moved(-shift)
 
     def loses(self, points: Array) -> Array:
         """The probability of being lost at points, (n, 1 + columns)."""
-        return np.zeros(len(points)) if self._edge is None else self._edge.probability(self.surface.shifted(points))
+        return self._posterior.loses(points)
 
     def _optima(self, fixings: Sequence[Callable[[Array], Array] | None]) -> tuple[list[Optimum], Array]:
-        highest = math.inf if self._edge is None else min(self._edge.quantile(0.99), self._ceiling)
-        groups = [self._search.candidates(fixing, len(fixings), highest) for fixing in fixings]
-        every, mean = self._drawn(np.concatenate([group.points for group in groups]))
-        ends = np.cumsum([len(group.points) for group in groups])[:-1]
-        bounds = self._bounds(len(every))
-        found = [
-            self._optimum(group, draws, its_mean, bounds)
-            for group, draws, its_mean in zip(groups, np.split(every, ends, axis=1), np.split(mean, ends), strict=True)
-        ]
-        return [optimum for optimum, _ in found], np.stack([rates for _, rates in found], axis=1)
-
-    def _bounds(self, n: int) -> Array | None:
-        """Draws of the highest shifted rate that may be the best, (n,)."""
-        if self._edge is None:
-            return None
-        bounds: Array = np.minimum(self._edge.draw(n, self._random, MOST_DIVERGE), self._ceiling)
-        return bounds
-
-    def _drawn(self, points: Array) -> tuple[Array, Array]:
-        """Joint draws of the expected cost, (draws, n), and its mean, (n,), given that it is nowhere below its bounds."""
-        draws, mean = self.surface.draw(points, N_DRAWS)
-        # Warped costs have no upper end: where trials say little, their mean would be beyond all measure.
-        least, most = self.surface.least(points), self._seen.most
-        draws, mean = np.clip(draws, least, most), np.clip(mean, least, most)
-        if self._seen.bound is None:
-            return draws, mean
-        lowest = draws.min(axis=1)
-        possible = lowest >= self._seen.bound
-        if possible.all():
-            return draws, mean
-        if possible.sum() < FEWEST_DRAWS:
-            possible = lowest >= np.sort(lowest)[-FEWEST_DRAWS]
-        draws = np.maximum(draws[possible], self._seen.bound)
-        return draws, draws.mean(axis=0)
-
-    def _optimum(self, among: Candidates, draws: Array, mean: Array, bounds: Array | None) -> tuple[Optimum, Array]:
-        """From joint draws at the candidates, (draws, n).
-
-        bounds: draws of the highest shifted rate that may be the best.
-        """
-        points, rates, allowed = among.points, among.points[:, 0], draws
-        only_choices = self._seen.choices is not None and not self._seen.axes
-        score = mean if only_choices else mean + CAUTION * draws.std(axis=0)
-        may = among.promising.copy()
-        if bounds is not None:
-            at = self.surface.shifted(points)
-            allowed = np.where(at > np.maximum(bounds, at.min())[:, None], math.inf, draws)
-            loses = self.loses(points)
-            score = score + loses * self._seen.spread  # a run that diverges is a lost one
-            trains = (loses <= MOST_DIVERGE) & (at <= self._ceiling)
-            if trains.any():
-                may = trains & may if (trains & may).any() else trains
-        may_be_best = may.copy()
-        if self._search.are_few and (may & among.tried).any():
-            may &= among.tried
-        score = np.where(may, score, math.inf)
-        optima: Array = rates[allowed.argmin(axis=1)]
-        best = int(score.argmin())
-        margin = EDGE * (self._seen.high - self._seen.low)
-        within = Interval.of(optima)
-        cost = Estimate.at_median(draws[:, best])
-        bias, most_bias = (_selection_bias(draws, may_be_best, best, alike) for alike in (ALIKE, PERHAPS_ALIKE))
-        optimum = Optimum(
-            rate=float(rates[best]),
-            point=points[best],
-            interval=within.holding(float(rates[best])),
-            cost=Estimate(mean=cost.mean + bias / 2, low=cost.low, high=cost.high + max(bias, most_bias)),
-            draws=draws[:, best],
-            at_low_edge=float((optima <= self._seen.low + margin).mean()),
-            at_high_edge=float((optima >= self._seen.high - margin).mean()),
-            regret=max(0.0, float(np.quantile(draws[:, best] - allowed.min(axis=1), LEVEL))),
-        )
-        return optimum, optima
+        return find_optima(self._seen, self._posterior, self._search, fixings)
 
     def _fixing(self, name: str, value: Scalar) -> Callable[[Array], Array]:
         """What sets the columns of a parameter to a value."""
@@ -224,7 +107,7 @@ class ResponseCurve:
         """With the other parameters of a point, (1 + columns,)."""
         rates = _with(self._search.places(2 * N_PLACES - 1), float(point[0]))
         points = np.column_stack([rates, np.tile(point[1:], (len(rates), 1))])
-        draws, _ = self._drawn(points)
+        draws, _ = self._posterior.draw(points)
         is_choice = self._seen.choices is not None
         return Line(rates=rates, draws=draws, at=self.surface.shifted(points), lost=self.loses(points), is_choice=is_choice)
 
@@ -232,7 +115,7 @@ class ResponseCurve:
         """Where the best rate lies on a line; it holds the optimum's."""
         if not self._seen.axes:
             return self.optimum.interval
-        return line.interval(self.optimum.rate, self._bounds(len(line.draws)))
+        return line.interval(self.optimum.rate, self._posterior.bounds(len(line.draws)))
 
     def safe_range(self, line: Line, tolerance: float) -> Interval | None:
         """About the optimum's rate; see `Line.safe_range`. A run that diverges counts as the 80th percentile of regret."""
@@ -283,7 +166,7 @@ class ResponseCurve:
         """others: for each rate, (rates, choices, columns)."""
         by_rate = others.shape[:2]
         points = np.column_stack([np.repeat(rates, by_rate[1]), others.reshape(-1, others.shape[2])])
-        draws, _ = self._drawn(points)
+        draws, _ = self._posterior.draw(points)
         return Line(
             rates=rates,
             draws=over(draws.reshape(len(draws), *by_rate), axis=2),
@@ -297,15 +180,3 @@ def _with(rates: Array, rate: float) -> Array:
     """Ascending; with one more, unless it is among them but for rounding, as a step of a range may be."""
     more: Array = rates if np.abs(rates - rate).min() < SAME else np.sort(np.append(rates, rate))
     return more
-
-
-def _selection_bias(draws: Array, among: npt.NDArray[np.bool_], best: int, alike: float) -> float:
-    """What the expected cost at the point chosen may be above its posterior mean, since it was chosen for being low.
-
-    Where the true cost is level about its minimum, the posterior means there differ by their errors alone, and the lowest one is
-    the one with the luckiest error. It may be as high as the mean of all points that are expected within `alike` standard
-    deviations of it (to their common mean James and Stein 1961 shrink means).
-    """
-    above = draws[:, among].mean(axis=0) - draws[:, best].mean()
-    near = above[above <= alike * draws[:, best].std()]
-    return max(0.0, float(near.mean())) if len(near) else 0.0

@@ -24,45 +24,34 @@ nothing is learned. What comes out is the mean over training seeds, warped or no
 
 Symbols beside those of `hyperparameters`, for n trials and m points:
 
-    symbol     name in the code       shape        unit            meaning
-    z          self._z                (n,)         scaled costs    (cost - best) / spread, logarithmic above BEYOND
-    x          self._x                (n, 1 + c)   decades, parts  log10 of the rate, then the other coordinates
-    L          _Given.root            (n, n)       warped costs    Cholesky factor of the covariance of trials (or of the
-                                                                   inducing ones)
-    -          _Given.inner           (i, i)       -               Cholesky factor of I + A A', A = L^-1 K / sigma, where i
-                                                                   inducing trials stand for all
-    -          _Given.projected       (n,) or (i,) -               what the costs are, in the coordinates of the last factor
+    symbol     name in the code   shape        unit            meaning
+    z          self._z            (n,)         scaled costs    (cost - best) / spread, logarithmic above BEYOND
+    x          self._x            (n, 1 + c)   decades, parts  log10 of the rate, then the other coordinates
 """
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg
 
-from service.analysis.model.covariances import factor, root_of, squared_distances
+from service.analysis.model.covariances import root_of, squared_distances
 from service.analysis.model.encoding import Array
 from service.analysis.model.hyperparameters import (
     DEPARTURE,
-    FIRST_LENGTH,
-    JITTER,
     LENGTH,
     NO_SLOPE,
     NOISE,
     OTHER_LENGTH,
     QUADRATIC,
-    SHARED,
     SLOPE,
     WARPS,
     Hyperparameters,
     Prior,
     Warp,
-    alike,
-    powers,
 )
 from service.analysis.model.observations import ROUNDING, Observations
+from service.analysis.model.process import Coordinates, Process
 
 FITTED_TO = 128
 """Hyperparameters are fitted to at most so many trials, evenly picked; these are also the inducing ones where there are more than
@@ -104,9 +93,7 @@ class Surface:
         stretch = np.maximum(1.0, 1.0 + (seen.costs - best) / self._scale - BEYOND)
         self._z_variances = (np.sqrt(seen.variances) / self._scale / stretch) ** 2
         self._x = np.column_stack([seen.rates, seen.others])
-        self._middle, self._half = (seen.low + seen.high) / 2, max((seen.high - seen.low) / 2, 0.05)
-        self._slices = _slices(seen)
-        self._centre = np.array([1 / axis.width if axis.width > 1 else 0.5 for axis in seen.axes for _ in range(axis.width)])
+        self._coordinates = Coordinates(seen)
         picked = _evenly(np.flatnonzero(seen.complete), FITTED_TO)
         picked = np.concatenate([picked, _evenly(np.flatnonzero(~seen.complete), FITTED_TO - len(picked))])
         self._picked = picked
@@ -122,35 +109,35 @@ class Surface:
         self._thetas = self._fitted.sample(random)
         if len(self._y) > FITTED_TO:
             self._thetas = self._thetas[::3]  # so many trials leave little open about them, and each costs the more
-        self._averaged = [self._given(theta) for theta in self._thetas]
-        self._at_mode = self._given(self._fitted.mode)
+        self._averaged = [self._process(theta) for theta in self._thetas]
+        self._at_mode = self._process(self._fitted.mode)
         self._random = random
 
     @property
     def trials_per_coefficient(self) -> float:
         """How many trained trials there are for each coefficient: those of the quadratic, and the shifts."""
-        n_terms: int = self._basis_of_others(self._x[:1]).shape[1]
-        return float(self._seen.complete.sum()) / (3 + n_terms + len(self._centre))
+        n_terms: int = self._coordinates.basis_of_others(self._x[:1]).shape[1]
+        return float(self._seen.complete.sum()) / (3 + n_terms + len(self._coordinates.centre))
 
     def shifted(self, points: Array) -> Array:
         """log10 rates at points (n, 1 + columns), moved by what the other parameters shift them, (n,)."""
-        at: Array = points[:, 0] + (points[:, 1:] - self._centre) @ self.shifts
+        at: Array = points[:, 0] + (points[:, 1:] - self._coordinates.centre) @ self.shifts
         return at
 
     @cached_property
     def shifts(self) -> Array:
         """By how many decades the other parameters shift the rate over their ranges, (columns,)."""
-        medians: Array = np.median(self._thetas[:, FIRST_LENGTH + len(self._slices) - 1 :], axis=0)
+        medians: Array = np.median(self._coordinates.shifts(self._thetas), axis=0)
         return medians
 
     def draw(self, points: Array, n_draws: int) -> tuple[Array, Array]:
         """Joint draws of the expected cost at `points` (n, 1 + columns), as (n_draws, n), and its mean, (n,)."""
         draws, means = [], []
         share = -(-n_draws // len(self._averaged))
-        for given in self._averaged:
-            mean, covariance = self._predict(given, points)
+        for process in self._averaged:
+            mean, covariance = process.predict(points)
             root = root_of(covariance)
-            noise = np.exp(2 * (given.theta[2] + given.theta[4] * self._at(given.theta, points)))
+            noise = self._coordinates.noise(process.theta, points)
             draws.append(self._cost(mean + self._random.standard_normal((share, len(points))) @ root.T, noise))
             means.append(self._cost(mean, noise + np.maximum(covariance.diagonal(), 0.0)))
         return np.concatenate(draws), np.mean(means, axis=0)
@@ -158,7 +145,7 @@ class Surface:
     def roughly(self, points: Array) -> tuple[Array, Array]:
         """Mean and standard deviation at `points` of what rises with the cost, with the hyperparameters at their mode: enough to
         see where to look."""
-        mean, variance = self._predict(self._at_mode, points, only_variances=True)
+        mean, variance = self._at_mode.predict_variances(points)
         return mean, np.sqrt(np.maximum(variance, 0.0))
 
     def least(self, points: Array) -> Array:
@@ -167,20 +154,20 @@ class Surface:
         They do up to the shifted rate below which every trial cost UNTRAINED times the scale more than the best: a lower rate
         learns even less. Takes FEWEST_UNTRAINED trials.
         """
-        low = self._at(self._fitted.mode, points) <= self._untrained_up_to
+        low = self._coordinates.at(self._fitted.mode, points) <= self._untrained_up_to
         least: Array = np.where(low, self._offset + UNTRAINED * self._scale, -math.inf)
         return least
 
     @cached_property
     def _untrained_up_to(self) -> float:
         """The highest shifted rate tried below all at which a trial was good."""
-        tried, bad = self._at(self._fitted.mode, self._x), self._z > UNTRAINED
+        tried, bad = self._coordinates.at(self._fitted.mode, self._x), self._z > UNTRAINED
         below = tried[tried < tried[~bad].min()]
         return -math.inf if len(below) < FEWEST_UNTRAINED else float(below.max())
 
     def noise_at(self, point: Array) -> float:
         """The standard deviation of a single trial's cost at a point, (1 + columns,)."""
-        noise = [theta[2] + theta[4] * float(self._at(theta, point[None])[0]) for theta in self._thetas]
+        noise = [theta[2] + theta[4] * float(self._coordinates.at(theta, point[None])[0]) for theta in self._thetas]
         return self._scale * math.exp(float(np.median(noise)))
 
     def _scaled(self, costs: Array) -> Array:
@@ -195,14 +182,18 @@ class Surface:
             self._priors(warp),
             costs=self._z[self._picked],
             variances=self._z_variances[self._picked],
-            rates=x[:, 0] - self._middle,
-            half=self._half,
-            others=x[:, 1:] - self._centre,
-            basis=self._basis_of_others(x),
-            squares=np.array([squared_distances(x[:, part], x[:, part]) for part in self._slices[1:]]).reshape(
+            rates=x[:, 0] - self._coordinates.middle,
+            half=self._coordinates.half,
+            others=x[:, 1:] - self._coordinates.centre,
+            basis=self._coordinates.basis_of_others(x),
+            squares=np.array([squared_distances(x[:, part], x[:, part]) for part in self._coordinates.slices[1:]]).reshape(
                 -1, len(x), len(x)
             ),
         )
+
+    def _process(self, theta: Array) -> Process:
+        inducing = self._x[self._picked] if len(self._y) > EXACT else None
+        return Process(self._coordinates, theta, self._x, self._y, self._extra, inducing)
 
     def _cost(self, warped: Array, variance: Array) -> Array:
         """In the metric's units: the mean over what has this mean and variance where costs are warped."""
@@ -217,7 +208,7 @@ class Surface:
             self._noise_prior(warp),
             QUADRATIC,
             self._slope_prior(),
-            *(OTHER_LENGTH for _ in self._slices[1:]),
+            *(OTHER_LENGTH for _ in self._coordinates.slices[1:]),
             *shifts,
         ]
 
@@ -235,81 +226,6 @@ class Surface:
             return NOISE
         return Prior(mean=math.log(variance) / 2, sd=max(0.1, 1 / math.sqrt(2 * degrees)))
 
-    def _at(self, theta: Array, points: Array) -> Array:
-        """Their log10 rates, shifted, from the middle of the range, (n,)."""
-        shifts = theta[FIRST_LENGTH + len(self._slices) - 1 :]
-        at: Array = points[:, 0] - self._middle + (points[:, 1:] - self._centre) @ shifts
-        return at
-
-    def _basis_at(self, theta: Array, points: Array) -> Array:
-        return np.column_stack([powers(self._at(theta, points) / self._half), self._basis_of_others(points)])
-
-    def _basis_of_others(self, points: Array) -> Array:
-        columns = [np.zeros((len(points), 0))]
-        for part in self._slices[1:]:
-            other = 2 * points[:, part] - 1
-            columns.append(other)
-            if part.stop - part.start == 1:
-                columns.append(other**2)
-        return np.concatenate(columns, axis=1)
-
-    def _kernel(self, theta: Array, left: Array, right: Array) -> Array:
-        lengths = np.exp(theta[FIRST_LENGTH : FIRST_LENGTH + len(self._slices) - 1])
-        lengths = np.repeat(lengths, [part.stop - part.start for part in self._slices[1:]])
-        left_at, right_at = (self._at(theta, points)[:, None] / math.exp(theta[0]) for points in (left, right))
-        by_rate = alike(squared_distances(left_at, right_at))
-        by_others = alike(squared_distances(left[:, 1:] / lengths, right[:, 1:] / lengths))
-        departure = math.exp(2 * theta[1]) * by_rate * (SHARED + (1 - SHARED) * by_others)
-        quadratic = math.exp(2 * theta[3]) * (self._basis_at(theta, left) @ self._basis_at(theta, right).T)
-        covariance: Array = departure + quadratic
-        return covariance
-
-    def _variances(self, theta: Array) -> Array:
-        """Of the noise of trials."""
-        noise: Array = np.exp(2 * (theta[2] + theta[4] * self._at(theta, self._x))) + self._extra + JITTER
-        return noise
-
-    def _given(self, theta: Array) -> "_Given":
-        """What trials tell, with these hyperparameters."""
-        if len(self._y) <= EXACT:
-            within = self._kernel(theta, self._x, self._x)
-            within[np.diag_indices_from(within)] += self._variances(theta)
-            root = factor(within, (0.0, 1e-10, 1e-8, 1e-6))
-            return _Given(theta, self._x, root, None, linalg.solve_triangular(root, self._y, lower=True, check_finite=False))
-        inducing = self._x[self._picked]
-        within = self._kernel(theta, inducing, inducing)
-        within[np.diag_indices_from(within)] += 10 * JITTER * within.diagonal().max()
-        root = linalg.cholesky(within, lower=True, check_finite=False)
-        across = linalg.solve_triangular(root, self._kernel(theta, inducing, self._x), lower=True, check_finite=False)
-        weighed = across / self._variances(theta)
-        inner = linalg.cholesky(np.eye(len(inducing)) + weighed @ across.T, lower=True, check_finite=False)
-        projected = linalg.solve_triangular(inner, weighed @ self._y, lower=True, check_finite=False)
-        return _Given(theta, inducing, root, inner, projected)
-
-    def _predict(self, given: "_Given", points: Array, *, only_variances: bool = False) -> tuple[Array, Array]:
-        theta = given.theta
-        gained = linalg.solve_triangular(given.root, self._kernel(theta, given.x, points), lower=True, check_finite=False)
-        lost = None if given.inner is None else linalg.solve_triangular(given.inner, gained, lower=True, check_finite=False)
-        mean = (gained if lost is None else lost).T @ given.projected
-        if only_variances:
-            own = math.exp(2 * theta[1]) + math.exp(2 * theta[3]) * (self._basis_at(theta, points) ** 2).sum(1)
-            return mean, own - (gained**2).sum(0) + (0.0 if lost is None else (lost**2).sum(0))
-        covariance = self._kernel(theta, points, points) - gained.T @ gained
-        return mean, covariance if lost is None else covariance + lost.T @ lost
-
-
-@dataclass(frozen=True)
-class _Given:
-    """The process, conditioned on trials: worked out once for hyperparameters, and asked for many points."""
-
-    theta: Array
-    x: Array
-    """Of the trials; of the inducing ones, where they are many."""
-    root: Array
-    inner: Array | None
-    """None where the process is exact."""
-    projected: Array
-
 
 def _evenly(indices: npt.NDArray[np.intp], most: int) -> npt.NDArray[np.intp]:
     """At most so many of them, from first to last."""
@@ -317,12 +233,3 @@ def _evenly(indices: npt.NDArray[np.intp], most: int) -> npt.NDArray[np.intp]:
         return indices
     chosen: npt.NDArray[np.intp] = indices[np.linspace(0, len(indices) - 1, max(0, most)).round().astype(int)]
     return chosen
-
-
-def _slices(seen: Observations) -> list[slice]:
-    """Which columns belong to the learning rate and to each other parameter."""
-    slices, at = [slice(0, 1)], 1
-    for axis in seen.axes:
-        slices.append(slice(at, at + axis.width))
-        at += axis.width
-    return slices

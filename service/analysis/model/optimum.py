@@ -1,0 +1,175 @@
+"""Where the expected cost is lowest: the best point, by joint draws of the posterior at its candidates."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from service.analysis.model.candidates import Candidates, Search
+from service.analysis.model.divergence_edge import find_edge, lost_from
+from service.analysis.model.encoding import Array
+from service.analysis.model.estimates import LEVEL, Estimate, Interval
+from service.analysis.model.observations import Observations
+from service.analysis.model.surface import Surface
+
+EDGE = 0.05
+"""Part of the range, in decades, that counts as its edge, at either end: the best points should not lie there (Deep Learning
+Tuning Playbook, 2023)."""
+MOST_DIVERGE = 0.25
+"""No rate is the best one at which more than this part of trials are lost: one would not train at it."""
+N_DRAWS = 480
+"""Joint draws of the expected cost: a 90% interval's ends are known to about 1.4% of probability."""
+FEWEST_DRAWS = 48
+"""Draws that are kept at least where most lie below what the metric can be."""
+ALIKE = 1.5
+"""Points whose expected cost is within so many standard deviations of the chosen one's can hardly be told from it."""
+PERHAPS_ALIKE = 3.0
+"""Points whose expected cost is within so many standard deviations of the chosen one's may be as good."""
+CAUTION = 0.5
+"""The answered point has the lowest mean cost plus so many standard deviations of it: what is known little is not recommended.
+Where nothing but a choice of rates is searched, the mean alone counts: each choice was tried, or lies between two that were."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimum:
+    """Where the expected cost is lowest. Rates are log10, costs in the metric's units, lower is better."""
+
+    rate: float
+    point: Array = field(compare=False, repr=False)
+    """The rate, and the coordinates of the other parameters, (1 + columns,)."""
+    interval: Interval
+    cost: Estimate
+    at_low_edge: float
+    """The probability that it lies in the outermost twentieth of the range."""
+    at_high_edge: float
+    regret: float
+    """What the expected cost at `point` is above that of the optimum: with a probability of LEVEL it is no more."""
+    draws: Array = field(compare=False, repr=False)
+    """Of the expected cost at `point`, (draws,)."""
+
+
+class Posterior:
+    """Of the expected cost, within what costs can be, and of the rates at which trials are lost."""
+
+    def __init__(self, seen: Observations, random: np.random.Generator) -> None:
+        """Takes at least four costs."""
+        self.surface = Surface(seen, random)
+        trained = self.surface.shifted(np.column_stack([seen.rates, seen.others])[seen.complete])
+        lost = self.surface.shifted(np.column_stack([seen.lost_rates, seen.lost_others]))
+        self.edge = find_edge(trained, lost, seen.explosions_begin)
+        """In shifted rates; None where no trial diverged, or not because of its rate."""
+        self.ceiling = lost_from(trained, lost)
+        """No shifted rate above it is answered."""
+        self._seen = seen
+        self._random = random
+
+    def loses(self, points: Array) -> Array:
+        """The probability of being lost at points, (n, 1 + columns)."""
+        return np.zeros(len(points)) if self.edge is None else self.edge.probability(self.surface.shifted(points))
+
+    def bounds(self, n: int) -> Array | None:
+        """Draws of the highest shifted rate that may be the best, (n,)."""
+        if self.edge is None:
+            return None
+        bounds: Array = np.minimum(self.edge.draw(n, self._random, MOST_DIVERGE), self.ceiling)
+        return bounds
+
+    def draw(self, points: Array) -> tuple[Array, Array]:
+        """Joint draws of the expected cost, (draws, n), and its mean, (n,), given that it is nowhere below its bounds."""
+        draws, mean = self.surface.draw(points, N_DRAWS)
+        # Warped costs have no upper end: where trials say little, their mean would be beyond all measure.
+        least, most = self.surface.least(points), self._seen.most
+        draws, mean = np.clip(draws, least, most), np.clip(mean, least, most)
+        if self._seen.bound is None:
+            return draws, mean
+        lowest = draws.min(axis=1)
+        possible = lowest >= self._seen.bound
+        if possible.all():
+            return draws, mean
+        if possible.sum() < FEWEST_DRAWS:
+            possible = lowest >= np.sort(lowest)[-FEWEST_DRAWS]
+        draws = np.maximum(draws[possible], self._seen.bound)
+        return draws, draws.mean(axis=0)
+
+
+def find_optima(
+    seen: Observations, posterior: Posterior, search: Search, fixings: Sequence[Callable[[Array], Array] | None]
+) -> tuple[list[Optimum], Array]:
+    """The best point for each of `fixings`, and joint draws of the best log10 rates, (draws, fixings).
+
+    fixings: each sets some columns of points to values; None: sets nothing.
+    """
+    edge = posterior.edge
+    highest = math.inf if edge is None else min(edge.quantile(0.99), posterior.ceiling)
+    groups = [search.candidates(fixing, len(fixings), highest) for fixing in fixings]
+    every, mean = posterior.draw(np.concatenate([group.points for group in groups]))
+    ends = np.cumsum([len(group.points) for group in groups])[:-1]
+    bounds = posterior.bounds(len(every))
+    only_tried = search.are_few
+    found = [
+        _optimum(seen, posterior, group, draws, its_mean, bounds, only_tried)
+        for group, draws, its_mean in zip(groups, np.split(every, ends, axis=1), np.split(mean, ends), strict=True)
+    ]
+    return [optimum for optimum, _ in found], np.stack([rates for _, rates in found], axis=1)
+
+
+def _optimum(
+    seen: Observations,
+    posterior: Posterior,
+    among: Candidates,
+    draws: Array,
+    mean: Array,
+    bounds: Array | None,
+    only_tried: bool,
+) -> tuple[Optimum, Array]:
+    """From joint draws at the candidates, (draws, n).
+
+    bounds: draws of the highest shifted rate that may be the best. only_tried: answer a point that was tried, if one may be.
+    """
+    points, rates, allowed = among.points, among.points[:, 0], draws
+    only_choices = seen.choices is not None and not seen.axes
+    score = mean if only_choices else mean + CAUTION * draws.std(axis=0)
+    may = among.promising.copy()
+    if bounds is not None:
+        at = posterior.surface.shifted(points)
+        allowed = np.where(at > np.maximum(bounds, at.min())[:, None], math.inf, draws)
+        loses = posterior.loses(points)
+        score = score + loses * seen.spread  # a run that diverges is a lost one
+        trains = (loses <= MOST_DIVERGE) & (at <= posterior.ceiling)
+        if trains.any():
+            may = trains & may if (trains & may).any() else trains
+    may_be_best = may.copy()
+    if only_tried and (may & among.tried).any():
+        may &= among.tried
+    score = np.where(may, score, math.inf)
+    optima: Array = rates[allowed.argmin(axis=1)]
+    best = int(score.argmin())
+    margin = EDGE * (seen.high - seen.low)
+    within = Interval.of(optima)
+    cost = Estimate.at_median(draws[:, best])
+    bias, most_bias = (_selection_bias(draws, may_be_best, best, alike) for alike in (ALIKE, PERHAPS_ALIKE))
+    optimum = Optimum(
+        rate=float(rates[best]),
+        point=points[best],
+        interval=within.holding(float(rates[best])),
+        cost=Estimate(mean=cost.mean + bias / 2, low=cost.low, high=cost.high + max(bias, most_bias)),
+        draws=draws[:, best],
+        at_low_edge=float((optima <= seen.low + margin).mean()),
+        at_high_edge=float((optima >= seen.high - margin).mean()),
+        regret=max(0.0, float(np.quantile(draws[:, best] - allowed.min(axis=1), LEVEL))),
+    )
+    return optimum, optima
+
+
+def _selection_bias(draws: Array, among: npt.NDArray[np.bool_], best: int, alike: float) -> float:
+    """What the expected cost at the point chosen may be above its posterior mean, since it was chosen for being low.
+
+    Where the true cost is level about its minimum, the posterior means there differ by their errors alone, and the lowest one is
+    the one with the luckiest error. It may be as high as the mean of all points that are expected within `alike` standard
+    deviations of it (to their common mean James and Stein 1961 shrink means).
+    """
+    above = draws[:, among].mean(axis=0) - draws[:, best].mean()
+    near = above[above <= alike * draws[:, best].std()]
+    return max(0.0, float(near.mean())) if len(near) else 0.0
