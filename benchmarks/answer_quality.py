@@ -43,6 +43,7 @@ from benchmarks.response_surfaces import (
     sample,
 )
 from benchmarks.tables import Table, publish
+from benchmarks.usual_meaning import USUAL_MEANING
 from service.analysis.answer.best_lr import answer
 from service.analysis.answer.values import AnswerVerdict
 from service.domain.job import Job, JobState
@@ -193,7 +194,14 @@ def as_job(surface: Surface) -> Job:
         space["batch_size"] = {"type": "categorical", "choices": list(BATCH_SIZES)}
     if "momentum" in surface.searched:
         space["momentum"] = {"type": "float", "low": 0.0, "high": MAX_MOMENTUM}
-    spec = {"objective": {"name": surface.family}, "search_space": space, "budget": {}, "metric": "loss", "direction": "minimize"}
+    spec = {
+        "objective": {"name": surface.family},
+        "search_space": space,
+        "budget": {},
+        "metric": "loss",
+        "direction": "minimize",
+        "meaning": USUAL_MEANING,
+    }
     now = datetime.now(UTC)
     return Job(
         id=UUID(int=0), name=None, state=JobState.COMPLETED, reason=None, spec=JobSpec.model_validate(spec, strict=False),

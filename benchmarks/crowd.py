@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from benchmarks.usual_meaning import USUAL_MEANING
 from service.dispatch.attempt import Claim
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import finish
@@ -100,7 +101,13 @@ def submit_jobs(database: Database, trials: int) -> list[Job]:
     ]
     rest = trials - sum(document["budget"]["trials"] for document in documents)
     documents.insert(0, {"strategy": "random", "budget": {"trials": rest}})
-    common = {"objective": {"name": OBJECTIVE}, "search_space": space, "metric": "loss", "direction": "minimize"}
+    common = {
+        "objective": {"name": OBJECTIVE},
+        "search_space": space,
+        "metric": "loss",
+        "direction": "minimize",
+        "meaning": USUAL_MEANING,
+    }
     specs = [JobSpec.model_validate(common | document) for document in documents]
     return [database.transact(lambda conn, spec=spec: submit(conn, spec))[0] for spec in specs]  # type: ignore[misc]
 

@@ -21,6 +21,7 @@ import httpx2
 from benchmarks.record_curves import BATCH_SIZE, EPOCHS, LEARNING_RATES, MOMENTUM, NETWORKS, SCHEDULES
 from benchmarks.replay import Kept, agreement, measure, recorded_jobs, with_own_seeds
 from benchmarks.tables import Table, publish
+from benchmarks.usual_meaning import USUAL_MEANING
 from examples.demo import ask, looks, running_stride
 from service.domain.spec import JobSpec
 
@@ -118,6 +119,7 @@ def job_spec(rungs: str) -> JobSpec:
             "budget": {},
             "metric": "validation_loss",
             "direction": "minimize",
+            "meaning": USUAL_MEANING,
         }
     )
 

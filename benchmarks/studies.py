@@ -12,6 +12,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
 from benchmarks.loss import loss_of
+from benchmarks.usual_meaning import USUAL_MEANING
 from service.dispatch.claim import Claimer
 from service.dispatch.submit import submit
 from service.domain.job import Job
@@ -52,6 +53,7 @@ class Bench:
                 "pruner": pruner,
                 "metric": "loss",
                 "direction": "minimize",
+                "meaning": USUAL_MEANING,
                 "budget": {"trials": 1_000_000},
             }
         )

@@ -3,11 +3,13 @@
 Whoever submits or checks a job reads this catalog; only a trainer process goes on to `import_start`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
-from objectives.contract import APPLIES_WHEN, Conditions, Metric, Objective, Run
+from objectives.contract import APPLIES_WHEN, Conditions, Metric, Objective, Role, Run
+from objectives.meaning import declared, measure_defining_settings
 from objectives.training import ingredients
 
 IMAGE_FILES = ("mnist", "cifar10", "cifar100", "image-folder", "image-parquet")
@@ -181,14 +183,14 @@ TABULAR_REGRESSION = Objective(
     ),
 )
 
-BUILTIN = (IMAGE_CLASSIFICATION, TABULAR_CLASSIFICATION, TABULAR_REGRESSION)
+BUILTIN = tuple(map(declared, (IMAGE_CLASSIFICATION, TABULAR_CLASSIFICATION, TABULAR_REGRESSION)))
 
 
 def load_catalog(modules: Sequence[str] = ()) -> dict[str, Objective]:
-    """Return the built-in objectives and those in the `OBJECTIVES` of each named module, by name.
+    """Return the built-in objectives and those in the `OBJECTIVES` of each named module, by name; what they mean is filled in.
 
-    Raises CatalogProblem when a module cannot be imported, has no `OBJECTIVES`, repeats a name, or says of a parameter that it
-    applies beside one that there is not.
+    Raises CatalogProblem when a module cannot be imported, has no `OBJECTIVES`, repeats a name, says of a parameter that it
+    applies beside one that there is not, or declares a meaning that cannot be.
     """
     catalog = {objective.name: objective for objective in BUILTIN}
     for module_name in modules:
@@ -196,7 +198,8 @@ def load_catalog(modules: Sequence[str] = ()) -> dict[str, Objective]:
             if objective.name in catalog:
                 raise CatalogProblem(f"{module_name} repeats the objective name {objective.name!r}.")
             _check_conditions(module_name, objective)
-            catalog[objective.name] = objective
+            _check_meaning(f"{module_name}: {objective.name}", objective)
+            catalog[objective.name] = declared(objective)
     return catalog
 
 
@@ -254,6 +257,20 @@ def _check_conditions(module_name: str, objective: Objective) -> None:
                 raise CatalogProblem(f"{where}, but there is no such parameter or setting.")
             if not isinstance(values, tuple | list):
                 raise CatalogProblem(f"{where}, which must be a tuple, not {values!r}.")
+
+
+def _check_meaning(where: str, objective: Objective) -> None:
+    roles = Counter(parameter.role for parameter in objective.parameters if parameter.role is not None)
+    for role, count in roles.items():
+        if role not in get_args(Role):
+            raise CatalogProblem(f"{where} has a parameter of the role {role!r}; there are: {', '.join(get_args(Role))}.")
+        if count > 1:
+            raise CatalogProblem(f"{where} has {count} parameters of the role {role!r}: one may have it.")
+    metrics = {metric.name for metric in objective.metrics}
+    defining = {each.name: each.defines_measure for each in objective.parameters} | measure_defining_settings(objective)
+    for name, measured in defining.items():
+        if not isinstance(measured, bool) and (unknown := set(measured) - metrics):
+            raise CatalogProblem(f"{where}'s {name} defines what {min(unknown)!r} measures, but there is no such metric.")
 
 
 def _import(module_name: str) -> Any:

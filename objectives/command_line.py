@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from objectives.catalog import Start, default_settings
 from objectives.contract import DataProblem, Measurement, Objective, Parameter
+from objectives.meaning import threads_of
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -26,7 +27,7 @@ def main(objective: Objective, start: Start, argv: Sequence[str] | None = None) 
     params = {parameter.name: arguments[parameter.name] for parameter in objective.parameters}
     settings = {name: arguments[name] for name in default_settings(objective)}
     try:
-        run = start(params, settings, arguments["seed"], arguments["device"], settings.get("threads", 1))
+        run = start(params, settings, arguments["seed"], arguments["device"], threads_of(objective, settings))
         for measurement in run:
             _print_step(measurement, [metric.name for metric in objective.metrics])
         print(", ".join(f"{name} {value:.4f}" for name, value in run.evaluate().items()))

@@ -15,8 +15,18 @@ from typing import Any, Literal, Protocol
 Direction = Literal["minimize", "maximize"]
 Scalar = bool | int | float | str
 Conditions = Sequence[Mapping[str, Sequence[Scalar]]]
+Role = Literal["learning_rate", "batch_size", "duration", "momentum", "optimizer", "seed"]
+"""What a parameter is to training, whatever its name: duration is the number of steps that a run is asked for."""
+Scale = Literal["linear", "log", "decay"]
+"""On which equal distances count alike. decay: that of log(1 - value), for the part of an average that is kept from update to
+update, since 1 / (1 - value) is how many updates it averages over."""
+
 APPLIES_WHEN = "x-applies-when"
 """In the JSON Schema of a setting, what `Parameter.applies_when` is for a parameter."""
+DEFINES_MEASURE = "x-defines-measure"
+"""In the JSON Schema of a setting, what `Parameter.defines_measure` is for a parameter: the data set, say, or its fold."""
+ROLE = "x-role"
+"""In the JSON Schema of a setting, its role: "threads", where it says with how many CPU threads a run computes."""
 
 
 class DataProblem(ValueError):
@@ -97,8 +107,22 @@ class Metric:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RateShift:
+    """How the best learning rate goes with a parameter, as known before any trial: with a power of it, which is normal."""
+
+    power: float
+    """Decades of the best rate by decade of the parameter; on a decay scale, of 1 / (1 - value)."""
+    sd: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One hyperparameter of an objective."""
+    """One hyperparameter of an objective.
+
+    role, scale, rate_shift and defines_measure say what it means, so that nobody has to ask for its name. Scale and rate_shift
+    follow from the role where they are left out; where an objective declares nothing of all this, roles follow from the usual
+    names (`objectives.meaning`).
+    """
 
     name: str
     type: Literal["float", "int", "categorical"]
@@ -120,6 +144,14 @@ class Parameter:
     applies_when: Conditions = ()
     """Where it means anything: each mapping names parameters or settings and the values that all of them must have, and one
     of the mappings is enough. Empty: always."""
+    role: Role | None = None
+    """No two parameters of an objective have the same."""
+    scale: Scale | None = None
+    """linear, unless the role has another; a range that a job searches on a logarithmic scale counts so in any case."""
+    rate_shift: RateShift | None = None
+    """None: that of the role, or nothing is known."""
+    defines_measure: bool | tuple[str, ...] = False
+    """Whether metrics of different values are not the same measure, and so not compared: all metrics, or those named."""
 
     def may_apply(self, possible: Mapping[str, Collection[Any]]) -> bool:
         """Whether it means anything for some of the values that each parameter and setting may take."""
@@ -145,4 +177,7 @@ class Objective:
     """The metrics a job may name; the first is the default."""
     parameters: tuple[Parameter, ...]
     settings_schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "additionalProperties": False})
-    """JSON Schema (2020-12) of the job's `objective.settings`; every property has a default, and may have APPLIES_WHEN."""
+    """JSON Schema (2020-12) of the job's `objective.settings`; every property has a default, and may have APPLIES_WHEN,
+    DEFINES_MEASURE and ROLE."""
+    step_word: str = "epoch"
+    """What a step is called, for people: epoch, update, episode."""

@@ -123,7 +123,7 @@ class NoModel(StrideError):
 
 
 class NoLearningRate(StrideError):
-    """The job's objective has no parameter called learning_rate, so there is none to answer with."""
+    """The job's objective has no learning rate among its parameters, so there is none to answer with."""
 
 
 class NoBatchScaling(StrideError):

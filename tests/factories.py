@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from objectives.catalog import load_catalog
+from service.api.meaning import meaning_of
 from service.dispatch.submit import submit
 from service.domain.job import Job
 from service.domain.measurement import Measurement
@@ -9,6 +11,9 @@ from service.domain.spec import JobSpec
 from service.store.postgres import Database
 
 LEARNING_RATE = {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 10}
+
+MEANING = meaning_of(load_catalog()["image-classification"])
+"""That of the usual names."""
 
 
 def job_spec(**overrides: Any) -> JobSpec:
@@ -20,6 +25,7 @@ def job_spec(**overrides: Any) -> JobSpec:
         "budget": {"trials": 10},
         "metric": "loss",
         "direction": "minimize",
+        "meaning": MEANING,
     }
     return JobSpec.model_validate(document | overrides)
 

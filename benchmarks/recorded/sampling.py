@@ -11,6 +11,7 @@ import numpy as np
 import optuna
 
 from benchmarks.recorded.recorded_set import RATE, RecordedSet
+from benchmarks.usual_meaning import USUAL_MEANING
 from service.domain.job import Job, JobState
 from service.domain.spec import JobSpec
 from service.domain.trial import Trial, TrialState
@@ -95,6 +96,7 @@ def as_job(recorded: RecordedSet, seed: int) -> Job:
         "budget": {},
         "metric": "cost",
         "direction": "minimize",
+        "meaning": USUAL_MEANING,
         "seed": seed,
     }
     now = datetime.now(UTC)

@@ -11,9 +11,7 @@ from sqlalchemy import Connection
 
 from service.analysis.answer.batch_scaling import FEWEST, SPAN, BatchScaling, Prediction
 from service.analysis.answer.best_lr import best_of, in_brief
-from service.analysis.answer.groups import BATCH_SIZE
 from service.analysis.answer.values import BestLearningRate
-from service.analysis.model.encoding import LEARNING_RATE
 from service.analysis.model.estimates import Interval
 from service.analysis.model.response_curve import Kind
 from service.analysis.words import counted
@@ -22,6 +20,7 @@ from service.api.dependencies import Answers, Catalog, Db
 from service.api.faults import NO_NUL
 from service.api.problems import documented
 from service.domain.job import FINAL, Job
+from service.domain.meaning import Role
 from service.domain.space import searched
 from service.errors import Invalid, InvalidQuestion, NoBatchScaling, NothingFinished
 from service.store import jobs, trial_reader
@@ -132,7 +131,8 @@ def _prediction(found: BestLearningRate, scaling: BatchScaling, batch_size: int)
 
 
 def _no_scaling(job: Job, found: BestLearningRate) -> str:
-    if not {LEARNING_RATE, BATCH_SIZE} <= searched(job.spec.search_space).keys():
+    meaning = job.spec.meaning
+    if not {meaning.named(Role.LEARNING_RATE), meaning.named(Role.BATCH_SIZE)} <= searched(job.spec.search_space).keys():
         return "How the best learning rate goes with the batch size takes a job that searches both, and this one does not."
     if not found.by_batch_size:
         return (

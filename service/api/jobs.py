@@ -23,7 +23,7 @@ from service.domain.request import JobRequest
 from service.domain.spec import JobSpec
 from service.domain.trial import TrialCounts
 from service.errors import Invalid, InvalidQuestion
-from service.search.preview import epochs_per_trial, first_points
+from service.search.preview import first_points, steps_per_trial
 from service.store import checkpoint_files, jobs, trial_reader, workers
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
@@ -118,13 +118,21 @@ DELETE_TIMEOUT_S = 120
 
 def _dry_run(spec: JobSpec) -> DryRun:
     trials = spec.budget.trials
-    per_trial = epochs_per_trial(spec)
+    per_trial = steps_per_trial(spec)
     epochs = None
     if per_trial is not None:
         mean, most = per_trial
         epochs = Epochs(expected=None, at_most=None) if trials is None else Epochs(expected=trials * mean, at_most=trials * most)
     points = first_points(spec)
-    return DryRun(spec=spec, warnings=warnings_of(spec), first_points=points, trials=trials, epochs=epochs)
+    return DryRun(
+        spec=spec,
+        warnings=warnings_of(spec),
+        first_points=points,
+        trials=trials,
+        epochs=epochs,
+        roles=spec.meaning.roles,
+        step_word=spec.meaning.step_word,
+    )
 
 
 def _moved(database: Db, job_id: UUID, move: Callable[[Connection, UUID], None]) -> JobView:

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from objectives.contract import Objective
 from service.api.dependencies import Catalog
+from service.api.meaning import meaning_of
 from service.api.schemas import MetricView, ObjectiveView, Page, ParameterView
 
 router = APIRouter(prefix="/v1/objectives", tags=["objectives"])
@@ -16,6 +17,7 @@ def list_objectives(catalog: Catalog) -> Page[ObjectiveView]:
 
 
 def _view(objective: Objective) -> ObjectiveView:
+    meaning = meaning_of(objective)
     return ObjectiveView(
         name=objective.name,
         description=objective.description,
@@ -35,9 +37,14 @@ def _view(objective: Objective) -> ObjectiveView:
                 high_open=parameter.high_open,
                 choices=None if parameter.choices is None else list(parameter.choices),
                 applies_when=[{name: list(values) for name, values in case.items()} for case in parameter.applies_when],
+                role=meaning.of(parameter.name).role,
+                scale=meaning.of(parameter.name).scale,
+                rate_shift=meaning.of(parameter.name).rate_shift,
+                defines_measure=defines if isinstance(defines := parameter.defines_measure, bool) else list(defines),
             )
             for parameter in objective.parameters
         ],
+        step_word=objective.step_word,
         search_space={parameter.name: parameter.space for parameter in objective.parameters if parameter.space is not None},
         settings_schema=dict(objective.settings_schema),
     )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from service.domain.job import Job, JobState
 from service.domain.lease import Attempt, Outcome
+from service.domain.meaning import RateShift, Role
 from service.domain.measurement import Measurement
 from service.domain.request import JobRequest
 from service.domain.space import Point, Scalar
@@ -100,6 +101,10 @@ class JobView(View):
     """As submitted, defaults filled."""
     warnings: list[WarningView]
     """Of the spec; empty where nothing is doubtful."""
+    roles: dict[Role, str]
+    """By role, what the objective calls the parameter that has it."""
+    step_word: str
+    """What the objective calls a step: epoch, update, episode."""
     best: BestTrial | None
     study_name: str
     created_at: Moment
@@ -119,6 +124,8 @@ class JobView(View):
             waiting_for=waiting_for,
             spec=job.spec,
             warnings=list(warnings),
+            roles=job.spec.meaning.roles,
+            step_word=job.spec.meaning.step_word,
             best=None if best is None else BestTrial(number=best.number, value=best.value, params=best.params),
             study_name=job.study_name,
             created_at=job.created_at,
@@ -129,7 +136,7 @@ class JobView(View):
 
 
 class Epochs(View):
-    """How many epochs a job will train."""
+    """How many steps a job will train: epochs, or what the objective calls them."""
 
     expected: float | None
     at_most: int | None
@@ -147,7 +154,11 @@ class DryRun(View):
     trials: int | None
     """Null where the budget does not say."""
     epochs: Epochs | None
-    """Null where the objective has no epochs."""
+    """Null where no parameter of the objective says how many steps to train."""
+    roles: dict[Role, str]
+    """By role, what the objective calls the parameter that has it."""
+    step_word: str
+    """What the objective calls a step: epoch, update, episode."""
 
 
 class AttemptView(View):
@@ -301,6 +312,14 @@ class ParameterView(View):
     applies_when: list[dict[str, list[Scalar]]]
     """Where it means anything: each entry names parameters or settings, and the values that all of them must have; one entry is
     enough. Empty: always."""
+    role: Role | None
+    """What it is to training; null: nothing that the service asks for."""
+    scale: str
+    """On which it counts, wherever it is searched: linear, log, or decay, which is log(1 - value)."""
+    rate_shift: RateShift | None
+    """How the best learning rate goes with it, as known before any trial."""
+    defines_measure: bool | list[str]
+    """Whether jobs that differ in it are not compared: by any metric, or by those named."""
 
 
 class ObjectiveView(View):
@@ -315,3 +334,5 @@ class ObjectiveView(View):
     """The default one."""
     settings_schema: dict[str, Any]
     """JSON Schema of the settings."""
+    step_word: str
+    """What a step is called: epoch, update, episode."""

@@ -8,9 +8,10 @@ from jsonschema import Draft202012Validator
 
 from objectives.catalog import default_settings, typed_params
 from objectives.contract import Objective, Parameter
-from service.analysis.model.encoding import LEARNING_RATE
 from service.api.applicability import Applicability, described, shown
+from service.api.meaning import meaning_of
 from service.api.schemas import WarningView
+from service.domain.meaning import Role
 from service.domain.request import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, Budget, JobRequest
 from service.domain.space import (
     CategoricalRange,
@@ -67,13 +68,15 @@ def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
         "budget": budget,
         "metric": metric.name,
         "direction": metric.direction,
+        "meaning": meaning_of(objective),
     }
     return JobSpec.model_validate(dict(request) | completed)
 
 
 def warnings_of(spec: JobSpec) -> list[WarningView]:
     """What is probably meant otherwise in a job that can be run as it is."""
-    rates = spec.search_space.get(LEARNING_RATE)
+    name = spec.meaning.named(Role.LEARNING_RATE)
+    rates = None if name is None else spec.search_space.get(name)
     if not isinstance(rates, FloatRange | IntRange) or rates.log or (0 < rates.low and rates.high <= WIDEST_LINEAR * rates.low):
         return []
     detail = (
@@ -83,7 +86,7 @@ def warnings_of(spec: JobSpec) -> list[WarningView]:
     # A logarithmic range is refused with either.
     detail += ", and low above 0" if rates.low <= 0 else ""
     detail += ", and leave step out" if rates.step not in (None, 1) else ""
-    return [WarningView(pointer=pointer("search_space", LEARNING_RATE), detail=detail)]
+    return [WarningView(pointer=pointer("search_space", str(name)), detail=detail)]
 
 
 def _settings_faults(request: JobRequest, objective: Objective) -> Iterator[Invalid]:

@@ -13,11 +13,11 @@ from service.commands.tables import Document, best_trial, number, plain, values
 VERDICT_STYLES = {"confident": "bold green", "any rate will do": "bold green", "needs more trials": "bold yellow"}
 
 
-def in_words(answer: Document, spec: Document, console: Console) -> RenderableType:
-    """Which learning rate, how sure, how far one may move, and a chart. spec: of the job that the answer comes from."""
+def in_words(answer: Document, job: Document, console: Console) -> RenderableType:
+    """Which learning rate, how sure, how far one may move, and a chart. job: that the answer comes from."""
     signs = PRETTY if console.encoding.lower().startswith("utf") else PLAIN
     parts: list[RenderableType] = [_headline(answer)]
-    parts += [plain(sentence) for sentence in _sentences(answer, spec)]
+    parts += [plain(sentence) for sentence in _sentences(answer, job)]
     lines = chart(answer, console.width, signs)
     if lines:
         given = ", with these parameters" if answer["params"] else ""
@@ -45,7 +45,7 @@ def _headline(answer: Document) -> Text:
     return line + f"; the best one lies {_within(interval, answer['learning_rate'])} (90%)"
 
 
-def _sentences(answer: Document, spec: Document) -> Iterator[str]:
+def _sentences(answer: Document, job: Document) -> Iterator[str]:
     seed, metric = answer["training_seed"], answer["metric"]
     if seed is not None:
         yield f"All of this holds for training seed {seed} alone: another one may want another rate."
@@ -59,7 +59,7 @@ def _sentences(answer: Document, spec: Document) -> Iterator[str]:
     if expected := answer["expected"]:
         yield f"Expect a {metric} of {number(expected['mean'])} ({number(expected['low'])} to {number(expected['high'])})."
     if answer["best_trial"]:
-        yield f"The best {metric} was {best_trial(answer['best_trial'], spec)}{_why_not_the_best_trial(answer)}."
+        yield f"The best {metric} was {best_trial(answer['best_trial'], job)}{_why_not_the_best_trial(answer, job)}."
     yield f"This rests on {_evidence(answer['evidence'])}."
     if hopeless := answer["evidence"]["hopeless"]:
         trials, count = ("trial", "counts") if hopeless == 1 else ("trials", "count")
@@ -88,12 +88,12 @@ def _safe_ranges(answer: Document, *, alone: bool) -> Iterator[str]:
         yield f"If you tune the others again at each rate: from {_to(retuned, answer['learning_rate'])}."
 
 
-def _why_not_the_best_trial(answer: Document) -> str:
+def _why_not_the_best_trial(answer: Document, job: Document) -> str:
     """Why the answer is not the best trial's point, as the end of a sentence; empty where it is, and where there is no curve."""
     rate, best = answer["learning_rate"], answer["best_trial"]["params"]
     if rate is None or answer["interval"] is None:
         return ""
-    tried, others = best.get("learning_rate"), {name: best.get(name) for name in answer["params"]}
+    tried, others = best.get(job["roles"].get("learning_rate")), {name: best.get(name) for name in answer["params"]}
     same = values(others) == values(answer["params"])
     if same and number(tried) == number(rate):
         return ""

@@ -65,7 +65,7 @@ def best_lr(url: str | None, job: str, *, as_json: bool) -> None:
     with ApiClient(url) as client:
         job_id = client.job_id(job)
         answer = client.get(f"/v1/jobs/{job_id}/best-lr")
-        _print(answer, lambda answer: in_words(answer, client.get(f"/v1/jobs/{job_id}")["spec"], tables.console()), as_json)
+        _print(answer, lambda answer: in_words(answer, client.get(f"/v1/jobs/{job_id}"), tables.console()), as_json)
 
 
 def compare(url: str | None, jobs: Sequence[str], *, learning_rate: float | None, as_json: bool) -> None:

@@ -42,7 +42,7 @@ def jobs_table(jobs: list[Document]) -> RenderableType:
             state(job),
             trials_done(job),
             number(best and best["value"]),
-            number(learning_rate(best)),
+            number(learning_rate(job)),
             age(job["created_at"]),
         )
     return table
@@ -67,7 +67,7 @@ def job_details(job: Document) -> RenderableType:
             "pruner": spec["pruner"]["type"],
             "budget": values({name: most for name, most in (spec["budget"] or {}).items() if most is not None}),
             "trials": trials_done(job) + (f": {counts}" if counts else ""),
-            f"best {spec['metric']}": best_trial(best, spec),
+            f"best {spec['metric']}": best_trial(best, job),
             "created": moment(job["created_at"]),
             "started": job["started_at"] and moment(job["started_at"]),
             "finished": job["finished_at"] and moment(job["finished_at"]),
@@ -86,8 +86,8 @@ def plan_table(plan: Document) -> RenderableType:
             "search space": space(spec["search_space"]),
             "strategy": " ".join(spec["strategy"].values()),
             "trials": number(plan["trials"]),
-            "epochs": most and f"about {number(epochs['expected'])}, at most {most}",
-            "first points": "\n".join(values(chosen(point, spec)) for point in plan["first_points"]),
+            f"{plan['step_word']}s": most and f"about {number(epochs['expected'])}, at most {most}",
+            "first points": "\n".join(values(chosen(point, plan)) for point in plan["first_points"]),
         }
     )
 
@@ -135,22 +135,23 @@ def trials_done(job: Document) -> str:
     return f"{finished(job)}/{planned}" if planned is not None else str(finished(job))
 
 
-def learning_rate(best: Document | None) -> Any:
-    """Of the best trial, if there is one and it has one."""
-    return best and best["params"].get("learning_rate")
+def learning_rate(job: Document) -> Any:
+    """Of the job's best trial, if there is one and it has one."""
+    best = job["best"]
+    return best and best["params"].get(job["roles"].get("learning_rate"))
 
 
-def best_trial(best: Document | None, spec: Document) -> str | None:
+def best_trial(best: Document | None, job: Document) -> str | None:
     """Its value, and what was chosen in it; None while there is none."""
     if best is None:
         return None
-    return f"{number(best['value'])} in trial {best['number']}: {values(chosen(best['params'], spec))}"
+    return f"{number(best['value'])} in trial {best['number']}: {values(chosen(best['params'], job))}"
 
 
-def chosen(params: Document, spec: Document) -> Document:
+def chosen(params: Document, job: Document) -> Document:
     """The learning rate, and the parameters that the job searches: objectives may have dozens of others."""
-    space = spec["search_space"]
-    return {name: value for name, value in params.items() if name == "learning_rate" or isinstance(space.get(name), Mapping)}
+    space, rate = job["spec"]["search_space"], job["roles"].get("learning_rate")
+    return {name: value for name, value in params.items() if name == rate or isinstance(space.get(name), Mapping)}
 
 
 def number(value: Any) -> str:

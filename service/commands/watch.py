@@ -49,7 +49,7 @@ def describe(job: Document, left_s: float | None) -> str:
     if job["progress"]["trials"]["running"]:
         said.append(f"{job['progress']['trials']['running']} running")
     if job["best"]:
-        rate = learning_rate(job["best"])
+        rate = learning_rate(job)
         at = "" if rate is None else f" at learning rate {number(rate)}"
         said.append(f"best trial {number(job['best']['value'])}{at}")
     if job["waiting_for"]:

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from service.domain.meaning import Meaning
 from service.domain.request import Budget, Direction, JobRequest, Name
 from service.domain.space import SearchSpace
 
@@ -13,8 +14,15 @@ class JobSpec(JobRequest):
     budget: Budget
     metric: Name
     direction: Direction = Field(exclude=True)  # the job's study keeps it: it is no part of the document
+    meaning: Meaning = Field(exclude=True)  # nor is this: the job keeps what its objective declared
 
     @property
     def cost_sign(self) -> float:
         """What makes a cost of the metric, and a metric of the cost: lower costs are better."""
         return 1.0 if self.direction == "minimize" else -1.0
+
+    @property
+    def threads(self) -> int:
+        """With how many CPU threads a run computes: one, unless a setting says otherwise."""
+        name = self.meaning.threads
+        return 1 if name is None else int(self.objective.settings.get(name, 1))

@@ -4,6 +4,7 @@ import math
 
 from optuna.trial import FrozenTrial, TrialState
 
+from service.domain.meaning import Role
 from service.domain.space import IntRange, Point, Range, fixed
 from service.domain.spec import JobSpec
 from service.domain.training_seeds import marks
@@ -40,10 +41,11 @@ def first_points(spec: JobSpec) -> list[Point]:
     return points
 
 
-def epochs_per_trial(spec: JobSpec) -> tuple[float, int] | None:
-    """The epochs that one trial trains, on average over the search space and at most; None when the objective has none."""
-    dimension = spec.search_space.get("epochs")
-    values = strategy_of(spec).axis("epochs", dimension) if isinstance(dimension, Range) else [dimension]
+def steps_per_trial(spec: JobSpec) -> tuple[float, int] | None:
+    """The steps that one trial trains, on average over the search space and at most; None when no parameter says how many."""
+    name = spec.meaning.named(Role.DURATION)
+    dimension = None if name is None else spec.search_space.get(name)
+    values = strategy_of(spec).axis(str(name), dimension) if isinstance(dimension, Range) else [dimension]
     if values is None and isinstance(dimension, IntRange):
         low, high = dimension.low, dimension.high
         mean = (high - low) / math.log(high / low) if dimension.log else (low + high) / 2

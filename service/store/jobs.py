@@ -42,6 +42,7 @@ def insert_job(
             id=job_id,
             study_id=study_id,
             spec=spec.model_dump(mode="json"),
+            meaning=spec.meaning.model_dump(mode="json", exclude_defaults=True),
             state=JobState.QUEUED,
             needs_history=needs_history,
             counts_points=counts_points,
@@ -231,7 +232,7 @@ def _from_row(row: sa.RowMapping) -> Job:
     return Job(
         id=row["id"],
         name=row["spec"]["name"],
-        spec=JobSpec.model_validate(row["spec"] | {"direction": row["direction"]}),
+        spec=JobSpec.model_validate(row["spec"] | {"direction": row["direction"], "meaning": row["meaning"]}),
         study_id=row["study_id"],
         study_name=row["study_name"],
         counts_points=row["counts_points"],

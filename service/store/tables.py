@@ -24,6 +24,7 @@ jobs = sa.Table(
     # Without cascade: no stock tool can delete the study of a job, only DELETE /v1/jobs can.
     sa.Column("study_id", sa.Integer, sa.ForeignKey(studies.c.study_id), nullable=False, unique=True),
     sa.Column("spec", JSONB, nullable=False, comment="the submitted document, defaults filled"),
+    sa.Column("meaning", JSONB, nullable=False, comment="what its parameters and settings mean, as its objective declared it"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
     # What claims sort and filter by, drawn from the one document that holds it.

@@ -200,7 +200,7 @@ class _Attempt:
                 settings=self._spec.objective.settings,
                 seed=self._claim.training_seed,
                 device=self._pace.device,
-                threads=int(self._spec.objective.settings.get("threads", 1)),
+                threads=self._spec.threads,
                 parts=self._parts,
                 hold_at=self._lease.runs_out_at,
                 checkpoint_s=self._keep.interval_s,

@@ -17,7 +17,7 @@ from service.errors import DatabaseNotMigrated
 from service.store import jobs, measurements, migrate, tables
 from service.store.postgres import Database, psycopg_url, stock_url
 from tests.conftest import execute
-from tests.factories import measurement, submit_job
+from tests.factories import MEANING, measurement, submit_job
 from tests.integration.dispatch.training import claimed, claimer_of
 from tests.processes import at_once, wait_for_the_others
 from tests.stock_optuna import stock
@@ -174,6 +174,20 @@ def test_stored_jobs_keep_what_claims_know_of_their_strategies(empty: Database) 
         command.downgrade(migrate._config(conn), "0004")
     migrate.upgrade(empty)
     assert known() == submitted
+
+
+def test_a_job_from_before_objectives_declared_meanings_is_read_by_the_names_of_its_parameters(empty: Database) -> None:
+    migrate.upgrade(empty)
+    job = submit_job(empty)
+    with empty.transaction() as conn:
+        command.downgrade(migrate._config(conn), "0006")
+    migrate.upgrade(empty)
+    with empty.transaction() as conn:
+        meaning = jobs.get(conn, job.id).spec.meaning
+    assert meaning.measure == ("dataset", "path", "fold", "target", "image_size")
+    assert meaning == MEANING.model_copy(update={"measure": meaning.measure, "measured_with": meaning.measured_with})
+    for metric, names in MEANING.measured_with.items():
+        assert set(names) <= set(meaning.measured_with[metric])
 
 
 def test_down_twice_is_harmless(empty: Database) -> None:

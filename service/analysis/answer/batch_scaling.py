@@ -77,6 +77,7 @@ class BatchScaling:
     _centre: float
     _scatter: Array
     _optima: tuple[float, ...]
+    _steps_are_epochs: bool
 
     def predict(self, batch_size: int, random: np.random.Generator) -> Prediction:
         """The best rate for `batch_size`, and how to get there. Raises NoBatchScaling far from the batch sizes fitted to.
@@ -98,10 +99,13 @@ class BatchScaling:
 
     def _advice(self, batch_size: int, rate: float) -> str:
         nearest = min(range(len(self.batch_sizes)), key=lambda at: abs(math.log(self.batch_sizes[at] / batch_size)))
+        warm_up = (
+            f"{WARM_UP_EPOCHS} epochs, or a tenth of a short training" if self._steps_are_epochs else "tenth of the training"
+        )
         warms_up = 10 ** (rate - self._optima[nearest]) >= WARM_UP_FROM
         parts = [
             f"warm up from {10 ** self._optima[nearest]:.2g}, the best rate at batch size {self.batch_sizes[nearest]},"
-            f" over the first {WARM_UP_EPOCHS} epochs, or a tenth of a short training"
+            f" over the first {warm_up}"
             if warms_up
             else "no warm-up is needed for this step"
         ]
@@ -126,7 +130,9 @@ def _too_far(batch_size: int, smallest: int, largest: int) -> str:
     )
 
 
-def fit_power(batch_sizes: Sequence[int], rates: Sequence[float], draws: Array) -> BatchScaling | None:
+def fit_power(
+    batch_sizes: Sequence[int], rates: Sequence[float], draws: Array, *, steps_are_epochs: bool = True
+) -> BatchScaling | None:
     """From the best log10 rates at some batch sizes, and joint posterior draws of them, (draws, batch sizes).
 
     Weighted least squares in each draw, with weights by the draws' variances; so the interval holds what the response curves do
@@ -163,6 +169,7 @@ def fit_power(batch_sizes: Sequence[int], rates: Sequence[float], draws: Array) 
         _centre=centre,
         _scatter=np.full(len(widened), math.sqrt(max(0.0, misfit - 1.0) / float(weights.mean()))),
         _optima=tuple(rates),
+        _steps_are_epochs=steps_are_epochs,
     )
 
 

@@ -11,7 +11,7 @@ from service.analysis.answer.groups import by_batch_size, divergence_edges
 from service.analysis.answer.values import AnswerVerdict, BestLearningRate, CurvePart, Edge, Evidence, SafeRange
 from service.analysis.answer.verdict import ENOUGH, Fitted, because_edge, judged
 from service.analysis.model.curve_line import Line
-from service.analysis.model.encoding import LEARNING_RATE, axes, decode, has_rate, learning_rate
+from service.analysis.model.encoding import axes, decode, has_rate, learning_rate
 from service.analysis.model.estimates import Estimate, Interval
 from service.analysis.model.observations import MOST_CHOICES, Observations, observe
 from service.analysis.model.optimum import EDGE, Optimum
@@ -20,6 +20,7 @@ from service.analysis.model.pruned_trials import Curves
 from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, MOSTLY, SAME, Kind, ResponseCurve
 from service.analysis.words import counted
 from service.domain.job import Job
+from service.domain.meaning import Role
 from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, Range, Scalar, discrete_values
 from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
@@ -121,20 +122,21 @@ def _place(job: Job, found: BestLearningRate) -> tuple[float, float]:
 
 def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimension, list[Trial]]:
     """The answer that the best trial is, the rate's range, and the trials that trained to their end."""
-    dimension = job.spec.search_space.get(LEARNING_RATE)
+    meaning = job.spec.meaning
+    dimension = meaning.value(Role.LEARNING_RATE, job.spec.search_space)
     if dimension is None:
         raise NoLearningRate
-    trials = [trial for trial in trials if learning_rate(trial.params) is not None]
+    trials = [trial for trial in trials if learning_rate(trial.params, meaning) is not None]
     costs = {trial.number: cost for trial in trials if (cost := cost_of(job, trial)) is not None}
     complete = [trial for trial in trials if trial.number in costs]
-    usable = [trial for trial in complete if has_rate(trial.params)]
+    usable = [trial for trial in complete if has_rate(trial.params, meaning)]
     if not usable:
         return _without_complete(job, trials, is_searched=isinstance(dimension, Range)), dimension, complete
     best = min(usable, key=lambda trial: (abs(costs[trial.number]) > LARGEST, costs[trial.number]))
-    rate = learning_rate(best.params)
+    rate = learning_rate(best.params, meaning)
     assert rate is not None
     # Of a single rate nobody can say that others would be better.
-    edge = _edge(dimension, rate) if len({learning_rate(trial.params) for trial in usable}) > 1 else None
+    edge = _edge(dimension, rate) if len({learning_rate(trial.params, meaning) for trial in usable}) > 1 else None
     plain = BestLearningRate(
         learning_rate=rate,
         metric=job.spec.metric,
@@ -142,7 +144,7 @@ def _plain(job: Job, trials: Sequence[Trial]) -> tuple[BestLearningRate, Dimensi
         verdict=AnswerVerdict.RANGE_TOO_NARROW if edge else AnswerVerdict.MORE_TRIALS,
         because=because_edge(edge) if edge else f"trial {best.number} has the best {job.spec.metric} of {len(complete)}",
         best_trial=best,
-        params={axis.name: best.params[axis.name] for axis in axes(job.spec.search_space) if axis.name in best.params},
+        params={axis.name: best.params[axis.name] for axis in axes(job.spec.search_space, meaning) if axis.name in best.params},
         at_edge=edge,
     )
     return plain, dimension, complete
@@ -247,11 +249,10 @@ def _exactly(job: Job, rate: float) -> float:
 
     Between a few steps lies only what a foreign script has tried there.
     """
-    dimension = job.spec.search_space.get(LEARNING_RATE)
-    match dimension:
-        case CategoricalRange():
+    match job.spec.meaning.value(Role.LEARNING_RATE, job.spec.search_space):
+        case CategoricalRange() as dimension:
             known = [float(choice) for choice in dimension.choices if not isinstance(choice, str | bool)]
-        case FloatRange() | IntRange():
+        case FloatRange() | IntRange() as dimension:
             known = [float(dimension.low), float(dimension.high)]
             if dimension.step is not None:
                 count = discrete_values(dimension) or 1
@@ -269,7 +270,8 @@ def _without_complete(job: Job, trials: Sequence[Trial], *, is_searched: bool) -
     """No trial trained to its end: an answer only where all diverged."""
     evidence = _evidence(job, trials)
     if evidence.infeasible and evidence.infeasible == evidence.trials:
-        lowest = min(rate for trial in trials if (rate := learning_rate(trial.params)) is not None)
+        rates = (learning_rate(trial.params, job.spec.meaning) for trial in trials)
+        lowest = min(rate for rate in rates if rate is not None)
         tried = "every rate tried diverged, down to" if is_searched else "every trial diverged at the job's learning rate,"
         return BestLearningRate(
             learning_rate=None,

@@ -15,11 +15,11 @@ from service.analysis.model.estimates import Interval
 from service.analysis.model.observations import Observations
 from service.analysis.model.response_curve import ResponseCurve
 from service.domain.job import Job
+from service.domain.meaning import Role
 from service.domain.space import Scalar
 
-BATCH_SIZE = "batch_size"
 MOST_BATCH_SIZES = 8
-GROUPS = (BATCH_SIZE, "optimizer")
+GROUPS = (Role.BATCH_SIZE, Role.OPTIMIZER)
 """By these the divergence edge is also told apart, where each side has so many trials:"""
 FEWEST_OF_GROUP = 3
 
@@ -33,11 +33,12 @@ def by_batch_size(
 
     And how the best rate goes with them; None where too few have theirs within the range.
     """
-    if not any(axis.name == BATCH_SIZE and axis.is_ordered for axis in seen.axes):
+    name = next((axis.name for axis in seen.axes if axis.known.role is Role.BATCH_SIZE and axis.is_ordered), None)
+    if name is None:
         return (), None
     tried: dict[int, int] = {}
     for point in seen.trained_points:
-        size = point[BATCH_SIZE]
+        size = point[name]
         if isinstance(size, int) and not isinstance(size, bool) and size > 0:
             tried[size] = tried.get(size, 0) + 1
     sizes = sorted(tried)
@@ -45,8 +46,8 @@ def by_batch_size(
         sizes = [sizes[round(at)] for at in np.linspace(0, len(sizes) - 1, MOST_BATCH_SIZES)]
     if not sizes:
         return (), None
-    optima, draws = curve.optima_of(BATCH_SIZE, sizes)
-    answered = decode(curve.optimum.point[1:], seen.axes)[BATCH_SIZE]
+    optima, draws = curve.optima_of(name, sizes)
+    answered = decode(curve.optimum.point[1:], seen.axes)[name]
     for at, size in enumerate(sizes):
         if size == answered:
             held = at_params if len(seen.axes) == 1 else optima[at].interval.holding(curve.optimum.rate)
@@ -63,13 +64,19 @@ def by_batch_size(
     )
     # Where the range ends, the best rate of the range is not the best rate.
     inside = [at for at, optimum in enumerate(optima) if optimum.at_low_edge < 0.5 and optimum.at_high_edge < 0.5]
-    return answers, fit_power([sizes[at] for at in inside], [optima[at].rate for at in inside], draws[:, inside])
+    scaling = fit_power(
+        [sizes[at] for at in inside],
+        [optima[at].rate for at in inside],
+        draws[:, inside],
+        steps_are_epochs=job.spec.meaning.steps_are_epochs,
+    )
+    return answers, scaling
 
 
 def divergence_edges(seen: Observations) -> list[Edge]:
     """By batch size and by optimizer, where enough trials of each trained and diverged."""
     found = []
-    for name in (axis.name for axis in seen.axes if axis.name in GROUPS):
+    for name in (axis.name for axis in seen.axes if axis.known.role in GROUPS):
         values = {point[name] for point in seen.lost_points}
         for value in sorted(
             (value for value in values if isinstance(value, int | float | str)), key=lambda value: (str(type(value)), value)

@@ -1,39 +1,37 @@
 """Which jobs may be compared, and what their recipes differ in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from service.analysis.model.encoding import LEARNING_RATE
 from service.domain.job import Job
+from service.domain.meaning import Meaning, Role
 from service.domain.space import fixed, searched
 from service.errors import Invalid
-
-DATA_SETTINGS = ("dataset", "path", "fold", "target", "image_size")
-"""Settings that decide on which data the metric is measured: what differs there makes other numbers, not a better recipe."""
-
-MEASURED_WITH = {"validation_loss": ("loss", "huber_delta"), "training_loss": ("loss", "huber_delta", "label_smoothing")}
-"""By metric: parameters that decide what it measures."""
 
 SEARCHED = "searched"
 """Stands in a recipe for the value of a parameter that the job searches."""
 
 
 def faults(jobs: Sequence[Job]) -> list[Invalid]:
-    """Why these jobs' metrics are not the same measure; pointers are into the list of jobs."""
+    """Why these jobs' metrics are not the same measure; pointers are into the list of jobs.
+
+    What differs in the data, or in what a loss is, makes other numbers and not a better recipe.
+    """
     found = []
     first = jobs[0]
     for index, job in enumerate(jobs[1:], start=1):
+        names = _defining((first.spec.meaning, job.spec.meaning), first.spec.metric)
         differing = [
-            f"{name} {_of(job, name)!r} where the first job has {_of(first, name)!r}"
-            for name in ("objective", "metric", "direction", *DATA_SETTINGS, *_measured_with(first))
-            if _of(job, name) != _of(first, name)
+            f"{name} {value!r} where the first job has {of_first!r}"
+            for (name, value), (_, of_first) in zip(_measure(job, names), _measure(first, names), strict=True)
+            if value != of_first
         ]
         if differing:
             found.append(Invalid(f"/jobs/{index}", f"its metric is not the same measure: it has {', and '.join(differing)}"))
     found += [
         Invalid(f"/jobs/{index}", f"it searches {name}, so its trials do not measure the same {job.spec.metric}")
         for index, job in enumerate(jobs)
-        for name in _measured_with(job)
+        for name in _defining([job.spec.meaning], job.spec.metric)
         if name in searched(job.spec.search_space)
     ]
     return found
@@ -60,24 +58,20 @@ def labels(jobs: Sequence[Job]) -> list[str]:
 def _recipe(job: Job) -> dict[str, Any]:
     space = job.spec.search_space
     recipe = {**job.spec.objective.settings, **fixed(space), **dict.fromkeys(searched(space), SEARCHED)}
-    recipe.pop(LEARNING_RATE, None)
-    return recipe
+    of_none = {job.spec.meaning.named(role) for role in (Role.LEARNING_RATE, Role.SEED)}
+    return {name: value for name, value in recipe.items() if name not in of_none}
 
 
-def _measured_with(job: Job) -> tuple[str, ...]:
-    return MEASURED_WITH.get(job.spec.metric, ())
+def _defining(meanings: Sequence[Meaning], metric: str) -> list[str]:
+    """The parameters and settings that define what a metric measures: first those that define what every one does."""
+    every = [name for meaning in meanings for name in meaning.measure]
+    alone = [name for meaning in meanings for name in meaning.measured_with.get(metric, ())]
+    return list(dict.fromkeys(every + alone))
 
 
-def _of(job: Job, name: str) -> Any:
-    match name:
-        case "objective":
-            return job.spec.objective.name
-        case "metric":
-            return job.spec.metric
-        case "direction":
-            return job.spec.direction
-        case _ if name in DATA_SETTINGS:
-            return job.spec.objective.settings.get(name)
-        case _:
-            value = job.spec.search_space.get(name)
-            return SEARCHED if name in searched(job.spec.search_space) else value
+def _measure(job: Job, names: Iterable[str]) -> list[tuple[str, Any]]:
+    """What decides what a job's values are of: each thing's name, and what it is. names: of parameters and settings."""
+    spec, ranges = job.spec, searched(job.spec.search_space)
+    given = {**spec.objective.settings, **spec.search_space, **dict.fromkeys(ranges, SEARCHED)}
+    of_job = [("objective", spec.objective.name), ("metric", spec.metric), ("direction", spec.direction)]
+    return of_job + [(name, given.get(name)) for name in names]

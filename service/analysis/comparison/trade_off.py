@@ -116,7 +116,7 @@ def _configuration(finished: Finished, seconds: Seconds, target: float, point: T
     times = [taken for number, step in reached if (taken := _seconds_until(seconds.get(number, {}), step)) is not None]
     return Configuration(
         params=point.params,
-        learning_rate=learning_rate(point.params),
+        learning_rate=learning_rate(point.params, finished.job.spec.meaning),
         trials=tuple(trial.number for trial in trials),
         diverged=point.diverged,
         final=Final(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from service.analysis.comparison.paired_seeds import BestPoint, best_point
-from service.analysis.model.encoding import LEARNING_RATE, learning_rate
+from service.analysis.model.encoding import learning_rate
 from service.analysis.model.estimates import Estimate
 from service.analysis.model.observations import Observations, observe
 from service.analysis.model.optimum import Optimum
@@ -14,6 +14,7 @@ from service.analysis.model.pruned_trials import Curves
 from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, ResponseCurve
 from service.analysis.words import counted
 from service.domain.job import FINAL, Job
+from service.domain.meaning import Role
 from service.domain.space import Range
 from service.domain.trial import Trial, TrialState
 
@@ -65,9 +66,9 @@ class Tuned:
         Stands for the loss at initialization, at which Wortsman et al. (2023) cap what a bad rate costs, and which is not
         measured. Higher rates are left out, since they may do worse than nothing.
         """
-        costs, sign = [self.optimum.cost.mean], self.job.spec.cost_sign
+        costs, sign, meaning = [self.optimum.cost.mean], self.job.spec.cost_sign, self.job.spec.meaning
         for trial in self.finished.trials:
-            rate = learning_rate(trial.params)
+            rate = learning_rate(trial.params, meaning)
             if trial.state is TrialState.INFEASIBLE or rate is None or not 0 < rate <= 10**self.optimum.rate * (1 + 1e-9):
                 continue
             values = [trial.value, *(point.value for point in self.finished.curves.get(trial.number, ()))]
@@ -77,14 +78,15 @@ class Tuned:
 
 def tune(finished: Finished) -> Tuned | str:
     """The job at its best rate; else one sentence that says why it cannot be judged."""
-    job, trials = finished.job, finished.trials
-    dimension = job.spec.search_space.get(LEARNING_RATE)
+    job, trials, meaning = finished.job, finished.trials, finished.job.spec.meaning
+    dimension = meaning.value(Role.LEARNING_RATE, job.spec.search_space)
     if not isinstance(dimension, Range):
         return f"its learning rate is {'not known' if dimension is None else 'fixed'}, so there is no best one to judge it at"
     if not trials:
         after = f": {job.reason}" if job.state in FINAL and job.reason else ""
         return f"none of its trials has finished, and it is {job.state}{after}"
-    diverged = [rate for trial in trials if trial.state is TrialState.INFEASIBLE if (rate := learning_rate(trial.params))]
+    infeasible = [trial for trial in trials if trial.state is TrialState.INFEASIBLE]
+    diverged = [rate for trial in infeasible if (rate := learning_rate(trial.params, meaning))]
     if len(diverged) == len(trials):
         return f"every rate tried diverged, down to {min(diverged):.3g}"
     complete = [trial for trial in trials if cost_of(job, trial) is not None]

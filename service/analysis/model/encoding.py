@@ -1,7 +1,7 @@
 """Parameters as coordinates: what a statistical model may take as near and far.
 
-Learning rates, batch sizes and whatever is searched on a logarithmic scale count by their logarithm; momentum and the betas of
-Adam by log(1 - m), since 1 / (1 - m) is how many updates they average over; words and booleans by being the same or not.
+What has a logarithmic scale, or is searched on one, counts by its logarithm; what has a decay scale by log(1 - m), since
+1 / (1 - m) is how many updates it averages over; words and booleans count by being the same or not.
 """
 
 import math
@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from service.domain.meaning import Meaning, ParameterMeaning, Role, Scale
 from service.domain.space import (
     CategoricalRange,
     FloatRange,
@@ -25,10 +26,6 @@ from service.domain.space import (
 
 Array = npt.NDArray[np.float64]
 
-LEARNING_RATE = "learning_rate"
-DECAYS = frozenset({"momentum", "beta1", "beta2", "alpha"})
-"""Parameters that say how much of an average is kept from update to update."""
-
 FARTHEST = 1.5
 """A foreign value farther from the middle of its range, in parts of the range, says nothing of what lies within."""
 
@@ -36,6 +33,8 @@ LARGEST_RATE = 1e100
 """Rates beyond are nonsense that a foreign script wrote."""
 LARGEST_DECAY = 0.9999
 """What is above counts as this: the logarithm has no end at 1."""
+SHIFT_SD = 0.2
+"""Decades: so uncertain is a shift of which something is known, however short the range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +51,8 @@ class Axis:
 
     name: str
     range: Range
+    known: ParameterMeaning
+    """What its objective declares of it."""
 
     @cached_property
     def _choices(self) -> tuple[Scalar, ...]:
@@ -73,11 +74,11 @@ class Axis:
         if not self.is_ordered:
             return Shift(mean=0.0, sd=1.0)
         low, high = self._scaled_ends
-        if self.name == "momentum" and self._is_decay:
-            return Shift(mean=high - low, sd=0.2 + 0.2 * (high - low))
-        if self.name == "batch_size" and self._is_log:
-            return Shift(mean=-0.75 * (high - low), sd=0.2 + 0.35 * (high - low))
-        return Shift(mean=0.0, sd=0.5)
+        known = self.known.rate_shift
+        if known is None or self._scale != self.known.scale:
+            return Shift(mean=0.0, sd=0.5)
+        # The rate that counts is the rate over the best one: it falls as the best one rises.
+        return Shift(mean=-known.power * (high - low), sd=SHIFT_SD + known.sd * (high - low))
 
     def encode(self, value: Scalar) -> list[float] | None:
         """The coordinates of a value; None for what the parameter cannot be, as a foreign script may have it."""
@@ -122,9 +123,9 @@ class Axis:
         """The numbers at parts of the scaled range, on their steps, (n,)."""
         low, high = self._scaled_ends
         numbers: Array = low + parts * (high - low)
-        if self._is_decay:
+        if self._scale == "decay":
             numbers = 1 - 10**-numbers
-        elif self._is_log:
+        elif self._scale == "log":
             numbers = 10**numbers
         count = discrete_values(self.range)
         if isinstance(self.range, CategoricalRange) or self.range.step is None or count is None:
@@ -134,9 +135,9 @@ class Axis:
 
     def _to_three_digits(self, number: float) -> float:
         low, high = self._ends
-        if self._is_decay:
+        if self._scale == "decay":
             return round(1 - float(f"{1 - number:.3g}"), 12)
-        if self._is_log and high > 2 * low:
+        if self._scale == "log" and high > 2 * low:
             return float(f"{number:.3g}")
         return number if high <= low else round(number, 3 - math.floor(math.log10(high - low)))
 
@@ -153,18 +154,21 @@ class Axis:
         return self._scaled(low), self._scaled(high)
 
     @cached_property
-    def _is_decay(self) -> bool:
+    def _scale(self) -> Scale:
+        """The declared one where the range allows it."""
         low, high = self._ends
-        return self.name in DECAYS and low >= 0 and high <= 1
-
-    @cached_property
-    def _is_log(self) -> bool:
-        return self._ends[0] > 0 and (self.name == "batch_size" or getattr(self.range, "log", False))
+        if self.known.scale == "decay" and low >= 0 and high <= 1:
+            return "decay"
+        return "log" if low > 0 and (self.known.scale == "log" or getattr(self.range, "log", False)) else "linear"
 
     def _scaled(self, value: float) -> float:
-        if self._is_decay:
-            return -math.log10(1 - min(max(value, 0.0), LARGEST_DECAY))
-        return math.log10(max(value, self._ends[0] / 1e3)) if self._is_log else value
+        match self._scale:
+            case "decay":
+                return -math.log10(1 - min(max(value, 0.0), LARGEST_DECAY))
+            case "log":
+                return math.log10(max(value, self._ends[0] / 1e3))
+            case "linear":
+                return value
 
 
 def low_discrepancy(n: int, dimensions: int, random: np.random.Generator) -> Array:
@@ -175,9 +179,13 @@ def low_discrepancy(n: int, dimensions: int, random: np.random.Generator) -> Arr
     return points
 
 
-def axes(space: SearchSpace) -> list[Axis]:
+def axes(space: SearchSpace, meaning: Meaning) -> list[Axis]:
     """What is searched beside the learning rate."""
-    return [Axis(name=name, range=dimension) for name, dimension in searched(space).items() if name != LEARNING_RATE]
+    return [
+        Axis(name=name, range=dimension, known=meaning.of(name))
+        for name, dimension in searched(space).items()
+        if name != meaning.named(Role.LEARNING_RATE)
+    ]
 
 
 def encode(point: Point, among: list[Axis]) -> list[float] | None:
@@ -198,14 +206,14 @@ def decode(coordinates: Array, among: list[Axis]) -> dict[str, Scalar]:
     return {axis.name: axis.decode(coordinates[end - axis.width : end]) for axis, end in zip(among, ends, strict=True)}
 
 
-def learning_rate(point: Point) -> float | None:
+def learning_rate(point: Point, meaning: Meaning) -> float | None:
     """None where a foreign script gave none, or something else under that name."""
-    return finite(point.get(LEARNING_RATE))
+    return finite(meaning.value(Role.LEARNING_RATE, point))
 
 
-def has_rate(point: Point) -> bool:
+def has_rate(point: Point, meaning: Meaning) -> bool:
     """Whether it has a rate to train with; a foreign script, or a range from 0 on, may have tried one that is not above zero."""
-    rate = learning_rate(point)
+    rate = learning_rate(point, meaning)
     return rate is not None and 0 < rate <= LARGEST_RATE
 
 

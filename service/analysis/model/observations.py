@@ -8,12 +8,13 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from service.analysis.model.encoding import LEARNING_RATE, Array, Axis, axes, encode, finite, has_rate, learning_rate
+from service.analysis.model.encoding import Array, Axis, axes, encode, finite, has_rate, learning_rate
 from service.analysis.model.exploded import explosions_begin, find_exploded, find_hopeless, guessing_level
 from service.analysis.model.points import LARGEST, cost_of, seed_of, tried_points
 from service.analysis.model.pruned_trials import Curves, Row, predicted
 from service.analysis.words import counted
 from service.domain.job import Job
+from service.domain.meaning import Meaning, Role
 from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, discrete_values
 from service.domain.trial import GUESSING, Trial, TrialState
 
@@ -117,10 +118,11 @@ class Observations:
 
 def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations | None:
     """The numbers in a job's finished trials; None where not one of its trials has a positive learning rate and a finite cost."""
-    space = job.spec.search_space
-    among = axes(space)
+    meaning = job.spec.meaning
+    among = axes(job.spec.search_space, meaning)
+    dimension = meaning.value(Role.LEARNING_RATE, job.spec.search_space)
     sign = job.spec.cost_sign
-    every = _usable(trials, among)
+    every = _usable(trials, among, meaning)
     usable = _once(every)
     complete = _complete(job, usable)
     if not complete:
@@ -134,12 +136,12 @@ def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations |
     complete = [row for row, is_hopeless in zip(complete, hopeless, strict=True) if not is_hopeless]
     pruned = predicted([each for each in usable if each[0].state is TrialState.PRUNED], complete, curves, sign)
     rows = complete + pruned
-    low, high = _ends(space.get(LEARNING_RATE), [rate for _, rate, *_ in rows])
+    low, high = _ends(dimension, [rate for _, rate, *_ in rows])
     columns = sum(axis.width for axis in among)
     return Observations(
         low=low,
         high=high,
-        choices=_choices(space.get(LEARNING_RATE)),
+        choices=_choices(dimension),
         axes=among,
         rates=np.array([row[1] for row in rows]),
         others=np.array([row[2] for row in rows]).reshape(len(rows), columns),
@@ -163,12 +165,12 @@ def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations |
     )
 
 
-def _usable(trials: Sequence[Trial], among: list[Axis]) -> list[tuple[Trial, float, list[float]]]:
+def _usable(trials: Sequence[Trial], among: list[Axis], meaning: Meaning) -> list[tuple[Trial, float, list[float]]]:
     """Those whose parameters the job could have."""
     return [
         (trial, rate, others)
         for trial in trials
-        if (rate := _log_rate(trial)) is not None and (others := encode(trial.params, among)) is not None
+        if (rate := _log_rate(trial, meaning)) is not None and (others := encode(trial.params, among)) is not None
     ]
 
 
@@ -236,9 +238,9 @@ def _choices(dimension: Dimension | None) -> Array | None:
     return positive if len(positive) else None
 
 
-def _log_rate(trial: Trial) -> float | None:
-    rate = learning_rate(trial.params)
-    return math.log10(rate) if rate is not None and has_rate(trial.params) else None
+def _log_rate(trial: Trial, meaning: Meaning) -> float | None:
+    rate = learning_rate(trial.params, meaning)
+    return math.log10(rate) if rate is not None and has_rate(trial.params, meaning) else None
 
 
 def _ends(dimension: Dimension | None, rates: Sequence[float]) -> tuple[float, float]:

@@ -31,6 +31,7 @@ def test_parameters_are_listed_with_their_legal_values_and_when_they_apply(clien
         **{"name": "flourish", "type": "float", "default": 0.5, "description": "Makes no difference.", "choices": None},
         **{"low": 0.0, "low_open": False, "high": 1.0, "high_open": True},
         "applies_when": [{"mode": ["fancy"]}],
+        **{"role": None, "scale": "linear", "rate_shift": None, "defines_measure": False},
     }
     lookahead = shown["odd"]["lookahead"]
     assert repr([lookahead["default"], *lookahead["choices"]]) == "[False, False, True]"

@@ -226,10 +226,10 @@ WITH study AS (
 ), attribute AS (
     INSERT INTO optuna.study_system_attributes (study_id, key, value_json) SELECT study_id, 'study:metric_names', '[]' FROM study
 ), job AS (
-    INSERT INTO stride.jobs (id, study_id, spec, state, needs_history, counts_points, started_at, finished_at)
+    INSERT INTO stride.jobs (id, study_id, spec, meaning, state, needs_history, counts_points, started_at, finished_at)
     SELECT gen_random_uuid(), study.study_id,
         spec || jsonb_build_object('priority', %(priority)s::int, 'objective', jsonb_build_object('name', chosen.name)),
-        %(state)s, needs_history, counts_points, moment, CASE WHEN %(state)s::text = 'completed' THEN moment END
+        meaning, %(state)s, needs_history, counts_points, moment, CASE WHEN %(state)s::text = 'completed' THEN moment END
     FROM study, stride.jobs,
         LATERAL (SELECT (%(objectives)s::text[])[1 + study.study_id %% cardinality(%(objectives)s::text[])]) AS chosen (name),
         LATERAL (SELECT now() - study.study_id * interval '10 minutes') AS at (moment)

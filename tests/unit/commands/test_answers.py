@@ -14,6 +14,7 @@ from service.commands.tables import console
 from tests.unit.commands.test_chart import answer as curve_of
 
 SPEC = {"search_space": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True}}}
+JOB = {"spec": SPEC, "roles": {"learning_rate": "learning_rate"}}
 INTERVAL = {"level": 0.9, "low": 0.011, "high": 0.043}
 EVIDENCE = {"trials": 64, "infeasible": 7, "pruned": 20, "hopeless": 0, "seeds": 3}
 ANSWER: dict[str, Any] = curve_of([2.0, 1.0, 0.5, 1.0, 2.0]) | {
@@ -63,7 +64,7 @@ def said(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
 
 def printed(capsys: pytest.CaptureFixture[str], answer: dict[str, Any]) -> str:
     out = console()
-    out.print(in_words(answer, SPEC, out))
+    out.print(in_words(answer, JOB, out))
     return capsys.readouterr().out
 
 

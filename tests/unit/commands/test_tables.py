@@ -42,10 +42,20 @@ SPEC = {
     "budget": None,
     "metric": "loss",
 }
+ROLES = {"learning_rate": "learning_rate"}
 BEST = {"number": 3, "value": 0.5, "params": {"batch_size": 16, "epochs": 4, "learning_rate": 0.01}}
 CHOSEN = "batch_size=16 learning_rate=0.01"
 JOB = {
-    **{"id": "8d8a199b", "name": None, "state": "completed", "reason": None, "waiting_for": None, "spec": SPEC, "best": BEST},
+    **{
+        "id": "8d8a199b",
+        "name": None,
+        "state": "completed",
+        "reason": None,
+        "waiting_for": None,
+        "spec": SPEC,
+        "roles": ROLES,
+        "best": BEST,
+    },
     "progress": {"trials": dict.fromkeys(("planned", "waiting", "running", "complete", "infeasible", "pruned", "failed"), 0)},
     **{"created_at": "2026-01-01T00:00:00Z", "started_at": None, "finished_at": None, "study_name": "a"},
 }
@@ -60,11 +70,11 @@ ANSWER = TOO_FEW | {
     **{"learning_rate": 0.01, "metric": "loss", "evidence": EVIDENCE, "best_trial": BEST},
     **{"verdict": "needs more trials", "because": "only 4 trials"},
 }
-PLAN = {"spec": SPEC, "trials": 1, "epochs": None, "first_points": [BEST["params"]]}
+PLAN = {"spec": SPEC, "roles": ROLES, "step_word": "epoch", "trials": 1, "epochs": None, "first_points": [BEST["params"]]}
 
 
 @pytest.mark.parametrize(
-    "table", [job_details(JOB), in_words(ANSWER, SPEC, console()), plan_table(PLAN)], ids=["job", "answer", "plan"]
+    "table", [job_details(JOB), in_words(ANSWER, JOB, console()), plan_table(PLAN)], ids=["job", "answer", "plan"]
 )
 def test_of_a_trials_parameters_the_learning_rate_and_those_that_are_searched_are_told(
     capsys: pytest.CaptureFixture[str], table: RenderableType
@@ -75,7 +85,7 @@ def test_of_a_trials_parameters_the_learning_rate_and_those_that_are_searched_ar
     assert "epochs=4" not in said
 
 
-@pytest.mark.parametrize("table", [job_details(JOB | {"best": None}), in_words(ANSWER | {"best_trial": None}, SPEC, console())])
+@pytest.mark.parametrize("table", [job_details(JOB | {"best": None}), in_words(ANSWER | {"best_trial": None}, JOB, console())])
 def test_where_there_is_no_best_trial_nothing_is_said_of_it(capsys: pytest.CaptureFixture[str], table: RenderableType) -> None:
     console().print(table)
     assert "in trial" not in capsys.readouterr().out
@@ -87,6 +97,7 @@ def test_a_narrow_terminal_folds_names_and_shortens_nothing_else(capsys: pytest.
         "name": "a name that is much longer than the room there is for it",
         "state": "completed",
         "spec": {"objective": {"name": "image-classification"}, "strategy": {"type": "bayesian"}},
+        "roles": ROLES,
         "best": {"value": 0.123456, "params": {"learning_rate": 0.00123456}},
         "progress": {"trials": {"planned": 64, "complete": 60, "infeasible": 2, "pruned": 1, "failed": 1}},
         "created_at": datetime.now(UTC).isoformat(),

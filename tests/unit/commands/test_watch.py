@@ -4,10 +4,12 @@ import pytest
 
 from service.commands.watch import describe, seconds_left
 
+ROLES = {"learning_rate": "learning_rate"}
+
 
 def job(*, state: str = "running", planned: int | None = 64, complete: int = 0, running: int = 0, **more: Any) -> dict[str, Any]:
     trials = {"planned": planned, "complete": complete, "running": running, "infeasible": 0, "pruned": 0, "failed": 0}
-    return {"state": state, "progress": {"trials": trials}, "best": None, "waiting_for": None} | more
+    return {"state": state, "progress": {"trials": trials}, "best": None, "waiting_for": None, "roles": ROLES} | more
 
 
 def test_a_job_under_way_is_told_in_one_line() -> None:

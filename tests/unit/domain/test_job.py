@@ -5,12 +5,12 @@ from service.domain.events import FINAL_EVENTS
 from service.domain.job import FINAL, MOVES, OPEN, JobState
 from service.domain.request import JobRequest
 from service.domain.spec import JobSpec
-from tests.factories import job_spec
+from tests.factories import MEANING, job_spec
 
 
-@pytest.mark.parametrize("name", ["search_space", "budget", "metric", "direction"])
+@pytest.mark.parametrize("name", ["search_space", "budget", "metric", "direction", "meaning"])
 def test_a_job_that_can_be_run_lacks_nothing(name: str) -> None:
-    document = job_spec().model_dump() | {"direction": "minimize"}
+    document = job_spec().model_dump() | {"direction": "minimize", "meaning": MEANING}
     assert JobSpec.model_validate(document) == job_spec()
     for lacking in ({key: value for key, value in document.items() if key != name}, document | {name: None}):
         with pytest.raises(ValidationError, match=name):

@@ -156,7 +156,7 @@ def _about_the_best_trial(job: Job, found: BestLearningRate) -> Iterator[str]:
     answered = Answer.of(job, found).model_dump(mode="json")
     out = console()
     with out.capture() as captured:
-        out.print(in_words(answered, job.spec.model_dump(mode="json"), out))
+        out.print(in_words(answered, {"spec": job.spec.model_dump(mode="json"), "roles": job.spec.meaning.roles}, out))
     said = " ".join(captured.get().split())
     assert found.best_trial is not None
     tried, interval = float(found.best_trial.params["learning_rate"]), found.interval

@@ -5,6 +5,7 @@ import pytest
 
 from service.analysis.model.encoding import axes, decode, encode
 from service.domain.space import Scalar, contains, parse_space, searched
+from tests.factories import MEANING
 
 SPACE = parse_space(
     {
@@ -24,7 +25,14 @@ POINT: dict[str, Scalar] = {
 
 
 def test_what_is_searched_beside_the_rate_has_an_axis() -> None:
-    assert [axis.name for axis in axes(SPACE)] == ["batch_size", "epochs", "momentum", "nesterov", "optimizer", "weight_decay"]
+    assert [axis.name for axis in axes(SPACE, MEANING)] == [
+        "batch_size",
+        "epochs",
+        "momentum",
+        "nesterov",
+        "optimizer",
+        "weight_decay",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -40,15 +48,15 @@ def test_what_is_searched_beside_the_rate_has_an_axis() -> None:
     ],
 )
 def test_values_lie_where_their_scale_puts_them(name: str, value: Scalar, expected: list[float]) -> None:
-    axis = next(axis for axis in axes(SPACE) if axis.name == name)
+    axis = next(axis for axis in axes(SPACE, MEANING) if axis.name == name)
     assert axis.encode(value) == pytest.approx(expected)
     assert axis.width == len(expected)
 
 
 def test_coordinates_lead_back_to_the_point() -> None:
-    found = encode(POINT, axes(SPACE))
+    found = encode(POINT, axes(SPACE, MEANING))
     assert found is not None
-    assert decode(np.array(found), axes(SPACE)) == POINT
+    assert decode(np.array(found), axes(SPACE, MEANING)) == POINT
 
 
 @pytest.mark.parametrize("part", [0.0, 0.31, 0.5, 0.77, 1.0])
@@ -67,7 +75,7 @@ def test_whatever_the_coordinates_the_value_is_one_that_may_be_tried(part: float
             "batch_size": {"type": "categorical", "choices": [8, 100, 128]},
         }
     )
-    among = axes(stepped)
+    among = axes(stepped, MEANING)
     point = decode(np.full(len(among), part), among)
     for name, value in point.items():
         assert contains(searched(stepped)[name], value), (name, value)
@@ -78,12 +86,12 @@ def test_whatever_the_coordinates_the_value_is_one_that_may_be_tried(part: float
 
 @pytest.mark.parametrize("ends", [(1000.0, 1001.0), (0.12345, 0.12399)])
 def test_digits_are_those_of_the_range(ends: tuple[float, float]) -> None:
-    [axis] = axes(parse_space({"dropout": {"type": "float", "low": ends[0], "high": ends[1]}}))
+    [axis] = axes(parse_space({"dropout": {"type": "float", "low": ends[0], "high": ends[1]}}), MEANING)
     assert axis.decode(np.array([0.5])) == pytest.approx(sum(ends) / 2, rel=1e-6)
 
 
 def test_looked_at_are_values_that_may_be_tried() -> None:
-    [axis] = axes(parse_space({"epochs": {"type": "int", "low": 1, "high": 4}}))
+    [axis] = axes(parse_space({"epochs": {"type": "int", "low": 1, "high": 4}}), MEANING)
     assert sorted(set(axis.candidates(np.linspace(0, 1, 9)).ravel())) == pytest.approx([0.0, 1 / 3, 2 / 3, 1.0])
 
 
@@ -100,22 +108,22 @@ def test_looked_at_are_values_that_may_be_tried() -> None:
     ],
 )
 def test_what_is_known_of_a_shift_before_any_trial(name: str, dimension: dict[str, Any], mean: float, sd: float) -> None:
-    [axis] = axes(parse_space({name: dimension}))
+    [axis] = axes(parse_space({name: dimension}), MEANING)
     assert (axis.shift.mean, axis.shift.sd) == pytest.approx((mean, sd))
 
 
 def test_a_point_is_the_coordinates_of_all_axes() -> None:
-    assert encode(POINT, axes(SPACE)) == pytest.approx([0.5, 0.5, 0.5, 1.0, 0.0, 0.0, 1.0, 0.5])
+    assert encode(POINT, axes(SPACE, MEANING)) == pytest.approx([0.5, 0.5, 0.5, 1.0, 0.0, 0.0, 1.0, 0.5])
 
 
 @pytest.mark.parametrize("name", POINT)
 def test_a_point_that_lacks_a_parameter_has_none(name: str) -> None:
-    assert encode({key: value for key, value in POINT.items() if key != name}, axes(SPACE)) is None
+    assert encode({key: value for key, value in POINT.items() if key != name}, axes(SPACE, MEANING)) is None
 
 
 @pytest.mark.parametrize("name", ["batch_size", "momentum", "optimizer"])
 def test_candidates_spread_over_the_range(name: str) -> None:
-    axis = next(axis for axis in axes(SPACE) if axis.name == name)
+    axis = next(axis for axis in axes(SPACE, MEANING) if axis.name == name)
     found = axis.candidates(np.array([0.0, 0.34, 0.67, 1.0]))
     assert found.shape == (4, axis.width)
     assert (found >= 0).all()
@@ -124,5 +132,5 @@ def test_candidates_spread_over_the_range(name: str) -> None:
 
 
 def test_a_choice_of_one_is_no_division_by_zero() -> None:
-    axis = axes(parse_space({"batch_size": {"type": "categorical", "choices": [64]}}))[0]
+    axis = axes(parse_space({"batch_size": {"type": "categorical", "choices": [64]}}), MEANING)[0]
     assert axis.encode(64) == [0.0]

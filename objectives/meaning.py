@@ -1,0 +1,99 @@
+"""What an objective's parameters and settings mean, filled in: what follows from roles, and from names where no role is declared.
+
+The one place that knows what parameters are usually called. No torch here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from objectives.contract import DEFINES_MEASURE, ROLE, Objective, Parameter, RateShift, Role, Scale
+
+SCALES: Mapping[Role | None, Scale] = {"learning_rate": "log", "batch_size": "log", "momentum": "decay"}
+RATE_SHIFTS: Mapping[Role | None, RateShift] = {
+    # What counts is rate / (1 - momentum): Yuan et al. 2016, 1603.04245.
+    "momentum": RateShift(power=-1.0, sd=0.2),
+    # Between the root of the batch size and the batch size itself: McCandlish et al. 2018, 1812.06162.
+    "batch_size": RateShift(power=0.75, sd=0.35),
+}
+
+_USUAL_ROLES: Mapping[str, Role] = {
+    "learning_rate": "learning_rate",
+    "batch_size": "batch_size",
+    "epochs": "duration",
+    "momentum": "momentum",
+    "optimizer": "optimizer",
+}
+_USUAL_DECAYS = ("beta1", "beta2", "alpha")
+_USUAL_MEASURES: Mapping[str, tuple[str, ...]] = {
+    "loss": ("validation_loss", "training_loss"),
+    "huber_delta": ("validation_loss", "training_loss"),
+    "label_smoothing": ("training_loss",),
+}
+_USUAL_DATA = ("dataset", "path", "fold", "target", "image_size")
+_USUAL_THREADS = "threads"
+
+
+def declared(objective: Objective) -> Objective:
+    """The objective with each parameter's scale and rate shift filled in; where it declares nothing, by the usual names."""
+    if not _declares(objective):
+        objective = replace(
+            objective,
+            parameters=tuple(map(_by_name, objective.parameters)),
+            settings_schema=_settings_by_name(objective.settings_schema),
+        )
+    return replace(objective, parameters=tuple(map(_by_role, objective.parameters)))
+
+
+def threads_of(objective: Objective, settings: Mapping[str, Any]) -> int:
+    """With how many CPU threads a run computes: one, unless a setting says otherwise."""
+    name = threads_setting(declared(objective))
+    return 1 if name is None else int(settings.get(name, 1))
+
+
+def threads_setting(objective: Objective) -> str | None:
+    """The setting that says with how many CPU threads a run computes."""
+    return next((name for name, schema in _settings(objective).items() if schema.get(ROLE) == "threads"), None)
+
+
+def measure_defining_settings(objective: Objective) -> dict[str, bool | tuple[str, ...]]:
+    """As `Parameter.defines_measure`, of the settings that do."""
+    found = {name: schema.get(DEFINES_MEASURE, False) for name, schema in _settings(objective).items()}
+    return {name: metrics if isinstance(metrics, bool) else tuple(metrics) for name, metrics in found.items() if metrics}
+
+
+def _declares(objective: Objective) -> bool:
+    return any(each.role or each.scale or each.rate_shift or each.defines_measure for each in objective.parameters) or any(
+        DEFINES_MEASURE in schema or ROLE in schema for schema in _settings(objective).values()
+    )
+
+
+def _by_role(parameter: Parameter) -> Parameter:
+    return replace(
+        parameter,
+        scale=parameter.scale or SCALES.get(parameter.role, "linear"),
+        rate_shift=parameter.rate_shift or RATE_SHIFTS.get(parameter.role),
+    )
+
+
+def _by_name(parameter: Parameter) -> Parameter:
+    return replace(
+        parameter,
+        role=_USUAL_ROLES.get(parameter.name),
+        scale="decay" if parameter.name in _USUAL_DECAYS else None,
+        defines_measure=_USUAL_MEASURES.get(parameter.name, False),
+    )
+
+
+def _settings_by_name(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = {name: dict(of_setting) for name, of_setting in schema.get("properties", {}).items()}
+    for name in properties.keys() & set(_USUAL_DATA):
+        properties[name][DEFINES_MEASURE] = True
+    if _USUAL_THREADS in properties:
+        properties[_USUAL_THREADS][ROLE] = "threads"
+    return {**schema, "properties": properties} if "properties" in schema else schema
+
+
+def _settings(objective: Objective) -> Mapping[str, Mapping[str, Any]]:
+    properties: Mapping[str, Mapping[str, Any]] = objective.settings_schema.get("properties", {})
+    return properties
