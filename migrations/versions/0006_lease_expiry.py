@@ -14,15 +14,15 @@ def upgrade() -> None:
     # Each is one expression, which the planner puts in place of the call: the indexes serve as if it had been written there.
     op.execute(
         """
-        CREATE FUNCTION stride.lease_expiry(lease_s double precision) RETURNS timestamptz
+        CREATE FUNCTION stride.lease_expiry(job stride.jobs, lease_s double precision) RETURNS timestamptz
         LANGUAGE sql VOLATILE PARALLEL SAFE
         RETURN clock_timestamp() + make_interval(secs => lease_s);
-        COMMENT ON FUNCTION stride.lease_expiry IS 'when a lease that begins or is renewed now expires';
+        COMMENT ON FUNCTION stride.lease_expiry IS 'when a lease of the job that begins or is renewed now expires';
 
         CREATE FUNCTION stride.renewed_expiry(lease stride.leases, job stride.jobs, lease_s double precision) RETURNS timestamptz
         LANGUAGE sql VOLATILE PARALLEL SAFE
         RETURN CASE
-            WHEN lease.released_at IS NULL AND job.state = 'running' THEN stride.lease_expiry(lease_s)
+            WHEN lease.released_at IS NULL AND job.state = 'running' THEN stride.lease_expiry(job, lease_s)
             ELSE lease.expires_at
         END;
         COMMENT ON FUNCTION stride.renewed_expiry IS
@@ -63,6 +63,6 @@ def downgrade() -> None:
         DROP FUNCTION stride.may_be_taken_over(stride.leases, stride.jobs, double precision, double precision);
         DROP FUNCTION stride.is_expired(stride.leases, double precision);
         DROP FUNCTION stride.renewed_expiry(stride.leases, stride.jobs, double precision);
-        DROP FUNCTION stride.lease_expiry(double precision);
+        DROP FUNCTION stride.lease_expiry(stride.jobs, double precision);
         """
     )

@@ -204,7 +204,7 @@ def hold(conn: sa.Connection, lease: Lease) -> None:
 def release(conn: sa.Connection, lease: Lease, reason: str, *, log_tail: str | None = None) -> None:
     """Give a trial back: its lease expires now, and is never renewed again. Raises LeaseLost when it had ended."""
     row = conn.exec_driver_sql(
-        "UPDATE stride.leases SET expires_at = stride.lease_expiry(0), released_at = clock_timestamp(), reason = %(reason)s,"
+        "UPDATE stride.leases SET expires_at = clock_timestamp(), released_at = clock_timestamp(), reason = %(reason)s,"
         " log_tail = coalesce(%(log_tail)s, log_tail)"
         " WHERE id = %(id)s AND token = %(token)s AND ended_at IS NULL RETURNING id",
         {"id": lease.id, "token": lease.token, "reason": storable(reason), "log_tail": _stored_log(log_tail)},

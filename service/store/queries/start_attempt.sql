@@ -3,10 +3,9 @@
 -- lease a token.
 WITH lease AS (
     INSERT INTO stride.leases (token, job_id, trial_id, attempt, worker_id, expires_at)
-    VALUES (
-        %(token)s, %(job_id)s, %(trial_id)s, %(attempt)s, %(worker_id)s,
-        stride.lease_expiry(%(lease_s)s)
-    )
+    SELECT %(token)s, job.id, %(trial_id)s, %(attempt)s, %(worker_id)s, stride.lease_expiry(job, %(lease_s)s)
+    FROM stride.jobs AS job
+    WHERE job.id = %(job_id)s
     RETURNING id
 ), job AS (
     UPDATE stride.jobs
