@@ -45,7 +45,7 @@ from benchmarks.response_surfaces import (
 from benchmarks.tables import Table, publish
 from benchmarks.usual_meaning import USUAL_MEANING
 from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import AnswerVerdict
+from service.domain.answer import AnswerVerdict
 from service.domain.job import Job, JobState
 from service.domain.spec import JobSpec
 from service.domain.trial import Trial, TrialState
@@ -149,7 +149,7 @@ def _judge(surface: Surface, sampling: str, trials: Sequence[Observed], seed: in
         argmin_error=abs(argmin - surface.optimum),
         regret=_regret(surface, rate),
         argmin_regret=_regret(surface, argmin),
-        confident=found.verdict is AnswerVerdict.CONFIDENT,
+        confident=found.verdict == AnswerVerdict.CONFIDENT,
         overlap=0.0 if safe is None else _overlap(surface, math.log10(safe.low), math.log10(safe.high), tolerance),
         plain_covered=_covers(surface, plain_low, plain_high, tolerance),
         plain_width=plain_high - plain_low,

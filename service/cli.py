@@ -179,9 +179,9 @@ def show(
 @app.command("best-lr", rich_help_panel=JOBS)
 def best_lr(job: Job, json: Json = False, url: Url = None) -> None:
     """Answer: which learning rate?"""
-    from service.commands import jobs
+    from service.commands import answers
 
-    jobs.best_lr(url, job, as_json=json)
+    answers.best_lr(url, job, as_json=json)
 
 
 @app.command(rich_help_panel=JOBS)
@@ -194,9 +194,9 @@ def compare(
     url: Url = None,
 ) -> None:
     """Say which recipe is better, each at its own best learning rate."""
-    from service.commands import jobs as commands
+    from service.commands import comparison_tables
 
-    commands.compare(url, jobs, learning_rate=learning_rate, as_json=json)
+    comparison_tables.compare(url, jobs, learning_rate=learning_rate, as_json=json)
 
 
 @app.command(rich_help_panel=JOBS)

@@ -19,7 +19,7 @@ from benchmarks.recorded.judging import covers
 from benchmarks.recorded.recorded_set import RATE, RecordedSet, sd_of, truth_of
 from benchmarks.recorded.registry import load
 from benchmarks.recorded.sampling import Draw
-from service.analysis.answer.best_lr import answer
+from service.analysis.answer.best_lr import answered
 from service.errors import NoBatchScaling, NothingFinished
 
 BATCH_SIZE = "batch_size"
@@ -92,7 +92,7 @@ def judge(case: Case, strategy: str, seed: int, sizes: Sequence[int], reference:
 
 def _judged(case: Case, draw: Draw, strategy: str, seed: int, n_trials: int, reference: str | None) -> list[JudgedPrediction]:
     try:
-        scaling = answer(draw.job, draw.trials(n_trials)).batch_scaling
+        scaling = answered(draw.job, draw.trials(n_trials)).batch_scaling
     except NothingFinished:
         scaling = None
     found = []
@@ -113,20 +113,20 @@ def _judged(case: Case, draw: Draw, strategy: str, seed: int, n_trials: int, ref
         if scaling is None or prediction is None:
             found.append(plain)
             continue
-        low, high = prediction.interval.low, prediction.interval.high
+        rate, low, high = map(math.log10, (prediction.learning_rate, prediction.interval.low, prediction.interval.high))
         true = part_of(case.table, batch_size, batch_size, reference)
         found.append(
             replace(
                 plain,
                 refused=False,
                 power=scaling.power,
-                rate=prediction.rate,
+                rate=rate,
                 low=low,
                 high=high,
                 held=covers(true, true.profile, low, high, true.tolerance),
                 held_strictly=covers(true, true.profile, low, high, 0.0),
                 held_exactly=low <= true.best_rate <= high,
-                off=prediction.rate - true.best_rate,
+                off=rate - true.best_rate,
             )
         )
     return found

@@ -16,8 +16,7 @@ from benchmarks.recorded.plain_peer import plain_answer
 from benchmarks.recorded.recorded_set import RecordedSet
 from benchmarks.recorded.sampling import Draw
 from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import AnswerVerdict, BestLearningRate, SafeRange
-from service.analysis.model.estimates import Interval
+from service.domain.answer import Answer, AnswerVerdict, IntervalView, SafeRangeView
 from service.domain.trial import Trial, TrialState
 from service.errors import NothingFinished
 
@@ -124,7 +123,7 @@ def _judged(recorded: RecordedSet, draw: Draw, strategy: str, seed: int, n_trial
         said = answer(draw.job, trials, tolerance=recorded.tolerance)
     except NothingFinished:
         return Judged(**found)
-    found |= {"seconds": time.perf_counter() - started, "verdict": said.verdict.value, "because": said.because}
+    found |= {"seconds": time.perf_counter() - started, "verdict": said.verdict, "because": said.because}
     if said.learning_rate is None:
         return Judged(**found)
     return Judged(
@@ -137,7 +136,7 @@ def _judged(recorded: RecordedSet, draw: Draw, strategy: str, seed: int, n_trial
     )
 
 
-def _of_point(recorded: RecordedSet, draw: Draw, complete: Sequence[Trial], said: BestLearningRate) -> dict[str, Any]:
+def _of_point(recorded: RecordedSet, draw: Draw, complete: Sequence[Trial], said: Answer) -> dict[str, Any]:
     """What the answered point costs, beside what was expected of it and the best trial's."""
     assert said.learning_rate is not None
     rate, others = math.log10(said.learning_rate), recorded.combination(said.params)
@@ -160,7 +159,7 @@ def _of_point(recorded: RecordedSet, draw: Draw, complete: Sequence[Trial], said
     return found
 
 
-def _of_ranges(recorded: RecordedSet, said: BestLearningRate) -> dict[str, Any]:
+def _of_ranges(recorded: RecordedSet, said: Answer) -> dict[str, Any]:
     """Whether the interval, the safe range, and what is said of the range's ends are true."""
     assert said.learning_rate is not None
     others, tolerance = recorded.combination(said.params), recorded.tolerance
@@ -171,20 +170,20 @@ def _of_ranges(recorded: RecordedSet, said: BestLearningRate) -> dict[str, Any]:
         found |= {"low": low, "high": high}
         found["covered"] = covers(recorded, recorded.profile, low, high, tolerance)
         found["covered_strictly"] = covers(recorded, recorded.profile, low, high, 0.0)
-    at_params: Interval | None = getattr(said, "interval_at_params", None)
+    at_params: IntervalView | None = getattr(said, "interval_at_params", None)
     if at_params is not None:
         low, high = math.log10(at_params.low), math.log10(at_params.high)
         found |= {"width_at_params": high - low}
         found["covered_at_params"] = covers(recorded, recorded.finite[:, others], low, high, tolerance)
     # While an answer has no retuned range, its safe range is with the other parameters at their best for each rate.
     has_retuned = hasattr(said, "safe_range_retuned")
-    retuned: SafeRange | None = getattr(said, "safe_range_retuned", None)
+    retuned: SafeRangeView | None = getattr(said, "safe_range_retuned", None)
     if said.safe_range is not None:
         found["safe"] = _is_safe(recorded, said.safe_range, cost, others if has_retuned else None)
         found["safe_width"] = math.log10(said.safe_range.high / said.safe_range.low)
     if retuned is not None:
         found["safe_retuned"] = _is_safe(recorded, retuned, cost, None)
-    if said.verdict is AnswerVerdict.RANGE_TOO_NARROW:
+    if said.verdict == AnswerVerdict.RANGE_TOO_NARROW:
         ends = [said.at_edge] if said.at_edge is not None else ["low"]  # else rates diverge, and lower ones may be better
         found["false_edge"] = not any(recorded.best_at(end, 0.0) for end in ends)
         found["false_edge_beyond"] = not any(recorded.best_at(end, tolerance) for end in ends)
@@ -198,20 +197,20 @@ def covers(recorded: RecordedSet, costs: np.ndarray, low: float, high: float, to
     return bool((held <= costs.min() + tolerance).any())
 
 
-def _is_safe(recorded: RecordedSet, safe: SafeRange, cost: float, others: int | None) -> bool:
+def _is_safe(recorded: RecordedSet, safe: SafeRangeView, cost: float, others: int | None) -> bool:
     return all(recorded.cost_at(math.log10(end), others) - cost <= recorded.tolerance for end in (safe.low, safe.high))
 
 
-def _of_further(recorded: RecordedSet, draw: Draw, n_trials: int, said: BestLearningRate) -> dict[str, Any]:
+def _of_further(recorded: RecordedSet, draw: Draw, n_trials: int, said: Answer) -> dict[str, Any]:
     """Whether the job is confident after as many further trials as were said to be needed."""
     named = FURTHER.search(said.because)
-    if named is None or said.verdict is not AnswerVerdict.MORE_TRIALS:
+    if named is None or said.verdict != AnswerVerdict.MORE_TRIALS:
         return {}
     count = int(named[1].replace(",", ""))
     if n_trials + count > min(FURTHEST, max(recorded.different_runs, *recorded.sizes)):
         return {"further": count}
     then = answer(draw.job, draw.trials(n_trials + count), tolerance=recorded.tolerance)
-    return {"further": count, "further_confident": then.verdict is AnswerVerdict.CONFIDENT}
+    return {"further": count, "further_confident": then.verdict == AnswerVerdict.CONFIDENT}
 
 
 def _of_peer(recorded: RecordedSet, trials: Sequence[Trial], seed: int) -> dict[str, Any]:

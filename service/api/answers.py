@@ -1,28 +1,20 @@
 """best-lr: the one question, of one job or across jobs; and how its answer goes with the batch size."""
 
-import math
-from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-import numpy as np
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
-from service.analysis.answer.batch_scaling import FEWEST, SPAN, BatchScaling, Prediction
-from service.analysis.answer.best_lr import best_of, in_brief
-from service.analysis.answer.values import BestLearningRate
-from service.analysis.model.estimates import Interval
+from service.analysis.answer.across_jobs import Brief, best_of, in_brief
+from service.analysis.answer.other_batch_sizes import scaled
 from service.analysis.model.response_curve import Kind
-from service.analysis.words import counted
-from service.api.answer_schemas import Answer, BatchScalingView
 from service.api.dependencies import Answers, Catalog, Db
 from service.api.faults import NO_NUL
 from service.api.problems import documented
+from service.domain.answer import Answer, BatchScalingView
 from service.domain.job import FINAL, Job
-from service.domain.meaning import Role
-from service.domain.space import searched
-from service.errors import Invalid, InvalidQuestion, NoBatchScaling, NothingFinished
+from service.errors import Invalid, InvalidQuestion, NothingFinished
 from service.store import jobs, trial_reader
 
 router = APIRouter(prefix="/v1", tags=["answers"])
@@ -56,7 +48,7 @@ def best_learning_rate_of_job(
         read = trial_reader.finished_with_pruned_curves(conn, job)
     if not read[0] and job.state in FINAL:
         raise NothingFinished(f"The job is {job.state}, and none of its trials has a result: {job.reason}.")
-    return Answer.of(job, answers.answer(job, *read, tolerance=tolerance, kind=kind))
+    return answers.answer(job, *read, tolerance=tolerance, kind=kind).answer
 
 
 @router.get("/best-lr", responses=documented(409, 422))
@@ -74,14 +66,12 @@ def best_learning_rate(
     metric = _known_metric(catalog, objective, metric)
     settings = {name: value for name, value in (("dataset", dataset), ("model", model), ("path", path)) if value is not None}
     with database.transaction() as conn:
-        briefly = _briefly(conn, jobs.of_objective(conn, objective, settings, metric))
-        if not briefly:
+        several = _briefly(conn, jobs.of_objective(conn, objective, settings, metric))
+        if not several:
             raise NothingFinished("No such job has a finished trial yet: submit one, or ask with fewer of these conditions.")
-        job, best = best_of(briefly)
+        job, best = best_of(several)
         read = trial_reader.finished_with_pruned_curves(conn, job)
-    found = answers.answer(job, *read)
-    # The brief answers know of no hopeless trials: that takes a response curve of each job.
-    return Answer.of(job, found, evidence=replace(best.evidence, hopeless=found.evidence.hopeless))
+    return answers.answer(job, *read).answer.resting_on(best.evidence)
 
 
 @router.get("/jobs/{job_id}/batch-scaling", responses=documented(404, 409, 422))
@@ -107,53 +97,18 @@ def batch_scaling_of_job(
     with database.transaction() as conn:
         job = jobs.get(conn, job_id)
         read = trial_reader.finished_with_pruned_curves(conn, job)
-    found = answers.answer(job, *read)
-    scaling = found.batch_scaling
-    if scaling is None:
-        raise NoBatchScaling(_no_scaling(job, found))
-    if devices is not None:
-        sign = job.spec.cost_sign
-        batch_size = devices * min(found.by_batch_size, key=lambda each: sign * each.expected.mean).batch_size
-    return BatchScalingView.of(job, found, scaling, None if batch_size is None else _prediction(found, scaling, batch_size))
+    return scaled(job, answers.answer(job, *read), batch_size=batch_size, devices=devices)
 
 
-def _prediction(found: BestLearningRate, scaling: BatchScaling, batch_size: int) -> Prediction:
-    """What the fitted power says; of a batch size that was tried, what its trials say."""
-    for tried in found.by_batch_size:
-        if tried.batch_size == batch_size:
-            return Prediction(
-                batch_size=batch_size,
-                rate=math.log10(tried.learning_rate),
-                interval=Interval(low=math.log10(tried.interval.low), high=math.log10(tried.interval.high)),
-                advice=f"this is the answer for it: {counted(tried.trials, 'trial', 'trials')} trained with this batch size",
-            )
-    return scaling.predict(batch_size, np.random.default_rng(0))
-
-
-def _no_scaling(job: Job, found: BestLearningRate) -> str:
-    meaning = job.spec.meaning
-    if not {meaning.named(Role.LEARNING_RATE), meaning.named(Role.BATCH_SIZE)} <= searched(job.spec.search_space).keys():
-        return "How the best learning rate goes with the batch size takes a job that searches both, and this one does not."
-    if not found.by_batch_size:
-        return (
-            "How the best learning rate goes with the batch size takes some trials of each of at least"
-            f" {FEWEST} batch sizes, and they are not there yet: {found.because}."
-        )
-    sizes = ", ".join(str(each.batch_size) for each in found.by_batch_size)
-    return (
-        f"It takes at least {FEWEST} batch sizes that have their best rate within the range searched, the largest at least"
-        f" {SPAN:g} times the smallest, and of {sizes} too few are such: search {FEWEST} or more, farther apart, and more rates."
-    )
-
-
-def _briefly(conn: Connection, found: list[Job]) -> list[tuple[Job, BestLearningRate]]:
-    answers = []
+def _briefly(conn: Connection, found: list[Job]) -> list[Brief]:
+    """Those that have an answer."""
+    several = []
     for job in found:
         try:
-            answers.append((job, in_brief(job, trial_reader.finished(conn, job))))
+            several.append(in_brief(job, trial_reader.finished(conn, job)))
         except NothingFinished:
             continue
-    return answers
+    return several
 
 
 def _known_metric(catalog: Catalog, objective: str, metric: str | None) -> str:

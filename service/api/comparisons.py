@@ -1,6 +1,5 @@
 """compare: recipes beside each other, each at its own best rate; trade-off: a job's configurations beside each other."""
 
-from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
 
@@ -8,21 +7,17 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query
 
 from service.analysis.comparison import comparison
-from service.analysis.comparison.trade_off import By, Seconds, default_target, trade_off
+from service.analysis.comparison.trade_off import By, trade_off
 from service.analysis.comparison.tuned import Finished
-from service.api.comparison_views import ComparisonView
 from service.api.dependencies import Answers, Db
 from service.api.kept_answers import seen_of
 from service.api.problems import documented
-from service.api.trade_off_views import TradeOffView
+from service.domain.comparison import ComparisonView, TradeOffView
 from service.errors import Invalid, NotComparable
 from service.store import jobs as stored_jobs
 from service.store import measurements, trial_reader
 
 router = APIRouter(prefix="/v1", tags=["answers"])
-
-MOST_CONFIGURATIONS = 200
-"""Beside the front."""
 
 
 @router.get("/compare", responses=documented(404, 409, 422))
@@ -39,9 +34,8 @@ def compare_jobs(
     comparison.check(ids)
     with database.transaction() as conn:
         all_finished = [_finished(conn, job_id) for job_id in ids]
-        seconds = {each.job.id: measurements.seconds_of_study(conn, each.job.study_id) for each in all_finished}
     key = (*(seen_of(each.job, each.trials, each.curves) for each in all_finished), learning_rate)
-    return answers.once(key, lambda: _compared(all_finished, seconds, learning_rate))
+    return answers.once(key, lambda: comparison.compare(all_finished, learning_rate))
 
 
 @router.get("/jobs/{job_id}/trade-off", responses=documented(404, 409, 422))
@@ -57,23 +51,13 @@ def trade_off_of_job(
     """Speed against stability: how soon each configuration reaches a target, where it ends, and how seeds spread there."""
     with database.transaction() as conn:
         finished = _finished(conn, job_id)
-        seconds = measurements.seconds_of_study(conn, finished.job.study_id)
-    return TradeOffView.of(job_id, finished.job.spec.metric, trade_off(finished, seconds, target, by), MOST_CONFIGURATIONS)
-
-
-def _compared(all_finished: list[Finished], seconds: Mapping[UUID, Seconds], learning_rate: float | None) -> ComparisonView:
-    found = comparison.compare(all_finished, learning_rate)
-    judged = [each.finished for each in found.jobs if each.tuned is not None]
-    sign = judged[0].job.spec.cost_sign
-    target = max((default_target(each)[0] for each in judged), key=lambda target: sign * target)
-    trade_offs = {each.job.id: trade_off(each, seconds[each.job.id], target) for each in judged}
-    return ComparisonView.of(found, target, trade_offs)
+    return trade_off(finished, target, by)
 
 
 def _finished(conn: sa.Connection, job_id: UUID) -> Finished:
     job = stored_jobs.get(conn, job_id)
     trials, curves = trial_reader.finished_with_curves(conn, job)
-    return Finished(job=job, trials=trials, curves=curves)
+    return Finished(job=job, trials=trials, curves=curves, seconds=measurements.seconds_of_study(conn, job.study_id))
 
 
 def _ids(texts: list[str]) -> list[UUID]:

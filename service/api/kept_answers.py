@@ -8,8 +8,7 @@ from typing import TypeVar, cast
 
 from cachetools import LRUCache, cachedmethod
 
-from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import BestLearningRate
+from service.analysis.answer.best_lr import Answered, answered
 from service.analysis.model.pruned_trials import Curves
 from service.analysis.model.response_curve import Kind
 from service.domain.job import Job
@@ -35,10 +34,10 @@ class KeptAnswers:
 
     def answer(
         self, job: Job, trials: Sequence[Trial], curves: Curves, *, tolerance: float | None = None, kind: Kind = "params"
-    ) -> BestLearningRate:
-        """As `best_lr.answer`, and raises what that raises."""
+    ) -> Answered:
+        """As `best_lr.answered`, and raises what that raises."""
         key = (seen_of(job, trials, curves), tolerance, kind)
-        return self.once(key, lambda: answer(job, trials, curves, tolerance=tolerance, kind=kind))
+        return self.once(key, lambda: answered(job, trials, curves, tolerance=tolerance, kind=kind))
 
     def once(self, key: Hashable, think: Callable[[], T]) -> T:
         """What `think` returned for this key before, else what it returns; raises what it raises, and keeps nothing then.

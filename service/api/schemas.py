@@ -1,27 +1,22 @@
 """What the API answers. Numbers that are not finite are null; times are RFC 3339 in UTC."""
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict, PlainSerializer
 
+from service.domain.answer import BestTrial
 from service.domain.job import Job, JobState
 from service.domain.lease import Attempt, Outcome
 from service.domain.meaning import RateShift, Role
 from service.domain.measurement import Measurement
+from service.domain.number import Number, finite
 from service.domain.request import JobRequest
 from service.domain.space import Point, Scalar
 from service.domain.trial import Trial, TrialCounts, TrialError, TrialState
 
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-Number = Annotated[float | None, BeforeValidator(_finite)]
 Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.astimezone(UTC).isoformat().replace("+00:00", "Z"), str)]
 Item = TypeVar("Item")
 
@@ -69,14 +64,6 @@ class Progress(View):
     """How far a job is."""
 
     trials: TrialProgress
-
-
-class BestTrial(View):
-    """The trial with the best value."""
-
-    number: int
-    value: Number
-    params: Point
 
 
 class WarningView(View):
@@ -223,7 +210,7 @@ class TrialView(View):
 def _jsonable(value: Any) -> Any:
     """A foreign script's attributes may hold nan and infinities."""
     if isinstance(value, float):
-        return _finite(value)
+        return finite(value)
     if isinstance(value, list):
         return [_jsonable(item) for item in value]
     return {key: _jsonable(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -1,9 +1,10 @@
 """A response curve in the terminal: the metric over the learning rate, a few lines high."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from service.domain.answer import Answer, CurveView
 
 ROWS = 9
 MIN_WIDTH, MAX_WIDTH = 30, 72
@@ -27,21 +28,22 @@ PLAIN = Signs(curve="o", band=".", axis="-", safe="=", best="^")
 """For terminals whose encoding has no others."""
 
 
-def chart(answer: Mapping[str, Any], width: int, signs: Signs) -> list[str]:
+def chart(answer: Answer, width: int, signs: Signs) -> list[str]:
     """Lines that show the curve with its interval, and below it the safe range and the best rate, as far as they are known; none
     without a curve."""
-    curve = [place for place in answer["curve"] if None not in (place["mean"], place["low"], place["high"])]
+    curve = [place for place in answer.curve if all(map(math.isfinite, (place.mean, place.low, place.high)))]
     if len(curve) < 2:
         return []
     heights = _Heights.of(curve)
     names = [f"{value:.3g}" for value in (heights.high, heights.low)]
     margin = max(map(len, names))
     columns = min(MAX_WIDTH, max(MIN_WIDTH, width - margin - 3))
-    rates = [math.log10(place["learning_rate"]) for place in curve]
+    rates = [math.log10(place.learning_rate) for place in curve]
     at = _Columns(low=rates[0], high=rates[-1], n=columns)
+    means, lows, highs = zip(*((place.mean, place.low, place.high) for place in curve), strict=True)
     rows = [[" "] * columns for _ in range(ROWS)]
     for column in range(columns):
-        mean, low, high = (_between(rates, [place[name] for place in curve], at.rate(column)) for name in ("mean", "low", "high"))
+        mean, low, high = (_between(rates, line, at.rate(column)) for line in (means, lows, highs))
         for row in range(heights.row(high), heights.row(low) + 1):
             rows[row][column] = signs.band
         rows[heights.row(mean)][column] = signs.curve
@@ -72,8 +74,8 @@ class _Heights:
     logarithmic: bool
 
     @classmethod
-    def of(cls, curve: Sequence[Mapping[str, Any]]) -> "_Heights":
-        low, high = min(place["mean"] for place in curve), max(place["mean"] for place in curve)
+    def of(cls, curve: Sequence[CurveView]) -> "_Heights":
+        low, high = min(place.mean for place in curve), max(place.mean for place in curve)
         return cls(low=low, high=high, logarithmic=low > 0 and high > LOGARITHMIC_FROM * low)
 
     def row(self, value: float) -> int:
@@ -97,13 +99,13 @@ def _labels(names: Sequence[str]) -> list[str]:
     return [names[0], *[""] * (ROWS - 2), names[1]]
 
 
-def _axis(answer: Mapping[str, Any], at: _Columns, signs: Signs) -> str:
+def _axis(answer: Answer, at: _Columns, signs: Signs) -> str:
     axis = [signs.axis] * at.n
-    if safe := answer["safe_range"]:  # there is none where too many trials diverge at the rate itself
-        for column in range(at.of(safe["low"]), at.of(safe["high"]) + 1):
+    if safe := answer.safe_range:  # there is none where too many trials diverge at the rate itself
+        for column in range(at.of(safe.low), at.of(safe.high) + 1):
             axis[column] = signs.safe
-    if answer["learning_rate"] is not None:
-        axis[at.of(answer["learning_rate"])] = signs.best
+    if answer.learning_rate is not None:
+        axis[at.of(answer.learning_rate)] = signs.best
     return "".join(axis)
 
 

@@ -1,17 +1,12 @@
 """The commands about jobs: each one or two requests to the API, printed."""
 
-import json
 import sys
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from rich.console import RenderableType
-
 from service.commands import tables
-from service.commands.answers import in_words
 from service.commands.api_client import ApiClient
-from service.commands.comparison_tables import comparison
 from service.commands.documents import read_document
+from service.commands.output import print_document
 from service.commands.watch import watch as watch_job
 from service.errors import StrideError
 
@@ -29,7 +24,7 @@ def submit(url: str | None, file: str, *, dry_run: bool, watch: bool, as_json: b
         if dry_run:
             plan = client.post("/v1/jobs", document, dry_run=True)
             _warn(plan)
-            _print(plan, tables.plan_table, as_json)
+            print_document(plan, tables.plan_table, as_json)
             return
         job = client.post("/v1/jobs", document)
         _warn(job)
@@ -37,7 +32,7 @@ def submit(url: str | None, file: str, *, dry_run: bool, watch: bool, as_json: b
             _say(f"Job {job['id']} is {job['state']}.")
             _watch(client, job["id"], as_json)
         elif as_json:
-            _print(job, tables.job_details, as_json)
+            print_document(job, tables.job_details, as_json)
         else:
             print(f"Job {job['id']} is {job['state']}.")
             if job["waiting_for"]:
@@ -47,7 +42,7 @@ def submit(url: str | None, file: str, *, dry_run: bool, watch: bool, as_json: b
 def list_jobs(url: str | None, *, limit: int, state: str | None, as_json: bool) -> None:
     """List the newest jobs."""
     with ApiClient(url) as client:
-        _print(client.get("/v1/jobs", limit=limit, state=state), lambda page: tables.jobs_table(page["items"]), as_json)
+        print_document(client.get("/v1/jobs", limit=limit, state=state), lambda page: tables.jobs_table(page["items"]), as_json)
 
 
 def show(url: str | None, job: str, *, watch: bool, as_json: bool) -> None:
@@ -57,36 +52,20 @@ def show(url: str | None, job: str, *, watch: bool, as_json: bool) -> None:
         if watch:
             _watch(client, job_id, as_json)
         else:
-            _print(client.get(f"/v1/jobs/{job_id}"), tables.job_details, as_json)
-
-
-def best_lr(url: str | None, job: str, *, as_json: bool) -> None:
-    """Answer the question."""
-    with ApiClient(url) as client:
-        job_id = client.job_id(job)
-        answer = client.get(f"/v1/jobs/{job_id}/best-lr")
-        _print(answer, lambda answer: in_words(answer, client.get(f"/v1/jobs/{job_id}"), tables.console()), as_json)
-
-
-def compare(url: str | None, jobs: Sequence[str], *, learning_rate: float | None, as_json: bool) -> None:
-    """Compare recipes, each at its own best rate."""
-    with ApiClient(url) as client:
-        ids = [client.job_id(job) for job in jobs]
-        found = client.get("/v1/compare", jobs=ids, learning_rate=learning_rate)
-        _print(found, comparison, as_json)
+            print_document(client.get(f"/v1/jobs/{job_id}"), tables.job_details, as_json)
 
 
 def move(url: str | None, job: str, verb: str, *, as_json: bool) -> None:
     """Cancel, pause or resume."""
     with ApiClient(url) as client:
         moved = client.post(f"/v1/jobs/{client.job_id(job)}/{verb}")
-        _print(moved, lambda job: f"Job {job['id']} is {job['state']}.", as_json)
+        print_document(moved, lambda job: f"Job {job['id']} is {job['state']}.", as_json)
 
 
 def objectives(url: str | None, *, as_json: bool) -> None:
     """List what can be trained."""
     with ApiClient(url) as client:
-        _print(client.get("/v1/objectives"), lambda page: tables.objectives_table(page["items"]), as_json)
+        print_document(client.get("/v1/objectives"), lambda page: tables.objectives_table(page["items"]), as_json)
 
 
 def _watch(client: ApiClient, job_id: str, as_json: bool) -> None:
@@ -96,16 +75,9 @@ def _watch(client: ApiClient, job_id: str, as_json: bool) -> None:
     except KeyboardInterrupt:
         _say(f"The job goes on. Look again with: stride show {job_id[:8]} --watch")
         raise
-    _print(job, tables.job_details, as_json)
+    print_document(job, tables.job_details, as_json)
     if job["state"] != COMPLETED:
         raise JobNotCompleted(f"Job {job_id} {'was' if job['state'] == 'cancelled' else 'has'} {job['state']}: {job['reason']}.")
-
-
-def _print(document: Any, table: Callable[[Any], RenderableType], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(document, indent=2))
-    else:
-        tables.console().print(table(document))
 
 
 def _warn(document: Any) -> None:

@@ -10,9 +10,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from service.analysis.words.numbers import chosen, number, value_in_trial, values
+
 Document = Mapping[str, Any]
 
-NOTHING = "-"
 PIPE_WIDTH = 160
 ID_LENGTH = 8
 STATE_STYLES = {"running": "cyan", "paused": "yellow", "completed": "green", "failed": "red", "cancelled": "yellow"}
@@ -87,7 +88,7 @@ def plan_table(plan: Document) -> RenderableType:
             "strategy": " ".join(spec["strategy"].values()),
             "trials": number(plan["trials"]),
             f"{plan['step_word']}s": most and f"about {number(epochs['expected'])}, at most {most}",
-            "first points": "\n".join(values(chosen(point, plan)) for point in plan["first_points"]),
+            "first points": "\n".join(values(chosen(point, searched(plan), rate_name(plan))) for point in plan["first_points"]),
         }
     )
 
@@ -138,30 +139,25 @@ def trials_done(job: Document) -> str:
 def learning_rate(job: Document) -> Any:
     """Of the job's best trial, if there is one and it has one."""
     best = job["best"]
-    return best and best["params"].get(job["roles"].get("learning_rate"))
+    return best and best["params"].get(rate_name(job))
 
 
 def best_trial(best: Document | None, job: Document) -> str | None:
     """Its value, and what was chosen in it; None while there is none."""
     if best is None:
         return None
-    return f"{number(best['value'])} in trial {best['number']}: {values(chosen(best['params'], job))}"
+    return value_in_trial(best["value"], best["number"], chosen(best["params"], searched(job), rate_name(job)))
 
 
-def chosen(params: Document, job: Document) -> Document:
-    """The learning rate, and the parameters that the job searches: objectives may have dozens of others."""
-    space, rate = job["spec"]["search_space"], job["roles"].get("learning_rate")
-    return {name: value for name, value in params.items() if name == rate or isinstance(space.get(name), Mapping)}
+def searched(job: Document) -> set[str]:
+    """The parameters that a job, or what one would be, searches."""
+    return {name for name, wanted in job["spec"]["search_space"].items() if isinstance(wanted, Mapping)}
 
 
-def number(value: Any) -> str:
-    """Four digits are enough."""
-    return NOTHING if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def values(named: Document) -> str:
-    """epochs=4 learning_rate=0.01"""
-    return " ".join(f"{name}={number(value)}" for name, value in sorted(named.items()))
+def rate_name(job: Document) -> str | None:
+    """What its objective calls the learning rate; None where it has none."""
+    name: str | None = job["roles"].get("learning_rate")
+    return name
 
 
 def space(dimensions: Document) -> str:

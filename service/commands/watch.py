@@ -8,8 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
+from service.analysis.words.numbers import number
 from service.commands.api_client import ApiClient, ServiceFailed, Unreachable
-from service.commands.tables import Document, finished, learning_rate, number, plain, trials_done
+from service.commands.tables import Document, finished, learning_rate, plain, trials_done
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 LOOK_S = 0.5

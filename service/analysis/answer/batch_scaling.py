@@ -14,6 +14,8 @@ import numpy as np
 
 from service.analysis.model.encoding import Array
 from service.analysis.model.estimates import Interval
+from service.analysis.words import batch_scaling as words
+from service.domain.answer import IntervalView, PredictionView
 from service.errors import NoBatchScaling
 
 LINEAR = 1.0
@@ -49,22 +51,12 @@ WARM_UP_FROM = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """The best rate for a batch size that was not tried."""
-
-    batch_size: int
-    rate: float
-    """log10, as the interval."""
-    interval: Interval
-    advice: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class BatchScaling:
     """A fitted power, and what it was fitted to."""
 
     power: float
-    interval: Interval
+    interval: IntervalView
+    """Of the power."""
     batch_sizes: tuple[int, ...]
     linear: bool
     """Whether linear scaling lies within the interval."""
@@ -79,7 +71,7 @@ class BatchScaling:
     _optima: tuple[float, ...]
     _steps_are_epochs: bool
 
-    def predict(self, batch_size: int, random: np.random.Generator) -> Prediction:
+    def predict(self, batch_size: int, random: np.random.Generator) -> PredictionView:
         """The best rate for `batch_size`, and how to get there. Raises NoBatchScaling far from the batch sizes fitted to.
 
         From the largest of them on, half of the draws flatten: their power is multiplied by a random part of 1, the mean of what
@@ -87,47 +79,31 @@ class BatchScaling:
         """
         smallest, largest = min(self.batch_sizes), max(self.batch_sizes)
         if batch_size > FAR * largest or batch_size * FAR < smallest:
-            raise NoBatchScaling(_too_far(batch_size, smallest, largest))
+            raise NoBatchScaling(words.too_far(batch_size, smallest, largest, far=FAR))
         n = len(self._powers)
         beyond = max(0.0, math.log10(batch_size / largest))
         flattens = np.where(random.uniform(size=n) < GOES_ON, 0.0, random.uniform(size=n))
         steps = math.log10(batch_size) - self._centre - beyond * flattens
         rates = self._middles + self._powers * steps + self._scatter * random.standard_normal(n)
         low, rate, high = np.quantile(np.clip(rates, *LOG_RATES), (OF_THE_DRAWS[0], 0.5, OF_THE_DRAWS[1])).tolist()
-        advice = self._advice(batch_size, rate)
-        return Prediction(batch_size=batch_size, rate=rate, interval=Interval(low=low, high=high), advice=advice)
+        return PredictionView(
+            batch_size=batch_size,
+            learning_rate=10**rate,
+            interval=Interval(low=low, high=high).of_rates(),
+            advice=self._advice(batch_size, rate),
+        )
 
     def _advice(self, batch_size: int, rate: float) -> str:
         nearest = min(range(len(self.batch_sizes)), key=lambda at: abs(math.log(self.batch_sizes[at] / batch_size)))
-        warm_up = (
-            f"{WARM_UP_EPOCHS} epochs, or a tenth of a short training" if self._steps_are_epochs else "tenth of the training"
-        )
         warms_up = 10 ** (rate - self._optima[nearest]) >= WARM_UP_FROM
-        parts = [
-            f"warm up from {10 ** self._optima[nearest]:.2g}, the best rate at batch size {self.batch_sizes[nearest]},"
-            f" over the first {warm_up}"
-            if warms_up
-            else "no warm-up is needed for this step"
-        ]
-        if batch_size > max(self.batch_sizes):
-            parts.append(
-                f"beyond {max(self.batch_sizes)}, the largest batch size fitted to, the best rate may grow less: the interval"
-                " allows for it"
-            )
-        return "; ".join(parts)
-
-
-def _too_far(batch_size: int, smallest: int, largest: int) -> str:
-    known = f"Not from these trials: they show the best rate for batch sizes from {smallest} to {largest} only"
-    if batch_size > largest:
-        return (
-            f"{known}, and {batch_size} is more than {FAR:g} times the largest, where it may long have stopped growing. Ask for a"
-            f" batch size of at most {math.floor(FAR * largest)}, or try batch sizes of {math.ceil(batch_size / FAR)} and more."
+        largest = max(self.batch_sizes)
+        return words.advice(
+            self.batch_sizes[nearest],
+            10 ** self._optima[nearest],
+            warms_up=warms_up,
+            epochs=WARM_UP_EPOCHS if self._steps_are_epochs else None,
+            beyond=largest if batch_size > largest else None,
         )
-    return (
-        f"{known}, and {batch_size} is less than a quarter of the smallest. Ask for a batch size of at least"
-        f" {math.ceil(smallest / FAR)}, or try batch sizes of {math.floor(FAR * batch_size)} and less."
-    )
 
 
 def fit_power(
@@ -155,7 +131,8 @@ def fit_power(
     beyond = BEYOND_THE_CURVES * np.random.default_rng(0).standard_normal(len(powers))
     beyond -= beyond.mean()
     widened = fitted + beyond
-    interval, power = Interval.of(widened), float(powers.mean())
+    within, power = Interval.of(widened), float(powers.mean())
+    interval = IntervalView(low=within.low, high=within.high)
     linear, square_root = (interval.low <= scaling <= interval.high for scaling in (LINEAR, SQUARE_ROOT))
     return BatchScaling(
         power=power,
@@ -163,7 +140,7 @@ def fit_power(
         batch_sizes=tuple(batch_sizes),
         linear=linear,
         square_root=square_root,
-        because=_because(power, interval, linear, square_root),
+        because=words.because(power, interval, linear=linear, square_root=square_root),
         _powers=_with_usual(fitted) + beyond,
         _middles=middles,
         _centre=centre,
@@ -179,16 +156,3 @@ def _with_usual(powers: Array) -> Array:
     mean = float(powers.mean())
     known: Array = share * mean + (1 - share) * USUAL_POWER + math.sqrt(share) * (powers - mean)
     return known
-
-
-def _because(power: float, interval: Interval, linear: bool, square_root: bool) -> str:
-    found = f"the best rate goes with the batch size to the power of {power:.2f} ({interval.low:.2f} to {interval.high:.2f})"
-    match linear, square_root:
-        case True, True:
-            return f"{found}: trials do not tell linear from square-root scaling yet"
-        case True, False:
-            return f"{found}: scale it linearly, twice the batch, twice the rate"
-        case False, True:
-            return f"{found}: scale it with the square root, four times the batch, twice the rate"
-        case _:
-            return f"{found}: neither linear nor square-root scaling describes it"

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from service.analysis.answer.batch_scaling import BatchScaling, fit_power
-from service.analysis.answer.values import Edge, OfBatchSize
-from service.analysis.model.divergence_edge import find_edge
+from service.analysis.model.divergence_edge import DivergenceEdge, find_edge
 from service.analysis.model.encoding import Array, decode
-from service.analysis.model.estimates import Interval
+from service.analysis.model.estimates import TAILS, Interval
 from service.analysis.model.observations import Observations
 from service.analysis.model.response_curve import ResponseCurve
+from service.domain.answer import BatchSizeView, EdgeView, GroupEdgeView
 from service.domain.job import Job
 from service.domain.meaning import Role
 from service.domain.space import Scalar
@@ -26,7 +26,7 @@ FEWEST_OF_GROUP = 3
 
 def by_batch_size(
     job: Job, seen: Observations, curve: ResponseCurve, at_params: Interval
-) -> tuple[tuple[OfBatchSize, ...], BatchScaling | None]:
+) -> tuple[tuple[BatchSizeView, ...], BatchScaling | None]:
     """The answer for each batch size; of the answered one it is the answer. at_params: the answer's interval, log10, there.
 
     Empty where the batch size is not searched, or has no order; eight sizes at most, evenly picked of all that were tried.
@@ -53,7 +53,7 @@ def by_batch_size(
             held = at_params if len(seen.axes) == 1 else optima[at].interval.holding(curve.optimum.rate)
             optima[at] = replace(optima[at], rate=curve.optimum.rate, cost=curve.optimum.cost, interval=held)
     answers = tuple(
-        OfBatchSize(
+        BatchSizeView(
             batch_size=size,
             trials=tried[size],
             learning_rate=10**optimum.rate,
@@ -73,7 +73,13 @@ def by_batch_size(
     return answers, scaling
 
 
-def divergence_edges(seen: Observations) -> list[Edge]:
+def edge_in_rates(edge: DivergenceEdge) -> EdgeView:
+    """From log10 rates to rates."""
+    at, low, high = _in_rates(edge)
+    return EdgeView(at=at, low=low, high=high)
+
+
+def divergence_edges(seen: Observations) -> tuple[GroupEdgeView, ...]:
     """By batch size and by optimizer, where enough trials of each trained and diverged."""
     found = []
     for name in (axis.name for axis in seen.axes if axis.known.role in GROUPS):
@@ -84,8 +90,14 @@ def divergence_edges(seen: Observations) -> list[Edge]:
             trained, lost = _trained_and_lost(seen, name, value)
             edge = find_edge(trained, lost) if min(len(trained), len(lost)) >= FEWEST_OF_GROUP else None
             if edge is not None:
-                found.append(Edge.of(edge, {name: value}))
-    return found
+                at, low, high = _in_rates(edge)
+                found.append(GroupEdgeView(at=at, low=low, high=high, group={name: value}))
+    return tuple(found)
+
+
+def _in_rates(edge: DivergenceEdge) -> tuple[float, float, float]:
+    """The middle, and the ends of its interval."""
+    return 10 ** edge.quantile(0.5), 10 ** edge.quantile(TAILS[0]), 10 ** edge.quantile(TAILS[1])
 
 
 def _trained_and_lost(seen: Observations, name: str, value: Scalar) -> tuple[Array, Array]:

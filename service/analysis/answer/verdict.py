@@ -1,15 +1,17 @@
-"""What is to be thought of an answer: its verdict, and the sentence that says why."""
+"""What is to be thought of an answer: its verdict, and why."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from service.analysis.answer.values import AnswerVerdict, BestLearningRate
+from service.analysis.answer.tried import Tried
 from service.analysis.model.curve_line import MAY_DIVERGE
 from service.analysis.model.observations import Observations
 from service.analysis.model.optimum import Optimum
-from service.analysis.model.points import diagnosis_of, learned
-from service.analysis.words import counted
+from service.analysis.model.points import LARGEST, diagnosis_of, learned
+from service.analysis.model.response_curve import FEWEST
+from service.analysis.words import verdict as words
+from service.domain.answer import AnswerVerdict, IntervalView
+from service.domain.space import Range, discrete_values
 from service.domain.trial import Trial
 
 ENOUGH = 16
@@ -25,11 +27,22 @@ MOST_PARAMETERS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """What a response curve says, beside the answer that is made of it."""
+class Judged:
+    """A verdict, and why."""
 
-    answer: BestLearningRate
+    verdict: AnswerVerdict
+    because: str
+    """Of the trials, whatever their training seeds."""
+    at_edge: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What a response curve says."""
+
     optimum: Optimum
+    interval: IntervalView
+    """Where the best rate lies over all parameters searched."""
     tolerance: float
     at_edge: str | None
     is_flat: bool
@@ -41,45 +54,66 @@ class Fitted:
     """Trained trials."""
 
 
-def judged(plain: BestLearningRate, fitted: Fitted, seen: Observations, complete: Sequence[Trial]) -> BestLearningRate:
-    """The answer with its verdict: first what no further trial in the same range could mend."""
-    optimum, n = fitted.optimum, int(seen.complete.sum())
-    if not any(learned(trial) for trial in complete):
-        because = f"none of the {n} trials that trained to their end learned anything: look at their diagnosis, and at the data"
-        return replace(fitted.answer, verdict=AnswerVerdict.NOTHING_LEARNED, because=because)
-    assert fitted.answer.interval is not None
-    low, high = fitted.answer.interval.low, fitted.answer.interval.high
+def judge_best(of: Tried) -> Judged:
+    """The best trial's rate alone, whatever a curve would say."""
+    if of.best is None:
+        because = words.all_diverged(of.lowest_rate, is_searched=isinstance(of.dimension, Range))
+        return Judged(verdict=AnswerVerdict.ALL_DIVERGED, because=because)
+    if of.at_edge is not None:
+        return _at_edge(of.at_edge)
+    because = words.best_of_trials(of.best.number, of.job.spec.metric, len(of.complete))
+    return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because)
+
+
+def judge_few(of: Tried, seen: Observations | None) -> Judged:
+    """Trials of which there are too few for a curve, or that differ in too few rates."""
+    if of.best is None or of.at_edge is not None:
+        return judge_best(of)
+    if not isinstance(of.dimension, Range) or discrete_values(of.dimension) == 1:
+        assert of.rate is not None
+        return Judged(verdict=AnswerVerdict.RANGE_TOO_NARROW, because=words.fixed_rate(of.rate))
+    if seen is None:
+        because = words.no_usable_trial(of.job.spec.metric, largest=LARGEST)
+    else:
+        left_out = seen.left_out(len(of.complete))
+        because = words.few_trials(int(seen.complete.sum()), seen.n_rates, left_out, fewest=FEWEST, enough=ENOUGH)
+    return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because)
+
+
+def judge(of: Tried, fitted: Fitted, seen: Observations) -> Judged:
+    """A curve: first what no further trial in the same range could mend."""
+    optimum, n, metric, interval = fitted.optimum, int(seen.complete.sum()), of.job.spec.metric, fitted.interval
+    rate = 10**optimum.rate
+    if not any(learned(trial) for trial in of.complete):
+        return Judged(verdict=AnswerVerdict.NOTHING_LEARNED, because=words.nothing_learned(n))
     if fitted.is_flat:
-        because = f"no rate of the range loses more than {fitted.tolerance:.2g} of {plain.metric} to another"
-        return replace(fitted.answer, verdict=AnswerVerdict.ANY_RATE, because=because)
-    sure = f"the best rate lies between {low:.3g} and {high:.3g} with 90% probability"
+        return Judged(verdict=AnswerVerdict.ANY_RATE, because=words.any_rate(fitted.tolerance, metric))
     if fitted.per_coefficient < ENOUGH_PER_COEFFICIENT:
-        n_parameters = counted(len(seen.axes) + 1, "parameter", "parameters")
-        because = f"{sure}: {counted(n, 'run is', 'different runs are')} few for {n_parameters}"
-        return replace(fitted.answer, verdict=AnswerVerdict.MORE_TRIALS, because=because)
+        return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=words.few_runs(interval, n, len(seen.axes) + 1))
     if fitted.at_edge is not None:
-        because = because_edge(fitted.at_edge)
-        return replace(fitted.answer, at_edge=fitted.at_edge, verdict=AnswerVerdict.RANGE_TOO_NARROW, because=because)
+        return _at_edge(fitted.at_edge)
     if fitted.lost > MAY_DIVERGE:
-        because = f"{sure}, but {fitted.lost:.0%} of trials diverge at {10**optimum.rate:.3g}: more trials near it would tell"
-        return replace(fitted.answer, verdict=AnswerVerdict.MORE_TRIALS, because=because)
+        return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=words.may_diverge(interval, fitted.lost, rate))
     if n >= ENOUGH / 2 and optimum.regret <= fitted.tolerance and not fitted.is_cut:
-        because = f"{sure}, and {10**optimum.rate:.3g} loses at most {optimum.regret:.2g} of {plain.metric} to it"
-        return replace(fitted.answer, verdict=AnswerVerdict.CONFIDENT, because=because + _still_improving(plain.best_trial))
+        because = words.confident(interval, rate, optimum.regret, metric, still_improving=_is_still_improving(of.best))
+        return Judged(verdict=AnswerVerdict.CONFIDENT, because=because)
     if optimum.regret <= fitted.tolerance:
-        because = f"{sure}, which the range cuts: a wider range, or more trials near its end, would tell"
-        return replace(fitted.answer, verdict=AnswerVerdict.MORE_TRIALS, because=because)
-    more = _how_many_more(n, optimum, fitted.tolerance, 1 + len(seen.axes))
-    return replace(fitted.answer, verdict=AnswerVerdict.MORE_TRIALS, because=f"{sure}: {more}")
+        return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=words.cut(interval))
+    further = _how_many_more(n, optimum, fitted.tolerance, 1 + len(seen.axes))
+    because = words.more_trials(interval, fitted.tolerance, further)
+    return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because)
 
 
-def _how_many_more(n: int, optimum: Optimum, tolerance: float, n_parameters: int) -> str:
+def _at_edge(edge: str) -> Judged:
+    return Judged(verdict=AnswerVerdict.RANGE_TOO_NARROW, because=words.at_edge(edge), at_edge=edge)
+
+
+def _how_many_more(n: int, optimum: Optimum, tolerance: float, n_parameters: int) -> int | None:
     """What a rate loses to the best falls with the number of trials: its square is that of an estimate's error."""
     lacking = n * (optimum.regret / tolerance - 1) if tolerance > 0 else math.inf
     if (needed := MARGIN * max(ENOUGH - n, lacking)) > MOST_MORE * n or n_parameters > MOST_PARAMETERS:
-        return f"more trials, most of all near it, would bring what it may lose below {tolerance:.2g}"
-    more = counted(_round(max(math.ceil(needed), n // 2)), "further trial", "further trials")
-    return f"about {more} would bring what the rate may lose below {tolerance:.2g}"
+        return None
+    return _round(max(math.ceil(needed), n // 2))
 
 
 def _round(count: int) -> int:
@@ -87,12 +121,5 @@ def _round(count: int) -> int:
     return count if count < 20 else 5 * round(count / 5) if count < 100 else 10 * round(count / 10)
 
 
-def _still_improving(best: Trial | None) -> str:
-    if best is None or "too_slow" not in diagnosis_of(best):
-        return ""
-    return "; longer training may want another, since the best trial was still improving"
-
-
-def because_edge(edge: str) -> str:
-    further = "lower" if edge == "low" else "higher"
-    return f"the best rate lies at the {edge} end of the range: {further} ones may be better"
+def _is_still_improving(best: Trial | None) -> bool:
+    return best is not None and "too_slow" in diagnosis_of(best)

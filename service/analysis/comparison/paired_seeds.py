@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from service.analysis.model.estimates import LEVEL, Estimate
+from service.analysis.model.estimates import Estimate
 from service.analysis.model.points import tried_points
+from service.domain.answer import LEVEL
+from service.domain.comparison import PairedView
 from service.domain.job import Job
 from service.domain.space import Point
 from service.domain.trial import Trial
@@ -23,14 +25,6 @@ class BestPoint:
     params: Point
     costs: Mapping[int, float]
     """By seed; the metric, negated where more is better."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairedDifference:
-    """What one recipe costs more than another, on the seeds that both were trained with at their best points."""
-
-    n_pairs: int
-    difference: Estimate
 
 
 def best_point(job: Job, trials: Sequence[Trial]) -> BestPoint | None:
@@ -49,8 +43,11 @@ def best_point(job: Job, trials: Sequence[Trial]) -> BestPoint | None:
     return min(tried, key=lambda point: float(np.mean(list(point.costs.values()))), default=None)
 
 
-def paired_difference(point: BestPoint | None, reference: BestPoint | None) -> PairedDifference | None:
-    """Student's t interval of the mean difference (Student 1908); None with fewer than two seeds in common."""
+def paired_difference(point: BestPoint | None, reference: BestPoint | None, sign: float) -> PairedView | None:
+    """Student's t interval of the mean difference (Student 1908); None with fewer than two seeds in common.
+
+    sign: makes costs of the metric.
+    """
     if point is None or reference is None:
         return None
     # Below zero are no seeds, but what stands for those of foreign trials that name none.
@@ -61,4 +58,5 @@ def paired_difference(point: BestPoint | None, reference: BestPoint | None) -> P
     mean = float(differences.mean())
     error = float(differences.std(ddof=1)) / math.sqrt(len(seeds))
     margin = float(stdtrit(len(seeds) - 1, (1 + LEVEL) / 2)) * error
-    return PairedDifference(n_pairs=len(seeds), difference=Estimate(mean=mean, low=mean - margin, high=mean + margin))
+    costs = Estimate(mean=mean, low=mean - margin, high=mean + margin)
+    return PairedView(pairs=len(seeds), difference=costs.times(sign))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from service.analysis.words import comparison as words
 from service.domain.job import Job
 from service.domain.meaning import Meaning, Role
 from service.domain.space import fixed, searched
@@ -21,15 +22,15 @@ def faults(jobs: Sequence[Job]) -> list[Invalid]:
     first = jobs[0]
     for index, job in enumerate(jobs[1:], start=1):
         names = _defining((first.spec.meaning, job.spec.meaning), first.spec.metric)
-        differing = [
-            f"{name} {value!r} where the first job has {of_first!r}"
+        differing = {
+            name: (value, of_first)
             for (name, value), (_, of_first) in zip(_measure(job, names), _measure(first, names), strict=True)
             if value != of_first
-        ]
+        }
         if differing:
-            found.append(Invalid(f"/jobs/{index}", f"its metric is not the same measure: it has {', and '.join(differing)}"))
+            found.append(Invalid(f"/jobs/{index}", words.another_measure(differing)))
     found += [
-        Invalid(f"/jobs/{index}", f"it searches {name}, so its trials do not measure the same {job.spec.metric}")
+        Invalid(f"/jobs/{index}", words.searches_its_measure(name, job.spec.metric))
         for index, job in enumerate(jobs)
         for name in _defining([job.spec.meaning], job.spec.metric)
         if name in searched(job.spec.search_space)

@@ -1,30 +1,16 @@
 """How much it costs to miss the best learning rate: the excess over a decade about it."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from service.analysis.comparison.tuned import Tuned
 from service.analysis.model.estimates import Estimate
+from service.domain.comparison import SensitivityView
 
 HALF_A_DECADE = 0.5
 N_RATES = 41
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sensitivity:
-    """Of a job to its learning rate."""
-
-    excess: Estimate
-    """In the metric's units, what a rate drawn from the decade costs above the best one."""
-    low: float
-    """From this rate on, not log10: the decade ends where the range searched does."""
-    high: float
-    diverging: float
-    """The expected part of it, in decades over decades, that diverges."""
-
-
-def sensitivity(tuned: Tuned, level: float) -> Sensitivity:
+def sensitivity(tuned: Tuned, level: float) -> SensitivityView:
     """Excess cost, averaged over log10 rates within half a decade of the best one, other parameters being at their best.
 
     level: the cost of an untrained network. No rate counts with more, and those beyond the divergence edge count with it.
@@ -44,4 +30,6 @@ def sensitivity(tuned: Tuned, level: float) -> Sensitivity:
         bounds = edge.draw(len(costs), np.random.default_rng(0))
         beyond = rates[None, :] > bounds[:, None]
         costs, diverging = np.where(beyond, level, costs), float(beyond.mean())
-    return Sensitivity(excess=Estimate.of(costs.mean(axis=1) - at_best), low=10**low, high=10**high, diverging=diverging)
+    # More is worse, whatever the metric's direction.
+    excess = Estimate.of(costs.mean(axis=1) - at_best).times(1)
+    return SensitivityView(excess=excess, low=10**low, high=10**high, diverging=diverging)

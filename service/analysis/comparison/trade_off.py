@@ -5,7 +5,6 @@ All from the stored curves, so that a target may be named after the training.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,82 +12,46 @@ import numpy as np
 from service.analysis.comparison.tuned import Finished
 from service.analysis.model.encoding import learning_rate
 from service.analysis.model.points import TriedPoint, tried_points
-from service.domain.space import Point
+from service.analysis.words import comparison as words
+from service.domain.comparison import ConfigurationView, FinalView, TradeOffView
 from service.domain.trial import Trial
 from service.errors import NothingFinished
 
 By = Literal["steps", "seconds"]
-Seconds = Mapping[int, Mapping[int, float]]
-"""By trial number and step: what the step took."""
 
 NEAR = 0.1
 """Where no target is given, it is so much of the best final cost worse than that, if seeds do not spread wider."""
+MOST_OTHERS = 200
+"""So many configurations are shown beside the front."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Final:
-    """Where a configuration's trials end, in the metric's units."""
+def trade_off(finished: Finished, target: float | None = None, by: By = "steps") -> TradeOffView:
+    """A job's configurations, by the trials that trained to their end. Raises NothingFinished when there is none.
 
-    mean: float
-    low: float
-    """Of its seeds."""
-    high: float
-    sd: float | None
-    """Over its seeds; None for a single one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Configuration:
-    """One point of the search space, with all its seeds."""
-
-    params: Point
-    learning_rate: float | None
-    trials: tuple[int, ...]
-    """Numbers of those that trained to their end."""
-    diverged: int
-    """How many of its other trials diverged."""
-    final: Final
-    reached: int
-    """How many of its trials reached the target."""
-    steps: float | None
-    """To the target, mean of its trials; None unless all have reached it."""
-    seconds: float | None
-    """Of training; None, too, where they are no longer stored."""
-
-    def speed(self, by: By) -> float | None:
-        """None where it cannot be on the front: not every seed gets there."""
-        return None if self.diverged else self.steps if by == "steps" else self.seconds
-
-
-@dataclass(frozen=True, kw_only=True)
-class TradeOff:
-    """A job's configurations."""
-
-    target: float
-    """In the metric's units."""
-    why_this_target: str
-    by: By
-    front: list[Configuration]
-    """That no other one beats on both: fastest first, so the best final value comes last."""
-    others: list[Configuration]
-    """Best final value first."""
-
-
-def trade_off(finished: Finished, seconds: Seconds, target: float | None = None, by: By = "steps") -> TradeOff:
-    """Of the trials that trained to their end. Raises NothingFinished when there is none."""
+    target: in the metric's units; left out: `default_target`. by: what counts as speed.
+    """
     points = _points(finished)
     if not points:
-        raise NothingFinished(f"None of the job's trials has trained to its end with a finite {finished.job.spec.metric}.")
-    why = "as asked for"
+        raise NothingFinished(words.none_trained(finished.job.spec.metric))
+    why = words.target_asked_for()
     if target is None:
         target, why = default_target(finished)
-    found = [_configuration(finished, seconds, target, point) for point in points]
     sign = finished.job.spec.cost_sign
-    found.sort(key=lambda each: sign * each.final.mean)
+    found = [_configuration(finished, target, point) for point in points]
+    found.sort(key=lambda each: _cost(each, sign))
     front = _front(found, by, sign)
     on_front = {each.trials for each in front}
     others = [each for each in found if each.trials not in on_front]
-    return TradeOff(target=target, why_this_target=why, by=by, front=front, others=others)
+    return TradeOffView(
+        job=finished.job.id,
+        metric=finished.job.spec.metric,
+        target=target,
+        why_this_target=why,
+        by=by,
+        front=tuple(front),
+        others=tuple(others[:MOST_OTHERS]),
+        left_out=max(0, len(others) - MOST_OTHERS),
+    )
 
 
 def default_target(finished: Finished) -> tuple[float, str]:
@@ -100,26 +63,27 @@ def default_target(finished: Finished) -> tuple[float, str]:
     squares = sum(float(((of_point - of_point.mean()) ** 2).sum()) for of_point in costs)
     sd = math.sqrt(squares / degrees) if degrees else 0.0
     near = NEAR * abs(best)
-    margin = "a tenth of it" if near >= sd else "the standard deviation over seeds"
-    return sign * (best + max(near, sd)), f"the best mean final value, {sign * best:.3g}, and {margin} worse"
+    why = words.target_near_the_best(sign * best, a_tenth=near >= sd)
+    return sign * (best + max(near, sd)), why
 
 
 def _points(finished: Finished) -> list[TriedPoint]:
     return [point for point in tried_points(finished.job, finished.trials) if point.costs]
 
 
-def _configuration(finished: Finished, seconds: Seconds, target: float, point: TriedPoint) -> Configuration:
+def _configuration(finished: Finished, target: float, point: TriedPoint) -> ConfigurationView:
     trials = list(point.trained.values())
     values = finished.job.spec.cost_sign * np.array(list(point.costs.values()))
     steps = [_first_step(finished, trial, target) for trial in trials]
     reached = [(trial.number, step) for trial, step in zip(trials, steps, strict=True) if step is not None]
-    times = [taken for number, step in reached if (taken := _seconds_until(seconds.get(number, {}), step)) is not None]
-    return Configuration(
-        params=point.params,
+    seconds = [_seconds_until(finished.seconds.get(number, {}), step) for number, step in reached]
+    times = [taken for taken in seconds if taken is not None]
+    return ConfigurationView(
         learning_rate=learning_rate(point.params, finished.job.spec.meaning),
+        params=point.params,
         trials=tuple(trial.number for trial in trials),
         diverged=point.diverged,
-        final=Final(
+        final=FinalView(
             mean=float(values.mean()),
             low=float(values.min()),
             high=float(values.max()),
@@ -148,11 +112,21 @@ def _seconds_until(taken: Mapping[int, float], step: int) -> float | None:
     return sum(known) if len(known) == len(wanted) else None
 
 
-def _front(found: Sequence[Configuration], by: By, sign: float) -> list[Configuration]:
+def _front(found: Sequence[ConfigurationView], by: By, sign: float) -> list[ConfigurationView]:
     """Pareto's, fastest first; of equals all."""
-    racing = [(speed, sign * each.final.mean, each) for each in found if (speed := each.speed(by)) is not None]
-    front: list[tuple[float, float, Configuration]] = []
+    racing = [(speed, _cost(each, sign), each) for each in found if (speed := _speed(each, by)) is not None]
+    front: list[tuple[float, float, ConfigurationView]] = []
     for speed, cost, each in sorted(racing, key=lambda one: one[:2]):
         if not front or cost < front[-1][1] or (speed, cost) == front[-1][:2]:
             front.append((speed, cost, each))
     return [each for *_, each in front]
+
+
+def _speed(of: ConfigurationView, by: By) -> float | None:
+    """None where it cannot be on the front: not every seed gets there."""
+    return None if of.diverged else of.steps if by == "steps" else of.seconds
+
+
+def _cost(of: ConfigurationView, sign: float) -> float:
+    """Where its trials end."""
+    return sign * of.final.mean

@@ -1,22 +1,25 @@
 """A job judged at its own best learning rate, or why it cannot be."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from service.analysis.comparison.paired_seeds import BestPoint, best_point
 from service.analysis.model.encoding import learning_rate
-from service.analysis.model.estimates import Estimate
 from service.analysis.model.observations import Observations, observe
 from service.analysis.model.optimum import Optimum
 from service.analysis.model.points import LARGEST, cost_of, learned, seed_of
 from service.analysis.model.pruned_trials import Curves
 from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, ResponseCurve
-from service.analysis.words import counted
-from service.domain.job import FINAL, Job
+from service.analysis.words import comparison as words
+from service.domain.answer import EstimateView
+from service.domain.job import Job
 from service.domain.meaning import Role
 from service.domain.space import Range
 from service.domain.trial import Trial, TrialState
+
+Seconds = Mapping[int, Mapping[int, float]]
+"""By trial number and step: what the step took."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,8 @@ class Finished:
     job: Job
     trials: Sequence[Trial]
     curves: Curves
+    seconds: Seconds = field(default_factory=dict)
+    """As far as they are stored."""
 
 
 class Tuned:
@@ -49,10 +54,15 @@ class Tuned:
         return self.finished.job
 
     @property
-    def rate(self) -> Estimate:
+    def rate(self) -> EstimateView:
         """The best learning rate."""
         interval = self.optimum.interval.of_rates()
-        return Estimate(mean=10**self.optimum.rate, low=interval.low, high=interval.high)
+        return EstimateView(mean=10**self.optimum.rate, low=interval.low, high=interval.high)
+
+    @property
+    def expected(self) -> EstimateView:
+        """The metric at that rate."""
+        return self.optimum.cost.times(self.job.spec.cost_sign)
 
     @cached_property
     def at_edge(self) -> str | None:
@@ -81,23 +91,21 @@ def tune(finished: Finished) -> Tuned | str:
     job, trials, meaning = finished.job, finished.trials, finished.job.spec.meaning
     dimension = meaning.value(Role.LEARNING_RATE, job.spec.search_space)
     if not isinstance(dimension, Range):
-        return f"its learning rate is {'not known' if dimension is None else 'fixed'}, so there is no best one to judge it at"
+        return words.no_rate_to_judge_at(is_known=dimension is not None)
     if not trials:
-        after = f": {job.reason}" if job.state in FINAL and job.reason else ""
-        return f"none of its trials has finished, and it is {job.state}{after}"
+        return words.nothing_finished(job)
     infeasible = [trial for trial in trials if trial.state is TrialState.INFEASIBLE]
     diverged = [rate for trial in infeasible if (rate := learning_rate(trial.params, meaning))]
     if len(diverged) == len(trials):
-        return f"every rate tried diverged, down to {min(diverged):.3g}"
+        return words.all_diverged(min(diverged))
     complete = [trial for trial in trials if cost_of(job, trial) is not None]
     if complete and not any(learned(trial) for trial in complete):
-        return "none of its trials that trained to their end learned anything: see their diagnosis"
+        return words.nothing_learned()
     seen = observe(job, trials, finished.curves)
-    n_costs = 0 if seen is None else int(seen.complete.sum())
-    if seen is None or n_costs < FEWEST:
-        told = f"{counted(n_costs, 'trial is', 'trials are')} complete with a finite {job.spec.metric} and all that it searches"
-        others = "" if seen is None else seen.left_out(len(complete))
-        return f"{told}{others}; it takes at least {FEWEST}"
+    if seen is None:
+        return words.few_trials(0, job.spec.metric, "", fewest=FEWEST)
+    if (n := int(seen.complete.sum())) < FEWEST:
+        return words.few_trials(n, job.spec.metric, seen.left_out(len(complete)), fewest=FEWEST)
     if seen.n_rates < FEWEST_RATES:
-        return f"it tried {counted(seen.n_rates, 'learning rate', 'learning rates')} only; it takes at least {FEWEST_RATES}"
+        return words.few_rates(seen.n_rates, fewest=FEWEST_RATES)
     return Tuned(finished, seen)

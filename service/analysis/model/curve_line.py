@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.analysis.model.encoding import Array
-from service.analysis.model.estimates import LEVEL, Interval
+from service.analysis.model.estimates import Interval
+from service.domain.answer import LEVEL
 
 SAFE = 0.85
 """Probability with which a rate of the safe range loses no more than the tolerance (chosen on recorded training,

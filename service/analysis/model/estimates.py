@@ -1,4 +1,4 @@
-"""Numbers with their uncertainty."""
+"""Numbers with their uncertainty, as a fit has them: rates are log10, costs lower where they are better."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,9 +6,8 @@ from typing import Self
 import numpy as np
 
 from service.analysis.model.encoding import Array
+from service.domain.answer import LEVEL, EstimateView, IntervalView
 
-LEVEL = 0.9
-"""Of all intervals."""
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 
@@ -29,9 +28,9 @@ class Interval:
         """Widened so far that it holds `value`."""
         return Interval(low=min(self.low, value), high=max(self.high, value))
 
-    def of_rates(self) -> "Interval":
+    def of_rates(self) -> IntervalView:
         """From log10 rates to rates."""
-        return Interval(low=10**self.low, high=10**self.high)
+        return IntervalView(low=10**self.low, high=10**self.high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +51,6 @@ class Estimate(Interval):
         low, high = np.quantile(draws, TAILS)
         return cls(mean=float(np.median(draws)), low=float(low), high=float(high))
 
-    def times(self, sign: float) -> "Estimate":
-        """From cost to metric, or back: sign is 1 where lower is better, else -1."""
-        ends = sorted((sign * self.low, sign * self.high))
-        return Estimate(mean=sign * self.mean, low=ends[0], high=ends[1])
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3g} ({self.low:.3g} to {self.high:.3g})"
+    def times(self, sign: float) -> EstimateView:
+        """From cost to metric: sign is 1 where lower is better, else -1."""
+        return EstimateView(mean=self.mean, low=self.low, high=self.high).times(sign)

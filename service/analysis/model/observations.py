@@ -12,7 +12,7 @@ from service.analysis.model.encoding import Array, Axis, axes, encode, finite, h
 from service.analysis.model.exploded import explosions_begin, find_exploded, find_hopeless, guessing_level
 from service.analysis.model.points import LARGEST, cost_of, seed_of, tried_points
 from service.analysis.model.pruned_trials import Curves, Row, predicted
-from service.analysis.words import counted
+from service.analysis.words import verdict as words
 from service.domain.job import Job
 from service.domain.meaning import Meaning, Role
 from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, discrete_values
@@ -107,13 +107,7 @@ class Observations:
     def left_out(self, n_complete: int) -> str:
         """Which of so many trials that trained to their end are not among the n, to be said after these; empty where all are."""
         n_lacking = n_complete - int(self.complete.sum()) - self.n_hopeless - self.n_repeats
-        reasons = [
-            counted(self.n_repeats, "repeats a run", "repeat runs"),
-            counted(self.n_hopeless, "is hopeless", "are hopeless"),
-            counted(n_lacking, "lacks", "lack") + f" parameters that the job searches, or a value below {LARGEST:g}",
-        ]
-        told = [why for n, why in zip((self.n_repeats, self.n_hopeless, n_lacking), reasons, strict=True) if n]
-        return f" (others: {', '.join(told)})" if told else ""
+        return words.left_out(self.n_repeats, self.n_hopeless, n_lacking, largest=LARGEST)
 
 
 def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations | None:

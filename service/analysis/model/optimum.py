@@ -10,9 +10,10 @@ import numpy.typing as npt
 from service.analysis.model.candidates import Candidates, Search
 from service.analysis.model.divergence_edge import find_edge, lost_from
 from service.analysis.model.encoding import Array
-from service.analysis.model.estimates import LEVEL, Estimate, Interval
+from service.analysis.model.estimates import Estimate, Interval
 from service.analysis.model.observations import Observations
 from service.analysis.model.surface import Surface
+from service.domain.answer import LEVEL
 
 EDGE = 0.05
 """Part of the range, in decades, that counts as its edge, at either end: the best points should not lie there (Deep Learning

@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from service.analysis.comparison.comparison import Comparison, compare
+from service.analysis.comparison.comparison import compare
 from service.dispatch.outcome import Completed, Pruned
+from service.domain.comparison import ComparisonView
 from service.domain.job import Job
 from service.domain.training_seeds import replicate_seed
 from service.store.postgres import Database
@@ -197,7 +198,7 @@ def test_what_was_worked_out_is_kept_until_a_job_has_another_trial(
     third = submit_job(database, search_space={"learning_rate": LR, "epochs": 4, "mode": "plain"}, budget={"trials": 7})
     worked_out: list[None] = []
 
-    def counted(*args: Any) -> Comparison:
+    def counted(*args: Any) -> ComparisonView:
         worked_out.append(None)
         return compare(*args)
 

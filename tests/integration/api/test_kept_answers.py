@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from service.analysis.answer.best_lr import answer
+from service.analysis.answer.best_lr import answered
 from service.api.kept_answers import seen_of
 from service.store.postgres import Database
 from tests.factories import submit_job
@@ -29,9 +29,9 @@ def test_questions_that_wait_for_answers_keep_no_other_endpoint_waiting(
 
     def slowly(*args: Any, **kwargs: Any) -> Any:
         assert may_think.wait(60)
-        return answer(*args, **kwargs)
+        return answered(*args, **kwargs)
 
-    monkeypatch.setattr("service.api.kept_answers.answer", slowly)
+    monkeypatch.setattr("service.api.kept_answers.answered", slowly)
 
     def question(number: int) -> Callable[[], int]:
         return lambda: client.get(f"/v1/jobs/{job.id}/best-lr", params={"tolerance": 1 + number}).status_code

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.api.answer_schemas import Answer
 from service.commands.answers import in_words
 from service.commands.tables import console
-from tests.unit.commands.test_chart import answer as curve_of
+from service.domain.answer import Answer
+from tests.unit.commands.test_chart import document as curve_of
 
 SPEC = {"search_space": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True}}}
 JOB = {"spec": SPEC, "roles": {"learning_rate": "learning_rate"}}
@@ -64,7 +64,7 @@ def said(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
 
 def printed(capsys: pytest.CaptureFixture[str], answer: dict[str, Any]) -> str:
     out = console()
-    out.print(in_words(answer, JOB, out))
+    out.print(in_words(Answer.model_validate(answer), JOB, out))
     return capsys.readouterr().out
 
 

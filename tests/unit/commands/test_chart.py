@@ -3,16 +3,30 @@ from typing import Any
 import pytest
 
 from service.commands.chart import PLAIN, PRETTY, chart
+from service.domain.answer import Answer
+from tests.unit.commands.answers import LITTLE_KNOWN
 
 
-def answer(means: list[float], low: float = -4, high: float = 0, **overrides: Any) -> dict[str, Any]:
+def document(means: list[float], low: float = -4, high: float = 0, **overrides: Any) -> dict[str, Any]:
     rates = [10 ** (low + (high - low) * index / (len(means) - 1)) for index in range(len(means))]
     curve = [
         {"learning_rate": rate, "mean": mean, "low": mean - 0.1, "high": mean + 0.1}
         for rate, mean in zip(rates, means, strict=True)
     ]
-    found = {"curve": curve, "learning_rate": rates[means.index(min(means))], "safe_range": {"low": rates[1], "high": rates[-2]}}
+    found = {"curve": curve, "learning_rate": rates[means.index(min(means))], "safe_range": range_(rates[1], rates[-2])}
     return found | overrides
+
+
+def range_(low: float, high: float) -> dict[str, float]:
+    return {"tolerance": 0.1, "low": low, "high": high}
+
+
+def answer(means: list[float], low: float = -4, high: float = 0, **overrides: Any) -> Answer:
+    return parsed(document(means, low, high, **overrides))
+
+
+def parsed(found: dict[str, Any]) -> Answer:
+    return Answer.model_validate(LITTLE_KNOWN | found)
 
 
 def test_the_lowest_value_lies_at_the_bottom_above_the_best_rate() -> None:
@@ -52,7 +66,7 @@ def test_a_metric_to_be_maximized_peaks() -> None:
 
 @pytest.mark.parametrize("means", [[0.5, 0.5, 0.5], [0.0, 0.0], [-1.0, -2.0, -1.0]])
 def test_flat_and_negative_curves_are_no_error(means: list[float]) -> None:
-    found = answer(means, safe_range={"low": 1e-4, "high": 1.0}, learning_rate=0.01)
+    found = answer(means, safe_range=range_(1e-4, 1.0), learning_rate=0.01)
     assert len(chart(found, 60, PRETTY)) == 11
 
 
@@ -61,7 +75,7 @@ def test_a_range_within_one_power_of_ten_names_its_ends() -> None:
 
 
 def test_without_a_curve_there_is_no_chart() -> None:
-    assert chart({"curve": []}, 60, PRETTY) == []
+    assert chart(parsed({"curve": []}), 60, PRETTY) == []
 
 
 def test_without_a_safe_range_or_a_rate_the_axis_shows_none() -> None:
@@ -71,6 +85,6 @@ def test_without_a_safe_range_or_a_rate_the_axis_shows_none() -> None:
 
 
 def test_a_place_whose_interval_is_not_finite_is_left_out() -> None:
-    found = answer([2.0, 1.0, 0.5, 1.0, 2.0])
+    found = document([2.0, 1.0, 0.5, 1.0, 2.0])
     found["curve"][0]["high"] = None
-    assert chart(found, 60, PLAIN)[10].split() == ["0.001", "0.01", "0.1", "1"]
+    assert chart(parsed(found), 60, PLAIN)[10].split() == ["0.001", "0.01", "0.1", "1"]

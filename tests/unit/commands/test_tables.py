@@ -3,8 +3,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import RenderableType
 
+from service.analysis.words.numbers import number
 from service.commands.answers import in_words
-from service.commands.tables import age, console, dimension, job_details, jobs_table, number, plain, plan_table
+from service.commands.tables import age, console, dimension, job_details, jobs_table, plain, plan_table
+from service.domain.answer import Answer
+from tests.unit.commands.answers import LITTLE_KNOWN
 
 
 @pytest.mark.parametrize(
@@ -59,23 +62,14 @@ JOB = {
     "progress": {"trials": dict.fromkeys(("planned", "waiting", "running", "complete", "infeasible", "pruned", "failed"), 0)},
     **{"created_at": "2026-01-01T00:00:00Z", "started_at": None, "finished_at": None, "study_name": "a"},
 }
-EVIDENCE = {"trials": 4, "infeasible": 0, "pruned": 0, "hopeless": 0, "seeds": 1}
-UNKNOWN = ("interval", "interval_at_params", "safe_range", "safe_range_retuned", "expected", "divergence_edge", "training_seed")
-TOO_FEW = dict.fromkeys(UNKNOWN) | {
-    "params": {},
-    "by_batch_size": [],
-    "curve": [],
-}
-ANSWER = TOO_FEW | {
-    **{"learning_rate": 0.01, "metric": "loss", "evidence": EVIDENCE, "best_trial": BEST},
-    **{"verdict": "needs more trials", "because": "only 4 trials"},
-}
 PLAN = {"spec": SPEC, "roles": ROLES, "step_word": "epoch", "trials": 1, "epochs": None, "first_points": [BEST["params"]]}
 
 
-@pytest.mark.parametrize(
-    "table", [job_details(JOB), in_words(ANSWER, JOB, console()), plan_table(PLAN)], ids=["job", "answer", "plan"]
-)
+def answer(**fields: object) -> RenderableType:
+    return in_words(Answer.model_validate(LITTLE_KNOWN | {"learning_rate": 0.01} | fields), JOB, console())
+
+
+@pytest.mark.parametrize("table", [job_details(JOB), answer(best_trial=BEST), plan_table(PLAN)], ids=["job", "answer", "plan"])
 def test_of_a_trials_parameters_the_learning_rate_and_those_that_are_searched_are_told(
     capsys: pytest.CaptureFixture[str], table: RenderableType
 ) -> None:
@@ -85,7 +79,7 @@ def test_of_a_trials_parameters_the_learning_rate_and_those_that_are_searched_ar
     assert "epochs=4" not in said
 
 
-@pytest.mark.parametrize("table", [job_details(JOB | {"best": None}), in_words(ANSWER | {"best_trial": None}, JOB, console())])
+@pytest.mark.parametrize("table", [job_details(JOB | {"best": None}), answer()])
 def test_where_there_is_no_best_trial_nothing_is_said_of_it(capsys: pytest.CaptureFixture[str], table: RenderableType) -> None:
     console().print(table)
     assert "in trial" not in capsys.readouterr().out

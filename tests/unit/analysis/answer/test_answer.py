@@ -9,7 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import AnswerVerdict, BestLearningRate
+from service.domain.answer import Answer, AnswerVerdict
 from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import trial
 from tests.unit.analysis.trials import LOG, bowl, diverged, job, trained
@@ -17,7 +17,7 @@ from tests.unit.analysis.trials import LOG, bowl, diverged, job, trained
 BEST = 0.02
 
 
-def asked(trials: list[Trial], **overrides: Any) -> BestLearningRate:
+def asked(trials: list[Trial], **overrides: Any) -> Answer:
     return answer(job(**overrides), trials)
 
 
@@ -28,7 +28,7 @@ def test_the_interval_holds_the_best_rate_and_the_answer_lies_in_it() -> None:
     assert found.interval.low <= found.learning_rate <= found.interval.high
     assert found.interval.low <= BEST <= found.interval.high
     assert found.interval.high / found.interval.low < 2
-    assert found.verdict is AnswerVerdict.CONFIDENT
+    assert found.verdict == AnswerVerdict.CONFIDENT
     assert "with 90% probability" in found.because
 
 
@@ -83,7 +83,7 @@ def test_a_metric_to_be_maximized_is_answered_in_its_own_units() -> None:
     assert found.learning_rate == pytest.approx(BEST, rel=0.3)
     assert found.expected.low < found.expected.mean < found.expected.high
     assert found.expected.mean == pytest.approx(0.9, abs=0.02)
-    assert max(part.expected.mean for part in found.curve) == pytest.approx(0.9, abs=0.02)
+    assert max(part.mean for part in found.curve) == pytest.approx(0.9, abs=0.02)
 
 
 def test_the_curve_spans_the_range_and_holds_what_was_tried() -> None:
@@ -91,8 +91,8 @@ def test_the_curve_spans_the_range_and_holds_what_was_tried() -> None:
     assert found.curve[0].learning_rate == pytest.approx(1e-4)
     assert found.curve[-1].learning_rate == pytest.approx(1.0)
     for part in found.curve:
-        assert part.expected.low <= part.expected.mean <= part.expected.high
-        assert part.expected.mean == pytest.approx(bowl(BEST)(part.learning_rate), abs=0.06)
+        assert part.low <= part.mean <= part.high
+        assert part.mean == pytest.approx(bowl(BEST)(part.learning_rate), abs=0.06)
 
 
 def test_the_divergence_edge_lies_between_what_trained_and_what_diverged() -> None:
@@ -107,7 +107,7 @@ def test_the_divergence_edge_lies_between_what_trained_and_what_diverged() -> No
     assert found.safe_range is not None
     assert found.safe_range.high < 0.3
     assert found.curve[-1].learning_rate < 0.3
-    assert found.verdict is AnswerVerdict.CONFIDENT
+    assert found.verdict == AnswerVerdict.CONFIDENT
 
 
 def test_nothing_diverged_means_no_edge() -> None:
@@ -151,7 +151,7 @@ def test_a_foreign_trial_without_a_seed_counts_as_one_of_its_own() -> None:
 def test_replicates_tell_the_noise() -> None:
     """Nine rates on a grid leave open whether a bump is noise; three seeds of each do not."""
 
-    def grid(replicates: int) -> BestLearningRate:
+    def grid(replicates: int) -> Answer:
         points = [trial(0, 10 ** (-4 + index / 2), 0.0) for index in range(9)]
         noise = trained(lambda _: 0.0, 9 * replicates, noise=0.1, seed=3)
         trials = []
@@ -174,7 +174,7 @@ def test_the_same_trials_give_the_same_answer() -> None:
 def test_too_few_trials_are_told_with_how_many_would_do() -> None:
     found = asked(trained(bowl(BEST), 3))
     assert (found.interval, found.safe_range, found.expected, found.curve) == (None, None, None, ())
-    assert found.verdict is AnswerVerdict.MORE_TRIALS
+    assert found.verdict == AnswerVerdict.MORE_TRIALS
     assert (
         found.because == "only 3 trials have trained to the end, at 3 different rates:"
         " with about 16 trials at as many rates there is a range to be told"
@@ -191,24 +191,24 @@ def test_noise_that_hides_the_optimum_asks_for_more_trials_and_says_how_many() -
     became = []
     for seed in range(6):
         found = answer(job(), trained(bowl(BEST), 16, noise=0.3, seed=seed), tolerance=0.03)
-        assert found.verdict is AnswerVerdict.MORE_TRIALS
+        assert found.verdict == AnswerVerdict.MORE_TRIALS
         assert found.interval is not None
         if said := re.search(r"about (\d+) further trials would bring what the rate may lose below 0\.03", found.because):
             more = trained(bowl(BEST), 16 + int(said[1]), noise=0.3, seed=seed)
-            became.append(answer(job(), more, tolerance=0.03).verdict is AnswerVerdict.CONFIDENT)
+            became.append(answer(job(), more, tolerance=0.03).verdict == AnswerVerdict.CONFIDENT)
     assert len(became) >= 3
     assert sum(became) >= 2 / 3 * len(became)
 
 
 def test_noise_that_takes_many_times_the_trials_is_told_without_their_number() -> None:
     found = answer(job(), trained(bowl(BEST), 16, noise=0.3), tolerance=0.002)
-    assert found.verdict is AnswerVerdict.MORE_TRIALS
+    assert found.verdict == AnswerVerdict.MORE_TRIALS
     assert "more trials, most of all near it, would bring" in found.because
 
 
 def test_fewer_than_eight_trials_are_never_enough_to_be_confident() -> None:
     found = asked(trained(bowl(BEST), 6, noise=0.0))
-    assert found.verdict is AnswerVerdict.MORE_TRIALS
+    assert found.verdict == AnswerVerdict.MORE_TRIALS
     assert found.interval is not None
 
 
@@ -236,7 +236,7 @@ def test_next_to_divergence_the_safe_range_is_one_or_none_is_told(seed: int) -> 
     safe = found.safe_range
     if safe is None:
         assert "of trials diverge at" in found.because
-        assert found.verdict is AnswerVerdict.MORE_TRIALS
+        assert found.verdict == AnswerVerdict.MORE_TRIALS
         return
     assert safe.low <= found.learning_rate <= safe.high < 0.3
     assert safe.high / safe.low > 1.2
@@ -246,7 +246,7 @@ def test_next_to_divergence_the_safe_range_is_one_or_none_is_told(seed: int) -> 
 
 def test_a_fixed_rate_was_not_compared_with_any() -> None:
     found = asked([trial(number, 0.1, 0.5) for number in range(10)], search_space={"learning_rate": 0.1})
-    assert found.verdict is AnswerVerdict.RANGE_TOO_NARROW
+    assert found.verdict == AnswerVerdict.RANGE_TOO_NARROW
     assert found.because == "the job fixes the learning rate at 0.1, so there is nothing to compare it with"
 
 
@@ -256,7 +256,7 @@ def test_trials_that_learned_nothing_are_no_answer_to_trust() -> None:
         for one in trained(bowl(BEST), 16)
     ]
     found = asked(trials)
-    assert found.verdict is AnswerVerdict.NOTHING_LEARNED
+    assert found.verdict == AnswerVerdict.NOTHING_LEARNED
     assert "none of the 16 trials" in found.because
 
 
@@ -266,7 +266,7 @@ def test_a_best_trial_that_was_still_improving_is_told() -> None:
         for one in trained(bowl(BEST), 32)
     ]
     found = asked(trials)
-    assert found.verdict is AnswerVerdict.CONFIDENT
+    assert found.verdict == AnswerVerdict.CONFIDENT
     assert "the best trial was still improving" in found.because
 
 
@@ -319,7 +319,7 @@ def test_whatever_trials_show_the_numbers_are_finite_and_in_order(
         (found.interval.low, found.learning_rate, found.interval.high),
         *([] if safe is None else [(safe.low, found.learning_rate, safe.high)]),
         (found.expected.low, found.expected.mean, found.expected.high),
-        *((part.expected.low, part.expected.mean, part.expected.high) for part in found.curve),
+        *((part.low, part.mean, part.high) for part in found.curve),
     ):
         assert math.isfinite(low)
         assert math.isfinite(high)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import BestLearningRate
+from service.domain.answer import Answer
 from tests.finished_jobs import a_job, trial
 
 BEST, CURVATURE, FLOOR = 0.05, 0.4, 0.2
@@ -23,7 +23,7 @@ def cost(rate: float, momentum: float) -> float:
 
 
 @cache
-def asked(noise: float, seed: int) -> BestLearningRate:
+def asked(noise: float, seed: int) -> Answer:
     """Of 40 trials all over the space."""
     random = np.random.default_rng(seed)
     trials = []
@@ -33,7 +33,7 @@ def asked(noise: float, seed: int) -> BestLearningRate:
     return answer(a_job(space=SPACE), trials)
 
 
-def best_with(found: BestLearningRate) -> float:
+def best_with(found: Answer) -> float:
     """The true best rate with the answered momentum."""
     momentum = found.params["momentum"]
     assert isinstance(momentum, float)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from service.analysis.answer.batch_scaling import BEYOND_THE_CURVES, USUAL_POWER, BatchScaling, fit_power
-from service.analysis.answer.best_lr import answer
+from service.analysis.answer.best_lr import answered
+from service.domain.answer import PredictionView
 from service.errors import NoBatchScaling
 from tests.finished_jobs import trial
 from tests.unit.analysis.trials import LOG, bowl, job, trained
@@ -18,6 +19,11 @@ def scaling(power: float, sd: float = 0.05, sizes: tuple[int, ...] = SIZES, at_1
     found = fit_power(sizes, list(rates), rates + sd * RANDOM.standard_normal((2_000, len(sizes))))
     assert found is not None
     return found
+
+
+def rate(prediction: PredictionView) -> float:
+    """log10."""
+    return math.log10(prediction.learning_rate)
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
@@ -73,35 +79,36 @@ def test_two_batch_sizes_are_no_fit(sizes: tuple[int, ...]) -> None:
 
 def test_within_what_was_tried_the_line_is_followed() -> None:
     found = scaling(0.5).predict(48, np.random.default_rng(0))
-    assert found.rate == pytest.approx(-2.0 + 0.5 * math.log10(3), abs=0.03)
-    assert found.interval.low < found.rate < found.interval.high
+    assert rate(found) == pytest.approx(-2.0 + 0.5 * math.log10(3), abs=0.03)
+    assert found.interval.low < found.learning_rate < found.interval.high
     assert found.advice == "no warm-up is needed for this step"
 
 
 def test_beyond_the_largest_batch_size_the_interval_widens_towards_low_rates() -> None:
     found = scaling(1.0)
     at_largest, near, far = (found.predict(size, np.random.default_rng(0)) for size in (128, 256, 512))
-    widths = [each.interval.high - each.interval.low for each in (at_largest, near, far)]
+    widths = [math.log10(each.interval.high / each.interval.low) for each in (at_largest, near, far)]
     assert widths[0] < widths[1] < widths[2]
     linear = -2.0 + math.log10(512 / 16)
     assert found.power == pytest.approx(1.0, abs=0.02)
-    assert far.interval.high - linear < (linear - far.interval.low) / 2
-    assert far.interval.low < at_largest.rate + 0.25 * math.log10(4)  # a quarter of the growth may be left
-    assert at_largest.rate < near.rate < far.rate < linear
+    low, high = math.log10(far.interval.low), math.log10(far.interval.high)
+    assert high - linear < (linear - low) / 2
+    assert low < rate(at_largest) + 0.25 * math.log10(4)  # a quarter of the growth may be left
+    assert rate(at_largest) < rate(near) < rate(far) < linear
 
 
 def test_below_the_smallest_batch_size_the_power_stays() -> None:
     found = scaling(0.5)
     at_smallest, far = (found.predict(size, np.random.default_rng(0)) for size in (16, 4))
-    assert at_smallest.rate - far.rate == pytest.approx(0.5 * math.log10(4), abs=0.03)
+    assert rate(at_smallest) - rate(far) == pytest.approx(0.5 * math.log10(4), abs=0.03)
 
 
 def test_what_trials_do_not_show_of_the_power_is_completed_by_what_is_usual() -> None:
     vague, sharp = scaling(1.5, sd=0.8), scaling(1.5, sd=0.01)
     smallest, largest = (vague.predict(size, np.random.default_rng(0)) for size in (16, 128))
-    assert (largest.rate - smallest.rate) / math.log10(8) == pytest.approx(USUAL_POWER, abs=0.15)
+    assert (rate(largest) - rate(smallest)) / math.log10(8) == pytest.approx(USUAL_POWER, abs=0.15)
     smallest, largest = (sharp.predict(size, np.random.default_rng(0)) for size in (16, 128))
-    assert (largest.rate - smallest.rate) / math.log10(8) > 1.1
+    assert (rate(largest) - rate(smallest)) / math.log10(8) > 1.1
     assert vague.power == pytest.approx(1.5, abs=0.1)
 
 
@@ -137,10 +144,11 @@ def test_a_job_that_searches_both_is_answered_by_batch_size_and_with_the_power()
     for one in trained(lambda _: 0.0, 64):
         size, rate = SIZES[one.number % 4], float(one.params["learning_rate"])
         trials.append(trial(one.number, rate, bowl(0.004 * size / 16)(rate) + (one.value or 0), batch_size=size))
-    found = answer(job(search_space=space), trials)
-    assert [each.batch_size for each in found.by_batch_size] == list(SIZES)
-    assert [each.trials for each in found.by_batch_size] == [16] * 4
-    for each in found.by_batch_size:
+    found = answered(job(search_space=space), trials)
+    rows = found.answer.by_batch_size
+    assert [each.batch_size for each in rows] == list(SIZES)
+    assert [each.trials for each in rows] == [16] * 4
+    for each in rows:
         assert each.interval.low <= each.learning_rate <= each.interval.high
         assert each.interval.low * 0.9 < 0.004 * each.batch_size / 16 < each.interval.high * 1.1
         assert each.expected.mean == pytest.approx(0.2, abs=0.05)
@@ -155,5 +163,5 @@ def test_batch_sizes_whose_best_rate_is_beyond_the_range_are_left_out_of_the_pow
     for one in trained(lambda _: 0.0, 80):
         size, rate = SIZES[one.number % 4], float(one.params["learning_rate"])
         trials.append(trial(one.number, rate, bowl(0.03 * (size / 16) ** 2)(rate) + (one.value or 0), batch_size=size))
-    found = answer(job(search_space=space), trials)
+    found = answered(job(search_space=space), trials)
     assert found.batch_scaling is None or 128 not in found.batch_scaling.batch_sizes

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.analysis.answer.best_lr import answer, best_of, in_brief
-from service.analysis.answer.values import AnswerVerdict
+from service.analysis.answer.across_jobs import best_of, in_brief
+from service.analysis.answer.best_lr import answer
+from service.domain.answer import AnswerVerdict
 from service.domain.request import Direction
 from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
@@ -70,7 +71,7 @@ def test_all_diverged_is_an_answer_without_a_rate() -> None:
 def test_where_all_of_several_jobs_diverged_the_lowest_rate_of_all_is_told() -> None:
     jobs = [job(), job()]
     trials = [[diverged(0, 0.1)], [diverged(0, 0.001)]]
-    _, found = best_of([(job, answer(job, its)) for job, its in zip(jobs, trials, strict=True)])
+    _, found = best_of([in_brief(job, its) for job, its in zip(jobs, trials, strict=True)])
     assert found.because == "every rate tried diverged, down to 0.001: look below it"
 
 
@@ -107,7 +108,7 @@ def test_a_rate_that_nobody_trains_with_is_not_the_best(rate: float) -> None:
 def test_the_best_of_several_jobs_is_not_chosen_by_a_value_that_is_nonsense() -> None:
     jobs = [job(), job()]
     trials = [[trial(0, 0.1, -1e308), trial(1, 0.2, 0.7)], [trial(0, 0.01, 0.5)]]
-    _, found = best_of([(job, in_brief(job, its)) for job, its in zip(jobs, trials, strict=True)])
+    _, found = best_of([in_brief(job, its) for job, its in zip(jobs, trials, strict=True)])
     assert found.learning_rate == 0.01
 
 
@@ -122,7 +123,7 @@ def test_the_best_of_several_jobs_carries_the_evidence_of_all() -> None:
         [trial(0, 0.01, 0.3, user_attrs=seed(2)), diverged(1, 0.9, user_attrs=seed(2))],
         [diverged(0, 0.9, user_attrs=seed(2))],
     ]
-    chosen, found = best_of([(job, answer(job, its)) for job, its in zip(jobs, trials, strict=True)])
+    chosen, found = best_of([in_brief(job, its) for job, its in zip(jobs, trials, strict=True)])
     assert chosen is jobs[1]
     assert found.learning_rate == 0.01
     assert (found.evidence.trials, found.evidence.infeasible, found.evidence.seeds) == (4, 2, 2)
@@ -144,26 +145,26 @@ TRIALS = st.lists(
 def test_no_complete_trial_is_better_than_the_answer(trials: list[Trial], direction: Direction) -> None:
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     try:
-        found = in_brief(job(direction=direction), trials)
+        found = in_brief(job(direction=direction), trials).answer
     except NothingFinished:
         assert not complete
         assert not trials or any(trial.state is TrialState.PRUNED for trial in trials)
         return
     assert found.evidence.trials == len(trials)
     if not complete:
-        assert found.verdict is AnswerVerdict.ALL_DIVERGED
+        assert found.verdict == AnswerVerdict.ALL_DIVERGED
         return
     values = [trial.value for trial in complete if trial.value is not None]
     assert found.best_trial is not None
     assert found.best_trial.value == (min(values) if direction == "minimize" else max(values))
     assert found.learning_rate == found.best_trial.params["learning_rate"]
-    assert (found.at_edge is None) == (found.verdict is AnswerVerdict.MORE_TRIALS)
+    assert (found.at_edge is None) == (found.verdict == AnswerVerdict.MORE_TRIALS)
 
 
 @given(TRIALS)
 def test_the_order_of_trials_does_not_change_the_value(trials: list[Trial]) -> None:
     def value(of: list[Trial]) -> float | None:
-        best = in_brief(job(), of).best_trial
+        best = in_brief(job(), of).answer.best_trial
         return best.value if best else None
 
     try:

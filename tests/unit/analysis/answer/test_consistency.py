@@ -12,12 +12,10 @@ from typing import Any
 import pytest
 
 from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import AnswerVerdict, BestLearningRate
-from service.analysis.model.estimates import Interval
 from service.analysis.model.response_curve import Kind
-from service.api.answer_schemas import Answer
 from service.commands.answers import in_words
 from service.commands.tables import console
+from service.domain.answer import Answer, AnswerVerdict, IntervalView
 from service.domain.job import Job
 from service.domain.space import CategoricalRange, FloatRange, IntRange, Range, contains
 from service.domain.trial import Trial
@@ -32,10 +30,10 @@ PRINTED = 1e-3
 KINDS: tuple[Kind, ...] = ("params", "profile", "marginal")
 
 
-def faults(job: Job, trials: list[Trial], found: BestLearningRate) -> Iterator[str]:
+def faults(job: Job, trials: list[Trial], found: Answer) -> Iterator[str]:
     """What is not as it must be."""
     if found.learning_rate is None:
-        if found.verdict is not AnswerVerdict.ALL_DIVERGED:
+        if found.verdict != AnswerVerdict.ALL_DIVERGED:
             yield "no rate is answered, though not all diverged"
         return
     rate, dimension = found.learning_rate, job.spec.search_space["learning_rate"]
@@ -59,15 +57,15 @@ def _ends(dimension: Range, trials: list[Trial]) -> tuple[float, float]:
     return min(rates), max(rates)
 
 
-def _intervals(found: BestLearningRate) -> dict[str, Interval | None]:
+def _intervals(found: Answer) -> dict[str, IntervalView | None]:
     safe = {
-        name: None if range_ is None else Interval(low=range_.low, high=range_.high)
+        name: None if range_ is None else IntervalView(low=range_.low, high=range_.high)
         for name, range_ in (("safe_range", found.safe_range), ("safe_range_retuned", found.safe_range_retuned))
     }
     return {"interval": found.interval, "interval_at_params": found.interval_at_params} | safe
 
 
-def _about_rates(found: BestLearningRate, rate: float, low: float, high: float) -> Iterator[str]:
+def _about_rates(found: Answer, rate: float, low: float, high: float) -> Iterator[str]:
     if not low * (1 - ROUNDING) <= rate <= high * (1 + ROUNDING):
         yield f"{rate} is not of the range searched"
     for name, interval in _intervals(found).items():
@@ -89,7 +87,7 @@ def _about_rates(found: BestLearningRate, rate: float, low: float, high: float) 
         yield "the curve leaves the range searched"
 
 
-def _about_batch_sizes(found: BestLearningRate) -> Iterator[str]:
+def _about_batch_sizes(found: Answer) -> Iterator[str]:
     if not found.params and found.interval != found.interval_at_params:
         yield f"nothing else is searched, and {found.interval} is not {found.interval_at_params}"
     for row in found.by_batch_size:
@@ -100,7 +98,7 @@ def _about_batch_sizes(found: BestLearningRate) -> Iterator[str]:
             yield f"{found.learning_rate} is answered with batch size {row.batch_size}, whose own is {row.learning_rate}"
 
 
-def _about_choices(job: Job, dimension: Range, found: BestLearningRate, rate: float) -> Iterator[str]:
+def _about_choices(job: Job, dimension: Range, found: Answer, rate: float) -> Iterator[str]:
     known: list[float] = []
     if isinstance(dimension, CategoricalRange):
         known = [float(choice) for choice in dimension.choices]
@@ -121,9 +119,9 @@ def _about_choices(job: Job, dimension: Range, found: BestLearningRate, rate: fl
             yield f"{name}={value} cannot be"
 
 
-def _about_costs(found: BestLearningRate) -> Iterator[str]:
+def _about_costs(found: Answer) -> Iterator[str]:
     estimates = {} if found.expected is None else {"expected": found.expected}
-    estimates |= {f"the curve at {part.learning_rate}": part.expected for part in found.curve}
+    estimates |= {f"the curve at {part.learning_rate}": part for part in found.curve}
     for name, each in estimates.items():
         if not all(math.isfinite(number) for number in (each.low, each.mean, each.high)):
             yield f"{name} is not finite: {each}"
@@ -137,26 +135,25 @@ def _about_costs(found: BestLearningRate) -> Iterator[str]:
             yield f"{edge} is no edge"
 
 
-def _about_the_verdict(found: BestLearningRate, low: float, high: float) -> Iterator[str]:
-    if (found.verdict is AnswerVerdict.RANGE_TOO_NARROW) != (found.at_edge in ("low", "high")):
+def _about_the_verdict(found: Answer, low: float, high: float) -> Iterator[str]:
+    if (found.verdict == AnswerVerdict.RANGE_TOO_NARROW) != (found.at_edge in ("low", "high")):
         yield f"{found.verdict} with {found.at_edge}"
-    if found.verdict is AnswerVerdict.CONFIDENT:
+    if found.verdict == AnswerVerdict.CONFIDENT:
         if found.interval is None or found.safe_range is None:
             yield "confident without an interval or without a safe range"
         for name in ("interval", "interval_at_params"):
             if (told := _intervals(found)[name]) and (told.low <= low * (1 + ROUNDING) or told.high >= high * (1 - ROUNDING)):
                 yield f"confident though the range cuts {name}"
-    if found.verdict is AnswerVerdict.ANY_RATE and found.safe_range is None:
+    if found.verdict == AnswerVerdict.ANY_RATE and found.safe_range is None:
         yield "any rate will do, and none is safe"
     if not 0 <= found.evidence.hopeless <= found.evidence.trials - found.evidence.infeasible - found.evidence.pruned:
         yield f"{found.evidence} does not add up"
 
 
-def _about_the_best_trial(job: Job, found: BestLearningRate) -> Iterator[str]:
-    answered = Answer.of(job, found).model_dump(mode="json")
+def _about_the_best_trial(job: Job, found: Answer) -> Iterator[str]:
     out = console()
     with out.capture() as captured:
-        out.print(in_words(answered, {"spec": job.spec.model_dump(mode="json"), "roles": job.spec.meaning.roles}, out))
+        out.print(in_words(found, {"spec": job.spec.model_dump(mode="json"), "roles": job.spec.meaning.roles}, out))
     said = " ".join(captured.get().split())
     assert found.best_trial is not None
     tried, interval = float(found.best_trial.params["learning_rate"]), found.interval
@@ -170,7 +167,7 @@ def _about_the_best_trial(job: Job, found: BestLearningRate) -> Iterator[str]:
         yield "the answer is said to stay below a rate that it does not"
 
 
-def asked(seed: int) -> tuple[Job, list[Trial], BestLearningRate] | None:
+def asked(seed: int) -> tuple[Job, list[Trial], Answer] | None:
     """None where nothing finished."""
     job, trials, curves = made_up(seed)
     options: dict[str, Any] = {"kind": KINDS[seed % 3]} | ({"tolerance": 0.05} if seed % 7 == 0 else {})
@@ -200,7 +197,7 @@ def test_most_jobs_made_up_have_a_curve() -> None:
 @pytest.mark.parametrize("seed", [0, 2, 4, 5, 7, 9])
 def test_another_curve_changes_nothing_but_the_curve(seed: int) -> None:
     job, trials, curves = made_up(seed)
-    answers = [Answer.of(job, answer(job, trials, curves, kind=kind)).model_dump(exclude={"curve"}) for kind in KINDS]
+    answers = [answer(job, trials, curves, kind=kind).model_dump(exclude={"curve"}) for kind in KINDS]
     assert answers[1:] == answers[:1] * 2
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import AnswerVerdict, BestLearningRate
 from service.analysis.model.observations import observe
 from service.analysis.model.response_curve import ResponseCurve
+from service.domain.answer import Answer, AnswerVerdict
 from service.domain.job import Job
 from service.domain.trial import Trial
 from tests.drawn_jobs import drawn
@@ -69,7 +69,7 @@ SEEDS = range(3)
 
 
 @cache
-def asked(name: str, seed: int) -> tuple[Job, list[Trial], BestLearningRate]:
+def asked(name: str, seed: int) -> tuple[Job, list[Trial], Answer]:
     case = CASES[name]
     rate = {"type": "float", "low": 1e-5, "high": case.high, "log": True}
     job = a_job(search_space={"learning_rate": rate}, budget={"trials": case.trials}, seed=seed)
@@ -103,7 +103,7 @@ def test_no_rate_is_answered_beyond_one_that_exploded(name: str, seed: int) -> N
     assert found.learning_rate is not None
     assert found.learning_rate < beyond[0]
     assert found.interval is not None
-    if found.verdict is AnswerVerdict.CONFIDENT:
+    if found.verdict == AnswerVerdict.CONFIDENT:
         assert found.interval.high < beyond[0]
         assert found.learning_rate <= CASES[name].cliff
     if found.safe_range is not None:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.analysis.answer.best_lr import answer, in_brief
-from service.analysis.answer.values import AnswerVerdict, BestLearningRate
+from service.analysis.answer.across_jobs import in_brief
+from service.analysis.answer.best_lr import answer, answered
+from service.domain.answer import Answer, AnswerVerdict
 from service.domain.measurement import CurvePoint
 from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import a_job, trial
@@ -17,7 +18,7 @@ from tests.unit.analysis.trials import LOG, bowl, diverged, job, trained
 BEST = 0.03
 
 
-def decades(found: BestLearningRate) -> float:
+def decades(found: Answer) -> float:
     """How far the answer lies from the truth."""
     assert found.learning_rate is not None
     return abs(math.log10(found.learning_rate / BEST))
@@ -102,7 +103,7 @@ def test_a_tolerance_beyond_all_measure_is_no_error() -> None:
 def test_a_rate_that_is_no_number_is_left_out(rate: Any) -> None:
     trials = [*trained(bowl(BEST), 16), trial(99, rate, 0.0)]
     assert answer(job(), trials).evidence.trials == 16
-    assert in_brief(job(), trials).evidence.trials == 16
+    assert in_brief(job(), trials).answer.evidence.trials == 16
 
 
 @pytest.mark.parametrize("decay", [10**400, 1e300, -1e9, math.inf, [1]])
@@ -117,7 +118,7 @@ def test_another_parameter_that_is_far_from_its_range_is_left_out(decay: Any) ->
 def test_trials_that_lack_what_is_searched_are_told() -> None:
     space = {"learning_rate": LOG, "momentum": {"type": "float", "low": 0.0, "high": 0.9}}
     found = answer(job(search_space=space), trained(bowl(BEST), 30))
-    assert found.verdict is AnswerVerdict.MORE_TRIALS
+    assert found.verdict == AnswerVerdict.MORE_TRIALS
     assert "has all the parameters that the job searches" in found.because
 
 
@@ -128,8 +129,8 @@ def test_batch_sizes_that_are_none_have_no_answer(size: int) -> None:
         trial(one.number, one.params["learning_rate"], one.value, batch_size=(16, 32, 64, size)[one.number % 4])
         for one in trained(bowl(BEST), 24)
     ]
-    found = answer(job(search_space=space), trials)
-    assert [each.batch_size for each in found.by_batch_size] == [16, 32, 64]
+    found = answered(job(search_space=space), trials)
+    assert [each.batch_size for each in found.answer.by_batch_size] == [16, 32, 64]
     assert found.batch_scaling is None or math.isfinite(found.batch_scaling.power)
 
 
@@ -171,4 +172,4 @@ def test_rates_that_had_learned_nothing_when_they_were_pruned_are_not_held_possi
     assert found.interval.low > 1e-3
     assert found.learning_rate is not None
     assert 3e-3 < found.learning_rate < 0.3
-    assert min(part.expected.mean for part in found.curve if part.learning_rate < 3e-4) > 0.2
+    assert min(part.mean for part in found.curve if part.learning_rate < 3e-4) > 0.2

@@ -7,13 +7,22 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from service.analysis.comparison.comparison import MOST_JOBS, Comparison, Judgement, compare
+from service.analysis.comparison.comparison import MOST_JOBS, compare
 from service.analysis.comparison.paired_seeds import best_point
 from service.analysis.comparison.recipes import recipes
-from service.analysis.comparison.tuned import Finished
-from service.analysis.comparison.verdicts import PAIRED_SEEDS, RESPONSE_CURVES, ComparisonVerdict, Difference
-from service.analysis.model.estimates import Estimate, Interval
+from service.analysis.comparison.tuned import Finished, Tuned, tune
+from service.analysis.model.estimates import Interval
 from service.analysis.model.surface import Surface
+from service.analysis.words import comparison as words
+from service.domain.answer import EstimateView
+from service.domain.comparison import (
+    PAIRED_SEEDS,
+    RESPONSE_CURVES,
+    ComparisonVerdict,
+    ComparisonView,
+    DifferenceView,
+    JudgedView,
+)
 from service.domain.job import Job, JobState
 from service.domain.space import FloatRange
 from service.errors import NotComparable, TooFewToCompare
@@ -25,8 +34,8 @@ ADAM = {"space": {"optimizer": "adam", "width": 128}}
 TAKES = "a finite loss and all that it searches; it takes at least 4"
 
 
-def of(comparison: Comparison, job: Job) -> Judgement:
-    return next(each for each in comparison.jobs if each.finished.job is job)
+def of(comparison: ComparisonView, job: Job) -> JudgedView:
+    return next(each for each in comparison.jobs if each.job == job.id)
 
 
 def faults_of(*jobs: Finished) -> list[tuple[str, str]]:
@@ -41,18 +50,19 @@ def test_at_its_own_best_rate_the_better_recipe_wins_that_loses_at_a_shared_one(
     found = compare([sgd, adam], learning_rate=0.05)
     assert found.best == adam.job.id
     assert [each.verdict for each in found.jobs] == [ComparisonVerdict.WORSE, ComparisonVerdict.BEST]
-    tuned = of(found, adam.job).tuned
-    assert tuned is not None
-    assert tuned.rate.low <= 0.001 <= tuned.rate.high
-    assert tuned.optimum.cost.low <= 0.05 <= tuned.optimum.cost.high
+    judged = of(found, adam.job)
+    assert judged.learning_rate is not None
+    assert judged.expected is not None
+    assert judged.learning_rate.low <= 0.001 <= judged.learning_rate.high
+    assert judged.expected.low <= 0.05 <= judged.expected.high
     above = of(found, sgd.job).difference
     assert above is not None
-    assert (above.rests_on, above.by_seeds) == (RESPONSE_CURVES, None)
+    assert (above.rests_on, above.paired_seeds) == (RESPONSE_CURVES, None)
     assert above.estimate.low <= 0.05 <= above.estimate.high
-    assert found.shared is not None
-    assert (found.shared.winner, found.shared.agrees) == (sgd.job.id, False)
-    assert "momentum=0.9 optimizer=sgd would win" in found.shared.because
-    assert "each at its own best rate, optimizer=adam wins" in found.shared.because
+    assert found.at_shared_rate is not None
+    assert (found.at_shared_rate.winner, found.at_shared_rate.agrees) == (sgd.job.id, False)
+    assert "momentum=0.9 optimizer=sgd would win" in found.at_shared_rate.because
+    assert "each at its own best rate, optimizer=adam wins" in found.at_shared_rate.because
     assert found.because.startswith("optimizer=adam is best: it expects 0.0")
     assert "momentum=0.9 optimizer=sgd is worse by 0.0" in found.because
     assert found.because.endswith("would tell what a seed changes.")
@@ -78,7 +88,7 @@ def test_all_of_it_is_worked_out_by_one_thread(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_shared_rate_that_suits_both_agrees() -> None:
     jobs = [finished(a_job(number), bowl(best=0.01, lowest=0.1 * (1 + number)), noise=0.005) for number in range(2)]
-    shared = compare(jobs, learning_rate=0.01).shared
+    shared = compare(jobs, learning_rate=0.01).at_shared_rate
     assert shared is not None
     assert (shared.winner, shared.agrees) == (jobs[0].job.id, True)
 
@@ -87,16 +97,16 @@ def test_a_job_that_did_not_search_the_shared_rate_or_diverges_there_says_so() -
     narrow = {"learning_rate": {"type": "float", "low": 1e-5, "high": 1e-3, "log": True}}
     low = finished(a_job(0, space=narrow), bowl(1e-4), rates=[rate for rate in RATES if rate < 1e-3])
     wide, third = finished(a_job(1), bowl(0.05, 0.2)), finished(a_job(2), bowl(0.05, 0.3))
-    shared = compare([low, wide, third], learning_rate=0.1).shared
+    shared = compare([low, wide, third], learning_rate=0.1).at_shared_rate
     assert shared is not None
     assert [each.because for each in shared.jobs] == ["it searched 1e-05 to 0.001", None, None]
     assert (shared.winner, shared.agrees) == (wide.job.id, False)
     early = finished(a_job(3), bowl(1e-3, 0.05))
-    shared = compare([early, wide], learning_rate=0.9).shared
+    shared = compare([early, wide], learning_rate=0.9).at_shared_rate
     assert shared is not None
     assert [each.because for each in shared.jobs] == ["it most likely diverges there", None]
     assert shared.winner == wide.job.id
-    shared = compare([low, wide], learning_rate=0.1).shared
+    shared = compare([low, wide], learning_rate=0.1).at_shared_rate
     assert shared is not None
     assert (shared.winner, shared.agrees) == (None, None)
     assert shared.because == "fewer than two of the jobs tell of a learning rate of 0.1"
@@ -111,12 +121,12 @@ def test_paired_seeds_decide_what_the_noise_of_seeds_hides() -> None:
     found = compare(jobs)
     above = found.jobs[1].difference
     assert above is not None
-    assert above.by_seeds is not None
-    assert above.by_seeds.n_pairs == 3
-    assert above.by_curves.low < 0 < above.by_curves.high
-    assert 0 < above.by_seeds.difference.low <= 0.01 <= above.by_seeds.difference.high
-    assert (above.rests_on, above.estimate) == (PAIRED_SEEDS, above.by_seeds.difference)
-    assert found.jobs[1].verdict is ComparisonVerdict.WORSE
+    assert above.paired_seeds is not None
+    assert above.paired_seeds.pairs == 3
+    assert above.response_curves.low < 0 < above.response_curves.high
+    assert 0 < above.paired_seeds.difference.low <= 0.01 <= above.paired_seeds.difference.high
+    assert (above.rests_on, above.estimate) == (PAIRED_SEEDS, above.paired_seeds.difference)
+    assert found.jobs[1].verdict == ComparisonVerdict.WORSE
     assert "by 3 paired seeds; a training seed changes more" in found.because
 
 
@@ -124,8 +134,8 @@ def test_of_two_pairs_the_difference_is_told_and_does_not_count() -> None:
     jobs = [finished(a_job(number, replicates=2), bowl(0.01), noise=0.01) for number in range(2)]
     above = compare(jobs).jobs[1].difference or compare(jobs).jobs[0].difference
     assert above is not None
-    assert above.by_seeds is not None
-    assert (above.by_seeds.n_pairs, above.rests_on, above.estimate) == (2, RESPONSE_CURVES, above.by_curves)
+    assert above.paired_seeds is not None
+    assert (above.paired_seeds.pairs, above.rests_on, above.estimate) == (2, RESPONSE_CURVES, above.response_curves)
 
 
 def test_two_runs_of_one_recipe_are_as_good_as_each_other() -> None:
@@ -133,9 +143,9 @@ def test_two_runs_of_one_recipe_are_as_good_as_each_other() -> None:
     jobs = [finished(a_job(number), bowl(0.01), rates=many, noise=0.02) for number in range(2)]
     found = compare(jobs, learning_rate=0.3)
     assert {each.verdict for each in found.jobs} == {ComparisonVerdict.BEST, ComparisonVerdict.AS_GOOD}
-    assert found.shared is not None
-    assert found.shared.agrees  # whichever it was: none owes its place to that rate
-    assert "that rate suits it better" not in found.shared.because
+    assert found.at_shared_rate is not None
+    assert found.at_shared_rate.agrees  # whichever it was: none owes its place to that rate
+    assert "that rate suits it better" not in found.at_shared_rate.because
     above = found.jobs[0].difference or found.jobs[1].difference
     assert above is not None
     assert above.estimate.high - above.estimate.low > 0.005
@@ -145,10 +155,10 @@ def test_two_runs_of_one_recipe_are_as_good_as_each_other() -> None:
 def test_jobs_that_saw_the_same_are_independent_all_the_same() -> None:
     job = a_job(0, seed=1)
     twin = Finished(job=a_job(1, seed=1), trials=finished(job, bowl(0.01), noise=0.02).trials, curves={})
-    found = compare([finished(job, bowl(0.01), noise=0.02), twin])
-    above, own = found.jobs[1].difference, found.jobs[0].tuned
+    first = finished(job, bowl(0.01), noise=0.02)
+    above, own = compare([first, twin]).jobs[1].difference, tune(first)
     assert above is not None
-    assert own is not None
+    assert isinstance(own, Tuned)
     alone = Interval.of(own.optimum.draws)
     assert above.estimate.high - above.estimate.low == pytest.approx(math.sqrt(2) * (alone.high - alone.low), rel=0.2)
 
@@ -156,10 +166,10 @@ def test_jobs_that_saw_the_same_are_independent_all_the_same() -> None:
 def test_few_noisy_trials_leave_it_undecided() -> None:
     jobs = [finished(a_job(number), bowl(0.01, steepness=0.1), rates=RATES[4::4], noise=0.1) for number in range(2)]
     found = compare(jobs)
-    [undecided] = [each for each in found.jobs if each.verdict is not ComparisonVerdict.BEST]
-    assert undecided.verdict is ComparisonVerdict.UNDECIDED
+    [undecided] = [each for each in found.jobs if each.verdict != ComparisonVerdict.BEST]
+    assert undecided.verdict == ComparisonVerdict.UNDECIDED
     assert "near its best rate would tell" in undecided.because
-    costs = {each.finished.job.id: each.tuned.optimum.cost.mean for each in found.jobs if each.tuned}
+    costs = {each.job: each.expected.mean for each in found.jobs if each.expected}
     assert found.best == min(costs, key=costs.__getitem__)
 
 
@@ -174,7 +184,7 @@ def test_where_pairs_of_seeds_and_curves_disagree_the_pairs_say_which_is_best() 
         trial for trial in whole[0].trials if trial.number % 3 == 0 or abs(math.log10(trial.params["learning_rate"]) + 2) < 0.2
     ]
     found = compare([Finished(job=whole[0].job, trials=few, curves={}), whole[1]])
-    costs = [each.tuned.optimum.cost.mean for each in found.jobs if each.tuned]
+    costs = [each.expected.mean for each in found.jobs if each.expected]
     assert costs[0] < costs[1]
     assert [each.verdict for each in found.jobs] == [ComparisonVerdict.WORSE, ComparisonVerdict.BEST]
     assert "by 3 paired seeds, though the response curves say otherwise" in found.because
@@ -184,16 +194,15 @@ def test_a_job_with_one_seed_may_owe_it_to_the_seed() -> None:
     lucky = [0.05, -0.04, 0.01]
     three = finished(a_job(0, replicates=3), bowl(0.01), noise=0.001, of_seed=lucky.__getitem__)
     one = finished(a_job(1, training_seed="shared"), bowl(0.01), noise=0.001, of_seed=lucky.__getitem__)
-    assert of(compare([three, one]), one.job).verdict is ComparisonVerdict.UNDECIDED
+    assert of(compare([three, one]), one.job).verdict == ComparisonVerdict.UNDECIDED
 
 
 def test_where_the_best_rate_lies_at_the_edge_a_worse_job_is_undecided() -> None:
     best = finished(a_job(0), bowl(0.01, 0.1), noise=0.01)
     cut = finished(a_job(1), bowl(5.0, 0.1, steepness=0.2), noise=0.01)
     judged = of(compare([best, cut]), cut.job)
-    assert judged.tuned is not None
-    assert judged.tuned.at_edge == "high"
-    assert judged.verdict is ComparisonVerdict.UNDECIDED
+    assert judged.at_edge == "high"
+    assert judged.verdict == ComparisonVerdict.UNDECIDED
     assert "its best rate lies at the high end of the range it searched: higher ones may be better" in judged.because
 
 
@@ -230,7 +239,7 @@ def a_reason(job: Finished) -> str:
     """Why a job is not judged beside two that are."""
     found = compare([finished(a_job(8), bowl(0.01)), job, finished(a_job(9), bowl(0.01))])
     judged = of(found, job.job)
-    assert (judged.verdict, judged.tuned, judged.sensitivity, judged.difference) == (
+    assert (judged.verdict, judged.expected, judged.sensitivity, judged.difference) == (
         ComparisonVerdict.NOT_JUDGED,
         None,
         None,
@@ -290,8 +299,7 @@ def test_where_higher_rates_diverge_none_is_said_to_be_better() -> None:
     jobs = [finished(a_job(0), bowl(0.01), noise=0.01, rates=rates)]
     jobs += [finished(a_job(1), falls_until(0.8), noise=0.01, rates=rates)]
     judged = compare(jobs).jobs[1]
-    assert judged.tuned is not None
-    assert (judged.tuned.at_edge, judged.verdict) == (None, ComparisonVerdict.WORSE)
+    assert (judged.at_edge, judged.verdict) == (None, ComparisonVerdict.WORSE)
 
 
 def test_trials_that_learned_nothing_are_not_compared() -> None:
@@ -309,11 +317,16 @@ def test_values_beyond_all_measure_are_no_pair() -> None:
     assert "nan" not in found.because
 
 
+def by_curves(**estimate: float) -> DifferenceView:
+    costs = EstimateView(**estimate)
+    return DifferenceView(estimate=costs, rests_on=RESPONSE_CURVES, paired_seeds=None, response_curves=costs, tolerance=0.05)
+
+
 def test_what_is_better_by_its_mean_is_not_said_to_be_worse() -> None:
-    better = Difference(by_seeds=None, by_curves=Estimate(mean=-0.01, low=-0.03, high=0.01), tolerance=0.05)
-    assert better.in_words == "better by 0.01 (-0.01 to 0.03) by the response curves"
-    worse = Difference(by_seeds=None, by_curves=Estimate(mean=0.01, low=-0.01, high=0.03), tolerance=0.05)
-    assert worse.in_words == "worse by 0.01 (-0.01 to 0.03) by the response curves"
+    better = by_curves(mean=-0.01, low=-0.03, high=0.01)
+    assert words.difference(better, 1.0) == "better by 0.01 (-0.01 to 0.03) by the response curves"
+    worse = by_curves(mean=0.01, low=-0.01, high=0.03)
+    assert words.difference(worse, 1.0) == "worse by 0.01 (-0.01 to 0.03) by the response curves"
 
 
 def test_fewer_than_two_that_can_be_judged_are_no_comparison() -> None:
@@ -367,5 +380,5 @@ def test_the_answer_is_the_same_whenever_it_is_asked_for() -> None:
     jobs = [finished(a_job(number, replicates=3), bowl(0.01), noise=0.01) for number in range(3)]
     first, second = (compare(jobs, learning_rate=0.1) for _ in range(2))
     assert first.because == second.because
-    assert first.shared == second.shared
+    assert first.at_shared_rate == second.at_shared_rate
     assert [each.sensitivity for each in first.jobs] == [each.sensitivity for each in second.jobs]

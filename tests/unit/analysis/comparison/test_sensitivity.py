@@ -2,8 +2,9 @@ import math
 
 import pytest
 
-from service.analysis.comparison.sensitivity import Sensitivity, sensitivity
+from service.analysis.comparison.sensitivity import sensitivity
 from service.analysis.comparison.tuned import Finished, Tuned, tune
+from service.domain.comparison import SensitivityView
 from tests.finished_jobs import RATES, a_job, bowl, curve, finished
 
 
@@ -13,7 +14,7 @@ def tuned(job: Finished) -> Tuned:
     return found
 
 
-def of(job: Finished, level: float = 100.0) -> Sensitivity:
+def of(job: Finished, level: float = 100.0) -> SensitivityView:
     return sensitivity(tuned(job), level)
 
 

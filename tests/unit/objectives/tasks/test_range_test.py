@@ -9,8 +9,8 @@ import pytest
 
 from objectives.catalog import load_catalog
 from service.analysis.answer.best_lr import answer
-from service.analysis.answer.values import AnswerVerdict, BestLearningRate
 from service.api.submission import complete
+from service.domain.answer import Answer, AnswerVerdict
 from service.domain.job import Job
 from service.domain.request import JobRequest
 from service.domain.space import fixed
@@ -50,15 +50,13 @@ def trained(
     return job, drawn(job, value, user_attrs=lambda: {"guessing": dict(guessing)})
 
 
-def in_range(found: BestLearningRate, trials: list[Trial], low: float, high: float, guessing: float) -> None:
+def in_range(found: Answer, trials: list[Trial], low: float, high: float, guessing: float) -> None:
     """The answer lies there, below what was lost, and the tolerance is not that of explosions."""
     assert found.learning_rate is not None
     assert low <= found.learning_rate <= high
     lost = [float(each.params["learning_rate"]) for each in trials if not (each.value or 0) < 2 * guessing]
     assert all(found.learning_rate < rate for rate in lost)
-    assert found.verdict is not AnswerVerdict.CONFIDENT or (
-        found.interval is not None and all(found.interval.high < r for r in lost)
-    )
+    assert found.verdict != AnswerVerdict.CONFIDENT or (found.interval is not None and all(found.interval.high < r for r in lost))
     assert found.safe_range is None or found.safe_range.tolerance < guessing / 4
 
 

@@ -1,42 +1,51 @@
-"""What the API answers to the one question. Rates are rates, not logarithms; values are the metric's."""
+"""An answer about the learning rate: what is worked out, what the API sends, and what the command line prints, in one.
 
+Rates are rates, not logarithms; values are the metric's. The names of the classes are those of the API's document, which makes
+its descriptions of what stands below each field. The command line reads these, too: nothing here takes long to import, and what
+a newer API adds is passed over.
+"""
+
+from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from service.analysis.answer.batch_scaling import BatchScaling, Prediction
-from service.analysis.answer.values import BestLearningRate, Edge, Evidence, OfBatchSize, SafeRange
-from service.analysis.model.estimates import LEVEL, Estimate, Interval
-from service.api.schemas import BestTrial, Number, View
-from service.domain.job import Job
+from pydantic import BaseModel, ConfigDict
+
+from service.domain.number import Number, Real
 from service.domain.space import Point, Scalar
-from service.domain.training_seeds import only_seed
+
+LEVEL = 0.9
+"""The probability with which intervals hold the truth."""
 
 
-class IntervalView(View):
+class Part(BaseModel):
+    """A part of an answer."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class IntervalView(Part):
     """Holds the truth with a probability of `level`."""
 
     level: float = LEVEL
     low: float
     high: float
 
-    @classmethod
-    def of(cls, interval: Interval) -> Self:
-        return cls(low=interval.low, high=interval.high)
 
-
-class EstimateView(View):
+class EstimateView(Part):
     """A number, and an interval that holds the truth with a probability of `level`."""
 
-    mean: Number
-    low: Number
-    high: Number
+    mean: Real
+    low: Real
+    high: Real
 
-    @classmethod
-    def of(cls, estimate: Estimate) -> Self:
-        return cls(mean=estimate.mean, low=estimate.low, high=estimate.high)
+    def times(self, sign: float) -> "EstimateView":
+        """From cost to metric, or back: sign is 1 where lower is better, else -1."""
+        ends = sorted((sign * self.low, sign * self.high))
+        return EstimateView(mean=sign * self.mean, low=ends[0], high=ends[1])
 
 
-class SafeRangeView(View):
+class SafeRangeView(Part):
     """Learning rates at which one can expect to lose no more than `tolerance` to the answered rate."""
 
     tolerance: float
@@ -45,21 +54,13 @@ class SafeRangeView(View):
     low: float
     high: float
 
-    @classmethod
-    def of(cls, safe: SafeRange) -> Self:
-        return cls(tolerance=safe.tolerance, low=safe.low, high=safe.high)
 
-
-class EdgeView(View):
+class EdgeView(Part):
     """The learning rate at which half of all trials diverge, and where that lies with 90% probability."""
 
     at: float
     low: float
     high: float
-
-    @classmethod
-    def of(cls, edge: Edge) -> Self:
-        return cls(at=edge.at, low=edge.low, high=edge.high)
 
 
 class GroupEdgeView(EdgeView):
@@ -68,7 +69,7 @@ class GroupEdgeView(EdgeView):
     group: dict[str, Scalar]
 
 
-class BatchSizeView(View):
+class BatchSizeView(Part):
     """The answer for one batch size, the other parameters at their best."""
 
     batch_size: int
@@ -78,16 +79,6 @@ class BatchSizeView(View):
     interval: IntervalView
     expected: EstimateView
 
-    @classmethod
-    def of(cls, found: OfBatchSize) -> Self:
-        return cls(
-            batch_size=found.batch_size,
-            trials=found.trials,
-            learning_rate=found.learning_rate,
-            interval=IntervalView.of(found.interval),
-            expected=EstimateView.of(found.expected),
-        )
-
 
 class CurveView(EstimateView):
     """The response curve at one learning rate: the metric's expected value there."""
@@ -95,7 +86,7 @@ class CurveView(EstimateView):
     learning_rate: float
 
 
-class EvidenceView(View):
+class EvidenceView(Part):
     """What an answer rests on."""
 
     trials: int
@@ -110,7 +101,29 @@ class EvidenceView(View):
     """Different training seeds of these trials; a foreign trial that names none counts as one of its own."""
 
 
-class Answer(View):
+class BestTrial(Part):
+    """The trial with the best value."""
+
+    number: int
+    value: Number
+    params: Point
+
+
+class AnswerVerdict(StrEnum):
+    """What is to be thought of an answer. A newer API may know further ones."""
+
+    CONFIDENT = "confident"
+    """With nine tenths of probability the rate loses no more than the tolerance to the best one."""
+    MORE_TRIALS = "needs more trials"
+    ANY_RATE = "any rate will do"
+    """No rate of the range loses more than the tolerance to another."""
+    RANGE_TOO_NARROW = "search range too narrow"
+    NOTHING_LEARNED = "nothing learned"
+    """Trials trained to their end, and none got anywhere."""
+    ALL_DIVERGED = "all diverged"
+
+
+class Answer(Part):
     """Which learning rate, how sure, and how far one may move."""
 
     job: UUID
@@ -136,7 +149,7 @@ class Answer(View):
     """At learning_rate, with `params`."""
     divergence_edge: EdgeView | None
     """With `params`. Null when nothing diverged."""
-    divergence_edges: list[GroupEdgeView]
+    divergence_edges: tuple[GroupEdgeView, ...]
     """By batch size and by optimizer, where these are searched and at least three trials of each trained and diverged."""
     metric: str
     at_edge: str | None
@@ -144,9 +157,9 @@ class Answer(View):
     evidence: EvidenceView
     best_trial: BestTrial | None
     """The trial with the best value: lucky, where there is noise. Its rate need not be the answer."""
-    by_batch_size: list[BatchSizeView]
+    by_batch_size: tuple[BatchSizeView, ...]
     """Where the batch size is searched."""
-    curve: list[CurveView]
+    curve: tuple[CurveView, ...]
     """Over the range searched, as far as most trials train through; the other parameters as `?curve=` says."""
     verdict: str
     """confident: with 90% probability the rate loses no more than the tolerance to the best one. any rate will do: no rate of the
@@ -155,44 +168,12 @@ class Answer(View):
     because: str
     """Why that is the verdict; names the training seed where all trials share one."""
 
-    @classmethod
-    def of(cls, job: Job, found: BestLearningRate, evidence: Evidence | None = None) -> Self:
-        """evidence: what it rests on, where that is more than the job's."""
-        best, safe, retuned = found.best_trial, found.safe_range, found.safe_range_retuned
-        seed = only_seed(job.spec, found.evidence.training_seeds)
-        return cls(
-            job=job.id,
-            training_seed=seed,
-            learning_rate=found.learning_rate,
-            params=found.params,
-            interval=None if found.interval is None else IntervalView.of(found.interval),
-            interval_at_params=None if found.interval_at_params is None else IntervalView.of(found.interval_at_params),
-            safe_range=None if safe is None else SafeRangeView.of(safe),
-            safe_range_retuned=None if retuned is None else SafeRangeView.of(retuned),
-            expected=None if found.expected is None else EstimateView.of(found.expected),
-            divergence_edge=None if found.divergence_edge is None else EdgeView.of(found.divergence_edge),
-            divergence_edges=[
-                GroupEdgeView(at=edge.at, low=edge.low, high=edge.high, group=dict(edge.group)) for edge in found.divergence_edges
-            ],
-            metric=found.metric,
-            at_edge=found.at_edge,
-            evidence=EvidenceView.model_validate(evidence or found.evidence, from_attributes=True),
-            best_trial=None if best is None else BestTrial(number=best.number, value=best.value, params=best.params),
-            by_batch_size=[BatchSizeView.of(each) for each in found.by_batch_size],
-            curve=[
-                CurveView(learning_rate=part.learning_rate, **EstimateView.of(part.expected).model_dump()) for part in found.curve
-            ],
-            verdict=found.verdict,
-            because=of_seed(seed, found.because),
-        )
+    def resting_on(self, evidence: EvidenceView) -> Self:
+        """The same answer, resting on other jobs' trials, too; how many of those are hopeless is not known."""
+        return self.model_copy(update={"evidence": evidence.model_copy(update={"hopeless": self.evidence.hopeless})})
 
 
-def of_seed(seed: int | None, sentence: str) -> str:
-    """A sentence without its full stop; where all trials share a training seed it says that it holds for that seed alone."""
-    return sentence if seed is None else f"{sentence}; all of it with training seed {seed} alone"
-
-
-class PredictionView(View):
+class PredictionView(Part):
     """The best learning rate for a batch size that was not tried."""
 
     batch_size: int
@@ -201,17 +182,8 @@ class PredictionView(View):
     advice: str
     """How to get there, and how far it is to be trusted."""
 
-    @classmethod
-    def of(cls, prediction: Prediction) -> Self:
-        return cls(
-            batch_size=prediction.batch_size,
-            learning_rate=10**prediction.rate,
-            interval=IntervalView.of(prediction.interval.of_rates()),
-            advice=prediction.advice,
-        )
 
-
-class BatchScalingView(View):
+class BatchScalingView(Part):
     """How the best learning rate moves with the batch size: to a power of it."""
 
     job: UUID
@@ -225,24 +197,8 @@ class BatchScalingView(View):
     square_root: bool
     """Whether a power of 1/2 lies in the interval."""
     because: str
-    by_batch_size: list[BatchSizeView]
-    fitted_to: list[int]
+    by_batch_size: tuple[BatchSizeView, ...]
+    fitted_to: tuple[int, ...]
     """The batch sizes whose best rate lies within the range searched."""
     prediction: PredictionView | None
     """Where one was asked for."""
-
-    @classmethod
-    def of(cls, job: Job, found: BestLearningRate, scaling: BatchScaling, prediction: Prediction | None) -> Self:
-        seed = only_seed(job.spec, found.evidence.training_seeds)
-        return cls(
-            job=job.id,
-            training_seed=seed,
-            power=scaling.power,
-            interval=IntervalView.of(scaling.interval),
-            linear=scaling.linear,
-            square_root=scaling.square_root,
-            because=of_seed(seed, scaling.because),
-            by_batch_size=[BatchSizeView.of(each) for each in found.by_batch_size],
-            fitted_to=list(scaling.batch_sizes),
-            prediction=None if prediction is None else PredictionView.of(prediction),
-        )

@@ -1,0 +1,108 @@
+"""What a job's finished trials say by themselves, without a response curve."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.analysis.answer.rates import edge_of
+from service.analysis.model.encoding import axes, has_rate, learning_rate
+from service.analysis.model.points import LARGEST, cost_of, seed_of
+from service.analysis.words import verdict as words
+from service.domain.answer import BestTrial, EvidenceView
+from service.domain.job import Job
+from service.domain.meaning import Role
+from service.domain.space import Dimension, Point
+from service.domain.training_seeds import only_seed
+from service.domain.trial import Trial, TrialState
+from service.errors import NoLearningRate, NothingFinished
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A job's finished trials."""
+
+    job: Job
+    dimension: Dimension
+    """The range of rates."""
+    trials: Sequence[Trial]
+    """Those that have a rate."""
+    complete: Sequence[Trial]
+    """Those of them that trained to their end."""
+    best: Trial | None
+    """None where every one diverged."""
+    at_edge: str | None
+    """Of the range: where the best one lies, if at one."""
+    training_seeds: frozenset[int]
+    """That they were trained with; a foreign trial that names none has one of its own."""
+
+    @property
+    def rate(self) -> float | None:
+        """The best trial's."""
+        return None if self.best is None else learning_rate(self.best.params, self.job.spec.meaning)
+
+    @property
+    def lowest_rate(self) -> float:
+        """Of all."""
+        rates = (learning_rate(trial.params, self.job.spec.meaning) for trial in self.trials)
+        return min(rate for rate in rates if rate is not None)
+
+    @property
+    def params(self) -> Point:
+        """The other parameters searched, as the best trial has them."""
+        tried, spec = {} if self.best is None else self.best.params, self.job.spec
+        return {axis.name: tried[axis.name] for axis in axes(spec.search_space, spec.meaning) if axis.name in tried}
+
+    @property
+    def best_trial(self) -> BestTrial | None:
+        """As answers show it."""
+        best = self.best
+        return None if best is None else BestTrial(number=best.number, value=best.value, params=best.params)
+
+    @property
+    def seed(self) -> int | None:
+        """The training seed that all of them share, if they do."""
+        return only_seed(self.job.spec, self.training_seeds)
+
+    def evidence(self, hopeless: int = 0) -> EvidenceView:
+        """hopeless: how many of them are."""
+        return EvidenceView(
+            trials=len(self.trials),
+            infeasible=sum(trial.state is TrialState.INFEASIBLE for trial in self.trials),
+            pruned=sum(trial.state is TrialState.PRUNED for trial in self.trials),
+            hopeless=hopeless,
+            seeds=len(self.training_seeds),
+        )
+
+
+def tried(job: Job, trials: Sequence[Trial]) -> Tried:
+    """Raises NoLearningRate when the job has no such parameter, NothingFinished while no trial is complete or infeasible."""
+    meaning = job.spec.meaning
+    dimension = meaning.value(Role.LEARNING_RATE, job.spec.search_space)
+    if dimension is None:
+        raise NoLearningRate
+    trials = [trial for trial in trials if learning_rate(trial.params, meaning) is not None]
+    costs = {trial.number: cost for trial in trials if (cost := cost_of(job, trial)) is not None}
+    complete = [trial for trial in trials if trial.number in costs]
+    usable = [trial for trial in complete if has_rate(trial.params, meaning)]
+    if not usable:
+        _check_all_diverged(job, trials)
+    best = min(usable, key=lambda trial: (abs(costs[trial.number]) > LARGEST, costs[trial.number]), default=None)
+    rate = None if best is None else learning_rate(best.params, meaning)
+    # Of a single rate nobody can say that others would be better.
+    several = len({learning_rate(trial.params, meaning) for trial in usable}) > 1
+    return Tried(
+        job=job,
+        dimension=dimension,
+        trials=trials,
+        complete=complete,
+        best=best,
+        at_edge=edge_of(dimension, rate) if several and rate is not None else None,
+        training_seeds=frozenset(map(seed_of, trials)),
+    )
+
+
+def _check_all_diverged(job: Job, trials: Sequence[Trial]) -> None:
+    """Raises NothingFinished."""
+    if not trials:
+        raise NothingFinished
+    if any(trial.state is not TrialState.INFEASIBLE for trial in trials):
+        raise NothingFinished(words.none_trained(len(trials), job.spec.metric))

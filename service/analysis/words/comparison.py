@@ -1,0 +1,189 @@
+"""What is said of jobs beside each other: verdicts to follow a job's name, and why jobs cannot be compared."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from service.analysis.words.numbers import NOTHING, counted
+from service.analysis.words.ranges import estimate
+from service.domain.answer import EstimateView
+from service.domain.comparison import (
+    PAIRED_SEEDS,
+    RESPONSE_CURVES,
+    AtRateView,
+    ComparisonVerdict,
+    DifferenceView,
+    JudgedView,
+)
+from service.domain.job import FINAL, Job
+
+
+def summary(judged: Sequence[JudgedView], robust: JudgedView) -> str:
+    """The best one first, and last which to prefer where several are as good."""
+    order = [str(verdict) for verdict in ComparisonVerdict]
+    parts = [f"{each.label} {each.because}" for each in sorted(judged, key=lambda each: order.index(each.verdict))]
+    if any(each.verdict == ComparisonVerdict.AS_GOOD for each in judged):
+        parts.append(f"Of the best, {robust.label} depends least on the learning rate")
+    if all(each.seeds in (1, None) for each in judged):
+        parts.append("All of it speaks of one training seed: one for each trial (per_trial) would tell what a seed changes")
+    return ". ".join(parts) + "."
+
+
+def best(expected: EstimateView, rate: EstimateView, at_edge: str | None) -> str:
+    """at_edge: where its best rate lies at an end of the range."""
+    found = f"is best: it expects {estimate(expected)} at its best rate, {estimate(rate)}"
+    return f"{found}; {_further(at_edge)}" if at_edge else found
+
+
+def worse(above: DifferenceView, sign: float, *, within_noise: bool) -> str:
+    """sign: makes costs of the metric. within_noise: it need be no worse by more than a training seed changes."""
+    otherwise = f", though the {RESPONSE_CURVES} say otherwise" if above.response_curves.times(sign).mean < 0 else ""
+    small = f"; a training seed changes more ({above.tolerance:.3g})" if within_noise else ""
+    return f"is worse by {_with_basis(above.estimate.times(sign), above)}{otherwise}{small}"
+
+
+def worse_at_edge(above: DifferenceView, sign: float, at_edge: str) -> str:
+    """Worse, but its best rate lies at an end of the range."""
+    return f"is undecided: it is worse by {_with_basis(above.estimate.times(sign), above)}, but {_further(at_edge)}"
+
+
+def better_than_the_best(above: DifferenceView, sign: float) -> str:
+    """Of three, each may beat another by the seeds that the two share."""
+    return (
+        f"is undecided: it is better by {estimate(above.estimate.times(-sign))} than one that is better than others that beat it"
+    )
+
+
+def as_good(above: DifferenceView, sign: float) -> str:
+    """By no more than a training seed changes."""
+    return f"is as good: {difference(above, sign)}, within what a training seed changes ({above.tolerance:.3g})"
+
+
+def undecided(above: DifferenceView, sign: float) -> str:
+    """The interval holds zero, and more than a training seed changes."""
+    advice = "more trials, or replicates, near its best rate would tell"
+    return f"is undecided: {difference(above, sign)}, so it need not be; {advice}"
+
+
+def not_judged(why: str) -> str:
+    """why: one of the reasons below."""
+    return f"is not judged: {why}"
+
+
+def difference(above: DifferenceView, sign: float) -> str:
+    """Worse or better, by how much, and what that rests on."""
+    costs = above.estimate.times(sign)
+    return f"worse by {_with_basis(costs, above)}" if costs.mean >= 0 else f"better by {_with_basis(costs.times(-1), above)}"
+
+
+def _with_basis(costs: EstimateView, above: DifferenceView) -> str:
+    seeds = above.paired_seeds if above.rests_on == PAIRED_SEEDS else None
+    return f"{estimate(costs)} by {f'{seeds.pairs} {PAIRED_SEEDS}' if seeds else f'the {RESPONSE_CURVES}'}"
+
+
+def _further(at_edge: str) -> str:
+    further = "lower" if at_edge == "low" else "higher"
+    return f"its best rate lies at the {at_edge} end of the range it searched: {further} ones may be better"
+
+
+def no_rate_to_judge_at(*, is_known: bool) -> str:
+    """Of a job that does not search the learning rate."""
+    return f"its learning rate is {'fixed' if is_known else 'not known'}, so there is no best one to judge it at"
+
+
+def nothing_finished(job: Job) -> str:
+    """Of a job without a finished trial."""
+    after = f": {job.reason}" if job.state in FINAL and job.reason else ""
+    return f"none of its trials has finished, and it is {job.state}{after}"
+
+
+def all_diverged(lowest: float) -> str:
+    """lowest: of the rates tried."""
+    return f"every rate tried diverged, down to {lowest:.3g}"
+
+
+def nothing_learned() -> str:
+    """Of a job whose trials all plateaued or exploded."""
+    return "none of its trials that trained to their end learned anything: see their diagnosis"
+
+
+def few_trials(n: int, metric: str, left_out: str, *, fewest: int) -> str:
+    """left_out: which others there are."""
+    trials = counted(n, "trial is", "trials are")
+    return f"{trials} complete with a finite {metric} and all that it searches{left_out}; it takes at least {fewest}"
+
+
+def few_rates(n: int, *, fewest: int) -> str:
+    """n: different ones."""
+    return f"it tried {counted(n, 'learning rate', 'learning rates')} only; it takes at least {fewest}"
+
+
+def too_few_judged(n: int, whys: Sequence[tuple[str, str]]) -> str:
+    """Sentences. whys: labels of jobs, and why each is not judged."""
+    told = "; ".join(f"{label}: {why}" for label, why in whys)
+    return f"A comparison takes two jobs that can be judged, and here {'none' if n == 0 else 'one'} can. {told}."
+
+
+def wrong_number_of_jobs(n: int, *, fewest: int, most: int) -> str:
+    """A fault of the question."""
+    return f"should be {fewest} to {most} jobs, not {n}"
+
+
+def named_before() -> str:
+    """A fault of the question: the same job twice."""
+    return "is named before"
+
+
+def another_measure(differing: Mapping[str, tuple[Any, Any]]) -> str:
+    """A fault of a job. differing: by name, what the job has and what the first one has."""
+    has = [f"{name} {its!r} where the first job has {of_first!r}" for name, (its, of_first) in differing.items()]
+    return f"its metric is not the same measure: it has {', and '.join(has)}"
+
+
+def searches_its_measure(name: str, metric: str) -> str:
+    """A fault of a job that searches what decides on the measure."""
+    return f"it searches {name}, so its trials do not measure the same {metric}"
+
+
+def nobody_wins(learning_rate: float) -> str:
+    """At one rate for all; as the next two, without a full stop."""
+    return f"fewer than two of the jobs tell of a learning rate of {learning_rate:.3g}"
+
+
+def would_win(
+    learning_rate: float, winner: UUID, jobs: Sequence[AtRateView], labels: Mapping[UUID, str], fair_winner: UUID | None
+) -> str:
+    """At one rate for all. fair_winner: the best at its own best rate, where the winner is neither that nor as good."""
+    means = ", ".join(
+        f"{labels[each.job]} {NOTHING if each.expected is None else format(each.expected.mean, '.3g')}" for each in jobs
+    )
+    won = f"at one learning rate of {learning_rate:.3g} for all, {labels[winner]} would win ({means})"
+    if fair_winner is None:
+        return won
+    return f"{won}; that rate suits it better: each at its own best rate, {labels[fair_winner]} wins"
+
+
+def not_searched_there(low: float, high: float) -> str:
+    """Why a job tells nothing of a rate."""
+    return f"it searched {low:.3g} to {high:.3g}"
+
+
+def diverges_there() -> str:
+    """Why a job tells nothing of a rate."""
+    return "it most likely diverges there"
+
+
+def target_asked_for() -> str:
+    """Why this target."""
+    return "as asked for"
+
+
+def target_near_the_best(best_value: float, *, a_tenth: bool) -> str:
+    """Why this target. a_tenth: worse than the best value; else by the standard deviation over seeds."""
+    margin = "a tenth of it" if a_tenth else "the standard deviation over seeds"
+    return f"the best mean final value, {best_value:.3g}, and {margin} worse"
+
+
+def none_trained(metric: str) -> str:
+    """A sentence: there is no configuration to weigh."""
+    return f"None of the job's trials has trained to its end with a finite {metric}."

@@ -1,0 +1,37 @@
+"""Numbers and parameters, as sentences and tables have them. Imports nothing that takes long: every command reads this."""
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+NOTHING = "-"
+
+
+def counted(n: int, one: str, more: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{n} {one if n == 1 else more}"
+
+
+def number(value: Any) -> str:
+    """Four digits are enough; a dash where there is none."""
+    if isinstance(value, float):
+        return f"{value:.4g}" if math.isfinite(value) else NOTHING
+    return NOTHING if value is None else str(value)
+
+
+def values(named: Mapping[str, Any]) -> str:
+    """epochs=4 learning_rate=0.01"""
+    return " ".join(f"{name}={number(value)}" for name, value in sorted(named.items()))
+
+
+def chosen(params: Mapping[str, Any], searched: Collection[str], rate: str | None) -> dict[str, Any]:
+    """The learning rate, and the parameters that the job searches: objectives may have dozens of others.
+
+    rate: what the job calls the learning rate; None where it has none.
+    """
+    return {name: value for name, value in params.items() if name == rate or name in searched}
+
+
+def value_in_trial(value: float | None, trial: int, params: Mapping[str, Any]) -> str:
+    """0.0812 in trial 41: learning_rate=0.025"""
+    return f"{number(value)} in trial {trial}: {values(params)}"

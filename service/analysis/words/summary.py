@@ -1,0 +1,98 @@
+"""An answer as a person would say it."""
+
+from collections.abc import Collection, Iterator
+
+from service.analysis.words.numbers import chosen, counted, number, value_in_trial, values
+from service.analysis.words.ranges import end_to_end, ends
+from service.domain.answer import Answer, BestTrial, EvidenceView, IntervalView
+
+
+def headline(answer: Answer) -> tuple[str, str, str]:
+    """One line in three: what comes before the rate, the rate, and what comes after it."""
+    if answer.learning_rate is None:
+        return "No learning rate can be told.", "", ""
+    rate = number(answer.learning_rate)
+    if answer.interval is None:
+        return "Learning rate ", rate, ", that of the best trial"
+    if answer.params:
+        return "Learning rate ", rate, f" with {values(answer.params)}"
+    return "Learning rate ", rate, f"; the best one lies {_within(answer.interval, answer.learning_rate)} (90%)"
+
+
+def sentences(answer: Answer, searched: Collection[str], rate: str | None) -> Iterator[str]:
+    """How sure, how far one may move, and what it rests on.
+
+    searched: the parameters that the answer's job searches; rate: what it calls the learning rate.
+    """
+    if answer.training_seed is not None:
+        yield f"All of this holds for training seed {answer.training_seed} alone: another one may want another rate."
+    # Where nothing else is searched there are no parameters to speak of, and both kinds of interval and range are one.
+    alone = not answer.params
+    if not alone:
+        yield from _intervals(answer)
+    yield from _safe_ranges(answer, alone=alone)
+    if edge := answer.divergence_edge:
+        yield f"From about {edge.at:.2g} on ({edge.low:.2g} to {edge.high:.2g}) half of all trials diverge."
+    if expected := answer.expected:
+        yield (f"Expect a {answer.metric} of {number(expected.mean)} ({number(expected.low)} to {number(expected.high)}).")
+    if best := answer.best_trial:
+        tried = value_in_trial(best.value, best.number, chosen(best.params, searched, rate))
+        yield f"The best {answer.metric} was {tried}{_why_not(best, answer, rate)}."
+    yield f"This rests on {_evidence(answer.evidence)}."
+    if hopeless := answer.evidence.hopeless:
+        trials, count = ("trial", "counts") if hopeless == 1 else ("trials", "count")
+        yield f"{hopeless} {trials} exploded, or hardly learned beyond a rate that diverged, and {count} as diverged."
+
+
+def _intervals(answer: Answer) -> Iterator[str]:
+    if answer.interval_at_params:
+        yield f"With these parameters the best rate lies {_within(answer.interval_at_params, answer.learning_rate)} (90%)."
+    if answer.interval:
+        yield f"Over all parameters searched it lies {_within(answer.interval, answer.learning_rate)} (90%)."
+
+
+def _safe_ranges(answer: Answer, *, alone: bool) -> Iterator[str]:
+    """alone: no parameters but the rate are searched."""
+    if safe := answer.safe_range:
+        given = "" if alone else ", with these parameters,"
+        yield (
+            f"From {end_to_end(safe, answer.learning_rate)}{given} you can expect to lose no more than"
+            f" {number(safe.tolerance)} of {answer.metric}."
+        )
+    elif answer.interval:
+        yield f"{'No' if alone else 'With these parameters no'} range about it is safe: too many trials diverge there."
+    if (retuned := answer.safe_range_retuned) and not alone:
+        yield f"If you tune the others again at each rate: from {end_to_end(retuned, answer.learning_rate)}."
+
+
+def _why_not(best: BestTrial, answer: Answer, rate: str | None) -> str:
+    """Why the answer is not the best trial's point, as the end of a sentence; empty where it is, and where there is no curve."""
+    answered = answer.learning_rate
+    if answered is None or answer.interval is None:
+        return ""
+    tried = None if rate is None else best.params.get(rate)
+    others = {name: best.params.get(name) for name in answer.params}
+    same = values(others) == values(answer.params)
+    if same and number(tried) == number(answered):
+        return ""
+    edge = answer.divergence_edge
+    if same and edge and isinstance(tried, int | float) and answered < edge.low <= tried:
+        return "; the answer stays below that rate since trials diverge there"
+    return f"; a single trial may be lucky, so the answer follows the curve through all {answer.evidence.trials}"
+
+
+def _evidence(evidence: EvidenceView) -> str:
+    parts = [
+        f"{evidence.infeasible} diverged" if evidence.infeasible else "",
+        f"{evidence.pruned} pruned" if evidence.pruned else "",
+    ]
+    among = ", ".join(part for part in parts if part)
+    seeds = "one training seed" if evidence.seeds == 1 else f"{evidence.seeds} training seeds"
+    # A seed for each trial is the default, and goes without saying.
+    shared = "" if evidence.seeds == evidence.trials else f" and {seeds}"
+    return counted(evidence.trials, "trial", "trials") + (f" ({among})" if among else "") + shared
+
+
+def _within(interval: IntervalView, rate: float | None) -> str:
+    low, high = ends(interval, rate)
+    return f"at {low}" if low == high else f"between {low} and {high}"

@@ -1,0 +1,25 @@
+"""An answer's document in which as little is known as may be."""
+
+from typing import Any
+
+LITTLE_KNOWN: dict[str, Any] = {
+    "job": "8d8a199b-1d62-4654-a5f0-e5312a20323e",
+    "training_seed": None,
+    "learning_rate": None,
+    "params": {},
+    "interval": None,
+    "interval_at_params": None,
+    "safe_range": None,
+    "safe_range_retuned": None,
+    "expected": None,
+    "divergence_edge": None,
+    "divergence_edges": [],
+    "metric": "loss",
+    "at_edge": None,
+    "evidence": {"trials": 4, "infeasible": 0, "pruned": 0, "hopeless": 0, "seeds": 1},
+    "best_trial": None,
+    "by_batch_size": [],
+    "curve": [],
+    "verdict": "needs more trials",
+    "because": "only 4 trials",
+}
