@@ -3,8 +3,8 @@
     python -m benchmarks.curve_generator [--seed 0]
 
 A label says something about the run without noise, as it was constructed (benchmarks/curve_construction.py); no rule looks at the
-noisy curve. `start` is the training loss before the first update, less what the first few updates take off where the last layer is
-badly scaled; `trend` is the training loss without swings, spikes and blow-up; losses are in parts of the start. Each
+noisy curve. `start` is the training loss before the first update, less what the first few updates take off where the last layer
+is badly scaled; `trend` is the training loss without swings, spikes and blow-up; losses are in parts of the start. Each
 threshold has a forbidden band around it (BANDS): yes at its upper end and above, no at its lower end and below, and no curve is
 drawn in between.
 
