@@ -14,7 +14,8 @@ from service.api.dependencies import Catalog, Db, Folder
 from service.api.examples import JOBS
 from service.api.json_body import JsonRoute
 from service.api.problems import documented
-from service.api.schemas import DryRun, Epochs, JobView, Page
+from service.api.schemas.jobs import DryRun, Epochs, JobView
+from service.api.schemas.view import Page
 from service.api.submission import complete, warnings_of
 from service.dispatch import lifecycle
 from service.dispatch.submit import submit

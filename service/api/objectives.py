@@ -5,7 +5,8 @@ from fastapi import APIRouter
 from objectives.contract import Objective
 from service.api.dependencies import Catalog
 from service.api.meaning import meaning_of
-from service.api.schemas import MetricView, ObjectiveView, Page, ParameterView
+from service.api.schemas.objectives import MetricView, ObjectiveView, ParameterView
+from service.api.schemas.view import Page
 
 router = APIRouter(prefix="/v1/objectives", tags=["objectives"])
 

@@ -10,7 +10,7 @@ from objectives.catalog import default_settings, typed_params
 from objectives.contract import Objective, Parameter
 from service.api.applicability import Applicability, described, shown
 from service.api.meaning import meaning_of
-from service.api.schemas import WarningView
+from service.api.schemas.jobs import WarningView
 from service.domain.meaning import Role
 from service.domain.request import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, Budget, JobRequest
 from service.domain.space import (

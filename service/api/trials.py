@@ -8,7 +8,8 @@ from fastapi import APIRouter, Path
 from service.api import cursors
 from service.api.dependencies import Db
 from service.api.problems import documented
-from service.api.schemas import Log, MeasurementView, Page, TrialView
+from service.api.schemas.trials import Log, MeasurementView, TrialView
+from service.api.schemas.view import Page
 from service.store import jobs, leases, measurements, trial_reader
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/trials", tags=["trials"])

@@ -5,7 +5,8 @@ from fastapi import APIRouter
 from service.api import cursors
 from service.api.dependencies import Db
 from service.api.problems import documented
-from service.api.schemas import Page, WorkerView
+from service.api.schemas.view import Page
+from service.api.schemas.workers import WorkerView
 from service.store import workers
 
 router = APIRouter(prefix="/v1/workers", tags=["workers"])

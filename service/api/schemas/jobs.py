@@ -1,0 +1,128 @@
+"""Jobs, as the API tells of them."""
+
+from collections.abc import Sequence
+from typing import Self
+from uuid import UUID
+
+from service.api.schemas.view import Moment, View
+from service.domain.answer import BestTrial
+from service.domain.job import Job, JobState
+from service.domain.meaning import Role
+from service.domain.request import JobRequest
+from service.domain.space import Point
+from service.domain.trial import Trial, TrialCounts
+
+
+class TrialProgress(View):
+    """How many trials stand in each state; total is the sum of the six."""
+
+    planned: int | None
+    """Null where the budget does not say."""
+    total: int
+    waiting: int
+    running: int
+    complete: int
+    infeasible: int
+    pruned: int
+    failed: int
+
+    @classmethod
+    def of(cls, counts: TrialCounts, planned: int | None) -> Self:
+        return cls(
+            planned=planned,
+            total=counts.total,
+            waiting=counts.waiting,
+            running=counts.running,
+            complete=counts.complete,
+            infeasible=counts.infeasible,
+            pruned=counts.pruned,
+            failed=counts.failed,
+        )
+
+
+class Progress(View):
+    """How far a job is."""
+
+    trials: TrialProgress
+
+
+class WarningView(View):
+    """What is probably meant otherwise in a job that can be run as it is."""
+
+    pointer: str
+    """A JSON pointer into the job's `spec`."""
+    detail: str
+    """What is doubtful, and what would be right."""
+
+
+class JobView(View):
+    """A job."""
+
+    id: UUID
+    name: str | None
+    state: JobState
+    reason: str | None
+    waiting_for: str | None
+    """What keeps it from going on, when something does."""
+    spec: JobRequest
+    """As submitted, defaults filled."""
+    warnings: list[WarningView]
+    """Of the spec; empty where nothing is doubtful."""
+    roles: dict[Role, str]
+    """By role, what the objective calls the parameter that has it."""
+    step_word: str
+    """What the objective calls a step: epoch, update, episode."""
+    best: BestTrial | None
+    study_name: str
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+    progress: Progress
+
+    @classmethod
+    def of(
+        cls, job: Job, counts: TrialCounts, best: Trial | None, waiting_for: str | None, warnings: Sequence[WarningView]
+    ) -> Self:
+        return cls(
+            id=job.id,
+            name=job.name,
+            state=job.state,
+            reason=job.reason,
+            waiting_for=waiting_for,
+            spec=job.spec,
+            warnings=list(warnings),
+            roles=job.spec.meaning.roles,
+            step_word=job.spec.meaning.step_word,
+            best=None if best is None else BestTrial(number=best.number, value=best.value, params=best.params),
+            study_name=job.study_name,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            progress=Progress(trials=TrialProgress.of(counts, job.spec.budget.trials)),
+        )
+
+
+class Epochs(View):
+    """How many steps a job will train: epochs, or what the objective calls them."""
+
+    expected: float | None
+    at_most: int | None
+    """Null where the budget does not say how many trials there will be."""
+
+
+class DryRun(View):
+    """What a job would do; nothing was created."""
+
+    spec: JobRequest
+    warnings: list[WarningView]
+    """Of the spec; empty where nothing is doubtful."""
+    first_points: list[Point]
+    """Of the first trials, in their order: with replicates, a point stands here once for each of its trials."""
+    trials: int | None
+    """Null where the budget does not say."""
+    epochs: Epochs | None
+    """Null where no parameter of the objective says how many steps to train."""
+    roles: dict[Role, str]
+    """By role, what the objective calls the parameter that has it."""
+    step_word: str
+    """What the objective calls a step: epoch, update, episode."""
