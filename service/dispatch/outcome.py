@@ -9,14 +9,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, assert_never
 
+import structlog
+
 from objectives.catalog import all_values
 from objectives.contract import Objective
 from objectives.diagnosis.diagnose import diagnose
 from service.domain.events import Event
+from service.domain.lease import Lease
 from service.domain.measurement import MAX_STEP, MAX_UPDATE_LOSSES, Measurement
 from service.domain.space import Point, searched
 from service.domain.spec import JobSpec
 from service.domain.trial import FEASIBLE, GUESSING, OWN_ATTRIBUTES, TrialError, storable, violation, worst_value
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +145,17 @@ class Curve:
         """The result of a run that measured no number, and did not say itself that it had diverged."""
         evidence = f"{self._metric} was {item.metrics[self._metric]} at step {item.step}"
         return Infeasible(step=item.step, fraction=item.fraction, evidence=evidence)
+
+
+def notes(result: Result, curve: Curve, objective: Objective, spec: JobSpec, lease: Lease, params: Point) -> dict[str, Any]:
+    """What is said of a trial beside its result: parameters that meant nothing in it, and what its curve shows."""
+    names = ignored(objective, spec, params)
+    try:
+        found = curve.diagnosis(result)
+    except Exception:  # numbers may be anybody's: what they show is worth less than the trial's result
+        log.exception("trial.not_diagnosed", job=str(lease.job_id), trial=lease.number, attempt=lease.attempt)
+        found = {}
+    return ({"ignored": names} if names else {}) | ({"diagnosis": found} if found else {})
 
 
 def ignored(objective: Objective, spec: JobSpec, params: Point) -> list[str]:

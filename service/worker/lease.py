@@ -1,7 +1,7 @@
 """A lease that this worker holds, and all that is written under it.
 
-Whatever is asked of the database is asked until it answers; so all of it may be asked twice. Zero rows mean that the lease is
-lost, which ends every method with LeaseLost.
+Whatever is asked of the database is asked until it answers (worker/retrying.py); so all of it may be asked twice. Zero rows mean
+that the lease is lost, which ends every method with LeaseLost.
 """
 
 import time
@@ -24,9 +24,10 @@ from service.domain.lease import Outcome
 from service.domain.measurement import Measurement
 from service.errors import DatabaseUnavailable, LeaseLost
 from service.store import leases, measurements
-from service.store.postgres import Database
 from service.worker import checkpointing
 from service.worker.checkpointing import Position
+from service.worker.retrying import RetryingDatabase
+from service.worker.waiting import Waits
 
 T = TypeVar("T")
 
@@ -35,18 +36,8 @@ log = structlog.get_logger()
 FLUSH_S = 1.0
 """Measurements are stored at most so often, but always where a pruner is asked."""
 
-RETRY_S = 0.5
-"""Pause before a database that did not answer is asked again."""
-
 TIMED_OUT = 0.8
 """Of the database's timeout: what fails sooner was not too much for it."""
-
-HURRY_S = 2.0
-"""What the database gets to take a trial back from a worker that has to exit now."""
-
-
-class Dropped(Exception):
-    """The trial is no longer ours, or was given back: nothing is left to be done for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,20 +50,13 @@ class Pace:
 
 
 class HeldLease:
-    """The right to one attempt at a trial.
+    """The right to one attempt at a trial."""
 
-    seconds_left: until the worker must have stopped: a database that does not answer by then is asked no more, and the trial is
-    dropped.
-    """
-
-    def __init__(self, database: Database, claimer: Claimer, claim: Claim, pace: Pace, seconds_left: Callable[[], float]) -> None:
+    def __init__(self, database: RetryingDatabase, claimer: Claimer, claim: Claim, pace: Pace) -> None:
         self.claim = claim
-        self.waited_s = 0.0
-        """Seconds lost to a database that did not answer."""
         self._database = database
         self._claimer = claimer
         self._pace = pace
-        self._seconds_left = seconds_left
         self._pending: list[Measurement] = []
         self._renewed_at = self._flushed_at = time.monotonic()
 
@@ -90,7 +74,7 @@ class HeldLease:
         """To be stored with the next report."""
         self._pending.append(measurement)
 
-    def report(self, log_tail: str | None = None) -> Answer:
+    def report(self, log_tail: str | None = None) -> Waits[Answer]:
         """Renew the lease, and store what was measured."""
         batch = list(self._pending)
 
@@ -99,10 +83,10 @@ class HeldLease:
             answer = report(conn, self.claim.job, self.claim.lease, batch, lease_s=self._pace.lease_s, log_tail=log_tail)
             return asked_at, answer
 
-        asked_at, answer = self._transact(store)
+        asked_at, answer = yield from self._database.transact(store)
         return self._stored(len(batch), asked_at, answer)
 
-    def keep_checkpoint(self, checkpoint: Checkpoint) -> tuple[Answer, list[str]]:
+    def keep_checkpoint(self, checkpoint: Checkpoint) -> Waits[tuple[Answer, list[str]]]:
         """Store a checkpoint's row and what was measured up to it; returns also the paths of files that may go.
 
         What the database does not take in its time is given up.
@@ -113,57 +97,65 @@ class HeldLease:
             asked_at = time.monotonic()
             return asked_at, *checkpointing.save(conn, self.claim, checkpoint, batch, lease_s=self._pace.lease_s)
 
-        stored = self._transact_if_it_fits(store, checkpoint)
+        stored = yield from self._transact_if_it_fits(store, checkpoint)
         if stored is None:
-            return self.report(), []
+            return (yield from self.report()), []
         asked_at, answer, paths = stored
         # A report in between may have stored them already.
         return self._stored(min(len(batch), len(self._pending)), asked_at, answer), paths
 
-    def keep_model(self, checkpoint: Checkpoint) -> list[str]:
+    def keep_model(self, checkpoint: Checkpoint) -> Waits[list[str]]:
         """Store the weights of a trial that is about to finish; returns the paths of files that may go.
 
         What the database does not take in its time is given up.
         """
-        return self._transact_if_it_fits(lambda conn: checkpointing.save_model(conn, self.claim, checkpoint), checkpoint) or []
+        paths = yield from self._transact_if_it_fits(
+            lambda conn: checkpointing.save_model(conn, self.claim, checkpoint), checkpoint
+        )
+        return paths or []
 
-    def checkpoint_failed(self, step: int, reason: str) -> None:
+    def checkpoint_failed(self, step: int, reason: str) -> Waits[None]:
         """Note that a checkpoint could not be taken: an event, no failure."""
         log.warning(Event.CHECKPOINT_FAILED, reason=reason, step=step, **ids(self.claim))
-        self._transact(lambda conn: checkpointing.note_failed(conn, self.claim, step, reason))
+        yield from self._database.transact(lambda conn: checkpointing.note_failed(conn, self.claim, step, reason))
 
-    def position(self, without: Sequence[int]) -> Position | None:
+    def position(self, without: Sequence[int]) -> Waits[Position | None]:
         """Where the trial goes on from; None: from the start. without: ids of checkpoints that are not to be used."""
         if self.claim.lease.attempt == 1:
             return None
-        return self._transact(lambda conn: checkpointing.position(conn, self.claim, without))
+        return (yield from self._database.transact(lambda conn: checkpointing.position(conn, self.claim, without)))
 
-    def furthest(self) -> Measurement | None:
+    def furthest(self) -> Waits[Measurement | None]:
         """The last step that any attempt at the trial has measured, None when none has."""
-        stored = self._transact(lambda conn: measurements.newest(conn, self.claim.lease.trial_id))
+        stored = yield from self._database.transact(lambda conn: measurements.newest(conn, self.claim.lease.trial_id))
         return max(filter(None, [stored, *self._pending]), key=lambda item: item.step, default=None)
 
-    def measured_until(self, step: int) -> list[Measurement]:
+    def measured_until(self, step: int) -> Waits[list[Measurement]]:
         """What earlier attempts at the trial have measured, up to the step that this one goes on from."""
-        stored = self._transact(lambda conn: measurements.of_trial(conn, self.claim.lease.trial_id))
+        stored = yield from self._database.transact(lambda conn: measurements.of_trial(conn, self.claim.lease.trial_id))
         return [item for item in stored if item.step <= step]
 
-    def resumed(self, step: int) -> None:
+    def resumed(self, step: int) -> Waits[None]:
         """Note that the attempt goes on from there."""
         log.info(Event.TRIAL_RESUMED, step=step, **ids(self.claim))
-        self._transact(lambda conn: checkpointing.note_resumed(conn, self.claim, step))
+        yield from self._database.transact(lambda conn: checkpointing.note_resumed(conn, self.claim, step))
 
-    def pass_over(self, position: Position, reason: str, *, damaged: bool) -> None:
+    def pass_over(self, position: Position, reason: str, *, damaged: bool) -> Waits[None]:
         """A checkpoint cannot be gone on from: tell, and forget it if it is damaged."""
         event = Event.CHECKPOINT_DAMAGED if damaged else Event.CHECKPOINT_PASSED_OVER
         log.warning(event, reason=reason, step=position.checkpoint.step, **ids(self.claim))
-        self._transact(lambda conn: checkpointing.pass_over(conn, self.claim, position.checkpoint, event, reason))
+        yield from self._database.transact(
+            lambda conn: checkpointing.pass_over(conn, self.claim, position.checkpoint, event, reason)
+        )
 
-    def should_prune(self) -> bool:
+    def should_prune(self) -> Waits[bool]:
         """Ask the job's pruner; what it needs to know is stored."""
-        return self._insist(lambda: should_prune(self._database, self._claimer.cache, self.claim.job, self.claim.lease))
+        claim = self.claim
+        return (
+            yield from self._database.ask(lambda: should_prune(self._database.plain, self._claimer.cache, claim.job, claim.lease))
+        )
 
-    def finish(self, result: Result, notes: Mapping[str, Any], log_tail: str) -> None:
+    def finish(self, result: Result, notes: Mapping[str, Any], log_tail: str) -> Waits[None]:
         """Store the trial's result, what is to be noted with it, and what was measured since the last report."""
         claim, lease_s = self.claim, self._pace.lease_s
 
@@ -171,15 +163,15 @@ class HeldLease:
             finish(conn, claim.lease, result, lease_s=lease_s, measurements=self._pending, notes=notes, log_tail=log_tail)
 
         try:
-            self._transact(store)
+            yield from self._database.transact(store)
         except LeaseLost:
             # After a lost reply the lease has ended because the finish took place.
-            found = self._transact(lambda conn: leases.by_token(conn, claim.lease.token))
+            found = yield from self._database.transact(lambda conn: leases.by_token(conn, claim.lease.token))
             if found is None or found[1] is not Outcome.FINISHED:
                 raise
         log.info("trial.finished", result=type(result).__name__.lower(), **ids(claim))
 
-    def release(self, reason: str, log_tail: str) -> None:
+    def release(self, reason: str, log_tail: str) -> Waits[None]:
         """Store what was measured, and let the next worker go on at once."""
 
         def release(conn: Connection) -> None:
@@ -187,36 +179,26 @@ class HeldLease:
                 report(conn, self.claim.job, self.claim.lease, self._pending, lease_s=self._pace.lease_s)
             leases.release(conn, self.claim.lease, reason, log_tail=log_tail)
 
-        self._transact(release, timeout_s=HURRY_S if self._seconds_left() <= 0 else None)
+        yield from self._database.transact(release, in_a_hurry=True)
         log.info(Event.LEASE_RELEASED, reason=reason, **ids(self.claim))
 
-    def next_attempt(self, reason: str, log_tail: str) -> Claim | None:
+    def next_attempt(self, reason: str, log_tail: str) -> Waits[Claim | None]:
         """After the trainer's death: the next attempt at the trial; None when it has used up its attempts, or is given back."""
         token = uuid4()
         try:
-            return self._insist(lambda: self._claimer.retry(self.claim, token, reason, log_tail, self._pending))
+            return (
+                yield from self._database.ask(lambda: self._claimer.retry(self.claim, token, reason, log_tail, self._pending))
+            )
         except LeaseLost:
             # Lost to another worker, or to a lost reply: then the token tells.
-            return self._insist(lambda: self._claimer.reclaim(token))
-
-    def ask_once(self, ask: Callable[[], None]) -> None:
-        """Something else to ask the database, that can be left for later: it must not keep the lease from being renewed."""
-        asked_at = time.monotonic()
-        try:
-            ask()
-        except DatabaseUnavailable as error:
-            log.warning("database.unavailable", error=str(error))
-            self.waited_s += time.monotonic() - asked_at
+            return (yield from self._database.ask(lambda: self._claimer.reclaim(token)))
 
     def _stored(self, count: int, asked_at: float, answer: Answer) -> Answer:
         del self._pending[:count]
         self._renewed_at, self._flushed_at = asked_at, time.monotonic()
         return answer
 
-    def _transact(self, work: Callable[[Connection], T], *, timeout_s: float | None = None) -> T:
-        return self._insist(lambda: self._database.transact(work, timeout_s=timeout_s))
-
-    def _transact_if_it_fits(self, work: Callable[[Connection], T], checkpoint: Checkpoint) -> T | None:
+    def _transact_if_it_fits(self, work: Callable[[Connection], T], checkpoint: Checkpoint) -> Waits[T | None]:
         """Until the database answers, but only twice for as long as a transaction may take: then None, and an event.
 
         Else a checkpoint that takes longer than that, over a slow network, would be sent for ever. Once it may have been the
@@ -226,34 +208,16 @@ class HeldLease:
         while patience > 0:
             asked_at = time.monotonic()
             try:
-                return self._database.transact(work)
+                return self._database.transact_once(work)
             except DatabaseUnavailable as error:
-                log.warning("database.unavailable", error=str(error))
-                if self._seconds_left() <= 0:
-                    raise Dropped from error
                 problem = str(error)
-            took_s = time.monotonic() - asked_at
-            patience -= 1.0 if took_s > TIMED_OUT * self._database.timeout_s else 0.1
-            self.waited_s += took_s
-            self.report()  # until the database answers
-        self.checkpoint_failed(
+            patience -= 1.0 if time.monotonic() - asked_at > TIMED_OUT * self._database.timeout_s else 0.1
+            yield from self.report()  # until the database answers
+        yield from self.checkpoint_failed(
             checkpoint.step,
             f"the database did not take its {checkpoint.size:,} bytes in {self._database.timeout_s:g} s: {problem}",
         )
         return None
-
-    def _insist(self, ask: Callable[[], T]) -> T:
-        """Ask until the database answers; the trainer holds itself when the lease runs out meanwhile. Raises Dropped."""
-        while True:
-            asked_at = time.monotonic()
-            try:
-                return ask()
-            except DatabaseUnavailable as error:
-                log.warning("database.unavailable", error=str(error))
-                if self._seconds_left() <= 0:
-                    raise Dropped from error
-                time.sleep(min(RETRY_S, max(0.0, self._seconds_left())))
-                self.waited_s += time.monotonic() - asked_at
 
 
 def ids(claim: Claim) -> dict[str, object]:

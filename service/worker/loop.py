@@ -26,9 +26,10 @@ from service.store import checkpoint_files, checkpoints, events, migrate, retent
 from service.store.postgres import Database
 from service.version import VERSION
 from service.worker.checkpointing import CheckpointSettings
+from service.worker.ending import Unfit
 from service.worker.lease import Pace
 from service.worker.stopping import StopRequest
-from service.worker.supervise import TrialSupervisor, Unfit
+from service.worker.supervise import TrialSupervisor
 from service.worker.trainer.kept import KeptTrainer
 from service.worker.trainer.process import TrainerProcess
 
@@ -69,6 +70,8 @@ class Worker:
         self._seen_at = self._swept_at = self._tidied_at = self._cleaned_at = -math.inf
         self._unanswered: UUID | None = None
         """The token of a claim whose reply was lost."""
+        self._untold: list[tuple[Event, dict[str, str]]] = []
+        """Changes of what this worker offers that are not in the database yet."""
 
     def run(self) -> None:
         """Work until asked to stop. A database that does not answer is waited for; one that is not migrated is an error."""
@@ -106,6 +109,7 @@ class Worker:
         pause_s = SHORTEST_POLL_S
         while not self._asked_to_stop.is_set():
             try:
+                self._tell_offers()
                 self._maintain()
                 self._clean_up()
                 self._try_again(supervisor)
@@ -138,6 +142,7 @@ class Worker:
             if problem is None:
                 del self._set_aside[objective]
                 self._offer(Event.WORKER_FIT, objective, "it can be trained again")
+        self._tell_offers()
 
     def _keep_alive(self) -> None:
         """While a trainer process takes its time. Raises _AskedToStop."""
@@ -147,16 +152,22 @@ class Worker:
             self._maintain()
 
     def _offer(self, event: Event, objective: str, reason: str) -> None:
-        """Tell what this worker offers from now on, and why that has changed."""
+        """Offer other objectives from now on, and have it told why that has changed."""
         log.warning(event, objective=objective, reason=reason)
         self._claimer.objectives = [name for name in self._objectives if name not in self._set_aside]
-        payload = {"worker": self.name, "id": str(self.id), "objective": objective, "reason": reason}
+        self._untold.append((event, {"worker": self.name, "id": str(self.id), "objective": objective, "reason": reason}))
+
+    def _tell_offers(self) -> None:
+        """Raises DatabaseUnavailable: it is told later then."""
 
         def tell(conn: Connection) -> None:
             workers.offer(conn, self.id, objectives=self._claimer.objectives, set_aside=self._set_aside)
-            events.write(conn, event, payload)
+            for event, payload in self._untold:
+                events.write(conn, event, payload)
 
-        self._until_available(lambda: self._database.transact(tell))
+        if self._untold:
+            self._database.transact(tell)
+            self._untold.clear()
 
     def _claim(self) -> Claim | None:
         """The next trial. After a lost reply, which may have followed a commit, the same token is asked for before another one

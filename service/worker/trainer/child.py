@@ -1,19 +1,19 @@
 """The trainer process: iterates objectives for the worker that started it, and knows neither database nor leases.
 
 Started as `python -m service.worker.trainer.child FD PID`, with its end of a socket pair and the worker's process id. It
-trains ahead without being asked for each step; between two items it looks for orders, takes checkpoints, and waits when the lease
-has run out. What it prints becomes the trial's log.
+trains ahead without being asked for each step; between two items it looks for commands, takes checkpoints, and waits when the
+lease has run out. What it prints becomes the trial's log.
 """
 
 import argparse
 import contextlib
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +38,16 @@ from service.worker.trainer.messages import (
     NotCheckpointed,
     Raised,
     Renewed,
+    Resume,
     Resumed,
     RunEnded,
     SaveModel,
     Stopped,
-    ToTrainer,
     Train,
     Trained,
     Unusable,
 )
+from service.worker.trainer.pipe import WorkerGone, WorkerPipe
 from service.worker.trainer.plain import plain
 
 TRACEBACK_LINES = 40
@@ -61,8 +62,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     files.allow(arguments.data_folder)
     catalog = load_catalog(arguments.modules)
-    with Connection(arguments.pipe) as pipe, contextlib.suppress(_WorkerGone):
-        _serve(_Worker(pipe), catalog)
+    with socket.socket(fileno=arguments.pipe) as end, contextlib.suppress(WorkerGone):
+        _serve(WorkerPipe(end), catalog)
 
 
 def _arguments() -> argparse.Namespace:
@@ -74,51 +75,22 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class _WorkerGone(Exception):
-    """The worker has closed the pipe, or has ended."""
-
-
-class _Worker:
-    """The trainer's end of the pipe. What goes wrong with it is told apart from the same errors raised by objectives."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-
-    def send(self, message: FromTrainer) -> None:
-        try:
-            self._pipe.send(message)
-        except OSError as error:
-            raise _WorkerGone from error
-
-    def receive(self) -> ToTrainer:
-        try:
-            message: ToTrainer = self._pipe.recv()
-            return message
-        except (EOFError, OSError) as error:
-            raise _WorkerGone from error
-
-    def has_spoken(self) -> bool:
-        try:
-            return self._pipe.poll()
-        except OSError as error:
-            raise _WorkerGone from error
-
-
-def _serve(worker: _Worker, catalog: Mapping[str, Objective]) -> None:
+def _serve(worker: WorkerPipe, catalog: Mapping[str, Objective]) -> None:
     training: _Training | None = None
     while True:
-        match worker.receive():
-            case Train() as command:
+        run, message = worker.receive()
+        match message:
+            case Train():
                 training = None  # its memory, before the next one wants its own
-                training = _Training(worker, command)
-                ended = training.run(catalog[command.objective])
+                training = _Training(worker, run, message)
+                ended = training.run(catalog[message.objective])
                 _end_log()
-                worker.send(ended)
-            case SaveModel() as command if training is not None:
-                worker.send(training.save_model(command))
-            case CheckFitness() as command:
-                problem = fitness.find_problem(catalog[command.objective], command.device, command.folder)
-                worker.send(Fitness(problem=problem))
+                worker.send(run, ended)
+            case SaveModel() if training is not None and training.id == run:
+                worker.send(run, training.save_model(message))
+            case CheckFitness():
+                problem = fitness.find_problem(catalog[message.objective], message.device, message.folder)
+                worker.send(run, Fitness(problem=problem))
             case _:
                 pass  # meant for a run that has just ended
 
@@ -126,39 +98,40 @@ def _serve(worker: _Worker, catalog: Mapping[str, Objective]) -> None:
 class _Training:
     """One run, from a worker's command to its end."""
 
-    def __init__(self, worker: _Worker, command: Train) -> None:
+    def __init__(self, worker: WorkerPipe, run: int, train: Train) -> None:
+        self.id = run
         self._worker = worker
-        self._command = command
-        self._hold_at = command.hold_at
+        self._train = train
+        self._hold_at = train.hold_at
         self._checkpointed_at = time.monotonic()
         self._run: Run | None = None
         self._step = 0
 
     def run(self, objective: Objective) -> RunEnded:
         """Train, sending each step; returns how it ended."""
-        command = self._command
+        train = self._train
         try:
             start = import_start(objective)
-            run = start(command.params, command.settings, command.seed, command.device, command.threads)
-            if command.resume is not None:
-                unusable = self._resume(run)
+            run = start(train.params, train.settings, train.seed, train.device, train.threads)
+            if train.resume is not None:
+                unusable = self._resume(run, train.resume)
                 if unusable is not None:
                     return unusable
-                self._worker.send(Resumed())
+                self._send(Resumed())
             self._run = run
             for message in self._steps(run):
-                self._worker.send(message)
+                self._send(message)
                 if message.measurement.divergence is not None:
                     return Trained(test_metrics={})
-                order = self._next_order(waits=message.waits)
-                if order is Command.STOP:
+                command = self._next_command(waits=message.waits)
+                if command is Command.STOP:
                     return Stopped()
-                if order is Command.SUSPEND or time.monotonic() - self._checkpointed_at >= command.checkpoint_s:
-                    self._worker.send(self._checkpoint(run))
-                if order is Command.SUSPEND:
+                if command is Command.SUSPEND or time.monotonic() - self._checkpointed_at >= train.checkpoint_s:
+                    self._send(self._checkpoint(run))
+                if command is Command.SUSPEND:
                     return Stopped()
             return Trained(test_metrics=_numbers(run.evaluate()), guessing=_numbers(getattr(run, "guessing", {})))
-        except _WorkerGone:
+        except WorkerGone:
             raise
         except Exception as error:
             traceback.print_exc()
@@ -172,15 +145,16 @@ class _Training:
             content = checkpoint_format.encode_model(self._run.state_dict(), command.metadata)
             if content is None:
                 return NoModel()
-            return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.MODEL, command.step, self._command.place))
+            return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.MODEL, command.step, self._train.place))
         except Exception as error:  # an objective's own state_dict, or the disk
             return NotCheckpointed(step=command.step, reason=_reason(error))
 
-    def _resume(self, run: Run) -> Unusable | None:
-        resume = self._command.resume
-        assert resume is not None
+    def _send(self, message: FromTrainer) -> None:
+        self._worker.send(self.id, message)
+
+    def _resume(self, run: Run, resume: Resume) -> Unusable | None:
         try:
-            run.load_state_dict(checkpoint_format.read(resume.checkpoint, self._command.place.folder))
+            run.load_state_dict(checkpoint_format.read(resume.checkpoint, self._train.place.folder))
         except Exception as error:  # what an objective makes of a state that is not its own may be anything
             return Unusable(reason=_reason(error), damaged=isinstance(error, BadCheckpoint))
         self._step = resume.checkpoint.step
@@ -189,15 +163,15 @@ class _Training:
     def _checkpoint(self, run: Run) -> FromTrainer:
         try:
             content = checkpoint_format.encode(run.state_dict())
-            _check_readable(self._command.objective, content)
-            return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.STATE, self._step, self._command.place))
+            _check_readable(self._train.objective, content)
+            return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.STATE, self._step, self._train.place))
         except Exception as error:  # an objective's own state_dict, or the disk
             return NotCheckpointed(step=self._step, reason=_reason(error))
         finally:
             self._checkpointed_at = time.monotonic()
 
     def _steps(self, run: Run) -> Iterator[Measured]:
-        parts, resume = self._command.parts, self._command.resume
+        parts, resume = self._train.parts, self._train.resume
         before = 0.0 if resume is None else resume.before
         for item in run:
             waits = (
@@ -207,15 +181,18 @@ class _Training:
             self._step = int(item.step)
             yield Measured(measurement=plain(item), waits=waits)
 
-    def _next_order(self, *, waits: bool) -> Command | None:
+    def _next_command(self, *, waits: bool) -> Command | None:
         """What is to be done after an item: stop, suspend, or nothing, after having waited for as long as one must.
 
-        Waits for the pruner's word, and for a renewal when the lease has run out.
+        Waits for the pruner's word, and for a renewal when the lease has run out. What is meant for another run is dropped.
         """
         while waits or self._worker.has_spoken() or time.monotonic() > self._hold_at:
-            match self._worker.receive():
-                case Command.STOP | Command.SUSPEND as order:
-                    return order
+            run, message = self._worker.receive()
+            if run != self.id:
+                continue
+            match message:
+                case Command.STOP | Command.SUSPEND as command:
+                    return command
                 case Command.GO_ON:
                     waits = False
                 case Renewed(hold_at=hold_at):

@@ -3,9 +3,20 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 
-from service.worker.trainer.messages import CheckFitness, Command, Fitness, FromTrainer, Renewed, RunEnded, SaveModel, Train
+from service.worker.trainer.messages import (
+    CheckFitness,
+    Command,
+    Fitness,
+    FromTrainer,
+    Renewed,
+    RunEnded,
+    SaveModel,
+    Train,
+)
 from service.worker.trainer.process import STOP_S, TrainerDied, TrainerProcess
+from service.worker.waiting import Wait, Waits
 
 LOOK_UP_S = 0.5
 """Longest wait for the trainer before looking at anything else."""
@@ -16,8 +27,8 @@ FITNESS_S = 120.0
 SAVE_S = 600.0
 """How long it may take to save the weights of a run that has gone through."""
 
-Meanwhile = Callable[[], None]
-"""Called at least every LOOK_UP_S while an answer is waited for, to keep a lease."""
+Meanwhile = Callable[[], Waits[None]]
+"""Done at least every LOOK_UP_S while an answer is waited for, to keep a lease."""
 
 
 class KeptTrainer:
@@ -26,6 +37,9 @@ class KeptTrainer:
     def __init__(self, new_process: Callable[[], TrainerProcess]) -> None:
         self._new_process = new_process
         self._process = new_process()
+        self._ids = count(1)
+        self._run = 0
+        """The id of the run that it is at, or was at last."""
         self._under_way = False
         """Whether it is at a run, as far as it has told."""
 
@@ -34,22 +48,33 @@ class KeptTrainer:
         if not self._process.is_alive():
             self.replace()
         self._process.start_log()
+        self._run = next(self._ids)
         self._under_way = True
-        self._process.send(command)
+        self._process.send(self._run, command)
 
-    def receive(self, timeout_s: float) -> FromTrainer | None:
-        """The next message, or None when none came in time. Raises TrainerDied."""
-        message = self._process.receive(timeout_s)
-        if isinstance(message, RunEnded):
-            self._under_way = False
-        return message
+    def wait(self, until: float) -> None:
+        """Until it may have something to say, or the monotonic clock says so."""
+        self._process.wait(until)
 
-    def tell(self, order: Command | Renewed) -> None:
+    def receive(self) -> FromTrainer | None:
+        """What it has said of the run, None when there is nothing. Raises TrainerDied.
+
+        What comes late, of a run before, is dropped.
+        """
+        while (received := self._process.receive()) is not None:
+            run, message = received
+            if run == self._run:
+                if isinstance(message, RunEnded):
+                    self._under_way = False
+                return message
+        return None
+
+    def tell(self, message: Command | Renewed) -> None:
         """Something to be heeded between two items. A death is noticed when it is next listened to."""
-        if isinstance(order, Renewed) and not self._process.has_room():
+        if isinstance(message, Renewed) and not self._process.has_room():
             return  # it has not read the earlier ones: the next one after it has will do
         with suppress(TrainerDied):
-            self._process.send(order)
+            self._process.send(self._run, message)
 
     def log_tail(self) -> str:
         """The last lines of the run's log."""
@@ -59,15 +84,16 @@ class KeptTrainer:
         """Megabytes that the process holds, with all that it has started."""
         return self._process.memory_mb()
 
-    def stop(self) -> None:
-        """End the run under way, if there is one: by an order if the item under way ends soon, else with the process."""
+    def stop(self) -> Waits[None]:
+        """End the run under way, if there is one: by a command if the item under way ends soon, else with the process."""
         if not self._under_way:
             return
         self.tell(Command.STOP)
         deadline = time.monotonic() + STOP_S
         with suppress(TrainerDied):
-            while self._under_way and (left := deadline - time.monotonic()) > 0:
-                self.receive(left)
+            while self._under_way and time.monotonic() < deadline:
+                if self.receive() is None:
+                    yield Wait(deadline)
         if self._under_way:
             self.replace()
 
@@ -81,11 +107,12 @@ class KeptTrainer:
         self._under_way = False
         self._process.end()
 
-    def find_problem(self, objective: str, device: str, folder: str | None, meanwhile: Meanwhile) -> str | None:
+    def find_problem(self, objective: str, device: str, folder: str | None, meanwhile: Meanwhile) -> Waits[str | None]:
         """What keeps a trainer process here from training an objective at all; None when it can. folder: of the checkpoints."""
+        self._run = next(self._ids)
         question = CheckFitness(objective=objective, device=device, folder=folder)
         try:
-            answer = self._ask(question, FITNESS_S, meanwhile)
+            answer = yield from self._ask(question, FITNESS_S, meanwhile)
         except TrainerDied as died:
             problem = str(died)
         else:
@@ -95,10 +122,10 @@ class KeptTrainer:
         self.replace()
         return problem
 
-    def save_model(self, command: SaveModel, meanwhile: Meanwhile) -> FromTrainer | str:
+    def save_model(self, command: SaveModel, meanwhile: Meanwhile) -> Waits[FromTrainer | str]:
         """What became of the weights of the run that has gone through; a string when the process cannot say, and why."""
         try:
-            answer = self._ask(command, SAVE_S, meanwhile)
+            answer = yield from self._ask(command, SAVE_S, meanwhile)
             if answer is not None:
                 return answer
             problem = f"the trainer process took longer than {SAVE_S:g} s"
@@ -107,19 +134,20 @@ class KeptTrainer:
         self.replace()
         return problem
 
-    def _ask(self, question: CheckFitness | SaveModel, within_s: float, meanwhile: Meanwhile) -> FromTrainer | None:
+    def _ask(self, question: CheckFitness | SaveModel, within_s: float, meanwhile: Meanwhile) -> Waits[FromTrainer | None]:
         """Ask between two runs."""
-        self._process.send(question)
+        self._process.send(self._run, question)
         waited_s = 0.0  # for it alone: `meanwhile` may have to wait for the database
         while waited_s < within_s:
             asked_at = time.monotonic()
-            answer = self._process.receive(LOOK_UP_S)
+            yield Wait(asked_at + LOOK_UP_S)
+            answer = self.receive()
             waited_s += time.monotonic() - asked_at
             if answer is not None:
                 return answer
             try:
-                meanwhile()
-            except BaseException:
-                self.replace()  # else its answer would be taken for one of the next run's
+                yield from meanwhile()
+            except Exception:
+                self.replace()  # else the next run would have to wait until it has answered
                 raise
         return None

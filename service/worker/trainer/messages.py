@@ -1,4 +1,8 @@
-"""What a worker and its trainer process say to each other over their pipe. Plain values: both ends pickle them."""
+"""What a worker and its trainer process say to each other over their pipe. Plain values: both ends pickle them.
+
+Each message travels with the id of the run that it is for or of; what comes late, of a run that has ended, is dropped by either
+end. A question between two runs has an id of its own.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,7 +48,7 @@ class Train:
     device: str
     threads: int
     parts: int | None
-    """Wait for an order wherever such a part of the schedule ends: the pruner is asked there. None: there is no pruner."""
+    """Wait for a command wherever such a part of the schedule ends: the pruner is asked there. None: there is no pruner."""
     hold_at: float
     """When the lease runs out unless it is renewed, by the monotonic clock, which all processes of a machine share."""
     checkpoint_s: float
@@ -94,7 +98,7 @@ class Measured:
 
     measurement: Measurement
     waits: bool
-    """Whether the trainer now waits for an order."""
+    """Whether the trainer now waits for a command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +163,7 @@ class Raised:
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped:
-    """Trainer to worker: stopped as ordered, ready for the next run."""
+    """Trainer to worker: stopped as told, ready for the next run."""
 
 
 ToTrainer = Train | Renewed | Command | SaveModel | CheckFitness

@@ -1,21 +1,24 @@
-"""The worker's handle on its trainer process: start, talk, listen to its log, end."""
+"""The worker's handle on its trainer process: start, talk, listen to its log, end.
+
+Only `wait` waits for the process; what it says, and how it died, is told when it is known.
+"""
 
 import contextlib
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
 
 from service.worker.trainer.messages import END_OF_LOG, FromTrainer, RunEnded, ToTrainer
+from service.worker.trainer.pipe import TrainerPipe
 
 LOG_LINES = 200
 LOG_S = 1.0
@@ -49,8 +52,15 @@ class TrainerProcess:
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
                 process_group=0,  # what it starts is ended with it
             )
-        self._pipe = Connection(ours.detach())
+        self._pipe = TrainerPipe(ours)
         self._death: str | None = None
+        self._closed_at: float | None = None
+        """When its end of the pipe was found closed: it is about to die, or dead."""
+        self._exited_at: float | None = None
+        self._ended: tuple[int, FromTrainer] | None = None
+        """How a run ended, told when the last lines of its log are in."""
+        self._told_by = 0.0
+        """When that is told in any case."""
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._log_ended = threading.Event()
         self._listener = threading.Thread(target=self._listen, name="trainer-log", daemon=True)
@@ -65,32 +75,45 @@ class TrainerProcess:
         """Whether the process runs."""
         return self._process.poll() is None
 
-    def send(self, message: ToTrainer) -> None:
-        """Raises TrainerDied."""
+    def send(self, run: int, message: ToTrainer) -> None:
+        """Send a message that is meant for a run. Raises TrainerDied once it is known how."""
         try:
-            self._pipe.send(message)
+            self._pipe.send(run, message)
         except OSError:
-            raise TrainerDied(self._how_it_died()) from None
+            self._find_death()
 
     def has_room(self) -> bool:
         """Whether a short message can be sent at once. The trainer reads between two items only, and an item may take hours."""
-        poll = select.poll()
-        poll.register(self._pipe, select.POLLOUT)
-        return bool(poll.poll(0))
-
-    def receive(self, timeout_s: float) -> FromTrainer | None:
-        """The next message, or None when none came in time. Raises TrainerDied."""
         try:
-            if not self._pipe.poll(max(0.0, timeout_s)):
-                if self._process.poll() is None or self._pipe.poll():
-                    return None
-                raise EOFError  # dead, though a child that it forked holds its end of the pipe
-            message: FromTrainer = self._pipe.recv()
-        except (EOFError, OSError):  # the latter when it was killed in the middle of a message
-            raise TrainerDied(self._how_it_died()) from None
-        if isinstance(message, RunEnded):
-            self._log_ended.wait(LOG_S)
-        return message
+            return self._pipe.has_room()
+        except OSError:
+            return False
+
+    def wait(self, until: float) -> None:
+        """Until it may have something to say or has died, or the monotonic clock says so."""
+        left = max(0.0, until - time.monotonic())
+        if self._ended is not None:
+            self._log_ended.wait(min(left, max(0.0, self._told_by - time.monotonic())))
+        elif self._exited_at is not None:
+            self._listener.join(min(left, LOG_S))
+        elif self._closed_at is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(min(left, LOG_S))
+        else:
+            with contextlib.suppress(OSError):  # `receive` tells
+                self._pipe.wait(until)
+
+    def receive(self) -> tuple[int, FromTrainer] | None:
+        """What it has said, and of which run; None when there is nothing. Raises TrainerDied."""
+        if self._ended is None:
+            received = self._read()
+            if received is None or not isinstance(received[1], RunEnded):
+                return received
+            self._ended, self._told_by = received, time.monotonic() + LOG_S
+        if not self._log_ended.is_set() and time.monotonic() < self._told_by:
+            return None
+        received, self._ended = self._ended, None
+        return received
 
     def start_log(self) -> None:
         """What was printed until now belongs to the trial before."""
@@ -112,12 +135,26 @@ class TrainerProcess:
         return total / 1e6
 
     def end(self) -> None:
-        """Kill the process and what it has started, if they still run, and wait for its end."""
+        """Kill the process and what it has started, if they still run."""
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
-        self._listener.join(LOG_S)
+        self._process.wait()  # killed: it ends at once
         self._pipe.close()
+
+    def _read(self) -> tuple[int, FromTrainer] | None:
+        if self._closed_at is None:
+            try:
+                received = self._pipe.receive()
+                if received is None and self._process.poll() is not None:
+                    received = self._pipe.receive()  # its last words, said before it died
+                    if received is None:
+                        raise EOFError  # though a child that it forked holds its end of the pipe
+            except (EOFError, OSError):  # also when it was killed in the middle of a message
+                received = None
+            else:
+                return received
+        self._find_death()
+        return None
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -129,20 +166,26 @@ class TrainerProcess:
                 if line.endswith(mark):
                     self._log_ended.set()
 
-    def _how_it_died(self) -> str:
-        # Told once for all: whoever asks again would find it killed, by us.
+    def _find_death(self) -> None:
+        """The pipe is closed: raise TrainerDied when it is known how that came, and the last lines of the log are in."""
+        now = time.monotonic()
         if self._death is None:
-            self._death = self._await_death()
-        return self._death
+            self._closed_at = self._closed_at or now
+            if self._process.poll() is None:
+                if now < self._closed_at + LOG_S:
+                    return
+                self._process.kill()  # a thread of the objective's may keep it from ending
+                self._process.wait()
+                self._death = "the trainer process closed its pipe and did not end: it was killed"
+            else:
+                self._exited_at = self._exited_at or now
+                if self._listener.is_alive() and now < self._exited_at + LOG_S:
+                    return
+                self._death = _how_it_ended(self._process.returncode)
+        raise TrainerDied(self._death)
 
-    def _await_death(self) -> str:
-        try:
-            code = self._process.wait(LOG_S)
-        except subprocess.TimeoutExpired:  # a thread of the objective's may keep it from ending
-            self._process.kill()
-            self._process.wait()
-            return "the trainer process closed its pipe and did not end: it was killed"
-        self._listener.join(LOG_S)  # its last words
-        if code < 0:
-            return f"the trainer process was killed by {signal.Signals(-code).name}"
-        return f"the trainer process exited with code {code}"
+
+def _how_it_ended(code: int) -> str:
+    if code < 0:
+        return f"the trainer process was killed by {signal.Signals(-code).name}"
+    return f"the trainer process exited with code {code}"

@@ -3,6 +3,7 @@
 import math
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +24,7 @@ from service.worker.checkpointing import CheckpointSettings
 from service.worker.lease import Pace
 from service.worker.supervise import TrialSupervisor
 from service.worker.trainer.kept import KeptTrainer
+from service.worker.trainer.messages import FromTrainer
 from service.worker.trainer.process import TrainerProcess
 from tests.factories import LEARNING_RATE, submit_job
 from tests.integration.dispatch.training import claimed
@@ -166,6 +168,14 @@ def curve_of(database: Database, job: Job, number: int = 0) -> list[Measurement]
     """What was measured in a trial."""
     with database.transaction() as conn:
         return measurements.of_trial(conn, trial_reader.trial_id(conn, job, number))
+
+
+def heard(trainer: TrainerProcess, within_s: float) -> FromTrainer | None:
+    """What a trainer process says within so many seconds, None for nothing."""
+    deadline = time.monotonic() + within_s
+    while (received := trainer.receive()) is None and time.monotonic() < deadline:
+        trainer.wait(deadline)
+    return None if received is None else received[1]
 
 
 def seeded(item: Measurement) -> Any:

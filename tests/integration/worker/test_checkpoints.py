@@ -37,6 +37,7 @@ from tests.integration.worker.supervised import (
     MODULES,
     Supervised,
     curve_of,
+    heard,
     odd_job,
     seeded,
     stepping_job,
@@ -70,6 +71,7 @@ RUNS: dict[str, dict[str, Any]] = {
 def train(trainer: TrainerProcess, name: str, *, checkpoint_s: float = math.inf, resume: Resume | None = None) -> list[Any]:
     """All that the trainer tells of a run."""
     trainer.send(
+        1,
         Train(
             seed=3,
             device="cpu",
@@ -80,19 +82,19 @@ def train(trainer: TrainerProcess, name: str, *, checkpoint_s: float = math.inf,
             place=CheckpointPlace(folder=None, name="0-0", max_bytes=10_000_000),
             resume=resume,
             **RUNS[name],
-        )
+        ),
     )
-    heard: list[Any] = []
-    while not heard or not isinstance(heard[-1], Trained):
-        heard.append(trainer.receive(DEADLINE_S))
-        assert isinstance(heard[-1], Measured | Checkpointed | Resumed | Trained), heard[-1]
-    return heard
+    said: list[Any] = []
+    while not said or not isinstance(said[-1], Trained):
+        said.append(heard(trainer, DEADLINE_S))
+        assert isinstance(said[-1], Measured | Checkpointed | Resumed | Trained), said[-1]
+    return said
 
 
-def result(heard: list[Any]) -> tuple[dict[int, str], str]:
+def result(said: list[Any]) -> tuple[dict[int, str], str]:
     """Every step's measurement but for its time, and the test metrics."""
-    items = [message.measurement for message in heard if isinstance(message, Measured)]
-    return {item.step: f"{seeded(item)} {item.divergence}" for item in items}, repr(heard[-1])
+    items = [message.measurement for message in said if isinstance(message, Measured)]
+    return {item.step: f"{seeded(item)} {item.divergence}" for item in items}, repr(said[-1])
 
 
 def test_a_run_that_was_killed_goes_on_in_another_process_bit_for_bit() -> None:
@@ -116,10 +118,10 @@ def test_a_run_that_was_killed_goes_on_in_another_process_bit_for_bit() -> None:
             assert taken[0].content is not None
             assert taken[0].content.startswith(b"{" if name == "without torch" else b"PK")
             for checkpoint in (taken[1], taken[-1]):
-                heard = train(other, name, resume=Resume(checkpoint=checkpoint, before=checkpoint.step / len(steps)))
-                assert isinstance(heard[0], Resumed)
+                said = train(other, name, resume=Resume(checkpoint=checkpoint, before=checkpoint.step / len(steps)))
+                assert isinstance(said[0], Resumed)
                 rest = {step: told for step, told in steps.items() if step > checkpoint.step}
-                assert result(heard) == (rest, test_metrics), (name, checkpoint.step)
+                assert result(said) == (rest, test_metrics), (name, checkpoint.step)
     finally:
         other.end()
 

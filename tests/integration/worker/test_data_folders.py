@@ -9,7 +9,7 @@ from service.domain.lease import Outcome
 from service.domain.trial import TrialState
 from service.store import jobs
 from service.store.postgres import Database
-from service.worker.supervise import Unfit
+from service.worker.ending import Unfit
 from tests.factories import submit_job
 from tests.integration.worker.conftest import Start
 from tests.integration.worker.supervised import supervised, trial_of

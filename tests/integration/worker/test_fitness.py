@@ -17,8 +17,8 @@ from service.settings import Settings
 from service.store import jobs, trial_reader, workers
 from service.store.postgres import Database
 from service.worker import loop
+from service.worker.ending import Unfit
 from service.worker.loop import Worker
-from service.worker.supervise import Unfit
 from tests.factories import LEARNING_RATE, submit_job
 from tests.integration.worker.conftest import Start
 from tests.integration.worker.fickle import UNFIT

@@ -22,9 +22,10 @@ from service.domain.training_seeds import training_seed
 from service.domain.trial import TrialState
 from service.store import leases
 from service.store.postgres import Database
+from service.worker.attempt import Attempt
 from service.worker.lease import HeldLease
-from service.worker.supervise import _Attempt
 from service.worker.trainer.messages import Measured
+from service.worker.waiting import Waits
 from tests.factories import measurement, submit_job
 from tests.integration.dispatch.training import claimed, claimer_of
 from tests.integration.worker.conftest import Start
@@ -118,15 +119,15 @@ def test_a_trial_out_of_time_whose_last_value_is_no_number_is_infeasible(databas
 def test_a_trial_that_diverges_as_its_time_ends_has_diverged(
     database: Database, worker: Supervised, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured, limit_s = _Attempt._measured, 3.0
+    measured, limit_s = Attempt._measured, 3.0
 
-    def slowly(attempt: _Attempt, message: Measured) -> Result | None:
+    def slowly(attempt: Attempt, message: Measured) -> Waits[Result | None]:
         diverged = replace(message.measurement, metrics={"loss": 9.0})  # though still a number
-        result = measured(attempt, replace(message, measurement=diverged))
+        result = yield from measured(attempt, replace(message, measurement=diverged))
         time.sleep(limit_s + 0.5)
         return result
 
-    monkeypatch.setattr(_Attempt, "_measured", slowly)
+    monkeypatch.setattr(Attempt, "_measured", slowly)
     rate = {"type": "float", "low": 0.9, "high": 0.95}
     job = submit_job(
         database,
@@ -195,9 +196,9 @@ def test_what_it_takes_to_store_is_no_part_of_a_step(
 ) -> None:
     keep = HeldLease.keep_checkpoint
 
-    def slowly(lease: HeldLease, checkpoint: Checkpoint) -> tuple[Answer, list[str]]:
+    def slowly(lease: HeldLease, checkpoint: Checkpoint) -> Waits[tuple[Answer, list[str]]]:
         time.sleep(2.5)
-        return keep(lease, checkpoint)
+        return (yield from keep(lease, checkpoint))
 
     monkeypatch.setattr(HeldLease, "keep_checkpoint", slowly)
     job = stepping_job(database, epochs=2, epoch_s=0.0, limits={"step_seconds": 2.0})

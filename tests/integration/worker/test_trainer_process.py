@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from service.domain.measurement import Measurement
+from service.worker.trainer.kept import KeptTrainer
 from service.worker.trainer.messages import (
+    Checkpointed,
     CheckpointPlace,
     Command,
     FromTrainer,
@@ -25,9 +27,11 @@ from service.worker.trainer.messages import (
     Trained,
 )
 from service.worker.trainer.process import LOG_LINES, LOG_S, TrainerDied, TrainerProcess
+from tests.integration.worker.supervised import heard
 from tests.polling import wait_until
 
 DEADLINE_S = 20.0
+RUN = 1
 AT_ONCE_S = 15.0
 """Half of what the children that are left behind live for, and far more than a busy machine takes."""
 
@@ -67,7 +71,7 @@ def odd(how: str) -> Train:
 
 
 def next_of(trainer: TrainerProcess) -> FromTrainer:
-    message = trainer.receive(DEADLINE_S)
+    message = heard(trainer, DEADLINE_S)
     assert message is not None
     return message
 
@@ -81,14 +85,14 @@ def step_of(trainer: TrainerProcess) -> Measurement:
 def outcome_of(trainer: TrainerProcess, command: Train) -> FromTrainer:
     """Run `command` to its end, as it ends by itself."""
     trainer.start_log()
-    trainer.send(command)
+    trainer.send(RUN, command)
     while isinstance(message := next_of(trainer), Measured):
         assert not message.waits
     return message
 
 
 def test_a_run_tells_every_step_and_then_its_test_metrics(trainer: TrainerProcess) -> None:
-    trainer.send(quadratic())
+    trainer.send(RUN, quadratic())
     steps = [next_of(trainer) for _ in range(4)]
     assert [(item.measurement.step, item.measurement.fraction, item.waits) for item in steps if isinstance(item, Measured)] == [
         (1, 0.25, False),
@@ -109,7 +113,7 @@ def test_it_is_kept_warm_between_runs(trainer: TrainerProcess) -> None:
 
 
 def test_a_diverged_run_tells_the_evidence_and_is_not_evaluated(trainer: TrainerProcess) -> None:
-    trainer.send(quadratic(learning_rate=0.9))
+    trainer.send(RUN, quadratic(learning_rate=0.9))
     item = step_of(trainer)
     assert item.divergence is not None
     assert item.divergence.fraction == 0.25
@@ -117,29 +121,29 @@ def test_a_diverged_run_tells_the_evidence_and_is_not_evaluated(trainer: Trainer
 
 
 def test_it_waits_for_an_order_where_a_part_ends_and_nowhere_else(trainer: TrainerProcess) -> None:
-    trainer.send(quadratic(epochs=8, parts=4))
+    trainer.send(RUN, quadratic(epochs=8, parts=4))
     waited = []
     while isinstance(message := next_of(trainer), Measured):
         if message.waits:
             waited.append(message.measurement.step)
-            assert trainer.receive(0.05) is None
-            trainer.send(Command.GO_ON)
+            assert heard(trainer, 0.05) is None
+            trainer.send(RUN, Command.GO_ON)
     assert waited == [2, 4, 6]
     assert isinstance(message, Trained)
 
 
 def test_told_to_stop_where_it_waits_it_trains_no_further(trainer: TrainerProcess) -> None:
-    trainer.send(quadratic(epochs=8, parts=4))
+    trainer.send(RUN, quadratic(epochs=8, parts=4))
     assert [step_of(trainer).step for _ in range(2)] == [1, 2]
-    trainer.send(Command.STOP)
+    trainer.send(RUN, Command.STOP)
     assert isinstance(next_of(trainer), Stopped)
     assert isinstance(outcome_of(trainer, quadratic()), Trained)
 
 
 def test_told_to_stop_it_ends_after_the_step_under_way(trainer: TrainerProcess) -> None:
-    trainer.send(quadratic(epochs=10_000, epoch_s=0.01))
+    trainer.send(RUN, quadratic(epochs=10_000, epoch_s=0.01))
     next_of(trainer)
-    trainer.send(Command.STOP)
+    trainer.send(RUN, Command.STOP)
     while isinstance(message := next_of(trainer), Measured):
         assert message.measurement.step < 1000
     assert isinstance(message, Stopped)
@@ -148,17 +152,17 @@ def test_told_to_stop_it_ends_after_the_step_under_way(trainer: TrainerProcess) 
 def test_an_order_that_comes_too_late_is_no_order_for_the_next_run(trainer: TrainerProcess) -> None:
     assert isinstance(outcome_of(trainer, quadratic()), Trained)
     for order in (Command.STOP, Command.SUSPEND, Command.GO_ON, Renewed(hold_at=0.0)):
-        trainer.send(order)
+        trainer.send(RUN, order)
     assert isinstance(outcome_of(trainer, quadratic()), Trained)
 
 
 def test_past_its_lease_it_asks_for_no_further_item_and_loses_none(trainer: TrainerProcess) -> None:
-    trainer.send(replace(quadratic(epochs=6, epoch_s=0.02), hold_at=time.monotonic()))
+    trainer.send(RUN, replace(quadratic(epochs=6, epoch_s=0.02), hold_at=time.monotonic()))
     steps = [step_of(trainer).step]
-    assert trainer.receive(0.3) is None
-    trainer.send(Renewed(hold_at=time.monotonic() - 1))
-    assert trainer.receive(0.3) is None
-    trainer.send(Renewed(hold_at=time.monotonic() + 60))
+    assert heard(trainer, 0.3) is None
+    trainer.send(RUN, Renewed(hold_at=time.monotonic() - 1))
+    assert heard(trainer, 0.3) is None
+    trainer.send(RUN, Renewed(hold_at=time.monotonic() + 60))
     while isinstance(message := next_of(trainer), Measured):
         steps.append(message.measurement.step)
     assert steps == [1, 2, 3, 4, 5, 6]
@@ -218,7 +222,7 @@ def test_a_trainer_that_dies_says_how(trainer: TrainerProcess, settings: dict[st
     with pytest.raises(TrainerDied, match=said):
         outcome_of(trainer, quadratic(**settings))
     with pytest.raises(TrainerDied, match=said):
-        trainer.send(quadratic())
+        trainer.send(RUN, quadratic())
     assert trainer.log_tail() == "training at 0.1\n"
 
 
@@ -238,9 +242,9 @@ def test_a_trainer_that_dies_and_leaves_a_child_behind_is_noticed_at_once(traine
 
 
 def test_a_trainer_whose_forked_child_holds_the_pipe_is_noticed_when_it_dies(trainer: TrainerProcess) -> None:
-    trainer.send(odd("killed with fork"))
+    trainer.send(RUN, odd("killed with fork"))
     with pytest.raises(TrainerDied, match="SIGKILL"):
-        wait_until(lambda: trainer.receive(0.1) is not None, "the news of its death", deadline_s=AT_ONCE_S)
+        wait_until(lambda: heard(trainer, 0.1) is not None, "the news of its death", deadline_s=AT_ONCE_S)
 
 
 def test_signals_for_the_worker_do_not_touch_it(trainer: TrainerProcess) -> None:
@@ -259,10 +263,55 @@ def test_it_ends_when_its_worker_closes_the_pipe(trainer: TrainerProcess) -> Non
 
 def test_how_it_died_is_told_alike_however_often_it_is_asked(trainer: TrainerProcess) -> None:
     said = "the trainer process closed its pipe and did not end: it was killed"
-    trainer.send(odd("exit with thread"))
+    trainer.send(RUN, odd("exit with thread"))
     with pytest.raises(TrainerDied, match=said):
         for _ in range(1000):  # until it has closed its pipe
-            trainer.send(Renewed(hold_at=math.inf))
+            trainer.send(RUN, Renewed(hold_at=math.inf))
             time.sleep(0.01)
     with pytest.raises(TrainerDied, match=said):
-        trainer.receive(DEADLINE_S)
+        heard(trainer, DEADLINE_S)
+
+
+# Runs are told apart by their ids.
+
+
+def test_what_is_meant_for_another_run_is_no_command_for_this_one(trainer: TrainerProcess) -> None:
+    trainer.send(RUN, quadratic(epochs=8, parts=4))
+    assert [step_of(trainer).step for _ in range(2)] == [1, 2]
+    for message in (Command.STOP, Command.SUSPEND, Command.GO_ON, Renewed(hold_at=0.0)):
+        trainer.send(RUN - 1, message)
+    assert heard(trainer, 0.3) is None, "it waits for its own"
+    trainer.send(RUN, Command.GO_ON)
+    assert [step_of(trainer).step for _ in range(2)] == [3, 4]
+
+
+def test_what_comes_late_of_a_run_that_was_stopped_is_dropped() -> None:
+    kept = KeptTrainer(lambda: TrainerProcess(["tests.quadratic"]))
+    try:
+        kept.train(quadratic(learning_rate=0.9, epochs=10_000, epoch_s=0.01))  # diverges in its first step
+        kept.wait(time.monotonic() + DEADLINE_S)
+        kept.tell(Command.STOP)
+        kept.train(quadratic(learning_rate=0.1))  # all that the first run has said is still in the pipe
+        said: list[FromTrainer] = []
+        while not said or not isinstance(said[-1], Trained):
+            kept.wait(time.monotonic() + DEADLINE_S)
+            said += filter(None, [kept.receive()])
+        assert [item.measurement.step for item in said if isinstance(item, Measured)] == [1, 2, 3, 4]
+        assert all(item.measurement.learning_rate == 0.1 for item in said if isinstance(item, Measured))
+        assert len(said) == 5
+    finally:
+        kept.end()
+
+
+def test_a_trainer_that_is_frozen_in_the_middle_of_a_message_is_not_waited_for(trainer: TrainerProcess) -> None:
+    trainer.send(
+        RUN, replace(odd("large state"), checkpoint_s=0.0, place=CheckpointPlace(folder=None, name="0-0", max_bytes=10**8))
+    )
+    step_of(trainer)
+    trainer.wait(time.monotonic() + DEADLINE_S)  # for the first bytes of four million
+    os.kill(trainer.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    assert heard(trainer, 0.1) is None
+    assert time.monotonic() - started < AT_ONCE_S
+    os.kill(trainer.pid, signal.SIGCONT)
+    assert isinstance(next_of(trainer), Checkpointed)

@@ -1,0 +1,209 @@
+"""One attempt at a trial: a state machine that takes in what the trainer says, and says what is to be stored.
+
+It waits for nothing: `run` yields what it waits for (worker/waiting.py), and is resumed when that has come.
+"""
+
+from collections.abc import Callable
+
+from objectives.catalog import typed_params
+from objectives.contract import Objective
+from service.dispatch.attempt import Claim
+from service.dispatch.outcome import Curve, Failed, Infeasible, Result
+from service.domain.measurement import Measurement
+from service.domain.parts import is_pruning_step
+from service.domain.strategy import NoPruner
+from service.domain.trial import TrialError
+from service.store import checkpoint_files
+from service.worker.best_models import BestModels
+from service.worker.checkpointing import CheckpointSettings, Position
+from service.worker.ending import Ending
+from service.worker.heartbeat import Heartbeat
+from service.worker.lease import HeldLease, Pace
+from service.worker.limits import LimitsOfAttempt
+from service.worker.retrying import RetryingDatabase
+from service.worker.trainer.kept import KeptTrainer
+from service.worker.trainer.messages import (
+    Checkpointed,
+    Command,
+    FromTrainer,
+    Measured,
+    NotCheckpointed,
+    Raised,
+    Resume,
+    Resumed,
+    Stopped,
+    Train,
+    Trained,
+    Unusable,
+)
+from service.worker.trainer.process import TrainerDied
+from service.worker.waiting import Waits
+
+
+class Attempt:
+    """All that a worker keeps of one attempt at a trial."""
+
+    def __init__(
+        self,
+        database: RetryingDatabase,
+        lease: HeldLease,
+        objective: Objective,
+        trainer: KeptTrainer,
+        pace: Pace,
+        keep: CheckpointSettings,
+        best_models: BestModels,
+        on_heartbeat: Callable[[], None],
+        seconds_left: Callable[[], float],
+    ) -> None:
+        self._lease = lease
+        self._claim = lease.claim
+        self._spec = lease.claim.job.spec
+        self._objective = objective
+        self._trainer = trainer
+        self._pace = pace
+        self._keep = keep
+        self._heartbeat = Heartbeat(lease, database, trainer, on_heartbeat, seconds_left)
+        self._limits = LimitsOfAttempt(self._spec.limits, database, trainer)
+        self._ending = Ending(lease, objective, trainer, self._heartbeat, keep, best_models, pace.device)
+        self._position: Position | None = None
+        self._passed_over: list[int] = []
+        """Ids of checkpoints that this attempt could not go on from."""
+        self._curve = Curve(self._spec.metric)
+
+    def run(self) -> Waits[Claim | None]:
+        """Train until there is a result; or until the trainer dies: then the next attempt, unless that was the last one.
+
+        Raises LeaseLost, Dropped, Unfit.
+        """
+        try:
+            yield from self._start()
+            while True:
+                yield self._heartbeat.wait()
+                message = self._trainer.receive()
+                result = None
+                if message is not None:
+                    result = yield from self._take_in(message)
+                    self._limits.step_begins()
+                if result is None:
+                    result = yield from self._enforce_limits()
+                if result is not None:
+                    yield from self._ending.finish(result, self._curve)
+                    return None
+                yield from self._heartbeat.report_if_due()
+                yield from self._heartbeat.leave_if_asked()
+        except TrainerDied as died:
+            reason = str(died)
+        return (yield from self._ending.after_death(reason))
+
+    def _start(self) -> Waits[None]:
+        """Have the trainer run the trial, from its newest checkpoint if it has one."""
+        self._position = found = yield from self._lease.position(self._passed_over)
+        self._curve = Curve(self._spec.metric, None if found is None else found.last)
+        self._limits.started(0.0 if found is None else found.seconds)
+        self._trainer.train(
+            Train(
+                objective=self._spec.objective.name,
+                params=typed_params(self._objective, self._claim.params),
+                settings=self._spec.objective.settings,
+                seed=self._claim.training_seed,
+                device=self._pace.device,
+                threads=self._spec.threads,
+                parts=self._parts,
+                hold_at=self._lease.runs_out_at,
+                checkpoint_s=self._keep.interval_s,
+                place=self._keep.place(self._claim),
+                resume=None if found is None else Resume(checkpoint=found.checkpoint, before=_counted(found.last)),
+            )
+        )
+
+    def _take_in(self, message: FromTrainer) -> Waits[Result | None]:
+        """Deal with a message; returns the trial's result when that is what it was."""
+        match message:
+            case Measured():
+                return (yield from self._measured(message))
+            case Resumed():
+                return (yield from self._resumed())
+            case Unusable(reason=reason, damaged=damaged):
+                assert self._position is not None
+                self._passed_over.append(self._position.checkpoint.id)
+                yield from self._lease.pass_over(self._position, reason, damaged=damaged)
+                if self._heartbeat.leaving is not None:  # what the trainer was told about that, it has not heeded
+                    yield from self._heartbeat.give_back(self._heartbeat.leaving)
+                yield from self._start()  # from the one before it
+            case Checkpointed(checkpoint=checkpoint):
+                answer, paths = yield from self._lease.keep_checkpoint(checkpoint)
+                checkpoint_files.delete(self._keep.folder, paths)
+                self._heartbeat.handle(answer)
+            case NotCheckpointed(step=step, reason=reason):
+                yield from self._lease.checkpoint_failed(step, reason)
+            case Trained():
+                return self._curve.completed(message.test_metrics, message.guessing)
+            case Raised():
+                yield from self._ending.examine_worker()
+                return Failed(error=TrialError(type=message.type, message=message.message, traceback=message.traceback))
+            case Stopped():
+                yield from self._heartbeat.give_back(self._heartbeat.leaving or "it was stopped")
+        return None
+
+    def _measured(self, message: Measured) -> Waits[Result | None]:
+        item = message.measurement
+        failed = self._curve.take(item)
+        if failed is not None:
+            yield from self._trainer.stop()
+            return failed
+        self._lease.add(item)
+        if not message.waits:
+            return None
+        ended = self._curve.ended_at(item)
+        if isinstance(ended, Infeasible):
+            # Before the pruner is asked, which would end it as a mere bad value.
+            yield from self._trainer.stop()
+            return ended
+        yield from self._heartbeat.report()
+        if self._heartbeat.leaving is not None:
+            return None  # the next attempt asks
+        result = yield from self._ask_pruner(item)
+        if result is None:
+            self._trainer.tell(Command.GO_ON)
+        return result
+
+    def _resumed(self) -> Waits[Result | None]:
+        found = self._position
+        assert found is not None
+        last = found.last
+        yield from self._lease.resumed(last.step)
+        self._curve.go_on_after((yield from self._lease.measured_until(last.step)))
+        # The attempt before may have ended between this step and the pruner's word on it.
+        if self._parts is not None and is_pruning_step(_counted(found.before), last.fraction, last.in_warmup, self._parts):
+            return (yield from self._ask_pruner(last))
+        return None
+
+    def _ask_pruner(self, last: Measurement) -> Waits[Result | None]:
+        """The result of a trial that is to end here: pruned, or infeasible if it measured no number."""
+        prune = yield from self._lease.should_prune()
+        if not prune:
+            return None
+        yield from self._trainer.stop()
+        return self._curve.ended_at(last)
+
+    def _enforce_limits(self) -> Waits[Result | None]:
+        """The result of a trial out of time. Raises TrainerDied when the training process is stuck or too large."""
+        if self._curve.divergence is not None:
+            return None  # that is its result; the trainer is about to end
+        stopped_by = self._limits.enforce()
+        if stopped_by is None:
+            return None
+        yield from self._trainer.stop()
+        last = yield from self._lease.furthest()  # an attempt before may have come further than this one
+        if last is None:
+            return Failed(error=TrialError(type="TimeLimit", message=f"nothing was measured within {stopped_by}"))
+        return self._curve.ended_at(last, stopped_by=stopped_by)
+
+    @property
+    def _parts(self) -> int | None:
+        return None if isinstance(self._spec.pruner, NoPruner) else self._spec.pruner.parts
+
+
+def _counted(item: Measurement | None) -> float:
+    """How far a run had come, as pruners count it."""
+    return 0.0 if item is None or item.in_warmup else item.fraction

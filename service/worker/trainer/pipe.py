@@ -1,0 +1,131 @@
+"""The two ends of the socket pair between a worker and its trainer process: pickles, each behind its length.
+
+The worker's end never waits unless it is told to: a trainer that is stopped in the middle of a message, or that reads nothing for
+hours, keeps no lease from being renewed. The trainer's end waits.
+"""
+
+import pickle
+import select
+import socket
+import struct
+import time
+
+from service.worker.trainer.messages import FromTrainer, ToTrainer
+
+_LENGTH = struct.Struct("!Q")
+_CHUNK = 65_536
+
+
+class TrainerPipe:
+    """The worker's end. Every method but `close` raises OSError or EOFError once the trainer has closed its end."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._socket.setblocking(False)
+        self._received = bytearray()
+        self._unsent = bytearray()
+        self._incoming, self._both = select.poll(), select.poll()
+        self._incoming.register(end, select.POLLIN)
+        self._both.register(end, select.POLLIN | select.POLLOUT)
+
+    def send(self, run: int, message: ToTrainer) -> None:
+        """Send a message; what there is no room for goes out while `wait` waits."""
+        self._unsent += _framed(run, message)
+        self._flush()
+
+    def has_room(self) -> bool:
+        """Whether all that was sent has gone out, so that a short message may follow."""
+        self._flush()
+        return not self._unsent
+
+    def receive(self) -> tuple[int, FromTrainer] | None:
+        """The next message, and the id of the run that it is of; None when no whole one has come."""
+        while not (end := self._end()):
+            try:
+                chunk = self._socket.recv(_CHUNK)
+            except BlockingIOError:
+                return None
+            if not chunk:
+                raise EOFError
+            self._received += chunk
+        run, message = pickle.loads(memoryview(self._received)[_LENGTH.size : end])  # noqa: S301 - by our own process
+        del self._received[:end]
+        return run, message
+
+    def wait(self, until: float) -> None:
+        """Until there is something to receive, or the monotonic clock says so."""
+        if self._unsent:
+            self._flush()
+        while not self._end() and (left := until - time.monotonic()) > 0:
+            ready = (self._both if self._unsent else self._incoming).poll(1000 * left)
+            if any(event & ~select.POLLOUT for _, event in ready):
+                return  # some of it; `receive` tells
+            if ready:
+                self._flush()
+
+    def close(self) -> None:
+        """Nothing more will be said."""
+        self._socket.close()
+
+    def _flush(self) -> None:
+        while self._unsent:
+            try:
+                sent = self._socket.send(self._unsent)
+            except BlockingIOError:
+                return
+            del self._unsent[:sent]
+
+    def _end(self) -> int:
+        """Where the next message ends in what has been received; 0 when it has not come as a whole."""
+        if len(self._received) < _LENGTH.size:
+            return 0
+        end: int = _LENGTH.size + _LENGTH.unpack_from(self._received)[0]
+        return end if end <= len(self._received) else 0
+
+
+class WorkerGone(Exception):
+    """The worker has closed the pipe, or has ended."""
+
+
+class WorkerPipe:
+    """The trainer's end. What goes wrong with it is told apart from the same errors raised by objectives: WorkerGone."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._poll = select.poll()
+        self._poll.register(end, select.POLLIN)
+
+    def send(self, run: int, message: FromTrainer) -> None:
+        """Send a message of a run; waits for as long as the worker does not read."""
+        framed = _framed(run, message)
+        try:
+            self._socket.sendall(framed)
+        except OSError as error:
+            raise WorkerGone from error
+
+    def receive(self) -> tuple[int, ToTrainer]:
+        """The next message, and the id of the run that it is for; waits until there is one."""
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
+        run, message = pickle.loads(self._read(length))  # noqa: S301 - by our own process
+        return run, message
+
+    def has_spoken(self) -> bool:
+        """Whether there is something to receive."""
+        return bool(self._poll.poll(0))
+
+    def _read(self, length: int) -> bytes:
+        content = bytearray()
+        while len(content) < length:
+            try:
+                chunk = self._socket.recv(length - len(content))
+            except OSError as error:
+                raise WorkerGone from error
+            if not chunk:
+                raise WorkerGone
+            content += chunk
+        return bytes(content)
+
+
+def _framed(run: int, message: FromTrainer | ToTrainer) -> bytes:
+    content = pickle.dumps((run, message), pickle.HIGHEST_PROTOCOL)
+    return _LENGTH.pack(len(content)) + content
