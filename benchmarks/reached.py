@@ -10,8 +10,10 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.tables import Table, publish
-from objectives.catalog import IMAGE_CLASSIFICATION, TABULAR_CLASSIFICATION, TABULAR_REGRESSION
 from objectives.contract import Objective
+from objectives.entries.image_classification import IMAGE_CLASSIFICATION
+from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
+from objectives.entries.tabular_regression import TABULAR_REGRESSION
 
 FOLDS = range(5)
 HEAD = ["objective", "settings", "test metric", "mean of five folds (range)", "aim", "kept"]

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from objectives.catalog import IMAGE_CLASSIFICATION, default_settings
+from objectives.catalog import default_settings
+from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.tasks.image_classification import start
 
 ROOT = Path(__file__).parent.parent

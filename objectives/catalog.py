@@ -8,13 +8,11 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol, get_args
 
-from objectives.contract import APPLIES_WHEN, Conditions, Metric, Objective, Role, Run
+from objectives.contract import APPLIES_WHEN, Conditions, Objective, Role, Run
+from objectives.entries.image_classification import IMAGE_CLASSIFICATION
+from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
+from objectives.entries.tabular_regression import TABULAR_REGRESSION
 from objectives.meaning import declared, measure_defining_settings
-from objectives.training import ingredients
-
-IMAGE_FILES = ("mnist", "cifar10", "cifar100", "image-folder", "image-parquet")
-TABLE_FILES = ("csv", "parquet")
-"""The data sets that are read from local files."""
 
 
 class CatalogProblem(ValueError):
@@ -26,162 +24,6 @@ class Start(Protocol):
 
     def __call__(self, params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run: ...
 
-
-def _settings_schema(of_objective: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
-    """The schema of an objective that learns from examples. files: the data sets that are read from local files."""
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            **of_objective,
-            "path": {
-                "type": ["string", "null"],
-                "default": None,
-                "description": "File or folder of a data set that is read from local files, below a folder that workers allow.",
-                APPLIES_WHEN: [{"dataset": list(files)}],
-            },
-            **ingredients.SETTINGS,
-        },
-        "if": {"properties": {"dataset": {"enum": list(files)}}, "required": ["dataset"]},
-        "then": {"properties": {"path": {"type": "string"}}, "required": ["path"]},
-    }
-
-
-def _validation_loss(what: str) -> Metric:
-    return Metric(
-        name="validation_loss",
-        direction="minimize",
-        description=f"{what} on the validation set. Jobs that search the loss should compare something else.",
-    )
-
-
-def _training_loss(what: str) -> Metric:
-    return Metric(name="training_loss", direction="minimize", description=f"{what} over the updates of the epoch.")
-
-
-_CLASSIFICATION_METRICS = (
-    _validation_loss("Mean loss (by default cross-entropy, in nats) without label smoothing"),
-    Metric(
-        name="validation_accuracy",
-        direction="maximize",
-        description="Part of the validation set that is classified correctly.",
-    ),
-    _training_loss("Mean loss (by default cross-entropy, in nats)"),
-)
-
-_MLP: Mapping[str, Any] = {
-    "hidden_layers": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 100,
-        "default": 2,
-        "description": "Of the mlp.",
-    },
-    "width": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 65_536,
-        "default": 128,
-        "description": "Units of each hidden layer of the mlp.",
-    },
-}
-
-_TABLE_TARGET: Mapping[str, Any] = {
-    "target": {
-        "type": ["string", "null"],
-        "default": None,
-        "description": "Column of a local file to be learned; null: the last one.",
-        APPLIES_WHEN: [{"dataset": list(TABLE_FILES)}],
-    },
-}
-
-IMAGE_CLASSIFICATION = Objective(
-    name="image-classification",
-    description="A small network learns which of n classes an image shows.",
-    module="objectives.tasks.image_classification",
-    metrics=_CLASSIFICATION_METRICS,
-    parameters=(*ingredients.EVERYWHERE, *ingredients.CLASSIFICATION_LOSS),
-    settings_schema=_settings_schema(
-        {
-            "dataset": {
-                "type": "string",
-                "enum": ["digits", *IMAGE_FILES],
-                "default": "digits",
-                "description": "digits: 1,797 handwritten digits of 8x8 pixels. From local files: mnist, or Fashion-MNIST, as idx"
-                " files; cifar10 and cifar100 in their binary versions; image-folder: a folder per class; image-parquet: as the"
-                " Hugging Face hub has it.",
-            },
-            "model": {
-                "type": "string",
-                "enum": ["mlp", "cnn", "resnet"],
-                "default": "mlp",
-                "description": "mlp: fully connected layers; cnn: two convolutions; resnet: three residual blocks.",
-            },
-            **{name: {**schema, APPLIES_WHEN: [{"model": ["mlp"]}]} for name, schema in _MLP.items()},
-            "image_size": {
-                "type": "integer",
-                "minimum": 4,
-                "maximum": 1024,
-                "default": 32,
-                "description": "Height and width in pixels to which image-folder and image-parquet resize.",
-                APPLIES_WHEN: [{"dataset": ["image-folder", "image-parquet"]}],
-            },
-        },
-        IMAGE_FILES,
-    ),
-)
-
-TABULAR_CLASSIFICATION = Objective(
-    name="tabular-classification",
-    description="A small network learns a class from the columns of a table.",
-    module="objectives.tasks.tabular_classification",
-    metrics=_CLASSIFICATION_METRICS,
-    parameters=(*ingredients.EVERYWHERE, *ingredients.CLASSIFICATION_LOSS),
-    settings_schema=_settings_schema(
-        {
-            "dataset": {
-                "type": "string",
-                "enum": ["breast-cancer", "wine", *TABLE_FILES],
-                "default": "breast-cancer",
-                "description": "breast-cancer: 569 tumours, 30 columns, benign or not; wine: 178 wines, 13 columns, three"
-                " cultivars; csv and parquet: local files with a header.",
-            },
-            **_TABLE_TARGET,
-            **_MLP,
-        },
-        TABLE_FILES,
-    ),
-)
-
-TABULAR_REGRESSION = Objective(
-    name="tabular-regression",
-    description="A small network learns a number from the columns of a table.",
-    module="objectives.tasks.tabular_regression",
-    metrics=(
-        _validation_loss("Mean loss (by default the squared error), of targets in units of their standard deviation,"),
-        Metric(
-            name="validation_r2",
-            direction="maximize",
-            description="Coefficient of determination on the validation set: 1 is perfect, 0 is as good as the mean.",
-        ),
-        _training_loss("Mean loss (by default the squared error), of targets in units of their standard deviation,"),
-    ),
-    parameters=ingredients.with_defaults((*ingredients.EVERYWHERE, *ingredients.REGRESSION_LOSS), learning_rate=0.001, epochs=20),
-    settings_schema=_settings_schema(
-        {
-            "dataset": {
-                "type": "string",
-                "enum": ["diabetes", *TABLE_FILES],
-                "default": "diabetes",
-                "description": "diabetes: 442 patients, 10 columns, progress of the disease in a year; csv and parquet: local"
-                " files with a header.",
-            },
-            **_TABLE_TARGET,
-            **_MLP,
-        },
-        TABLE_FILES,
-    ),
-)
 
 BUILTIN = tuple(map(declared, (IMAGE_CLASSIFICATION, TABULAR_CLASSIFICATION, TABULAR_REGRESSION)))
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from objectives import command_line
-from objectives.catalog import IMAGE_CLASSIFICATION, default_params, default_settings
+from objectives.catalog import default_params, default_settings
 from objectives.contract import DataProblem, Run
 from objectives.data import files
 from objectives.data.cifar import cifar10, cifar100
@@ -23,12 +23,14 @@ from objectives.data.examples import Sets, on_device
 from objectives.data.idx import idx
 from objectives.data.image_folder import image_folder
 from objectives.data.image_parquet import image_parquet
+from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.models.cnn import cnn
 from objectives.models.mlp import mlp, mlp_of
 from objectives.models.resnet import resnet
 from objectives.training.classification import classification
 from objectives.training.devices import find_device
-from objectives.training.supervised import NewModel, SupervisedRun
+from objectives.training.supervised import SupervisedRun
+from objectives.training.task import NewModel
 
 MODELS: Mapping[str, NewModel] = {"mlp": mlp, "cnn": cnn, "resnet": resnet}
 SMALLEST = {"mlp": 1, "cnn": 4, "resnet": 5}

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 from objectives import command_line
-from objectives.catalog import TABULAR_CLASSIFICATION, default_params, default_settings
+from objectives.catalog import default_params, default_settings
 from objectives.contract import Run
 from objectives.data.examples import Sets, on_device
 from objectives.data.tables import breast_cancer, wine
 from objectives.data.tabular import table
+from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
 from objectives.models.mlp import mlp_of
 from objectives.training.classification import classification
 from objectives.training.devices import find_device

@@ -16,15 +16,17 @@ import torch
 from torch import Tensor
 
 from objectives import command_line
-from objectives.catalog import TABULAR_REGRESSION, default_params, default_settings
+from objectives.catalog import default_params, default_settings
 from objectives.contract import DataProblem, Run
 from objectives.data.examples import Sets, on_device
 from objectives.data.tables import diabetes
 from objectives.data.tabular import table
+from objectives.entries.tabular_regression import TABULAR_REGRESSION
 from objectives.models.mlp import mlp_of
 from objectives.training.devices import find_device
 from objectives.training.losses import guessing_values_loss, regression_loss
-from objectives.training.supervised import SupervisedRun, Task
+from objectives.training.supervised import SupervisedRun
+from objectives.training.task import Task
 
 BUNDLED: Mapping[str, Callable[[int], Sets]] = {"diabetes": diabetes}
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from objectives.data.examples import Sets
 from objectives.training.losses import classification_loss, guessing_classes_loss
-from objectives.training.supervised import Task
+from objectives.training.task import Task
 
 
 def classification(data: Sets, loss: str, label_smoothing: float) -> Task:

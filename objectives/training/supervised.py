@@ -6,11 +6,9 @@ weights, every order and dropout; on a CPU a run repeats bit for bit.
 """
 
 import copy
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from math import ceil, sqrt
 from statistics import fmean
@@ -22,59 +20,21 @@ from torch import Tensor, nn
 from objectives.contract import DataProblem, GroupRate, Measurement
 from objectives.data.examples import Examples, Sets
 from objectives.diagnosis.divergence import find_divergence
-from objectives.models.layers import Between
 from objectives.training.dead_units import watched
 from objectives.training.early_stopping import EarlyStopping
 from objectives.training.generators import named_generator, named_seed
-from objectives.training.gradients import Clipping, FlatGradients
+from objectives.training.gradients import Clipping
 from objectives.training.hyperparameters import picked
-from objectives.training.initialization import initialize
-from objectives.training.losses import Loss
-from objectives.training.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer, set_rates
+from objectives.training.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer
 from objectives.training.rate_audit import RateAudit
 from objectives.training.schedules import Policy, Schedule, Span
+from objectives.training.task import NewModel, Task, initialized
+from objectives.training.updates import Updates, in_precision
 
-CHECK_EVERY = 64
-"""Updates between two looks at the loss within an epoch: every look makes a GPU wait."""
 UPDATE_LOSSES = 1_000
 """How many losses of single updates a run tells, at most."""
 EVALUATED_AT_ONCE = 1_024
 """Examples of validation and test sets that are computed at once."""
-
-NewModel = Callable[[tuple[int, ...], int, Between], nn.Sequential]
-"""From the shape of an input, the number of outputs, and what stands between layers."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What is to be learned."""
-
-    n_outputs: int
-    training_loss: Loss
-    validation_loss: Loss
-    """The same without label smoothing."""
-    guessing_loss: float
-    """Of an answer that does not look at the inputs."""
-    score_name: str
-    score: Callable[[Tensor, Tensor], Tensor]
-    """From all outputs and targets of a set: higher is better."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Epoch:
-    """What the updates of an epoch showed. Its lists end early when the loss stops being finite, at the first look after that."""
-
-    losses: list[float]
-    gradient_norms: list[float]
-    """Before clipping."""
-    clipped_share: float
-    applied: list[list[tuple[float, float | None]]]
-    """By update and group: learning rate and momentum."""
-    learning_rate: float
-    """The last, before the groups' multiples."""
-    gradient_flow: float
-    """At the last update, as is the ratio of the update's norm to that of all weights."""
-    update_to_weight_ratio: float
 
 
 class SupervisedRun:
@@ -90,13 +50,13 @@ class SupervisedRun:
         seed: int,
         device: torch.device,
     ) -> None:
-        """params and settings: all of them, see `ingredients.py`. Raises DataProblem when they do not fit the data."""
+        """params and settings: all of them, see `objectives/parameters`. Raises DataProblem when they do not fit the data."""
         self._task = task
         self._data = data
         self._device = device
         self._epochs: int = params["epochs"]
         self._batch_size: int = params["batch_size"]
-        self._pieces = ceil(self._batch_size / (settings["microbatch_size"] or self._batch_size))
+        n_pieces = ceil(self._batch_size / (settings["microbatch_size"] or self._batch_size))
         n_examples = len(data.training)
         if self._batch_size > n_examples:
             raise DataProblem(f"batch_size {self._batch_size} exceeds the {n_examples} examples of the training set.")
@@ -106,13 +66,11 @@ class SupervisedRun:
         self._seed = seed
         self._order = named_generator(seed, "data order")
         self._dropout = named_generator(seed, "dropout", device)
-        self._model = _new_model(task, data, new_model, params, seed, self._dropout).to(device)
-        if self._batch_size // self._pieces < 2 and any(isinstance(module, nn.BatchNorm1d) for module in self._model.modules()):
+        self._model = initialized(task, data, new_model, params, seed, self._dropout).to(device)
+        if self._batch_size // n_pieces < 2 and any(isinstance(module, nn.BatchNorm1d) for module in self._model.modules()):
             raise DataProblem("batch norm needs at least 2 examples at once: raise batch_size or microbatch_size.")
-        self._gradients = FlatGradients(self._model)
-        self._clipping = picked(Clipping, params)
         scale = _learning_rate_scale(params)
-        self._learning_rate: float = params["learning_rate"] * scale
+        learning_rate = params["learning_rate"] * scale
         groups = layer_groups(self._model, params["layer_decay"], settings["learning_rate_multipliers"])
         policy = picked(Policy, {**params, **settings})
         warmup_start = 1 / scale if scale > 1 else 0.0
@@ -120,18 +78,29 @@ class SupervisedRun:
         choice = picked(OptimizerChoice, params)
         if (momentum := self._schedule.momentum(0)) is not None:
             choice = replace(choice, momentum=momentum)
-        self._optimizer = new_optimizer(choice, groups, self._learning_rate)
+        self._optimizer = new_optimizer(choice, groups, learning_rate)
         self._new_audit = partial(
             RateAudit,
             policy,
             self._span,
-            self._learning_rate,
+            learning_rate,
             momentum_of(self._optimizer.param_groups[0]),
             [(group.name, group.multiplier) for group in groups],
             warmup_start=warmup_start,
         )
         self._audit = self._new_audit()
         self._precision = settings["precision"]
+        self._updates = Updates(
+            self._model,
+            task.training_loss,
+            self._optimizer,
+            self._schedule,
+            picked(Clipping, params),
+            learning_rate=learning_rate,
+            n_pieces=n_pieces,
+            precision=self._precision,
+            device=device,
+        )
         self._early_stopping = EarlyStopping(params["early_stopping_patience"])
         self._validation_losses: list[float] = []
         self.guessing = {"training_loss": task.guessing_loss, "validation_loss": task.guessing_loss}
@@ -191,7 +160,8 @@ class SupervisedRun:
 
     def _step(self) -> Measurement:
         started = time.perf_counter()
-        epoch = self._train_epoch()
+        first = self._epochs_done * self._span.updates_per_epoch
+        epoch = self._updates.of_epoch(self._batches(), first, first + self._span.updates_per_epoch - 1)
         trained = time.perf_counter()
         with watched(self._model) as dead:
             validation_loss, validation_score = self._loss_and_score(self._data.validation)
@@ -243,37 +213,6 @@ class SupervisedRun:
             best_step=best_step if best_step != step else None,
         )
 
-    def _train_epoch(self) -> _Epoch:
-        losses, gradient_norms, clipped, applied = [], [], [], []
-        flow = before = None
-        first = self._epochs_done * self._span.updates_per_epoch
-        last = first + self._span.updates_per_epoch - 1
-        learning_rate = 0.0
-        self._model.train()
-        for update, (inputs, targets) in enumerate(self._batches(), start=first):
-            losses.append(self._backward(inputs, targets))
-            norm = self._gradients.norm()
-            gradient_norms.append(norm)
-            if (update - first + 1) % CHECK_EVERY == 0 and not losses[-1].isfinite():
-                break
-            if update == last:
-                flow, before = self._gradients.flow(), self._weights()
-            if (is_clipped := self._gradients.clip(self._clipping, norm)) is not None:
-                clipped.append(is_clipped)
-            learning_rate = self._learning_rate * self._schedule.multiplier(update)
-            set_rates(self._optimizer, learning_rate, self._schedule.momentum(update))
-            self._optimizer.step()
-            applied.append([(group["lr"], momentum_of(group)) for group in self._optimizer.param_groups])
-        return _Epoch(
-            losses=torch.stack(losses).tolist(),
-            gradient_norms=torch.stack(gradient_norms).tolist(),
-            clipped_share=torch.stack(clipped).float().mean().item() if clipped else 0.0,
-            applied=applied,
-            learning_rate=learning_rate,
-            gradient_flow=math.nan if flow is None else flow.item(),
-            update_to_weight_ratio=math.nan if before is None else _relative_change(before, self._weights()).item(),
-        )
-
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The training set in a new order, as (inputs, targets) of batch_size each."""
         training = self._data.training
@@ -281,38 +220,10 @@ class SupervisedRun:
         used = order[: self._span.updates_per_epoch * self._batch_size].to(self._device)
         return zip(training.inputs[used].split(self._batch_size), training.targets[used].split(self._batch_size), strict=True)
 
-    def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Fill the gradients with those of a batch, piece by piece if need be; returns its mean loss."""
-        self._gradients.zero()
-        if self._pieces == 1:
-            loss = self._training_loss(inputs, targets)
-            loss.backward()
-            return loss.detach()
-        total = torch.zeros((), device=self._device)
-        for some_inputs, some_targets in zip(inputs.tensor_split(self._pieces), targets.tensor_split(self._pieces), strict=True):
-            loss = self._training_loss(some_inputs, some_targets) * (len(some_inputs) / len(inputs))
-            loss.backward()
-            total += loss.detach()
-        return total
-
-    def _training_loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        with self._in_precision():
-            outputs = self._model(inputs)
-        return self._task.training_loss(outputs.float(), targets)
-
-    def _in_precision(self) -> AbstractContextManager[Any]:
-        if self._precision == "float32":
-            return nullcontext()
-        return torch.autocast(self._device.type, torch.bfloat16)
-
-    def _weights(self) -> Tensor:
-        """A copy of all weights, (n weights,)."""
-        return torch.cat([weights.detach().flatten() for weights in self._model.parameters()])
-
     @torch.inference_mode()
     def _loss_and_score(self, examples: Examples) -> tuple[float, float]:
         self._model.eval()
-        with self._in_precision():
+        with in_precision(self._precision, self._device):
             outputs = torch.cat([self._model(some) for some in examples.inputs.split(EVALUATED_AT_ONCE)]).float()
         loss = self._task.validation_loss(outputs, examples.targets)
         return loss.item(), self._task.score(outputs, examples.targets).item()
@@ -324,23 +235,6 @@ class SupervisedRun:
         return [(update + 1, loss) for update, loss in enumerate(losses, start=first) if update % every == 0]
 
 
-def _new_model(
-    task: Task, data: Sets, new_model: NewModel, params: Mapping[str, Any], seed: int, dropout: torch.Generator
-) -> nn.Sequential:
-    between = Between(
-        activation=params["activation"], normalization=params["normalization"], dropout=params["dropout"], generator=dropout
-    )
-    model = new_model(data.input_shape, task.n_outputs, between)
-    initialize(
-        model,
-        params["initialization"],
-        params["activation"],
-        named_generator(seed, "initialization"),
-        zero_output=params["zero_output"],
-    )
-    return model
-
-
 def _learning_rate_scale(params: Mapping[str, Any]) -> float:
     """What the batch size multiplies the learning rate by."""
     times_larger: float = params["batch_size"] / params["reference_batch_size"]
@@ -350,8 +244,3 @@ def _learning_rate_scale(params: Mapping[str, Any]) -> float:
         case "sqrt":
             return sqrt(times_larger)
     return 1.0
-
-
-def _relative_change(before: Tensor, after: Tensor) -> Tensor:
-    change: Tensor = torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before)
-    return change

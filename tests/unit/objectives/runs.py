@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from objectives.contract import Measurement, Run
+from objectives.parameters.choices import SCHEDULES
+from objectives.parameters.optimizer import OPTIMIZER
 from objectives.tasks.image_classification import start
-from objectives.training.ingredients import OPTIMIZER, SCHEDULES
 from objectives.training.supervised import SupervisedRun
 
 OPTIMIZERS = next(parameter.choices for parameter in OPTIMIZER if parameter.name == "optimizer") or ()

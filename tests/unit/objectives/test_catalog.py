@@ -6,17 +6,9 @@ from pathlib import Path
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from objectives.catalog import (
-    BUILTIN,
-    IMAGE_CLASSIFICATION,
-    CatalogProblem,
-    conditions,
-    default_params,
-    default_settings,
-    import_start,
-    load_catalog,
-)
+from objectives.catalog import BUILTIN, CatalogProblem, conditions, default_params, default_settings, import_start, load_catalog
 from objectives.contract import Objective, Parameter, may_apply
+from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 
 TRAINING_LIBRARIES = {"torch", "numpy", "sklearn"}
 

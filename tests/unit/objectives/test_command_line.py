@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from objectives import command_line
-from objectives.catalog import IMAGE_CLASSIFICATION
+from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.tasks.image_classification import start
 
 

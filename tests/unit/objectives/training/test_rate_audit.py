@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objectives.training.ingredients import SCHEDULES
+from objectives.parameters.choices import SCHEDULES
 from objectives.training.rate_audit import RateAudit, RateMismatch
 from objectives.training.schedules import Policy, Schedule, Span
 from tests.unit.objectives.training.test_schedules import RATE, policy

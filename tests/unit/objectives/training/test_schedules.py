@@ -8,7 +8,8 @@ import torch
 from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
-from objectives.catalog import IMAGE_CLASSIFICATION, default_params, default_settings
+from objectives.catalog import default_params, default_settings
+from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.training.hyperparameters import picked
 from objectives.training.schedules import Policy, Schedule, Span
 

@@ -19,9 +19,9 @@ from objectives.contract import DataProblem
 from objectives.data.digits import digits
 from objectives.models.layers import Between
 from objectives.models.mlp import mlp
-from objectives.training import supervised
+from objectives.parameters.choices import SCHEDULES
+from objectives.training import updates
 from objectives.training.generators import named_generator
-from objectives.training.ingredients import SCHEDULES
 from objectives.training.initialization import initialize
 from objectives.training.rate_audit import RateMismatch
 from tests.unit.objectives.rounding import EPS, roundings
@@ -248,13 +248,13 @@ def test_what_each_group_used_is_told() -> None:
 def test_a_rate_that_somebody_changed_behind_the_policys_back_fails_the_run(group: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run = begin(schedule="cosine")
     train(run, 2)
-    setting = supervised.set_rates
+    setting = updates.set_rates
 
     def tampered(optimizer: torch.optim.Optimizer, learning_rate: float, momentum: float | None) -> None:
         setting(optimizer, learning_rate, momentum)
         optimizer.param_groups[0][group] *= 0.9
 
-    monkeypatch.setattr(supervised, "set_rates", tampered)
+    monkeypatch.setattr(updates, "set_rates", tampered)
     with pytest.raises(RateMismatch, match=r"^step 3 did not use the"):
         next(iter(run))
 

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
-from objectives.catalog import BUILTIN, IMAGE_CLASSIFICATION, TABULAR_REGRESSION, default_params, default_settings
+from objectives.catalog import BUILTIN, default_params, default_settings
 from objectives.contract import Objective, Parameter
+from objectives.entries.image_classification import IMAGE_CLASSIFICATION
+from objectives.entries.tabular_regression import TABULAR_REGRESSION
 from objectives.models.layers import ACTIVATIONS
+from objectives.parameters.choices import SCHEDULES
 from objectives.training.gradients import Clipping
 from objectives.training.hyperparameters import picked
-from objectives.training.ingredients import SCHEDULES
 from objectives.training.optimizers import OptimizerChoice
 from objectives.training.schedules import Policy
 

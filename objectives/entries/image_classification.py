@@ -1,0 +1,46 @@
+"""Image classification, as the catalog has it."""
+
+from objectives.contract import APPLIES_WHEN, DEFINES_MEASURE, Objective
+from objectives.entries.supervised import CLASSIFICATION_METRICS, EVERYWHERE, MLP, settings_schema
+from objectives.parameters.loss import CLASSIFICATION_LOSS
+
+IMAGE_FILES = ("mnist", "cifar10", "cifar100", "image-folder", "image-parquet")
+"""The data sets that are read from local files."""
+
+IMAGE_CLASSIFICATION = Objective(
+    name="image-classification",
+    description="A small network learns which of n classes an image shows.",
+    module="objectives.tasks.image_classification",
+    metrics=CLASSIFICATION_METRICS,
+    parameters=(*EVERYWHERE, *CLASSIFICATION_LOSS),
+    settings_schema=settings_schema(
+        {
+            "dataset": {
+                "type": "string",
+                "enum": ["digits", *IMAGE_FILES],
+                "default": "digits",
+                "description": "digits: 1,797 handwritten digits of 8x8 pixels. From local files: mnist, or Fashion-MNIST, as idx"
+                " files; cifar10 and cifar100 in their binary versions; image-folder: a folder per class; image-parquet: as the"
+                " Hugging Face hub has it.",
+                DEFINES_MEASURE: True,
+            },
+            "model": {
+                "type": "string",
+                "enum": ["mlp", "cnn", "resnet"],
+                "default": "mlp",
+                "description": "mlp: fully connected layers; cnn: two convolutions; resnet: three residual blocks.",
+            },
+            **{name: {**schema, APPLIES_WHEN: [{"model": ["mlp"]}]} for name, schema in MLP.items()},
+            "image_size": {
+                "type": "integer",
+                "minimum": 4,
+                "maximum": 1024,
+                "default": 32,
+                "description": "Height and width in pixels to which image-folder and image-parquet resize.",
+                APPLIES_WHEN: [{"dataset": ["image-folder", "image-parquet"]}],
+                DEFINES_MEASURE: True,
+            },
+        },
+        IMAGE_FILES,
+    ),
+)

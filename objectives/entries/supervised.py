@@ -1,0 +1,85 @@
+"""What the entries of objectives that learn from examples share: parameters, settings, metrics."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from objectives.contract import Metric, Parameter, Scalar
+from objectives.parameters import batches, clipping, computing, data, duration, network, optimizer, schedule
+
+EVERYWHERE = (
+    optimizer.LEARNING_RATE,
+    duration.EPOCHS,
+    *batches.BATCHES,
+    *optimizer.OPTIMIZER,
+    *schedule.SCHEDULE,
+    *network.NETWORK,
+    *clipping.CLIPPING,
+    *duration.EARLY_STOPPING,
+)
+"""The parameters of every objective that learns from examples."""
+
+MLP: Mapping[str, Any] = {
+    "hidden_layers": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 100,
+        "default": 2,
+        "description": "Of the mlp.",
+    },
+    "width": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 65_536,
+        "default": 128,
+        "description": "Units of each hidden layer of the mlp.",
+    },
+}
+
+
+def settings_schema(of_objective: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
+    """The schema of an objective that learns from examples. files: the data sets that are read from local files."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **of_objective,
+            **data.path(files),
+            **schedule.SETTINGS,
+            **optimizer.SETTINGS,
+            **batches.SETTINGS,
+            **computing.SETTINGS,
+            **data.FOLD,
+        },
+        "if": {"properties": {"dataset": {"enum": list(files)}}, "required": ["dataset"]},
+        "then": {"properties": {"path": {"type": "string"}}, "required": ["path"]},
+    }
+
+
+def validation_loss(what: str) -> Metric:
+    return Metric(
+        name="validation_loss",
+        direction="minimize",
+        description=f"{what} on the validation set. Jobs that search the loss should compare something else.",
+    )
+
+
+def training_loss(what: str) -> Metric:
+    return Metric(name="training_loss", direction="minimize", description=f"{what} over the updates of the epoch.")
+
+
+def with_defaults(parameters: Sequence[Parameter], **defaults: Scalar) -> tuple[Parameter, ...]:
+    """The parameters, some with another default."""
+    assert defaults.keys() <= {parameter.name for parameter in parameters}
+    return tuple(replace(parameter, default=defaults.get(parameter.name, parameter.default)) for parameter in parameters)
+
+
+CLASSIFICATION_METRICS = (
+    validation_loss("Mean loss (by default cross-entropy, in nats) without label smoothing"),
+    Metric(
+        name="validation_accuracy",
+        direction="maximize",
+        description="Part of the validation set that is classified correctly.",
+    ),
+    training_loss("Mean loss (by default cross-entropy, in nats)"),
+)

@@ -1,0 +1,43 @@
+"""How many examples an update takes, and what that does to the learning rate."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from objectives.contract import Parameter
+
+BATCHES = (
+    Parameter(
+        name="batch_size",
+        type="int",
+        role="batch_size",
+        default=32,
+        space={"type": "categorical", "choices": [16, 32, 64, 128]},
+        description="Examples per update.",
+        low=1,
+    ),
+    Parameter(
+        name="learning_rate_scaling",
+        type="categorical",
+        default="none",
+        description="Multiply the learning rate by batch_size / reference_batch_size (linear: Goyal et al. 2017), or by its root"
+        " (sqrt: Krizhevsky 2014). A warm-up then starts from the rate before scaling up.",
+        choices=("none", "linear", "sqrt"),
+    ),
+    Parameter(
+        name="reference_batch_size",
+        type="int",
+        default=32,
+        description="The batch size at which learning_rate is meant as it stands.",
+        low=1,
+        applies_when=({"learning_rate_scaling": ("linear", "sqrt")},),
+    ),
+)
+
+SETTINGS: Mapping[str, Any] = {
+    "microbatch_size": {
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "default": None,
+        "description": "Most examples computed at once: the gradients of larger batches are accumulated. null: all at once.",
+    },
+}

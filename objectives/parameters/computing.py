@@ -1,0 +1,23 @@
+"""How a run computes: neither says what is learned."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from objectives.contract import ROLE
+
+SETTINGS: Mapping[str, Any] = {
+    "precision": {
+        "type": "string",
+        "enum": ["float32", "bfloat16"],
+        "default": "float32",
+        "description": "bfloat16: mixed precision, with weights in float32.",
+    },
+    "threads": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 256,
+        "default": 1,
+        "description": "CPU threads that the run computes with.",
+        ROLE: "threads",
+    },
+}

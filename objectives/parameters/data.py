@@ -1,0 +1,30 @@
+"""Which examples are learned from, and which test what was learned."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from objectives.contract import APPLIES_WHEN, DEFINES_MEASURE
+
+FOLD: Mapping[str, Any] = {
+    "fold": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 4,
+        "default": 0,
+        "description": "Which fifth of the data is the test set; validation is cut from the rest.",
+        DEFINES_MEASURE: True,
+    },
+}
+
+
+def path(files: Sequence[str]) -> dict[str, Any]:
+    """The setting that says where a local data set lies. files: the data sets that are read from local files."""
+    return {
+        "path": {
+            "type": ["string", "null"],
+            "default": None,
+            "description": "File or folder of a data set that is read from local files, below a folder that workers allow.",
+            APPLIES_WHEN: [{"dataset": list(files)}],
+            DEFINES_MEASURE: True,
+        }
+    }

@@ -1,0 +1,125 @@
+"""The optimizer: names and defaults are PyTorch's, but one eps for all."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from objectives.contract import Parameter
+from objectives.parameters.choices import ADAMS, NOT_CYCLING, WITH_MOMENTUM
+
+LEARNING_RATE = Parameter(
+    name="learning_rate",
+    type="float",
+    role="learning_rate",
+    default=0.02,
+    space={"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 9},
+    description="Step size of gradient descent; the largest, under a schedule.",
+    low=0.0,
+    low_open=True,
+)
+
+OPTIMIZER = (
+    Parameter(
+        name="optimizer",
+        type="categorical",
+        role="optimizer",
+        default="sgd",
+        description="sgd: gradient descent with momentum; adagrad, rmsprop, adam, adamw: a rate of its own for each weight.",
+        choices=("sgd", "adagrad", "rmsprop", "adam", "adamw"),
+    ),
+    Parameter(
+        name="momentum",
+        type="float",
+        role="momentum",
+        default=0.9,
+        space={"type": "float", "low": 0.0, "high": 0.99, "points": 4},
+        description="Part of the last step that is kept in the next; 0 is plain gradient descent.",
+        low=0.0,
+        high=1.0,
+        high_open=True,
+        applies_when=(
+            {"optimizer": WITH_MOMENTUM, "schedule": NOT_CYCLING},
+            {"optimizer": WITH_MOMENTUM, "cycle_momentum": (False,)},
+        ),
+    ),
+    Parameter(
+        name="nesterov",
+        type="categorical",
+        default=False,
+        description="Take the gradient where momentum is about to lead (Nesterov 1983; Sutskever et al. 2013).",
+        choices=(False, True),
+        applies_when=({"optimizer": ("sgd",)},),
+    ),
+    Parameter(
+        name="beta1",
+        type="float",
+        scale="decay",
+        default=0.9,
+        description="Adam's decay of the mean gradient.",
+        low=0.0,
+        high=1.0,
+        high_open=True,
+        applies_when=(
+            {"optimizer": ADAMS, "schedule": NOT_CYCLING},
+            {"optimizer": ADAMS, "cycle_momentum": (False,)},
+        ),
+    ),
+    Parameter(
+        name="beta2",
+        type="float",
+        scale="decay",
+        default=0.999,
+        description="Adam's decay of the mean squared gradient.",
+        low=0.0,
+        high=1.0,
+        high_open=True,
+        applies_when=({"optimizer": ADAMS},),
+    ),
+    Parameter(
+        name="alpha",
+        type="float",
+        scale="decay",
+        default=0.99,
+        description="RMSprop's decay of the mean squared gradient.",
+        low=0.0,
+        high=1.0,
+        high_open=True,
+        applies_when=({"optimizer": ("rmsprop",)},),
+    ),
+    Parameter(
+        name="eps",
+        type="float",
+        default=1e-8,
+        description="Added to the root of the mean squared gradient.",
+        low=0.0,
+        low_open=True,
+        applies_when=({"optimizer": ("adagrad", "rmsprop", *ADAMS)},),
+    ),
+    Parameter(
+        name="weight_decay",
+        type="float",
+        default=0.0,
+        description="Pull towards zero: of the gradient, or under adamw of the weights themselves (Loshchilov and Hutter 2019).",
+        low=0.0,
+    ),
+    Parameter(
+        name="layer_decay",
+        type="float",
+        default=1.0,
+        description="Each layer learns at this multiple of the next one's rate, the last layer at learning_rate (Howard and Ruder"
+        " 2018: 1/2.6).",
+        low=0.0,
+        low_open=True,
+        high=1.0,
+    ),
+)
+
+SETTINGS: Mapping[str, Any] = {
+    "learning_rate_multipliers": {
+        "type": "object",
+        "additionalProperties": {"type": "number", "minimum": 0},
+        "maxProperties": 100,
+        "default": {},
+        "description": "What to multiply the learning rate by, by name of a weight, with * and ? as in file names; the longest"
+        " that fits counts. 0 freezes.",
+    },
+}
