@@ -1,4 +1,4 @@
-"""Attempts at a trial that is there already: the next one after the last has ended, and what a lost reply has begun."""
+"""Further attempts at an existing trial: after the trainer died, after a takeover, or one whose claim got no reply."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Claimant:
-    """Who holds the leases that are opened, and for how long one stands without a renewal."""
+    """The worker that opens leases, and how long they last without a renewal."""
 
     worker_id: UUID
     lease_s: float
@@ -50,11 +50,10 @@ def retry(
     log_tail: str,
     measurements: Sequence[Measurement] = (),
 ) -> Claim | None:
-    """After the trainer died: store what it had still measured, end this attempt and open the next under `token`, without
-    letting go of the trial.
+    """After the trainer died: store its last measurements, end this attempt and open the next under `token`, in one step.
 
-    None when the trial has used up its attempts and has failed, or when the job is paused: it is given back then. Raises
-    LeaseLost.
+    None when the trial has used up its attempts, and has failed, or when the job is paused, and the trial was released.
+    Raises LeaseLost.
     """
     job = lock_job(conn, claim.lease)
     if measurements:
@@ -77,9 +76,9 @@ def go_on(conn: sa.Connection, by: Claimant, lease_id: int, job_id: UUID, token:
 
 
 def reclaim(conn: sa.Connection, token: UUID, *, lease_s: float) -> Claim | None:
-    """The claim that was made with `token` by a transaction whose reply was lost, if it took place and still stands.
+    """The claim made with `token` by a transaction whose reply was lost; None if it did not commit, or its lease has ended.
 
-    Its lease is renewed.
+    Renews the lease.
     """
     found = leases.by_token(conn, token)
     if found is None or found[1] is not None:
@@ -87,7 +86,7 @@ def reclaim(conn: sa.Connection, token: UUID, *, lease_s: float) -> Claim | None
     lease = found[0]
     job = jobs.get(conn, lease.job_id)
     try:
-        report(conn, job, lease, [], lease_s=lease_s)  # else part of its time has passed
+        report(conn, job, lease, [], lease_s=lease_s)  # part of it has passed already
     except LeaseLost:
         return None
     return _claim_of(conn, job, lease)

@@ -77,7 +77,7 @@ class Claimer:
         self.objectives = list(objectives)
         """What its worker offers; may change from claim to claim."""
         self._claimant = Claimant(worker_id=worker_id, lease_s=lease_s)
-        self._patience = Patience(database, silent_s=lease_s)
+        self._patience = Patience(database, unrenewed_s=lease_s)
         self._thought_s: dict[UUID, float] = {}
         self._looked_for_expired_at = -math.inf
 

@@ -1,4 +1,4 @@
-"""How a trial ends: its result as stored, lease, event, and the job's end when it was the last, in one transaction."""
+"""The end of a trial, in one transaction: its result, its lease, its event, and the end of the job if it was the last."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from service.store.jobs import EventRow
 from service.store.leases import EndedLease, ExpiredLease
 
 LAST_LINES = 20
-"""Of its log, in the error of a trial that used up its attempts."""
+"""Lines of its log in the error of a trial that used up its attempts."""
 
 
 def finish(
@@ -87,7 +87,7 @@ def fail_exhausted(
 
 
 def _settle(conn: sa.Connection, job: Job, ended: EndedLease, events: list[EventRow], result: Result) -> JobState:
-    """Count the result, write the events, and end the job if this was its end. A paused job waits for its resume."""
+    """Count the result, write the events, and end the job if it is done. A paused job ends when it is resumed."""
     failed = isinstance(result, Failed)
     failures = job.failures_in_a_row + 1 if failed else 0
     final = None
@@ -119,5 +119,5 @@ def _settle(conn: sa.Connection, job: Job, ended: EndedLease, events: list[Event
 
 
 def _json_number(value: float | None) -> float | None:
-    """JSON knows no infinities."""
+    """None for an infinity, which JSON cannot hold."""
     return value if value is not None and math.isfinite(value) else None

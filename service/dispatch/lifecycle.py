@@ -21,7 +21,7 @@ def cancel(conn: sa.Connection, job_id: UUID) -> None:
 
 
 def pause(conn: sa.Connection, job_id: UUID) -> None:
-    """Start no further trials and have the running ones given back. Raises JobNotFound, IllegalMove."""
+    """Start no further trials and have the running ones released. Raises JobNotFound, IllegalMove."""
     job = jobs.lock(conn, job_id)
     if job.state is JobState.PAUSED:
         return
@@ -30,7 +30,7 @@ def pause(conn: sa.Connection, job_id: UUID) -> None:
 
 
 def resume(conn: sa.Connection, job_id: UUID) -> None:
-    """Go on with a paused job; one whose last trial finished meanwhile completes now. Raises JobNotFound, IllegalMove."""
+    """Resume a paused job; if its last trial has finished, it completes now. Raises JobNotFound, IllegalMove."""
     job = jobs.lock(conn, job_id)
     if job.state in (JobState.RUNNING, JobState.QUEUED):
         return
@@ -42,7 +42,7 @@ def resume(conn: sa.Connection, job_id: UUID) -> None:
 
 
 def delete(conn: sa.Connection, job_id: UUID) -> list[str]:
-    """Remove a final job with all its trials; returns the paths of files to delete after the commit.
+    """Delete a final job with all its trials; returns the paths of files to delete after the commit.
 
     Raises JobNotFound, IllegalMove.
     """
@@ -55,28 +55,28 @@ def delete(conn: sa.Connection, job_id: UUID) -> list[str]:
 
 
 def expire(conn: sa.Connection, job_id: UUID) -> None:
-    """Complete a job whose time budget is over, if it still runs. Raises JobNotFound."""
+    """Complete a running job whose time budget is used up. Raises JobNotFound."""
     job = jobs.lock(conn, job_id)
     if job.state is JobState.RUNNING and job.deadline_at is not None and jobs.now(conn) >= job.deadline_at:
         _end(conn, job, JobState.COMPLETED, "time budget used up")
 
 
 def complete_if_done(conn: sa.Connection, job_id: UUID) -> None:
-    """End a job whose last trials a foreign script has told. Raises JobNotFound."""
+    """End a job whose last trials were added by a foreign script. Raises JobNotFound."""
     job = jobs.lock(conn, job_id)
     if job.state in (JobState.QUEUED, JobState.RUNNING) and _final(conn, job) is not None:
         _end_if_done(conn, _started(conn, job_id))
 
 
 def fail(conn: sa.Connection, job_id: UUID, reason: str) -> None:
-    """End an open job that cannot go on. Raises JobNotFound."""
+    """Fail an open job that cannot continue. Raises JobNotFound."""
     job = _started(conn, job_id)
     if job.state is JobState.RUNNING:
         _end(conn, job, JobState.FAILED, reason)
 
 
 def _started(conn: sa.Connection, job_id: UUID) -> Job:
-    """A job, locked; one that is queued runs from now on, since only a running one may end."""
+    """Lock a job, and start it if it is queued: only a running one may end."""
     job = jobs.lock(conn, job_id)
     if job.state is not JobState.QUEUED:
         return job
@@ -91,7 +91,7 @@ def _end_if_done(conn: sa.Connection, job: Job) -> None:
 
 
 def _final(conn: sa.Connection, job: Job) -> tuple[JobState, str] | None:
-    """The final state of a job with nothing left to do, and the reason."""
+    """The final state of a job that is done, and the reason; None if it is not done."""
     facts = claims.claim_facts(conn, job)
     best, failure = trial_reader.best(conn, job), trial_reader.last_failure(conn, job)
     return verdict(

@@ -1,4 +1,4 @@
-"""What a worker says while it trains, and what it is told: go on, give the trial back, or end it early."""
+"""Reports of a worker while it trains, and the answers to them: continue, release the trial, or prune it."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -20,11 +20,11 @@ PRUNE = "stride:prune"
 
 
 class Answer(StrEnum):
-    """What a report is answered with."""
+    """The answer to a report."""
 
     GO_ON = "go on"
     GIVE_BACK = "give back"
-    """The job is paused, or the lease was released: release the trial, which goes on later."""
+    """The job is paused, or the lease was released: release the trial, which is resumed later."""
 
 
 def report(
@@ -47,9 +47,9 @@ def report(
 def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) -> bool:
     """Ask the job's pruner about a trial that has just stored the measurement at the end of a part of its schedule.
 
-    The pruner thinks with no transaction open; what it notes in the trial (its rungs) is stored under the lease. With it goes
-    the decision to end the trial: a pruner that is asked again, after a lost reply or a takeover, finds its rungs filled.
-    A trial that repeats a point for its results is not pruned. Raises LeaseLost.
+    The pruner runs with no transaction open. What it writes into the trial (its rungs) is stored under the lease, together with a
+    decision to prune: a pruner that is asked again, after a lost reply or a takeover, would find its rungs filled and decide
+    differently. A trial that repeats a point for its results is not pruned. Raises LeaseLost.
     """
     snapshot = database.transact(lambda conn: cache.snapshot(conn, job))
     own = next((trial for trial in snapshot.trials if trial._trial_id == lease.trial_id), None)

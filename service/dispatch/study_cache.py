@@ -1,4 +1,4 @@
-"""The trials of the studies a worker deals with, as Optuna's objects; read again only where they may have changed."""
+"""The trials of the studies that a worker samples from, as Optuna's objects. Only trials that may have changed are read again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,13 +32,13 @@ class _Known:
 
 
 class StudyCache:
-    """Finished trials never change, so they are read once. Keeps the studies used last."""
+    """Reads finished trials once, since they never change. Keeps the most recently used studies."""
 
     def __init__(self) -> None:
         self._studies: LRUCache[int, _Known] = LRUCache(STUDIES_KEPT)
 
     def snapshot(self, conn: sa.Connection, job: Job) -> StudySnapshot:
-        """The job's study as it stands: one read of what is new, one of the study's attributes."""
+        """The job's study as it is now: one query for new trials, one for the study's attributes."""
         known = self._studies.setdefault(job.study_id, _Known())
         for record in store.trials_since(conn, job.study_id, after=known.last_id, again=known.unfinished):
             known.trials[record.trial_id] = frozen_trial(record, job)
@@ -47,7 +47,7 @@ class StudyCache:
                 known.unfinished.add(record.trial_id)
             else:
                 known.unfinished.discard(record.trial_id)
-        # Ids and numbers are drawn under the same lock, so they stand in the same order.
+        # Ids and numbers are assigned under the same lock, so their order is the same.
         trials = list(known.trials.values())
         return StudySnapshot(
             trials=trials,
@@ -57,10 +57,10 @@ class StudyCache:
 
 
 def _may_keep_space(job: Job, trials: Sequence[FrozenTrial]) -> bool:
-    """Whether the space that the finished trials share may be worked out from where the last ask left off.
+    """Whether the intersection of the finished trials' search spaces may be updated incrementally, from the last ask on.
 
-    Each ask of Hyperband sees the trials of one bracket only, and enqueued trials are not shown to an ask: what was worked out
-    without them would not hold when they have finished, and then it would matter who asks.
+    Hyperband shows each ask the trials of one bracket only, and an ask does not see enqueued trials: an intersection computed
+    without them would be wrong once they have finished, and the result would depend on which worker asks.
     """
     return not isinstance(job.spec.pruner, Hyperband) and all(trial.state is not TrialState.WAITING for trial in trials)
 

@@ -1,4 +1,4 @@
-"""A submitted job becomes a row, a study and an event, all at once."""
+"""Submit a job: its row, its study and its event, in one transaction."""
 
 from uuid import UUID, uuid4
 
@@ -14,7 +14,7 @@ from service.search.strategies import strategy_of
 from service.store import jobs, trials
 
 METRIC_NAMES = "study:metric_names"
-"""Where Optuna's `set_metric_names` keeps them."""
+"""The study's system attribute that Optuna's `set_metric_names` writes."""
 
 
 def submit(
@@ -26,8 +26,9 @@ def submit(
 ) -> tuple[Job, bool]:
     """Store a job of this spec; returns it, and whether it is new.
 
-    With the same key and the same request as before: the same job. Raises IdempotencyKeyReused for another request. Two at once
-    with one key: the second runs into the unique index, is retried by the transaction helper, and finds the first's job.
+    The same key with the same request returns the existing job. Raises IdempotencyKeyReused for another request. Of two
+    concurrent submissions with one key the second violates the unique index, is retried by the transaction helper, and then
+    finds the job of the first.
     """
     if idempotency_key is not None:
         known = jobs.by_idempotency_key(conn, idempotency_key)
@@ -66,7 +67,7 @@ def submit(
 def _insert_study(conn: sa.Connection, job_id: UUID, spec: JobSpec) -> int:
     return trials.insert_study(
         conn,
-        # Short, since the dashboard shows it as a title; should it be taken, the transaction is retried with another id.
+        # Short, since the dashboard shows it as a title. If the name exists, the transaction is retried with another id.
         f"{spec.name or spec.objective.name} ({str(job_id)[:8]})",
         spec.direction,
         user_attrs={

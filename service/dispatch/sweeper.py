@@ -1,9 +1,9 @@
-"""What nobody's request does. Any process may sweep; one at a time does, since a lock lets the others pass. It is held while the
-sweeper looks for what there is to do; what is then done to a job is checked again under the job's own lock.
+"""Periodic maintenance. Any process may sweep, one at a time: a process that does not get the advisory lock skips its turn. The
+lock is held while the sweeper looks for work; each change of a job is checked again under the job's own lock.
 
-`sweep`, every two seconds or so: jobs whose time is over end. `tidy_up`, less often: workers that fell silent are noted, trials
-past their attempts fail, jobs that a foreign script has filled up complete, checkpoints that nobody needs any more go.
-Expired leases need no sweeping: the next claim sees them.
+`sweep`, about every two seconds: completes jobs whose time budget is used up. `tidy_up`, less often: marks workers without a
+heartbeat as lost, fails trials that have used up their attempts, completes jobs whose last numbers a foreign script took, deletes
+checkpoints that are no longer needed. Expired leases need no sweeping: the next claim finds them.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def _overdue(conn: sa.Connection) -> list[UUID]:
 
 
 def _tidy(conn: sa.Connection) -> list[str] | None:
-    """The paths of deleted checkpoints; None when somebody else is at it."""
+    """The paths of deleted checkpoints; None when another process is sweeping."""
     if not _alone(conn, _TIDY_LOCK):
         return None
     for worker_id, name in workers.mark_lost(conn):
@@ -58,6 +58,6 @@ def _tidy(conn: sa.Connection) -> list[str] | None:
 
 
 def _alone(conn: sa.Connection, key: int) -> bool:
-    """Whether nobody else is at it; until the transaction ends."""
+    """Take the advisory lock until the transaction ends; False when another process holds it."""
     alone: bool = conn.exec_driver_sql("SELECT pg_try_advisory_xact_lock(%(key)s)", {"key": key}).scalar_one()
     return alone

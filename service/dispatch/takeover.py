@@ -1,4 +1,4 @@
-"""How an expired lease ends: its trial is free for the next attempt, or fails when it has used up its attempts."""
+"""The end of an expired lease: its trial can be attempted again, or fails if it has used up its attempts."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -17,12 +17,12 @@ from service.store.leases import ExpiredLease
 from service.store.postgres import Database
 
 ABANDONED_AFTER_S = 10.0
-"""How long after its lease expired a trial is left to workers, before the sweeper looks whether that was its last attempt."""
+"""Seconds after its lease expired for which a trial is left to workers. Then the sweeper checks if that was its last attempt."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TakenOver:
-    """A trial whose lease has ended, held by whoever ended it until it opens the next, in the same transaction."""
+    """A trial whose expired lease was just ended. The caller opens the next lease in the same transaction."""
 
     job: Job
     lease: ExpiredLease
@@ -30,9 +30,10 @@ class TakenOver:
 
 
 def take_over(conn: sa.Connection, lease_id: int, job_id: UUID) -> TakenOver | None:
-    """End a lease that was found expired, locking its job; None when it is not any more, or that was the trial's last attempt.
+    """Lock the job and end a lease that was found expired. None if it was renewed or ended meanwhile, or if that was the trial's
+    last attempt, and the trial has failed.
 
-    Nothing of another job may be locked in the same transaction: two that did so crosswise would wait for each other.
+    The transaction must not lock rows of another job: two takeovers could deadlock.
     """
     job = jobs.lock(conn, job_id)
     if job.state is not JobState.RUNNING:
@@ -52,8 +53,8 @@ def take_over(conn: sa.Connection, lease_id: int, job_id: UUID) -> TakenOver | N
 
 
 def fail_abandoned(database: Database) -> None:
-    """Fail trials that have used up their attempts while no worker is there to take them over. Raises DatabaseUnavailable."""
-    patience = Patience(database, silent_s=ABANDONED_AFTER_S)
+    """Fail trials that have used up their attempts and that no worker has taken over. Raises DatabaseUnavailable."""
+    patience = Patience(database, unrenewed_s=ABANDONED_AFTER_S)
     if not patience.has_run_out():
         return
 
@@ -70,4 +71,4 @@ def fail_abandoned(database: Database) -> None:
 
 
 class _Undo(Exception):
-    """The trial may go on: leave it to a worker."""
+    """The trial has attempts left: roll back, and leave it to a worker."""

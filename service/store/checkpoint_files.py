@@ -1,4 +1,4 @@
-"""The folder of the checkpoints: files whose rows are gone, and files that never got one.
+"""Deletes files from the checkpoint folder: those whose rows are deleted, and those that never got a row.
 
 Trainer processes write it (`worker/checkpoint_format.py`), each file whole or not at all.
 """
@@ -14,13 +14,13 @@ from service.store import checkpoints
 from service.store.postgres import Database
 
 LEFTOVER_S = 3600.0
-"""A file that no checkpoint refers to is deleted at that age: a younger one may be about to get its row."""
+"""Seconds. A file that no checkpoint refers to is deleted at this age: a younger one may be about to get its row."""
 
 _CHUNK_BYTES = 1_048_576
 
 
 def delete(folder: Path | None, paths: Sequence[str]) -> None:
-    """Delete files whose rows are gone. One that is not there, or not to be reached from here, is left to others."""
+    """Delete files whose rows are deleted. Ignores files that do not exist or cannot be reached from here."""
     if folder is None:
         return
     for path in paths:
@@ -29,7 +29,7 @@ def delete(folder: Path | None, paths: Sequence[str]) -> None:
 
 
 def delete_leftovers(database: Database, folder: Path) -> None:
-    """Delete old files that no checkpoint refers to: of workers killed between a file and its row, or a row and its file."""
+    """Delete old files that no checkpoint refers to: left by processes killed between writing or deleting a file and its row."""
     old = time.time() - LEFTOVER_S
     found = []
     for pattern in ("*/*.checkpoint", "*/*.safetensors", "*/.*.part"):
@@ -46,7 +46,7 @@ def delete_leftovers(database: Database, folder: Path) -> None:
 
 
 def _glob(folder: Path, pattern: str) -> list[Path]:
-    """What is there; nothing when others delete what is being listed, or the disk does not answer: the next hour sees it."""
+    """The matching paths; none when files vanish while they are listed, or the disk fails: the next run tries again."""
     try:
         return list(folder.glob(pattern))
     except OSError:
@@ -54,7 +54,7 @@ def _glob(folder: Path, pattern: str) -> list[Path]:
 
 
 def is_whole(file: Path, checkpoint: Checkpoint) -> bool:
-    """Whether a file holds what was written to it. Raises OSError."""
+    """Whether a file has the stored checksum. Raises OSError."""
     digest = hashlib.sha256()
     with file.open("rb") as content:
         while chunk := content.read(_CHUNK_BYTES):

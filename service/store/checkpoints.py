@@ -1,7 +1,7 @@
 """Checkpoints: written under the lease, read by the next attempt. No function here commits, and none touches a file.
 
-A checkpoint in a folder exists when its row does. Whoever deletes a row is told the path, and deletes the file once that is
-committed; a file that nobody refers to any more is found by `unknown_paths`.
+A checkpoint in a folder exists if its row does. Functions that delete rows return the paths, whose files the caller deletes after
+the commit; `unknown_paths` finds files that no row refers to.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from service.store.queries import query
 
 @dataclass(frozen=True, kw_only=True)
 class StoredCheckpoint(Checkpoint):
-    """A checkpoint with its row's id; `content` is read apart."""
+    """A checkpoint with its row's id, without its content, which `content` reads."""
 
     id: int
 
 
 def insert(conn: sa.Connection, lease: Lease, checkpoint: Checkpoint) -> list[str]:
-    """Keep a checkpoint, the newest of its trial, and the one before it; returns the paths of files to delete after the commit.
+    """Store a checkpoint, and keep the one before it, but no others; returns the paths of files to delete after the commit.
 
-    The caller holds the lease. Doing it twice is doing it once.
+    The caller holds the lease. Idempotent.
     """
     rows = conn.exec_driver_sql(
         query("insert_checkpoint"),
@@ -47,7 +47,7 @@ def insert(conn: sa.Connection, lease: Lease, checkpoint: Checkpoint) -> list[st
 def newest(
     conn: sa.Connection, trial_id: int, kind: Kind = Kind.STATE, *, without: Sequence[int] = ()
 ) -> StoredCheckpoint | None:
-    """A trial's newest checkpoint but for those with the ids `without`; without its content."""
+    """A trial's newest checkpoint whose id is not in `without`; its content is not read."""
     row = conn.exec_driver_sql(
         "SELECT id, step, size, sha256, path FROM stride.checkpoints WHERE trial_id = %(trial_id)s AND kind = %(kind)s"
         " AND id <> ALL(%(without)s::bigint[]) ORDER BY id DESC LIMIT 1",
@@ -59,7 +59,7 @@ def newest(
 
 
 def content(conn: sa.Connection, checkpoint_id: int) -> bytes | None:
-    """The bytes of a checkpoint in the database; None when it is gone, or lies in a folder."""
+    """The bytes of a checkpoint stored in the database; None when it was deleted, or is stored in a folder."""
     found: bytes | None = conn.exec_driver_sql(
         "SELECT content FROM stride.checkpoints WHERE id = %(id)s", {"id": checkpoint_id}, execution_options={"binary": True}
     ).scalar()
@@ -67,7 +67,7 @@ def content(conn: sa.Connection, checkpoint_id: int) -> bytes | None:
 
 
 def discard(conn: sa.Connection, checkpoint_id: int) -> None:
-    """Forget a damaged checkpoint. The caller holds the lease of its trial."""
+    """Delete a damaged checkpoint. The caller holds the lease of its trial."""
     conn.exec_driver_sql("DELETE FROM stride.checkpoints WHERE id = %(id)s", {"id": checkpoint_id})
 
 
@@ -76,7 +76,7 @@ EVER_S = 100 * 365 * 86_400.0
 
 
 def prune(conn: sa.Connection, *, ended_within_s: float = LATELY_S) -> list[str]:
-    """Delete the checkpoints of finished trials, but for the model of each job's best; returns the paths of files to delete.
+    """Delete the checkpoints of finished trials, except the model of each job's best trial; returns the paths of files to delete.
 
     ended_within_s: jobs that ended longer ago are not looked at.
     """

@@ -24,7 +24,7 @@ class ClaimFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundJob:
-    """A job that a claim may take a trial of, as it stood without a lock."""
+    """A job that may have a trial to claim, read without a lock."""
 
     job_id: UUID
     needs_history: bool
@@ -35,7 +35,7 @@ class FoundJob:
 
 
 def find_job(conn: sa.Connection, objectives: Sequence[str]) -> FoundJob | None:
-    """The job with one of `objectives` that deserves the next trial most. Locks nothing: the claim checks again."""
+    """The job with one of `objectives` whose turn it is. Locks nothing: the claim checks again."""
     row = conn.exec_driver_sql(query("find_job"), {"objectives": list(objectives)}).mappings().one_or_none()
     return None if row is None else FoundJob(**row)
 
@@ -47,7 +47,7 @@ def claim_facts(conn: sa.Connection, job: Job) -> ClaimFacts:
 
 
 def hint_sampling(conn: sa.Connection, job_id: UUID, seconds: float) -> bool:
-    """Tell others that the next point of the job is being thought of; False when somebody else thinks already."""
+    """Tell other workers that this one samples the job's next point; False when another one does already."""
     row = conn.exec_driver_sql(
         "UPDATE stride.jobs SET sampling_until = clock_timestamp() + make_interval(secs => %(seconds)s)"
         " WHERE id = %(job_id)s AND (sampling_until IS NULL OR sampling_until < clock_timestamp()) RETURNING id",

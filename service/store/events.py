@@ -11,10 +11,10 @@ from service.store import tables
 
 
 def write(conn: sa.Connection, event: Event, payload: Mapping[str, Any]) -> None:
-    """An event of no job, read by its time."""
+    """Write an event that belongs to no job, and is read by its time."""
     conn.execute(tables.events.insert().values(type=str(event), payload=storable_payload(payload)))
 
 
 def storable_payload(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told, without the letters that PostgreSQL cannot store: reasons may quote an objective or a file's name."""
+    """A payload without the characters that PostgreSQL cannot store: reasons may quote an objective or a file's name."""
     return {name: storable(value) if isinstance(value, str) else value for name, value in payload.items()}

@@ -1,4 +1,4 @@
-"""Leases: who may write which trial. No function here commits."""
+"""Leases: which worker may write which trial. No function here commits."""
 
 import json
 import math
@@ -23,7 +23,7 @@ LOG_TAIL_CHARACTERS = 16_384
 
 @dataclass(frozen=True, kw_only=True)
 class ExpiredLease:
-    """A lease that has run out and is held locked, to be taken over."""
+    """An expired lease that the caller has locked to take it over."""
 
     id: int
     trial_id: int
@@ -32,12 +32,12 @@ class ExpiredLease:
     released_at: datetime | None
     worker: str | None
     outage: bool
-    """Whether it ran out while the database was down: no fault of the trial."""
+    """Whether it expired while the database was down: no fault of the trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndedLease:
-    """A lease just ended by its holder, and what stands in its job beside it."""
+    """What a holder learns on ending its lease: what is left of its job."""
 
     other_leases: int
     """Open leases of the same job."""
@@ -48,7 +48,7 @@ class EndedLease:
 
 @dataclass(frozen=True, kw_only=True)
 class Renewal:
-    """What a report answers: the lease stands."""
+    """The lease was renewed, and this is what the worker must know."""
 
     job_state: JobState
     released: bool
@@ -57,7 +57,7 @@ class Renewal:
 def find_expired(conn: sa.Connection, objectives: Sequence[str], *, patience_s: float) -> tuple[int, UUID] | None:
     """An expired lease on a trial of one of `objectives`, and its job. Locks nothing: the takeover checks again.
 
-    patience_s: what holders from before a start of the server get to come back.
+    patience_s: seconds after a start of the server for which holders from before it may still renew.
     """
     row = conn.exec_driver_sql(
         query("find_expired_lease"), {"objectives": list(objectives), "patience_s": patience_s}
@@ -66,7 +66,7 @@ def find_expired(conn: sa.Connection, objectives: Sequence[str], *, patience_s: 
 
 
 def by_token(conn: sa.Connection, token: UUID) -> tuple[Lease, Outcome | None] | None:
-    """The lease with `token` and, if it has ended, how: what a worker asks after a lost reply."""
+    """The lease with `token`, and its outcome if it has ended. For a worker whose reply was lost."""
     row = conn.exec_driver_sql(
         "SELECT id, job_id, trial_id, number, attempt, outcome FROM stride.leases JOIN optuna.trials USING (trial_id)"
         " WHERE token = %(token)s",
@@ -79,7 +79,7 @@ def by_token(conn: sa.Connection, token: UUID) -> tuple[Lease, Outcome | None] |
 
 
 def lock_expired(conn: sa.Connection, lease_id: int) -> ExpiredLease | None:
-    """Lock a lease to take it over; None when it was renewed, ended or is held by somebody else. The caller holds the job."""
+    """Lock a lease to take it over; None when it was renewed or ended, or is locked already. The caller holds the job."""
     row = conn.exec_driver_sql(query("lock_expired_lease"), {"lease_id": lease_id}).mappings().one_or_none()
     return None if row is None else ExpiredLease(**row)
 
@@ -102,7 +102,7 @@ def end_taken_over(conn: sa.Connection, lease: ExpiredLease) -> Outcome:
 
 
 def excuse(conn: sa.Connection, token: UUID) -> None:
-    """Its worker is back and finds that its lease was taken over: the trial did not kill it. Only the ended lease is touched."""
+    """Its worker found that its lease was taken over: the trial did not kill the worker. Changes the ended lease only."""
     conn.exec_driver_sql(
         "UPDATE stride.leases SET excused = true, reason = 'its worker lost touch with the database for longer than the lease'"
         " WHERE token = %(token)s AND outcome = 'vanished' AND NOT excused",
@@ -111,14 +111,14 @@ def excuse(conn: sa.Connection, token: UUID) -> None:
 
 
 def resumed(conn: sa.Connection, lease: Lease, step: int) -> None:
-    """The attempt goes on from the checkpoint of `step`. The caller holds the lease."""
+    """Record that the attempt was resumed from the checkpoint of `step`. The caller holds the lease."""
     conn.exec_driver_sql("UPDATE stride.leases SET from_step = %(step)s WHERE id = %(id)s", {"id": lease.id, "step": step})
 
 
 def find_exhausted(conn: sa.Connection, *, expired_for_s: float, patience_s: float) -> list[tuple[int, UUID]]:
-    """Leases that expired so long ago, of trials that may have used up their attempts, and their jobs. Locks nothing.
+    """Leases that expired at least `expired_for_s` ago, of trials that may have used up their attempts. Locks nothing.
 
-    patience_s: what holders from before a start of the server get to come back.
+    patience_s: seconds after a start of the server for which holders from before it may still renew.
     """
     parameters = {"expired_for_s": expired_for_s, "patience_s": patience_s}
     rows = conn.exec_driver_sql(query("find_exhausted_leases"), parameters)
@@ -192,7 +192,7 @@ def report(
 
 
 def hold(conn: sa.Connection, lease: Lease) -> None:
-    """Lock a lease by its token until the transaction ends, for a write under it. Raises LeaseLost when it had ended."""
+    """Lock a lease by its token for a write under it, until the transaction ends. Raises LeaseLost when it had ended."""
     row = conn.exec_driver_sql(
         "SELECT FROM stride.leases WHERE id = %(id)s AND token = %(token)s AND ended_at IS NULL FOR NO KEY UPDATE",
         {"id": lease.id, "token": lease.token},
@@ -202,7 +202,7 @@ def hold(conn: sa.Connection, lease: Lease) -> None:
 
 
 def release(conn: sa.Connection, lease: Lease, reason: str, *, log_tail: str | None = None) -> None:
-    """Give a trial back: its lease expires now, and is never renewed again. Raises LeaseLost when it had ended."""
+    """Release a trial: its lease expires now and is never renewed. Raises LeaseLost when it had ended."""
     row = conn.exec_driver_sql(
         "UPDATE stride.leases SET expires_at = clock_timestamp(), released_at = clock_timestamp(), reason = %(reason)s,"
         " log_tail = coalesce(%(log_tail)s, log_tail)"
@@ -214,9 +214,9 @@ def release(conn: sa.Connection, lease: Lease, reason: str, *, log_tail: str | N
 
 
 def fruitless_attempts(conn: sa.Connection, trial_id: int) -> int:
-    """How many attempts in a row, up to the last, died without a step beyond those stored before them.
+    """How many attempts in a row, up to the last, died without a new step.
 
-    Those given back do not count, nor do those that ended because the database could not be reached.
+    Released attempts do not count, nor do those that ended because the database was unavailable.
     """
     rows = conn.exec_driver_sql(
         "SELECT outcome, excused, last_step FROM stride.leases WHERE trial_id = %(trial_id)s AND ended_at IS NOT NULL"
@@ -258,7 +258,7 @@ def attempts(conn: sa.Connection, trial_ids: Sequence[int]) -> dict[int, list[At
 
 
 def log_tail(conn: sa.Connection, trial_id: int) -> str:
-    """The last log lines of a trial's newest attempt that left any."""
+    """The last log lines of a trial's newest attempt that has any."""
     leases = tables.leases.c
     statement = (
         sa.select(leases.log_tail)
@@ -301,5 +301,5 @@ def _stored_details(measurement: Measurement) -> str | None:
 
 
 def _json_number(value: float) -> float | str:
-    """JSON knows no nan and no infinities: their names as strings, which `float` reads back."""
+    """JSON has no nan and no infinities: they are stored as strings that `float` reads back."""
     return value if math.isfinite(value) else str(value)

@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema: Optuna's tables, then ours."""
+"""Upgrade a database to the newest schema: Optuna's tables, then ours."""
 
 from pathlib import Path
 
@@ -19,15 +19,15 @@ _LOCK = 0x53_74_72_69_64_65  # "Stride"
 
 
 def upgrade(database: Database) -> None:
-    """Create or upgrade both schemas. Any number of processes may call this at once: the first does it.
+    """Create or upgrade both schemas. Processes that call this at once wait for the first, which does it.
 
-    Raises DatabaseNotMigrated when a newer version of Stride or Optuna has been there.
+    Raises DatabaseNotMigrated when a newer version of Stride or Optuna has migrated the database.
     """
     with database.transaction(timeout_s=MIGRATION_TIMEOUT_S) as lock:
-        # A transaction's lock, not a session's: it cannot outlive this transaction.
+        # A transaction-level lock: it cannot outlive this transaction.
         lock.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         with database.transaction(timeout_s=MIGRATION_TIMEOUT_S) as conn:
-            # Asked first, since CREATE wants rights on the database that a restricted role need not have.
+            # Checked first: CREATE SCHEMA needs a privilege on the database that a restricted role may lack.
             for schema in (optuna_tables.OPTUNA_SCHEMA, SCHEMA):
                 if conn.scalar(sa.text("SELECT to_regnamespace(:name) IS NULL"), {"name": schema}):
                     conn.execute(sa.schema.CreateSchema(schema))
@@ -38,20 +38,20 @@ def upgrade(database: Database) -> None:
 
 
 def downgrade(database: Database) -> None:
-    """Take our schema away, with all jobs; Optuna's tables and the studies in them stay."""
+    """Drop our schema, with all jobs; Optuna's tables and the studies in them stay."""
     with database.transaction(timeout_s=MIGRATION_TIMEOUT_S) as conn:
         conn.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         if conn.scalar(sa.text("SELECT to_regnamespace(:name) IS NULL"), {"name": SCHEMA}):
             return
         command.downgrade(_config(conn), "base")
         conn.exec_driver_sql("DROP TABLE stride.alembic_version")
-        # A role that could not make the schema again was given it, and keeps it empty.
+        # A role that could not create the schema again keeps it, empty.
         if conn.scalar(sa.text("SELECT has_database_privilege(current_database(), 'CREATE')")):
             conn.execute(sa.schema.DropSchema(SCHEMA))
 
 
 def check(conn: sa.Connection) -> None:
-    """Raise DatabaseNotMigrated unless both schemas are the ones this version works on."""
+    """Raise DatabaseNotMigrated unless both schemas are at the revisions of this version."""
     optuna_tables.check(conn)
     found = _context(conn).get_current_revision()
     newest = ScriptDirectory.from_config(_config(conn)).get_current_head()

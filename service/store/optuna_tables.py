@@ -12,11 +12,11 @@ REVISION = "v3.2.0.a"
 
 
 def create(url: str) -> None:
-    """Have Optuna create its tables, or bring them to the revision that this version of it wants. The schema must exist.
+    """Have Optuna create or upgrade its tables. The schema must exist.
 
-    Raises DatabaseNotMigrated when a newer version of Optuna made them.
+    Raises DatabaseNotMigrated when they are of a newer version of Optuna.
     """
-    # Not through an engine of ours: `upgrade()` looks at the URL alone, so the search path must stand in it.
+    # Not through an engine of ours: `upgrade()` uses the URL alone, so the search path must be in it.
     storage = optuna.storages.RDBStorage(stock_url(url), engine_kwargs={"poolclass": sa.NullPool}, skip_compatibility_check=True)
     found = storage.get_current_version()
     if found not in storage.get_all_versions():

@@ -1,8 +1,8 @@
-"""The way to the database: one engine, one transaction helper, and deadlines on both ends of the wire.
+"""The connection to the database: one engine, one transaction helper, and deadlines on both ends.
 
-No transaction outlives its deadline (DESIGN decision 6). The server ends what runs or idles too long, by timeouts that travel
-in the same message as BEGIN. That does not help against a peer that accepts and never answers, so a watchdog on this side
-shuts the socket down when a transaction is over its time.
+No transaction outlives its deadline (DESIGN decision 6). The server ends what runs or idles too long, by timeouts that are sent
+in the same message as BEGIN. They do not help against a peer that accepts connections and never answers, so a watchdog on this
+side shuts the socket down when a transaction exceeds its deadline.
 """
 
 import heapq
@@ -26,10 +26,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from service.errors import ConfigurationError, DatabaseNotMigrated, DatabaseUnavailable
 
 IDLE_IN_TRANSACTION_S = 5
-"""A process that stops inside a transaction keeps its locks no longer than this."""
+"""A process that hangs inside a transaction keeps its locks no longer than this."""
 
 STATEMENT_SHARE = 0.9
-"""Of a transaction's time, for each of its statements: the server's word comes before the watchdog costs the connection."""
+"""`statement_timeout` as a share of the transaction's: so the server's error comes before the watchdog closes the connection."""
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def psycopg_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError):  # the latter for a port that is no number
+    except (ArgumentError, ValueError):  # the latter for a port that is not a number
         raise ConfigurationError(f"The database URL cannot be read: it should look like {_EXAMPLE}.") from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise ConfigurationError(f"The database URL starts with {parsed.drivername}://, but Stride needs PostgreSQL: {_EXAMPLE}.")
@@ -89,12 +89,12 @@ class Database:
     def transaction(self, *, timeout_s: float | None = None) -> Iterator[sa.Connection]:
         """One transaction: committed at the end of the block, rolled back when the block raises.
 
-        timeout_s: how long it may take in all, each of its statements, and its silence; left out: the database's own timeout,
-        and 5 s of silence.
+        timeout_s: limit for the whole transaction, for each statement, and for the time between statements; left out: the
+        database's own timeout, and 5 s between statements.
         Raises DatabaseUnavailable when the server cannot be reached, ends the session, or does not answer in time. After a
-        failed commit nobody knows whether it took place: callers ask again by token or key. Raises DatabaseNotMigrated when a
-        table, column or function is missing. Raises RuntimeError, and commits
-        nothing, when the block went on after a database error.
+        failed commit it is unknown whether it took place: callers check by token or key. Raises DatabaseNotMigrated when a
+        table, column or function is missing. Raises RuntimeError, and commits nothing, when the block continued after a
+        database error.
         """
         idle_s = IDLE_IN_TRANSACTION_S if timeout_s is None else timeout_s
         timeout_s = self.timeout_s if timeout_s is None else timeout_s
@@ -122,10 +122,10 @@ class Database:
             raise DatabaseUnavailable("All database connections of this process are busy.") from error
 
     def transact(self, work: Callable[[sa.Connection], T], *, timeout_s: float | None = None) -> T:
-        """Run `work` in a transaction, again when the database asks for it.
+        """Run `work` in a transaction, and retry it on conflicts.
 
-        Serialization failures, deadlocks and unique violations are retried three times, then raised. `work` must therefore
-        keep no state of its own between calls.
+        Serialization failures, deadlocks and unique violations are retried three times, then raised. So `work` must not keep
+        state between calls.
         """
         for attempt in range(RETRIES + 1):
             try:
@@ -138,17 +138,17 @@ class Database:
         raise AssertionError("unreachable")
 
     def back_for(self, *, longer_than_s: float) -> float:
-        """Seconds since the database answered again after a silence longer than that; infinite when there was none."""
+        """Seconds since the end of the last outage longer than that, as this process saw it; infinite when there was none."""
         return self._contact.back_for(longer_than_s)
 
     def close(self) -> None:
-        """Close the pooled connections and end the watchdog."""
+        """Close the pooled connections and stop the watchdog."""
         self._engine.dispose()
         self._watchdog.stop()
 
     def _begin(self, timeout_s: float, idle_s: float) -> tuple[sa.Connection, Any, int]:
-        # Connections that the server closed while they were pooled show it here, before anything is done: take a new one then.
-        # Not when the time is over: then nobody answers.
+        # A connection that the server closed while it was pooled fails here, before anything is done: take a new one then.
+        # Not after the deadline: then the server does not answer.
         deadline = time.monotonic() + timeout_s
         try:
             return self._try_begin(timeout_s, idle_s)
@@ -177,8 +177,8 @@ class Database:
     def _connect(self) -> psycopg.Connection[Any]:
         conn = psycopg.connect(
             _libpq_url(self.url),
-            autocommit=True,  # BEGIN is sent by us, with the timeouts
-            prepare_threshold=None,  # a pooler may stand in between
+            autocommit=True,  # we send BEGIN ourselves, with the timeouts
+            prepare_threshold=None,  # there may be a connection pooler
             application_name="stride",
             connect_timeout=max(2, round(self.timeout_s)),
             keepalives_idle=5,
@@ -186,7 +186,7 @@ class Database:
             keepalives_count=3,
             tcp_user_timeout=round(self.timeout_s * 1000),
         )
-        # SQLAlchemy asks a new connection for the server's version before any transaction of ours.
+        # SQLAlchemy queries the server's version on a new connection, before any transaction of ours.
         self._watchdog.watch(conn, self.timeout_s)
         return conn
 
@@ -194,13 +194,13 @@ class Database:
 def _set_format(
     conn: sa.Connection, cursor: Any, statement: str, parameters: object, context: sa.ExecutionContext, executemany: bool
 ) -> None:
-    """With the execution option `binary`, results travel as they are stored: large contents as text would be twice as long."""
+    """The execution option `binary` fetches results in binary format: large contents would be twice as long as text."""
     if context.execution_options.get("binary"):
         cursor.format = Format.BINARY
 
 
 def stock_url(url: str) -> str:
-    """`url` as stock Optuna and optuna-dashboard want it: the schema `optuna` first."""
+    """`url` for stock Optuna and optuna-dashboard, with `optuna` as the search path."""
     parsed = psycopg_url(url)
     query = {key: value for key, value in parsed.query.items() if key != "options"}
     return parsed.set(query=query | {"options": "-csearch_path=optuna"}).render_as_string(hide_password=False)
@@ -216,7 +216,7 @@ def _sqlstate(error: DBAPIError) -> str | None:
 
 def _is_unavailable(error: DBAPIError) -> bool:
     state = _sqlstate(error)
-    if state is None:  # the connection broke, or never stood
+    if state is None:  # the connection was lost, or never made
         return isinstance(error.orig, psycopg.OperationalError | psycopg.InterfaceError)
     return state.startswith(_UNAVAILABLE_CLASSES) or state == _IDLE_TIMEOUT
 
@@ -227,13 +227,13 @@ def _first_line(error: DBAPIError) -> str:
 
 
 class _Contact:
-    """When the database last answered, and since when it does so again."""
+    """When the database last answered, and which outages there were."""
 
     def __init__(self) -> None:
         self._answered_at = time.monotonic()
         self._failing = False
         self._outages: list[tuple[float, float]] = []
-        """Ends and lengths, each longer than those after it."""
+        """Ends and lengths; each is longer than those after it, since a shorter earlier one no longer matters."""
 
     def answered(self) -> None:
         now = time.monotonic()
@@ -252,7 +252,7 @@ class _Contact:
 
 
 class _Watchdog:
-    """Shuts down the socket of a connection whose time is over, which ends the wait of the thread that uses it."""
+    """Shuts down the socket of a connection that exceeds its deadline, which unblocks the thread that uses it."""
 
     def __init__(self) -> None:
         self._tickets: dict[Any, int] = {}
@@ -263,7 +263,7 @@ class _Watchdog:
         self._stopped = False
 
     def watch(self, conn: Any, timeout_s: float) -> int:
-        """Allow `conn` so many seconds from now on; returns a ticket for `forget`."""
+        """Give `conn` a deadline so many seconds from now; returns a ticket for `forget`."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             if self._thread is None:
@@ -277,7 +277,7 @@ class _Watchdog:
             return self._count
 
     def forget(self, conn: Any, ticket: int) -> None:
-        """`conn` is done, unless it has been watched anew. Its entry in the heap is dropped when its time comes."""
+        """Cancel the deadline, unless `conn` got a new one since. Its entry in the heap is dropped when it is due."""
         with self._changed:
             if self._tickets.get(conn) == ticket:
                 del self._tickets[conn]

@@ -1,4 +1,4 @@
-"""Retention: what is deleted of jobs that ended long ago. Their trials and best models stay; only DELETE removes those."""
+"""Retention: deletes events and measurements of jobs that ended long ago. Their trials and best models stay until DELETE."""
 
 import math
 import time
@@ -9,15 +9,15 @@ import sqlalchemy as sa
 from service.store.postgres import Database
 
 TIMEOUT_S = 60.0
-"""Of each batch."""
+"""Limit for each batch."""
 
 BATCH = 10_000
-"""Rows a transaction deletes of each kind: a large backlog must not hold locks, or outlast the statement's time."""
+"""Rows of each kind that one transaction deletes, so that a large backlog neither holds locks nor exceeds the timeout."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deleted:
-    """How many rows went."""
+    """How many rows were deleted."""
 
     measurements: int = 0
     """Of ended jobs. Optuna's intermediate values stay, so curves of the job's metric do, too."""
@@ -48,7 +48,7 @@ def delete_some(database: Database, days: float, *, for_s: float) -> Deleted:
 
 
 def _delete(conn: sa.Connection, days: float) -> Deleted:
-    parameters = {"days": float(days), "batch": BATCH}  # seconds of a hundred years are too many for an integer
+    parameters = {"days": float(days), "batch": BATCH}  # the seconds of a hundred years do not fit an integer
     before = "clock_timestamp() - make_interval(secs => 86400 * %(days)s)"
     old_jobs = f"SELECT id, study_id FROM stride.jobs WHERE finished_at < {before}"
 

@@ -27,7 +27,7 @@ jobs = sa.Table(
     sa.Column("meaning", JSONB, nullable=False, comment="what its parameters and settings mean, as its objective declared it"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
-    # What claims sort and filter by, drawn from the one document that holds it.
+    # What claims sort and filter by, generated from `spec`, the only place where it is written.
     sa.Column("objective", sa.Text, sa.Computed("spec #>> '{objective,name}'", persisted=True), nullable=False),
     sa.Column("priority", sa.Integer, sa.Computed("(spec ->> 'priority')::integer", persisted=True), nullable=False),
     sa.Column("max_parallel", sa.Integer, sa.Computed("(spec ->> 'max_parallel')::integer", persisted=True)),
@@ -68,7 +68,7 @@ leases = sa.Table(
     sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     sa.Column("token", UUID(as_uuid=True), nullable=False, unique=True, comment="chosen by the claimant"),
     sa.Column("job_id", UUID(as_uuid=True), sa.ForeignKey(jobs.c.id, ondelete="CASCADE"), nullable=False),
-    # No foreign key: a trial goes only with its study, which jobs.study_id holds, and the check would cost every claim.
+    # No foreign key: a trial is deleted only with its study, to which jobs.study_id refers, and the check would slow every claim.
     sa.Column("trial_id", sa.Integer, nullable=False, comment="optuna.trials"),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("worker_id", UUID(as_uuid=True), nullable=False),

@@ -1,4 +1,4 @@
-"""Trials as people ask for them: counted, listed, the best one. Reads Optuna's tables; nothing here writes or locks."""
+"""Trials for the API and the answers: counts, pages, the best one. Reads Optuna's tables; nothing here writes or locks."""
 
 import json
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from service.store.trials import TrialRecord, read_trial, trials_since
 _INTERNAL_ATTRS = frozenset({"error", "diverged_at_step"})
 """User attributes that the API shows as fields of their own."""
 
-# Python writes infinities, nan and NUL into JSON, which PostgreSQL does not read. A foreign script may keep anything there, hence
-# the question first, the strict path and the silence.
+# Python writes infinities, nan and NUL into JSON, which PostgreSQL cannot parse. A foreign script may store anything there: hence
+# the check for valid JSON first, the strict path, and no error where it does not match.
 _NUMBERS = "replace(replace(attribute.value_json, 'Infinity', '1e308'), 'NaN', '0')"
 _VIOLATED = (
     "EXISTS (SELECT FROM optuna.trial_system_attributes AS attribute"
@@ -30,7 +30,7 @@ _VIOLATED = (
 
 
 def counts(conn: sa.Connection, study_ids: Sequence[int]) -> dict[int, TrialCounts]:
-    """How many trials of each study stand in each state."""
+    """How many trials of each study are in each state."""
     rows = conn.exec_driver_sql(
         "SELECT study_id, CASE trial.state WHEN 'WAITING' THEN 'waiting' WHEN 'RUNNING' THEN 'running'"
         " WHEN 'PRUNED' THEN 'pruned'"
@@ -45,7 +45,7 @@ def counts(conn: sa.Connection, study_ids: Sequence[int]) -> dict[int, TrialCoun
 
 
 def best(conn: sa.Connection, job: Job) -> Trial | None:
-    """The complete trial with the best finite value; of equal ones the first."""
+    """The complete trial with the best finite value; of ties the first."""
     order = "ASC" if job.spec.direction == "minimize" else "DESC"
     trial_id = conn.exec_driver_sql(
         "SELECT trial_id FROM optuna.trials AS trial JOIN optuna.trial_values USING (trial_id)"
@@ -57,7 +57,7 @@ def best(conn: sa.Connection, job: Job) -> Trial | None:
 
 
 def last_failure(conn: sa.Connection, job: Job) -> TrialError | None:
-    """Why the trial failed that failed last, if that is known."""
+    """The error of the trial that failed last, if it has one."""
     stored = conn.exec_driver_sql(
         "SELECT value_json FROM optuna.trials JOIN optuna.trial_user_attributes USING (trial_id)"
         " WHERE study_id = %(study_id)s AND state = 'FAIL' AND key = 'error'"
@@ -68,7 +68,7 @@ def last_failure(conn: sa.Connection, job: Job) -> TrialError | None:
 
 
 def page(conn: sa.Connection, job: Job, *, limit: int, after: int = -1) -> list[Trial]:
-    """Trials of a job by number, beyond the number `after`, with their attempts."""
+    """Trials of a job in order of their numbers, from just after the number `after`, with their attempts."""
     ids = list(
         conn.exec_driver_sql(
             "SELECT trial_id FROM optuna.trials WHERE study_id = %(study_id)s AND number > %(after)s"
@@ -129,7 +129,7 @@ def get(conn: sa.Connection, job: Job, number: int) -> Trial:
 
 
 def as_trial(record: TrialRecord, job: Job, attempts: Sequence[Attempt] = ()) -> Trial:
-    """A stored trial as people see it: all its parameters, fixed ones included."""
+    """A stored trial as the API shows it: with all its parameters, fixed ones included."""
     searched: Point = {param.name: value for param in record.params if (value := param.external) is not None}
     return Trial(
         number=record.number,
@@ -160,13 +160,13 @@ def _state(record: TrialRecord) -> TrialState:
 
 
 def _violated(constraints: object) -> bool:
-    """As `_VIOLATED` says it."""
+    """The same test as `_VIOLATED`, in Python."""
     numbers = constraints if isinstance(constraints, list) else []
     return any(isinstance(number, int | float) and not isinstance(number, bool) and number > 0 for number in numbers)
 
 
 def _error(stored: object) -> TrialError | None:
-    # A foreign script may keep anything under that name.
+    # A foreign script may store anything under that name.
     match stored:
         case {"type": str(type_), "message": str(message), **rest}:
             traceback = rest.get("traceback")

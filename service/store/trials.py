@@ -1,6 +1,6 @@
 """Trials in Optuna's tables, written with our own statements (DESIGN decision 4). No function here commits.
 
-A contract test shows that stock `RDBStorage` reads identically what these write, and that `trials_since` reads what it writes.
+A contract test checks that stock `RDBStorage` reads what these write as its own, and that `trials_since` reads what it writes.
 """
 
 import json
@@ -21,19 +21,19 @@ UNFINISHED = frozenset({"RUNNING", "WAITING"})
 Attributes = Mapping[str, Any]
 
 PAGE = 2_000
-"""Trials that are read by one statement. To make objects of all of a large study would leave its transaction idle for so long
-that the server ends it."""
+"""Trials read by one statement. Making objects of a whole large study would leave the transaction idle for so long that the
+server ends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """A trial as stored, with nothing of Optuna's classes."""
+    """A trial as stored, without Optuna's classes."""
 
     trial_id: int
     number: int
     state: OptunaState
     started_at: datetime | None
-    """Naive UTC, like `completed_at`: what Optuna's columns hold."""
+    """Naive UTC, as Optuna's columns hold it; `completed_at` too."""
     completed_at: datetime | None
     value: float | None
     params: tuple[Param, ...]
@@ -64,7 +64,7 @@ def insert_study(conn: sa.Connection, name: str, direction: str, *, user_attrs: 
 
 
 def study_system_attrs(conn: sa.Connection, study_id: int) -> dict[str, Any]:
-    """What samplers keep in the study."""
+    """The system attributes that samplers write to the study."""
     rows = conn.exec_driver_sql(
         "SELECT key, value_json FROM optuna.study_system_attributes WHERE study_id = %(study_id)s", {"study_id": study_id}
     )
@@ -72,7 +72,7 @@ def study_system_attrs(conn: sa.Connection, study_id: int) -> dict[str, Any]:
 
 
 def set_study_system_attrs(conn: sa.Connection, study_id: int, attrs: Attributes) -> None:
-    """Write what a sampler keeps in the study. Locks the attributes' rows."""
+    """Write a sampler's system attributes of the study. Locks the attributes' rows."""
     if not attrs:
         return
     conn.exec_driver_sql(
@@ -124,7 +124,7 @@ def finish_trial(
     user_attrs: Attributes | None = None,
     system_attrs: Attributes | None = None,
 ) -> bool:
-    """The result of a running trial; False when it was not running, and nothing was written.
+    """Store the result of a running trial; False when it was not running, and nothing was written.
 
     value: never nan; inf and -inf as they are. None for FAIL, and for PRUNED when there is none.
     """
@@ -138,7 +138,7 @@ def finish_trial(
 
 
 def set_system_attrs(conn: sa.Connection, trial_id: int, attrs: Attributes) -> None:
-    """Write what a pruner keeps in a running trial. The caller holds the trial's lease."""
+    """Write a pruner's system attributes of a running trial. The caller holds the trial's lease."""
     conn.exec_driver_sql(
         "INSERT INTO optuna.trial_system_attributes (trial_id, key, value_json)"
         " SELECT %(trial_id)s, * FROM unnest(%(keys)s::text[], %(values)s::text[])"
@@ -152,7 +152,7 @@ def trials_since(
 ) -> Iterator[TrialRecord]:
     """The trials of a study whose id is above `after`, and those in `again`; by id. with_curves: else their curves are empty.
 
-    Read a PAGE at a time, as they are asked for: between two statements the caller works on no more than these.
+    Read a PAGE at a time, on demand: between two statements the caller processes no more than these.
     """
     wanted = {"study_id": study_id, "after": after, "again": list(again), "with_curves": with_curves, "page": PAGE}
     page_after = -1

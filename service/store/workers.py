@@ -1,4 +1,4 @@
-"""The register of workers: who is there, and when they were last seen. No function here commits."""
+"""The register of workers, with the times of their last heartbeats. No function here commits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from sqlalchemy.dialects.postgresql import insert
 from service.domain.trial import storable
 from service.store import tables
 
-_SILENT = "seen_at + make_interval(secs => lost_after_s) < clock_timestamp()"
-"""Of a worker in the register: it has said nothing for longer than it said it would."""
+_LOST = "seen_at + make_interval(secs => lost_after_s) < clock_timestamp()"
+"""The condition under which a worker counts as lost: no heartbeat for `lost_after_s`, which it set when it registered."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Worker:
-    """A worker as people see it."""
+    """A worker as the API shows it."""
 
     id: UUID
     name: str
     state: str
-    """idle, training, lost (silent for longer than it said it would be) or stopped."""
+    """idle, training, lost (no heartbeat for the time it set) or stopped."""
     objectives: list[str]
     set_aside: dict[str, str]
-    """Objectives that it could not train when it last tried, and why."""
+    """Objectives that it failed to train when it last tried, and why."""
     device: str
     version: str
     started_at: datetime
@@ -36,7 +36,7 @@ class Worker:
 def register(
     conn: sa.Connection, worker_id: UUID, *, name: str, objectives: Sequence[str], device: str, version: str, lost_after_s: float
 ) -> None:
-    """Enter a worker. Doing it twice, after a lost reply, is doing it once."""
+    """Register a worker. Idempotent, for retries after a lost reply."""
     conn.execute(
         insert(tables.workers)
         .values(
@@ -52,7 +52,7 @@ def register(
 
 
 def seen(conn: sa.Connection, worker_id: UUID) -> int:
-    """A sign of life; returns how many workers show some, 0 when this one is not in the register."""
+    """Record a heartbeat; returns how many workers are alive, 0 when this one is not registered."""
     alive: int | None = conn.exec_driver_sql(
         "UPDATE stride.workers SET seen_at = clock_timestamp(), lost_at = NULL WHERE id = %(id)s"
         " RETURNING (SELECT count(*) FROM stride.workers WHERE stopped_at IS NULL AND lost_at IS NULL)",
@@ -62,7 +62,7 @@ def seen(conn: sa.Connection, worker_id: UUID) -> int:
 
 
 def offer(conn: sa.Connection, worker_id: UUID, *, objectives: Sequence[str], set_aside: Mapping[str, str]) -> None:
-    """What a worker offers from now on, and what it has set aside."""
+    """Set which objectives a worker offers from now on, and which it has set aside."""
     conn.execute(
         tables.workers.update()
         .where(tables.workers.c.id == worker_id)
@@ -71,22 +71,22 @@ def offer(conn: sa.Connection, worker_id: UUID, *, objectives: Sequence[str], se
 
 
 def mark_lost(conn: sa.Connection) -> list[tuple[UUID, str]]:
-    """Note which workers have fallen silent since the last time; returns their ids and names."""
+    """Mark workers that are lost; returns the ids and names of those newly marked."""
     rows = conn.exec_driver_sql(
         "UPDATE stride.workers SET lost_at = clock_timestamp() WHERE stopped_at IS NULL AND lost_at IS NULL"
-        f" AND {_SILENT} RETURNING id, name"
+        f" AND {_LOST} RETURNING id, name"
     )
     return [(row.id, row.name) for row in rows]
 
 
 def stopped(conn: sa.Connection, worker_id: UUID) -> None:
-    """The worker has ended by itself."""
+    """Mark a worker that has shut down."""
     now = sa.func.clock_timestamp()
     conn.execute(tables.workers.update().where(tables.workers.c.id == worker_id).values(seen_at=now, stopped_at=now))
 
 
 def page(conn: sa.Connection, *, limit: int, before: tuple[datetime, UUID] | None = None) -> list[Worker]:
-    """Workers, newest first, from just before the one at `before`."""
+    """Workers, newest first, from just before the position `before`."""
     columns = tables.workers.c
     leases = (
         sa.select(sa.func.count())
@@ -95,7 +95,7 @@ def page(conn: sa.Connection, *, limit: int, before: tuple[datetime, UUID] | Non
         .scalar_subquery()
     )
     state = sa.case(
-        (columns.stopped_at.is_not(None), "stopped"), (sa.text(_SILENT), "lost"), (leases > 0, "training"), else_="idle"
+        (columns.stopped_at.is_not(None), "stopped"), (sa.text(_LOST), "lost"), (leases > 0, "training"), else_="idle"
     )
     statement = (
         sa.select(tables.workers, leases.label("open_leases"), state.label("state"))
@@ -124,7 +124,7 @@ def page(conn: sa.Connection, *, limit: int, before: tuple[datetime, UUID] | Non
 def offering(conn: sa.Connection, objective: str) -> bool:
     """Whether a worker that is alive offers `objective`."""
     row = conn.exec_driver_sql(
-        f"SELECT FROM stride.workers WHERE stopped_at IS NULL AND %(objective)s = ANY(objectives) AND NOT ({_SILENT}) LIMIT 1",
+        f"SELECT FROM stride.workers WHERE stopped_at IS NULL AND %(objective)s = ANY(objectives) AND NOT ({_LOST}) LIMIT 1",
         {"objective": objective},
     ).one_or_none()
     return row is not None

@@ -1,4 +1,4 @@
-"""The user of an API under fault injection: asks until there is an answer, and submits by key, so nothing is submitted twice."""
+"""A client of the API under fault injection: retries until it gets an answer, and submits with a key, so never twice."""
 
 import time
 from typing import Any
@@ -15,12 +15,12 @@ class NoAnswer(Exception):
 
 
 class Client:
-    """Talks to one API. Answers of 500 and above are asked again like broken connections."""
+    """A client of one API. Answers of 500 and above are retried like broken connections."""
 
     def __init__(self, url: str) -> None:
         self.mistakes: list[str] = []
-        """Answers of exactly 500: that the database is gone is a 503, everything else has no excuse."""
-        # Not through a proxy of the environment: this is our own machine.
+        """Answers of exactly 500, which are bugs: an unavailable database is a 503."""
+        # Ignores proxies set in the environment: the API is local.
         self._http = httpx2.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
 
     def submit(self, document: dict[str, Any]) -> str:

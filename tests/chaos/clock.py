@@ -1,7 +1,7 @@
-"""A worker whose wall clock can be set while it runs: a small library before its own adds seconds to what the system says.
+"""Shifts the wall clock of a running worker: a small preloaded library adds seconds to what the system returns.
 
-What durations are measured with does not jump, as on a machine whose clock is set. (libfaketime 0.9.10 cannot do that to Python:
-told to leave the monotonic clock alone, it makes every `time.sleep` an EINVAL.)
+The monotonic clock does not jump, as on a machine whose wall clock is set. (libfaketime 0.9.10 cannot do that with Python: with
+the monotonic clock excluded, every `time.sleep` fails with EINVAL.)
 """
 
 import os
@@ -72,7 +72,7 @@ class JumpingClock:
 
     @contextmanager
     def ahead(self, seconds: int) -> Iterator[None]:
-        """So many seconds ahead, or behind when negative, until the end of the block."""
+        """Shift the clock by so many seconds, back when negative, until the end of the block."""
         self._set(seconds)
         try:
             yield
@@ -80,13 +80,13 @@ class JumpingClock:
             self._set(0)
 
     def works(self) -> bool:
-        """Whether a Python of this environment believes in it."""
+        """Whether a Python process in this environment sees the shifted clock."""
         with self.ahead(-1_000_000_000):
             tried = subprocess.run([sys.executable, "-c", TRY], env=self.environment, capture_output=True, check=False)
         return tried.returncode == 0 and float(tried.stdout) < 1_000_000_000
 
     def _set(self, seconds: int) -> None:
-        # In place: it is mapped.
+        # In place, since the file is memory-mapped.
         descriptor = os.open(self._file, os.O_CREAT | os.O_WRONLY, 0o600)
         os.pwrite(descriptor, struct.pack("q", seconds), 0)
         os.close(descriptor)

@@ -1,7 +1,7 @@
-"""The calm run against the faulty one: what a job's trials were and measured may not depend on what happened to its processes.
+"""Compares the faulty run with the calm one: a job's trials and measurements must not depend on what happened to its processes.
 
-Compared is all that is stored of a trial and of each of its steps. Times, throughput, workers and attempts are left out, and
-nothing else. Numbers must be the same to the last bit; one nan is the same as another.
+Compares everything that is stored of a trial and of each of its steps, except times, throughput, workers and attempts. Numbers
+must be equal to the last bit; any nan equals any other.
 """
 
 import math
@@ -16,7 +16,7 @@ WHOLE_STEP = ("step", "fraction", "in_warmup", "metrics", "learning_rate", "deta
 
 
 def differences(calm: JobHistory, faulty: JobHistory) -> Iterator[str]:
-    """In words, what differs between two runs of the same job."""
+    """Describes the differences between two runs of the same job."""
     if calm.spec != faulty.spec:
         yield f"job {faulty.name}: not the same specification"
         return

@@ -18,10 +18,10 @@ class FullDisk:
 
     @contextmanager
     def filled(self) -> Iterator[None]:
-        """No byte more goes into it until the end of the block."""
+        """Keep the disk full until the end of the block."""
         fill = self.folder / FILL
         try:
-            with fill.open("wb", buffering=0) as file, suppress(OSError):  # until it is full, whatever others write meanwhile
+            with fill.open("wb", buffering=0) as file, suppress(OSError):  # until it is full, even if others write meanwhile
                 while file.write(bytes(65_536)):
                     pass
             yield
@@ -29,7 +29,7 @@ class FullDisk:
             fill.unlink(missing_ok=True)
 
     def damage(self, path: str) -> bool:
-        """Overwrite the first byte of a checkpoint; False when it is gone."""
+        """Overwrite the first byte of a checkpoint; False when it does not exist any more."""
         try:
             with (self.folder / path).open("r+b") as file:
                 file.write(b"x")

@@ -1,4 +1,4 @@
-"""Histories for the tests of the checks, with keyword overrides: a job of two trials of two steps, as a calm run leaves it."""
+"""Histories for the tests of the checks, with keyword overrides: a job of two trials of two steps, as after a calm run."""
 
 from typing import Any
 

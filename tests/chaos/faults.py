@@ -1,4 +1,4 @@
-"""Each fault, and who does them: one thread a lane, in the order of the schedule."""
+"""The faults, injected by one thread per lane, in the order of the schedule."""
 
 import os
 import random
@@ -20,40 +20,40 @@ from tests.chaos.waits import Interval
 from tests.tcp_proxy import Mode
 
 LATENCY_S = 0.05
-"""At most, each way of each message: a transaction still ends in time."""
+"""The largest delay of each message, each way: a transaction must still end in time."""
 REPLY_S = 0.3
-"""How long replies are lost after a commit was seen."""
+"""Seconds for which replies are dropped after a commit was seen."""
 NO_COMMIT_S = 3.0
 JUMP_S = 10_000
 
 
 class Missed(Exception):
-    """There was nothing to do the fault to."""
+    """The fault found no target."""
 
 
 @dataclass
 class FaultInjection:
-    """Does what is planned to a stage, and keeps a record of it."""
+    """Injects the planned faults into a stage and records them."""
 
     stage: Stage
     record: Record
     full_disk: FullDisk | None = None
     clock: JumpingClock | None = None
-    """Of the first worker."""
+    """The clock of the first worker."""
 
     def lane(self, planned: Sequence[Planned]) -> None:
-        """Do these faults, each at its time."""
+        """Inject these faults, each at its time."""
         for item in planned:
             time.sleep(max(0.0, self.record.began_at + item.at_s - time.time()))
             at = time.time()
             try:
-                whom = self._deeds()[item.fault](item)
+                whom = self._actions()[item.fault](item)
             except (Missed, psycopg.OperationalError) as error:
                 self.record.missed.append((at, item.fault, str(error)))
             else:
                 self.record.done.append((at, item.fault, whom))
 
-    def _deeds(self) -> dict[Fault, Callable[[Planned], str]]:
+    def _actions(self) -> dict[Fault, Callable[[Planned], str]]:
         return {
             Fault.KILL_WORKER: self._kill_worker,
             Fault.STOP_WORKER: self._stop_worker,
@@ -120,7 +120,7 @@ class FaultInjection:
         return f"down for {time.time() - begin:.1f} s"
 
     def _terminate_backends(self, planned: Planned) -> str:
-        """A third of the sessions, at least one."""
+        """Ends a third of the sessions, at least one."""
         with self.stage.connect() as conn:
             pids = [
                 pid for (pid,) in conn.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'stride' ORDER BY pid")
@@ -150,7 +150,7 @@ class FaultInjection:
         return f"for {planned.lasts_s:.1f} s"
 
     def _lose_reply(self, planned: Planned) -> str:
-        """Of the next commit, whoever sends it, and of whatever else is answered just then."""
+        """Drops the reply to the next commit of any client, and other replies of that moment."""
         proxy = self.stage.proxy
         proxy.when(b"COMMIT", Mode.LOSE_REPLY)
         deadline = time.monotonic() + NO_COMMIT_S
@@ -182,7 +182,7 @@ class FaultInjection:
         return f"job {job_id} for {planned.lasts_s:.1f} s"
 
     def _damage_checkpoint(self, planned: Planned) -> str:
-        """Turn the newest checkpoint of a running trial into rubbish, one whose second newest is whole, and kill its trainer."""
+        """Corrupt the newest checkpoint of a running trial that has an intact older one, and kill its trainer."""
         with self.stage.connect() as conn:
             candidates = conn.execute(CANDIDATES, {"damaged": sorted(self.record.damaged)}).fetchall()
             if not candidates:
@@ -220,7 +220,7 @@ class FaultInjection:
         return running[int(planned.pick * len(running))]
 
 
-# Each trial once: a second one damaged before a new one was taken would leave nothing to go on from, which is not what is tried.
+# Each trial once: if a second one were damaged before a new one is taken, there would be nothing to resume from.
 CANDIDATES = """
 SELECT newest.id, trial_id, newest.path, worker.name
 FROM optuna.trials AS trial

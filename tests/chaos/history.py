@@ -1,4 +1,4 @@
-"""What a database tells of its jobs afterwards, read with statements of our own: not the service's, which are on trial too."""
+"""What the database holds after a run, read with statements of the tests' own: the service's are under test too."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ END_EVENTS = frozenset({"trial.completed", "trial.infeasible", "trial.pruned", "
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A stored measurement. Metrics that are no numbers are strings: nan, inf, -inf. The one that a clock tells is left out."""
+    """A stored measurement without its throughput, which depends on the clock. Metrics may be the strings nan, inf and -inf."""
 
     step: int
     fraction: float
@@ -27,7 +27,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """One write of a measurement, as the witness saw it."""
+    """One write of a measurement, from the write log (stage.py)."""
 
     at: float
     step: int
@@ -92,7 +92,7 @@ class JobHistory:
 
     @property
     def budget(self) -> int:
-        """The number of trials it was to have."""
+        """The number of trials in its budget."""
         trials: int = self.spec["budget"]["trials"]
         return trials
 
@@ -102,7 +102,7 @@ class JobHistory:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerLife:
-    """A registered worker: one life of a process."""
+    """A registered worker: one run of a process."""
 
     id: str
     pid: int
@@ -125,7 +125,7 @@ def read_history(conn: psycopg.Connection[Any]) -> History:
 
 
 class _Reader:
-    """Everything once, grouped by what it belongs to."""
+    """Reads each table once and groups its rows by what they belong to."""
 
     def __init__(self, conn: psycopg.Connection[Any]) -> None:
         self._cursor = conn.cursor(row_factory=dict_row)

@@ -1,4 +1,4 @@
-"""The jobs that run while faults are injected: six kinds in turn, each job with a seed of its own."""
+"""The jobs that run while faults are injected: six kinds in turn, each job with its own seed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from itertools import count, cycle
 from typing import Any
 
 MAX_ATTEMPTS = 1_000
-"""Faults end more attempts than any honest cluster: a trial that kills its workers has its own test."""
+"""`max_attempts`. Faults end more attempts than a real cluster does; a trial that kills its workers has its own test."""
 
 EPOCH_S = 0.1
 """Seconds of a quadratic step."""
@@ -14,7 +14,7 @@ EPOCH_S = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of job. comparable: what its trials do depends on its seed alone, not on what else has finished when."""
+    """A kind of job. comparable: its trials depend on its seed alone, not on which other trials have finished."""
 
     name: str
     comparable: bool
@@ -97,7 +97,7 @@ class Submission:
 
 
 def submissions(seed: int) -> Iterator[Submission]:
-    """Jobs without end, the same for the same seed."""
+    """An endless sequence of jobs, the same for the same seed."""
     for number, kind in zip(count(), cycle(KINDS)):
         document = {name: value for name, value in kind.document().items() if value is not None}
         own = {"name": f"{number}: {kind.name}", "seed": 1_000 * seed + number, "max_attempts": MAX_ATTEMPTS}

@@ -1,4 +1,4 @@
-"""Processes of the service as a supervisor keeps them: started again as soon as they end."""
+"""Processes of the service under a supervisor, which restarts them when they end."""
 
 import os
 import signal
@@ -14,9 +14,9 @@ import psutil
 
 LOOK_S = 0.1
 AGAIN_S = 0.2
-"""Pause before a process that has ended is started again."""
+"""Seconds before a process that has ended is restarted."""
 END_S = 15.0
-"""What processes get to end when they are asked to."""
+"""Seconds for processes to end when they are asked to."""
 
 
 class KeptProcess:
@@ -31,12 +31,12 @@ class KeptProcess:
         self.log = log
         self._ended_at: float | None = None
         self.own_ends: list[str] = []
-        """How it ended when nobody had killed it."""
+        """Its exits that no fault caused."""
         self._process = self._start()
 
     @property
     def pid(self) -> int:
-        """The process id of its latest life."""
+        """The process id of its latest run."""
         return self._process.pid
 
     def is_running(self) -> bool:
@@ -51,7 +51,7 @@ class KeptProcess:
         return None
 
     def tend(self) -> None:
-        """Start it again some time after it has ended. To be called often."""
+        """Restart it some time after it has ended. To be called often."""
         if self.is_running():
             return
         now = time.monotonic()
@@ -67,7 +67,7 @@ class KeptProcess:
             self._process.terminate()
 
     def end(self, deadline: float) -> None:
-        """Wait for its end, by the monotonic clock; kill it when it takes longer."""
+        """Wait until it ends, by the monotonic clock; kill it when that takes too long."""
         try:
             self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -88,7 +88,7 @@ class KeptProcess:
 
 
 class Supervisor:
-    """Keeps processes alive until it is asked to end them.
+    """Keeps processes running until it is asked to end them.
 
     One thread starts them all, since the kernel ends a child with the thread that started it.
     """

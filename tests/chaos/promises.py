@@ -1,4 +1,4 @@
-"""What is promised of a run, and checked on what is left of it."""
+"""The promises that a run must keep, checked on what it left."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ from tests.chaos.waits import Wait
 
 HEARTBEAT_S, LEASE_S, TIMEOUT_S, CHECKPOINT_S = 0.5, 2.0, 1.5, 0.5
 SLACK_S = 5.0
-"""Beyond lease time and database timeout, that an open job may stand still."""
+"""Seconds beyond the lease and the database timeout for which an open job may make no progress."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FaultyRun:
-    """What is left of a faulty run."""
+    """What a faulty run left."""
 
     submitted: Sequence[Submission]
     history: History
     record: Record
     shown: Mapping[str, Mapping[str, int]]
-    """By name of the job, the progress that the API shows."""
+    """The progress that the API shows, by name of the job."""
     mistakes: Sequence[str]
-    """Answers 500, and processes that ended of their own accord."""
+    """Answers 500, and processes that ended without a fault."""
     warm_s: float
     until: float
     not_possible: Sequence[str]
 
 
 def check_all(left: FaultyRun, calm: Sequence[JobHistory], found: Sequence[tuple[JobHistory, Wait]]) -> Iterator[Check]:
-    """Every promise, checked. calm: the comparable jobs of a calm run. found: the longest wait of each job."""
+    """Check every promise. calm: the comparable jobs of a calm run. found: the longest wait of each job."""
     jobs, names = left.history.jobs, [submission.document["name"] for submission in left.submitted]
     comparable = [submission.document["name"] for submission in left.submitted if submission.kind.comparable]
 
@@ -46,9 +46,9 @@ def check_all(left: FaultyRun, calm: Sequence[JobHistory], found: Sequence[tuple
     yield check("each trial was started and finished exactly once", each(verify.double_results))
     yield check("no lease is open, attempts are 1 to n", each(verify.open_leases))
     yield check("no event is lost", each(verify.lost_events))
-    yield check("the API shows what the rows say", each(lambda job: verify.wrong_progress(job, left.shown[job.name])))
+    yield check("the API shows what the rows hold", each(lambda job: verify.wrong_progress(job, left.shown[job.name])))
     yield check(
-        "curves have no gaps, measure the same when trained again, equal Optuna's copy, and end with the trial",
+        "curves have no gaps, are the same when trained again, equal Optuna's copy, and end with the trial",
         each(verify.broken_curves),
     )
     yield check(
@@ -58,17 +58,17 @@ def check_all(left: FaultyRun, calm: Sequence[JobHistory], found: Sequence[tuple
     yield check("only what was damaged is found damaged", verify.undamaged_discards(left.history, left.record.damaged))
     yield check("the calm run reached every budget", verify.unfinished(calm, comparable))
     yield check(
-        "grid and random jobs are, trial for trial and step for step, what they are in peace",
+        "grid and random jobs equal those of the calm run, trial for trial and step for step",
         verify.changed_results(calm, {job.name: job for job in jobs}),
     )
     longest_s = LEASE_S + TIMEOUT_S + SLACK_S
     yield check(
-        f"no open job stood still for more than {longest_s:g} s that somebody could have gone on in",
+        f"no open job stalled for more than {longest_s:g} s in which a worker could have continued it",
         (
-            f"job {job.name} stood still for {wait.counted_s:.1f} s of the {wait.during.end - wait.during.begin:.1f} s from"
+            f"job {job.name} stalled for {wait.counted_s:.1f} s of the {wait.during.end - wait.during.begin:.1f} s from"
             f" {datetime.fromtimestamp(wait.during.begin, UTC):%H:%M:%S}"
             for job, wait in found
             if wait.counted_s > longest_s
         ),
     )
-    yield check("no process ended of its own accord, and the API made no mistake (500)", left.mistakes)
+    yield check("no process ended without a fault, and the API answered no 500", left.mistakes)

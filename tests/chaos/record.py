@@ -1,5 +1,5 @@
-"""What was done when to whom, and what it kept from working: the times at which the database could not be reached, and at which a
-worker could not, as a whole or for its trainer's sake. The check of the waits needs them.
+"""Which faults were injected when and into what, and what was unavailable meanwhile: the database, a worker, or only its trainer.
+The check of the waits needs those times.
 """
 
 import time
@@ -12,7 +12,7 @@ from tests.chaos.waits import Interval
 
 @dataclass(frozen=True, kw_only=True)
 class Down:
-    """A worker could not be reached, by process id; trainer: only its trainer could not."""
+    """A worker, by process id, was unavailable; trainer: only its trainer was."""
 
     pid: int
     during: Interval
@@ -21,25 +21,25 @@ class Down:
 
 @dataclass
 class Record:
-    """Written by all lanes at once: nothing in it is changed but by adding to it, or by putting another in its place."""
+    """Written by all lanes concurrently: items are only appended, and values only replaced as a whole."""
 
     began_at: float = field(default_factory=time.time)
     done: list[tuple[float, Fault, str]] = field(default_factory=list)
-    """When, what, to whom."""
+    """Time, fault, target."""
     missed: list[tuple[float, Fault, str]] = field(default_factory=list)
     outages: list[Interval] = field(default_factory=list)
     downs: list[Down] = field(default_factory=list)
     damaged: set[int] = field(default_factory=set)
     """Ids of trials."""
     killed: list[tuple[int, float]] = field(default_factory=list)
-    """Workers, by process id, and when."""
+    """Process ids of workers, and when."""
     submitted: list[str] = field(default_factory=list)
-    """Ids of jobs, kept by whoever submits them."""
+    """Ids of jobs, appended by the submitter."""
     open_jobs: list[str] = field(default_factory=list)
-    """Those of them that were open at the last look. Replaced, never changed: lanes read it."""
+    """Those of them that were open when last checked. Replaced, never changed: lanes read it."""
 
     def text(self) -> str:
-        """The faults in the order of their beginnings, for a post-mortem."""
+        """The faults in order of time, for a post-mortem."""
         lines = [(at, f"{fault}: {whom}") for at, fault, whom in self.done]
         lines += [(at, f"{fault}: missed, {why}") for at, fault, why in self.missed]
         return "".join(f"{datetime.fromtimestamp(at, UTC):%H:%M:%S.%f} {text}\n" for at, text in sorted(lines))

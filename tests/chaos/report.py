@@ -1,4 +1,4 @@
-"""What a run was, what it found, and whether every promise held; as Markdown."""
+"""The report of a run as Markdown: its settings, its faults, its figures, and whether every promise held."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ from tests.chaos.verify import Check
 from tests.chaos.waits import Wait
 
 SHOWN = 10
-"""Violations of a promise that are spelled out."""
+"""The most violations of one promise that are listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Outcome:
     minutes: float
     settings: str
     not_possible: Sequence[str]
-    """What this machine could not be asked for."""
+    """Faults that this machine does not support."""
     record: Record
     history: History
     calm: Sequence[JobHistory]

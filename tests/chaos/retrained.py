@@ -1,4 +1,4 @@
-"""Steps whose measurement was stored and that were trained again, by attempts that had to go back to a checkpoint."""
+"""Steps that were trained again although their measurements were stored, because an attempt resumed from a checkpoint."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,28 +6,28 @@ from dataclasses import dataclass
 from tests.chaos.history import JobHistory, Trial
 
 NOTHING_S = 1e-6
-"""Of rounding, in sums of seconds."""
+"""For rounding in sums of seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SetBack:
-    """An attempt began before the end of what its trial had stored."""
+    """An attempt that began before the last stored step of its trial."""
 
     number: int
-    """Of the trial."""
+    """Number of the trial."""
     attempt: int
     from_step: int
     highest_step: int
     """Stored before."""
     trained_again: int
-    """Steps of them that it stored again: it may have ended before it had done all."""
+    """How many of those steps it stored again: it may have ended before it reached them all."""
     seconds: tuple[float, ...]
-    """What each step between took to train when it was quickest."""
+    """The shortest training time of each of those steps, in seconds."""
     intervals: int
-    """Checkpoint intervals that it may be set back by: one, and one for each checkpoint that was damaged or failed."""
+    """Checkpoint intervals that it may lose: one, and one for each checkpoint that was damaged or could not be written."""
 
     def excess_s(self, interval_s: float) -> float:
-        """Seconds by which it was set back too far.
+        """Seconds of training that it lost beyond what is allowed.
 
         A checkpoint is taken at the first end of a step that comes an interval after the one before: so an interval, and the
         step under way.
@@ -41,7 +41,7 @@ def set_backs(job: JobHistory, trial: Trial) -> Iterator[SetBack]:
     highest = 0
     for lease in trial.leases:
         start = lease.from_step or 0
-        # One that stored nothing may have ended before it had said where it goes on from.
+        # One that stored nothing may have ended before it recorded the step it resumed from.
         if lease.last_step is not None and start < highest:
             before = [written for written in trial.written if written.at < lease.started_at]
             seconds = tuple(

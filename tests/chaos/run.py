@@ -1,7 +1,7 @@
 """Jobs while faults are injected, and the same jobs in a calm run: what is stored must be the same.
 
 `python -m tests.chaos --minutes 2 --seed 1` starts its own PostgreSQL, a proxy before it, the API and three workers, keeps them
-alive as a supervisor would, submits jobs, and has the faults of a seeded schedule happen to all of them. When the time is up the
+running as a supervisor would, submits jobs, and injects the faults of a seeded schedule into all of them. When the time is up the
 faults stop, the jobs run to their end, and the promises are checked. `--long` adds what only root on Linux can do: a full disk
 under the checkpoints, and a jumping clock. Exit code 1, and all logs kept, when a promise was broken.
 """
@@ -31,10 +31,10 @@ from tests.chaos.stage import Stage
 from tests.chaos.timeline import waits
 
 OPEN_JOBS = 4
-"""At a time: one more than workers."""
+"""Open jobs at a time: one more than workers."""
 LOOK_S = 0.5
 DONE_WITHIN_S = 300.0
-"""What jobs get to end, once nothing happens to them any more."""
+"""Seconds for the jobs to end after the last fault."""
 WARM_AT_LEAST_S = 30.0
 """What a new trainer gets to import torch: on two cores that others use too it has taken 20 s. A hang of that length is seen."""
 PROVED_SEED, PROVED_MINUTES = 1, 20.0
@@ -46,7 +46,7 @@ QUICK = {
     "STRIDE_CHECKPOINT_S": str(CHECKPOINT_S),
 }
 CALM = {"QUADRATIC_PACE": "0"}
-"""In peace nothing has to last long enough for a fault to hit it."""
+"""In the calm run no step has to last long enough for a fault to hit it."""
 CALM_WORKERS = 2
 SETTINGS = (
     f"Three workers; heartbeat {HEARTBEAT_S:g} s, lease {LEASE_S:g} s, database timeout {TIMEOUT_S:g} s, checkpoint every"
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def prove(out: Path) -> int:
-    """Twenty minutes with everything, for `make prove`; the report goes into the folder `out`. Returns how many broke."""
+    """Twenty minutes with all faults, for `make prove`; reports to the folder `out`. Returns how many promises were broken."""
     name = f"chaos_{os.cpu_count()}cores_{datetime.now(UTC):%Y%m}.md"
     return report(PROVED_SEED, PROVED_MINUTES, True, out / name)
 
@@ -90,7 +90,7 @@ def report(seed: int, minutes: float, long: bool, file: Path | None) -> int:
 
 
 def run(folder: Path, *, seed: int, minutes: float, long: bool = False) -> Outcome:
-    """The faulty run, the calm run, and their comparison. All that a post-mortem needs is left in `folder`."""
+    """The faulty run, the calm run, and their comparison. Leaves in `folder` what a post-mortem needs."""
     faulty = _faulty_run(folder, seed, 60 * minutes, long)
     comparable = [submission for submission in faulty.submitted if submission.kind.comparable]
     calm = _calm(folder / "calm", comparable)
@@ -159,9 +159,9 @@ def _possible(disk: FullDisk | None, clock: JumpingClock | None) -> frozenset[Fa
 
 
 def _warm_up(stage: Stage) -> float:
-    """Wait until every worker has trained, if it gets a trial; returns how long the slowest took until its first measurement.
+    """Wait until every worker that gets a trial has trained; returns how long the slowest took until its first measurement.
 
-    They all import torch at the same time here: later, when one of them is started again, it takes no longer.
+    They all import torch at the same time here: a worker that is restarted later takes no longer.
     """
     deadline = time.monotonic() + DONE_WITHIN_S
     with stage.connect() as conn:
@@ -189,7 +189,7 @@ FROM (
 
 
 def _keep_submitting(stage: Stage, record: Record, jobs: Iterator[Submission], submitted: list[Submission]) -> None:
-    """See which jobs are over, and submit others in their place."""
+    """Replace jobs that have ended by new ones."""
     _look(stage, record)
     while len(record.open_jobs) < OPEN_JOBS:
         submitted.append(next(jobs))
@@ -199,7 +199,7 @@ def _keep_submitting(stage: Stage, record: Record, jobs: Iterator[Submission], s
 
 
 def _wait_until_done(stage: Stage, record: Record) -> None:
-    """Until no job is open; one that never ends is told of by the checks."""
+    """Wait until no job is open; the checks report jobs that never end."""
     deadline = time.monotonic() + DONE_WITHIN_S
     while record.open_jobs and time.monotonic() < deadline:
         time.sleep(LOOK_S)
@@ -211,7 +211,7 @@ def _look(stage: Stage, record: Record) -> None:
 
 
 def _calm(folder: Path, jobs: Sequence[Submission]) -> list[JobHistory]:
-    """The same jobs on a stage of their own, in peace."""
+    """Run the same jobs on another stage without faults."""
     with Stage(folder, COMMON | CALM, workers=CALM_WORKERS) as stage:
         open_jobs = [stage.client.submit(job.document) for job in jobs]
         deadline = time.monotonic() + DONE_WITHIN_S * max(1.0, len(jobs) / 10)

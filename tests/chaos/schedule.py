@@ -1,7 +1,7 @@
-"""When which fault happens: drawn from a seed before anything starts, so that a run can be repeated.
+"""The schedule of faults: drawn from a seed before the run starts, so that it can be repeated.
 
-Faults come in three lanes, which do not wait for each other: a worker may be killed while PostgreSQL is down. Within a lane the
-next fault comes after the end of the one before.
+There are three concurrent lanes: a worker may be killed while PostgreSQL is down. Within a lane a fault starts after the one
+before has ended.
 """
 
 import random
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """What may happen."""
+    """The kinds of faults."""
 
     KILL_WORKER = "kill -9 of a worker"
     STOP_WORKER = "worker stopped past the end of its lease"
@@ -32,19 +32,19 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """A fault to come."""
+    """A scheduled fault."""
 
     fault: Fault
     at_s: float
-    """Seconds after the beginning."""
+    """Seconds after the start of the run."""
     lasts_s: float
     pick: float
-    """Which of the possible targets, in [0, 1)."""
+    """Chooses among the possible targets, in [0, 1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Choice:
-    """How often a fault is drawn in its lane, and how long it may last."""
+    """A fault's weight in its lane, and how long it may last."""
 
     weight: int
     lasts_s: tuple[float, float] = (0.0, 0.0)
@@ -78,17 +78,17 @@ LANES: Mapping[str, tuple[float, Mapping[Fault, _Choice]]] = {
         {Fault.PAUSE: _Choice(weight=1, lasts_s=(0.3, 3.0)), Fault.DAMAGE_CHECKPOINT: _Choice(weight=1)},
     ),
 }
-"""Of each lane the mean gap in seconds, and its faults."""
+"""The mean gap in seconds and the faults of each lane."""
 
 LONG_RUN = {
     Fault.FULL_DISK: _Choice(weight=1, lasts_s=(2.0, 5.0)),
     Fault.CLOCK_JUMP: _Choice(weight=1, lasts_s=(2.0, 6.0)),
 }
-"""What the long run has besides, in the lane of the jobs."""
+"""Further faults of the long run, in the lane of the jobs."""
 
 
 def schedule(seed: int, seconds: float, *, also: frozenset[Fault] = frozenset()) -> dict[str, list[Planned]]:
-    """The faults of each lane in order. also: those of LONG_RUN that are possible here."""
+    """The faults of each lane in order. also: those of LONG_RUN that this machine supports."""
     return {lane: _lane(lane, seed, seconds, also) for lane in LANES}
 
 

@@ -1,4 +1,4 @@
-"""What faults are injected into: PostgreSQL, a proxy before it, the API and workers, all real, in a folder of their own."""
+"""The system under test: PostgreSQL, a proxy in front of it, the API and workers, all real, in one folder."""
 
 import os
 import signal
@@ -22,8 +22,8 @@ from tests.tcp_proxy import TcpProxy
 WORKERS = 3
 CONNECT_S = 2
 
-# Every write of a measurement, with its time: the service itself keeps only the latest of a step. By a trigger, in the same
-# transaction, so that it is exact whatever is killed.
+# The write log: every write of a measurement, with its time; the service itself keeps only the latest of a step. A trigger writes
+# it in the same transaction, so it is exact whatever is killed.
 WITNESS = """
 CREATE SCHEMA chaos;
 CREATE TABLE chaos.measured (
@@ -35,18 +35,18 @@ CREATE TABLE chaos.measured (
     learning_rate float8 NOT NULL,
     seconds float8 NOT NULL
 );
-CREATE FUNCTION chaos.witness() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION chaos.log_write() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO chaos.measured (trial_id, step, metrics, learning_rate, seconds)
     VALUES (NEW.trial_id, NEW.step, NEW.metrics, NEW.learning_rate, NEW.seconds);
     RETURN NULL;
 END $$;
-CREATE TRIGGER witness AFTER INSERT OR UPDATE ON stride.measurements FOR EACH ROW EXECUTE FUNCTION chaos.witness();
+CREATE TRIGGER log_write AFTER INSERT OR UPDATE ON stride.measurements FOR EACH ROW EXECUTE FUNCTION chaos.log_write();
 """
 
 
 class Stage:
-    """A running Stride. settings: STRIDE_* of API and workers. worker_environment: what the first worker gets besides."""
+    """A running Stride. settings: STRIDE_* of API and workers. worker_environment: further variables of the first worker."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Stage:
 
     @property
     def url(self) -> str:
-        """Of the database, past the proxy."""
+        """The URL of the database, not through the proxy."""
         return self._server.url
 
     @property
@@ -79,7 +79,7 @@ class Stage:
         return self._supervisor.processes[1:]
 
     def connect(self) -> psycopg.Connection[Any]:
-        """A connection past the proxy, where each statement commits. Raises psycopg.OperationalError while there is no server."""
+        """An autocommit connection that bypasses the proxy. Raises psycopg.OperationalError while the server is down."""
         return psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True, connect_timeout=CONNECT_S)
 
     def crash_postgres(self, down_s: float) -> None:
@@ -100,7 +100,7 @@ class Stage:
             door = undo.enter_context(listen("127.0.0.1", 0))
             self.client = Client(address(door))
             undo.callback(self.client.close)
-            # Ends before all that its processes need.
+            # Ends before everything that its processes need.
             undo.callback(self._supervisor.end)
             environment = {name: value for name, value in os.environ.items() if not name.startswith("STRIDE_")}
             environment |= {"STRIDE_DATABASE_URL": self.proxy.url, **self._settings}
@@ -115,7 +115,7 @@ class Stage:
         self._undo.close()
 
     def own_ends(self) -> list[str]:
-        """How processes ended that nobody had killed."""
+        """The exits of processes that no fault caused."""
         return [end for process in self._supervisor.processes for end in process.own_ends]
 
     def _prepare(self) -> None:

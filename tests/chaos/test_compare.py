@@ -1,4 +1,4 @@
-"""That the comparison of a calm with a faulty run sees every difference, and no difference where there is none."""
+"""The comparison of a calm with a faulty run finds every difference, and none where there is none."""
 
 import math
 from dataclasses import replace
@@ -12,7 +12,7 @@ from tests.chaos.history import Trial
 
 
 def told(changed: Trial) -> list[str]:
-    """What differs when the second trial is another one."""
+    """The differences reported when the second trial is replaced."""
     return list(differences(job(), job(trials=(trial(0), changed))))
 
 
@@ -27,7 +27,7 @@ def test_times_workers_and_attempts_make_no_difference() -> None:
     assert list(differences(job(), job(id="another", events=()))) == []
 
 
-def test_a_loss_that_differs_in_its_last_bit_in_one_step_is_told() -> None:
+def test_a_loss_that_differs_in_its_last_bit_in_one_step_is_reported() -> None:
     loss = math.nextafter(1.0, 2.0)
     said = told(trial(1, steps=(step(1), step(2, metrics={"loss": loss}))))
     assert said == ["job 0: random, trial 1, step 2, metrics: calm {'loss': 1.0}, faulty {'loss': 1.0000000000000002}"]
@@ -45,7 +45,7 @@ def test_a_loss_that_differs_in_its_last_bit_in_one_step_is_told() -> None:
         ("system_attrs", {"constraints": [0.5]}),
     ],
 )
-def test_a_trial_that_differs_is_told(name: str, value: Any) -> None:
+def test_a_trial_that_differs_is_reported(name: str, value: Any) -> None:
     (said,) = told(trial(1, **{name: value}))
     assert said.startswith(f"job 0: random, trial 1, {name}: calm ")
 
@@ -54,12 +54,12 @@ def test_a_trial_that_differs_is_told(name: str, value: Any) -> None:
     ("name", "value"),
     [("fraction", 0.9), ("in_warmup", True), ("learning_rate", 0.2), ("intermediate_value", (2.0, "FINITE"))],
 )
-def test_a_step_that_differs_is_told(name: str, value: Any) -> None:
+def test_a_step_that_differs_is_reported(name: str, value: Any) -> None:
     (said,) = told(trial(1, steps=(step(1), step(2, **{name: value}))))
     assert said.startswith(f"job 0: random, trial 1, step 2, {name}: calm ")
 
 
-def test_trials_and_steps_that_only_one_run_has_are_told() -> None:
+def test_trials_and_steps_that_only_one_run_has_are_reported() -> None:
     assert list(differences(job(), job(trials=(trial(0),)))) == ["job 0: random: trial 1 is missing"]
     assert list(differences(job(trials=(trial(0),)), job())) == [
         "job 0: random: there is a trial 1 that the calm run does not have"

@@ -1,4 +1,4 @@
-"""The schedule: the same for the same seed, dense enough, and with everything in it."""
+"""The schedule: the same for the same seed, dense enough, and with every kind of fault."""
 
 from itertools import pairwise
 
@@ -21,7 +21,7 @@ def test_a_longer_run_begins_as_a_shorter_one() -> None:
 def test_twenty_minutes_hold_more_than_200_faults_of_every_kind() -> None:
     for seed in range(5):
         planned = [item.fault for lane in schedule(seed, MINUTES_20, also=EVERYTHING).values() for item in lane]
-        assert len(planned) > 250  # some will find no target
+        assert len(planned) > 250  # some find no target
         assert set(planned) == set(Fault)
 
 

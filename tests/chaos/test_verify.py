@@ -1,4 +1,4 @@
-"""That the checks can fail: each on a history that was doctored in one place."""
+"""Each check fails on a history that was falsified in one place."""
 
 import math
 from dataclasses import replace
@@ -22,12 +22,12 @@ def test_a_calm_history_passes_every_check() -> None:
     assert not [*verify.broken_curves(calm), *verify.too_far_back(calm, INTERVAL_S)]
 
 
-def test_a_job_that_did_not_reach_its_budget_is_told() -> None:
+def test_a_job_that_did_not_reach_its_budget_is_reported() -> None:
     (said,) = verify.unfinished([job(state="failed", reason="5 trials failed")], ["0: random"])
     assert "is failed (5 trials failed)" in said
 
 
-def test_a_job_that_was_submitted_twice_or_lost_is_told() -> None:
+def test_a_job_that_was_submitted_twice_or_lost_is_reported() -> None:
     said = list(verify.unfinished([job(), job()], ["0: random", "1: grid"]))
     assert said == [
         "job 0: random was submitted once and exists 2 times",
@@ -35,51 +35,51 @@ def test_a_job_that_was_submitted_twice_or_lost_is_told() -> None:
     ]
 
 
-def test_a_missing_number_is_told() -> None:
+def test_a_missing_number_is_reported() -> None:
     (said,) = verify.wrong_numbers(job(trials=(trial(0), trial(2))))
     assert said == "job 0: random has trials [0, 2], expected 0 to 1"
 
 
-def test_a_failed_trial_is_told() -> None:
+def test_a_failed_trial_is_reported() -> None:
     (said,) = verify.wrong_numbers(with_trial(trial(1, state="FAIL", user_attrs={"error": "broken"})))
     assert said == "job 0: random, trial 1 is FAIL: broken"
 
 
-def test_a_second_end_event_is_told() -> None:
+def test_a_second_end_event_is_reported() -> None:
     (said,) = verify.double_results(job(events=events(*LIFE, ("trial.pruned", {"trial": 1}))))
     assert said == "job 0: random, trial 1 has the end events ['trial.completed', 'trial.pruned'], expected one"
 
 
-def test_a_missing_end_event_is_told() -> None:
+def test_a_missing_end_event_is_reported() -> None:
     (said,) = verify.double_results(job(events=events(*LIFE[:-1])))
     assert "trial 1 has the end events []" in said
 
 
-def test_a_second_finished_lease_is_told() -> None:
+def test_a_second_finished_lease_is_reported() -> None:
     (said,) = verify.double_results(with_trial(trial(1, leases=(lease(1), lease(2)))))
     assert said == "job 0: random, trial 1 was finished by attempts [1, 2], expected by the last, 2"
 
 
-def test_an_open_lease_is_told() -> None:
+def test_an_open_lease_is_reported() -> None:
     (said,) = verify.open_leases(with_trial(trial(1, leases=(lease(1, ended_at=None, outcome=None),))))
     assert said == "job 0: random, trial 1: attempt 1 has an open lease"
 
 
-def test_a_lost_event_is_told() -> None:
+def test_a_lost_event_is_reported() -> None:
     gap = (*events(*LIFE), Event(seq=6, at=21.0, type="job.completed", payload={}))
     assert list(verify.lost_events(job(events=gap, event_seq=6)))
 
 
-def test_progress_that_the_rows_do_not_bear_out_is_told() -> None:
+def test_progress_that_the_rows_do_not_bear_out_is_reported() -> None:
     assert list(verify.wrong_progress(with_trial(trial(1, system_attrs={"constraints": [0.5]})), PROGRESS))
 
 
-def test_a_gap_in_a_curve_is_told() -> None:
+def test_a_gap_in_a_curve_is_reported() -> None:
     (said,) = verify.broken_curves(with_trial(trial(1, steps=(step(2),))))
     assert said == "job 0: random, trial 1 has the steps [2]"
 
 
-def test_a_copy_for_optuna_that_differs_is_told() -> None:
+def test_a_copy_for_optuna_that_differs_is_reported() -> None:
     (said,) = verify.broken_curves(with_trial(trial(1, steps=(step(1), step(2, intermediate_value=(2.0, "FINITE"))))))
     assert "step 2: Optuna has (2.0, 'FINITE')" in said
 
@@ -89,13 +89,13 @@ def test_infinity_and_nan_are_the_same_in_optunas_words() -> None:
     assert not list(verify.broken_curves(with_trial(trial(1, steps=steps))))
 
 
-def test_a_step_that_measured_something_else_when_it_was_trained_again_is_told() -> None:
+def test_a_step_that_measured_something_else_when_it_was_trained_again_is_reported() -> None:
     again = (written(1, 11.0), written(2, 12.0), written(2, 15.0, loss=math.nextafter(1.0, 2.0)))
     (said,) = verify.broken_curves(with_trial(trial(1, written=again)))
     assert "step 2: first measured {'loss': 1.0}, later {'loss': 1.0000000000000002}" in said
 
 
-def test_a_measurement_after_the_end_of_its_trial_is_told() -> None:
+def test_a_measurement_after_the_end_of_its_trial_is_reported() -> None:
     (said,) = verify.broken_curves(with_trial(trial(1, written=(written(1, 11.0), written(2, 21.0)))))
     assert said == "job 0: random, trial 1: a measurement was written after its end"
 
@@ -118,7 +118,7 @@ def test_an_interval_and_a_step_trained_again_are_allowed() -> None:
     assert not list(verify.too_far_back(with_trial(set_back(6)), INTERVAL_S))
 
 
-def test_more_than_an_interval_trained_again_is_told() -> None:
+def test_more_than_an_interval_trained_again_is_reported() -> None:
     (said,) = verify.too_far_back(with_trial(set_back(5)), INTERVAL_S)
     assert said == (
         "job 0: random, trial 1: attempt 2 went on from step 5 though 12 steps were stored: 0.70 s of training again,"
@@ -133,7 +133,7 @@ def test_two_intervals_are_allowed_when_the_newest_checkpoint_was_damaged() -> N
     assert list(verify.too_far_back(replace(tolerant, trials=(trial(0), set_back(0, 13))), INTERVAL_S))
 
 
-def test_an_attempt_that_begins_anew_goes_back_all_the_way() -> None:
+def test_an_attempt_that_starts_over_goes_back_all_the_way() -> None:
     anew = set_back(0)
     (said,) = verify.too_far_back(
         with_trial(replace(anew, leases=(anew.leases[0], replace(anew.leases[1], from_step=None)))), INTERVAL_S

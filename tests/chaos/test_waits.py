@@ -1,4 +1,4 @@
-"""What counts as a wait that somebody could have ended."""
+"""Which waits count: those in which a worker could have continued the job."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ OPEN, PROGRESS = [Interval(10.0, 50.0)], [12.0, 32.0, 49.0]
 
 
 def worker(**overrides: Any) -> WorkerTimes:
-    """One that can be reached all the time, and is at no trial."""
+    """An idle worker that is available all the time."""
     return WorkerTimes(**{"life": ALWAYS, "away": [], "trainer_away": [], "leases": []} | overrides)
 
 
@@ -32,9 +32,9 @@ def counted(*workers: WorkerTimes, outages: tuple[Interval, ...] = ()) -> float:
         ([worker(life=Interval(30.0, 100.0))], 2.0),
         ([worker(away=[Interval(0.0, 22.0)])], 10),
         ([worker(trainer_away=[Interval(20.0, 25.0)])], 15),
-        # The one that is at it holds on to it, though another would be free.
+        # The worker that trains it keeps it, though another one is idle.
         ([worker(leases=[(ALWAYS, "job")], trainer_away=[Interval(12.0, 20.0)]), worker()], 12),
-        # The one that was at it was killed: another could have taken over.
+        # The worker that trained it was killed: another one could have taken over.
         ([worker(leases=[(ALWAYS, "job")], life=Interval(0.0, 13.0)), worker()], 20),
     ],
 )

@@ -1,4 +1,4 @@
-"""What happened when: of a job, its times and moments of progress; of the workers, when they could be reached."""
+"""The timeline of a run: when each job was open and made progress, and when workers were available."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ FINAL_EVENTS = frozenset({"job.completed", "job.failed", "job.cancelled"})
 
 
 def waits(history: History, record: Record, warm_s: float, until: float) -> Iterator[tuple[JobHistory, Wait]]:
-    """The longest wait of each job. warm_s: that a new trainer may take until its first measurement. until: the end of it all."""
+    """The longest wait of each job. warm_s: what a new trainer may take to its first measurement. until: the end of the run."""
     around = circumstances(history, record, warm_s, until)
     for job in history.jobs:
         wait = longest_wait(job.id, open_during(job, until), progress(job), around)
@@ -20,7 +20,7 @@ def waits(history: History, record: Record, warm_s: float, until: float) -> Iter
 
 
 def open_during(job: JobHistory, until: float) -> list[Interval]:
-    """The times at which workers may claim its trials."""
+    """The times in which workers may claim its trials."""
     found: list[Interval] = []
     opened: float | None = None
     for event in job.events:
@@ -33,7 +33,7 @@ def open_during(job: JobHistory, until: float) -> list[Interval]:
 
 
 def progress(job: JobHistory) -> list[float]:
-    """When it had a claim, a new measurement or the end of a trial."""
+    """The times of its claims, new measurements and ends of trials."""
     moments = [lease.started_at for trial in job.trials for lease in trial.leases]
     for trial in job.trials:
         first = {written.step: written.at for written in reversed(trial.written)}
@@ -42,7 +42,7 @@ def progress(job: JobHistory) -> list[float]:
 
 
 def circumstances(history: History, record: Record, warm_s: float, until: float) -> Circumstances:
-    """What was out of reach, for the check of the waits."""
+    """What was unavailable when, for the check of the waits."""
     lives = {
         worker.id: Interval(worker.started_at, _end_of_life(history, record, worker.pid, worker.started_at, until))
         for worker in history.workers
@@ -85,7 +85,7 @@ def _end_of_life(history: History, record: Record, pid: int, started_at: float, 
 
 
 def _set_aside(events: Sequence[Event], worker_id: str, until: float) -> Iterator[Interval]:
-    """When a worker offered less than it might."""
+    """When a worker had set objectives aside."""
     since: float | None = None
     for event in events:
         if event.payload.get("id") != worker_id:

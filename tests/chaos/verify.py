@@ -1,4 +1,4 @@
-"""The promises, each checked on what is stored at the end. A violation says which trial, what was expected, what was found."""
+"""The checks of the promises on what is stored at the end. A violation names the trial, what was expected and what was found."""
 
 import json
 from collections import Counter
@@ -22,12 +22,12 @@ class Check:
 
 
 def check(promise: str, violations: Iterable[str]) -> Check:
-    """A check from what a check function finds."""
+    """A check with the violations that a check function found."""
     return Check(promise=promise, violations=tuple(violations))
 
 
 def unfinished(jobs: Iterable[JobHistory], submitted: Iterable[str]) -> Iterator[str]:
-    """Jobs that are missing, double, or did not reach their budget. submitted: the names of all jobs."""
+    """Jobs that are missing, duplicated, or did not reach their budget. submitted: the names of all jobs."""
     jobs = list(jobs)
     names = Counter(job.name for job in jobs)
     for name in submitted:
@@ -49,7 +49,7 @@ def wrong_numbers(job: JobHistory) -> Iterator[str]:
 
 
 def double_results(job: JobHistory) -> Iterator[str]:
-    """Trials that do not have exactly one result in their history."""
+    """Trials whose history does not have exactly one result."""
     for trial in job.trials:
         ends = [event.type for event in job.events_of(trial) if event.type in END_EVENTS]
         if len(ends) != 1:
@@ -81,7 +81,7 @@ def lost_events(job: JobHistory) -> Iterator[str]:
 
 
 def wrong_progress(job: JobHistory, shown: Mapping[str, Any]) -> Iterator[str]:
-    """Counts of the API that are not those of the rows. shown: `progress.trials` of the job."""
+    """Counts in the API that differ from the rows. shown: `progress.trials` of the job."""
     counted = Counter(_state(trial) for trial in job.trials)
     expected = {"planned": job.budget, "total": len(job.trials)} | {
         state: counted[state] for state in ("waiting", "running", "complete", "infeasible", "pruned", "failed")
@@ -113,7 +113,7 @@ def broken_curves(job: JobHistory) -> Iterator[str]:
 
 
 def too_far_back(job: JobHistory, interval_s: float) -> Iterator[str]:
-    """Attempts that went back by more than they may. interval_s: between checkpoints."""
+    """Attempts that lost more training than allowed. interval_s: between checkpoints."""
     for trial in job.trials:
         for item in set_backs(job, trial):
             if item.excess_s(interval_s) > 0:
@@ -125,7 +125,7 @@ def too_far_back(job: JobHistory, interval_s: float) -> Iterator[str]:
 
 
 def undamaged_discards(history: History, damaged: Iterable[int]) -> Iterator[str]:
-    """Checkpoints found damaged that nobody had damaged. damaged: ids of trials."""
+    """Checkpoints reported as damaged that no fault had damaged. damaged: ids of trials."""
     damaged = set(damaged)
     for job in history.jobs:
         for trial in job.trials:
@@ -138,7 +138,7 @@ def changed_results(calm: Iterable[JobHistory], faulty: Mapping[str, JobHistory]
     """Differences between a calm run and what is stored of the same jobs, by name."""
     for job in calm:
         found = faulty.get(job.name)
-        if found is not None:  # that it is missing is told elsewhere
+        if found is not None:  # another check reports a missing one
             yield from differences(job, found)
 
 

@@ -1,17 +1,17 @@
-"""For how long an open job stood still although somebody could have gone on with it.
+"""For how long an open job made no progress although a worker could have continued it.
 
-Progress of a job is a claim, a new measurement, or the end of a trial; their times are the database's own, from leases, events
-and the witness of measurements (stage.py). The wait between two of them is judged by the time in it at which all of this held:
+Progress of a job is a claim, a new measurement, or the end of a trial. Their times are the database's own, from leases, events
+and the write log (stage.py). Of the wait between two of them the time counts in which all of this held:
 
 - the job was open: submitted, not paused, not over;
-- the database could be reached: PostgreSQL ran, and the proxy let everybody through (slowly, at most);
-- a worker could be reached and was at a trial of this job; or one could that was at no trial, while nobody was at a trial of this
-  job with only the trainer out of reach (such a worker holds on to its trial, rightly).
+- the database was available: PostgreSQL ran, and the proxy passed messages on, if slowly;
+- a worker with a trial of this job was available; or an idle worker was, while no worker held a trial of this job with only its
+  trainer unavailable (such a worker keeps its trial, rightly).
 
-A worker can be reached when its process runs and is not stopped, from `warm_s` after its registration on: its trainer has to
-import torch first. The same goes for the time after its trainer was killed, or the worker set an objective aside since its disk
-was full. A worker that is at another job's trial is no worker for this one. All of these times are known: faults are done by
-us, claims and ends of leases stand in the database.
+A worker is available while its process runs and is not stopped, from `warm_s` after its registration on: its trainer has to
+import torch first. It is unavailable for as long after its trainer was killed, and while it has set an objective aside because
+its disk is full. A worker with a trial of another job does not count. All of these times are known: the faults are ours, and
+claims and ends of leases are in the database.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,11 +20,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 WORTH_COUNTING_S = 2.0
-"""Shorter waits are taken as they are."""
+"""Shorter waits count in full."""
 
 
 class Interval(NamedTuple):
-    """A time, in seconds since 1970."""
+    """From `begin` up to `end`, in seconds since 1970."""
 
     begin: float
     end: float
@@ -35,15 +35,15 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerTimes:
-    """When one worker (one life of a process) could be reached, and what it was at."""
+    """When one worker (one run of a process) was available, and which leases it held."""
 
     life: Interval
     away: Sequence[Interval]
-    """When it could not be reached as a whole."""
+    """When it was unavailable as a whole."""
     trainer_away: Sequence[Interval]
-    """When its trainer could not; it holds its leases then."""
+    """When only its trainer was unavailable; it keeps its leases then."""
     leases: Sequence[tuple[Interval, str]]
-    """What it held, and of which job."""
+    """When it held a lease, and of which job."""
 
     def reached(self, moment: float) -> bool:
         return self.life.holds(moment) and not _in(self.away, moment)
@@ -52,13 +52,13 @@ class WorkerTimes:
         return self.reached(moment) and not _in(self.trainer_away, moment)
 
     def job(self, moment: float) -> str | None:
-        """The id of the job at whose trial it is."""
+        """The id of the job whose trial it holds."""
         return next((job for held, job in self.leases if held.holds(moment)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What was known to be out of reach."""
+    """What was unavailable when."""
 
     outages: Sequence[Interval]
     workers: Sequence[WorkerTimes]
@@ -70,11 +70,11 @@ class Wait:
 
     during: Interval
     counted_s: float
-    """The part of it at which somebody could have gone on."""
+    """The part of it in which a worker could have continued the job."""
 
 
 def longest_wait(job_id: str, open_during: Sequence[Interval], progress: Sequence[float], around: Circumstances) -> Wait | None:
-    """The wait of a job with the most counted seconds."""
+    """The wait of a job with the most seconds that count."""
     waits = [_judge(job_id, during, around) for during in _gaps(open_during, progress)]
     return max(waits, key=lambda wait: wait.counted_s, default=None)
 
@@ -101,18 +101,18 @@ def _judge(job_id: str, during: Interval, around: Circumstances) -> Wait:
         edges |= {edge for edge in interval if during.holds(edge)}
     ordered = sorted(edges)
     counted_s = sum(
-        end - begin for begin, end in pairwise(ordered) if _could_go_on(job_id, (begin + end) / 2, around.outages, workers)
+        end - begin for begin, end in pairwise(ordered) if _could_continue(job_id, (begin + end) / 2, around.outages, workers)
     )
     return Wait(during=during, counted_s=counted_s)
 
 
-def _could_go_on(job_id: str, moment: float, outages: Sequence[Interval], workers: Sequence[WorkerTimes]) -> bool:
+def _could_continue(job_id: str, moment: float, outages: Sequence[Interval], workers: Sequence[WorkerTimes]) -> bool:
     if _in(outages, moment):
         return False
-    at_it = [worker for worker in workers if worker.reached(moment) and worker.job(moment) == job_id]
-    if any(worker.trains(moment) for worker in at_it):
+    holders = [worker for worker in workers if worker.reached(moment) and worker.job(moment) == job_id]
+    if any(worker.trains(moment) for worker in holders):
         return True
-    return not at_it and any(worker.trains(moment) and worker.job(moment) is None for worker in workers)
+    return not holders and any(worker.trains(moment) and worker.job(moment) is None for worker in workers)
 
 
 def _in(intervals: Sequence[Interval], moment: float) -> bool:

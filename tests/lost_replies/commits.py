@@ -1,6 +1,6 @@
-"""A proxy before the database that knows what is committed through it, and loses the reply of the k-th commit of a kind.
+"""A proxy in front of the database that classifies the commits through it and drops the reply to the k-th commit of a kind.
 
-What a transaction is shows in what the client says between BEGIN and COMMIT: the events that it writes, the tables that it
+A transaction is classified by what the client sends between BEGIN and COMMIT: the events that it writes, the tables that it
 inserts into. A commit counts when the server has answered it.
 """
 
@@ -35,27 +35,27 @@ MARKS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
         ),
     ),
 )
-"""Kinds of transactions, and what gives them away. Of several the first: a finish reports too. Unknown is what writes a job, a
-trial or the end of a lease and is none of them: part of something that should have been one transaction. A sweep would miss the
-window after it."""
+"""Kinds of transactions, and the patterns that identify them. The first match counts: a finish reports too. `unknown` is one that
+writes a job, a trial or the end of a lease and is none of these: part of something that should have been one transaction. A sweep
+would miss the window after it."""
 
 _PROTOCOL_3 = 3 << 16
 
 
 class CommitProxy(TcpProxy):
-    """Passes everything on, but for the reply that it is told to lose."""
+    """Passes everything on except the reply that it is to drop."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.commits: Counter[str] = Counter()
-        """How many of each kind since the last call of `lose`."""
+        """Commits of each kind since the last call of `lose`."""
         self.has_lost = False
         self._wanted = ("", 0)
         self._at_loss: Callable[[], None] = _nothing
 
     def lose(self, kind: str, k: int, at_loss: Callable[[], None] | None = None) -> None:
-        """Count anew, and lose the reply of the k-th commit of a kind. at_loss: called right before, after the
-        commit."""
+        """Reset the counts, and drop the reply to the k-th commit of a kind. at_loss: called after the commit, right before the
+        drop."""
 
         def begin() -> None:
             self.commits.clear()
@@ -74,7 +74,7 @@ class CommitProxy(TcpProxy):
         return _pass_on(client, to_server, said.add), _pass_on(server, to_client, lambda data: self._look(said, data))
 
     def _look(self, said: "Conversation", reply: bytes) -> None:
-        """Raises ConnectionResetError instead of letting the reply pass that is to be lost."""
+        """Raises ConnectionResetError instead of passing on the reply that is to be dropped."""
         if said.committing is None or b"COMMIT\0" not in reply:
             return
         kind, said.committing = said.committing, None
@@ -86,17 +86,17 @@ class CommitProxy(TcpProxy):
 
 
 class Conversation:
-    """What a client of PostgreSQL says on one connection."""
+    """What a client sends to PostgreSQL on one connection."""
 
     def __init__(self) -> None:
         self.committing: str | None = None
-        """The kind of the transaction whose COMMIT has been sent and not been answered."""
+        """The kind of the transaction whose COMMIT was sent and is not answered yet."""
         self._unread = b""
         self._greeted = False
         self._transaction = b""
 
     def add(self, data: bytes) -> None:
-        """What has come from the client."""
+        """Add bytes from the client."""
         self._unread += data
         for kind, body in self._messages():
             if kind in b"QPB":  # a query; or its text and, apart, its parameters
@@ -113,7 +113,7 @@ class Conversation:
             self._transaction += body
 
     def _messages(self) -> Iterator[tuple[bytes, bytes]]:
-        """Those that are there in full. Until the greeting they have no kind, only a length."""
+        """The complete messages received. Those before the startup message have no type byte, only a length."""
         while len(self._unread) >= 8 or (self._greeted and len(self._unread) >= 5):
             typed = int(self._greeted)
             end = typed + int.from_bytes(self._unread[typed : typed + 4], "big")
@@ -123,12 +123,12 @@ class Conversation:
             self._unread = self._unread[end:]
             if self._greeted:
                 yield kind, body
-            else:  # else a question whether TLS is spoken
+            else:  # else a request for TLS
                 self._greeted = int.from_bytes(body[:4], "big") == _PROTOCOL_3
 
 
 def kind_of(transaction: bytes) -> str:
-    """What a transaction is, by the statements and parameters that were sent in it."""
+    """The kind of a transaction, by the statements and parameters sent in it."""
     for kind, marks in MARKS:
         if any(mark in transaction for mark in marks):
             return kind

@@ -35,7 +35,7 @@ def prove(out: Path | None) -> int:
             migrate.upgrade(database)  # once, before there are threads: Alembic is for one at a time
             database.close()
             todo = [(kills, scenario) for kills in (False, True) for scenario in scenarios(TRIALS, STEPS)]
-            with ThreadPoolExecutor(LANES) as pool:  # beside each other: a sweep mostly waits
+            with ThreadPoolExecutor(LANES) as pool:  # concurrently: a sweep mostly waits
                 lanes = [
                     pool.submit(_sweep, _copy(server.url, f"sweep_{number}"), folder / str(number), kills, scenario)
                     for number, (kills, scenario) in enumerate(todo)
@@ -46,11 +46,12 @@ def prove(out: Path | None) -> int:
 
 
 def tables(swept: list[Swept]) -> list[Table]:
-    """What was tried and what came of it; and, if there is anything to tell, what was broken."""
+    """A table of the sweeps and their results, and one of the violations if there are any."""
     runs, lost = sum(found.runs for found in swept), sum(found.lost for found in swept)
     table = Table(
         f"The reply of the k-th commit of a kind lost, for k = 1, 2, ... until a run has no k-th one: {lost} replies, {runs} runs"
-        f" of {TRIALS} trials of {STEPS} steps; each as in peace, each trial finished once, nothing left open or told twice",
+        f" of {TRIALS} trials of {STEPS} steps; each equal to a run without faults: each trial finished once, nothing left open,"
+        " no event twice",
         ["job", "commit of", "its process", "k", "runs", "seconds", "kept"],
     )
     for found in swept:

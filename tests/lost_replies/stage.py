@@ -1,4 +1,4 @@
-"""What a sweep needs: the API and a worker, real processes with the proxy between them and the database."""
+"""The system under test: the API and a worker, real processes with the proxy between them and the database."""
 
 import os
 import signal
@@ -21,23 +21,23 @@ SETTINGS = {
     "STRIDE_OBJECTIVE_MODULES": "tests.quadratic",
     "STRIDE_DEVICE": "cpu",
     "STRIDE_POLL_S": "0.1",
-    # After every step: when a checkpoint is taken must not depend on how fast the machine is.
+    # After every step, so that it does not depend on the machine's speed when checkpoints are taken.
     "STRIDE_CHECKPOINT_S": "0.000001",
 }
 SHORT_LEASES = {"STRIDE_HEARTBEAT_S": "0.3", "STRIDE_LEASE_S": "1", "STRIDE_DATABASE_TIMEOUT_S": "0.9"}
-"""Where workers are killed, and others wait for their trials."""
+"""For sweeps that kill workers, whose trials others wait for."""
 LONG_LEASES = {"STRIDE_HEARTBEAT_S": "4", "STRIDE_LEASE_S": "15", "STRIDE_DATABASE_TIMEOUT_S": "5"}
-"""Where no worker is lost, no lease may expire: a trial that nobody knows to be theirs must show."""
+"""For sweeps that kill no worker: no lease may expire, so that a trial whose claim was forgotten shows."""
 OF_THE_API = frozenset({"submit", "pause", "resume", "cancel"})
-"""Commits that a request leads to; all others are a worker's."""
+"""Commits made by the API; all others are a worker's."""
 
 
 class Stage:
-    """A running Stride on the migrated database at `url`, with one worker at a time; whatever is killed is started again."""
+    """A running Stride on the migrated database at `url`, with one worker at a time; what is killed is restarted."""
 
     def __init__(self, url: str, folder: Path, *, kills: bool) -> None:
         self.kills = kills
-        """Whether what commits is killed where its reply is lost."""
+        """Whether the process that commits is killed when its reply is dropped."""
         self._settings = SETTINGS | (SHORT_LEASES if kills else LONG_LEASES)
         self._url = url
         self._folder = folder
@@ -48,7 +48,7 @@ class Stage:
         self.proxy = CommitProxy(url)
 
     def lose(self, kind: str, k: int) -> None:
-        """From now on, lose the reply of the k-th commit of a kind, with the process that waits for it if that is to be."""
+        """From now on, drop the reply to the k-th commit of a kind, and kill the process that waits for it if `kills` says so."""
         self.proxy.lose(kind, k, (lambda: self._kill_writer_of(kind)) if self.kills else None)
 
     def tend(self) -> None:
@@ -58,7 +58,7 @@ class Stage:
             self._worker = self._new_worker()
 
     def query(self, statement: str, job_id: str) -> list[Any]:
-        """Rows of a question about a job, asked past the proxy."""
+        """Rows of a query about a job, not through the proxy."""
         return self._conn.execute(statement, {"job_id": job_id}).fetchall()
 
     def history(self, job_id: str) -> JobHistory:

@@ -1,8 +1,8 @@
-"""For k = 1, 2, ...: the reply of the k-th commit of a kind is lost, until a run has no k-th one. A random schedule of faults can
-miss every window; a sweep cannot.
+"""For k = 1, 2, ...: the reply to the k-th commit of a kind is dropped, until a run has no k-th one. A random schedule of faults
+can miss every window; a sweep cannot.
 
-Each run is one small job, trained by one worker, and is compared with the same job in peace. In a sweep that kills, the process
-that committed is killed between its commit and the reply, and another takes its place.
+Each run is one small job, trained by one worker, and is compared with the same job without faults. In a sweep that kills, the
+process that committed is killed between its commit and the reply, and another takes its place.
 """
 
 import time
@@ -18,12 +18,12 @@ from tests.chaos.history import END_EVENTS, JobHistory
 from tests.lost_replies.stage import Stage
 
 RUN_S = 60.0
-"""What a job of a second or two gets to end."""
+"""Seconds for a job of a second or two to end."""
 LOOK_S = 0.02
 
 
 def training(trials: int, steps: int, **settings: Any) -> dict[str, Any]:
-    """A job in which every step is reported by itself, and every step followed by a checkpoint: as often in every run.
+    """A job that reports each step by itself, with a checkpoint after each step: so every run commits equally often.
 
     A trainer waits at each part of a trial's schedule until what it measured is stored, though no trial is ever pruned.
     """
@@ -37,17 +37,17 @@ def training(trials: int, steps: int, **settings: Any) -> dict[str, Any]:
     }
 
 
-def in_peace(stage: Stage, job_id: str) -> None:
-    """Nothing but training."""
+def undisturbed(stage: Stage, job_id: str) -> None:
+    """Only training."""
     _wait_for(stage, job_id, DONE)
 
 
 def with_a_pause(stage: Stage, job_id: str) -> None:
-    """Paused in the middle of the first trial, and resumed when that has been given back."""
+    """Paused in the middle of the first trial, and resumed when that has been released."""
     _wait_for(stage, job_id, MEASURED)
     assert stage.client.move(job_id, "pause"), "the job was over before it could be paused"
     _wait_for(stage, job_id, GIVEN_BACK)
-    stage.client.move(job_id, "resume")  # one that asks again may come when the job is over
+    stage.client.move(job_id, "resume")  # a retry may come when the job is over
     _wait_for(stage, job_id, DONE)
 
 
@@ -59,34 +59,34 @@ def with_a_cancel(stage: Stage, job_id: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What is done with a job while it trains, and which commits there are to lose in it."""
+    """What is done to a job while it trains, and whose commits' replies are dropped."""
 
     name: str
     kinds: tuple[str, ...]
     document: Mapping[str, Any]
-    live: Callable[[Stage, str], None] = in_peace
+    live: Callable[[Stage, str], None] = undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Swept:
-    """A kind of commit, swept."""
+    """The result of the sweep of one kind of commit."""
 
     scenario: str
     kind: str
     kills: bool
     lost: int
-    """So many replies, of the first to the last such commit."""
+    """How many replies were dropped, of the first to the last such commit."""
     runs: int
     seconds: float
     violations: tuple[str, ...]
 
 
 def scenarios(trials: int, steps: int) -> list[Scenario]:
-    """All that is swept."""
+    """The scenarios of the whole sweep."""
     document = training(trials, steps)
     return [
         Scenario(name="training", kinds=("submit", "claim", "report", "checkpoint", "finish"), document=document),
-        # What a user does to a job must find it at work, however slow the machine is.
+        # The job must still be running when the user acts, however fast the machine is.
         Scenario(
             name="pause",
             kinds=("pause", "release", "resume", "takeover", "going on"),
@@ -99,7 +99,7 @@ def scenarios(trials: int, steps: int) -> list[Scenario]:
 
 
 def sweep(stage: Stage, scenario: Scenario, kinds: Sequence[str]) -> Iterator[Swept]:
-    """Lose every reply to a commit of these kinds once, each in a run of its own."""
+    """Drop the reply to each commit of these kinds once, each in its own run."""
     calm = _run(stage, scenario, "none", 1)
     for kind in kinds:
         began, violations, lost = time.monotonic(), list(_broken(stage, scenario, calm, calm)), 0
@@ -122,13 +122,13 @@ def sweep(stage: Stage, scenario: Scenario, kinds: Sequence[str]) -> Iterator[Sw
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """What is left of a run."""
+    """What a run left."""
 
     job: JobHistory
     shown: Mapping[str, Any]
     """The progress that the API shows."""
     unknown: int
-    """Commits that write and that no sweep loses the reply of."""
+    """Commits that write and whose replies no sweep drops."""
     mistakes: tuple[str, ...] = field(default=())
 
 
@@ -148,7 +148,7 @@ def _run(stage: Stage, scenario: Scenario, kind: str, k: int) -> _Run:
 
 
 def _broken(stage: Stage, scenario: Scenario, calm: _Run, found: _Run) -> Iterator[str]:
-    """What should not be so after a run."""
+    """The violations found after a run."""
     job = found.job
     if not stage.kills:
         yield from _attempted_again(scenario, calm.job, job)
@@ -175,7 +175,7 @@ def _broken(stage: Stage, scenario: Scenario, calm: _Run, found: _Run) -> Iterat
         yield from chain(verify.unfinished([job], [job.name]), verify.wrong_numbers(job), verify.double_results(job))
     expected = replace(calm.job, name=job.name, spec=job.spec)
     if stage.kills and scenario.name == "dying trainer":
-        # A killed worker takes an attempt with it: the last one may be that.
+        # A killed worker ends an attempt, which may be the last one.
         expected, job = _without_errors(expected), _without_errors(job)
     yield from differences(expected, job)
 
@@ -194,23 +194,23 @@ _EXPECTED: Mapping[str, Mapping[str, int]] = {
 
 
 def _not_failed(job: JobHistory) -> Iterator[str]:
-    """A job whose only trial used up its attempts is no completed one (docs/decisions/0011)."""
+    """A job whose only trial used up its attempts has failed (docs/decisions/0011)."""
     if job.state != "failed" or not (job.reason or "").startswith("its only trial failed: AttemptsExhausted: "):
         yield f"the job is {job.state} ({job.reason}), expected failed with its only trial's reason"
 
 
 def _attempted_again(scenario: Scenario, calm: JobHistory, job: JobHistory) -> Iterator[str]:
-    """Trials that another attempt was begun at, though their worker was there all the time."""
+    """Trials with a second attempt although their worker was alive all the time."""
     usual = {trial.number: [lease.outcome for lease in trial.leases] for trial in calm.trials}
     for trial in job.trials:
         outcomes = [lease.outcome for lease in trial.leases]
-        # What a cancel meets depends on the moment.
+        # What a cancel hits depends on timing.
         if len(outcomes) != 1 if scenario.name == "cancel" else outcomes != usual.get(trial.number):
-            yield f"trial {trial.number} has the attempts {outcomes}, in peace {usual.get(trial.number)}"
+            yield f"trial {trial.number} has the attempts {outcomes}, without faults {usual.get(trial.number)}"
 
 
 def _went_back(job: JobHistory) -> Iterator[str]:
-    """Attempts that began more than one step before the last one stored, though each step is followed by a checkpoint."""
+    """Attempts that began more than one step before the last stored step, although each step is followed by a checkpoint."""
     for trial in job.trials:
         stored = 0
         for lease in trial.leases:
@@ -251,9 +251,9 @@ SELECT FROM stride.jobs WHERE id = %(job_id)s AND NOT EXISTS (
 
 
 def _wait_for(stage: Stage, job_id: str, question: str) -> None:
-    """Until the question has an answer; meanwhile killed workers are replaced."""
+    """Wait until the query returns rows; meanwhile killed workers are replaced."""
     deadline = time.monotonic() + RUN_S
     while not stage.query(question, job_id):
         stage.tend()
-        assert time.monotonic() < deadline, f"waited {RUN_S:g} s in vain for {question}"
+        assert time.monotonic() < deadline, f"no answer within {RUN_S:g} s: {question}"
         time.sleep(LOOK_S)

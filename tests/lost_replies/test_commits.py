@@ -1,4 +1,4 @@
-"""That the proxy knows what is committed, and loses the reply that it is told to lose, and no other."""
+"""The proxy classifies commits, and drops the reply that it is to drop and no other."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -43,7 +43,7 @@ def test_transactions_are_known_by_what_is_said_in_them(proxy: CommitProxy, behi
     for move in (lifecycle.pause, lifecycle.pause, lifecycle.resume, lifecycle.cancel, lifecycle.cancel):
         behind.transact(partial(move, job_id=job.id))
     counted = dict(proxy.commits)
-    # Asked for what it is already, a job is only looked at.
+    # A job that is already in the wanted state is only read.
     assert counted.pop("other") >= 2
     assert counted == {
         "submit": 1,

@@ -14,7 +14,7 @@ TRIALS, STEPS = 2, 3
 COMMITS = {
     "submit": 1,
     "claim": TRIALS,
-    "report": TRIALS * (STEPS - 1),  # the last one goes with the checkpoint
+    "report": TRIALS * (STEPS - 1),  # the last one is stored with the checkpoint
     "checkpoint": TRIALS * STEPS,
     "finish": TRIALS,
     "pause": 1,

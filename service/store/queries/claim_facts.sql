@@ -1,5 +1,5 @@
 -- What a claim needs to know under its locks on job and study. A statement of its own, since one that had to wait for a lock
--- still counts by the snapshot from before the wait.
+-- still reads the snapshot from before the wait.
 -- Locks nothing. Needs stride_trials_study_id_number_key, stride_trials_waiting_idx, leases_open_job_id_idx.
 SELECT
     coalesce(

@@ -1,5 +1,5 @@
--- Open jobs whose budget of trials is used up and that nobody works at: a foreign script took the last numbers, so no finish has
--- seen that they are done.
+-- Open jobs whose budget of trials is used up and that have no open lease: a foreign script took the last numbers, so no finish
+-- has noticed that they are done.
 -- Locks nothing: the sweep locks and checks again.
 SELECT job.id
 FROM stride.jobs AS job

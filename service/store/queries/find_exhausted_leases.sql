@@ -1,4 +1,4 @@
--- Leases that ran out long ago on a trial with so many attempts that this may have been its last: no worker is there to see it.
+-- Leases that expired long ago, of trials for which this may have been the last attempt, and that no worker has taken over.
 -- Locks nothing: the sweep locks and checks again. Needs leases_open_expires_at_idx.
 SELECT lease.id AS lease_id, lease.job_id
 FROM stride.leases AS lease

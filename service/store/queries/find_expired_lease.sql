@@ -1,4 +1,4 @@
--- A trial that a worker could take over: of those it offers, the one whose lease has been expired for longest.
+-- A trial that a worker may take over: of its objectives, the one whose lease expired first.
 -- Locks nothing: it only finds a candidate, which the takeover locks and checks again. Needs leases_open_expires_at_idx.
 SELECT lease.id AS lease_id, lease.job_id
 FROM stride.leases AS lease

@@ -1,5 +1,5 @@
--- The job that deserves the next trial most: by priority, then by fewest open leases, then the one that has waited for longest.
--- With as many jobs as workers, that is what has each get its turn.
+-- The job whose turn it is: by priority, then by fewest open leases, then by the longest time since its last claim.
+-- The last rule gives each job its turn where there are as many jobs as workers.
 -- Locks nothing: it only finds a candidate, which the claim locks and checks again.
 -- Needs jobs_open_idx, leases_open_job_id_idx, stride_trials_study_id_number_key, stride_trials_waiting_idx. It counts nothing in
 -- optuna.trials, so its cost does not grow with a job's history.

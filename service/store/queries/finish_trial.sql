@@ -1,6 +1,6 @@
 -- The result of a trial.
--- Locks the trial's row; the caller holds those of the job and of the lease that gives it the right. Zero rows: the trial is no
--- longer running, and nothing was written.
+-- Locks the trial's row; the caller holds those of the job and of the trial's lease. Zero rows: the trial is no longer running, and
+-- nothing was written.
 WITH trial AS (
     UPDATE optuna.trials
     SET state = %(state)s::text::optuna.trialstate, datetime_complete = clock_timestamp() AT TIME ZONE 'UTC'

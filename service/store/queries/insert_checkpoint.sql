@@ -1,4 +1,4 @@
--- A checkpoint, and the end of all of its trial but the one before it, which stands in when this one turns out to be damaged.
+-- Stores a checkpoint, and deletes all others of its trial but the one before it, the fallback if this one turns out to be damaged.
 -- Locks nothing of its own; the caller holds the lease. Running it twice stores the same again.
 WITH saved AS (
     INSERT INTO stride.checkpoints (job_id, trial_id, lease_id, kind, step, size, sha256, content, path)

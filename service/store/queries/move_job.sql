@@ -1,4 +1,4 @@
--- A change of a job, and the events that tell of it, numbered in the order in which they are committed.
+-- A change of a job, and its events, numbered in commit order.
 -- Locks the job's row, which the caller holds already.
 WITH job AS (
     UPDATE stride.jobs

@@ -1,6 +1,6 @@
--- The checkpoints that nobody will need: those of trials that have ended, but for the model of each job's best one.
--- Looks at jobs that are open or ended lately, so that often asked its cost does not grow with what is kept of older ones.
--- Of equal values the smallest number is the best, as for the API.
+-- Deletes the checkpoints of trials that have ended, except the model of each job's best one.
+-- Reads jobs that are open or ended lately only, so that the cost of frequent runs does not grow with what is kept of older ones.
+-- Of equal values the smallest number is the best, as in the API.
 WITH candidate AS (
     SELECT kept.id, kept.kind, kept.job_id, trial.number, trial.state::text AS state, result.value,
         CASE direction.direction WHEN 'MAXIMIZE' THEN -result.value ELSE result.value END AS loss

@@ -1,4 +1,4 @@
--- A report: renew the lease, store what was measured, and learn whether to go on. One statement, so that nothing is stored
+-- A report: renew the lease, store what was measured, and learn whether to continue. One statement, so that nothing is stored
 -- without the lease.
 -- Locks the lease only; the job's state is read without a lock. Matches id and token: zero rows mean that the lease has ended,
 -- and nothing is written. Running it twice stores the same again.

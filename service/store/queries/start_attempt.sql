@@ -1,4 +1,4 @@
--- An attempt at a trial begins: its lease, the job that runs from now on, the events.
+-- The start of an attempt: its lease, the job, which is running from now on, and the events.
 -- Locks the job's row, which the caller holds already. Not twice: one open lease a trial, by leases_open_trial_id_key, and one
 -- lease a token.
 WITH lease AS (
@@ -19,7 +19,7 @@ WITH lease AS (
         event_seq = event_seq + cardinality(%(types)s::text[])
     WHERE id = %(job_id)s
     RETURNING id, event_seq
-), told AS (
+), event AS (
     INSERT INTO stride.events (job_id, seq, type, payload)
     SELECT job.id, job.event_seq - cardinality(%(types)s::text[]) + item.position, item.type, item.payload
     FROM job, unnest(%(types)s::text[], %(payloads)s::jsonb[]) WITH ORDINALITY AS item (type, payload, position)

@@ -1,5 +1,5 @@
--- An enqueued trial becomes a running one, with the params that it is to be trained with.
--- Locks the trial's row; the caller holds those of job and study. Zero rows: somebody else has started it.
+-- Makes an enqueued trial a running one, with the params to train it with.
+-- Locks the trial's row; the caller holds those of job and study. Zero rows: another worker has started it.
 WITH trial AS (
     UPDATE optuna.trials
     SET state = 'RUNNING', datetime_start = clock_timestamp() AT TIME ZONE 'UTC'

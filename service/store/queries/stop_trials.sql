@@ -2,7 +2,7 @@
 -- else FAIL; enqueued ones FAIL. Their leases end, which is how their workers learn of it.
 -- Locks its unfinished trials; the caller holds the locks on the job and on its open leases, taken by an earlier statement, so
 -- that the last report is seen.
--- Running trials without a lease are a foreign script's own and are left alone.
+-- Running trials without a lease belong to foreign scripts and are not changed.
 WITH lease AS (
     UPDATE stride.leases
     SET ended_at = clock_timestamp(), outcome = 'stopped', reason = %(stopped_by)s

@@ -1,4 +1,4 @@
-"""Everything that may happen to a trial, at once: what threads of several processes do to the same few jobs."""
+"""Everything that may happen to a trial, concurrently: what threads of several processes do to the same few jobs."""
 
 import random
 import threading
@@ -49,9 +49,9 @@ MOVES: tuple[Callable[[sa.Connection, UUID], None], ...] = (
 
 
 def race(url: str, seed: int, seconds: float, must_happen: frozenset[str]) -> Counter[str]:
-    """What one process does: several workers, a user, a sweeper and a foreign script. Returns how often what was done.
+    """What one process does: several workers, a user, a sweeper and a foreign script. Returns how often each thing was done.
 
-    It goes on until all these events were told, and for so many seconds at least: on a busy machine less happens in them.
+    It runs until all of `must_happen` were written as events, and for at least so many seconds: on a busy machine less happens.
     """
     takeover.ABANDONED_AFTER_S = 0.1  # type: ignore[misc]
     database = Database(url, pool_size=WORKERS + 3)
@@ -65,26 +65,26 @@ def race(url: str, seed: int, seconds: float, must_happen: frozenset[str]) -> Co
             pool.submit(_repeat, role, over, database, random.Random(f"{seed} {number}"), done, claims)
             for number, role in enumerate(roles)
         ]
-        told = _wait_until_told(database, running, seconds, must_happen)
+        seen = _wait_until_seen(database, running, seconds, must_happen)
         over.set()
         for future in running:
             future.result()
     database.close()
-    return done + Counter(f"told {event}" for event in told)
+    return done + Counter(f"event {event}" for event in seen)
 
 
-def _wait_until_told(
+def _wait_until_seen(
     database: Database, running: Sequence[Future[None]], seconds: float, must_happen: frozenset[str]
 ) -> frozenset[str]:
-    """The events that there were, those of jobs deleted meanwhile too; `must_happen` is not all among them after a minute."""
-    began, told = time.monotonic(), frozenset[str]()
-    while (elapsed := time.monotonic() - began) < seconds or (elapsed < MOST_S and not told >= must_happen):
+    """The types of events seen, those of deleted jobs included; after a minute some of `must_happen` may be missing."""
+    began, seen = time.monotonic(), frozenset[str]()
+    while (elapsed := time.monotonic() - began) < seconds or (elapsed < MOST_S and not seen >= must_happen):
         if any(future.done() for future in running):
             break  # it raised
         with database.transaction() as conn:
-            told |= set(conn.exec_driver_sql("SELECT DISTINCT type FROM stride.events").scalars())
+            seen |= set(conn.exec_driver_sql("SELECT DISTINCT type FROM stride.events").scalars())
         time.sleep(LOOK_S)
-    return told
+    return seen
 
 
 _counting = threading.Lock()
@@ -108,7 +108,7 @@ def _repeat(
 
 
 def _work(database: Database, rng: random.Random, claims: list[Claim]) -> str:
-    """One attempt at a trial, by a worker that may end it in any way, or fall silent; or an old one that comes back."""
+    """One attempt at a trial, by a worker that may end it in any way, or stop reporting; or an old one that comes back."""
     lease_s = rng.choice((0.02, 0.1, 1.0))
     claimer = claimer_of(database, lease_s)
     claim = claimer.claim(uuid4())
@@ -133,7 +133,7 @@ def _work(database: Database, rng: random.Random, claims: list[Claim]) -> str:
         time.sleep(rng.choice((0.0, 0.0, 0.03)))
     match rng.randrange(8):
         case 0:
-            return "fell silent"
+            return "stopped reporting"
         case 1:
             database.transact(lambda conn: leases.release(conn, lease, "its worker stops"))
             return "released"
@@ -151,7 +151,7 @@ def _work(database: Database, rng: random.Random, claims: list[Claim]) -> str:
 
 
 def _use(database: Database, rng: random.Random, claims: list[Claim]) -> str:
-    """A user, who keeps some jobs going and moves them about."""
+    """A user, who submits jobs and pauses, resumes, cancels and deletes them."""
     time.sleep(rng.uniform(0.0, 0.05))
     known = _jobs(database, "finished_at IS NULL")
     if len(known) < OPEN_JOBS:
@@ -167,7 +167,7 @@ def _use(database: Database, rng: random.Random, claims: list[Claim]) -> str:
 
 
 def _maintain(database: Database, rng: random.Random, claims: list[Claim]) -> str:
-    """Whoever sweeps: jobs out of time, trials past their attempts, checkpoints that nobody needs."""
+    """A sweeper."""
     time.sleep(rng.uniform(0.0, 0.02))
     if rng.random() < 0.7:
         sweep(database)

@@ -51,7 +51,7 @@ def foreign(database: Database, job: Job) -> Iterator[optuna.Study]:
 
 
 def known(number: int, attrs: dict[str, Any] | None = None) -> optuna.trial.FrozenTrial:
-    """What a foreign script found out."""
+    """A finished trial of a foreign script."""
     params = {"learning_rate": 10 ** -(number / 3)}
     return create_trial(value=float(number), params=params, distributions={"learning_rate": RATE}, system_attrs=attrs)
 
@@ -261,7 +261,7 @@ def test_gp_works_with_our_trials_beside_foreign_ones_that_lack_constraints(data
     assert "sampler.failed" not in events(database, job)
 
 
-# When things go wrong while the sampler thinks
+# What changes while the sampler runs
 
 
 class _Raises(optuna.samplers.RandomSampler):
@@ -287,7 +287,7 @@ def test_a_sampler_that_raises_is_an_event_and_that_trial_is_drawn_at_random(
 
 
 def during_sampling(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
-    """Do something once, while the sampler of the next claim thinks."""
+    """Do something once, while the sampler of the next claim runs."""
     propose, done = claim_module.propose_next, []
 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
@@ -300,7 +300,7 @@ def during_sampling(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
     monkeypatch.setattr(claim_module, "propose_next", interrupted)
 
 
-def test_a_sampler_that_was_outrun_thinks_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sampler_that_was_overtaken_samples_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     job = submit_job(database, strategy="bayesian", search_space=SPACE)
     faster: list[Claim] = []
     during_sampling(monkeypatch, lambda: faster.append(claimed(claimer_of(database))))
@@ -309,7 +309,9 @@ def test_a_sampler_that_was_outrun_thinks_again(database: Database, monkeypatch:
     assert [trial.number for trial in stored(database, job)] == [0, 1]
 
 
-def test_a_sampler_that_was_outrun_by_a_foreign_trial_thinks_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sampler_that_was_overtaken_by_a_foreign_trial_samples_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = submit_job(database, strategy="bayesian", search_space=SPACE)
 
     def enqueue() -> None:
@@ -321,7 +323,7 @@ def test_a_sampler_that_was_outrun_by_a_foreign_trial_thinks_again(database: Dat
 
 
 @pytest.mark.parametrize("action", ["pause", "cancel", "delete"])
-def test_a_job_that_ends_while_its_sampler_thinks_gets_no_trial(
+def test_a_job_that_ends_while_its_sampler_runs_gets_no_trial(
     database: Database, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     job = submit_job(database, strategy="bayesian")
@@ -343,14 +345,14 @@ def test_a_job_that_ends_while_its_sampler_thinks_gets_no_trial(
     assert claim.job.id == other.id
 
 
-def test_the_budget_may_be_used_up_while_the_sampler_thinks(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_budget_may_be_used_up_while_the_sampler_runs(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     job = submit_job(database, strategy="bayesian", budget={"trials": 1})
     during_sampling(monkeypatch, lambda: claimed(claimer_of(database)))
     assert claimer_of(database).claim(uuid4()) is None
     assert len(stored(database, job)) == 1
 
 
-def test_a_slow_sampler_keeps_others_from_thinking_in_vain(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_sampler_keeps_others_from_sampling_the_same_point(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim_module, "SLOW_S", -1.0)
     job = submit_job(database, strategy="bayesian", search_space=SPACE)
     quick = submit_job(database, priority=-1)

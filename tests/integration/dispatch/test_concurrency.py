@@ -1,4 +1,4 @@
-"""Many claimers at once: nothing is given out twice, and no limit is passed."""
+"""Many claimers at once: nothing is assigned twice, and no limit is exceeded."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How workers divide between jobs: nobody starves, priorities go first, and max_parallel holds at every moment."""
+"""How workers are shared between jobs: no job starves, priorities go first, and max_parallel holds at every moment."""
 
 import time
 from collections import Counter, deque
@@ -24,19 +24,19 @@ BIG, SMALL = {"trials": 10_000}, {"trials": 10}
 
 
 def in_turn(database: Database, workers: int) -> deque[Claim]:
-    """As many workers as asked for, each at a trial."""
+    """So many workers, each with a trial."""
     return deque(claimed(claimer_of(database)) for _ in range(workers))
 
 
 def next_trial(database: Database, running: deque[Claim]) -> Claim:
-    """The worker that has been at its trial for longest finishes it and claims the next, which is returned."""
+    """The worker with the oldest trial finishes it and claims the next, which is returned."""
     conclude(database, running.popleft(), Completed(value=1.0))
     running.append(claimed(claimer_of(database)))
     return running[-1]
 
 
 def shares(running: deque[Claim], jobs: list[Job]) -> list[int]:
-    """How many workers are at each job."""
+    """How many workers each job has."""
     at = Counter(claim.job.id for claim in running)
     return [at[job.id] for job in jobs]
 
@@ -107,18 +107,18 @@ def test_what_a_limited_job_of_larger_priority_may_not_use_goes_to_the_others_ev
         next_trial(database, running)
 
 
-def outrun_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> tuple[Claim, Claim]:
+def overtaken_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> tuple[Claim, Claim]:
     """What two workers claim that find the same job at the same moment: the faster one and the slower one."""
     find_job, faster = claim_module.claims.find_job, list[Claim]()
 
-    def found_but_outrun(conn: Any, objectives: Sequence[str]) -> FoundJob | None:
+    def found_but_overtaken(conn: Any, objectives: Sequence[str]) -> FoundJob | None:
         found = find_job(conn, objectives)
         if not faster:
             monkeypatch.undo()
             faster.append(claimed(claimer_of(database)))
         return found
 
-    monkeypatch.setattr(claim_module.claims, "find_job", found_but_outrun)
+    monkeypatch.setattr(claim_module.claims, "find_job", found_but_overtaken)
     slower = claimed(claimer_of(database))
     return faster[0], slower
 
@@ -126,7 +126,7 @@ def outrun_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> tuple[Cl
 def test_workers_that_look_for_a_job_at_the_same_moment_share_evenly(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both find the older job free; the slower one must notice that it is not any more."""
     jobs = [submit_job(database, budget=BIG) for _ in range(2)]
-    assert shares(deque(outrun_once(database, monkeypatch)), jobs) == [1, 1]
+    assert shares(deque(overtaken_once(database, monkeypatch)), jobs) == [1, 1]
 
 
 @pytest.mark.parametrize("strategy", ["random", "bayesian"])
@@ -138,7 +138,7 @@ def test_the_slower_of_two_at_a_jobs_last_trial_gets_the_next_jobs_at_once(
         submit_job(database, strategy=strategy, search_space=SPACE, priority=1, **limit),
         submit_job(database, budget=BIG),
     ]
-    assert shares(deque(outrun_once(database, monkeypatch)), jobs) == [1, 1]
+    assert shares(deque(overtaken_once(database, monkeypatch)), jobs) == [1, 1]
 
 
 # Real processes
@@ -194,4 +194,4 @@ def test_max_parallel_holds_at_every_moment_with_many_claimers_in_several_proces
     url = database.url.render_as_string(hide_password=False)
     assert sum(at_once([(finish_all, (url, narrow.id))] * PROCESSES)) == 118
     assert most_at_once(database, narrow) == 3
-    assert most_at_once(database, wide) > 3, "the claimers did not come in each other's way"
+    assert most_at_once(database, wide) > 3, "the claimers did not compete"

@@ -1,4 +1,4 @@
-"""How a trial's end is stored, and when it ends its job."""
+"""How the end of a trial is stored, and when it ends its job."""
 
 import math
 from typing import Any
@@ -114,7 +114,7 @@ def test_what_is_noted_with_a_result_is_an_attribute_of_every_trial_that_did_not
     [trial] = stored(database, job)
     assert trial.user_attrs.get("ignored") == (notes["ignored"] if noted else None)
     if isinstance(result, Completed):
-        assert trial.user_attrs == SEED | notes | dict(result.user_attrs), "what else there is to say stands beside it"
+        assert trial.user_attrs == SEED | notes | dict(result.user_attrs), "other attributes are kept beside it"
 
 
 def test_a_completed_trial_says_which_step_its_value_is_of(database: Database) -> None:

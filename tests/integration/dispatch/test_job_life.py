@@ -1,4 +1,4 @@
-"""A job's life against a simple model of it: whatever happens to it, in whatever order, both say the same.
+"""A job against a simple model of it: whatever happens to it, in whatever order, both agree.
 
 The rules are all that workers, users, foreign scripts and time may do to a job. After each of them the database is compared with
 the model: the job, its events, its trials, and every attempt at them.
@@ -43,10 +43,10 @@ from tests.stock_optuna import stock
 TRIALS, FAILURES, MAX_ATTEMPTS, TARGET = 3, 2, 2, 0.5
 EXAMPLES, STEPS = 30, 40
 YOUNG = 10
-"""Events of a job that is not to be ended yet, so that lives are long enough to be of interest."""
+"""Events up to which a job is not ended, so that its history is long enough to be interesting."""
 WORKERS_DO = (
     *("claims", "reports", "finishes") * 2,
-    *("is quick", "loses its trainer", "gives back", "falls silent"),
+    *("is quick", "loses its trainer", "gives back", "stops reporting"),
 )
 USERS_DO = ("pauses", "resumes", "resumes", "cancels", "deletes")
 MAX_PARALLEL = st.sampled_from([None, 1, 2])
@@ -98,7 +98,7 @@ class ModelTrial:
 
 @dataclass
 class ModelJob:
-    """What should be so, by the words of DESIGN sections 2 and 3."""
+    """The rules of DESIGN sections 2 and 3."""
 
     grid: bool
     max_parallel: int | None
@@ -153,7 +153,7 @@ class ModelJob:
         return number, len(trial.leases)
 
     def end_trial(self, number: int, state: str, *, target: bool = False) -> None:
-        """A trial's result is there, and its lease has ended."""
+        """A trial has got its result, and its lease has ended."""
         self.trials[number].state = state
         self.events.append({"complete": "trial.completed"}.get(state, f"trial.{state}"))
         self.failures = self.failures + 1 if state == "failed" else 0
@@ -184,7 +184,7 @@ class ModelJob:
 
 
 class JobLife(RuleBasedStateMachine):
-    """Rules and invariants. Attempts that have ended are tried to be written too: all they may do is fail."""
+    """Rules and invariants. Writes under ended attempts are tried too, and must fail."""
 
     def __init__(self, database: Database, storage: RDBStorage) -> None:
         super().__init__()
@@ -207,17 +207,17 @@ class JobLife(RuleBasedStateMachine):
         if hasattr(self, "job") and self.model.state not in FINAL:
             self.database.transact(lambda conn: lifecycle.cancel(conn, self.job.id))
 
-    # Few rules, each with many deeds: of many rules Hypothesis leaves most out in every life.
+    # Few rules, each with many actions: with many rules Hypothesis leaves most of them out of every run.
 
-    @rule(deed=st.sampled_from(WORKERS_DO), which=st.integers(0, 20), result=st.sampled_from(sorted(RESULTS)))
-    def a_worker(self, deed: str, which: int, result: str) -> None:
-        if deed == "claims":
+    @rule(action=st.sampled_from(WORKERS_DO), which=st.integers(0, 20), result=st.sampled_from(sorted(RESULTS)))
+    def a_worker(self, action: str, which: int, result: str) -> None:
+        if action == "claims":
             self.claim()
-        elif deed == "is quick":
+        elif action == "is quick":
             self.a_trial_is_quick(result)
         elif self.held:
             claim, lease = self.pick(which)
-            match deed:
+            match action:
                 case "reports":
                     self.report(claim, lease)
                 case "finishes":
@@ -226,12 +226,12 @@ class JobLife(RuleBasedStateMachine):
                     self.trainer_dies(claim, lease)
                 case "gives back":
                     self.give_back(claim, lease)
-                case "falls silent":
-                    self.worker_falls_silent(claim, lease)
+                case "stops reporting":
+                    self.worker_stops_reporting(claim, lease)
 
-    @rule(deed=st.sampled_from(USERS_DO), grid=st.booleans(), max_parallel=MAX_PARALLEL)
-    def a_user(self, deed: str, grid: bool, max_parallel: int | None) -> None:
-        match deed:
+    @rule(action=st.sampled_from(USERS_DO), grid=st.booleans(), max_parallel=MAX_PARALLEL)
+    def a_user(self, action: str, grid: bool, max_parallel: int | None) -> None:
+        match action:
             case "pauses":
                 self.pause()
             case "resumes":
@@ -241,9 +241,9 @@ class JobLife(RuleBasedStateMachine):
             case "deletes" if not self.is_young():
                 self.delete(grid, max_parallel)
 
-    @rule(deed=st.sampled_from(("sweeps", "sweeps", "time is over", "enqueues", "tells")))
-    def somebody(self, deed: str) -> None:
-        match deed:
+    @rule(action=st.sampled_from(("sweeps", "sweeps", "time is over", "enqueues", "tells")))
+    def somebody(self, action: str) -> None:
+        match action:
             case "sweeps":
                 self.sweeps()
             case "time is over" if self.model.state == "running" and not self.is_young():
@@ -312,7 +312,7 @@ class JobLife(RuleBasedStateMachine):
             self.database.transact(lambda conn: leases.release(conn, claim.lease, "its worker stops"))
             lease.released, lease.expired_at = True, self.model.tick()
 
-    def worker_falls_silent(self, claim: Claim, lease: ModelLease) -> None:
+    def worker_stops_reporting(self, claim: Claim, lease: ModelLease) -> None:
         if lease.is_open:
             expire(self.database, claim)
             lease.expired_at = self.model.tick()
@@ -375,7 +375,7 @@ class JobLife(RuleBasedStateMachine):
         self.model.trials.append(ModelTrial("complete"))
 
     @invariant()
-    def the_database_says_what_the_model_says(self) -> None:
+    def the_database_agrees_with_the_model(self) -> None:
         if not hasattr(self, "job"):
             return
         model = self.model
@@ -453,9 +453,9 @@ class JobLife(RuleBasedStateMachine):
 
 @pytest.fixture
 def one_database(postgres_url: str, databases: Databases) -> Iterator[Database]:
-    """One for all lives: each has a job of its own."""
+    """One for all runs: each has its own job."""
     with databases.borrow() as url:
-        # A thousand transactions, none of which must last.
+        # A thousand transactions, none of which has to be durable.
         execute(postgres_url, f"ALTER DATABASE {psycopg_url(url).database} SET synchronous_commit = off")
         database = Database(url)
         yield database

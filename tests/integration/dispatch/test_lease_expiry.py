@@ -1,6 +1,6 @@
-"""How a lease expires stands in one place: where its functions in the database are defined anew, every statement follows.
+"""How a lease expires is defined in one place: if a function in the database is redefined, every statement follows.
 
-So a definition can change, by a migration, while workers of two versions share the database.
+So a migration can change a definition while workers of two versions share the database.
 """
 
 from uuid import uuid4
@@ -32,7 +32,7 @@ EXPIRED_IN_OUTAGE = "expired_in_outage(lease stride.leases) RETURNS boolean"
 
 
 def define(database: Database, function: str, expression: str) -> None:
-    """Define anew what decides about leases, as a migration would."""
+    """Redefine one of the functions, as a migration would."""
     with database.transaction() as conn:
         conn.exec_driver_sql(f"CREATE OR REPLACE FUNCTION stride.{function} LANGUAGE sql RETURN {expression}")
 
@@ -58,7 +58,7 @@ def trial_state(database: Database, job: Job) -> TrialState:
 
 
 @pytest.fixture(autouse=True)
-def hasty_sweeper(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient_sweeper(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else leases would have to expire before the server of the tests was started."""
     monkeypatch.setattr(takeover, "ABANDONED_AFTER_S", 0.1)
 
@@ -115,7 +115,7 @@ def test_leases_begin_and_are_renewed_by_the_same_expiry(database: Database) -> 
     for claim in (before, begun):
         assert expires_in_s(database, claim) == pytest.approx(LEASE_S + HOUR_S, abs=10)
     database.transact(lambda conn: leases.release(conn, begun.lease, "its worker is stopping"))
-    assert expires_in_s(database, begun) <= 0, "given back is given back at once"
+    assert expires_in_s(database, begun) <= 0, "a released trial is free at once"
 
 
 def test_a_report_renews_as_far_as_a_renewal_goes(database: Database) -> None:
@@ -126,7 +126,7 @@ def test_a_report_renews_as_far_as_a_renewal_goes(database: Database) -> None:
     assert expires_in_s(database, claim) == pytest.approx(HOUR_S, abs=10)
 
 
-# Whose fault it was
+# Excused attempts
 
 
 def test_what_counts_as_an_outage_is_no_fault_of_the_trial(database: Database) -> None:

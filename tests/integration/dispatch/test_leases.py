@@ -25,7 +25,7 @@ SHORT_S = 0.05
 
 
 def taken_over(database: Database, claimer: Claimer | None = None) -> Claim:
-    """A trial whose lease has run out meanwhile. The job must have no other work."""
+    """Claim a trial whose lease has expired. The job must have no other work."""
     claimer = claimer or claimer_of(database)
     found: list[Claim] = []
 
@@ -53,7 +53,7 @@ def test_a_live_lease_is_not_taken_over(database: Database) -> None:
     assert claimer_of(database).claim(uuid4()) is None
 
 
-def test_a_trial_whose_worker_fell_silent_is_taken_over_with_its_number_and_params(database: Database) -> None:
+def test_a_trial_whose_worker_vanished_is_taken_over_with_its_number_and_params(database: Database) -> None:
     job = submit_job(database, budget={"trials": 1})
     first = claimed(claimer_of(database, lease_s=SHORT_S))
     second = taken_over(database)
@@ -177,7 +177,7 @@ def test_released_attempts_do_not_count(database: Database) -> None:
 
 
 def vanish(database: Database, job: Job) -> None:
-    """Have somebody take over from a worker that fell silent, or fail the trial instead."""
+    """Let the open lease expire and another worker claim: it takes the trial over, or fails it."""
     with database.transaction() as conn:
         conn.exec_driver_sql(
             "UPDATE stride.leases SET expires_at = clock_timestamp() WHERE job_id = %(id)s AND ended_at IS NULL", {"id": job.id}
@@ -217,18 +217,18 @@ def test_a_trainer_that_keeps_dying_fails_its_trial_after_its_attempts_and_the_s
     assert current(database, job).state is JobState.FAILED, "all its trials failed"
 
 
-def test_a_new_measurement_starts_the_count_of_attempts_anew_and_an_old_one_does_not(database: Database) -> None:
+def test_a_new_measurement_starts_the_count_of_attempts_again_and_an_old_one_does_not(database: Database) -> None:
     submit_job(database, budget={"trials": 1}, max_attempts=2)
     claimer = claimer_of(database)
     claim: Claim | None = claimed(claimer)
-    for steps in (0, 2, 1, 3, 3, 2):  # in vain, further than ever, in vain, further than ever, in vain twice
+    for steps in (0, 2, 1, 3, 3, 2):  # no new step, a new one, none, a new one, none twice
         assert claim is not None
         tell(database, claim, *[measurement(step) for step in range(1, steps + 1)])
         claim = claimer.retry(claim, uuid4(), "killed", "")
     assert claim is None
 
 
-def test_deaths_and_silences_count_together(database: Database) -> None:
+def test_died_and_vanished_attempts_count_together(database: Database) -> None:
     job = submit_job(database, budget={"trials": 1}, max_attempts=2)
     claimer = claimer_of(database)
     assert claimer.retry(claimed(claimer), uuid4(), "killed", "") is not None

@@ -49,7 +49,7 @@ def act(database: Database, job: Job, action: str) -> None:
 
 
 def job_in(database: Database, state: str) -> Job:
-    """A job that went the usual way to `state`."""
+    """A job brought to `state` in the usual way."""
     job = submit_job(database, budget={"trials": 1, "failures": 1} if state in ("completed", "failed") else {"trials": 5})
     if state not in ("queued", "paused before its first claim", "cancelled"):
         claim = claimed(claimer_of(database))
@@ -82,7 +82,7 @@ def test_every_action_in_every_state_leads_where_the_table_says(database: Databa
             current(database, job)
         return
     assert state_of(database, job) == (before.state if outcome == REFUSED else outcome)
-    if state_of(database, job) == before.state:  # refused, or asked for what it is already
+    if state_of(database, job) == before.state:  # refused, or already in that state
         assert (current(database, job), events(database, job)) == (before, told)
 
 

@@ -1,5 +1,5 @@
 """Cancel, pause, resume, delete, claim, report, checkpoint, finish, takeover, retry and sweep against each other on the same
-trials: no deadlocks, and no history that could not be."""
+trials: no deadlocks, and no impossible history."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ STARTED_BY = {
     "job.failed": (JobState.RUNNING, JobState.FAILED),
     "job.cancelled": (None, JobState.CANCELLED),
 }
-"""Events and the move that each tells of."""
+"""Events and the move that each records."""
 MUST_HAPPEN = frozenset({"job.paused", "job.resumed", "job.cancelled", "job.completed", "lease.taken_over", "trainer.died"})
 ONLY_WHILE_RUNNING = frozenset({"trial.started", "lease.taken_over", "trainer.died", "job.completed", "job.failed"})
 
@@ -47,7 +47,7 @@ def test_everything_at_once_neither_deadlocks_nor_leaves_an_impossible_history(d
     print(done)
     _end_what_is_open(database_url)
     with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as conn:
-        # All who wrote have left, and with that told the statistics.
+        # All writers have disconnected, which flushes their statistics.
         (deadlocks,) = conn.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone() or ()
         history = read_history(conn)
         failures = dict(conn.execute("SELECT id::text, failures_in_a_row FROM stride.jobs").fetchall())
@@ -55,7 +55,7 @@ def test_everything_at_once_neither_deadlocks_nor_leaves_an_impossible_history(d
     print(*found, sep="\n")
     assert not found
     assert deadlocks == 0
-    assert {event for event in MUST_HAPPEN if not done[f"told {event}"]} == set(), "they did not meet"
+    assert {event for event in MUST_HAPPEN if not done[f"event {event}"]} == set(), "they did not meet"
     assert done["LeaseLost"] > 0
 
 
@@ -66,7 +66,7 @@ def test_a_claim_never_holds_two_jobs(database: Database) -> None:
     assert lease.job_id == held.id
     wait_until(lambda: database.transact(_is_expired), "the end of the lease")
     with ThreadPoolExecutor(1) as pool, database.transaction() as reporting, database.transaction() as user:
-        leases.hold(reporting, lease)  # so that its takeover comes to nothing
+        leases.hold(reporting, lease)  # so that its takeover finds nothing
         jobs.lock(user, wanted.id)
         claiming = pool.submit(claimer_of(database).claim, uuid4())
         wait_until_somebody_waits_for_a_lock(database)
@@ -84,7 +84,7 @@ def _is_expired(conn: sa.Connection) -> bool:
 
 
 def impossible(job: JobHistory, failures: int) -> Iterator[str]:
-    """What the history of a job that is over says that cannot have been. failures: in a row, as its row counts them."""
+    """What is impossible in the history of a job that is over. failures: in a row, as its row counts them."""
     yield from chain(verify.lost_events(job), verify.open_leases(job), verify.broken_curves(job), _moves(job))
     if [trial.number for trial in job.trials] != list(range(len(job.trials))):
         yield f"{job.id} has the trials {[trial.number for trial in job.trials]}"
@@ -102,7 +102,7 @@ def impossible(job: JobHistory, failures: int) -> Iterator[str]:
 
 
 def _moves(job: JobHistory) -> Iterator[str]:
-    """Moves that there are not, and what happened where it could not."""
+    """Moves that do not exist, and events in a state in which they cannot happen."""
     state, started = JobState.QUEUED, False
     for event in job.events:
         if state in FINAL:

@@ -124,7 +124,7 @@ def test_a_foreign_script_takes_none_of_a_points_seeds_away(database: Database, 
     found = points_of(own)
     assert found == [found[index - index % 3] for index in range(len(own))]
     enqueued = [trial for trial in stored(database, job) if "fixed_params" in trial.system_attrs]
-    assert replicates_of(enqueued) == [2, 0, 0], "a mark that means something is believed; another is set right"
+    assert replicates_of(enqueued) == [2, 0, 0], "a valid mark is kept; another is corrected"
 
 
 @pytest.mark.parametrize("strategy", ["random", QMC, "bayesian"])
@@ -141,7 +141,7 @@ def test_each_point_to_try_first_is_tried_with_every_seed(database: Database, st
     assert [claim.training_seed for claim in claims[:6]] == [replicate_seed(4, replicate) for replicate in (0, 1, 2)] * 2
     for index, claim in enumerate(claims[:6]):
         assert claim.params.items() >= first[index // 3].items()
-        assert claim.params == claims[index - index % 3].params, "what they leave open is drawn once"
+        assert claim.params == claims[index - index % 3].params, "parameters that they leave out are drawn once"
     assert claims[0].params != claims[3].params != claims[6].params
 
 
@@ -160,7 +160,7 @@ def test_a_job_without_replicates_marks_no_trial_as_one(database: Database, stra
     assert [list(trial.user_attrs) for trial in stored(database, job)][theirs:] == [["training_seed"]] * (4 - theirs)
 
 
-# Whoever goes on with a trial
+# Trials that are continued
 
 
 def test_a_trial_that_is_taken_over_keeps_its_seed(database: Database) -> None:

@@ -68,7 +68,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
 
 @pytest.fixture
 def sampled(monkeypatch: pytest.MonkeyPatch, waits: Waits) -> None:
-    """Counting starts anew whenever a sampler is done."""
+    """Counting restarts whenever a sampler is done."""
     propose: Callable[..., Proposal] = claim_module.propose_next
 
     def propose_and_restart(*args: Any, **kwargs: Any) -> Proposal:

@@ -38,7 +38,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def in_memory(spec: JobSpec) -> list[FrozenTrial]:
-    """The same search by Optuna alone, which is told the steps as parts of the schedule where there is a pruner."""
+    """The same search by Optuna alone; where there is a pruner, it gets the steps as parts of the schedule."""
     with silenced():
         distributions = {name: distribution(dimension) for name, dimension in searched(spec.search_space).items()}
         study = optuna.create_study(study_name=view_name(spec.seed), pruner=pruner(spec.pruner))

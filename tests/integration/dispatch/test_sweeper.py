@@ -1,4 +1,4 @@
-"""The sweeper: workers that fell silent are told of once, and several sweepers do no harm."""
+"""The sweeper: lost workers are reported once, and several sweepers may run at a time."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,7 +19,7 @@ from tests.stock_optuna import stock
 
 
 def registered(database: Database, *, silent_s: float = 0.0, stopped: bool = False) -> UUID:
-    """A worker that would count as lost after 30 s of silence."""
+    """A worker that counts as lost after 30 s without a heartbeat."""
     worker_id = uuid4()
     with database.transaction() as conn:
         workers.register(
@@ -27,11 +27,11 @@ def registered(database: Database, *, silent_s: float = 0.0, stopped: bool = Fal
         )
         if stopped:
             workers.stopped(conn, worker_id)
-    fall_silent(database, worker_id, silent_s)
+    stop_heartbeats(database, worker_id, silent_s)
     return worker_id
 
 
-def fall_silent(database: Database, worker_id: UUID, silent_s: float) -> None:
+def stop_heartbeats(database: Database, worker_id: UUID, silent_s: float) -> None:
     with database.transaction() as conn:
         conn.exec_driver_sql(
             "UPDATE stride.workers SET seen_at = clock_timestamp() - make_interval(secs => %(s)s) WHERE id = %(id)s",
@@ -45,7 +45,7 @@ def lost(database: Database) -> list[dict[str, Any]]:
         return list(conn.exec_driver_sql(query).scalars())
 
 
-def test_a_lost_worker_is_told_of_once(database: Database) -> None:
+def test_a_lost_worker_is_reported_once(database: Database) -> None:
     silent = registered(database, silent_s=60)
     registered(database, silent_s=20)
     registered(database, silent_s=60, stopped=True)
@@ -54,18 +54,18 @@ def test_a_lost_worker_is_told_of_once(database: Database) -> None:
     assert lost(database) == [{"worker": str(silent), "id": str(silent)}]
 
 
-def test_a_worker_that_comes_back_and_is_lost_again_is_told_of_again(database: Database) -> None:
+def test_a_worker_that_comes_back_and_is_lost_again_is_reported_again(database: Database) -> None:
     worker = registered(database, silent_s=60)
     tidy_up(database)
     database.transact(partial(workers.seen, worker_id=worker))
     tidy_up(database)
     assert len(lost(database)) == 1
-    fall_silent(database, worker, 60)
+    stop_heartbeats(database, worker, 60)
     tidy_up(database)
     assert [event["id"] for event in lost(database)] == [str(worker)] * 2
 
 
-def test_sweepers_at_once_tell_of_each_lost_worker_once(database: Database) -> None:
+def test_concurrent_sweepers_report_each_lost_worker_once(database: Database) -> None:
     silent = {str(registered(database, silent_s=60)) for _ in range(5)}
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(work, database) for work in (tidy_up, sweep) * 8]:
@@ -73,7 +73,7 @@ def test_sweepers_at_once_tell_of_each_lost_worker_once(database: Database) -> N
     assert sorted(event["id"] for event in lost(database)) == sorted(silent)
 
 
-def test_a_sign_of_life_tells_how_many_there_are(database: Database) -> None:
+def test_a_heartbeat_returns_how_many_workers_are_alive(database: Database) -> None:
     one = registered(database)
     registered(database, stopped=True)
     registered(database, silent_s=60)
@@ -82,7 +82,7 @@ def test_a_sign_of_life_tells_how_many_there_are(database: Database) -> None:
     assert database.transact(partial(workers.seen, worker_id=one)) == 2
 
 
-def test_a_worker_that_was_deleted_from_the_register_shows_no_sign_of_life(database: Database) -> None:
+def test_a_worker_that_was_deleted_from_the_register_is_not_counted_as_alive(database: Database) -> None:
     registered(database)
     assert database.transact(partial(workers.seen, worker_id=uuid4())) == 0
 

@@ -1,4 +1,4 @@
-"""Whose fault it was that a lease expired, and who may take the trial over after an outage."""
+"""Which expired leases count as attempts, and who may take a trial over after an outage."""
 
 import time
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ def test_the_sweeper_leaves_other_expired_leases_to_the_workers(database: Databa
     expire(database, claim, ago_s=ago_s)
     tidy_up(database)
     assert trial_state(database, job) is TrialState.RUNNING
-    assert outcomes(database, job)[-1] is None, "its worker may still come back"
+    assert outcomes(database, job)[-1] is None, "its worker may still renew"
     database.transact(lambda conn: report(conn, claim.job, claim.lease, [], lease_s=LEASE_S))
 
 
@@ -165,7 +165,7 @@ def behind(proxy: TcpProxy) -> Iterator[Database]:
 
 
 def cut_off(proxy: TcpProxy, behind: Database, seconds: float) -> None:
-    """An outage as a process sees it that goes on asking."""
+    """An outage as seen by a process that keeps trying."""
     proxy.mode = Mode.RESET
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""With which seed a trial is trained: its own, whoever trains it and whenever."""
+"""The seed that a trial is trained with: its own, whichever worker trains it."""
 
 from typing import Any
 from uuid import uuid4
@@ -82,7 +82,7 @@ def test_what_a_foreign_script_enqueues_has_the_seed_of_its_number(database: Dat
     assert stored(database, job)[0].user_attrs == {"training_seed": claim.training_seed, "note": "mine"}
 
 
-# Whoever goes on with a trial
+# Trials that are continued
 
 
 def test_a_trial_that_is_taken_over_keeps_its_seed(database: Database) -> None:
@@ -94,7 +94,7 @@ def test_a_trial_that_is_taken_over_keeps_its_seed(database: Database) -> None:
 
 
 def test_the_seed_that_is_stored_is_what_a_takeover_trains_with(database: Database) -> None:
-    """Else a trial that an older version began would go on with another seed."""
+    """Else a trial begun by an older version would be continued with another seed."""
     submit_job(database, seed=5)
     claim = claimed(claimer_of(database))
     with database.transaction() as conn:

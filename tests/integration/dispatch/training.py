@@ -1,4 +1,4 @@
-"""A made-up training for dispatch's tests: deterministic curves, some of which diverge or fail, and a worker in one loop."""
+"""Simulated training for the tests of dispatch: deterministic curves, some of which diverge or fail, and a worker in one loop."""
 
 import math
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ def fails(number: int) -> bool:
 
 
 def run_trial(database: Database, claimer: Claimer, claim: Claim) -> None:
-    """See a claimed trial through, step by step, as a worker would."""
+    """Run a claimed trial to its end, step by step, as a worker would."""
     job, before = claim.job, 0.0
     pruner = job.spec.pruner
     for item in curve_of(claim.params):
@@ -82,7 +82,7 @@ def conclude(database: Database, claim: Claim, result: Result) -> None:
 
 
 def run_job(database: Database, *claimers: Claimer) -> None:
-    """Run what there is to be run, the claimers taking turns."""
+    """Run until there is nothing to claim, the claimers taking turns."""
     turn = 0
     while (claim := claimers[turn % len(claimers)].claim(uuid4())) is not None:
         run_trial(database, claimers[turn % len(claimers)], claim)
@@ -102,7 +102,7 @@ def claimed(claimer: Claimer) -> Claim:
 
 
 def expire(database: Database, claim: Claim, *, ago_s: float = 0.0) -> None:
-    """Let the lease have expired so many seconds ago."""
+    """Set a lease to have expired so many seconds ago."""
     with database.transaction() as conn:
         conn.exec_driver_sql(
             "UPDATE stride.leases SET expires_at = clock_timestamp() - make_interval(secs => %(ago_s)s) WHERE id = %(id)s",
