@@ -1,27 +1,21 @@
 """Which trial a worker gets next, and what it is made of."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-import optuna
 import pytest
-from optuna.distributions import FloatDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import TrialState
 
-from service.dispatch import claim as claim_module
 from service.dispatch import lifecycle
-from service.dispatch.attempt import Claim
 from service.dispatch.claim import Claimer
 from service.dispatch.outcome import Completed
-from service.domain.job import Job, JobState
+from service.domain.job import JobState
 from service.search.next_trial import propose_next
 from service.search.preview import first_points
 from service.search.snapshot import EMPTY
-from service.search.strategies.bayesian import Tpe
 from service.store.postgres import Database
 from tests.factories import LEARNING_RATE, job_spec, submit_job
+from tests.integration.dispatch.foreign import RATE, foreign, known
 from tests.integration.dispatch.training import (
     SPACE,
     claimed,
@@ -34,26 +28,11 @@ from tests.integration.dispatch.training import (
     run_trial,
     stored,
 )
-from tests.stock_optuna import stock
 
 STRATEGIES: list[Any] = ["random", "bayesian", "grid"]
-RATE = FloatDistribution(1e-5, 1.0, log=True)
 
 
 ONE = {"learning_rate": LEARNING_RATE}
-
-
-@contextmanager
-def foreign(database: Database, job: Job) -> Iterator[optuna.Study]:
-    """A user's own Optuna script on the job's study."""
-    with stock(database.url.render_as_string(hide_password=False)) as storage:
-        yield optuna.load_study(study_name=job.study_name, storage=storage, sampler=optuna.samplers.RandomSampler(1))
-
-
-def known(number: int, attrs: dict[str, Any] | None = None) -> optuna.trial.FrozenTrial:
-    """A finished trial of a foreign script."""
-    params = {"learning_rate": 10 ** -(number / 3)}
-    return create_trial(value=float(number), params=params, distributions={"learning_rate": RATE}, system_attrs=attrs)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -259,111 +238,6 @@ def test_gp_works_with_our_trials_beside_foreign_ones_that_lack_constraints(data
     conclude(database, claimed(claimer), Completed(value=1.0))
     claimed(claimer)
     assert "sampler.failed" not in events(database, job)
-
-
-# What changes while the sampler runs
-
-
-class _Raises(optuna.samplers.RandomSampler):
-    def infer_relative_search_space(self, *args: Any, **kwargs: Any) -> Any:
-        raise ArithmeticError("no point for you")
-
-
-def test_a_sampler_that_raises_is_an_event_and_that_trial_is_drawn_at_random(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = submit_job(database, strategy="bayesian", search_space=SPACE)
-    claimer = claimer_of(database)
-    with monkeypatch.context() as patch:
-        patch.setattr(Tpe, "sampler", lambda *args: _Raises())
-        broken = claimed(claimer)
-    claimed(claimer)
-    assert broken.params.keys() == SPACE.keys()
-    assert events(database, job).count("sampler.failed") == 1
-    assert events(database, job) == ["job.submitted", "job.started", "sampler.failed", "trial.started", "trial.started"]
-    with database.transaction() as conn:
-        payload = conn.exec_driver_sql("SELECT payload FROM stride.events WHERE type = 'sampler.failed'").scalar()
-    assert payload == {"trial": 0, "error": "ArithmeticError: no point for you"}
-
-
-def during_sampling(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
-    """Do something once, while the sampler of the next claim runs."""
-    propose, done = claim_module.propose_next, []
-
-    def interrupted(*args: Any, **kwargs: Any) -> Any:
-        proposal = propose(*args, **kwargs)
-        if not done:
-            done.append(True)
-            action()
-        return proposal
-
-    monkeypatch.setattr(claim_module, "propose_next", interrupted)
-
-
-def test_a_sampler_that_was_overtaken_samples_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = submit_job(database, strategy="bayesian", search_space=SPACE)
-    faster: list[Claim] = []
-    during_sampling(monkeypatch, lambda: faster.append(claimed(claimer_of(database))))
-    slower = claimed(claimer_of(database))
-    assert (faster[0].lease.number, slower.lease.number) == (0, 1)
-    assert [trial.number for trial in stored(database, job)] == [0, 1]
-
-
-def test_a_sampler_that_was_overtaken_by_a_foreign_trial_samples_again(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = submit_job(database, strategy="bayesian", search_space=SPACE)
-
-    def enqueue() -> None:
-        with foreign(database, job) as study:
-            study.enqueue_trial({"learning_rate": 0.125})
-
-    during_sampling(monkeypatch, enqueue)
-    assert claimed(claimer_of(database)).params["learning_rate"] == 0.125
-
-
-@pytest.mark.parametrize("action", ["pause", "cancel", "delete"])
-def test_a_job_that_ends_while_its_sampler_runs_gets_no_trial(
-    database: Database, monkeypatch: pytest.MonkeyPatch, action: str
-) -> None:
-    job = submit_job(database, strategy="bayesian")
-    other = submit_job(database, strategy="bayesian", priority=-1)
-
-    def end() -> None:
-        with database.transaction() as conn:
-            if action == "pause":
-                lifecycle.pause(conn, job.id)
-            else:
-                lifecycle.cancel(conn, job.id)
-            if action == "delete":
-                lifecycle.delete(conn, job.id)
-
-    during_sampling(monkeypatch, end)
-    claimer = claimer_of(database)
-    claim = claimer.claim(uuid4()) or claimer.claim(uuid4())
-    assert claim is not None
-    assert claim.job.id == other.id
-
-
-def test_the_budget_may_be_used_up_while_the_sampler_runs(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = submit_job(database, strategy="bayesian", budget={"trials": 1})
-    during_sampling(monkeypatch, lambda: claimed(claimer_of(database)))
-    assert claimer_of(database).claim(uuid4()) is None
-    assert len(stored(database, job)) == 1
-
-
-def test_a_slow_sampler_keeps_others_from_sampling_the_same_point(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claim_module, "SLOW_S", -1.0)
-    job = submit_job(database, strategy="bayesian", search_space=SPACE)
-    quick = submit_job(database, priority=-1)
-    claimer, other = claimer_of(database), claimer_of(database)
-    claimed(claimer)
-    claimer._thought_s[job.id] = 30.0
-    found: list[Claim] = []
-    during_sampling(monkeypatch, lambda: found.append(claimed(other)))
-    claim = claimed(claimer)
-    assert (claim.job.id, found[0].job.id) == (job.id, quick.id)
-    assert claimed(other).job.id == job.id, "the hint outlived the claim"
 
 
 def test_run_to_its_end_a_job_has_no_trial_left_and_a_second_claimer_finds_nothing(database: Database) -> None:

@@ -13,7 +13,7 @@ from service.store import leases
 from service.store.postgres import Database
 from service.worker.checkpointing import model_metadata
 from tests.factories import LEARNING_RATE, submit_job
-from tests.integration.dispatch.test_claim import foreign
+from tests.integration.dispatch.foreign import foreign
 from tests.integration.dispatch.test_replicates import STRATEGIES
 from tests.integration.dispatch.training import SPACE, claimed, claimer_of, conclude, current, expire, stored
 

@@ -3,67 +3,21 @@
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import sqlalchemy as sa
 
 from service.dispatch import lifecycle
-from service.dispatch.attempt import Claim
-from service.dispatch.claim import Claimer
-from service.domain.job import Job, JobState
+from service.domain.job import JobState
 from service.domain.lease import Lease, Outcome
 from service.domain.measurement import GroupRate
 from service.errors import LeaseLost
-from service.store import jobs, leases, measurements, tables, trials
+from service.store import jobs, leases, measurements
 from service.store.postgres import Database
 from tests.factories import measurement, submit_job
+from tests.integration.store.held import LEASE_S, claimed, expire, report, row, seconds_left, stored
 from tests.polling import wait_until_somebody_waits_for_a_lock
-
-LEASE_S = 30.0
-
-
-def claimed(database: Database) -> Claim:
-    claim = Claimer(database, uuid4(), ["quadratic"], LEASE_S).claim(uuid4())
-    assert claim is not None
-    return claim
-
-
-def row(database: Database, lease: Lease) -> sa.RowMapping:
-    with database.transaction() as conn:
-        return conn.execute(tables.leases.select().where(tables.leases.c.id == lease.id)).mappings().one()
-
-
-def seconds_left(database: Database, lease: Lease) -> float:
-    with database.transaction() as conn:
-        query = "SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 FROM stride.leases WHERE id = %(id)s"
-        left: float = conn.exec_driver_sql(query, {"id": lease.id}).scalar_one()
-        return left
-
-
-def expire(database: Database, lease: Lease) -> None:
-    with database.transaction() as conn:
-        query = "UPDATE stride.leases SET expires_at = clock_timestamp() - interval '1 second' WHERE id = %(id)s"
-        conn.exec_driver_sql(query, {"id": lease.id})
-
-
-def report(database: Database, lease: Lease, *losses: float, first_step: int = 1) -> leases.Renewal:
-    steps = [measurement(step, loss, fraction=0.5) for step, loss in enumerate(losses, start=first_step)]
-    with database.transaction() as conn:
-        return leases.report(conn, lease, steps, "loss", lease_s=LEASE_S)
-
-
-def stored(database: Database, job: Job) -> dict[int, list[tuple[int, float]]]:
-    """Curves by trial number, which must be the same in both places where they stand."""
-    with database.transaction() as conn:
-        curves = {}
-        for record in trials.trials_since(conn, job.study_id):
-            curves[record.number] = [(point.step, point.value) for point in record.curve]
-            ours = [(item.step, item.metrics["loss"]) for item in measurements.of_trial(conn, record.trial_id)]
-            assert repr(ours) == repr(curves[record.number])
-        return curves
 
 
 def test_a_report_stores_what_was_measured_and_renews(database: Database) -> None:
@@ -287,18 +241,6 @@ def test_a_takeover_says_how_the_lease_ended(database: Database) -> None:
     assert (row(database, released)["outcome"], row(database, released)["reason"]) == ("released", "drain")
 
 
-def test_a_trial_has_one_open_lease_at_most(database: Database) -> None:
-    submit_job(database)
-    lease = claimed(database).lease
-    with pytest.raises(sa.exc.IntegrityError, match="leases_open_trial_id_key"), database.transaction() as conn:
-        conn.exec_driver_sql(
-            "INSERT INTO stride.leases (token, job_id, trial_id, attempt, worker_id, expires_at)"
-            " SELECT gen_random_uuid(), job_id, trial_id, attempt + 1, worker_id, expires_at FROM stride.leases"
-            " WHERE id = %(id)s",
-            {"id": lease.id},
-        )
-
-
 FRUITLESS: list[tuple[Sequence[tuple[str, int | None]], int]] = [
     ([], 0),
     ([("trainer_died", None)], 1),
@@ -316,35 +258,6 @@ FRUITLESS: list[tuple[Sequence[tuple[str, int | None]], int]] = [
     ([("trainer_died", None), ("released", 1), ("trainer_died", None)], 1),
     ([("vanished", 5), ("released", 2), ("vanished", 4)], 1),
 ]
-
-
-def test_attempts_in_a_row_without_anything_new_are_counted(database: Database) -> None:
-    job = submit_job(database)
-    with database.transaction() as conn:
-        for trial_id, (attempts, _) in enumerate(FRUITLESS):
-            for number, (outcome, last_step) in enumerate(attempts, start=1):
-                conn.execute(
-                    tables.leases.insert().values(
-                        token=uuid4(),
-                        job_id=job.id,
-                        trial_id=trial_id,
-                        attempt=number,
-                        worker_id=uuid4(),
-                        expires_at=sa.func.clock_timestamp(),
-                        ended_at=sa.func.clock_timestamp(),
-                        outcome=outcome,
-                        last_step=last_step,
-                    )
-                )
-        counted = [(attempts, leases.fruitless_attempts(conn, trial_id)) for trial_id, (attempts, _) in enumerate(FRUITLESS)]
-    assert counted == FRUITLESS
-
-
-def test_an_open_lease_does_not_count_yet(database: Database) -> None:
-    submit_job(database)
-    lease = claimed(database).lease
-    with database.transaction() as conn:
-        assert leases.fruitless_attempts(conn, lease.trial_id) == 0
 
 
 def test_log_tails_are_cut_and_hold_only_what_the_database_can(database: Database) -> None:
@@ -369,17 +282,3 @@ def test_reasons_hold_only_what_the_database_can(database: Database) -> None:
         leases.end(conn, second, job.study_id, Outcome.TRAINER_DIED, reason="half \ud800")
     assert row(database, first)["reason"] == "NUL \ufffd"
     assert row(database, second)["reason"] == "half ?"
-
-
-def test_attempts_are_listed_in_order_with_their_workers(database: Database) -> None:
-    submit_job(database)
-    first = claimed(database)
-    expire(database, first.lease)
-    claimed(database)
-    with database.transaction() as conn:
-        listed = leases.attempts(conn, [first.lease.trial_id, 10_000])
-    assert listed[10_000] == []
-    one, two = listed[first.lease.trial_id]
-    assert (one.attempt, one.outcome, two.attempt, two.outcome) == (1, Outcome.VANISHED, 2, None)
-    assert one.ended_at is not None
-    assert timedelta() <= one.ended_at - one.started_at < timedelta(minutes=1)

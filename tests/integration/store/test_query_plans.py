@@ -4,171 +4,29 @@ Nothing is listed here: every statement that dispatch really sends is explained 
 own transaction, just before it runs. The indexes that a query file names after "Needs" must be the ones that its plan uses.
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from hashlib import sha256
-from importlib.resources import files
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
-import sqlalchemy as sa
 
 from service.dispatch.claim import Claimer
 from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.renew import report, should_prune
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.checkpoint import Checkpoint, Kind
-from service.domain.job import Job, JobState
+from service.domain.job import JobState
 from service.domain.trial import TrialError
 from service.store import checkpoints, leases, queries
 from service.store.postgres import Database
 from tests.conftest import execute
 from tests.databases import connection_url
-from tests.factories import measurement, submit_job
+from tests.factories import measurement
 from tests.integration.dispatch.training import LEASE_S, claimed, conclude, state_of
+from tests.integration.store.crowd import fill, open_job
+from tests.integration.store.plans import Plans, plans_collected
 from tests.polling import wait_until
-
-TRIALS = 100_000
-OPEN_LEASES = 200
-ENDED_JOBS = 2_000
-"""Most with no trial of their own here: jobs are many too."""
-LATER_JOBS = 100
-"""Open ones of lower priority."""
-FILLED_JOBS = 40
-"""Of the ended jobs, those with a share of the trials."""
-OBJECTIVES = (
-    *("random", "grid", "tpe"),  # each with a large open job
-    *("enqueued", "expired", "dying", "given back", "last", "target", "late", "deadly"),
-)
-"""Of the jobs here, so that a test's claims see only its own job."""
-
-GROWING = {
-    f"optuna.{name}"
-    for name in (
-        "trials",
-        "trial_params",
-        "trial_values",
-        "trial_intermediate_values",
-        "trial_user_attributes",
-        "trial_system_attributes",
-        "studies",
-        "study_directions",
-        "study_system_attributes",
-    )
-} | {f"stride.{name}" for name in ("jobs", "leases", "measurements", "checkpoints", "events", "workers")}
-MAY_READ_ALL = {"prune_checkpoints"}
-"""Runs every ten seconds in one process of all, over tables with a row or two for a job: reading them whole is as good."""
-SMALL_INDEXES = re.compile(r"_open_|_waiting_|^(jobs_deadline_at_idx|jobs_idempotency_key_key|workers_seen_at_idx)$")
-"""Partial ones, over what is open or of these days: they may be read from end to end."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How PostgreSQL means to run a statement."""
-
-    statement: str
-    nodes: list[dict[str, Any]]
-
-    @property
-    def file(self) -> str | None:
-        """The query file that the statement stands in."""
-        return _FILES.get(self.statement)
-
-    @property
-    def indexes(self) -> set[str]:
-        return {node["Index Name"] for node in self.nodes if "Index Name" in node}
-
-    @property
-    def needed(self) -> set[str]:
-        """The indexes that the statement's header names."""
-        header = " ".join(line.removeprefix("--").strip() for line in self.statement.splitlines() if line.startswith("--"))
-        named = [word for part in re.findall(r"Needs ([^.]*)\.", header) for word in re.split(r"[\s,]+", part)]
-        return {word for word in named if word.endswith(("_idx", "_key", "_pkey"))}
-
-    def whole_tables(self) -> list[str]:
-        """The growing tables of which it reads everything, by a sequential scan or by an index without a condition."""
-        found = []
-        for node in self.nodes:
-            table = f"{node.get('Schema')}.{node.get('Relation Name')}"
-            if node["Node Type"] == "Seq Scan" and table in GROWING:
-                found.append(f"Seq Scan on {table}")
-            index = node.get("Index Name")
-            if index is not None and "Index Cond" not in node and not SMALL_INDEXES.search(index):
-                found.append(f"{node['Node Type']} of all of {index}")
-        return found
-
-
-_FILES: Mapping[str, str] = {
-    file.read_text(encoding="utf-8"): file.name.removesuffix(".sql")
-    for file in files(queries).iterdir()
-    if file.name.endswith(".sql")
-}
-
-
-@dataclass
-class Plans:
-    """Of all statements sent while they were being collected."""
-
-    all: list[Plan] = field(default_factory=list)
-    functions: list[str] = field(default_factory=list)
-    """Of ours, in the database."""
-
-    @property
-    def files(self) -> set[str]:
-        return {plan.file for plan in self.all if plan.file is not None}
-
-    def check(self) -> None:
-        """None reads a whole table, and no function of ours is called: its expression stands in the plan, open to indexes."""
-        ours = re.compile(rf"\b({'|'.join(self.functions)})\(")
-        calls = [plan.statement for plan in self.all if ours.search(str(plan.nodes))]
-        assert not calls, "calls a function:\n" + "\n\n".join(calls)
-        wrong = [
-            f"reads all: {', '.join(found)}\n{plan.statement}"
-            for plan in self.all
-            if (found := plan.whole_tables()) and plan.file not in MAY_READ_ALL
-        ]
-        assert not wrong, "\n\n".join(wrong)
-
-    def check_named_indexes(self) -> None:
-        """Each uses the indexes that its file says it needs. Holds for long studies only: in a short one others are as good."""
-        wrong = [
-            f"not used: {', '.join(missing)}\n{plan.statement}" for plan in self.all if (missing := plan.needed - plan.indexes)
-        ]
-        assert not wrong, "\n\n".join(wrong)
-
-
-@contextmanager
-def plans_collected() -> Iterator[Plans]:
-    """Has every statement explained that any engine of this process sends."""
-    plans = Plans()
-
-    def explain(conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        verb = re.sub(r"--[^\n]*\n", "", statement).split(maxsplit=1)[0].upper()
-        if verb in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}:
-            raw: psycopg.Connection[Any] = cursor.connection
-            found = raw.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {statement}", parameters[0] if many else parameters).fetchone()
-            assert found is not None
-            plans.all.append(Plan(statement, list(_nodes(found[0][0]["Plan"]))))
-            if not plans.functions:
-                rows = raw.execute("SELECT proname FROM pg_proc WHERE pronamespace = 'stride'::regnamespace")
-                plans.functions = [name for (name,) in rows]
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", explain)
-    try:
-        yield plans
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", explain)
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", []):
-        yield from _nodes(child)
-
 
 # A database that has seen much
 
@@ -180,127 +38,11 @@ def crowded(postgres_url: str, template: str) -> Iterator[Database]:
     execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template}")
     database = Database(connection_url(postgres_url, name))
     try:
-        _fill(database)
+        fill(database)
         yield database
     finally:
         database.close()
         execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _fill(database: Database) -> None:
-    ended = submit_job(database, objective={"name": "ended"})
-    open_jobs = {
-        open_job(database, "random", budget={"trials": 1_000_000}).study_id: TRIALS // 2,
-        open_job(database, "grid", strategy="grid", budget={"trials": 10}).study_id: TRIALS // 4,
-        open_job(database, "tpe", strategy="bayesian", pruner="median", budget={"trials": 1_000_000}).study_id: 300,
-    }
-    rest = TRIALS - sum(open_jobs.values())
-    with database.transaction(timeout_s=100) as conn:
-        conn.exec_driver_sql("SET LOCAL session_replication_role = replica")  # spares the checks of references
-        like = {"id": ended.id, "objectives": list(OBJECTIVES)}
-        conn.exec_driver_sql(_JOBS, like | {"count": LATER_JOBS, "state": "running", "priority": -1})
-        first = conn.exec_driver_sql(_JOBS, like | {"count": ENDED_JOBS, "state": "completed", "priority": 0}).scalar_one()
-        for study_id, count in open_jobs.items():
-            conn.exec_driver_sql(_TRIALS, {"first": study_id, "last": study_id, "count": count})
-        conn.exec_driver_sql(_TRIALS, {"first": first, "last": first + FILLED_JOBS - 1, "count": rest // FILLED_JOBS})
-        for statement in _LEFT_BY_TRIALS:
-            conn.exec_driver_sql(statement)
-        conn.exec_driver_sql(_RUNNING, {"studies": list(open_jobs), "count": OPEN_LEASES})
-        conn.exec_driver_sql(_WORKERS)
-    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True) as raw:
-        raw.execute("SET default_statistics_target = 400")  # looks at every row, so that the plans are the same in every run
-        raw.execute("VACUUM ANALYZE")
-
-
-def open_job(database: Database, objective: str, **overrides: Any) -> Job:
-    """A job of one of the objectives."""
-    assert objective in OBJECTIVES
-    return submit_job(database, objective={"name": objective}, **overrides)
-
-
-_JOBS = """
-WITH study AS (
-    INSERT INTO optuna.studies (study_name) SELECT gen_random_uuid() FROM generate_series(1, %(count)s) RETURNING study_id
-), direction AS (
-    INSERT INTO optuna.study_directions (study_id, direction, objective) SELECT study_id, 'MINIMIZE', 0 FROM study
-), attribute AS (
-    INSERT INTO optuna.study_system_attributes (study_id, key, value_json) SELECT study_id, 'study:metric_names', '[]' FROM study
-), job AS (
-    INSERT INTO stride.jobs (id, study_id, spec, meaning, state, needs_history, counts_points, started_at, finished_at)
-    SELECT gen_random_uuid(), study.study_id,
-        spec || jsonb_build_object('priority', %(priority)s::int, 'objective', jsonb_build_object('name', chosen.name)),
-        meaning, %(state)s, needs_history, counts_points, moment, CASE WHEN %(state)s::text = 'completed' THEN moment END
-    FROM study, stride.jobs,
-        LATERAL (SELECT (%(objectives)s::text[])[1 + study.study_id %% cardinality(%(objectives)s::text[])]) AS chosen (name),
-        LATERAL (SELECT now() - study.study_id * interval '10 minutes') AS at (moment)
-    WHERE id = %(id)s
-)
-SELECT min(study_id) FROM study
-"""
-_TRIALS = """
-INSERT INTO optuna.trials (study_id, number, state, datetime_start, datetime_complete)
-SELECT study_id, number, 'COMPLETE', now(), now()
-FROM generate_series(%(first)s::int, %(last)s::int) AS study_id, generate_series(0, %(count)s::int - 1) AS number
-ORDER BY number, study_id
-"""
-_RATE = '{"name": "FloatDistribution", "attributes": {"step": null, "low": 1e-05, "high": 1.0, "log": true}}'
-_LEFT_BY_TRIALS = [
-    f"""
-    INSERT INTO optuna.trial_params (trial_id, param_name, param_value, distribution_json)
-    SELECT trial_id, 'learning_rate', 1e-5 + 0.9 * random(), '{_RATE}' FROM optuna.trials
-    """,
-    """
-    INSERT INTO optuna.trial_values (trial_id, objective, value, value_type)
-    SELECT trial_id, 0, random(), 'FINITE' FROM optuna.trials
-    """,
-    """
-    INSERT INTO optuna.trial_system_attributes (trial_id, key, value_json)
-    SELECT trial_id, 'constraints', '[-1.0]' FROM optuna.trials
-    """,
-    """
-    INSERT INTO optuna.trial_user_attributes (trial_id, key, value_json)
-    SELECT trial_id, 'test_loss', '1.0' FROM optuna.trials
-    """,
-    """
-    INSERT INTO optuna.trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)
-    SELECT trial_id, 1, random(), 'FINITE' FROM optuna.trials
-    """,
-    """
-    INSERT INTO stride.measurements (trial_id, step, fraction, in_warmup, metrics, learning_rate, seconds)
-    SELECT trial_id, 1, 0.25, false, '{"loss": 1.0}', 0.1, 0.1 FROM optuna.trials
-    """,
-    """
-    INSERT INTO stride.leases (token, job_id, trial_id, attempt, worker_id, started_at, expires_at, last_step, ended_at, outcome)
-    SELECT gen_random_uuid(), job.id, trial_id, 1, gen_random_uuid(), now(), now(), 1, now(), 'finished'
-    FROM optuna.trials JOIN stride.jobs AS job USING (study_id)
-    """,
-    """
-    INSERT INTO stride.events (job_id, seq, type, payload)
-    SELECT job.id, 2 + number, 'trial.completed', '{}' FROM optuna.trials JOIN stride.jobs AS job USING (study_id)
-    """,
-    """
-    INSERT INTO stride.checkpoints (job_id, trial_id, lease_id, kind, step, size, sha256, content)
-    SELECT job_id, trial_id, id, 'model', 1, 3, sha256('abc'), 'abc' FROM stride.leases WHERE mod(id, 100) = 0
-    """,
-]
-_RUNNING = """
-WITH trial AS (
-    UPDATE optuna.trials SET state = 'RUNNING', datetime_complete = NULL
-    WHERE trial_id IN (SELECT trial_id FROM optuna.trials WHERE study_id = ANY(%(studies)s) ORDER BY random() LIMIT %(count)s)
-    RETURNING trial_id
-), result AS (
-    DELETE FROM optuna.trial_values WHERE trial_id IN (SELECT trial_id FROM trial)
-), job AS (
-    UPDATE stride.jobs SET state = 'running', started_at = now(), event_seq = 1000000 WHERE study_id = ANY(%(studies)s)
-)
-UPDATE stride.leases SET ended_at = NULL, outcome = NULL, expires_at = now() + interval '1 hour'
-WHERE trial_id IN (SELECT trial_id FROM trial)
-"""
-_WORKERS = """
-INSERT INTO stride.workers (id, name, objectives, device, version, lost_after_s, stopped_at)
-SELECT gen_random_uuid(), 'host:' || n, ARRAY['quadratic'], 'cpu', '0', 30, CASE WHEN n > 200 THEN now() END
-FROM generate_series(1, 5000) AS n
-"""
 
 
 def claimer_for(database: Database, objective: str, lease_s: float = LEASE_S) -> Claimer:

@@ -2,9 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator
 from functools import partial
-from typing import Any
 from uuid import uuid4
 
 import psutil
@@ -15,77 +13,30 @@ from service.dispatch import lifecycle
 from service.dispatch.attempt import Claim
 from service.dispatch.outcome import Completed
 from service.domain.job import Job, JobState
-from service.domain.lease import Attempt, Outcome
-from service.domain.trial import Trial, TrialState
-from service.store import jobs, leases, measurements, trial_reader, workers
+from service.domain.lease import Outcome
+from service.domain.trial import TrialState
+from service.store import jobs, trial_reader
 from service.store.postgres import Database
-from tests.factories import LEARNING_RATE, submit_job
+from tests.factories import submit_job
 from tests.integration.dispatch.training import claimer_of, conclude
-from tests.integration.worker.conftest import Start, WorkerProcess
+from tests.integration.worker.conftest import Start
 from tests.integration.worker.supervised import MODULES
+from tests.integration.worker.watching import (
+    attempts_of,
+    log_of,
+    log_of_running,
+    long_job,
+    state_of,
+    steps_of,
+    trial_of,
+    wait_for_claim,
+    wait_for_end,
+    wait_for_steps,
+    workers_of,
+)
 from tests.polling import wait_until
-from tests.tcp_proxy import Mode, TcpProxy
 
-ENDLESS = 100_000
 TAKE_OVER_S = 10.0
-
-
-def long_job(database: Database, epochs: int = ENDLESS, epoch_s: float = 0.02, **overrides: Any) -> Job:
-    """One trial of so many steps."""
-    return submit_job(
-        database,
-        objective={"name": "quadratic", "settings": {"epoch_s": epoch_s}},
-        search_space={"learning_rate": LEARNING_RATE | {"high": 0.4}, "epochs": epochs, "momentum": 0.9},
-        **{"budget": {"trials": 1}} | overrides,
-    )
-
-
-def trial_of(database: Database, job: Job) -> Trial:
-    with database.transaction() as conn:
-        return trial_reader.get(conn, job, 0)
-
-
-def attempts_of(database: Database, job: Job) -> tuple[Attempt, ...]:
-    return trial_of(database, job).attempts
-
-
-def state_of(database: Database, job: Job) -> JobState:
-    with database.transaction() as conn:
-        return jobs.get(conn, job.id).state
-
-
-def steps_of(database: Database, job: Job) -> int:
-    """How many steps of its first trial are stored."""
-    with database.transaction() as conn:
-        return len(measurements.of_trial(conn, trial_reader.trial_id(conn, job, 0)))
-
-
-def log_of(database: Database, job: Job) -> str:
-    with database.transaction() as conn:
-        return leases.log_tail(conn, trial_reader.trial_id(conn, job, 0))
-
-
-def log_of_running(database: Database, job: Job) -> str:
-    """As `log_of`, of a trial that may not have been claimed yet."""
-    return log_of(database, job) if state_of(database, job) is JobState.RUNNING else ""
-
-
-def wait_for_claim(database: Database, job: Job) -> None:
-    wait_until(lambda: state_of(database, job) is JobState.RUNNING, "the first claim")
-
-
-def wait_for_steps(database: Database, job: Job, more_than: int = 0) -> None:
-    wait_for_claim(database, job)
-    wait_until(lambda: steps_of(database, job) > more_than, "a stored measurement")
-
-
-def wait_for_end(database: Database, job: Job) -> None:
-    wait_until(lambda: state_of(database, job) is JobState.COMPLETED, "the end of the job", deadline_s=40)
-
-
-def workers_of(database: Database) -> list[workers.Worker]:
-    with database.transaction() as conn:
-        return workers.page(conn, limit=10)
 
 
 def released(database: Database, job: Job) -> Claim:
@@ -254,69 +205,3 @@ def test_a_job_whose_time_is_over_ends_though_all_workers_are_at_its_endless_tri
         assert jobs.get(conn, job.id).reason == "time budget used up"
     assert trial_of(database, job).user_attrs["stopped_by"] == "time budget used up"
     wait_for_end(database, other)
-
-
-# The database
-
-
-@pytest.fixture
-def proxy(database_url: str) -> Iterator[TcpProxy]:
-    with TcpProxy(database_url) as proxy:
-        yield proxy
-
-
-def lease_has_expired(database: Database) -> bool:
-    with database.transaction() as conn:
-        return conn.exec_driver_sql("SELECT expires_at < clock_timestamp() FROM stride.leases").scalar_one() is True
-
-
-def is_waiting(worker: WorkerProcess) -> bool:
-    return "database.unavailable" in worker.log
-
-
-def test_a_worker_waits_for_a_database_that_does_not_answer_yet(database: Database, proxy: TcpProxy, start_worker: Start) -> None:
-    job = long_job(database, epochs=2)
-    proxy.mode = Mode.RESET
-    worker = start_worker(proxy.url)
-    wait_until(lambda: is_waiting(worker), "the worker's complaint")
-    proxy.mode = Mode.PASS
-    wait_for_end(database, job)
-
-
-def test_a_worker_that_waits_for_the_database_can_be_stopped(database: Database, proxy: TcpProxy, start_worker: Start) -> None:
-    proxy.mode = Mode.RESET
-    worker = start_worker(proxy.url)
-    wait_until(lambda: is_waiting(worker), "the worker's complaint")
-    assert worker.stop() == 0
-
-
-def test_a_worker_rides_out_an_outage_and_finishes_its_trial(database: Database, proxy: TcpProxy, start_worker: Start) -> None:
-    job = long_job(database, epochs=80, epoch_s=0.05)
-    worker = start_worker(proxy.url)
-    wait_for_steps(database, job)
-    proxy.mode = Mode.RESET
-    wait_until(lambda: is_waiting(worker), "the worker's complaint")
-    wait_until(lambda: lease_has_expired(database), "the end of the lease")  # and nobody takes it over
-    proxy.mode = Mode.PASS
-    wait_for_end(database, job)
-    assert [attempt.outcome for attempt in attempts_of(database, job)] == [Outcome.FINISHED]
-    assert steps_of(database, job) == 80
-
-
-def test_a_worker_can_be_stopped_while_it_trains_and_the_database_is_gone(
-    database: Database, proxy: TcpProxy, start_worker: Start
-) -> None:
-    job = long_job(database)
-    worker = start_worker(proxy.url, STRIDE_GRACE_S="0.5")
-    wait_for_steps(database, job)
-    proxy.mode = Mode.RESET
-    wait_until(lambda: is_waiting(worker), "the worker's complaint")
-    assert worker.stop() == 0
-    proxy.mode = Mode.PASS
-    assert trial_of(database, job).state is TrialState.RUNNING, "its lease expires: another worker goes on"
-
-
-def test_a_worker_that_is_started_on_an_empty_database_says_what_to_do(empty_database_url: str, start_worker: Start) -> None:
-    worker = start_worker(empty_database_url)
-    assert worker.wait() != 0
-    assert "stride migrate" in worker.log
