@@ -20,15 +20,13 @@ import httpx2
 
 from benchmarks import answer_quality, answer_quality_real, diagnosis, digits_answers, early_stopping, reached
 from benchmarks.scale import loads, run_scale
-from benchmarks.strategies import Found, run_grid_of_sixty, run_strategies
+from benchmarks.strategies import BETTER_THAN, TEST_ACCURACY, Found, run_grid_of_sixty, run_strategies
 from benchmarks.tables import Table, publish
 from examples.demo import running_stride
 from tests.chaos import run as chaos
 from tests.lost_replies import run as lost_replies
 
 SEEDS = range(5)
-BETTER_THAN = 0.9
-TEST_ACCURACY = 0.95
 RESULTS = Path(__file__).parent / "results"
 
 

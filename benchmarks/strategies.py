@@ -12,6 +12,9 @@ import httpx2
 from examples.demo import OBJECTIVE, SPACES, ask, looks
 
 REFERENCE = Path(__file__).parents[1] / "tests" / "data" / "digits_reference.json"
+BETTER_THAN = 0.9
+TEST_ACCURACY = 0.95
+"""What the best trial of each strategy reaches at least."""
 
 
 @dataclass(frozen=True, kw_only=True)

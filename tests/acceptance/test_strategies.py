@@ -5,8 +5,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from benchmarks.prove import BETTER_THAN, TEST_ACCURACY
-from benchmarks.strategies import run_strategies
+from benchmarks.strategies import BETTER_THAN, TEST_ACCURACY, run_strategies
 from examples.demo import running_stride
 
 
