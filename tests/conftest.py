@@ -1,9 +1,11 @@
 """A real PostgreSQL for the whole run, and an empty, migrated database for every test that asks for one."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import ExitStack
+from unittest import mock
 from uuid import uuid4
 
 import hypothesis
@@ -12,8 +14,10 @@ import pytest
 
 from service.store import migrate
 from service.store.embedded import EmbeddedPostgres
-from service.store.postgres import Database
+from service.store.embedded.server import SETTINGS
+from service.store.postgres import Database, psycopg_url
 from tests.databases import Databases, connection_url
+from tests.folders import data_folder
 
 # The same examples in every run, however long each takes; others: HYPOTHESIS_PROFILE=default. What these find gets a test.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -24,6 +28,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+"""Of the server that tests share, which none crashes: tests of crashes start their own, as everybody gets it."""
+ROOM_BYTES = 8 * 2**30
+"""That must be free in memory, to have the data of four such servers there."""
+
+
+def pytest_configure() -> None:
+    """Nothing is garbage while modules are imported."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: a collection need not look through it again and again."""
+    gc.freeze()
+    gc.enable()
+
+
 def execute(server_url: str, statement: str) -> None:
     """Run one statement outside a transaction."""
     with psycopg.connect(server_url.replace("+psycopg", ""), autocommit=True) as conn:
@@ -31,10 +52,15 @@ def execute(server_url: str, statement: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A server of the newest promised version."""
-    folder: Path = tmp_path_factory.mktemp("server") / "data"
-    with EmbeddedPostgres.start(folder) as server:
+    with ExitStack() as undo:
+        folder = undo.enter_context(data_folder(ROOM_BYTES))
+        with mock.patch.dict(SETTINGS, NOT_DURABLE):
+            server = undo.enter_context(EmbeddedPostgres.start(folder / "data"))
+        # Thousands of connections are made to it, and each would hash its password 4096 times.
+        owner = psycopg_url(server.url)
+        execute(server.url, f"SET scram_iterations = 1; ALTER ROLE {owner.username} PASSWORD '{owner.password}'")
         yield server.url
 
 

@@ -1,5 +1,6 @@
 """Real processes for tests, quick to start: forked from a server that has imported everything once."""
 
+import gc
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -32,3 +33,4 @@ def at_once(works: Sequence[tuple[Callable[..., Any], tuple[Any, ...]]]) -> list
 def _set_up(barrier: Barrier) -> None:
     global _together
     _together = barrier
+    gc.freeze()  # of what the server has imported, nothing is garbage

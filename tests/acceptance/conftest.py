@@ -16,6 +16,8 @@ import httpx2
 import psutil
 import pytest
 
+from tests.folders import data_folder
+
 REPOSITORY = Path(__file__).parents[2]
 STRIDE = [sys.executable, "-m", "service.cli"]
 DEADLINE_S = 60
@@ -133,7 +135,14 @@ def running_stride(folder: Path, *arguments: str, **stride: str) -> Iterator[Run
 
 
 @pytest.fixture(scope="session")
-def stride(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStride]:
+def stride() -> Iterator[RunningStride]:
     """One for all tests that do it no harm."""
-    with running_stride(tmp_path_factory.mktemp("stride") / "data", "--workers", "2") as running:
+    with data_folder() as folder, running_stride(folder / "data", "--workers", "2") as running:
         yield running
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In place of pytest's own."""
+    with data_folder() as folder:
+        yield folder

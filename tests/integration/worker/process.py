@@ -1,5 +1,6 @@
 """A worker as a process of its own."""
 
+import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 def main(environment: Mapping[str, str], log: Path) -> None:
     """Run a worker that is set up by `environment` alone, and prints into `log`."""
+    gc.freeze()  # of what the server that it was forked from has imported, nothing is garbage
     os.chdir(ROOT)
     for name in [name for name in os.environ if name.startswith("STRIDE_")]:
         del os.environ[name]

@@ -15,6 +15,7 @@ from service.errors import DatabaseUnavailable
 from service.store import jobs, migrate
 from service.store.embedded import EmbeddedPostgres
 from service.store.postgres import Database, psycopg_url
+from tests.folders import data_folder
 from tests.integration.worker.conftest import Start, WorkerProcess, worker_processes
 from tests.integration.worker.supervised import curve_of, stepping_job, supervised, trial_of
 from tests.polling import wait_until
@@ -97,10 +98,11 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server") / "data")
-    yield server
-    server.stop()
+def server() -> Iterator[Server]:
+    with data_folder() as folder:
+        server = Server(folder / "data")
+        yield server
+        server.stop()
 
 
 @pytest.fixture

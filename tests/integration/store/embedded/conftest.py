@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from service.store.embedded import EmbeddedPostgres
-from tests.integration.store.embedded.owners import WAYS, Way, ask, new_folder, owned, scratch_folder
+from tests.folders import data_folder
+from tests.integration.store.embedded.owners import WAYS, Way, ask, new_folder, owned
 
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    with scratch_folder() as folder:
+    with data_folder() as folder:
         yield folder
 
 
@@ -25,7 +26,7 @@ def data_dir(scratch: Path) -> Path:
 def home(request: pytest.FixtureRequest) -> Iterator[tuple[Way, Path]]:
     """A way to run, and a data folder in which it ran once and left a table."""
     way: Way = request.param
-    with scratch_folder() as scratch:
+    with data_folder() as scratch:
         data_dir = new_folder(scratch, way)
         with owned(data_dir, way) as owner:
             ask(owner.url, "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -36,5 +37,5 @@ def home(request: pytest.FixtureRequest) -> Iterator[tuple[Way, Path]]:
 @pytest.fixture(scope="module", params=[16, 18])
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[EmbeddedPostgres, Path, int]]:
     """A running server of our own, its data folder, and its major version."""
-    with scratch_folder() as scratch, EmbeddedPostgres.start(scratch / "data", major=request.param) as running:
+    with data_folder() as scratch, EmbeddedPostgres.start(scratch / "data", major=request.param) as running:
         yield running, scratch / "data", request.param

@@ -101,17 +101,6 @@ else:
     WAYS = [PLAIN_USER]
 
 
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder through which every user may pass, which pytest's own do not allow."""
-    # Making a database syncs a thousand files, which is most of the time that these tests take; memory has nothing to sync.
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
-    with tempfile.TemporaryDirectory(prefix="stride-embedded-", dir=memory if roomy else None) as folder:
-        Path(folder).chmod(0o711)
-        yield Path(folder)
-
-
 def new_folder(scratch: Path, way: Way) -> Path:
     data_dir = scratch / "data"
     data_dir.mkdir()
