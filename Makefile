@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Whole files to a process, in their order: the slow ones come first.
+# Whole files to a process, in the order that tests/conftest.py gives them: the longest first.
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
@@ -29,10 +29,13 @@ up: install  ## Run PostgreSQL, the API and two workers, until Ctrl-C
 	$(BIN)/stride up
 
 test: install  ## Run the tests
-	$(PYTEST) -n 4 --ignore=tests/unit --ignore=tests/browser --ignore=tests/chaos/test_chaos.py
-	@# The two minutes of chaos leave cores idle: the tests of pure functions, which nothing waits for, take only that.
-	@log=$$(mktemp); nice -n 19 $(PYTEST) -n 2 --timeout 600 tests/unit >$$log 2>&1 & unit=$$!; \
-	$(PYTEST) tests/chaos/test_chaos.py; chaos=$$?; wait $$unit; unit=$$?; cat $$log; rm $$log; exit $$((chaos | unit))
+	@# The two minutes of chaos leave cores idle, and so does what waits for processes: pure functions, which nothing waits for,
+	@# take only that.
+	@logs=$$(mktemp -d); \
+	$(PYTEST) tests/chaos/test_chaos.py >$$logs/chaos 2>&1 & chaos=$$!; \
+	nice -n 19 $(PYTEST) -n 2 --timeout 600 tests/unit >$$logs/unit 2>&1 & unit=$$!; \
+	nice -n 5 $(PYTEST) -n 4 --ignore=tests/unit --ignore=tests/browser --ignore=tests/chaos/test_chaos.py; rest=$$?; \
+	wait $$chaos; chaos=$$?; wait $$unit; unit=$$?; cat $$logs/chaos $$logs/unit; rm -r $$logs; exit $$((rest | chaos | unit))
 
 test-browser: install  ## Run the tests in a browser; needs Chromium
 	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: apt-get install chromium (Debian, Ubuntu), or brew install chromium" >&2; exit 1; }

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from unittest import mock
 from uuid import uuid4
 
@@ -33,10 +34,43 @@ NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 ROOM_BYTES = 8 * 2**30
 """That must be free in memory, to have the data of four such servers there."""
 
+FOLDER = Path(__file__).parent
+LONGEST = (
+    "acceptance/test_strategies.py",
+    "integration/dispatch/test_job_life.py",
+    "integration/worker/test_limits.py",
+    "lost_replies/test_sweep.py",
+    "acceptance/test_cli_up.py",
+    "acceptance/test_cli_jobs.py",
+    "acceptance/test_cli_service.py",
+    "integration/worker/test_worker.py",
+    "integration/worker/test_checkpoints.py",
+    "integration/worker/test_long_outages.py",
+    "integration/dispatch/test_replicates.py",
+    "integration/dispatch/test_same_as_optuna.py",
+    "integration/api/test_openapi.py",
+    "integration/worker/test_going_on.py",
+    "integration/worker/test_best_models.py",
+    "integration/worker/test_repeatable.py",
+    "integration/worker/test_unwritable_checkpoints.py",
+    "integration/dispatch/test_fair_share.py",
+    "integration/dispatch/test_concurrency.py",
+    "integration/store/embedded/test_server.py",
+    "migration/test_wheel.py",
+)
+"""The files that take long, the longest first."""
+
 
 def pytest_configure() -> None:
     """Nothing is garbage while modules are imported."""
     gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Processes take whole files, in this order: one that is begun late is waited for by all others."""
+    place = {FOLDER / file: number for number, file in enumerate(LONGEST)}
+    assert all(file.exists() for file in place), "LONGEST names a file that is not there"
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def pytest_collection_finish() -> None:
