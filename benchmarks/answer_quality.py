@@ -47,6 +47,7 @@ from benchmarks.usual_meaning import USUAL_MEANING
 from service.analysis.answer.best_lr import answer
 from service.domain.answer import AnswerVerdict
 from service.domain.job import Job, JobState
+from service.domain.phase import Phase
 from service.domain.spec import JobSpec
 from service.domain.trial import Trial, TrialState
 
@@ -203,9 +204,10 @@ def as_job(surface: Surface) -> Job:
         "meaning": USUAL_MEANING,
     }
     now = datetime.now(UTC)
+    complete = JobSpec.model_validate(spec, strict=False)
     return Job(
-        id=UUID(int=0), name=None, state=JobState.COMPLETED, reason=None, spec=JobSpec.model_validate(spec, strict=False),
-        study_id=0, study_name="", next_point=0, counts_points=False, failures_in_a_row=0, deadline_at=None,
+        id=UUID(int=0), name=None, state=JobState.COMPLETED, reason=None, spec=complete, budget=complete.budget,
+        phases=(Phase(spec=complete),), study_id=0, study_name="", next_point=0, failures_in_a_row=0, deadline_at=None,
         created_at=now, started_at=now, finished_at=now,
     )  # fmt: skip
 

@@ -1,10 +1,13 @@
 """Jobs and measurements for tests, with keyword overrides."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import sqlalchemy as sa
 
 from objectives.catalog import load_catalog
 from service.api.meaning import meaning_of
-from service.dispatch.submit import submit
+from service.dispatch.submit import add_phase, submit
 from service.domain.job import Job
 from service.domain.measurement import Measurement
 from service.domain.spec import JobSpec
@@ -49,3 +52,30 @@ def measurement(step: int = 1, loss: float = 1.0, *, fraction: float | None = No
         }
         | overrides
     )
+
+
+def submit_job_of_phases(database: Database, share: int | None, *later: Mapping[str, Any], **overrides: Any) -> Job:
+    """A job whose first phase is what the overrides say, with that share of the budget; later: as its spec, with `trials`."""
+
+    def work(conn: sa.Connection) -> Job:
+        job, _ = submit(conn, job_spec(**overrides))
+        set_share(conn, job, 0, share)
+        for position, phase in enumerate(later, start=1):
+            changed = {name: value for name, value in phase.items() if name != "trials"}
+            add_phase(conn, job.id, position, job_spec(**overrides | changed), trials=phase.get("trials"))
+        return job
+
+    return database.transact(work)
+
+
+def set_share(conn: sa.Connection, job: Job, position: int, trials: int | None) -> None:
+    """Of the budget, for one of the job's phases."""
+    conn.exec_driver_sql(
+        "UPDATE stride.phases SET trials = %(trials)s WHERE job_id = %(id)s AND position = %(position)s",
+        {"trials": trials, "id": job.id, "position": position},
+    )
+
+
+def set_budget(conn: sa.Connection, job: Job, trials: int) -> None:
+    """Another budget of trials than the one submitted."""
+    conn.exec_driver_sql("UPDATE stride.jobs SET budget_trials = %(trials)s WHERE id = %(id)s", {"trials": trials, "id": job.id})

@@ -11,6 +11,7 @@ from service.analysis.comparison.tuned import Finished
 from service.analysis.model.pruned_trials import Curves
 from service.domain.job import Job, JobState
 from service.domain.measurement import CurvePoint
+from service.domain.phase import Phase
 from service.domain.training_seeds import training_seed
 from service.domain.trial import Trial, TrialState
 from tests.factories import job_spec
@@ -23,14 +24,16 @@ def a_job(number: int = 0, **overrides: Any) -> Job:
     """A completed job; `space`: beside the learning rate. number: makes its id."""
     space = {"learning_rate": RATE} | overrides.pop("space", {})
     state = {name: overrides.pop(name) for name in ("name", "state", "reason") if name in overrides}
+    spec = job_spec(**{"search_space": space} | overrides)
     return Job(
         **{"name": None, "state": JobState.COMPLETED, "reason": None} | state,
         id=UUID(int=number + 1 << 96),
-        spec=job_spec(**{"search_space": space} | overrides),
+        spec=spec,
+        budget=spec.budget,
+        phases=(Phase(spec=spec),),
         study_id=1,
         study_name="study",
         next_point=0,
-        counts_points=False,
         failures_in_a_row=0,
         deadline_at=None,
         created_at=datetime.now(UTC),

@@ -13,6 +13,7 @@ import optuna
 from benchmarks.recorded.recorded_set import RATE, RecordedSet
 from benchmarks.usual_meaning import USUAL_MEANING
 from service.domain.job import Job, JobState
+from service.domain.phase import Phase
 from service.domain.spec import JobSpec
 from service.domain.trial import Trial, TrialState
 
@@ -100,8 +101,9 @@ def as_job(recorded: RecordedSet, seed: int) -> Job:
         "seed": seed,
     }
     now = datetime.now(UTC)
+    complete = JobSpec.model_validate(spec, strict=False)
     return Job(
-        id=UUID(int=0), name=None, state=JobState.COMPLETED, reason=None, spec=JobSpec.model_validate(spec, strict=False),
-        study_id=0, study_name="", next_point=0, counts_points=False, failures_in_a_row=0, deadline_at=None,
+        id=UUID(int=0), name=None, state=JobState.COMPLETED, reason=None, spec=complete, budget=complete.budget,
+        phases=(Phase(spec=complete),), study_id=0, study_name="", next_point=0, failures_in_a_row=0, deadline_at=None,
         created_at=now, started_at=now, finished_at=now,
     )  # fmt: skip

@@ -60,4 +60,4 @@ def seen_of(job: Job, trials: Sequence[Trial], curves: Curves) -> Hashable:
     intermediate value was measured.
     """
     measured = sum(point.fraction is not None for curve in curves.values() for point in curve)
-    return job.id, job.state, tuple(trial.number for trial in trials), measured
+    return job.id, job.state, job.phase.position, tuple(trial.number for trial in trials), measured

@@ -28,6 +28,7 @@ class Claim:
 
     lease: Lease
     job: Job
+    """In the phase of the trial."""
     params: Point
     """All parameters: searched and fixed ones."""
     training_seed: int
@@ -61,7 +62,7 @@ def retry(
     if job.state is not JobState.RUNNING:
         leases.release(conn, claim.lease, reason, log_tail=log_tail)
         return None
-    leases.end(conn, claim.lease, job.study_id, Outcome.TRAINER_DIED, reason=reason, log_tail=log_tail)
+    leases.end(conn, claim.lease, job, Outcome.TRAINER_DIED, reason=reason, log_tail=log_tail)
     died: EventRow = (Event.TRAINER_DIED, {"trial": claim.lease.number, "attempt": claim.lease.attempt, "reason": reason})
     if leases.fruitless_attempts(conn, claim.lease.trial_id) >= job.spec.max_attempts:
         fail_exhausted(conn, job, claim.lease, reason, events=[died], log_tail=log_tail)
@@ -111,9 +112,10 @@ def _next_attempt(
 
 def _claim_of(conn: sa.Connection, job: Job, lease: Lease) -> Claim:
     record = trials.read_trial(conn, job.study_id, lease.trial_id)
+    job = job.as_of(job.phase_of(record.system_attrs))
     trial = frozen_trial(record, job)
     seed = stored_seed(trial.user_attrs)
     if seed is None:  # something else has overwritten it
         replicate = replicate_of(trial.user_attrs, job.spec.replicates)
         seed = training_seed(job.spec, number=trial.number, replicate=replicate)
-    return Claim(lease=lease, job=job, params=fixed(job.spec.search_space) | trial.params, training_seed=seed)
+    return Claim(lease=lease, job=job, params=fixed(job.search_space) | trial.params, training_seed=seed)

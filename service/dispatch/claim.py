@@ -19,18 +19,21 @@ from service.dispatch import attempt, lifecycle
 from service.dispatch.attempt import Claim, Claimant
 from service.dispatch.patience import Patience
 from service.dispatch.study_cache import StudyCache, frozen_trial
-from service.domain.budget import all_issued
+from service.domain.budget import Issued, all_issued, phase_issued, spec_of_phase
 from service.domain.events import Event
 from service.domain.job import Job, JobState
 from service.domain.measurement import Measurement
+from service.domain.phase import PHASE
 from service.domain.space import fixed
+from service.domain.spec import JobSpec
 from service.domain.training_seeds import TRAINING_SEED, marks, training_seed
 from service.errors import JobNotFound
 from service.search.next_trial import propose_next
 from service.search.sampling import Proposal, Unsampleable
 from service.search.snapshot import EMPTY, StudySnapshot
-from service.store import claims, jobs, leases, trials
-from service.store.claims import ClaimFacts
+from service.search.strategies import strategy_of
+from service.store import claims, jobs, leases, phases, trials
+from service.store.claims import FoundJob
 from service.store.jobs import EventRow
 from service.store.postgres import Database
 
@@ -43,7 +46,6 @@ TAKEOVER_S = 0.25
 MAX_TRIES = 10
 """So often another worker may be faster before this one looks for other work."""
 
-
 FAIR_TRIES = 5
 """So often a claim looks again for the most deserving job when others were faster; then it takes what it finds."""
 
@@ -53,11 +55,25 @@ class _History:
     """What the next point of a job depends on."""
 
     job: Job
+    share: int | None
+    """The phase's, as the job was found."""
     snapshot: StudySnapshot
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Thought:
+    """A point that was proposed without a lock, and for which phase."""
+
+    proposal: Proposal
+    phase: int
+
+
+class _Moved:
+    """The job has moved on to its next phase, and no trial was started."""
+
+
 class _Conflict(Exception):
-    """The study has changed since the point was proposed: it is proposed anew."""
+    """The study has changed since the point was proposed, or the job is in its next phase: it is proposed anew."""
 
 
 class _NoPoint(Exception):
@@ -116,17 +132,17 @@ class Claimer:
             if claim is not None:
                 return claim
 
-        def work(conn: sa.Connection) -> Claim | _History | None:
+        def work(conn: sa.Connection) -> Claim | _History | _Moved | None:
             found = claims.find_job(conn, self.objectives)
             if found is None:
                 return None
             if found.needs_history:
-                return self._read(conn, found.job_id)
+                return self._read(conn, found)
             fair_share = found.open_leases if fairly and found.has_rivals else None
             return self._insert(conn, found.job_id, token, fair_share=fair_share)
 
         found = self._database.transact(work)
-        return self._think(found, token) if isinstance(found, _History) else found
+        return self._think(found, token) if isinstance(found, _History) else _known(found)
 
     def _find_expired(self, conn: sa.Connection) -> tuple[int, UUID] | None:
         return leases.find_expired(conn, self.objectives, patience_s=self._patience.seconds)
@@ -139,54 +155,65 @@ class Claimer:
         self._looked_for_expired_at = now
         return True
 
-    def _read(self, conn: sa.Connection, job_id: UUID) -> _History | None:
+    def _read(self, conn: sa.Connection, found: FoundJob) -> _History | None:
         """What a sampler must know to think; None when somebody else is thinking already."""
-        expected_s = self._thought_s.get(job_id, 0.0)
-        if expected_s > SLOW_S and not claims.hint_sampling(conn, job_id, 2 * expected_s):
+        expected_s = self._thought_s.get(found.job_id, 0.0)
+        if expected_s > SLOW_S and not claims.hint_sampling(conn, found.job_id, 2 * expected_s):
             return None
-        job = jobs.recall(conn, job_id)
-        return _History(job=job, snapshot=self.cache.snapshot(conn, job))
+        job = claims.recall(conn, found)
+        return _History(job=job, share=found.share, snapshot=self.cache.snapshot(conn, job))
 
     def _think(self, read: _History, token: UUID) -> Claim | None:
         job, snapshot = read.job, read.snapshot
         waiting = next((trial for trial in snapshot.trials if trial.state.name == "WAITING"), None)
-        started = time.monotonic()
-        proposal = _propose(job, snapshot, number=snapshot.next_number, waiting=waiting)
-        if proposal.replicate == 0:  # to repeat a point takes no thinking, and says nothing of what the next takes
-            self._thought_s[job.id] = time.monotonic() - started
-        return self._database.transact(lambda conn: self._insert(conn, job.id, token, proposal))
+        thought = None
+        if waiting is not None or not phase_issued(job, next_number=snapshot.next_number, share=read.share):
+            started = time.monotonic()
+            spec = spec_of_phase(job, read.share)
+            thought = _Thought(
+                proposal=_propose(job, spec, snapshot, number=snapshot.next_number, waiting=waiting), phase=job.phase.position
+            )
+            if thought.proposal.replicate == 0:  # to repeat a point takes no thinking, and says nothing of what the next takes
+                self._thought_s[job.id] = time.monotonic() - started
+        return _known(self._database.transact(lambda conn: self._insert(conn, job.id, token, thought)))
 
     def _insert(
         self,
         conn: sa.Connection,
         job_id: UUID,
         token: UUID,
-        proposal: Proposal | None = None,
+        thought: _Thought | None = None,
         *,
         fair_share: int | None = None,
-    ) -> Claim:
-        """Store a new trial with its lease and event, or start an enqueued one; the study is locked from here on.
+    ) -> Claim | _Moved:
+        """Store a new trial with its lease and event, or start an enqueued one; the study is locked from here on. Where the phase
+        has given out its share, the job moves on to the next one instead.
 
         fair_share: with more open leases than that, another job deserves the next trial more.
         """
         job = jobs.lock_with_study(conn, job_id)
-        facts = claims.claim_facts(conn, job)
-        if not _may_claim(job, facts):
+        issued = claims.issued(conn, job)
+        if not _may_claim(job, issued):
             raise _Conflict  # it could be claimed when it was found; another job may still have work
-        if fair_share is not None and facts.open_leases > fair_share:
+        if fair_share is not None and issued.open_leases > fair_share:
             raise _Conflict  # by others who found the same job at the same moment
-        if proposal is None:
-            proposal = _propose_locked(conn, job, facts)
-        elif proposal.waiting_trial_id != facts.waiting_trial_id or (
-            facts.waiting_trial_id is None and proposal.number != facts.next_number
-        ):
-            raise _Conflict
-        seed = training_seed(job.spec, number=proposal.number, grid_point=proposal.grid_point, replicate=proposal.replicate)
+        if not issued.waiting and phase_issued(job, next_number=issued.next_number, share=issued.share):
+            phases.begin_next(conn, job, first_number=issued.next_number)
+            return _Moved()
+        proposal = _propose_locked(conn, job, issued) if thought is None else _still_right(thought, job, issued)
+        seed = training_seed(
+            job.spec,
+            number=proposal.number,
+            # Points are counted anew in each phase.
+            grid_point=proposal.grid_point if job.phase.position == 0 else None,
+            replicate=proposal.replicate,
+        )
         user_attrs = {TRAINING_SEED: seed, **marks(proposal.replicate, job.spec.replicates)}
-        params, system_attrs = proposal.params, proposal.trial_attrs
+        params = proposal.params
+        system_attrs = {**proposal.trial_attrs, **({PHASE: job.phase.position} if job.phase.position else {})}
         if proposal.waiting_trial_id is None:
             trial_id = trials.insert_trial(
-                conn, job.study_id, facts.next_number, params=params, user_attrs=user_attrs, system_attrs=system_attrs
+                conn, job.study_id, issued.next_number, params=params, user_attrs=user_attrs, system_attrs=system_attrs
             )
         else:
             trial_id = proposal.waiting_trial_id
@@ -209,31 +236,58 @@ class Claimer:
         return Claim(
             lease=lease,
             job=job,
-            params=fixed(job.spec.search_space) | proposal.point,
+            params=fixed(job.search_space) | proposal.point,
             training_seed=seed,
         )
 
 
-def _may_claim(job: Job, facts: ClaimFacts) -> bool:
+def _known(found: Claim | _Moved | None) -> Claim | None:
+    """A claim, if there is one; a job that has moved on to its next phase is looked at again."""
+    if isinstance(found, _Moved):
+        raise _Conflict
+    return found
+
+
+def _may_claim(job: Job, issued: Issued) -> bool:
     """Whether the job, now locked, may have another trial started."""
     if job.state not in (JobState.QUEUED, JobState.RUNNING):
         return False
-    if job.spec.max_parallel is not None and facts.open_leases >= job.spec.max_parallel:
+    if job.spec.max_parallel is not None and issued.open_leases >= job.spec.max_parallel:
         return False
-    return facts.waiting_trial_id is not None or not all_issued(job, facts.next_number)
+    return issued.waiting or not all_issued(job, issued)
 
 
-def _propose_locked(conn: sa.Connection, job: Job, facts: ClaimFacts) -> Proposal:
-    """The next trial of a strategy that needs no history."""
+def _still_right(thought: _Thought, job: Job, issued: Issued) -> Proposal:
+    """What was proposed before the job was locked, if nothing has come between. Raises _Conflict."""
+    proposal = thought.proposal
+    if thought.phase != job.phase.position or proposal.waiting_trial_id != issued.waiting_trial_id:
+        raise _Conflict
+    if not issued.waiting and proposal.number != issued.next_number:
+        raise _Conflict
+    return proposal
+
+
+def _propose_locked(conn: sa.Connection, job: Job, issued: Issued) -> Proposal:
+    """The next trial of a strategy that needs no history. Raises _Conflict when the phase that has begun since needs it."""
+    spec = spec_of_phase(job, issued.share)
+    if strategy_of(spec).needs_history:
+        raise _Conflict
     waiting = None
-    if facts.waiting_trial_id is not None:
-        waiting = frozen_trial(trials.read_trial(conn, job.study_id, facts.waiting_trial_id), job)
-    return _propose(job, EMPTY, number=facts.next_number, waiting=waiting)
+    if issued.waiting_trial_id is not None:
+        waiting = frozen_trial(trials.read_trial(conn, job.study_id, issued.waiting_trial_id), job)
+    return _propose(job, spec, EMPTY, number=issued.next_number, waiting=waiting)
 
 
-def _propose(job: Job, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None) -> Proposal:
+def _propose(job: Job, spec: JobSpec, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None) -> Proposal:
     try:
-        return propose_next(job.spec, snapshot, number=number, next_point=job.next_point, waiting=waiting)
+        return propose_next(
+            spec,
+            snapshot,
+            number=number,
+            next_point=job.next_point,
+            first_number=job.phase.first_number,
+            waiting=waiting,
+        )
     except Unsampleable as error:
         raise _NoPoint(job, error) from error
 

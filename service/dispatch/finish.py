@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.dispatch.outcome import Completed, Failed, Result, as_stored
-from service.domain.budget import verdict
+from service.domain.budget import Issued, verdict
 from service.domain.events import FINAL_EVENTS
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
@@ -16,7 +16,7 @@ from service.domain.trial import TrialError
 from service.errors import JobNotFound, LeaseLost
 from service.store import claims, jobs, leases, trials
 from service.store.jobs import EventRow
-from service.store.leases import EndedLease, ExpiredLease
+from service.store.leases import ExpiredLease
 
 LAST_LINES = 20
 """Lines of its log in the error of a trial that used up its attempts."""
@@ -41,7 +41,7 @@ def finish(
     job = lock_job(conn, lease)
     if measurements:
         leases.report(conn, lease, measurements, job.spec.metric, lease_s=lease_s)
-    ended = leases.end(conn, lease, job.study_id, Outcome.FINISHED, log_tail=log_tail)
+    issued = leases.end(conn, lease, job, Outcome.FINISHED, log_tail=log_tail)
     stored = as_stored(result, job.spec)
     trials.finish_trial(
         conn,
@@ -52,7 +52,7 @@ def finish(
         system_attrs=stored.system_attrs,
     )
     event: EventRow = (stored.event, {"trial": lease.number, "value": _json_number(stored.value)})
-    return _settle(conn, job, ended, [event], result)
+    return _settle(conn, job, issued, [event], result)
 
 
 def lock_job(conn: sa.Connection, lease: Lease) -> Job:
@@ -77,16 +77,10 @@ def fail_exhausted(
     )
     stored = as_stored(result, job.spec)
     trials.finish_trial(conn, last.trial_id, stored.state, user_attrs=stored.user_attrs)
-    facts = claims.claim_facts(conn, job)
-    rest = EndedLease(
-        other_leases=facts.open_leases,
-        next_number=facts.next_number,
-        waiting=facts.waiting_trial_id is not None,
-    )
-    _settle(conn, job, rest, [*events, (stored.event, {"trial": last.number, "value": None})], result)
+    _settle(conn, job, claims.issued(conn, job), [*events, (stored.event, {"trial": last.number, "value": None})], result)
 
 
-def _settle(conn: sa.Connection, job: Job, ended: EndedLease, events: list[EventRow], result: Result) -> JobState:
+def _settle(conn: sa.Connection, job: Job, issued: Issued, events: list[EventRow], result: Result) -> JobState:
     """Count the result, write the events, and end the job if it is done. A paused job ends when it is resumed."""
     failed = isinstance(result, Failed)
     failures = job.failures_in_a_row + 1 if failed else 0
@@ -94,9 +88,7 @@ def _settle(conn: sa.Connection, job: Job, ended: EndedLease, events: list[Event
     if job.state is JobState.RUNNING:
         final = verdict(
             job,
-            next_number=ended.next_number,
-            open_leases=ended.other_leases,
-            waiting=ended.waiting,
+            issued,
             failures_in_a_row=failures,
             value=result.value if isinstance(result, Completed) else None,
             error=f"{result.error.type}: {result.error.message}" if isinstance(result, Failed) else None,
@@ -105,7 +97,7 @@ def _settle(conn: sa.Connection, job: Job, ended: EndedLease, events: list[Event
         jobs.move(conn, job, failures_in_a_row=failures, events=events)
         return job.state
     state, reason = final
-    if ended.other_leases or ended.waiting:
+    if issued.open_leases or issued.waiting:
         jobs.stop_trials(conn, job, reason)
     jobs.move(
         conn,

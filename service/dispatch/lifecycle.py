@@ -92,13 +92,10 @@ def _end_if_done(conn: sa.Connection, job: Job) -> None:
 
 def _final(conn: sa.Connection, job: Job) -> tuple[JobState, str] | None:
     """The final state of a job that is done, and the reason; None if it is not done."""
-    facts = claims.claim_facts(conn, job)
     best, failure = trial_reader.best(conn, job), trial_reader.last_failure(conn, job)
     return verdict(
         job,
-        next_number=facts.next_number,
-        open_leases=facts.open_leases,
-        waiting=facts.waiting_trial_id is not None,
+        claims.issued(conn, job),
         failures_in_a_row=job.failures_in_a_row,
         value=best.value if best else None,
         error=f"{failure.type}: {failure.message}" if failure else None,

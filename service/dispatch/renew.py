@@ -49,7 +49,7 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
 
     The pruner runs with no transaction open. What it writes into the trial (its rungs) is stored under the lease, together with a
     decision to prune: a pruner that is asked again, after a lost reply or a takeover, would find its rungs filled and decide
-    differently. A trial that repeats a point for its results is not pruned. Raises LeaseLost.
+    differently. A trial that repeats a point for its results is not pruned. job: in the phase of the trial. Raises LeaseLost.
     """
     snapshot = database.transact(lambda conn: cache.snapshot(conn, job))
     own = next((trial for trial in snapshot.trials if trial._trial_id == lease.trial_id), None)
@@ -57,9 +57,9 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
         raise LeaseLost
     if PRUNE in own.system_attrs:
         return True
-    if strategy_of(job.spec).is_repeat(job.spec, own):
+    if strategy_of(job.phase.spec).is_repeat(job.phase.spec, own):
         return False
-    prune, rungs = ask_pruner(job.spec, snapshot, own)
+    prune, rungs = ask_pruner(job.phase.spec, snapshot, own)
     if rungs:
         noted = rungs | ({PRUNE: True} if prune else {})
 

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from service.domain.job import Job
 from service.domain.strategy import Hyperband, NoPruner
 from service.domain.trial import FEASIBLE
+from service.search.phase_view import PhaseView
 from service.search.pruning_view import values_by_part
 from service.search.snapshot import StudySnapshot
 from service.search.strategies import strategy_of
@@ -25,25 +26,36 @@ STUDIES_KEPT = 8
 
 @dataclass
 class _Known:
+    view: PhaseView
     trials: dict[int, FrozenTrial] = field(default_factory=dict)
     unfinished: set[int] = field(default_factory=set)
     last_id: int = -1
+    next_number: int = 0
     space: IntersectionSearchSpace = field(default_factory=lambda: IntersectionSearchSpace(include_pruned=True))
 
 
 class StudyCache:
-    """Reads finished trials once, since they never change. Keeps the most recently used studies."""
+    """Reads finished trials once, since they never change. Keeps the most recently used studies, each as one of its phases sees
+    it."""
 
     def __init__(self) -> None:
-        self._studies: LRUCache[int, _Known] = LRUCache(STUDIES_KEPT)
+        self._studies: LRUCache[tuple[int, int], _Known] = LRUCache(STUDIES_KEPT)
 
     def snapshot(self, conn: sa.Connection, job: Job) -> StudySnapshot:
-        """The job's study as it is now: one query for new trials, one for the study's attributes."""
-        known = self._studies.setdefault(job.study_id, _Known())
+        """The job's study as it is now, as its phase sees it: one query for new trials, one for the study's attributes."""
+        key = (job.study_id, job.phase.position)
+        known = self._studies.get(key)
+        if known is None:
+            known = self._studies[key] = _Known(PhaseView(job.phase))
         for record in store.trials_since(conn, job.study_id, after=known.last_id, again=known.unfinished):
-            known.trials[record.trial_id] = frozen_trial(record, job)
+            trial = known.view.see(frozen_trial(record, job), job.phase_of(record.system_attrs))
             known.last_id = max(known.last_id, record.trial_id)
-            if record.state in store.UNFINISHED:
+            known.next_number = max(known.next_number, record.number + 1)
+            if trial is None:
+                known.trials.pop(record.trial_id, None)
+            else:
+                known.trials[record.trial_id] = trial
+            if record.state in store.UNFINISHED:  # also when it is left out: a foreign script's gets its parameters later
                 known.unfinished.add(record.trial_id)
             else:
                 known.unfinished.discard(record.trial_id)
@@ -51,7 +63,8 @@ class StudyCache:
         trials = list(known.trials.values())
         return StudySnapshot(
             trials=trials,
-            attrs=store.study_system_attrs(conn, job.study_id) if strategy_of(job.spec).keeps_attrs else {},
+            next_number=known.next_number,
+            attrs=store.study_system_attrs(conn, job.study_id) if strategy_of(job.phase.spec).keeps_attrs else {},
             space=known.space if _may_keep_space(job, trials) else None,
         )
 

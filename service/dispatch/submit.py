@@ -1,4 +1,4 @@
-"""Submit a job: its row, its study and its event, in one transaction."""
+"""Submit a job: its row, its phase, its study and its event, in one transaction."""
 
 from uuid import UUID, uuid4
 
@@ -6,12 +6,13 @@ import sqlalchemy as sa
 
 from service.domain.events import Event
 from service.domain.job import Job
+from service.domain.phase import SEARCH
 from service.domain.spec import JobSpec
 from service.domain.training_seeds import marks
 from service.errors import IdempotencyKeyReused
 from service.search.next_trial import points_to_try_first
 from service.search.strategies import strategy_of
-from service.store import jobs, trials
+from service.store import jobs, phases, trials
 
 METRIC_NAMES = "study:metric_names"
 """The study's system attribute that Optuna's `set_metric_names` writes."""
@@ -39,17 +40,8 @@ def submit(
             return jobs.get(conn, job_id), False
     job_id = uuid4()
     study_id = _insert_study(conn, job_id, spec)
-    strategy = strategy_of(spec)
-    jobs.insert_job(
-        conn,
-        job_id,
-        spec,
-        study_id,
-        needs_history=strategy.needs_history,
-        counts_points=strategy.counts_points,
-        idempotency_key=idempotency_key,
-        request_sha256=request_sha256,
-    )
+    jobs.insert_job(conn, job_id, spec, study_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
+    add_phase(conn, job_id, 0, spec)
     job = jobs.lock_with_study(conn, job_id)
     for number, (point, replicate) in enumerate(points_to_try_first(spec)):
         trials.insert_trial(
@@ -62,6 +54,26 @@ def submit(
         )
     jobs.move(conn, job, events=[(Event.JOB_SUBMITTED, {"name": spec.name, "objective": spec.objective.name})])
     return job, True
+
+
+def add_phase(
+    conn: sa.Connection, job_id: UUID, position: int, spec: JobSpec, *, name: str = SEARCH, trials: int | None = None
+) -> None:
+    """Write a phase of a job that the caller has inserted or locked; claims begin it when the one before has given out its share.
+
+    spec: the job's, with the phase's space and strategy. trials: its share of the budget; None: all that the job has left.
+    """
+    strategy = strategy_of(spec)
+    phases.insert(
+        conn,
+        job_id,
+        position,
+        spec,
+        name=name,
+        needs_history=strategy.needs_history,
+        counts_points=strategy.counts_points,
+        trials=trials,
+    )
 
 
 def _insert_study(conn: sa.Connection, job_id: UUID, spec: JobSpec) -> int:

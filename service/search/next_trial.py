@@ -14,15 +14,21 @@ from service.search.strategies import strategy_of
 
 
 def propose_next(
-    spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, waiting: FrozenTrial | None = None
+    spec: JobSpec,
+    snapshot: StudySnapshot,
+    *,
+    number: int,
+    next_point: int,
+    first_number: int = 0,
+    waiting: FrozenTrial | None = None,
 ) -> Proposal:
     """The trial `number`, or the enqueued trial `waiting`, from what is stored alone: it does not matter who asks.
 
-    snapshot and next_point: as a strategy's `propose` takes them. Raises Unsampleable.
+    snapshot, next_point and first_number: as a strategy's `propose` takes them. Raises Unsampleable.
     """
     strategy = strategy_of(spec)
     if waiting is None:
-        return strategy.propose(spec, snapshot, number=number, next_point=next_point)
+        return strategy.propose(spec, snapshot, number=number, next_point=next_point, first_number=first_number)
     replicate = replicate_of(waiting.user_attrs, spec.replicates)
     return replace(propose(spec, snapshot, strategy.sampler, number=number, waiting=waiting), replicate=replicate)
 

@@ -20,7 +20,7 @@ def ask_pruner(spec: JobSpec, snapshot: StudySnapshot, own: FrozenTrial) -> tupl
         name=view_name(spec.seed),
         direction=spec.direction,
         trials=[trial for trial in snapshot.trials if trial is not own and not is_repeat(spec, trial)],
-        next_number=snapshot.next_number,
+        next_number=own.number,
         study_attrs=snapshot.attrs,
         own=own,
     )

@@ -12,16 +12,13 @@ class StudySnapshot:
     """A study at one moment."""
 
     trials: list[FrozenTrial]
-    """By number; never changed after it was handed out."""
+    """By number; never changed after it was handed out. A later phase does not see all of the study's."""
     attrs: dict[str, Any]
     """Study system attributes."""
     space: IntersectionSearchSpace | None = None
     """What TPE knows of the space that the finished trials share, where that may be kept from ask to ask."""
-
-    @property
-    def next_number(self) -> int:
-        """The number that a trial created at that moment would have had."""
-        return self.trials[-1].number + 1 if self.trials else 0
+    next_number: int = 0
+    """The number that a trial created at that moment would have had: for whoever asks a sampler."""
 
 
 EMPTY = StudySnapshot(trials=[], attrs={})

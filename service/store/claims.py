@@ -1,25 +1,17 @@
 """What a claim asks of jobs, and how an attempt begins. No function here commits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from service.domain.budget import Issued
 from service.domain.job import Job
 from service.domain.lease import Lease
+from service.store import jobs
 from service.store.jobs import EventRow, event_arrays
 from service.store.queries import query
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClaimFacts:
-    """What a claim must know about a job's study, read under the locks on both."""
-
-    next_number: int
-    open_leases: int
-    waiting_trial_id: int | None
-    """The enqueued trial with the smallest number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +19,13 @@ class FoundJob:
     """A job that may have a trial to claim, read without a lock."""
 
     job_id: UUID
+    phase: int
+    """The position of its current phase."""
+    share: int | None
+    """That phase's, in trials; None: all that the job has left."""
+    budget_trials: int | None
     needs_history: bool
-    """Whether its next point depends on its study."""
+    """Whether the phase's next point depends on its study."""
     open_leases: int
     has_rivals: bool
     """Whether other jobs of the same priority could have a trial claimed."""
@@ -40,10 +37,17 @@ def find_job(conn: sa.Connection, objectives: Sequence[str]) -> FoundJob | None:
     return None if row is None else FoundJob(**row)
 
 
-def claim_facts(conn: sa.Connection, job: Job) -> ClaimFacts:
-    """The caller holds the locks on job and study."""
-    row = conn.exec_driver_sql(query("claim_facts"), {"job_id": job.id, "study_id": job.study_id}).mappings().one()
-    return ClaimFacts(**row)
+def recall(conn: sa.Connection, found: FoundJob) -> Job:
+    """The job that was found, in the phase and with the budget of trials that it was found with. Raises JobNotFound."""
+    job = jobs.recall(conn, found.job_id)
+    budget = job.budget.model_copy(update={"trials": found.budget_trials})
+    return replace(job, phases=jobs.begun_phases(conn, job, found.phase), budget=budget)
+
+
+def issued(conn: sa.Connection, job: Job) -> Issued:
+    """The caller holds the lock on the job and, before it inserts a trial, on the study."""
+    parameters = {"job_id": job.id, "study_id": job.study_id, "phase": job.phase.position}
+    return Issued(**conn.exec_driver_sql(query("issued"), parameters).mappings().one())
 
 
 def hint_sampling(conn: sa.Connection, job_id: UUID, seconds: float) -> bool:

@@ -13,9 +13,11 @@ from cachetools import LRUCache, cached
 
 from service.domain.events import Event
 from service.domain.job import Job, JobState
+from service.domain.phase import Phase
+from service.domain.request import Budget
 from service.domain.spec import JobSpec
 from service.errors import JobNotFound
-from service.store import tables
+from service.store import phases, tables
 from service.store.events import storable_payload
 from service.store.queries import query
 
@@ -31,12 +33,10 @@ def insert_job(
     spec: JobSpec,
     study_id: int,
     *,
-    needs_history: bool,
-    counts_points: bool,
     idempotency_key: str | None = None,
     request_sha256: bytes | None = None,
 ) -> None:
-    """A queued job. needs_history, counts_points: of its strategy. Raises IntegrityError when the key is in use."""
+    """A queued job, without its phases. Raises IntegrityError when the key is in use."""
     conn.execute(
         tables.jobs.insert().values(
             id=job_id,
@@ -44,8 +44,10 @@ def insert_job(
             spec=spec.model_dump(mode="json"),
             meaning=spec.meaning.model_dump(mode="json", exclude_defaults=True),
             state=JobState.QUEUED,
-            needs_history=needs_history,
-            counts_points=counts_points,
+            budget_trials=spec.budget.trials,
+            budget_seconds=spec.budget.seconds,
+            budget_target=spec.budget.target,
+            budget_failures=spec.budget.failures,
             seconds_left=spec.budget.seconds,
             idempotency_key=idempotency_key,
             request_sha256=request_sha256,
@@ -71,14 +73,14 @@ def recall(conn: sa.Connection, job_id: UUID) -> Job:
 def lock(conn: sa.Connection, job_id: UUID) -> Job:
     """As `get`, holding the job's row until the transaction ends."""
     job = recall(conn, job_id)
-    return _with_changes(job, conn.exec_driver_sql(query("lock_job"), {"job_id": job_id}))
+    return _with_changes(conn, job, conn.exec_driver_sql(query("lock_job"), {"job_id": job_id}))
 
 
 def lock_with_study(conn: sa.Connection, job_id: UUID) -> Job:
     """As `lock`, holding the study's row too: for whoever inserts a trial."""
     job = recall(conn, job_id)
     parameters = {"job_id": job_id, "study_id": job.study_id}
-    return _with_changes(job, conn.exec_driver_sql(query("lock_job_and_study"), parameters))
+    return _with_changes(conn, job, conn.exec_driver_sql(query("lock_job_and_study"), parameters))
 
 
 def page(
@@ -201,6 +203,7 @@ _DIRECTIONS = sa.table("study_directions", sa.column("study_id"), sa.column("dir
 _SELECT = (
     sa.select(
         tables.jobs,
+        phases.BEGUN,
         tables.studies.c.study_name,
         sa.func.lower(sa.cast(_DIRECTIONS.c.direction, sa.Text)).label("direction"),
     )
@@ -209,17 +212,33 @@ _SELECT = (
 )
 
 
-def _with_changes(job: Job, result: sa.CursorResult[Any]) -> Job:
+def _with_changes(conn: sa.Connection, job: Job, result: sa.CursorResult[Any]) -> Job:
     row = result.mappings().one_or_none()
     if row is None:
         raise JobNotFound(job.id)
-    return replace(job, **_changing(row))
+    return replace(job, phases=begun_phases(conn, job, row["phase"]), **_changing(row))
+
+
+def begun_phases(conn: sa.Connection, job: Job, position: int) -> tuple[Phase, ...]:
+    """The job's phases up to the one at `position`, which has begun; read once per process."""
+    return job.phases[: position + 1] if position < len(job.phases) else _later_phases(conn, job, position)
+
+
+@cached(LRUCache(1_000), key=lambda conn, job, position: (job.id, position), lock=Lock())
+def _later_phases(conn: sa.Connection, job: Job, position: int) -> tuple[Phase, ...]:
+    return phases.begun(conn, job.id, job.spec, position)
 
 
 def _changing(row: sa.RowMapping) -> dict[str, Any]:
     return {
         "state": JobState(row["state"]),
         "reason": row["reason"],
+        "budget": Budget(
+            trials=row["budget_trials"],
+            seconds=row["budget_seconds"],
+            target=row["budget_target"],
+            failures=row["budget_failures"],
+        ),
         "next_point": row["next_point"],
         "failures_in_a_row": row["failures_in_a_row"],
         "deadline_at": row["deadline_at"],
@@ -229,13 +248,14 @@ def _changing(row: sa.RowMapping) -> dict[str, Any]:
 
 
 def _from_row(row: sa.RowMapping) -> Job:
+    spec = JobSpec.model_validate(row["spec"] | {"direction": row["direction"], "meaning": row["meaning"]})
     return Job(
         id=row["id"],
         name=row["spec"]["name"],
-        spec=JobSpec.model_validate(row["spec"] | {"direction": row["direction"], "meaning": row["meaning"]}),
+        spec=spec,
+        phases=phases.as_phases(row["phases"], spec, row["spec"]),
         study_id=row["study_id"],
         study_name=row["study_name"],
-        counts_points=row["counts_points"],
         created_at=row["created_at"],
         **_changing(row),
     )

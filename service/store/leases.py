@@ -10,7 +10,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from service.domain.job import JobState
+from service.domain.budget import Issued
+from service.domain.job import Job, JobState
 from service.domain.lease import Attempt, Lease, Outcome
 from service.domain.measurement import Measurement
 from service.domain.trial import storable
@@ -33,17 +34,6 @@ class ExpiredLease:
     worker: str | None
     outage: bool
     """Whether it expired while the database was down: no fault of the trial."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EndedLease:
-    """What a holder learns on ending its lease: what is left of its job."""
-
-    other_leases: int
-    """Open leases of the same job."""
-    next_number: int
-    waiting: bool
-    """Whether enqueued trials are left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,20 +118,22 @@ def find_exhausted(conn: sa.Connection, *, expired_for_s: float, patience_s: flo
 def end(
     conn: sa.Connection,
     lease: Lease,
-    study_id: int,
+    job: Job,
     outcome: Outcome,
     *,
     reason: str | None = None,
     log_tail: str | None = None,
-) -> EndedLease:
-    """End a lease by its token; the caller holds the job. Raises LeaseLost when it had ended."""
+) -> Issued:
+    """End a lease by its token; the caller holds the job. Returns what of the job is left beside it. Raises LeaseLost when it had
+    ended."""
     row = (
         conn.exec_driver_sql(
             query("end_lease"),
             {
                 "lease_id": lease.id,
                 "token": lease.token,
-                "study_id": study_id,
+                "study_id": job.study_id,
+                "phase": job.phase.position,
                 "outcome": str(outcome),
                 "reason": _stored_reason(reason),
                 "log_tail": _stored_log(log_tail),
@@ -152,7 +144,7 @@ def end(
     )
     if row is None:
         raise LeaseLost
-    return EndedLease(**row)
+    return Issued(**row)
 
 
 def report(

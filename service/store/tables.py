@@ -32,11 +32,13 @@ jobs = sa.Table(
     sa.Column("priority", sa.Integer, sa.Computed("(spec ->> 'priority')::integer", persisted=True), nullable=False),
     sa.Column("max_parallel", sa.Integer, sa.Computed("(spec ->> 'max_parallel')::integer", persisted=True)),
     sa.Column("max_attempts", sa.Integer, sa.Computed("(spec ->> 'max_attempts')::integer", persisted=True), nullable=False),
-    sa.Column("trial_budget", sa.Integer, sa.Computed("(spec #>> '{budget,trials}')::integer", persisted=True)),
-    # What claims must know of its strategy.
-    sa.Column("needs_history", sa.Boolean, nullable=False, comment="the next point depends on the study"),
-    sa.Column("counts_points", sa.Boolean, nullable=False, comment="budget.trials counts next_point, not trial numbers"),
-    sa.Column("next_point", sa.Integer, nullable=False, server_default="0", comment="grid points issued"),
+    # The budget as it stands: the one submitted, until somebody changes it under the job's lock.
+    sa.Column("budget_trials", sa.Integer),
+    sa.Column("budget_seconds", sa.Double),
+    sa.Column("budget_target", sa.Double),
+    sa.Column("budget_failures", sa.Integer, nullable=False),
+    sa.Column("phase", sa.Integer, nullable=False, server_default="0", comment="position of the current one"),
+    sa.Column("next_point", sa.Integer, nullable=False, server_default="0", comment="points of the current phase issued"),
     sa.Column("failures_in_a_row", sa.Integer, nullable=False, server_default="0"),
     sa.Column("sampling_until", _moment, comment="a hint: somebody is thinking of the next point until then"),
     sa.Column("seconds_left", sa.Double, comment="of budget.seconds, while the clock stands still"),
@@ -60,6 +62,23 @@ jobs = sa.Table(
     sa.Index("jobs_open_idx", "objective", postgresql_where=sa.text("state IN ('queued', 'running')")),
     sa.Index("jobs_deadline_at_idx", "deadline_at", postgresql_where=sa.text("state = 'running'")),
     sa.Index("jobs_finished_at_idx", "finished_at"),
+)
+
+phases = sa.Table(
+    "phases",
+    metadata,
+    sa.Column("job_id", UUID(as_uuid=True), sa.ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False, comment="0, 1, 2, ... without a gap"),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("search_space", JSONB, nullable=False),
+    sa.Column("strategy", JSONB, nullable=False),
+    sa.Column("trials", sa.Integer, comment="its share of the budget; null: all that the job has left"),
+    # What claims must know of its strategy.
+    sa.Column("needs_history", sa.Boolean, nullable=False, comment="the next point depends on the study"),
+    sa.Column("counts_points", sa.Boolean, nullable=False, comment="trials counts jobs.next_point, not trial numbers"),
+    sa.Column("first_number", sa.Integer, comment="the trial number that was next when it began; null: it has not"),
+    sa.CheckConstraint("position >= 0", name="phases_position_check"),
+    sa.CheckConstraint("trials > 0", name="phases_trials_check"),
 )
 
 leases = sa.Table(

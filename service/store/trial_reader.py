@@ -135,7 +135,7 @@ def as_trial(record: TrialRecord, job: Job, attempts: Sequence[Attempt] = ()) ->
         number=record.number,
         state=_state(record),
         value=record.value,
-        params=fixed(job.spec.search_space) | searched,
+        params=fixed(job.phase_of(record.system_attrs).spec.search_space) | searched,
         user_attrs={key: value for key, value in record.user_attrs.items() if key not in _INTERNAL_ATTRS},
         diverged_at_step=step if isinstance(step := record.user_attrs.get("diverged_at_step"), int) else None,
         error=_error(record.user_attrs.get("error")),

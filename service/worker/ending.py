@@ -57,7 +57,7 @@ class Ending:
         claim = self._claim
         if isinstance(result, Completed):
             yield from self._keep_model(result, curve)
-        noted = notes(result, curve, self._objective, claim.job.spec, claim.lease, claim.params)
+        noted = notes(result, curve, self._objective, claim.job.phase.spec, claim.lease, claim.params)
         yield from self._lease.finish(result, noted, self._trainer.log_tail())
         if isinstance(result, Completed):
             self._best_models.finished(claim.job, result.value)

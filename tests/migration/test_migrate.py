@@ -162,7 +162,10 @@ def test_trials_that_had_seeds_of_their_own_have_them_after_down_and_up_again(em
 def test_stored_jobs_keep_what_claims_know_of_their_strategies(empty: Database) -> None:
     def known() -> list[tuple[bool, bool]]:
         with empty.transaction() as conn:
-            rows = conn.exec_driver_sql("SELECT needs_history, counts_points FROM stride.jobs ORDER BY created_at")
+            rows = conn.exec_driver_sql(
+                "SELECT phases.needs_history, phases.counts_points FROM stride.phases JOIN stride.jobs ON id = job_id"
+                " ORDER BY created_at"
+            )
             return [tuple(row) for row in rows]
 
     migrate.upgrade(empty)

@@ -53,7 +53,7 @@ def _predicted(answer: Answer, scaling: BatchScaling, batch_size: int) -> Predic
 
 def _why_none(job: Job, answered: Answered) -> str:
     meaning = job.spec.meaning
-    if not {meaning.named(Role.LEARNING_RATE), meaning.named(Role.BATCH_SIZE)} <= searched(job.spec.search_space).keys():
+    if not {meaning.named(Role.LEARNING_RATE), meaning.named(Role.BATCH_SIZE)} <= searched(job.search_space).keys():
         return words.not_searched()
     if not answered.answer.by_batch_size:
         return words.too_few_trials(answered.because, fewest=FEWEST)

@@ -21,7 +21,7 @@ def exactly(job: Job, rate: float) -> float:
 
     Between a few steps lies only what a foreign script has tried there.
     """
-    match job.spec.meaning.value(Role.LEARNING_RATE, job.spec.search_space):
+    match job.spec.meaning.value(Role.LEARNING_RATE, job.search_space):
         case CategoricalRange() as dimension:
             known = [float(choice) for choice in dimension.choices if not isinstance(choice, str | bool)]
         case FloatRange() | IntRange() as dimension:

@@ -48,8 +48,8 @@ class Tried:
     @property
     def params(self) -> Point:
         """The other parameters searched, as the best trial has them."""
-        tried, spec = {} if self.best is None else self.best.params, self.job.spec
-        return {axis.name: tried[axis.name] for axis in axes(spec.search_space, spec.meaning) if axis.name in tried}
+        tried, job = {} if self.best is None else self.best.params, self.job
+        return {axis.name: tried[axis.name] for axis in axes(job.search_space, job.spec.meaning) if axis.name in tried}
 
     @property
     def best_trial(self) -> BestTrial | None:
@@ -76,10 +76,10 @@ class Tried:
 def tried(job: Job, trials: Sequence[Trial]) -> Tried:
     """Raises NoLearningRate when the job has no such parameter, NothingFinished while no trial is complete or infeasible."""
     meaning = job.spec.meaning
-    dimension = meaning.value(Role.LEARNING_RATE, job.spec.search_space)
+    dimension = meaning.value(Role.LEARNING_RATE, job.search_space)
     if dimension is None:
         raise NoLearningRate
-    trials = [trial for trial in trials if learning_rate(trial.params, meaning) is not None]
+    trials = [trial for trial in trials if learning_rate(trial.params, meaning) is not None and job.agrees(trial.params)]
     costs = {trial.number: cost for trial in trials if (cost := cost_of(job, trial)) is not None}
     complete = [trial for trial in trials if trial.number in costs]
     usable = [trial for trial in complete if has_rate(trial.params, meaning)]

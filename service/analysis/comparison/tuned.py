@@ -1,7 +1,7 @@
 """A job judged at its own best learning rate, or why it cannot be."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from service.analysis.comparison.paired_seeds import BestPoint, best_point
@@ -88,8 +88,10 @@ class Tuned:
 
 def tune(finished: Finished) -> Tuned | str:
     """The job at its best rate; else one sentence that says why it cannot be judged."""
-    job, trials, meaning = finished.job, finished.trials, finished.job.spec.meaning
-    dimension = meaning.value(Role.LEARNING_RATE, job.spec.search_space)
+    job, meaning = finished.job, finished.job.spec.meaning
+    trials = [trial for trial in finished.trials if job.agrees(trial.params)]
+    finished = replace(finished, trials=trials)
+    dimension = meaning.value(Role.LEARNING_RATE, job.search_space)
     if not isinstance(dimension, Range):
         return words.no_rate_to_judge_at(is_known=dimension is not None)
     if not trials:

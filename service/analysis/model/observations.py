@@ -113,10 +113,10 @@ class Observations:
 def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations | None:
     """The numbers in a job's finished trials; None where not one of its trials has a positive learning rate and a finite cost."""
     meaning = job.spec.meaning
-    among = axes(job.spec.search_space, meaning)
-    dimension = meaning.value(Role.LEARNING_RATE, job.spec.search_space)
+    among = axes(job.search_space, meaning)
+    dimension = meaning.value(Role.LEARNING_RATE, job.search_space)
     sign = job.spec.cost_sign
-    every = _usable(trials, among, meaning)
+    every = _usable([trial for trial in trials if job.agrees(trial.params)], among, meaning)
     usable = _once(every)
     complete = _complete(job, usable)
     if not complete:

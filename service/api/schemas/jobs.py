@@ -98,7 +98,7 @@ class JobView(View):
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
-            progress=Progress(trials=TrialProgress.of(counts, job.spec.budget.trials)),
+            progress=Progress(trials=TrialProgress.of(counts, job.budget.trials)),
         )
 
 

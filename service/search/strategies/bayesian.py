@@ -37,11 +37,11 @@ MAX_GP_VALUES = 100_000
 class _Bayesian(Sampled):
     needs_history = True
 
-    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int) -> Proposal:
+    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, first_number: int = 0) -> Proposal:
         repeat = to_repeat(spec, snapshot.trials, number)
         if repeat is not None:
             return at_point(spec, number, *repeat)
-        return super().propose(spec, snapshot, number=number, next_point=next_point)
+        return super().propose(spec, snapshot, number=number, next_point=next_point, first_number=first_number)
 
     def may_repeat(self, spec: JobSpec, number: int) -> bool:
         return may_repeat(spec, number)

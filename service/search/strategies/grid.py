@@ -70,7 +70,7 @@ class Grid(Strategy):
     def sampler(self, job_seed: int, number: int) -> BaseSampler:
         return at_random(job_seed, number)  # for what a trial leaves open that a foreign script has enqueued
 
-    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int) -> Proposal:
+    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, first_number: int = 0) -> Proposal:
         index, replicate = divmod(next_point, spec.replicates)
         proposal = at_point(spec, number, point(spec.search_space, spec.seed, index), replicate)
         return replace(proposal, takes_point=True, grid_point=index)

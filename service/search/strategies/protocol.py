@@ -20,7 +20,7 @@ class Strategy(Protocol):
     needs_history: bool
     """Whether the next point depends on the study: then it is thought of with no transaction open."""
     counts_points: bool = False
-    """Whether the budget counts the points that the job's row counts, and not the trial numbers."""
+    """Whether its share of the budget counts the points that the job's row counts, and not the trial numbers."""
     keeps_attrs: bool = False
     """Whether the sampler keeps anything in the study's system attributes."""
 
@@ -36,11 +36,12 @@ class Strategy(Protocol):
     def sampler(self, job_seed: int, number: int) -> BaseSampler:
         """What draws a trial's point, or what is left open of it when it was enqueued."""
 
-    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int) -> Proposal:
+    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, first_number: int = 0) -> Proposal:
         """The trial `number`. Raises Unsampleable.
 
-        snapshot: of the study; empty where no history is needed. next_point: of the job's row, which the caller has locked unless
-        history is needed: then it means nothing.
+        spec: trials end before the number that its budget names. snapshot: of the study; empty where no history is needed.
+        next_point: of the job's row, which the caller has locked unless history is needed: then it means nothing. first_number:
+        the number that was next when the strategy began; those before it are other strategies'.
         """
 
     def may_repeat(self, spec: JobSpec, number: int) -> bool:

@@ -25,12 +25,12 @@ class Uniform(Sampled):
     def sampler(self, job_seed: int, number: int) -> BaseSampler:
         return at_random(job_seed, number)
 
-    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int) -> Proposal:
+    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, first_number: int = 0) -> Proposal:
         if spec.replicates == 1:
-            return super().propose(spec, snapshot, number=number, next_point=next_point)
+            return super().propose(spec, snapshot, number=number, next_point=next_point, first_number=first_number)
         # By the point's place among the job's own, anew for each replicate; so the points are those of a job without.
         index, replicate = divmod(next_point, spec.replicates)
-        drawn = propose(spec, EMPTY, self.sampler, number=len(spec.try_first) + index)
+        drawn = propose(spec, EMPTY, self.sampler, number=first_number + len(spec.try_first) + index)
         return replace(drawn, number=number, replicate=replicate, takes_point=True)
 
 
@@ -45,9 +45,9 @@ class Qmc(Sampled):
         with silenced():
             return QMCSampler(scramble=True, seed=job_seed, independent_sampler=at_random(job_seed, number))
 
-    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int) -> Proposal:
+    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, first_number: int = 0) -> Proposal:
         if spec.replicates == 1:
-            return super().propose(spec, snapshot, number=number, next_point=next_point)
+            return super().propose(spec, snapshot, number=number, next_point=next_point, first_number=first_number)
         # The sequence has one place for a point and all its replicates: the others take the point of the first.
         index, replicate, point = _next_own(spec, snapshot.trials)
         if point is not None:

@@ -26,5 +26,5 @@ class Sampled(Strategy):
     def axis(self, name: str, dimension: Range) -> list[Scalar] | None:
         return list(dimension.choices) if isinstance(dimension, CategoricalRange) else None
 
-    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int) -> Proposal:
+    def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, first_number: int = 0) -> Proposal:
         return propose(spec, snapshot, self.sampler, number=number)

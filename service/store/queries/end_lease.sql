@@ -6,8 +6,13 @@ SET ended_at = clock_timestamp(), outcome = %(outcome)s, reason = %(reason)s, lo
 WHERE id = %(lease_id)s AND token = %(token)s AND ended_at IS NULL
 RETURNING
     (SELECT count(*) FROM stride.leases AS other WHERE other.job_id = lease.job_id AND ended_at IS NULL AND id <> lease.id)
-        AS other_leases,
+        AS open_leases,
     coalesce(
         (SELECT number + 1 FROM optuna.trials WHERE study_id = %(study_id)s ORDER BY number DESC LIMIT 1), 0
     ) AS next_number,
-    EXISTS (SELECT FROM optuna.trials WHERE study_id = %(study_id)s AND state = 'WAITING') AS waiting
+    (
+        SELECT trial_id FROM optuna.trials
+        WHERE study_id = %(study_id)s AND state = 'WAITING' ORDER BY number LIMIT 1
+    ) AS waiting_trial_id,
+    (SELECT trials FROM stride.phases WHERE job_id = lease.job_id AND position = %(phase)s) AS share,
+    EXISTS (SELECT FROM stride.phases WHERE job_id = lease.job_id AND position = %(phase)s + 1) AS has_next_phase

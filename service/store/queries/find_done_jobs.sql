@@ -3,12 +3,18 @@
 -- Locks nothing: the sweep locks and checks again.
 SELECT job.id
 FROM stride.jobs AS job
+JOIN stride.phases AS phase ON phase.job_id = job.id AND phase.position = job.phase
+CROSS JOIN LATERAL (SELECT least(phase.trials, job.budget_trials - phase.first_number)) AS own (trials)
 WHERE job.state IN ('queued', 'running')
-    AND job.trial_budget IS NOT NULL
+    AND own.trials IS NOT NULL
     AND NOT EXISTS (SELECT FROM stride.leases WHERE job_id = job.id AND ended_at IS NULL)
     AND CASE
-        WHEN job.counts_points THEN job.next_point >= job.trial_budget
-        ELSE EXISTS (SELECT FROM optuna.trials WHERE study_id = job.study_id AND number >= job.trial_budget - 1)
+        WHEN phase.counts_points THEN job.next_point >= own.trials
+        ELSE EXISTS (SELECT FROM optuna.trials WHERE study_id = job.study_id AND number >= phase.first_number + own.trials - 1)
     END
+    AND (
+        NOT EXISTS (SELECT FROM stride.phases WHERE job_id = job.id AND position = job.phase + 1)
+        OR EXISTS (SELECT FROM optuna.trials WHERE study_id = job.study_id AND number >= job.budget_trials - 1)
+    )
     AND NOT EXISTS (SELECT FROM optuna.trials WHERE study_id = job.study_id AND state = 'WAITING')
 LIMIT 100

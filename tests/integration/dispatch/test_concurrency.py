@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
@@ -22,20 +22,11 @@ from service.errors import LeaseLost
 from service.search.strategies import grid
 from service.store.postgres import Database
 from tests.factories import LEARNING_RATE, measurement, submit_job
-from tests.integration.dispatch.training import LEASE_S, SPACE, claimer_of, conclude, current, events, state_of, stored
+from tests.integration.dispatch.training import CLAIMERS, LEASE_S, SPACE, claimer_of, conclude, current, events, state_of, stored
 from tests.polling import wait_until
 
-CLAIMERS = 8
 Seen = Callable[[Claim], None]
 Value = Callable[[Claim], float]
-
-
-@pytest.fixture
-def wide(database_url: str) -> Iterator[Database]:
-    """A database with a connection for every claimer."""
-    database = Database(database_url, pool_size=CLAIMERS)
-    yield database
-    database.close()
 
 
 def work_together(

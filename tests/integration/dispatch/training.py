@@ -29,6 +29,8 @@ SPACE: dict[str, Any] = {
     "warmup": 1,
 }
 LEASE_S = 60.0
+CLAIMERS = 8
+"""At once."""
 
 
 def curve_of(params: Mapping[str, Any]) -> list[Measurement]:

@@ -62,10 +62,10 @@ WITH study AS (
 ), attribute AS (
     INSERT INTO optuna.study_system_attributes (study_id, key, value_json) SELECT study_id, 'study:metric_names', '[]' FROM study
 ), job AS (
-    INSERT INTO stride.jobs (id, study_id, spec, meaning, state, needs_history, counts_points, started_at, finished_at)
+    INSERT INTO stride.jobs (id, study_id, spec, meaning, state, budget_trials, budget_failures, started_at, finished_at)
     SELECT gen_random_uuid(), study.study_id,
         spec || jsonb_build_object('priority', %(priority)s::int, 'objective', jsonb_build_object('name', chosen.name)),
-        meaning, %(state)s, needs_history, counts_points, moment, CASE WHEN %(state)s::text = 'completed' THEN moment END
+        meaning, %(state)s, budget_trials, budget_failures, moment, CASE WHEN %(state)s::text = 'completed' THEN moment END
     FROM study, stride.jobs,
         LATERAL (SELECT (%(objectives)s::text[])[1 + study.study_id %% cardinality(%(objectives)s::text[])]) AS chosen (name),
         LATERAL (SELECT now() - study.study_id * interval '10 minutes') AS at (moment)
@@ -81,6 +81,11 @@ ORDER BY number, study_id
 """
 _RATE = '{"name": "FloatDistribution", "attributes": {"step": null, "low": 1e-05, "high": 1.0, "log": true}}'
 _LEFT_BY_TRIALS = [
+    """
+    INSERT INTO stride.phases (job_id, position, name, search_space, strategy, needs_history, counts_points, first_number)
+    SELECT id, 0, 'search', spec -> 'search_space', spec -> 'strategy', false, false, 0 FROM stride.jobs
+    ON CONFLICT DO NOTHING
+    """,
     f"""
     INSERT INTO optuna.trial_params (trial_id, param_name, param_value, distribution_json)
     SELECT trial_id, 'learning_rate', 1e-5 + 0.9 * random(), '{_RATE}' FROM optuna.trials

@@ -52,7 +52,7 @@ def claimer_for(database: Database, objective: str, lease_s: float = LEASE_S) ->
 # Claim
 
 
-CLAIM = {"find_expired_lease", "find_job", "lock_job_and_study", "claim_facts", "insert_trial", "start_attempt"}
+CLAIM = {"find_expired_lease", "find_job", "lock_job_and_study", "issued", "insert_trial", "start_attempt"}
 
 
 @pytest.mark.parametrize("strategy", ["random", "grid", "tpe"])
@@ -75,7 +75,7 @@ def test_the_claim_of_an_enqueued_trial(crowded: Database) -> None:
     open_job(crowded, "enqueued", try_first=[{"learning_rate": 0.1}])
     with plans_collected() as plans:
         claimed(claimer_for(crowded, "enqueued"))
-    assert plans.files >= {"claim_facts", "start_waiting_trial"}
+    assert plans.files >= {"issued", "start_waiting_trial"}
     plans.check()
 
 
@@ -268,14 +268,14 @@ def explained(database: Database, file: str, without: str, **parameters: Any) ->
 def largest_job(database: Database) -> dict[str, Any]:
     with database.transaction() as conn:
         row = conn.exec_driver_sql(
-            "SELECT id, study_id FROM stride.jobs WHERE trial_budget = 1000000 ORDER BY created_at LIMIT 1"
+            "SELECT id, study_id FROM stride.jobs WHERE budget_trials = 1000000 ORDER BY created_at LIMIT 1"
         )
         return dict(zip(("job_id", "study_id"), row.one(), strict=True))
 
 
 @pytest.mark.parametrize("index", ["optuna.stride_trials_waiting_idx", "stride.leases_open_job_id_idx"])
 def test_an_index_that_is_named_and_missing_is_noticed(crowded: Database, index: str) -> None:
-    plans = explained(crowded, "claim_facts", without=index, **largest_job(crowded))
+    plans = explained(crowded, "issued", without=index, phase=0, **largest_job(crowded))
     with pytest.raises(AssertionError, match=f"not used: {index.split('.')[1]}"):
         plans.check_named_indexes()
 

@@ -1,26 +1,30 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from service.domain.budget import all_issued, target_reached, verdict
+from service.domain.budget import Issued, all_issued, phase_issued, spec_of_phase, target_reached, trials_of_phase, verdict
 from service.domain.job import Job, JobState
-from service.domain.request import Direction
+from service.domain.phase import Phase
+from service.domain.request import Budget, Direction
 from tests.factories import job_spec
 
 
-def running_job(next_point: int = 0, *, counts_points: bool = False, **spec: Any) -> Job:
+def running_job(next_point: int = 0, *, counts_points: bool = False, first_number: int = 0, **spec: Any) -> Job:
+    complete = job_spec(**spec)
     return Job(
         id=uuid4(),
         name=None,
         state=JobState.RUNNING,
         reason=None,
-        spec=job_spec(**spec),
+        spec=complete,
+        budget=complete.budget,
+        phases=(Phase(spec=complete, counts_points=counts_points, first_number=first_number),),
         study_id=1,
         study_name="study",
         next_point=next_point,
-        counts_points=counts_points,
         failures_in_a_row=0,
         deadline_at=None,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
@@ -30,31 +34,80 @@ def running_job(next_point: int = 0, *, counts_points: bool = False, **spec: Any
 
 
 def judged(job: Job, **overrides: Any) -> tuple[JobState, str] | None:
-    facts: dict[str, Any] = {
-        "next_number": 0,
-        "open_leases": 0,
-        "waiting": False,
-        "failures_in_a_row": 0,
-        "value": None,
-        "error": None,
-    }
-    return verdict(job, **facts | overrides)
+    trial: dict[str, Any] = {"failures_in_a_row": 0, "value": None, "error": None}
+    given = {name: overrides.pop(name) for name in trial.keys() & overrides.keys()}
+    return verdict(job, issued(**overrides), **trial | given)
+
+
+def issued(next_number: int = 0, *, open_leases: int = 0, waiting: bool = False, **overrides: Any) -> Issued:
+    return Issued(next_number=next_number, open_leases=open_leases, waiting_trial_id=7 if waiting else None, **overrides)
 
 
 def test_a_budget_of_trials_counts_numbers() -> None:
     job = running_job(budget={"trials": 10})
-    assert not all_issued(job, 9)
-    assert all_issued(job, 10)
-    assert all_issued(job, 11)
+    assert not all_issued(job, issued(9))
+    assert all_issued(job, issued(10))
+    assert all_issued(job, issued(11))
 
 
 def test_a_grid_counts_its_own_points_and_not_the_numbers_that_foreign_trials_took() -> None:
-    assert not all_issued(running_job(next_point=9, counts_points=True), next_number=30)
-    assert all_issued(running_job(next_point=10, counts_points=True), next_number=10)
+    assert not all_issued(running_job(next_point=9, counts_points=True), issued(30))
+    assert all_issued(running_job(next_point=10, counts_points=True), issued(10))
 
 
 def test_a_job_without_a_budget_of_trials_is_never_all_issued() -> None:
-    assert not all_issued(running_job(budget={"seconds": 60}), 1_000_000)
+    assert not all_issued(running_job(budget={"seconds": 60}), issued(1_000_000))
+
+
+def test_a_phase_counts_the_numbers_from_its_first_on() -> None:
+    job = running_job(budget={"trials": 20}, first_number=8)
+    assert [phase_issued(job, next_number=number, share=4) for number in (8, 11, 12, 13)] == [False, False, True, True]
+
+
+def test_a_phase_without_a_share_has_what_the_job_has_left() -> None:
+    job = running_job(budget={"trials": 20}, first_number=8)
+    assert not phase_issued(job, next_number=19, share=None)
+    assert phase_issued(job, next_number=20, share=None)
+    assert not phase_issued(running_job(budget={"seconds": 60}, first_number=8), next_number=1_000_000, share=None)
+
+
+def test_no_share_goes_beyond_the_budget() -> None:
+    job = running_job(budget={"trials": 10}, first_number=8)
+    assert trials_of_phase(job, 99) == 2
+    assert phase_issued(job, next_number=10, share=99)
+
+
+def test_a_phase_that_counts_points_counts_its_own() -> None:
+    assert not phase_issued(running_job(3, counts_points=True, first_number=8, budget={"trials": 20}), next_number=19, share=4)
+    assert phase_issued(running_job(4, counts_points=True, first_number=8, budget={"trials": 20}), next_number=12, share=4)
+
+
+def test_a_job_is_all_issued_with_its_last_phase_or_when_its_budget_leaves_none_for_the_next() -> None:
+    job = running_job(budget={"trials": 10})
+    assert all_issued(job, issued(4, share=4))
+    assert not all_issued(job, issued(4, share=4, has_next_phase=True))
+    assert not all_issued(job, issued(9, share=4, has_next_phase=True))
+    assert all_issued(job, issued(10, share=4, has_next_phase=True))
+    assert not all_issued(running_job(budget={"seconds": 60}), issued(1_000_000, share=4, has_next_phase=True))
+    assert judged(job, next_number=4, share=4, has_next_phase=True) is None
+    assert judged(job, next_number=4, share=4) is not None
+
+
+def test_the_budget_as_it_stands_is_the_one_that_counts() -> None:
+    job = running_job(budget={"trials": 10, "failures": 2, "target": 0.0})
+    changed = replace(job, budget=Budget(trials=12, failures=3, target=1.0))
+    assert not all_issued(changed, issued(11))
+    assert target_reached(changed, 0.5)
+    assert judged(changed, failures_in_a_row=2, error="E: e") is None
+
+
+def test_a_strategy_is_told_where_its_phase_ends_and_all_else_as_submitted() -> None:
+    plain = running_job(budget={"trials": 10})
+    assert spec_of_phase(plain, None) is plain.spec
+    job = running_job(budget={"trials": 20}, first_number=8)
+    assert spec_of_phase(job, 4).budget.trials == 12
+    assert spec_of_phase(job, None).budget.trials == 20
+    assert spec_of_phase(running_job(budget={"seconds": 60}), None).budget.trials is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""Trials of earlier phases as a later one sees them: under its own search space."""
+
+import copy
+
+from optuna.trial import FrozenTrial, TrialState
+
+from service.domain.phase import Phase
+from service.domain.space import contains, fixed, searched
+from service.search.sampling import distributions
+from service.search.strategies.random import POINT
+
+
+class PhaseView:
+    """What a phase sees of its job's trials.
+
+    Optuna searches jointly only the parameters that have one distribution in all trials: one that keeps the range of an earlier
+    phase would take a parameter out of the joint search. Trials that lie outside are left out, since tpe and gp take every value
+    to lie in its range. The first phase sees all trials as they are, as stock Optuna does.
+    """
+
+    def __init__(self, phase: Phase) -> None:
+        self._position = phase.position
+        self._ranges = searched(phase.spec.search_space)
+        self._fixed = fixed(phase.spec.search_space)
+        self._distributions = distributions(phase.spec)
+
+    def see(self, trial: FrozenTrial, of: Phase) -> FrozenTrial | None:
+        """A trial of one phase as this one sees it; None where it is left out."""
+        if self._position in (0, of.position) or trial.state is TrialState.WAITING:
+            return trial
+        values = fixed(of.spec.search_space) | trial.params
+        if any(values.get(name, value) != value for name, value in self._fixed.items()):
+            return None
+        if not all(name in values and contains(dimension, values[name]) for name, dimension in self._ranges.items()):
+            return None
+        seen = copy.copy(trial)
+        seen.params = {name: values[name] for name in self._ranges}
+        seen.distributions = self._distributions
+        # Which point of its own phase it tried says nothing here.
+        seen.system_attrs = {key: value for key, value in trial.system_attrs.items() if key != POINT}
+        return seen

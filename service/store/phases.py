@@ -1,0 +1,95 @@
+"""Phases: one row each, written by whoever decides what a job does next. No function here commits."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from service.domain.job import Job
+from service.domain.phase import Phase
+from service.domain.space import parse_space
+from service.domain.spec import JobSpec
+from service.domain.strategy import Strategy
+from service.store import tables
+from service.store.queries import query
+
+Document = Mapping[str, Any]
+
+_STRATEGY: TypeAdapter[Strategy] = TypeAdapter(Strategy)
+
+
+def insert(
+    conn: sa.Connection,
+    job_id: UUID,
+    position: int,
+    spec: JobSpec,
+    *,
+    name: str,
+    needs_history: bool,
+    counts_points: bool,
+    trials: int | None = None,
+) -> None:
+    """A phase of a job that the caller has inserted or locked. Positions are counted from 0 without a gap.
+
+    spec: of the job with the phase's space and strategy; needs_history, counts_points: of that strategy. trials: its share of the
+    budget; None: all that the job has left.
+    """
+    conn.execute(
+        tables.phases.insert().values(
+            job_id=job_id,
+            position=position,
+            name=name,
+            trials=trials,
+            needs_history=needs_history,
+            counts_points=counts_points,
+            first_number=0 if position == 0 else None,
+            **spec.model_dump(mode="json", include={"search_space", "strategy"}),
+        )
+    )
+
+
+def begin_next(conn: sa.Connection, job: Job, *, first_number: int) -> None:
+    """Move a job that the caller has locked on to its next phase. first_number: the trial number that is next."""
+    conn.exec_driver_sql(query("begin_next_phase"), {"job_id": job.id, "first_number": first_number})
+
+
+def begun(conn: sa.Connection, job_id: UUID, spec: JobSpec, position: int) -> tuple[Phase, ...]:
+    """A job's phases up to the one at `position`, which has begun."""
+    found = sa.select(_DOCUMENTS).where(tables.phases.c.job_id == job_id, tables.phases.c.position <= position)
+    return as_phases(conn.execute(found).scalar_one(), spec, spec.model_dump(mode="json"))
+
+
+def as_phases(documents: Sequence[Document], spec: JobSpec, submitted: Document) -> tuple[Phase, ...]:
+    """Phases from their rows. spec: the job's; submitted: the same as it is stored."""
+    return tuple(
+        Phase(
+            position=document["position"],
+            name=document["name"],
+            spec=_spec(document, spec, submitted),
+            counts_points=document["counts_points"],
+            first_number=document["first_number"],
+        )
+        for document in documents
+    )
+
+
+def _spec(document: Document, spec: JobSpec, submitted: Document) -> JobSpec:
+    own: dict[str, Any] = {} if document["position"] == 0 else {"try_first": []}  # these are the first phase's
+    if any(document[name] != submitted[name] for name in ("search_space", "strategy")):
+        own |= {
+            "search_space": parse_space(document["search_space"]),
+            "strategy": _STRATEGY.validate_python(document["strategy"]),
+        }
+    return spec.model_copy(update=own) if own else spec
+
+
+_DOCUMENTS: sa.ColumnClause[Any] = sa.literal_column("jsonb_agg(to_jsonb(phases) ORDER BY phases.position)")
+BEGUN = (
+    sa.select(_DOCUMENTS)
+    .where(tables.phases.c.job_id == tables.jobs.c.id, tables.phases.c.position <= tables.jobs.c.phase)
+    .scalar_subquery()
+    .label("phases")
+)
+"""The rows of a job's phases that have begun, as a column of a select of jobs."""
