@@ -14,7 +14,7 @@ from service.domain.request import Budget
 from service.store import jobs, migrate, trial_reader
 from service.store.postgres import Database
 from tests.factories import set_budget, submit_job, submit_job_of_phases
-from tests.integration.dispatch.test_phases import NARROW, RATE_ALONE, phases_of
+from tests.integration.dispatch.phases import NARROW, RATE_ALONE, phases_of
 from tests.integration.dispatch.training import claimed, claimer_of, stored
 
 BEFORE = "0007"
