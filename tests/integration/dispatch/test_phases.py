@@ -1,4 +1,4 @@
-"""Jobs of several phases, each with its own search space, strategy and share of the budget: which trials there are, and the answer."""
+"""Jobs of several phases, each with its own space, strategy and share of the budget: which trials there are, and the answer."""
 
 from collections import Counter
 from typing import Any
