@@ -4,7 +4,6 @@ The rules are all that workers, users, foreign scripts and time may do to a job.
 the model: the job, its events, its trials, and every attempt at them.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -29,12 +28,13 @@ from service.dispatch.renew import Answer, report
 from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.job import FINAL
 from service.errors import IllegalMove, JobNotFound, LeaseLost
-from service.store import jobs, leases, trial_reader
+from service.store import jobs, leases
 from service.store.postgres import Database, psycopg_url
 from tests.conftest import execute
 from tests.databases import Databases
 from tests.factories import measurement, submit_job
 from tests.integration.dispatch.job_model import FAILURES, MAX_ATTEMPTS, RESULTS, TARGET, TRIALS, ModelJob, ModelLease, ModelTrial
+from tests.integration.dispatch.job_rows import assert_database_agrees
 from tests.integration.dispatch.training import LEASE_S, claimer_of, expire
 from tests.stock_optuna import stock
 
@@ -245,34 +245,7 @@ class JobLife(RuleBasedStateMachine):
     def the_database_agrees_with_the_model(self) -> None:
         if not hasattr(self, "job"):
             return
-        model = self.model
-        with self.database.transaction() as conn:
-            job = jobs.get(conn, self.job.id)
-            events = conn.exec_driver_sql(
-                "SELECT type, seq FROM stride.events WHERE job_id = %(id)s ORDER BY seq", {"id": job.id}
-            ).all()
-            counts = trial_reader.counts(conn, [job.study_id])[job.study_id]
-            trials = trial_reader.page(conn, job, limit=100)
-        assert (job.state, job.started_at is not None, job.finished_at is not None) == (
-            model.state,
-            model.started,
-            model.state in FINAL,
-        )
-        assert job.failures_in_a_row == model.failures
-        assert job.next_point == (model.points if model.grid else 0)
-        assert [event.type for event in events] == model.events
-        assert [event.seq for event in events] == list(range(1, len(events) + 1))
-        assert [trial.number for trial in trials] == list(range(len(model.trials)))
-        assert [trial.state for trial in trials] == [trial.state for trial in model.trials]
-        found = [[attempt.outcome for attempt in trial.attempts] for trial in trials]
-        assert found == [[lease.outcome for lease in trial.leases] for trial in model.trials]
-        numbers = [[attempt.attempt for attempt in trial.attempts] for trial in trials]
-        assert numbers == [list(range(1, len(trial.leases) + 1)) for trial in model.trials]
-        assert all(outcomes.count(None) <= 1 for outcomes in found)
-        assert model.max_parallel is None or sum(outcomes.count(None) for outcomes in found) <= model.max_parallel
-        counted = Counter(trial.state for trial in model.trials)
-        assert {state: getattr(counts, state) for state in counted} == counted
-        assert counts.total == len(model.trials)
+        assert_database_agrees(self.database, self.job, self.model)
 
     @invariant()
     def stock_optuna_reads_the_same(self) -> None:
