@@ -38,11 +38,11 @@ FOLDER = Path(__file__).parent
 LONGEST = (
     "acceptance/test_strategies.py",
     "integration/dispatch/test_job_life.py",
-    "integration/worker/test_limits.py",
     "lost_replies/test_sweep.py",
     "acceptance/test_cli_up.py",
     "acceptance/test_cli_jobs.py",
     "acceptance/test_cli_service.py",
+    "integration/worker/test_limits.py",
     "integration/worker/test_worker.py",
     "integration/worker/test_checkpoints.py",
     "integration/worker/test_long_outages.py",
@@ -58,7 +58,7 @@ LONGEST = (
     "integration/store/embedded/test_server.py",
     "migration/test_wheel.py",
 )
-"""The files that take long, the longest first."""
+"""The files that take long, the longest first; but what has seconds to train in not at once, while all processes start."""
 
 
 def pytest_configure() -> None:
