@@ -78,15 +78,15 @@ def _figures(outcome: Outcome) -> Table:
     for what, number in {
         "jobs": len(jobs),
         "trials": len(trials),
-        "trials of a calm run compared with them": sum(len(job.trials) for job in outcome.calm),
+        "trials compared with those of a calm run": sum(len(job.trials) for job in outcome.calm),
         "steps stored": steps,
         "attempts": len(leases),
         "takeovers": events["lease.taken_over"],
         "leases lost (vanished)": outcomes["vanished"],
-        "leases given back": outcomes["released"],
+        "leases released": outcomes["released"],
         "trainers that died": events["trainer.died"],
-        "attempts that went on from a checkpoint": events["trial.resumed"],
-        "of them at real training": sum(
+        "attempts resumed from a checkpoint": events["trial.resumed"],
+        "of them of real training": sum(
             job.spec["objective"]["name"] != "quadratic" and event.type == "trial.resumed" for job in jobs for event in job.events
         ),
         "checkpoints found damaged": events["checkpoint.damaged"],
@@ -99,7 +99,7 @@ def _figures(outcome: Outcome) -> Table:
 
 
 def _waits(waits: Sequence[tuple[JobHistory, Wait]]) -> Table:
-    table = Table("Longest wait of each job for progress", ["job", "seconds that somebody could have gone on in", "of"])
+    table = Table("Longest wait of each job for progress", ["job", "seconds in which a worker could have continued it", "of"])
     for job, wait in waits:
         table.add(job.name, f"{wait.counted_s:.1f}", f"{wait.during.end - wait.during.begin:.1f}")
     return table

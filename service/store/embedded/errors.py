@@ -2,4 +2,4 @@
 
 
 class EmbeddedPostgresError(Exception):
-    """The embedded PostgreSQL cannot run. The message says what is wrong and what would be right, for the user to read."""
+    """The embedded PostgreSQL cannot run. The message says what is wrong and what to do, for the user to read."""

@@ -1,12 +1,12 @@
-"""The data folder: what lies where, who holds it, and whose it is.
+"""The data folder: its files, its lock, and its owner.
 
-    lock             held by the process that runs the server; the kernel lets go with the process
-    password         of the one user
+    lock             held by the process that runs the server; the kernel releases it when the process ends
+    password         of the only database user
     postgres/        the cluster; made as postgres-partial-* and renamed when it is complete
     postgres.log     what the server says; above 10 MB the next start moves it to postgres.log.1
     postgresql-*/    the programs, where the server's user cannot reach the wheel
 
-Whatever exists is complete: what takes time is made under another name, in the same folder, and renamed.
+Whatever exists is complete: what takes time is created under another name in the same folder, and renamed.
 """
 
 import fcntl
@@ -30,13 +30,13 @@ def default_data_dir() -> Path:
     if os.geteuid() == ROOT and not namespaces_allowed():
         return Path("/var/lib/stride")
     data_home = Path(os.environ.get("XDG_DATA_HOME", ""))
-    # The specification has relative paths ignored.
+    # The specification says to ignore relative paths.
     return (data_home if data_home.is_absolute() else Path.home() / ".local" / "share") / "stride"
 
 
 @dataclass(frozen=True)
 class DataFolder:
-    """One data folder. Whoever changes anything in it has claimed it."""
+    """A data folder. Only the process that has claimed it changes anything in it."""
 
     path: Path
 
@@ -58,7 +58,7 @@ class DataFolder:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """What the system refuses in here becomes a sentence that names the folder."""
+        """Turn errors of the system in this block into a sentence that names the folder."""
         try:
             yield
         except OSError as error:
@@ -89,11 +89,11 @@ class DataFolder:
         return lock
 
     def owner(self) -> int:
-        """Whose the cluster is, or is to be."""
+        """The user who owns the cluster, or will own it."""
         return (self.cluster if self.cluster.exists() else self.path).stat().st_uid
 
     def open_to(self, identity: Identity) -> None:
-        """Close the folder to others. Another user as whom the server runs may pass through, without seeing names.
+        """Close the folder to other users. A server that runs as another user may pass through it, but not list it.
 
         Raises EmbeddedPostgresError if the cluster is not that user's.
         """
@@ -120,7 +120,7 @@ class DataFolder:
         return self.password.read_text().strip()
 
     def make_password(self, reader: int) -> None:
-        """Keep the password of an earlier attempt, or write a new one, all or nothing. Only `reader`, and root, can read it."""
+        """Keep the password of an earlier attempt, or write a new one, atomically. Only `reader`, and root, can read it."""
         if not self.password.exists():
             partial = self.path / "password-partial"
             partial.unlink(missing_ok=True)
@@ -141,7 +141,7 @@ class DataFolder:
             os.close(descriptor)
 
     def open_log(self) -> IO[bytes]:
-        """The log, to be written at its end and read."""
+        """Open the log for appending and reading."""
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.rename(self.path / "postgres.log.1")
         return os.fdopen(os.open(self.log, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW, 0o600), "a+b")

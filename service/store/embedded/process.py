@@ -1,4 +1,4 @@
-"""Processes of PostgreSQL: as whom they run, how they are started, and which one serves a folder."""
+"""Processes of PostgreSQL: the user they run as, how they are started, and which one serves a folder."""
 
 import os
 import pwd
@@ -18,7 +18,7 @@ ROOT = 0
 
 @dataclass(frozen=True)
 class Identity:
-    """As whom PostgreSQL runs, which refuses to be root, or a user without a name."""
+    """The user that PostgreSQL runs as. It refuses to run as root, or as a user without a name."""
 
     kind: Literal["own", "namespace", "user"]
     """Ourselves; ourselves under another name, in a user namespace; or another user, whom only root can become."""
@@ -27,7 +27,7 @@ class Identity:
 
     @property
     def owner(self) -> int:
-        """The user, as seen from outside, who must own what PostgreSQL writes."""
+        """The user, as seen from outside the namespace, who must own what PostgreSQL writes."""
         return self.uid if self.kind == "user" else os.geteuid()
 
     def __str__(self) -> str:
@@ -35,7 +35,7 @@ class Identity:
 
 
 def choose_identity(owner: int) -> Identity:
-    """As whom to run in a folder that belongs to `owner`. In another's folder, root runs as that other."""
+    """The user to run as in a folder that belongs to `owner`. In another user's folder, root runs as that user."""
     user = os.geteuid()
     if user != ROOT and _is_named(user):
         return Identity("own", user, os.getegid())
@@ -52,14 +52,14 @@ def choose_identity(owner: int) -> Identity:
 
 
 def namespaces_allowed() -> bool:
-    """Whether a user namespace can be made here; most containers forbid it."""
+    """Whether a user namespace can be created here; most containers forbid it."""
     nobody = _nobody()
     identity = Identity("namespace", nobody.pw_uid, nobody.pw_gid)
     return sys.platform == "linux" and run(identity, Path("/"), []).returncode == 0
 
 
 def run(identity: Identity, folder: Path, program: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run `program` in `folder` to its end; what it printed is in `stdout`, errors too. An empty one tells whether it could."""
+    """Run `program` in `folder` to its end; `stdout` holds its output, errors too. An empty one only checks if it could."""
     return subprocess.run(
         _command(identity, folder, program),
         env=_environment(),
@@ -73,9 +73,9 @@ def run(identity: Identity, folder: Path, program: list[str]) -> subprocess.Comp
 
 
 def start(identity: Identity, folder: Path, program: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start `program` in `folder`, out of reach of the terminal's Ctrl-C. It gets SIGINT when this process ends, however it ends.
+    """Start `program` in `folder`, shielded from the terminal's Ctrl-C. It gets SIGINT when this process ends, however it ends.
 
-    The kernel sends that signal when the *thread* that forked ends, so a thread of its own forks, as long as the program.
+    The kernel sends that signal when the *thread* that forked ends, so a separate thread forks, and lives as long as the program.
     """
     started: Future[subprocess.Popen[bytes]] = Future()
 
@@ -118,7 +118,7 @@ def running_postmaster(cluster: Path) -> Postmaster | None:
 
 
 def disown_recycled_pid(cluster: Path) -> None:
-    """Correct what a killed server left behind if its pid now belongs to some other program.
+    """Correct the pid file of a killed server if its pid now belongs to another program.
 
     PostgreSQL refuses to start beside any process of its own user with that pid, and in a container the few pids come again
     soon. It disregards its parent, so we put ourselves there. The file is not removed, because by its other lines PostgreSQL
@@ -153,7 +153,7 @@ def _command(identity: Identity, folder: Path, program: list[str]) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Little of ours: no PG* variables that would change PostgreSQL's mind, no language, no secrets for another user to read."""
+    """A minimal environment: no PG* variables that would configure PostgreSQL, no locale, no secrets for another user to read."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
     return {"LC_ALL": "C", "TZ": "UTC", **kept}
 

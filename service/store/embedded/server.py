@@ -1,4 +1,4 @@
-"""The server: made, started, stopped, found."""
+"""The server: create it, start it, stop it, find it."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from service.store.embedded.folder import ELSEWHERE, DataFolder
 from service.store.embedded.process import Identity, choose_identity, disown_recycled_pid, run, running_postmaster, start
 
 NAME = "stride"
-"""Of the user, and of the database."""
+"""Name of the user, and of the database."""
 HOST = "127.0.0.1"
 SETTINGS = {
     "listen_addresses": HOST,
@@ -28,17 +28,17 @@ SETTINGS = {
     "max_connections": "300",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # PostgreSQL's defaults, stated because postgresql.conf must not take them away: what is committed is kept.
+    # PostgreSQL's defaults, set because postgresql.conf must not change them: what is committed is durable.
     "fsync": "on",
     "synchronous_commit": "on",
 }
 START_DEADLINE_S = 120.0
-"""Long: after a crash the server first replays what it had promised."""
+"""Long: after a crash the server first replays its write-ahead log."""
 STOP_DEADLINE_S = 30.0
 POLL_S = 0.01
 LOG_TAIL_LINES = 10
 PASSING_FAILURES = ("Address already in use", "pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
-"""What a start may meet for a moment: somebody took the free port, or a killed server or its children are still ending."""
+"""Transient failures of a start: another process took the free port, or a killed server or its children are still ending."""
 
 
 class EmbeddedPostgres:
@@ -48,12 +48,12 @@ class EmbeddedPostgres:
         self.url = url
         """`postgresql+psycopg://stride:<password>@127.0.0.1:<port>/stride`"""
         self.pid = pid
-        """The server's first process, whose end ends all others."""
+        """The process id of the postmaster, whose end ends all other processes."""
         self._undo = undo
 
     @classmethod
     def start(cls, data_dir: Path, *, port: int | None = None, major: int = 18) -> Self:
-        """Make the database if `data_dir` has none, start the server, and return when it answers. Without `port`, on a free one.
+        """Create the database if `data_dir` has none, start the server, and return when it answers. `port` None: a free one.
 
         Raises EmbeddedPostgresError, and leaves nothing running, if the folder is in use, not ours, not writable or of another
         major version, if the port is taken, or if the server does not come up.
@@ -74,7 +74,7 @@ class EmbeddedPostgres:
             return cls(_url(folder, port), process.pid, undo.pop_all())
 
     def stop(self) -> None:
-        """End the server in order (PostgreSQL's fast shutdown), then let go of the folder. Once more is harmless."""
+        """Shut the server down (PostgreSQL's fast shutdown), then release the folder. Idempotent."""
         self._undo.close()
 
     def __enter__(self) -> Self:
@@ -96,7 +96,7 @@ def running_url(data_dir: Path) -> str | None:
 
 
 def _end_orphan(folder: DataFolder) -> None:
-    """Stop a server that outlived its owner: on Linux it is stopping already, elsewhere it would go on for ever."""
+    """Stop a server that outlived its owner: on Linux it is stopping already, elsewhere it would run forever."""
     orphan = running_postmaster(folder.cluster)
     if orphan is not None:
         with suppress(ProcessLookupError):
@@ -112,13 +112,13 @@ def _end_orphan(folder: DataFolder) -> None:
 
 
 def _make_cluster(major: int, folder: DataFolder, identity: Identity, binaries: Path) -> None:
-    """Make the database under another name, and rename it when it is complete: nobody ever meets half of one."""
+    """Create the database under another name, and rename it when it is complete, so that a partial one is never used."""
     for leftover in folder.path.glob("postgres-partial-*"):
         shutil.rmtree(leftover)
     folder.make_password(reader=identity.owner)
     partial = Path(tempfile.mkdtemp(prefix="postgres-partial-", dir=folder.path))
     os.chown(partial, identity.owner, -1, follow_symlinks=False)
-    # Text sorts by code point on every system, whatever its C library believes; from 17 on, lower() knows all of Unicode too.
+    # Text sorts by code point on every system, whatever its C library does; from 17 on, lower() knows all of Unicode too.
     locale = ["--locale=C", *(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= 17 else [])]
     made = run(
         identity,
@@ -164,7 +164,7 @@ def _start_server(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # its fast, its immediate, and no shutdown at all
+    for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast shutdown, immediate shutdown, kill
         process.send_signal(how)
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_DEADLINE_S)
@@ -172,8 +172,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _answers(folder: DataFolder, port: int, process: subprocess.Popen[bytes], deadline: float) -> bool:
-    """Whether a connection is made before the server ends, and before the deadline."""
-    # The "ready" in postmaster.pid may be that of an earlier server with the same pid, in a container; a connection tells.
+    """Whether a connection succeeds before the server ends, and before the deadline."""
+    # The "ready" in postmaster.pid may be that of an earlier server with the same pid, in a container, so a connection decides.
     pause_s = POLL_S
     while process.poll() is None and time.monotonic() < deadline:
         try:
@@ -191,7 +191,7 @@ def _answers(folder: DataFolder, port: int, process: subprocess.Popen[bytes], de
 
 
 def _make_database(folder: DataFolder, port: int) -> None:
-    """Unless an earlier start did."""
+    """Create the database, unless an earlier start did."""
     try:
         with _connect(folder, port) as connection:
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone() is None:
@@ -212,7 +212,7 @@ def _url(folder: DataFolder, port: int) -> str:
 
 def _free_port(wanted: int | None) -> int:
     with socket.socket() as probe:
-        # As PostgreSQL does it: what lingers of an earlier server's connections does not count.
+        # As PostgreSQL does: lingering connections of an earlier server do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, wanted or 0))
