@@ -35,7 +35,6 @@ CLOCKED = frozenset({"samples_per_second"})
 """Metrics that a clock has a part in."""
 
 MODULES = ("tests.quadratic", "tests.integration.worker.odd")
-OBJECTIVES = tuple(load_catalog(MODULES))
 
 
 class Supervised:
@@ -45,6 +44,7 @@ class Supervised:
         self,
         database: Database,
         *,
+        modules: Sequence[str] = MODULES,
         folder: Path | None = None,
         interval_s: float = 0.0,
         max_bytes: int = 1_000_000,
@@ -53,12 +53,12 @@ class Supervised:
         lease_s: float = 60.0,
     ) -> None:
         self.database = database
-        self.claimer = Claimer(database, uuid4(), OBJECTIVES, lease_s)
-        self.trainer = KeptTrainer(lambda: TrainerProcess(MODULES, data_folders))
+        self.claimer = Claimer(database, uuid4(), tuple(load_catalog(modules)), lease_s)
+        self.trainer = KeptTrainer(lambda: TrainerProcess(modules, data_folders))
         self.supervisor = TrialSupervisor(
             database,
             self.claimer,
-            load_catalog(MODULES),
+            load_catalog(modules),
             self.trainer,
             pace=Pace(heartbeat_s=heartbeat_s, lease_s=lease_s, device="cpu"),
             keep=CheckpointSettings(interval_s=interval_s, folder=folder, max_bytes=max_bytes),
