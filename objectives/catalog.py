@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol, get_args
 
-from objectives.contract import APPLIES_WHEN, Conditions, Objective, Role, Run
+from objectives.contract import APPLIES_WHEN, Conditions, Objective, Role, Run, Scale
 from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
@@ -108,6 +108,8 @@ def _check_meaning(where: str, objective: Objective) -> None:
             raise CatalogProblem(f"{where} has a parameter of the role {role!r}; there are: {', '.join(get_args(Role))}.")
         if count > 1:
             raise CatalogProblem(f"{where} has {count} parameters of the role {role!r}: one may have it.")
+    for scale in {parameter.scale for parameter in objective.parameters} - {None, *get_args(Scale)}:
+        raise CatalogProblem(f"{where} has a parameter of the scale {scale!r}; there are: {', '.join(get_args(Scale))}.")
     metrics = {metric.name for metric in objective.metrics}
     defining = {each.name: each.defines_measure for each in objective.parameters} | measure_defining_settings(objective)
     for name, measured in defining.items():

@@ -1,0 +1,124 @@
+"""What parameters and settings mean: as declared, as it follows from roles, and from names where nothing is declared."""
+
+from typing import Any
+
+import pytest
+
+from objectives.catalog import BUILTIN, CatalogProblem, load_catalog
+from objectives.contract import DEFINES_MEASURE, ROLE, Objective, Parameter, RateShift
+from objectives.meaning import RATE_SHIFTS, declared, measure_defining_settings, threads_of
+from service.api.meaning import meaning_of
+from tests.factories import MEANING
+
+
+def objective(*parameters: Parameter, **settings: dict[str, Any]) -> Objective:
+    schema = {"type": "object", "properties": settings}
+    return Objective(name="mine", description="", module="mine", metrics=(), parameters=parameters, settings_schema=schema)
+
+
+def number(name: str, **declarations: Any) -> Parameter:
+    return Parameter(name=name, type="float", default=0.5, description="", **declarations)
+
+
+def meanings(of: Objective) -> dict[str, tuple[Any, ...]]:
+    return {each.name: (each.role, each.scale, each.rate_shift) for each in declared(of).parameters}
+
+
+def test_where_nothing_is_declared_the_usual_names_mean_what_they_usually_do() -> None:
+    names = ("learning_rate", "batch_size", "epochs", "momentum", "optimizer", "beta1", "dropout")
+    assert meanings(objective(*map(number, names))) == {
+        "learning_rate": ("learning_rate", "log", None),
+        "batch_size": ("batch_size", "log", RATE_SHIFTS["batch_size"]),
+        "epochs": ("duration", "linear", None),
+        "momentum": ("momentum", "decay", RATE_SHIFTS["momentum"]),
+        "optimizer": ("optimizer", "linear", None),
+        "beta1": (None, "decay", None),
+        "dropout": (None, "linear", None),
+    }
+    settings = declared(objective(dataset={}, fold={}, width={}, threads={}))
+    assert measure_defining_settings(settings) == {"dataset": True, "fold": True}
+    assert threads_of(settings, {"threads": 3}) == 3
+    loss = declared(objective(number("loss"), number("label_smoothing")))
+    assert [each.defines_measure for each in loss.parameters] == [("validation_loss", "training_loss"), ("training_loss",)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        objective(number("momentum"), number("lr", role="learning_rate"), dataset={}, threads={}),
+        objective(number("momentum"), number("decay", scale="decay"), dataset={}, threads={}),
+        objective(number("momentum"), dataset={}, threads={}, arena={DEFINES_MEASURE: True}),
+        objective(number("momentum"), dataset={}, threads={}, cores={ROLE: "threads"}),
+    ],
+    ids=["a role", "a scale", "a measure", "threads"],
+)
+def test_an_objective_that_declares_anything_is_taken_at_its_word(other: Objective) -> None:
+    assert meanings(other)["momentum"] == (None, "linear", None)
+    assert "dataset" not in measure_defining_settings(declared(other))
+    assert threads_of(other, {"threads": 3, "cores": 1}) == 1
+
+
+def test_scale_and_rate_shift_follow_from_the_role_unless_they_are_declared() -> None:
+    shift = RateShift(power=0.5, sd=0.1)
+    of = objective(
+        number("lr", role="learning_rate"),
+        number("bs", role="batch_size", rate_shift=shift),
+        number("mu", role="momentum", scale="linear"),
+    )
+    assert meanings(of) == {
+        "lr": ("learning_rate", "log", None),
+        "bs": ("batch_size", "log", shift),
+        "mu": ("momentum", "linear", RATE_SHIFTS["momentum"]),
+    }
+
+
+def test_filling_in_twice_changes_nothing() -> None:
+    for of in (*BUILTIN, objective(number("momentum"), dataset={})):
+        assert declared(declared(of)) == declared(of)
+
+
+@pytest.mark.parametrize("builtin", BUILTIN, ids=lambda builtin: builtin.name)
+def test_the_built_in_objectives_declare_what_their_names_meant(builtin: Objective) -> None:
+    known = meaning_of(builtin)
+    assert known.parameters == MEANING.parameters
+    assert {*known.measure} == {"dataset", "path", "fold", "image_size" if builtin.name.startswith("image") else "target"}
+    assert known.threads == "threads"
+    assert {name for names in known.measured_with.values() for name in names} <= {"loss", "label_smoothing", "huber_delta"}
+    assert "loss" in known.measured_with["validation_loss"]
+
+
+USERS = """
+from objectives.contract import Metric, Objective, Parameter
+
+OBJECTIVES = (
+    Objective(
+        name="mine",
+        description="",
+        module="mine",
+        metrics=(Metric(name="loss", direction="minimize", description=""),),
+        parameters=({parameters}),
+    ),
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("declarations", "problem"),
+    [
+        (["role='learning_rate'", "role='learning_rate'"], "has 2 parameters of the role 'learning_rate': one may have it"),
+        (["role='rate'"], "has a parameter of the role 'rate'; there are: learning_rate, batch_size"),
+        (["scale='square'"], "has a parameter of the scale 'square'; there are: linear, log, decay"),
+        (["defines_measure=('los',)"], "a0 defines what 'los' measures, but there is no such metric"),
+    ],
+)
+def test_a_meaning_that_cannot_be_is_a_catalog_problem(
+    declarations: list[str], problem: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"users_{abs(hash(problem))}"
+    parameters = "".join(
+        f"Parameter(name='a{at}', type='float', default=0.5, description='', {given})," for at, given in enumerate(declarations)
+    )
+    (tmp_path / f"{name}.py").write_text(USERS.format(parameters=parameters))
+    with pytest.raises(CatalogProblem, match=problem):
+        load_catalog([name])
