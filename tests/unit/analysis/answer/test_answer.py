@@ -1,7 +1,6 @@
 """Each field of the answer, and each honest refusal."""
 
 import math
-import re
 from typing import Any
 
 import pytest
@@ -10,15 +9,10 @@ from hypothesis import strategies as st
 
 from service.analysis.answer.best_lr import answer
 from service.domain.answer import Answer, AnswerVerdict
-from service.domain.trial import Trial, TrialState
+from service.domain.trial import TrialState
 from tests.finished_jobs import trial
+from tests.unit.analysis.answer.asked import BEST, asked
 from tests.unit.analysis.trials import LOG, bowl, diverged, job, trained
-
-BEST = 0.02
-
-
-def asked(trials: list[Trial], **overrides: Any) -> Answer:
-    return answer(job(**overrides), trials)
 
 
 def test_the_interval_holds_the_best_rate_and_the_answer_lies_in_it() -> None:
@@ -169,47 +163,6 @@ def test_the_same_trials_give_the_same_answer() -> None:
     trials = trained(bowl(BEST), 24)
     asked_about = job()
     assert answer(asked_about, trials) == answer(asked_about, trials)
-
-
-def test_too_few_trials_are_told_with_how_many_would_do() -> None:
-    found = asked(trained(bowl(BEST), 3))
-    assert (found.interval, found.safe_range, found.expected, found.curve) == (None, None, None, ())
-    assert found.verdict == AnswerVerdict.MORE_TRIALS
-    assert (
-        found.because == "only 3 trials have trained to the end, at 3 different rates:"
-        " with about 16 trials at as many rates there is a range to be told"
-    )
-
-
-def test_one_rate_tried_over_and_over_is_no_curve() -> None:
-    found = asked([trial(number, 0.01, 0.1 * number) for number in range(20)])
-    assert (found.verdict, found.interval) == (AnswerVerdict.MORE_TRIALS, None)
-    assert "at 1 rate:" in found.because
-
-
-def test_noise_that_hides_the_optimum_asks_for_more_trials_and_says_how_many() -> None:
-    became = []
-    for seed in range(6):
-        found = answer(job(), trained(bowl(BEST), 16, noise=0.3, seed=seed), tolerance=0.03)
-        assert found.verdict == AnswerVerdict.MORE_TRIALS
-        assert found.interval is not None
-        if said := re.search(r"about (\d+) further trials would bring what the rate may lose below 0\.03", found.because):
-            more = trained(bowl(BEST), 16 + int(said[1]), noise=0.3, seed=seed)
-            became.append(answer(job(), more, tolerance=0.03).verdict == AnswerVerdict.CONFIDENT)
-    assert len(became) >= 3
-    assert sum(became) >= 2 / 3 * len(became)
-
-
-def test_noise_that_takes_many_times_the_trials_is_told_without_their_number() -> None:
-    found = answer(job(), trained(bowl(BEST), 16, noise=0.3), tolerance=0.002)
-    assert found.verdict == AnswerVerdict.MORE_TRIALS
-    assert "more trials, most of all near it, would bring" in found.because
-
-
-def test_fewer_than_eight_trials_are_never_enough_to_be_confident() -> None:
-    found = asked(trained(bowl(BEST), 6, noise=0.0))
-    assert found.verdict == AnswerVerdict.MORE_TRIALS
-    assert found.interval is not None
 
 
 @pytest.mark.parametrize(("best", "edge", "further"), [(1e-6, "low", "lower"), (50.0, "high", "higher")])
