@@ -5,6 +5,7 @@ All from the stored curves, so that a target may be named after the training.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,6 @@ from service.analysis.model.encoding import learning_rate
 from service.analysis.model.points import TriedPoint, tried_points
 from service.analysis.words import comparison as words
 from service.domain.comparison import ConfigurationView, FinalView, TradeOffView
-from service.domain.trial import Trial
 from service.errors import NothingFinished
 
 By = Literal["steps", "seconds"]
@@ -23,6 +23,25 @@ NEAR = 0.1
 """Where no target is given, it is so much of the best final cost worse than that, if seeds do not spread wider."""
 MOST_OTHERS = 200
 """So many configurations are shown beside the front."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Weighed:
+    """A point that was tried: there may be thousands, of which some are shown."""
+
+    point: TriedPoint
+    cost: float
+    """Where its trials end: their mean."""
+    reached: int
+    """How many of them reached the target."""
+    steps: float | None
+    """To the target, mean of its trials; None unless all have reached it."""
+    seconds: float | None
+    """Of training; None, too, where they are no longer stored."""
+
+    def speed(self, by: By) -> float | None:
+        """None where it cannot be on the front: not every seed gets there."""
+        return None if self.point.diverged else self.steps if by == "steps" else self.seconds
 
 
 def trade_off(finished: Finished, target: float | None = None, by: By = "steps") -> TradeOffView:
@@ -36,20 +55,18 @@ def trade_off(finished: Finished, target: float | None = None, by: By = "steps")
     why = words.target_asked_for()
     if target is None:
         target, why = default_target(finished)
-    sign = finished.job.spec.cost_sign
-    found = [_configuration(finished, target, point) for point in points]
-    found.sort(key=lambda each: _cost(each, sign))
-    front = _front(found, by, sign)
-    on_front = {each.trials for each in front}
-    others = [each for each in found if each.trials not in on_front]
+    every = sorted((_weighed(finished, target, point) for point in points), key=lambda each: each.cost)
+    front = _front(every, by)
+    on_front = {id(each) for each in front}
+    others = [each for each in every if id(each) not in on_front]
     return TradeOffView(
         job=finished.job.id,
         metric=finished.job.spec.metric,
         target=target,
         why_this_target=why,
         by=by,
-        front=tuple(front),
-        others=tuple(others[:MOST_OTHERS]),
+        front=tuple(_configuration(finished, each) for each in front),
+        others=tuple(_configuration(finished, each) for each in others[:MOST_OTHERS]),
         left_out=max(0, len(others) - MOST_OTHERS),
     )
 
@@ -71,33 +88,43 @@ def _points(finished: Finished) -> list[TriedPoint]:
     return [point for point in tried_points(finished.job, finished.trials) if point.costs]
 
 
-def _configuration(finished: Finished, target: float, point: TriedPoint) -> ConfigurationView:
-    trials = list(point.trained.values())
-    values = finished.job.spec.cost_sign * np.array(list(point.costs.values()))
-    steps = [_first_step(finished, trial, target) for trial in trials]
-    reached = [(trial.number, step) for trial, step in zip(trials, steps, strict=True) if step is not None]
+def _weighed(finished: Finished, target: float, point: TriedPoint) -> _Weighed:
+    steps = [(number, _first_step(finished, number, target)) for number in (trial.number for trial in point.trained.values())]
+    reached = [(number, step) for number, step in steps if step is not None]
     seconds = [_seconds_until(finished.seconds.get(number, {}), step) for number, step in reached]
     times = [taken for taken in seconds if taken is not None]
+    return _Weighed(
+        point=point,
+        cost=float(np.mean(list(point.costs.values()))),
+        reached=len(reached),
+        steps=float(np.mean([step for _, step in reached])) if len(reached) == len(steps) else None,
+        seconds=float(np.mean(times)) if len(times) == len(steps) else None,
+    )
+
+
+def _configuration(finished: Finished, weighed: _Weighed) -> ConfigurationView:
+    point, sign = weighed.point, finished.job.spec.cost_sign
+    values = sign * np.array(list(point.costs.values()))
     return ConfigurationView(
         learning_rate=learning_rate(point.params, finished.job.spec.meaning),
         params=point.params,
-        trials=tuple(trial.number for trial in trials),
+        trials=tuple(trial.number for trial in point.trained.values()),
         diverged=point.diverged,
         final=FinalView(
-            mean=float(values.mean()),
+            mean=sign * weighed.cost,
             low=float(values.min()),
             high=float(values.max()),
             sd=float(values.std(ddof=1)) if len(values) > 1 else None,
         ),
-        reached=len(reached),
-        steps=float(np.mean([step for _, step in reached])) if len(reached) == len(trials) else None,
-        seconds=float(np.mean(times)) if len(times) == len(trials) else None,
+        reached=weighed.reached,
+        steps=weighed.steps,
+        seconds=weighed.seconds,
     )
 
 
-def _first_step(finished: Finished, trial: Trial, target: float) -> int | None:
+def _first_step(finished: Finished, number: int, target: float) -> int | None:
     sign = finished.job.spec.cost_sign
-    for point in finished.curves.get(trial.number, ()):
+    for point in finished.curves.get(number, ()):
         if sign * point.value <= sign * target:
             return point.step
     return None
@@ -112,21 +139,11 @@ def _seconds_until(taken: Mapping[int, float], step: int) -> float | None:
     return sum(known) if len(known) == len(wanted) else None
 
 
-def _front(found: Sequence[ConfigurationView], by: By, sign: float) -> list[ConfigurationView]:
+def _front(every: Sequence[_Weighed], by: By) -> list[_Weighed]:
     """Pareto's, fastest first; of equals all."""
-    racing = [(speed, _cost(each, sign), each) for each in found if (speed := _speed(each, by)) is not None]
-    front: list[tuple[float, float, ConfigurationView]] = []
+    racing = [(speed, each.cost, each) for each in every if (speed := each.speed(by)) is not None]
+    front: list[tuple[float, float, _Weighed]] = []
     for speed, cost, each in sorted(racing, key=lambda one: one[:2]):
         if not front or cost < front[-1][1] or (speed, cost) == front[-1][:2]:
             front.append((speed, cost, each))
     return [each for *_, each in front]
-
-
-def _speed(of: ConfigurationView, by: By) -> float | None:
-    """None where it cannot be on the front: not every seed gets there."""
-    return None if of.diverged else of.steps if by == "steps" else of.seconds
-
-
-def _cost(of: ConfigurationView, sign: float) -> float:
-    """Where its trials end."""
-    return sign * of.final.mean
