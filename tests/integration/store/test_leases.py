@@ -119,7 +119,7 @@ def test_under_an_ended_lease_nothing_is_written(database: Database, outcome: Ou
     report(database, lease, 3.0)
     with database.transaction() as conn:
         jobs.lock(conn, job.id)
-        leases.end(conn, lease, job.study_id, outcome, reason="for a reason", log_tail="last words")
+        leases.end(conn, lease, job, outcome, reason="for a reason", log_tail="last words")
     before = row(database, lease)
     with database.transaction() as conn:
         with pytest.raises(LeaseLost):
@@ -127,7 +127,7 @@ def test_under_an_ended_lease_nothing_is_written(database: Database, outcome: Ou
         with pytest.raises(LeaseLost):
             leases.release(conn, lease, "drain", log_tail="more")
         with pytest.raises(LeaseLost):
-            leases.end(conn, lease, job.study_id, Outcome.FINISHED, log_tail="more")
+            leases.end(conn, lease, job, Outcome.FINISHED, log_tail="more")
         with pytest.raises(LeaseLost):
             leases.hold(conn, lease)
     assert row(database, lease) == before
@@ -147,7 +147,7 @@ def test_with_another_token_nothing_is_written(database: Database) -> None:
         with pytest.raises(LeaseLost):
             leases.release(conn, stranger, "drain")
         with pytest.raises(LeaseLost):
-            leases.end(conn, stranger, job.study_id, Outcome.FINISHED)
+            leases.end(conn, stranger, job, Outcome.FINISHED)
         with pytest.raises(LeaseLost):
             leases.hold(conn, stranger)
         assert leases.by_token(conn, stranger.token) is None
@@ -279,6 +279,6 @@ def test_reasons_hold_only_what_the_database_can(database: Database) -> None:
     with database.transaction() as conn:
         leases.release(conn, first, "NUL \0")
         jobs.lock(conn, job.id)
-        leases.end(conn, second, job.study_id, Outcome.TRAINER_DIED, reason="half \ud800")
+        leases.end(conn, second, job, Outcome.TRAINER_DIED, reason="half \ud800")
     assert row(database, first)["reason"] == "NUL \ufffd"
     assert row(database, second)["reason"] == "half ?"
