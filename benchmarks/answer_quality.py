@@ -18,18 +18,17 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import optuna
 from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks import oracle, plain_process
+from benchmarks.jobs import completed_job
 from benchmarks.response_surfaces import (
     BATCH_SIZES,
     FAMILIES,
@@ -43,12 +42,9 @@ from benchmarks.response_surfaces import (
     sample,
 )
 from benchmarks.tables import Table, publish
-from benchmarks.usual_meaning import USUAL_MEANING
 from service.analysis.answer.best_lr import answer
 from service.domain.answer import AnswerVerdict
-from service.domain.job import Job, JobState
-from service.domain.phase import Phase
-from service.domain.spec import JobSpec
+from service.domain.job import Job
 from service.domain.trial import Trial, TrialState
 
 SIZES = (16, 32, 64)
@@ -195,21 +191,7 @@ def as_job(surface: Surface) -> Job:
         space["batch_size"] = {"type": "categorical", "choices": list(BATCH_SIZES)}
     if "momentum" in surface.searched:
         space["momentum"] = {"type": "float", "low": 0.0, "high": MAX_MOMENTUM}
-    spec = {
-        "objective": {"name": surface.family},
-        "search_space": space,
-        "budget": {},
-        "metric": "loss",
-        "direction": "minimize",
-        "meaning": USUAL_MEANING,
-    }
-    now = datetime.now(UTC)
-    complete = JobSpec.model_validate(spec, strict=False)
-    return Job(
-        id=UUID(int=0), name=None, state=JobState.COMPLETED, reason=None, spec=complete, budget=complete.budget,
-        phases=(Phase(spec=complete),), study_id=0, study_name="", next_point=0, failures_in_a_row=0, deadline_at=None,
-        created_at=now, started_at=now, finished_at=now,
-    )  # fmt: skip
+    return completed_job({"objective": {"name": surface.family}, "search_space": space, "metric": "loss"})
 
 
 def as_trials(trials: Sequence[Observed]) -> list[Trial]:

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from benchmarks.usual_meaning import USUAL_MEANING
+from benchmarks.jobs import spec_of
 from service.dispatch.attempt import Claim
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import finish
@@ -27,7 +27,6 @@ from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.job import Job
 from service.domain.lease import Outcome
 from service.domain.measurement import Measurement
-from service.domain.spec import JobSpec
 from service.errors import DatabaseUnavailable, LeaseLost
 from service.store import leases, trial_reader, workers
 from service.store.postgres import Database
@@ -101,14 +100,8 @@ def submit_jobs(database: Database, trials: int) -> list[Job]:
     ]
     rest = trials - sum(document["budget"]["trials"] for document in documents)
     documents.insert(0, {"strategy": "random", "budget": {"trials": rest}})
-    common = {
-        "objective": {"name": OBJECTIVE},
-        "search_space": space,
-        "metric": "loss",
-        "direction": "minimize",
-        "meaning": USUAL_MEANING,
-    }
-    specs = [JobSpec.model_validate(common | document) for document in documents]
+    common = {"objective": {"name": OBJECTIVE}, "search_space": space, "metric": "loss"}
+    specs = [spec_of(common | document) for document in documents]
     return [database.transact(lambda conn, spec=spec: submit(conn, spec))[0] for spec in specs]  # type: ignore[misc]
 
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import httpx2
 
+from benchmarks.jobs import spec_of
 from benchmarks.record_curves import BATCH_SIZE, EPOCHS, LEARNING_RATES, MOMENTUM, NETWORKS, SCHEDULES
 from benchmarks.replay import Kept, agreement, measure, recorded_jobs, with_own_seeds
 from benchmarks.tables import Table, publish
-from benchmarks.usual_meaning import USUAL_MEANING
 from examples.demo import ask, looks, running_stride
 from service.domain.spec import JobSpec
 
@@ -110,16 +110,13 @@ def replay_orders(
 
 def job_spec(rungs: str) -> JobSpec:
     """A job with such a pruner; its other fields do not matter to a replay."""
-    return JobSpec.model_validate(
+    return spec_of(
         {
             "objective": {"name": "image-classification"},
             "search_space": {},
             "strategy": "random",
             "pruner": {"type": "successive_halving"} | RUNGS[rungs],
-            "budget": {},
             "metric": "validation_loss",
-            "direction": "minimize",
-            "meaning": USUAL_MEANING,
         }
     )
 

@@ -11,8 +11,8 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
+from benchmarks.jobs import spec_of
 from benchmarks.loss import loss_of
-from benchmarks.usual_meaning import USUAL_MEANING
 from service.dispatch.claim import Claimer
 from service.dispatch.submit import submit
 from service.domain.job import Job
@@ -44,7 +44,7 @@ class Bench:
     @staticmethod
     def spec(sampler: str, pruner: object = "none") -> JobSpec:
         strategies: dict[str, object] = {"random": "random", "grid": "grid", "tpe": "bayesian"}
-        return JobSpec.model_validate(
+        return spec_of(
             {
                 # A name of its own, so that claims see no other job.
                 "objective": {"name": f"none-{uuid4()}"},
@@ -52,8 +52,6 @@ class Bench:
                 "strategy": strategies[sampler],
                 "pruner": pruner,
                 "metric": "loss",
-                "direction": "minimize",
-                "meaning": USUAL_MEANING,
                 "budget": {"trials": 1_000_000},
             }
         )

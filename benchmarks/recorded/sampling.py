@@ -3,18 +3,14 @@
 import math
 import warnings
 import zlib
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import optuna
 
+from benchmarks.jobs import completed_job
 from benchmarks.recorded.recorded_set import RATE, RecordedSet
-from benchmarks.usual_meaning import USUAL_MEANING
-from service.domain.job import Job, JobState
-from service.domain.phase import Phase
-from service.domain.spec import JobSpec
+from service.domain.job import Job
 from service.domain.trial import Trial, TrialState
 
 STRATEGIES = ("random", "qmc", "tpe")
@@ -91,19 +87,11 @@ def _sampler(strategy: str, seed: int) -> optuna.samplers.BaseSampler:
 def as_job(recorded: RecordedSet, seed: int) -> Job:
     """The job whose trials the draw stands for."""
     assert RATE in recorded.search_space
-    spec = {
-        "objective": {"name": recorded.name},
-        "search_space": dict(recorded.search_space),
-        "budget": {},
-        "metric": "cost",
-        "direction": "minimize",
-        "meaning": USUAL_MEANING,
-        "seed": seed,
-    }
-    now = datetime.now(UTC)
-    complete = JobSpec.model_validate(spec, strict=False)
-    return Job(
-        id=UUID(int=0), name=None, state=JobState.COMPLETED, reason=None, spec=complete, budget=complete.budget,
-        phases=(Phase(spec=complete),), study_id=0, study_name="", next_point=0, failures_in_a_row=0, deadline_at=None,
-        created_at=now, started_at=now, finished_at=now,
-    )  # fmt: skip
+    return completed_job(
+        {
+            "objective": {"name": recorded.name},
+            "search_space": dict(recorded.search_space),
+            "metric": "cost",
+            "seed": seed,
+        }
+    )
