@@ -1,8 +1,8 @@
-"""An answer about the learning rate: what is worked out, what the API sends, and what the command line prints, in one.
+"""An answer about the learning rate: the same models are made by the analysis, sent by the API and printed by the command line.
 
-Rates are rates, not logarithms; values are the metric's. The names of the classes are those of the API's document, which makes
-its descriptions of what stands below each field. The command line reads these, too: nothing here takes long to import, and what
-a newer API adds is passed over.
+Learning rates are not logarithms here, and values are in the metric's units. Class names are the schema names in the OpenAPI
+document, and the docstring below a field is its description there. The command line imports this module, so it must import
+quickly. Fields that a newer API adds are ignored.
 """
 
 from enum import StrEnum
@@ -15,7 +15,7 @@ from service.domain.number import Number, Real
 from service.domain.space import Point, Scalar
 
 LEVEL = 0.9
-"""The probability with which intervals hold the truth."""
+"""The probability with which an interval contains the true value."""
 
 
 class Part(BaseModel):
@@ -25,7 +25,7 @@ class Part(BaseModel):
 
 
 class IntervalView(Part):
-    """Holds the truth with a probability of `level`."""
+    """An interval that contains the true value with probability `level`."""
 
     level: float = LEVEL
     low: float
@@ -33,30 +33,30 @@ class IntervalView(Part):
 
 
 class EstimateView(Part):
-    """A number, and an interval that holds the truth with a probability of `level`."""
+    """An estimate, and an interval that contains the true value with a probability of 90%."""
 
     mean: Real
     low: Real
     high: Real
 
     def times(self, sign: float) -> "EstimateView":
-        """From cost to metric, or back: sign is 1 where lower is better, else -1."""
+        """The estimate converted from cost to metric, or back. sign: 1 where lower is better, else -1."""
         ends = sorted((sign * self.low, sign * self.high))
         return EstimateView(mean=sign * self.mean, low=ends[0], high=ends[1])
 
 
 class SafeRangeView(Part):
-    """Learning rates at which one can expect to lose no more than `tolerance` to the answered rate."""
+    """Learning rates at which the expected metric is at most `tolerance` worse than at the answered rate."""
 
     tolerance: float
-    """In the metric's units. Unless asked for another: what the training seed changes, but at least a fiftieth of what four
-    fifths of the trials lose to the best, and at most half of that."""
+    """In the metric's units. Unless the request gives one: the variation between training seeds, but at least a fiftieth and at
+    most half of the 80th percentile of the regret of trials that learned."""
     low: float
     high: float
 
 
 class EdgeView(Part):
-    """The learning rate at which half of all trials diverge, and where that lies with 90% probability."""
+    """The learning rate at which half of all trials diverge, with its 90% interval."""
 
     at: float
     low: float
@@ -64,41 +64,42 @@ class EdgeView(Part):
 
 
 class GroupEdgeView(EdgeView):
-    """The divergence edge of the trials with one batch size, or with one optimizer."""
+    """The divergence edge of the trials with one batch size or one optimizer."""
 
     group: dict[str, Scalar]
 
 
 class BatchSizeView(Part):
-    """The answer for one batch size, the other parameters at their best."""
+    """The answer for one batch size, with the other parameters at their best values."""
 
     batch_size: int
     trials: int
-    """That trained to their end with it; those of other batch sizes tell something, too."""
+    """Trials with this batch size that trained to the end. The estimates also use trials with other batch sizes."""
     learning_rate: float
     interval: IntervalView
     expected: EstimateView
 
 
 class CurveView(EstimateView):
-    """The response curve at one learning rate: the metric's expected value there."""
+    """The response curve at one learning rate: the expected value of the metric there."""
 
     learning_rate: float
 
 
 class EvidenceView(Part):
-    """What an answer rests on."""
+    """The trials that an answer is based on."""
 
     trials: int
-    """Complete, infeasible and pruned ones."""
+    """Number of complete, infeasible and pruned trials."""
     infeasible: int
-    """Diverged: their loss was not finite."""
+    """Trials that diverged: their loss was not finite."""
     pruned: int
     hopeless: int
-    """Trained to their end, but the loss exploded and stayed finite, or gained less than half of what the best trial's did, at a
-    rate beyond one that diverged: for the answer they count as diverged. Across jobs: of the job that the answer comes from."""
+    """Trials that trained to the end, but whose loss exploded and stayed finite, or improved by less than half of the best
+    trial's improvement at a rate above one that diverged. The answer counts them as diverged. Across jobs: only those of the job
+    that the answer comes from."""
     seeds: int
-    """Different training seeds of these trials; a foreign trial that names none counts as one of its own."""
+    """Number of different training seeds of these trials. A foreign trial without a stated seed counts as a seed of its own."""
 
 
 class BestTrial(Part):
@@ -110,66 +111,69 @@ class BestTrial(Part):
 
 
 class AnswerVerdict(StrEnum):
-    """What is to be thought of an answer. A newer API may know further ones."""
+    """How far an answer can be relied on. A newer API may add verdicts."""
 
     CONFIDENT = "confident"
-    """With nine tenths of probability the rate loses no more than the tolerance to the best one."""
+    """With 90% probability the metric at the answered rate is at most the tolerance worse than at the best rate."""
     MORE_TRIALS = "needs more trials"
     ANY_RATE = "any rate will do"
-    """No rate of the range loses more than the tolerance to another."""
+    """The metric differs by no more than the tolerance between any two rates of the range."""
     RANGE_TOO_NARROW = "search range too narrow"
     NOTHING_LEARNED = "nothing learned"
-    """Trials trained to their end, and none got anywhere."""
+    """Trials trained to the end, but none of them improved."""
     ALL_DIVERGED = "all diverged"
 
 
 class Answer(Part):
-    """Which learning rate, how sure, and how far one may move."""
+    """The best learning rate, how certain it is, and the range of rates that is safe."""
 
     job: UUID
-    """The job it comes from."""
+    """The job that the answer comes from."""
     training_seed: int | None
-    """The one training seed that every field speaks of, where all trials of the job share it: another seed may want another rate.
-    Null: the answer is about training seeds at large."""
+    """The training seed that all trials of the job share. Every field then holds for this seed only; another seed may have
+    another best rate. Null: the answer holds for training seeds in general."""
     learning_rate: float | None
     """Null when every rate tried diverged."""
     params: Point
-    """The other parameters searched, with which that rate is the best: another momentum or batch size wants another rate."""
+    """The values of the other searched parameters at which that rate is best. With another momentum or batch size another rate is
+    best."""
     interval: IntervalView | None
-    """Where the best rate lies over all parameters searched, which may be other ones than `params`. Null, as what follows, while
-    there are too few trials to tell."""
+    """Where the best rate lies over all searched parameters, which may differ from `params`. This field and those below are null
+    while there are too few trials."""
     interval_at_params: IntervalView | None
     """Where the best rate lies with `params`."""
     safe_range: SafeRangeView | None
-    """With `params`. Also null where more than a tenth of trials diverge at the rate itself."""
+    """The safe range with `params`. Also null where more than a tenth of trials diverge at the answered rate."""
     safe_range_retuned: SafeRangeView | None
-    """With the other parameters tuned again at each rate. Also null where more than a tenth of trials diverge at the rate, even
-    then."""
+    """The safe range with the other parameters tuned again at each rate. Also null where more than a tenth of trials diverge at
+    the answered rate even then."""
     expected: EstimateView | None
-    """At learning_rate, with `params`."""
+    """The metric expected at `learning_rate` with `params`."""
     divergence_edge: EdgeView | None
-    """With `params`. Null when nothing diverged."""
+    """The divergence edge with `params`. Null when nothing diverged."""
     divergence_edges: tuple[GroupEdgeView, ...]
-    """By batch size and by optimizer, where these are searched and at least three trials of each trained and diverged."""
+    """Divergence edges by batch size and by optimizer, where these are searched and, of each, at least three trials trained to
+    the end and three diverged."""
     metric: str
     at_edge: str | None
-    """low or high, when the best rate lies in the outermost twentieth of what was searched."""
+    """low or high, when the best rate lies in the outermost twentieth of the range searched."""
     evidence: EvidenceView
     best_trial: BestTrial | None
-    """The trial with the best value: lucky, where there is noise. Its rate need not be the answer."""
+    """The trial with the best value. With noise, that value is partly luck, and its rate need not be the answer."""
     by_batch_size: tuple[BatchSizeView, ...]
-    """Where the batch size is searched."""
+    """One answer for each batch size, where the batch size is searched."""
     curve: tuple[CurveView, ...]
-    """Over the range searched, as far as most trials train through; the other parameters as `?curve=` says."""
+    """The response curve over the range searched, as far as most trials do not diverge. `?curve=` says how the other parameters
+    are treated."""
     verdict: str
-    """confident: with 90% probability the rate loses no more than the tolerance to the best one. any rate will do: no rate of the
-    range loses more than the tolerance to another. Else: needs more trials, search range too narrow, nothing learned, all
-    diverged."""
+    """confident: with 90% probability the metric at the answered rate is at most the tolerance worse than at the best rate. any
+    rate will do: the metric differs by no more than the tolerance over the whole range. Otherwise: needs more trials, search
+    range too narrow, nothing learned, all diverged."""
     because: str
-    """Why that is the verdict; names the training seed where all trials share one."""
+    """The reason for the verdict. It names the training seed where all trials share one."""
 
     def resting_on(self, evidence: EvidenceView) -> Self:
-        """The same answer, resting on other jobs' trials, too; how many of those are hopeless is not known."""
+        """The same answer with evidence that covers other jobs' trials too. `hopeless` stays: it is not known for those."""
         return self.model_copy(update={"evidence": evidence.model_copy(update={"hopeless": self.evidence.hopeless})})
 
 
@@ -180,25 +184,25 @@ class PredictionView(Part):
     learning_rate: float
     interval: IntervalView
     advice: str
-    """How to get there, and how far it is to be trusted."""
+    """How to get to this rate, and how far the prediction can be trusted."""
 
 
 class BatchScalingView(Part):
-    """How the best learning rate moves with the batch size: to a power of it."""
+    """How the best learning rate scales with the batch size: as a power of it."""
 
     job: UUID
     training_seed: int | None
-    """The one training seed that every field speaks of, where all trials of the job share it. Null: it is about training seeds at
-    large."""
+    """The training seed that all trials of the job share; every field then holds for this seed only. Null: it holds for training
+    seeds in general."""
     power: float
     interval: IntervalView
     linear: bool
-    """Whether a power of 1 lies in the interval."""
+    """Whether the interval contains a power of 1."""
     square_root: bool
-    """Whether a power of 1/2 lies in the interval."""
+    """Whether the interval contains a power of 1/2."""
     because: str
     by_batch_size: tuple[BatchSizeView, ...]
     fitted_to: tuple[int, ...]
-    """The batch sizes whose best rate lies within the range searched."""
+    """The batch sizes whose best rate lies within the range searched. The power is fitted to these."""
     prediction: PredictionView | None
-    """Where one was asked for."""
+    """Null unless the request asks for one."""

@@ -1,4 +1,4 @@
-"""When a phase and when a job is over: pure rules on numbers that the store has read under the job's lock."""
+"""When a phase is over and when a job is over: pure functions of numbers that the store has read under the job's lock."""
 
 from dataclasses import dataclass
 
@@ -8,25 +8,25 @@ from service.domain.spec import JobSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Issued:
-    """What of a job has been given out, and what there is to give out."""
+    """How much of a job's budget has been issued to workers, and what is left to issue."""
 
     next_number: int
-    """Of its trials: so many numbers have been taken, foreign trials' among them."""
+    """The next trial number, which is also how many have been issued, foreign trials included."""
     open_leases: int
     waiting_trial_id: int | None = None
     """The enqueued trial with the smallest number."""
     share: int | None = None
-    """The current phase's, in trials; None: all that the job has left."""
+    """The current phase's share of the budget, in trials; None: all that the job has left."""
     has_next_phase: bool = False
 
     @property
     def waiting(self) -> bool:
-        """Whether enqueued trials are left."""
+        """Whether any enqueued trial is left."""
         return self.waiting_trial_id is not None
 
 
 def trials_of_phase(job: Job, share: int | None) -> int | None:
-    """How many trials the current phase may have: its share, or what the job has left, if that is less; None: no end."""
+    """How many trials the current phase may have: its share, or what the job has left if that is less; None: no limit."""
     if job.budget.trials is None:
         return share
     left = job.budget.trials - job.phase.first_number
@@ -34,7 +34,7 @@ def trials_of_phase(job: Job, share: int | None) -> int | None:
 
 
 def phase_issued(job: Job, *, next_number: int, share: int | None) -> bool:
-    """Whether the current phase's trials have been given out. Where it counts points, foreign trials take none away."""
+    """Whether all trials of the current phase have been issued. Where it counts points, foreign trials do not count."""
     trials = trials_of_phase(job, share)
     if trials is None:
         return False
@@ -42,14 +42,14 @@ def phase_issued(job: Job, *, next_number: int, share: int | None) -> bool:
 
 
 def all_issued(job: Job, issued: Issued) -> bool:
-    """Whether the job's budget of trials has been given out: the current phase's, and none is left for a later one."""
+    """Whether the job's budget of trials has been issued: the current phase's share, and nothing is left for a later phase."""
     if not phase_issued(job, next_number=issued.next_number, share=issued.share):
         return False
     return not issued.has_next_phase or (job.budget.trials is not None and issued.next_number >= job.budget.trials)
 
 
 def spec_of_phase(job: Job, share: int | None) -> JobSpec:
-    """The current phase's spec with the budget as it stands: its trials end before the number `budget.trials`."""
+    """The current phase's spec with the current budget: its trial numbers are below `budget.trials`."""
     spec, trials = job.phase.spec, trials_of_phase(job, share)
     budget = job.budget.model_copy(update={"trials": None if trials is None else job.phase.first_number + trials})
     return spec if spec.budget == budget else spec.model_copy(update={"budget": budget})
@@ -69,7 +69,7 @@ def verdict(
 ) -> tuple[JobState, str] | None:
     """The final state of a running job and the reason, or None while it goes on.
 
-    value: of the trial that has just finished with success. error: why it failed, if it did.
+    value: the value of the trial that has just finished, if it succeeded. error: why it failed, if it did.
     """
     if failures_in_a_row >= job.budget.failures:
         if failures_in_a_row == 1:

@@ -1,4 +1,4 @@
-"""A checkpoint: what a trial's next attempt goes on from, or the weights of a job's best trial."""
+"""A checkpoint: the state from which a trial's next attempt continues, or the weights of a job's best trial."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,21 +8,21 @@ class Kind(StrEnum):
     """What a checkpoint is for."""
 
     STATE = "state"
-    """All that a run needs to go on, between two of its steps."""
+    """The full state of a run between two steps: all that it needs to continue."""
     MODEL = "model"
-    """The weights of a trial that trained through, as safetensors."""
+    """The weights of a trial that trained to the end, as safetensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Where a checkpoint lies, and how to know that it is whole. Exactly one of content and path is set."""
+    """Where a checkpoint is stored, with size and hash to verify it. Exactly one of content and path is set."""
 
     kind: Kind
     step: int
-    """The last step that is in it."""
+    """The last step that it includes."""
     size: int
-    """Bytes."""
+    """In bytes."""
     sha256: bytes
     content: bytes | None
     path: str | None
-    """Relative to the folder of the checkpoints."""
+    """Relative to the checkpoint folder."""

@@ -1,6 +1,6 @@
-"""Jobs beside each other, and a job's configurations beside each other: worked out, sent and printed as one, as answers are.
+"""Comparisons of jobs, and of the configurations of one job: the same models for analysis, API and command line, as for answers.
 
-Values and differences are the metric's, not costs.
+Values and differences are in the metric's units; they are not costs.
 """
 
 from enum import StrEnum
@@ -17,14 +17,14 @@ RESPONSE_CURVES = "response curves"
 
 
 class FinalView(Part):
-    """Where a configuration's trials end."""
+    """The final metric of a configuration's trials."""
 
     mean: Real
     low: Real
-    """The lowest of its seeds."""
+    """The lowest value over its seeds."""
     high: Real
     sd: Number
-    """Standard deviation over its seeds; null for a single one."""
+    """Standard deviation over its seeds; null for a single seed."""
 
 
 class ConfigurationView(Part):
@@ -33,17 +33,17 @@ class ConfigurationView(Part):
     learning_rate: Number
     params: Point
     trials: tuple[int, ...]
-    """Numbers of those that trained to their end."""
+    """Numbers of its trials that trained to the end."""
     diverged: int
     """How many of its other trials diverged."""
     final: FinalView
-    """The metric at the end."""
+    """The metric at the end of training."""
     reached: int
     """How many of its trials reached the target."""
     steps: Number
-    """To the target, mean of its trials; null unless all of them reached it."""
+    """Steps to the target, mean over its trials; null unless all of them reached it."""
     seconds: Number
-    """Of training to the target; null, too, where measurements were deleted."""
+    """Seconds of training to the target, mean over its trials; also null where measurements were deleted."""
 
 
 class TradeOffView(Part):
@@ -52,69 +52,71 @@ class TradeOffView(Part):
     job: UUID
     metric: str
     target: float
-    """A trial reaches it with its first measurement that is at least as good."""
+    """The target value of the metric. A trial reaches it with its first measurement that is at least as good."""
     why_this_target: str
     by: str
-    """What the front counts as speed: steps or seconds."""
+    """The measure of speed: steps or seconds."""
     front: tuple[ConfigurationView, ...]
-    """Configurations that no other one beats on both, fastest first: those all of whose seeds reach the target."""
+    """The Pareto front, fastest first: configurations all of whose seeds reach the target, and that no other configuration beats
+    on both speed and final value."""
     others: tuple[ConfigurationView, ...]
-    """The others, best final value first; at most 200."""
+    """The other configurations, best final value first; at most 200."""
     left_out: int
-    """How many more there are."""
+    """How many further configurations are not listed."""
 
 
 class BestPointView(Part):
-    """The configuration with the best mean, among those trained to the end with as many seeds as the job has replicates, or with
-    most seeds where none has so many."""
+    """The configuration with the best mean value, among those that trained to the end with as many seeds as the job has
+    replicates or, where no configuration has that many, with the most seeds."""
 
     params: Point
     value: Number
-    """Mean over its seeds."""
+    """Mean value over its seeds."""
     seeds: int
 
 
 class PairedView(Part):
-    """The difference on the training seeds that both jobs' best points were trained with."""
+    """The difference over the training seeds with which both jobs' best points were trained."""
 
     pairs: int
     difference: EstimateView
 
 
 class DifferenceView(Part):
-    """The metric of this job less that of the best one."""
+    """The metric of this job minus that of the best job."""
 
     estimate: EstimateView
-    """The one that counts."""
+    """The estimate that the verdict is based on."""
     rests_on: str
-    """paired seeds, where there are three pairs or more, else response curves."""
+    """What the estimate is based on: paired seeds where there are three pairs or more, else response curves."""
     paired_seeds: PairedView | None
-    """Null with fewer than two pairs. Student's t."""
+    """The difference by paired seeds, with an interval from Student's t distribution; null with fewer than two pairs."""
     response_curves: EstimateView
-    """Of the expected metric at each job's own best rate."""
+    """The difference of the expected metric at each job's own best rate."""
     tolerance: float
-    """What a training seed changes: what lies within it is as good."""
+    """The variation between training seeds. A job whose difference lies within it is as good."""
 
 
 class SensitivityView(Part):
-    """What it costs to miss the best rate."""
+    """How much worse the metric gets when the rate is not exactly the best one."""
 
     excess: EstimateView
-    """How much worse the expected metric is, averaged over rates from low to high on a logarithmic scale; those that diverge
-    count as an untrained network."""
+    """How much worse the expected metric is than at the best rate, averaged over rates from low to high on a logarithmic scale.
+    Rates that diverge count as an untrained network."""
     low: float
-    """Half a decade below the best rate, or where the range searched begins."""
+    """Half a decade below the best rate, or the low end of the range searched."""
     high: float
+    """Half a decade above the best rate, or the high end of the range searched."""
     diverging: float
-    """The expected part of it that diverges."""
+    """The expected part of these rates that diverges."""
 
 
 class ComparisonVerdict(StrEnum):
-    """What is to be thought of a job, beside the best one. A newer API may know further ones."""
+    """How a job compares with the best one. A newer API may add verdicts."""
 
     BEST = "best"
     AS_GOOD = "as good"
-    """The interval of the difference holds 0 and lies within the tolerance."""
+    """The interval of the difference contains 0 and lies within the tolerance."""
     WORSE = "worse"
     UNDECIDED = "undecided"
     NOT_JUDGED = "not judged"
@@ -127,28 +129,28 @@ class JudgedView(Part):
     name: str | None
     state: JobState
     label: str
-    """What the sentences call it."""
+    """The name of the job in texts."""
     recipe: dict[str, Any]
-    """The parameters and settings in which the jobs differ; searched: the job searches that one."""
+    """The parameters and settings in which the jobs differ, with this job's values; "searched" where the job searches one."""
     verdict: str
     """best, as good, worse, undecided, or not judged."""
     because: str
     trials: int
-    """That have finished: complete, infeasible and pruned ones."""
+    """Number of finished trials: complete, infeasible and pruned ones."""
     seeds: int | None
-    """Different training seeds that they had; null where the job is not judged, as all below."""
+    """Number of different training seeds of these trials. This field and those below are null where the job is not judged."""
     learning_rate: EstimateView | None
     """The job's own best rate."""
     at_edge: str | None
-    """low or high, where the best rate most likely lies at that end of the range searched: then it may not be tuned yet."""
+    """low or high, where the best rate most likely lies at that end of the range searched: the job may not be tuned yet."""
     expected: EstimateView | None
-    """The metric at that rate."""
+    """The metric expected at that rate."""
     difference: DifferenceView | None
-    """Null for the best one, too."""
+    """The difference from the best job; also null for the best job itself."""
     sensitivity: SensitivityView | None
     best_point: BestPointView | None
     front: tuple[ConfigurationView, ...]
-    """Speed against stability, by steps to the target that all jobs share: see /v1/jobs/{id}/trade-off."""
+    """The Pareto front of speed (steps to the target that all jobs share) and final value: see /v1/jobs/{id}/trade-off."""
 
 
 class AtRateView(Part):
@@ -156,38 +158,38 @@ class AtRateView(Part):
 
     job: UUID
     expected: EstimateView | None
-    """The metric there; null where the job tells nothing of it."""
+    """The metric expected at that rate; null where the job's trials do not allow an estimate."""
     because: str | None
-    """Why not."""
+    """Why there is no estimate; null where there is one."""
 
 
 class SharedRateView(Part):
-    """The comparison that is usually made, at one rate for all: what wins there may owe it to the rate."""
+    """The usual comparison at one learning rate for all jobs, where a job may win only because the rate suits it."""
 
     learning_rate: float
     jobs: tuple[AtRateView, ...]
-    """Of those that are judged."""
+    """The jobs that are judged."""
     winner: UUID | None
-    """Null where fewer than two jobs tell of this rate."""
+    """The job with the best expected metric at this rate; null where fewer than two jobs have an estimate there."""
     agrees: bool | None
-    """Whether the winner is also the best one at its own best rate."""
+    """Whether the winner is also the best job when each is judged at its own best rate."""
     because: str
 
 
 class ComparisonView(Part):
-    """Recipes, each at its own best learning rate."""
+    """A comparison of recipes, each at its own best learning rate."""
 
     metric: str
     direction: str
     level: float
-    """Of all intervals."""
+    """The level of all intervals."""
     best: UUID
     most_robust: UUID
-    """Of the best one and those that are as good, the one with the lowest sensitivity."""
+    """The job with the lowest sensitivity among the best one and those that are as good."""
     because: str
     target: Number
-    """Of the fronts: close to the best final value of the job that ends worst, so that all jobs may get there."""
+    """The target of all fronts: close to the best final value of the worst job, so that every job can reach it."""
     jobs: tuple[JudgedView, ...]
-    """In the order asked for."""
+    """The jobs in the order of the request."""
     at_shared_rate: SharedRateView | None
-    """Null where no learning rate is asked for."""
+    """Null where the request names no learning rate."""

@@ -1,4 +1,4 @@
-"""The one vocabulary of events: the same name is log message, row in `events`, and later what subscribers see."""
+"""The names of all events. The same name is used as log message, in the table `events`, and later for subscribers."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -42,4 +42,4 @@ FINAL_EVENTS: Mapping[JobState, Event] = {
     JobState.FAILED: Event.JOB_FAILED,
     JobState.CANCELLED: Event.JOB_CANCELLED,
 }
-"""What is told of a job that reaches a final state."""
+"""The event that is written when a job reaches each final state."""

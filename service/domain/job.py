@@ -21,13 +21,13 @@ class JobState(StrEnum):
     RUNNING = "running"
     """Workers may claim trials."""
     PAUSED = "paused"
-    """No trial may be claimed; running ones are released and go on at resume."""
+    """No trial may be claimed; running ones are released and continue at resume."""
     COMPLETED = "completed"
-    """The budget is used up, the target reached or the time over."""
+    """The trial budget is used up, the target is reached or the time is over."""
     FAILED = "failed"
-    """Too many trials in a row failed."""
+    """Too many trials in a row failed, or all of them."""
     CANCELLED = "cancelled"
-    """Somebody cancelled it."""
+    """A user cancelled it."""
 
 
 FINAL = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
@@ -41,7 +41,7 @@ MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.FAILED: frozenset(),
     JobState.CANCELLED: frozenset(),
 }
-"""From each state, the states it may move to."""
+"""The states that a job may move to, by its current state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,45 +53,48 @@ class Job:
     state: JobState
     reason: str | None
     spec: JobSpec
-    """As submitted, defaults filled."""
+    """The job as submitted, with defaults filled in."""
     budget: Budget
-    """As it stands: it may be changed while the job runs."""
+    """The current budget, which may be changed while the job runs."""
     phases: tuple[Phase, ...]
-    """Those that have begun, in order; the last is the current one."""
+    """The phases that have begun, in order; the last is the current one."""
     study_id: int
     study_name: str
     next_point: int
-    """The current phase's own trials begun so far, of a grid and of uniform draws with replicates: it tells which point is the
-    next."""
+    """For a grid, and for uniform draws with replicates: how many of the current phase's own trials have begun, which gives the
+    next point."""
     failures_in_a_row: int
     """Failed trials since the last success."""
     deadline_at: datetime | None
-    """When `budget.seconds` runs out, while running."""
+    """When `budget.seconds` runs out; set while the job is running."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
 
     @property
     def phase(self) -> Phase:
-        """The current one."""
+        """The current phase."""
         return self.phases[-1]
 
     @property
     def search_space(self) -> SearchSpace:
-        """The current phase's."""
+        """The search space of the current phase."""
         return self.phase.spec.search_space
 
     def phase_of(self, system_attrs: Mapping[str, Any]) -> Phase:
-        """The phase in which a trial was claimed; the first where it names none, or something that no phase has."""
+        """The phase in which a trial was claimed, by its system attributes.
+
+        The first phase where the attribute is missing or invalid, the last where its position is too large.
+        """
         position = system_attrs.get(PHASE, 0)
         if type(position) is not int or position < 0:
             return self.phases[0]
         return self.phases[min(position, len(self.phases) - 1)]
 
     def agrees(self, params: Point) -> bool:
-        """Whether a trial has what the current phase fixes, where an earlier one may have searched it."""
+        """Whether a trial has the values that the current phase fixes; an earlier phase may have searched those parameters."""
         return len(self.phases) == 1 or all(params.get(name, value) == value for name, value in fixed(self.search_space).items())
 
     def as_of(self, phase: Phase) -> Self:
-        """The job as whoever trains a trial of that phase must see it, also when others have begun since."""
+        """The job with `phase` as its current phase, to train a trial of that phase after a later one has begun."""
         return self if phase is self.phase else replace(self, phases=self.phases[: phase.position + 1])

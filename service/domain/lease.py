@@ -18,12 +18,12 @@ class Outcome(StrEnum):
     VANISHED = "vanished"
     """It expired, and another worker took the trial over."""
     RELEASED = "released"
-    """Its worker gave the trial back: drain, pause or an unfit worker."""
+    """Its worker gave the trial back, because it was draining or unfit or the job was paused."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """A lease as people see it."""
+    """A lease as the API shows it."""
 
     attempt: int
     worker: str
@@ -32,7 +32,7 @@ class Attempt:
     outcome: Outcome | None
     reason: str | None
     from_step: int | None
-    """The step of the checkpoint that it went on from; None: from the start."""
+    """The step of the checkpoint from which it continued; None: it started from the beginning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,4 +46,4 @@ class Lease:
     number: int
     """The trial's number in its job."""
     attempt: int
-    """From 1; larger than 1 after a takeover."""
+    """Counts from 1; larger than 1 after a takeover."""

@@ -1,4 +1,4 @@
-"""What a job's parameters and settings mean, as its objective declared it at submission: code asks for this, never for a name."""
+"""What a job's parameters and settings mean, as its objective declared it at submission. Code asks for this, never for a name."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 T = TypeVar("T")
 
 Scale = Literal["linear", "log", "decay"]
-"""On which equal distances count alike; decay: that of log(1 - value)."""
+"""The scale on which distances between values of a parameter are measured; decay: log(1 - value)."""
 
 
 class Role(StrEnum):
@@ -19,7 +19,7 @@ class Role(StrEnum):
     LEARNING_RATE = "learning_rate"
     BATCH_SIZE = "batch_size"
     DURATION = "duration"
-    """The number of steps that a run is asked for."""
+    """The number of steps of a run."""
     MOMENTUM = "momentum"
     OPTIMIZER = "optimizer"
     SEED = "seed"
@@ -30,19 +30,20 @@ class _Value(BaseModel):
 
 
 class RateShift(_Value):
-    """How the best learning rate goes with a parameter, as known before any trial: with a power of it, which is normal."""
+    """The prior of how the best learning rate depends on a parameter: as a power of it, with a normal prior on the exponent."""
 
     power: float
-    """Decades of the best rate by decade of the parameter; on a decay scale, of 1 / (1 - value)."""
+    """Prior mean: decades of the best rate per decade of the parameter; on a decay scale, per decade of 1 / (1 - value)."""
     sd: float
+    """Prior standard deviation of the power."""
 
 
 class ParameterMeaning(_Value):
-    """What is known of one parameter."""
+    """What is known about one parameter."""
 
     role: Role | None = None
     scale: Scale = "linear"
-    """A range that the job searches on a logarithmic scale counts so in any case."""
+    """A range that the job searches on a logarithmic scale is logarithmic whatever this says."""
     rate_shift: RateShift | None = None
 
 
@@ -50,18 +51,18 @@ NOTHING_KNOWN = ParameterMeaning()
 
 
 class Meaning(_Value):
-    """Stored with the job, so that it is read alike whether or not its objective can still be found."""
+    """What an objective declared about its parameters and settings, stored with the job: reading it needs no objective."""
 
     step_word: str
-    """What a step is called, for people."""
+    """The word for a step in texts, such as "epoch"."""
     parameters: dict[str, ParameterMeaning] = Field(default_factory=dict)
-    """Those of which anything is known."""
+    """The parameters about which anything is known."""
     measure: tuple[str, ...] = ()
-    """Parameters and settings that define what every metric measures: jobs that differ there are not compared."""
+    """Parameters and settings that define what every metric measures. Jobs that differ in them are not compared."""
     measured_with: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """By metric, those that define what it alone measures."""
+    """By metric: the parameters and settings that define what this metric measures, but not the others."""
     threads: str | None = None
-    """The setting that says with how many CPU threads a run computes."""
+    """The setting that holds the number of CPU threads of a run."""
 
     @property
     def steps_are_epochs(self) -> bool:
@@ -69,19 +70,19 @@ class Meaning(_Value):
         return self.step_word == "epoch"
 
     def of(self, name: str) -> ParameterMeaning:
-        """What is known of a parameter."""
+        """What is known about a parameter."""
         return self.parameters.get(name, NOTHING_KNOWN)
 
     def named(self, role: Role) -> str | None:
-        """What the objective calls the parameter with this role; None where it has none."""
+        """The name of the parameter with this role; None where the objective has no such parameter."""
         return self.roles.get(role)
 
     def value(self, role: Role, of: Mapping[str, T]) -> T | None:
-        """What a point, or a search space, has for the parameter with this role; None where there is none."""
+        """The entry of a point or a search space for the parameter with this role; None where there is none."""
         name = self.named(role)
         return None if name is None else of.get(name)
 
     @cached_property
     def roles(self) -> dict[Role, str]:
-        """The parameter with each role that the objective has."""
+        """The parameter names by role."""
         return {known.role: name for name, known in self.parameters.items() if known.role is not None}

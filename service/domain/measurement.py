@@ -1,7 +1,7 @@
-"""What one step of a trial's training showed: one type, from the run that yields it to the table that holds it.
+"""What was measured at one step of a trial: one type, from the run that yields it to the table that stores it.
 
-It is the objective contract's own, a module that imports nothing of ours. What an objective yields may hold anything; from the
-trainer process on its values are plain. Trainer processes import this: nothing here takes long to.
+It is defined by the objective contract, a module that imports nothing else of ours. An objective may put any values into it; the
+trainer process converts them to plain ones. Trainer processes import this module, so it must import quickly.
 """
 
 from dataclasses import dataclass
@@ -11,21 +11,22 @@ from objectives.contract import Divergence, GroupRate, Measurement
 __all__ = ["MAX_ENTRIES", "MAX_STEP", "MAX_UPDATE", "MAX_UPDATE_LOSSES", "CurvePoint", "Divergence", "GroupRate", "Measurement"]
 
 MAX_STEP = 2**31 - 1
-"""The largest step that is stored."""
+"""The largest step that can be stored."""
 
 MAX_ENTRIES = 10_000
-"""Of groups, and of losses by update, in one measurement."""
+"""The largest number of parameter groups, and of losses by update, in one measurement."""
 
 MAX_UPDATE_LOSSES = 10_000
-"""That an attempt may measure: a run is asked for 1,000, and one that told each of its millions would fill the disk."""
+"""The largest number of losses by update in one attempt. A run is asked for 1,000; one that reported all of its millions would
+fill the disk."""
 
 MAX_UPDATE = 2**53
-"""The largest whole number that every reader of JSON keeps."""
+"""The largest update number: up to here every JSON reader represents integers exactly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """An intermediate value, and where in the trial's own schedule it was measured, if we measured it."""
+    """An intermediate value, and the fraction of the trial's own schedule at which it was measured; None for foreign values."""
 
     step: int
     value: float

@@ -1,4 +1,4 @@
-"""Numbers in JSON, which has no name for those that are not finite: they are null there."""
+"""Numbers in JSON. JSON has no infinity and no NaN, so numbers that are not finite become null."""
 
 import math
 from typing import Annotated
@@ -16,7 +16,7 @@ def _known(value: float | None) -> float:
 
 
 Number = Annotated[float | None, BeforeValidator(finite)]
-"""None where it is not finite, or where there is none."""
+"""None where the number is missing or not finite."""
 
 Real = Annotated[
     float,
@@ -24,4 +24,4 @@ Real = Annotated[
     PlainSerializer(finite, return_type=float | None, when_used="json"),
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]}),
 ]
-"""A number that is always there; one that is not finite is null in JSON only, and nan when it is read from there."""
+"""A number that is never missing. One that is not finite is written to JSON as null; null is read as NaN."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from service.domain.spec import JobSpec
 
 PHASE = "stride:phase"
-"""System attribute of a trial: the position of the phase in which it was claimed. Absent: the first."""
+"""System attribute of a trial: the position of the phase in which it was claimed. Absent: the first phase."""
 
 SEARCH = "search"
 """The name of a plain job's only phase."""
@@ -13,13 +13,13 @@ SEARCH = "search"
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A phase that has begun. Nothing of this changes any more, so it may be kept in memory; its share of the budget may."""
+    """A phase that has begun. These fields no longer change and may be cached; the phase's share of the budget may change."""
 
     position: int = 0
     name: str = SEARCH
     spec: JobSpec
-    """The job with the phase's space and strategy: what search and answers take."""
+    """The job's spec with the phase's search space and strategy, for search and answers."""
     counts_points: bool = False
-    """Whether its share counts the points begun, and not the trial numbers."""
+    """Whether its share of the budget counts the points begun instead of trial numbers."""
     first_number: int = 0
-    """The trial number that was next when it began."""
+    """The next trial number at the time the phase began."""

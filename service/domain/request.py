@@ -1,4 +1,4 @@
-"""What a user submits: a job, in which much may be left out."""
+"""A job as a user submits it, in which most fields are optional."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ TrainingSeed = Literal["per_trial", "shared"]
 DEFAULT_TRIALS = 32
 MAX_TRIALS = 1_000_000
 MAX_TO_TRY_FIRST = 1_000
-"""Trials: they are all enqueued at once."""
+"""The largest number of trials of `try_first`: they are all enqueued in one transaction."""
 
 
 class _Document(BaseModel):
@@ -26,69 +26,82 @@ class ObjectiveChoice(_Document):
     """Which objective to train, and its settings."""
 
     name: Name
-    settings: dict[str, Any] = Field(default_factory=dict, description="By the objective's JSON Schema; see GET /v1/objectives.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="They follow the objective's JSON Schema; see GET /v1/objectives."
+    )
 
 
 class Budget(_Document):
-    """When a job is done: at whichever comes first."""
+    """When a job is done: as soon as one of these limits is reached."""
 
-    trials: int | None = Field(None, ge=1, le=MAX_TRIALS, description="Trial numbers to issue, failed ones included.")
-    seconds: float | None = Field(None, gt=0, le=31_536_000, description="Since the first trial was claimed, pauses left out.")
-    target: float | None = Field(None, allow_inf_nan=False, description="Done when a trial's value is at least this good.")
-    failures: int = Field(5, ge=1, le=1_000_000, description="So many failed trials with no success between them fail the job.")
+    trials: int | None = Field(None, ge=1, le=MAX_TRIALS, description="Number of trials, failed ones included.")
+    seconds: float | None = Field(
+        None, gt=0, le=31_536_000, description="Seconds since the first trial was claimed, pauses excluded."
+    )
+    target: float | None = Field(
+        None, allow_inf_nan=False, description="The job is done when a trial's value is at least this good."
+    )
+    failures: int = Field(
+        5, ge=1, le=1_000_000, description="The job fails after this many failed trials with no success between them."
+    )
 
 
 class Limits(_Document):
-    """What one trial may take. Times are of training: waiting for a worker or for the database does not count."""
+    """Limits of one trial. Only training time counts, not waiting for a worker or for the database."""
 
     trial_seconds: float | None = Field(
         None,
         gt=0,
         le=31_536_000,
-        description="A trial that trains for longer is pruned: its last value stands."
-        " What is trained again after a crash counts once.",
+        description="A trial that trains for longer is pruned, and keeps its last value."
+        " Steps that are trained again after a crash count once.",
     )
     step_seconds: float | None = Field(
         None,
         gt=0,
         le=31_536_000,
-        description="A step that takes longer is stuck: its training process is replaced, an attempt."
-        " The first step includes starting up: some seconds, where a process has to import torch.",
+        description="A step that takes longer counts as stuck: the training process is replaced, which uses up an attempt."
+        " The first step includes start-up, which takes some seconds where a process has to import torch.",
     )
     memory_mb: int | None = Field(
-        None, ge=1, le=2**31 - 1, description="A training process that holds more megabytes is killed, an attempt."
+        None,
+        ge=1,
+        le=2**31 - 1,
+        description="A training process that uses more megabytes of memory is killed, which uses up an attempt.",
     )
 
 
 class JobRequest(_Document):
-    """A job as submitted: what is left out takes its default."""
+    """A job as submitted. Fields that are left out take their defaults."""
 
     name: Name | None = None
     objective: ObjectiveChoice
-    search_space: SearchSpace | None = Field(None, description="Left out: the objective's default space.", max_length=100)
+    search_space: SearchSpace | None = Field(None, description="If omitted: the objective's default space.", max_length=100)
     strategy: Strategy = Field(default_factory=Bayesian)
     pruner: Pruner = Field(default_factory=NoPruner)
-    budget: Budget | None = Field(None, description=f"Left out: every grid point, or {DEFAULT_TRIALS} trials.")
+    budget: Budget | None = Field(None, description=f"If omitted: every grid point, or {DEFAULT_TRIALS} trials.")
     try_first: list[Point] = Field(
-        default_factory=list, max_length=MAX_TO_TRY_FIRST, description="Points to try before the sampler's own."
+        default_factory=list, max_length=MAX_TO_TRY_FIRST, description="Points to try before the strategy's own."
     )
-    metric: Name | None = Field(None, description="Left out: the objective's first metric.")
+    metric: Name | None = Field(None, description="If omitted: the objective's first metric.")
     training_seed: TrainingSeed = Field(
         "per_trial",
-        description="per_trial: each trial is trained with a seed of its own, drawn from the job's seed and the trial's number"
-        " (in a grid: the point's); the answer is about training seeds at large. shared: all are trained with the job's seed; the"
-        " answer is about that seed alone. Replicates have a set of seeds of their own, the same for all points.",
+        description="per_trial: each trial has its own training seed, drawn from the job's seed and the trial's number (in a"
+        " grid: the point's index); the answer holds for training seeds in general. shared: all trials are trained with the"
+        " job's seed; the answer holds for that seed only. Replicates use a separate set of seeds, the same for all points.",
     )
     replicates: int = Field(
         1,
         ge=1,
         le=100,
-        description="With how many training seeds a point is tried, each in a trial of its own: grid and random search try all of"
-        " them, bayesian search those of its best points. The budget counts trials.",
+        description="The number of training seeds per point, each in a separate trial. Grid and random search try all of them for"
+        " every point, bayesian search only for its best points. The budget counts trials.",
     )
-    max_parallel: int | None = Field(None, ge=1, le=100_000, description="Trials that may run at once.")
-    max_attempts: int = Field(3, ge=1, le=10_000, description="Attempts in a row that may die without a new measurement.")
-    limits: Limits = Field(default_factory=Limits, description="What one trial may take; left out: as much as it likes.")
-    priority: int = Field(0, ge=-1_000_000, le=1_000_000, description="Larger first.")
-    seed: int = Field(0, ge=0, lt=2**63, description="Of the search and of the training.")
+    max_parallel: int | None = Field(None, ge=1, le=100_000, description="Largest number of trials that run at once.")
+    max_attempts: int = Field(
+        3, ge=1, le=10_000, description="A trial fails after this many attempts in a row without a new measurement."
+    )
+    limits: Limits = Field(default_factory=Limits, description="Limits of one trial; none by default.")
+    priority: int = Field(0, ge=-1_000_000, le=1_000_000, description="Jobs with a larger number come first.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of the search and of the training.")
     labels: dict[Label, Label] = Field(default_factory=dict, max_length=100)

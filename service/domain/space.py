@@ -22,15 +22,15 @@ class FloatRange(_Range):
     type: Literal["float"]
     low: float = Field(allow_inf_nan=False)
     high: float = Field(allow_inf_nan=False)
-    log: bool = Field(False, description="Search on a logarithmic scale: right for learning rates.")
-    step: float | None = Field(None, gt=0, allow_inf_nan=False, description="Only low, low + step, low + 2 step, ...")
-    points: int | None = Field(None, ge=2, le=10_000, description="How many values a grid takes, evenly spaced, ends included.")
+    log: bool = Field(False, description="Search on a logarithmic scale, as is usual for learning rates.")
+    step: float | None = Field(None, gt=0, allow_inf_nan=False, description="Search only low, low + step, low + 2 step, ...")
+    points: int | None = Field(None, ge=2, le=10_000, description="Number of grid values, evenly spaced, ends included.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_ends(self.low, self.high, self.log, self.step is not None)
         if self.points is not None and self.step is not None:
-            raise ValueError("give either step or points: both together say twice where the grid lies")
+            raise ValueError("give either step or points: each of them defines the grid")
         if self.step is not None and self.step < 4 * math.ulp(max(abs(self.low), abs(self.high))):
             raise ValueError(f"the step ({self.step:g}) is too small for numbers of this size: adding it would change nothing")
         return self
@@ -44,13 +44,13 @@ class IntRange(_Range):
     high: int = Field(ge=-(2**53), le=2**53)
     log: bool = False
     step: int = Field(1, ge=1, le=2**53)
-    points: int | None = Field(None, ge=2, le=10_000, description="How many values a grid takes; all of them when left out.")
+    points: int | None = Field(None, ge=2, le=10_000, description="Number of grid values; if omitted: every value of the range.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_ends(self.low, self.high, self.log, self.step != 1)
         if self.points is not None and self.step != 1:
-            raise ValueError("give either step or points: both together say twice where the grid lies")
+            raise ValueError("give either step or points: each of them defines the grid")
         return self
 
 
@@ -117,7 +117,7 @@ def fixed(space: SearchSpace) -> Point:
 
 
 def discrete_values(dimension: Range) -> int | None:
-    """How many values a range holds; None where it is continuous. Lists none of them: they may be astronomically many."""
+    """How many values a range has; None where it is continuous. Counts without listing them: there may be astronomically many."""
     match dimension:
         case CategoricalRange():
             return len(dimension.choices)
@@ -132,7 +132,7 @@ def discrete_values(dimension: Range) -> int | None:
 
 
 def _steps(low: float, high: float, step: float) -> int:
-    # The ends and the step are exact numbers as they are written, 0.1 as well: their floats' quotient need not be one.
+    # In decimals as written: the quotient of the floats may be just below an integer, as 0.3 / 0.1 is.
     return math.floor((Decimal(repr(high)) - Decimal(repr(low))) / Decimal(repr(step))) + 1
 
 

@@ -1,4 +1,4 @@
-"""A job that can be run: what a request leaves out has its value."""
+"""A job that can be run: a request with all defaults filled in."""
 
 from pydantic import Field
 
@@ -8,21 +8,21 @@ from service.domain.space import SearchSpace
 
 
 class JobSpec(JobRequest):
-    """A job that can be run: `submission.complete` makes it of a request. Its document is a request, too."""
+    """A job that can be run. `submission.complete` makes it from a request; its JSON document is a valid request."""
 
     search_space: SearchSpace
     budget: Budget
     metric: Name
-    direction: Direction = Field(exclude=True)  # the job's study keeps it: it is no part of the document
-    meaning: Meaning = Field(exclude=True)  # nor is this: the job keeps what its objective declared
+    direction: Direction = Field(exclude=True)  # stored with the Optuna study, so not in the document
+    meaning: Meaning = Field(exclude=True)  # stored in a column of the job, so not in the document
 
     @property
     def cost_sign(self) -> float:
-        """What makes a cost of the metric, and a metric of the cost: lower costs are better."""
+        """The factor that converts the metric to a cost, and back. Lower costs are better."""
         return 1.0 if self.direction == "minimize" else -1.0
 
     @property
     def threads(self) -> int:
-        """With how many CPU threads a run computes: one, unless a setting says otherwise."""
+        """The number of CPU threads of a training run: 1 unless a setting says otherwise."""
         name = self.meaning.threads
         return 1 if name is None else int(self.objective.settings.get(name, 1))

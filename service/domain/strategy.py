@@ -4,6 +4,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+_PARTS = "The number of equal parts into which each trial's own schedule is divided."
+_STARTUP_TRIALS = "No trial is pruned before this many trials are complete."
+
 
 class _Choice(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -23,14 +26,14 @@ class Random(_Choice):
 
 
 class Bayesian(_Choice):
-    """Points chosen from what earlier trials showed: tree-structured Parzen estimators (tpe) or a Gaussian process (gp)."""
+    """Points chosen from the results of earlier trials: tree-structured Parzen estimators (tpe) or a Gaussian process (gp)."""
 
     type: Literal["bayesian"] = "bayesian"
     sampler: Literal["tpe", "gp"] = "tpe"
 
 
 class NoPruner(_Choice):
-    """Every trial runs to its end."""
+    """No pruning: every trial runs to the end."""
 
     type: Literal["none"] = "none"
 
@@ -39,33 +42,33 @@ class MedianPruner(_Choice):
     """End a trial whose best value so far is worse than the median of earlier trials at the same part of their schedule."""
 
     type: Literal["median"] = "median"
-    parts: int = Field(4, ge=2, le=100, description="Into how many equal parts of its own schedule a trial is divided.")
-    startup_trials: int = Field(5, ge=0, le=10_000, description="Nothing is pruned before so many trials are complete.")
+    parts: int = Field(4, ge=2, le=100, description=_PARTS)
+    startup_trials: int = Field(5, ge=0, le=10_000, description=_STARTUP_TRIALS)
 
 
 class PercentilePruner(_Choice):
-    """As median, keeping the trials within the best `percentile`."""
+    """As median, but keep the best `percentile` percent of trials."""
 
     type: Literal["percentile"] = "percentile"
     percentile: float = Field(50.0, gt=0, lt=100)
-    parts: int = Field(4, ge=2, le=100, description="Into how many equal parts of its own schedule a trial is divided.")
-    startup_trials: int = Field(5, ge=0, le=10_000, description="Nothing is pruned before so many trials are complete.")
+    parts: int = Field(4, ge=2, le=100, description=_PARTS)
+    startup_trials: int = Field(5, ge=0, le=10_000, description=_STARTUP_TRIALS)
 
 
 class _Rungs(_Choice):
-    parts: int = Field(4, ge=2, le=100, description="Into how many equal parts of its own schedule a trial is divided.")
+    parts: int = Field(4, ge=2, le=100, description=_PARTS)
     min_resource: int = Field(1, ge=1, le=100, description="The first rung, in parts.")
     reduction_factor: int = Field(2, ge=2, le=16)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.min_resource >= self.parts:
-            raise ValueError(f"min_resource ({self.min_resource}) must be less than parts ({self.parts}): the end is no rung")
+            raise ValueError(f"min_resource ({self.min_resource}) must be less than parts ({self.parts}): the end is not a rung")
         return self
 
 
 class SuccessiveHalving(_Rungs):
-    """Keep the best 1/`reduction_factor` at each rung; with the defaults the rungs lie at 1/4 and 1/2 of a trial's schedule."""
+    """Keep the best 1/`reduction_factor` of trials at each rung; by default at 1/4 and 1/2 of a trial's schedule."""
 
     type: Literal["successive_halving"] = "successive_halving"
 

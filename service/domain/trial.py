@@ -1,4 +1,4 @@
-"""Trials and measurements, as Stride speaks of them."""
+"""Trials, their states, and the attributes and parameters that Stride stores of them."""
 
 import json
 import math
@@ -15,38 +15,38 @@ from service.domain.spec import JobSpec
 
 
 class TrialState(StrEnum):
-    """The states of a trial. Optuna knows five; infeasible is its COMPLETE with a violated constraint."""
+    """The states of a trial. Optuna has five of them; infeasible is Optuna's COMPLETE with a violated constraint."""
 
     WAITING = "waiting"
-    """Enqueued; nobody has claimed it."""
+    """Enqueued; no worker has claimed it."""
     RUNNING = "running"
-    """Claimed."""
+    """Claimed by a worker."""
     COMPLETE = "complete"
-    """Trained through; it has a value."""
+    """Trained to the end; it has a value."""
     INFEASIBLE = "infeasible"
-    """Diverged: a result that says where learning rates end."""
+    """Diverged: a result that bounds the usable learning rates."""
     PRUNED = "pruned"
     """Ended early; its last value stands."""
     FAILED = "failed"
-    """Ended by an error; it says nothing about its parameters."""
+    """Ended by an error; it says nothing about the quality of its parameters."""
 
 
 GUESSING = "guessing"
-"""The user attribute of a trial that holds what metrics come to when every example is answered alike, by metric."""
+"""The user attribute of a trial that holds, by metric, the value of a constant prediction, the same for every example."""
 OWN_ATTRIBUTES = frozenset(
     {
         *("training_seed", "replicate", GUESSING, "diagnosis", "ignored", "best_step", "pruned_at_step", "stopped_by"),
         *("diverged_at_step", "divergence", "error"),
     }
 )
-"""The user attributes that Stride keeps of a trial: no test metric of an objective takes their place."""
+"""The user attributes that Stride writes to trials. An objective's test metrics never overwrite them."""
 
 FEASIBLE = -1.0
-"""The `constraints` entry of a trial that trained through (DESIGN decision 8)."""
+"""The `constraints` entry of a trial that trained to the end (DESIGN decision 8)."""
 
 
 def violation(fraction: float) -> float:
-    """The `constraints` entry of a trial that diverged after `fraction` of its schedule: in (0, 1], larger the earlier."""
+    """The `constraints` entry of a trial that diverged after `fraction` of its schedule: in (0, 1], larger for earlier ones."""
     return max(1.0 - fraction, 1e-6)
 
 
@@ -56,22 +56,22 @@ def worst_value(spec: JobSpec) -> float:
 
 
 MESSAGE_CHARACTERS = 2_000
-"""More of an error's message is not kept: it stands in the job's reason and in events, too."""
+"""The most characters stored of an error message, which is also part of the job's reason and of events."""
 
 
 def storable(text: str) -> str:
-    """`text` without what PostgreSQL cannot store: NUL, and halves of characters, which Python's file names may hold."""
+    """`text` without what PostgreSQL cannot store: NUL, and lone surrogates, which file names in Python may contain."""
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialError:
-    """Why a trial failed. Whatever the objective said is made storable."""
+    """Why a trial failed. The texts are made storable: they come from the objective and may contain anything."""
 
     type: str
     message: str
     traceback: str | None = None
-    """Its last lines."""
+    """The last lines of the traceback."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "type", storable(self.type))
@@ -109,9 +109,9 @@ class Param:
 
     @property
     def external(self) -> Scalar | None:
-        """The value as people see it: the choice itself, and whole numbers as such.
+        """The external representation of the value: the choice itself, and integers as int.
 
-        A foreign script may choose among lists, which Optuna takes with a warning; they are told as text.
+        A foreign script may use lists as choices, which Optuna accepts with a warning; these are returned as JSON text.
         """
         described = _described(self.distribution)
         if "Categorical" in described["name"]:
@@ -122,7 +122,7 @@ class Param:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialCounts:
-    """How many trials of a job stand in each state."""
+    """How many trials of a job are in each state."""
 
     waiting: int = 0
     running: int = 0
@@ -139,5 +139,5 @@ class TrialCounts:
 
 @lru_cache(maxsize=1_024)
 def _described(distribution: str) -> Any:
-    """A job has a few distributions, and as many trials as one likes."""
+    """The parsed distribution, cached: a job has few distributions, but may have very many trials."""
     return json.loads(distribution)
