@@ -1,4 +1,4 @@
-"""The API process, put together: settings, database and catalog in, an ASGI application out."""
+"""Assembles the ASGI application of the API process from settings, database and catalog."""
 
 import threading
 from collections.abc import AsyncIterator
@@ -54,7 +54,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         app.include_router(resource.router)
 
     @app.get("/", include_in_schema=False)
-    def front() -> RedirectResponse:
+    def redirect_to_dashboard() -> RedirectResponse:
         return RedirectResponse("/dashboard")
 
     app.add_middleware(Dashboard, database=database)
@@ -63,10 +63,10 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
 
 
 def _sweep_until(stopping: threading.Event, database: Database, settings: Settings) -> None:
-    """Workers sweep too; this one is for what happens while there is no worker."""
+    """Workers sweep too; this thread does it while no worker runs."""
     while not stopping.wait(SWEEP_S):
         try:
             sweep(database)
             checkpoint_files.delete(settings.checkpoint_dir, tidy_up(database))
-        except Exception as error:  # whatever it was, jobs still run out of time
+        except Exception as error:  # any error: the next sweep must still run, since jobs reach their deadlines
             log.warning("sweep.failed", error=f"{type(error).__name__}: {error}")

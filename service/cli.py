@@ -1,6 +1,6 @@
-"""The command line: what there is to say, and how it ends. The work is done in `commands/`, imported when it is needed.
+"""The command line: commands, options and exit codes. `commands/` does the work, and is imported when a command runs.
 
-So `stride --help` knows nothing of Optuna, SQLAlchemy or FastAPI, and is quick.
+So `stride --help` does not import Optuna, SQLAlchemy or FastAPI, and is quick.
 """
 
 import sys
@@ -24,10 +24,10 @@ app = typer.Typer(
 )
 
 Url = Annotated[
-    str | None, typer.Option(help="Where the API is. (default: STRIDE_URL, or http://127.0.0.1:8000)", show_default=False)
+    str | None, typer.Option(help="URL of the API. (default: STRIDE_URL, or http://127.0.0.1:8000)", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the API's JSON.")]
-Job = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, a beginning of it that no other id shares, or 'latest'.")]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, an unambiguous prefix of it, or 'latest'.")]
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -43,14 +43,14 @@ Port = Annotated[
         min=0, max=65535, help="Port of the API; 0 takes a free one. (default: STRIDE_PORT, or 8000)", show_default=False
     ),
 ]
-Parent = Annotated[int | None, typer.Option(hidden=True, help="End when this process, which started us, ends.")]
+Parent = Annotated[int | None, typer.Option(hidden=True, help="Id of the parent process: end when it ends.")]
 
 SERVICE = "Run the service"
 JOBS = "Work with jobs"
 
 
 def main() -> None:
-    """Run a command, and end with its exit code."""
+    """Run a command and exit with its code."""
     try:
         app()
     except StrideError as error:
@@ -83,9 +83,9 @@ def api(
     host: Host = None,
     data: Data = None,
     parent: Parent = None,
-    fd: Annotated[int | None, typer.Option(hidden=True, help="The socket to listen on, open already.")] = None,
+    fd: Annotated[int | None, typer.Option(hidden=True, help="File descriptor of an open socket to listen on.")] = None,
 ) -> None:
-    """Run the API on STRIDE_DATABASE_URL, or on the embedded database that a `stride up` runs."""
+    """Run the API on the database at STRIDE_DATABASE_URL, or on the embedded one of a running `stride up`."""
     from service.commands.configuration import read_settings
     from service.commands.roles import run_api
 
@@ -94,7 +94,7 @@ def api(
 
 @app.command(rich_help_panel=SERVICE)
 def worker(data: Data = None, parent: Parent = None) -> None:
-    """Run a worker on STRIDE_DATABASE_URL, or on the embedded database that a `stride up` runs."""
+    """Run a worker on the database at STRIDE_DATABASE_URL, or on the embedded one of a running `stride up`."""
     from service.commands.configuration import read_settings
     from service.commands.roles import run_a_worker
 
@@ -103,7 +103,7 @@ def worker(data: Data = None, parent: Parent = None) -> None:
 
 @app.command(rich_help_panel=SERVICE)
 def migrate(data: Data = None) -> None:
-    """Bring the database to the schema of this version. Safe to run at any time, by any number of processes."""
+    """Migrate the database to the schema of this version. Safe at any time, and from several processes at once."""
     from service.commands.configuration import read_settings
     from service.commands.roles import run_migrations
 
@@ -114,7 +114,9 @@ def migrate(data: Data = None) -> None:
 def clean(
     older_than: Annotated[
         float,
-        typer.Option(metavar="DAYS", min=0.0, max=36_500.0, help="Only of jobs that ended so many days ago.", show_default=False),
+        typer.Option(
+            metavar="DAYS", min=0.0, max=36_500.0, help="Only of jobs that ended at least this many days ago.", show_default=False
+        ),
     ],
     data: Data = None,
 ) -> None:
@@ -127,7 +129,7 @@ def clean(
 
 @app.command(rich_help_panel=SERVICE)
 def url(data: Data = None) -> None:
-    """Print the database's URL as Optuna's own tools want it: optuna-dashboard "$(stride url)"."""
+    """Print the database's URL in the form that Optuna's tools take: optuna-dashboard "$(stride url)"."""
     from service.commands.configuration import read_settings
     from service.commands.roles import print_url
 
@@ -137,8 +139,8 @@ def url(data: Data = None) -> None:
 @app.command(rich_help_panel=JOBS)
 def submit(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The job, as YAML or JSON; - reads it from standard input.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the job would do, and create nothing.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show how it goes, until the job is done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what the job would do, without creating it.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show its progress until the job ends.")] = False,
     json: Json = False,
     url: Url = None,
 ) -> None:
@@ -146,7 +148,7 @@ def submit(
     from service.commands import jobs
 
     if dry_run and watch:
-        raise typer.BadParameter("--dry-run creates no job that one could --watch")
+        raise typer.BadParameter("--dry-run creates no job, so there is none to --watch")
     jobs.submit(url, file, dry_run=dry_run, watch=watch, as_json=json)
 
 
@@ -166,11 +168,11 @@ def list_jobs(
 @app.command(rich_help_panel=JOBS)
 def show(
     job: Job,
-    watch: Annotated[bool, typer.Option("--watch", help="Show how it goes, until the job is done.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show its progress until the job ends.")] = False,
     json: Json = False,
     url: Url = None,
 ) -> None:
-    """Show a job: its progress, its best trial, what it was asked to do."""
+    """Show a job: its specification, its progress and its best trial."""
     from service.commands import jobs
 
     jobs.show(url, job, watch=watch, as_json=json)
@@ -178,7 +180,7 @@ def show(
 
 @app.command("best-lr", rich_help_panel=JOBS)
 def best_lr(job: Job, json: Json = False, url: Url = None) -> None:
-    """Answer: which learning rate?"""
+    """Show the best learning rate, how certain it is, and how far one may deviate from it."""
     from service.commands import answers
 
     answers.best_lr(url, job, as_json=json)
@@ -186,14 +188,16 @@ def best_lr(job: Job, json: Json = False, url: Url = None) -> None:
 
 @app.command(rich_help_panel=JOBS)
 def compare(
-    jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="Two jobs or more, each by its id or a beginning of it.")],
+    jobs: Annotated[
+        list[str], typer.Argument(metavar="JOB...", help="Two or more jobs, each by its id or an unambiguous prefix of it.")
+    ],
     learning_rate: Annotated[
-        float | None, typer.Option(help="Also compare them at this one rate, as is usually done.", show_default=False)
+        float | None, typer.Option(help="Also compare them at this one learning rate, as is often done.", show_default=False)
     ] = None,
     json: Json = False,
     url: Url = None,
 ) -> None:
-    """Say which recipe is better, each at its own best learning rate."""
+    """Show which recipe is better, each at its own best learning rate."""
     from service.commands import comparison_tables
 
     comparison_tables.compare(url, jobs, learning_rate=learning_rate, as_json=json)
@@ -201,7 +205,7 @@ def compare(
 
 @app.command(rich_help_panel=JOBS)
 def cancel(job: Job, json: Json = False, url: Url = None) -> None:
-    """End a job; its running trials keep what they have measured."""
+    """Cancel a job; its running trials keep their measurements."""
     from service.commands import jobs
 
     jobs.move(url, job, "cancel", as_json=json)
@@ -209,7 +213,7 @@ def cancel(job: Job, json: Json = False, url: Url = None) -> None:
 
 @app.command(rich_help_panel=JOBS)
 def pause(job: Job, json: Json = False, url: Url = None) -> None:
-    """Start no further trials of a job; the running ones go on at resume."""
+    """Pause a job: start no further trials, and stop the running ones, which continue at resume."""
     from service.commands import jobs
 
     jobs.move(url, job, "pause", as_json=json)
@@ -217,7 +221,7 @@ def pause(job: Job, json: Json = False, url: Url = None) -> None:
 
 @app.command(rich_help_panel=JOBS)
 def resume(job: Job, json: Json = False, url: Url = None) -> None:
-    """Go on with a paused job."""
+    """Resume a paused job."""
     from service.commands import jobs
 
     jobs.move(url, job, "resume", as_json=json)
@@ -225,7 +229,7 @@ def resume(job: Job, json: Json = False, url: Url = None) -> None:
 
 @app.command(rich_help_panel=JOBS)
 def objectives(json: Json = False, url: Url = None) -> None:
-    """List what can be trained: settings, parameters, default search space, metrics."""
+    """List the objectives, each with its settings, parameters, default search space and metrics."""
     from service.commands import jobs
 
     jobs.objectives(url, as_json=json)

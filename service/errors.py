@@ -1,22 +1,23 @@
-"""What can go wrong, as Stride says it. Errors know no HTTP; `api/problems.py` maps them to answers.
+"""The errors that Stride raises. They know nothing of HTTP; `api/problems.py` maps them to responses.
 
 StrideError
 ├── ConfigurationError        settings, folders, ports: one line on stderr, exit code 2
-├── DatabaseUnavailable       no answer in time, or none at all: try again later
+├── DatabaseUnavailable       it did not respond, or not in time: try again later
 ├── DatabaseNotMigrated       `stride migrate` has not been run, or another version ran it
 ├── JobNotFound
 ├── TrialNotFound
 ├── InvalidJob                what was submitted cannot be run; carries one `Invalid` per fault
+├── InvalidQuestion           a request's parameters are not valid; carries one `Invalid` per fault
 ├── NotComparable             the jobs' metrics are not the same measure; carries one `Invalid` per fault
 ├── TooFewToCompare           fewer than two of the jobs can be judged yet
 ├── IdempotencyKeyReused
-├── IllegalMove               the job's state does not allow what was asked
+├── IllegalMove               the job's state does not allow the request
 ├── NothingFinished           there is no answer yet
-├── NoModel                   the best trial's weights are not kept, or not readable here
-├── NoLearningRate            the objective has no parameter of that name
-├── NoBatchScaling            the trials do not tell how the rate goes with the batch size
+├── NoModel                   the best trial's weights are not stored, or cannot be read here
+├── NoLearningRate            the objective has no learning rate among its parameters
+├── NoBatchScaling            the trials do not show how the best rate depends on the batch size
 ├── InvalidCursor
-└── LeaseLost                 the trial belongs to somebody else now: drop the result
+└── LeaseLost                 the lease has ended: drop the result
 """
 
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class TrialNotFound(StrideError):
 
 @dataclass(frozen=True)
 class Invalid:
-    """One fault of a submitted document: where it is, and what would be right."""
+    """One fault of a submitted document: where it is, and what would be valid."""
 
     pointer: str
     """A JSON pointer (RFC 6901) into the document."""
@@ -82,7 +83,7 @@ class InvalidJob(StrideError):
 
 
 class InvalidQuestion(StrideError):
-    """The request is not valid: its parameters, and not a document that it sends."""
+    """The request's parameters are not valid."""
 
     def __init__(self, faults: list[Invalid]) -> None:
         super().__init__()
@@ -123,15 +124,15 @@ class NoModel(StrideError):
 
 
 class NoLearningRate(StrideError):
-    """The job's objective has no learning rate among its parameters, so there is none to answer with."""
+    """The job's objective has no learning rate among its parameters, so there is no best one."""
 
 
 class NoBatchScaling(StrideError):
-    """The trials do not tell yet how the best learning rate goes with the batch size."""
+    """The trials do not show yet how the best learning rate depends on the batch size."""
 
 
 class InvalidCursor(StrideError):
-    """The cursor is not one that this list has given out: start again without it."""
+    """The cursor was not issued by this list: start again without it."""
 
 
 class LeaseLost(StrideError):

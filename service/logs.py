@@ -1,4 +1,4 @@
-"""Logging: one line an event, its ids as fields, to stderr; for people, or as JSON for machines."""
+"""Logging to stderr: one line per event, with its ids as fields, as text for people or as JSON for machines."""
 
 import logging
 import sys
@@ -10,8 +10,8 @@ from service.settings import Settings
 
 
 def configure(settings: Settings) -> None:
-    """Set logging up for this process."""
-    # What Optuna would tell of its storages and studies concerns the view of one ask.
+    """Configure logging for this process."""
+    # Optuna's messages about storages and studies would be about the in-memory view of a single ask.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     renderer: structlog.typing.Processor = (

@@ -9,11 +9,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent `parent` ends, even by SIGKILL. Linux only; call it first of all.
+    """Have the kernel kill this process when its parent `parent` ends, even by SIGKILL. Linux only; call it before anything else.
 
-    The signal comes when the *thread* ends that started this process: start children from a thread that lasts.
+    The kernel sends the signal when the *thread* that started this process ends: start children from a long-lived thread.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the request
+        if os.getppid() != parent:  # the parent ended before the call of prctl
             sys.exit(1)

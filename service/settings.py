@@ -1,4 +1,4 @@
-"""The settings: read once where a process starts, passed down from there, never imported as values."""
+"""The settings: read once when a process starts, then passed down; never imported as values."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -26,20 +26,27 @@ class Settings(BaseSettings):
     )
     data_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
         (),
-        description="Folders, separated by commas, below which jobs may name data files; none: jobs can use bundled data only.",
+        description="Folders, separated by commas, in which jobs may name data files; none: jobs can use bundled data only.",
     )
     device: str = Field("auto", description="Where workers train: auto, cpu, cuda or cuda:N.")
     heartbeat_s: float = Field(10.0, gt=0, description="Seconds between renewals of a lease; at most a third of lease_s.")
     lease_s: float = Field(30.0, gt=0, description="Seconds after its last renewal at which a lease may be taken over.")
     database_timeout_s: float = Field(10.0, gt=0, description="Seconds a transaction may take; less than lease_s.")
-    poll_s: float = Field(1.0, gt=0, description="Longest pause in seconds between two looks for work of an idle worker.")
-    grace_s: float = Field(30.0, ge=0, description="Seconds a worker that is asked to stop waits for the step under way.")
+    poll_s: float = Field(
+        1.0, gt=0, description="Longest time in seconds that an idle worker waits before it looks for work again."
+    )
+    grace_s: float = Field(
+        30.0, ge=0, description="Seconds that a worker, when asked to stop, waits for the current step to end."
+    )
     checkpoint_s: float = Field(30.0, gt=0, description="Seconds of training between checkpoints of a trial.")
     checkpoint_dir: Path | None = Field(
         None, description="Folder of the checkpoints, shared by all workers and the API; unset: in PostgreSQL."
     )
     checkpoint_max_bytes: int = Field(
-        33_554_432, gt=0, le=1_000_000_000, description="Largest checkpoint kept in PostgreSQL, in bytes; larger want a folder."
+        33_554_432,
+        gt=0,
+        le=1_000_000_000,
+        description="Largest checkpoint kept in PostgreSQL, in bytes; larger ones need checkpoint_dir.",
     )
     retention_days: float | None = Field(
         None, gt=0, le=36_500, description="Days after which the events and measurements of ended jobs are deleted; unset: never."
