@@ -1,4 +1,4 @@
-"""best-lr: the one question, of one job or across jobs; and how its answer goes with the batch size."""
+"""best-lr: the best learning rate, of one job or across jobs; batch-scaling: how it depends on the batch size."""
 
 from typing import Annotated
 from uuid import UUID
@@ -19,20 +19,20 @@ from service.store import jobs, trial_reader
 
 router = APIRouter(prefix="/v1", tags=["answers"])
 
-Wanted = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
+TextFilter = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 Tolerance = Annotated[
     float | None,
     Query(
         gt=0,
         allow_inf_nan=False,
-        description="Of the safe ranges and the verdict, in the metric's units; left out: the answer names the one it took.",
+        description="Tolerance of the safe ranges and the verdict, in the metric's units; the answer states the default.",
     ),
 ]
 CurveKind = Annotated[
     Kind,
     Query(
         alias="curve",
-        description="The other parameters along the curve. params: those of the answer; profile: at their best for each rate;"
+        description="What the other parameters are along the curve. params: those of the answer; profile: the best at each rate;"
         " marginal: averaged over.",
     ),
 ]
@@ -42,7 +42,7 @@ CurveKind = Annotated[
 def best_learning_rate_of_job(
     job_id: UUID, database: Db, answers: Answers, tolerance: Tolerance = None, kind: CurveKind = "params"
 ) -> Answer:
-    """Which learning rate is best, by what a job's trials have shown so far: how sure that is, and how far one may move."""
+    """The best learning rate by a job's trials so far, how certain it is, and how far one may deviate from it."""
     with database.transaction() as conn:
         job = jobs.get(conn, job_id)
         read = trial_reader.finished_with_pruned_curves(conn, job)
@@ -57,19 +57,19 @@ def best_learning_rate(
     database: Db,
     catalog: Catalog,
     answers: Answers,
-    dataset: Annotated[Wanted, Query(description="Only jobs with this dataset in their settings.")] = None,
-    model: Annotated[Wanted, Query(description="Only jobs with this model in their settings.")] = None,
-    path: Annotated[Wanted, Query(description="Only jobs with this path of local data in their settings.")] = None,
-    metric: Annotated[Wanted, Query(description="Only jobs with this metric; left out: the objective's first.")] = None,
+    dataset: Annotated[TextFilter, Query(description="Only jobs with this dataset in their settings.")] = None,
+    model: Annotated[TextFilter, Query(description="Only jobs with this model in their settings.")] = None,
+    path: Annotated[TextFilter, Query(description="Only jobs with this path of local data in their settings.")] = None,
+    metric: Annotated[TextFilter, Query(description="Only jobs with this metric; default: the objective's first.")] = None,
 ) -> Answer:
-    """The same question across jobs: the answer of the job with the best trial, and the evidence of all of them."""
+    """The best learning rate across jobs: the answer of the job with the best trial, with the evidence of all jobs."""
     metric = _known_metric(catalog, objective, metric)
     settings = {name: value for name, value in (("dataset", dataset), ("model", model), ("path", path)) if value is not None}
     with database.transaction() as conn:
-        several = _briefly(conn, jobs.of_objective(conn, objective, settings, metric))
-        if not several:
-            raise NothingFinished("No such job has a finished trial yet: submit one, or ask with fewer of these conditions.")
-        job, best = best_of(several)
+        briefs = _in_brief(conn, jobs.of_objective(conn, objective, settings, metric))
+        if not briefs:
+            raise NothingFinished("No matching job has a finished trial yet: submit one, or drop some of these conditions.")
+        job, best = best_of(briefs)
         read = trial_reader.finished_with_pruned_curves(conn, job)
     return answers.answer(job, *read).answer.resting_on(best.evidence)
 
@@ -81,34 +81,34 @@ def batch_scaling_of_job(
     answers: Answers,
     batch_size: Annotated[
         int | None,
-        Query(ge=1, le=2**31 - 1, description="Predict the best rate for this batch size, of all devices together."),
+        Query(ge=1, le=2**31 - 1, description="Predict the best rate for this batch size, summed over all devices."),
     ] = None,
     devices: Annotated[
         int | None,
-        Query(ge=1, le=1_000_000, description="Predict it for so many devices, each with the batch size that is best on one."),
+        Query(ge=1, le=1_000_000, description="Predict it for this many devices, each with the batch size that is best on one."),
     ] = None,
 ) -> BatchScalingView:
-    """How the best learning rate goes with the batch size, fitted to a job that searches both; and what that predicts.
+    """How the best learning rate depends on the batch size, fitted to a job that searches both, and what that predicts.
 
-    A batch size beyond four times the largest fitted to, or below a quarter of the smallest, is a problem: it is not predicted.
+    Nothing is predicted above four times the largest batch size of the fit, or below a quarter of the smallest: that is a 409.
     """
     if batch_size is not None and devices is not None:
-        raise InvalidQuestion([Invalid("/devices", "give either batch_size, of all devices together, or devices")])
+        raise InvalidQuestion([Invalid("/devices", "give either batch_size, summed over all devices, or devices")])
     with database.transaction() as conn:
         job = jobs.get(conn, job_id)
         read = trial_reader.finished_with_pruned_curves(conn, job)
     return scaled(job, answers.answer(job, *read), batch_size=batch_size, devices=devices)
 
 
-def _briefly(conn: Connection, found: list[Job]) -> list[Brief]:
-    """Those that have an answer."""
-    several = []
-    for job in found:
+def _in_brief(conn: Connection, candidates: list[Job]) -> list[Brief]:
+    """The answers in brief of those jobs that have one."""
+    briefs = []
+    for job in candidates:
         try:
-            several.append(in_brief(job, trial_reader.finished(conn, job)))
+            briefs.append(in_brief(job, trial_reader.finished(conn, job)))
         except NothingFinished:
             continue
-    return several
+    return briefs
 
 
 def _known_metric(catalog: Catalog, objective: str, metric: str | None) -> str:

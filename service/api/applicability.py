@@ -1,4 +1,4 @@
-"""Which parameters and settings mean anything in a job, by what its other parameters and its settings may be."""
+"""Which parameters and settings apply in a job, given the values that its other parameters and settings may have."""
 
 import json
 from collections import defaultdict
@@ -11,7 +11,7 @@ from service.domain.space import CategoricalRange, FloatRange, IntRange, SearchS
 
 
 class Applicability:
-    """What may apply in a job. space: as given, the parameters left out being at their defaults; settings likewise."""
+    """Which parameters and settings may apply in a job. Those missing from `space` and `settings` have their defaults."""
 
     def __init__(self, objective: Objective, space: SearchSpace, settings: Mapping[str, Any]) -> None:
         self._dimensions = all_values(objective, space, settings)
@@ -24,11 +24,11 @@ class Applicability:
         self._possible = defaultdict[str, Collection[Any]](tuple, {name: self._values(name) for name in self._dimensions})
 
     def may_apply(self, name: str) -> bool:
-        """Whether a parameter or setting means anything in at least some trials."""
+        """Whether a parameter or setting applies in at least some of the trials."""
         return may_apply(self._conditions.get(name, ()), self._possible)
 
     def why_not(self, name: str) -> str:
-        """Why a parameter or setting that may not apply means nothing, and the least that would have to be otherwise."""
+        """Why a parameter or setting applies in no trial, and what would have to change at least for it to apply."""
         cases = [(case, self._unmet(case)) for case in self._conditions[name]]
         fewest = min(len(unmet) for _, unmet in cases)
         nearest = [(case, unmet) for case, unmet in cases if len(unmet) == fewest]
@@ -37,10 +37,10 @@ class Applicability:
             " and ".join(f"{other} is {_either(list(map(shown, values)))}" for other, values in case.items())
             for case, _ in nearest
         )
-        return f"{name} means nothing with {present}: it applies when {wanted}"
+        return f"{name} has no effect with {present}: it applies when {wanted}"
 
     def _values(self, name: str) -> Collection[Any]:
-        """All that a parameter or setting may be; of a range of numbers, those that matter to other parameters."""
+        """The values that a parameter or setting may have; of a numeric range, those that conditions of others name."""
         match self._dimensions[name]:
             case CategoricalRange() as dimension:
                 return dimension.choices
@@ -70,7 +70,7 @@ def described(dimension: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as whoever wrote the job in JSON or YAML knows it."""
+    """A value as it is written in a job: null, true and false as in JSON."""
     return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 

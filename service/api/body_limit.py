@@ -1,4 +1,4 @@
-"""Bodies over a limit are refused before they are read, as a problem and not as plain text."""
+"""Refuses request bodies over a size limit, with a problem and not with plain text."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -26,15 +26,15 @@ class BodyLimit:
         read = 0
         started = False
 
-        async def counted() -> MutableMapping[str, Any]:
+        async def receive_counted() -> MutableMapping[str, Any]:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._max_bytes:  # a chunked body says its length nowhere
+            if read > self._max_bytes:  # a chunked body has no Content-Length
                 raise _TooLarge
             return message
 
-        async def noted(message: MutableMapping[str, Any]) -> None:
+        async def send_noted(message: MutableMapping[str, Any]) -> None:
             nonlocal started
             started = True
             await send(message)
@@ -42,7 +42,7 @@ class BodyLimit:
         try:
             if length.isdigit() and int(length) > self._max_bytes:
                 raise _TooLarge
-            await self._app(scope, counted, noted)
+            await self._app(scope, receive_counted, send_noted)
         except _TooLarge:
             if started:
                 raise

@@ -1,4 +1,4 @@
-"""compare: recipes beside each other, each at its own best rate; trade-off: a job's configurations beside each other."""
+"""compare: recipes, each at its own best learning rate; trade-off: the configurations of one job, speed against stability."""
 
 from typing import Annotated
 from uuid import UUID
@@ -26,10 +26,11 @@ def compare_jobs(
     database: Db,
     answers: Answers,
     learning_rate: Annotated[
-        float | None, Query(gt=0, allow_inf_nan=False, description="Also compare them at this one rate, as is usually done.")
+        float | None,
+        Query(gt=0, allow_inf_nan=False, description="Also compare them at this one learning rate, as is often done."),
     ] = None,
 ) -> ComparisonView:
-    """Optimizers, schedules, batch norm or none: which recipe is better, each at its own best learning rate."""
+    """Which recipe (optimizer, schedule, normalization, ...) is better, each at its own best learning rate."""
     ids = _ids(jobs)
     comparison.check(ids)
     with database.transaction() as conn:
@@ -44,11 +45,11 @@ def trade_off_of_job(
     database: Db,
     target: Annotated[
         float | None,
-        Query(allow_inf_nan=False, description="In the metric's units; left out: close to the best final value."),
+        Query(allow_inf_nan=False, description="Value to reach, in the metric's units; default: close to the best final value."),
     ] = None,
-    by: Annotated[By, Query(description="What the front counts as speed.")] = "steps",
+    by: Annotated[By, Query(description="What counts as speed on the front.")] = "steps",
 ) -> TradeOffView:
-    """Speed against stability: how soon each configuration reaches a target, where it ends, and how seeds spread there."""
+    """Speed against stability: how soon each configuration reaches a target, its final value, and its spread over seeds."""
     with database.transaction() as conn:
         finished = _finished(conn, job_id)
     return trade_off(finished, target, by)
@@ -61,7 +62,7 @@ def _finished(conn: sa.Connection, job_id: UUID) -> Finished:
 
 
 def _ids(texts: list[str]) -> list[UUID]:
-    """Raises NotComparable."""
+    """The ids in `jobs=A,B&jobs=C`. Raises NotComparable for texts that are no ids."""
     ids, faults = [], []
     for index, text in enumerate(text.strip() for given in texts for text in given.split(",")):
         try:

@@ -1,4 +1,4 @@
-"""Opaque cursors for keyset paging: where the last page ended."""
+"""Opaque cursors for keyset pagination: where the previous page ended."""
 
 import base64
 import json
@@ -10,17 +10,17 @@ from fastapi import Query
 
 from service.errors import InvalidCursor
 
-Limit = Annotated[int, Query(ge=1, le=100, description="How many items at most.")]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of items.")]
+Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the previous page.")]
 
 
 def encode(*position: object) -> str:
-    """A cursor for the position after the last item given out."""
+    """A cursor for the position of the last item of a page."""
     return base64.urlsafe_b64encode(json.dumps([str(part) for part in position]).encode()).decode().rstrip("=")
 
 
 def moment_and_id(cursor: str | None) -> tuple[datetime, UUID] | None:
-    """A position in a list by time and id. Raises InvalidCursor."""
+    """The position in a list ordered by time and id; None at its start. Raises InvalidCursor."""
     if cursor is None:
         return None
     try:
@@ -34,21 +34,21 @@ def moment_and_id(cursor: str | None) -> tuple[datetime, UUID] | None:
 
 
 def number(cursor: str | None, default: int) -> int:
-    """A position in a list by number. Raises InvalidCursor."""
+    """The position in a list ordered by number; `default` at its start. Raises InvalidCursor."""
     if cursor is None:
         return default
     try:
         [text] = _decode(cursor)
-        found = int(text)
+        position = int(text)
     except ValueError:
         raise InvalidCursor from None
-    if not -1 <= found < 2**31:
+    if not -1 <= position < 2**31:
         raise InvalidCursor
-    return found
+    return position
 
 
 def _decode(cursor: str) -> list[str]:
-    """The texts that `encode` was given. Raises ValueError, of which JSON's and Unicode's errors are kinds."""
+    """The parts given to `encode`, as texts. Raises ValueError, also as JSON's and Unicode's subclasses of it."""
     padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
     parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):

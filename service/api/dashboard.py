@@ -1,7 +1,7 @@
-"""Stock optuna-dashboard in the API process, for looking only.
+"""Stock optuna-dashboard in the API process, read-only.
 
-It has no authentication and would delete a study on request, and it cannot be mounted under a prefix. So its own paths are
-passed through to it unchanged, and only GET and HEAD are.
+It has no authentication, would delete a study on request, and cannot be mounted under a prefix. So requests for its own paths
+are passed to it unchanged, if they are GET or HEAD.
 """
 
 import re
@@ -26,18 +26,18 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _PATHS = re.compile(r"/(dashboard(/.*)?|static/.*|favicon\.ico|api/(meta|studies.*|compare-studies.*)|csv/\d+|artifacts/.*)")
 
 _ANY_ENCODING = (b"accept-encoding", b"identity")
-"""The dashboard fails on requests without such a header."""
+"""The dashboard fails on requests without the header Accept-Encoding."""
 
 
 class Dashboard:
-    """ASGI middleware that answers the dashboard's paths and leaves the others to `app`."""
+    """ASGI middleware that serves the dashboard's paths and passes all others to `app`."""
 
     def __init__(self, app: App, database: Database) -> None:
         self._app = app
         self._database = database
         self._dashboard: App | None = None
         self._close: Callable[[], None] = _nothing_to_close
-        self._making = threading.Lock()
+        self._creating = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -64,11 +64,11 @@ class Dashboard:
         await dashboard(scope, receive, send)
 
     def _ready_dashboard(self) -> App:
-        """The dashboard, made when it is first asked for; asking the database first turns an outage into a clear answer."""
-        # Here and not above: it takes as long to import as all the rest, and not every API is looked at.
+        """The dashboard, created on first use. The transaction on each use makes an outage of the database a clear error."""
+        # Not at the top: it takes as long to import as everything else together, and not every API process serves it.
         import optuna_dashboard  # type: ignore[import-untyped]
 
-        with self._database.transaction() as conn, self._making:
+        with self._database.transaction() as conn, self._creating:
             if self._dashboard is None:
                 migrate.check(conn)
                 storage = stock_storage(self._database.url.render_as_string(hide_password=False))
@@ -78,4 +78,4 @@ class Dashboard:
 
 
 def _nothing_to_close() -> None:
-    """Until the dashboard is made."""
+    """Stands for closing the dashboard's storage until there is one."""

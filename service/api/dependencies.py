@@ -1,4 +1,4 @@
-"""What endpoints are given: the database, the catalog, the job a path names."""
+"""What endpoints depend on: the database, the catalog, the kept answers, the folder of the checkpoints."""
 
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -37,4 +37,4 @@ Answers = Annotated[KeptAnswers, Depends(_answers)]
 Db = Annotated[Database, Depends(_database)]
 Catalog = Annotated[Mapping[str, Objective], Depends(_catalog)]
 Folder = Annotated[Path | None, Depends(_checkpoint_dir)]
-"""Of the checkpoints; None: they are in the database."""
+"""The folder of the checkpoints; None: they are in the database."""

@@ -1,11 +1,11 @@
-"""Requests that run as they stand, shown at /docs."""
+"""Example requests, shown at /docs. Each can be sent as it is."""
 
 from fastapi.openapi.models import Example
 
 JOBS: dict[str, Example] = {
     "shortest": {
         "summary": "All defaults",
-        "description": "32 trials of tree-structured Parzen estimators over the objective's default space.",
+        "description": "32 trials of TPE (tree-structured Parzen estimator) over the objective's default space.",
         "value": {"objective": {"name": "image-classification"}},
     },
     "grid": {
@@ -21,7 +21,7 @@ JOBS: dict[str, Example] = {
         },
     },
     "whole": {
-        "summary": "Everything said",
+        "summary": "All fields given",
         "value": {
             "name": "digits, what learning rate?",
             "objective": {"name": "image-classification", "settings": {"dataset": "digits", "model": "mlp"}},

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a request, as pointers into what was sent and sentences that say what would be right."""
+"""Pydantic's validation errors as JSON pointers into the request, with sentences that say what would be valid."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
@@ -22,10 +22,10 @@ _VARIANTS: Mapping[str, type[BaseModel]] = {
 _OBJECTS: Mapping[str, type[BaseModel]] = {"objective": ObjectiveChoice, "budget": Budget, "limits": Limits}
 _SCALARS = frozenset({"bool", "int", "float", "str"})
 _BRANCHES = _VARIANTS.keys() | _SCALARS | {"value"}
-"""How pydantic names the branches of the unions in a job, which are no part of the document."""
+"""What pydantic calls the branches of the unions in a job: these names are not part of the document."""
 
 NO_NUL = r"^[^\x00]*$"
-"""The pattern of texts that PostgreSQL can store."""
+"""The pattern of texts that PostgreSQL can store: without U+0000."""
 
 _SENTENCES = {
     "missing": "is missing",
@@ -50,16 +50,16 @@ class Fault(BaseModel):
     """One fault of a request."""
 
     pointer: str = Field(description="A JSON pointer into the body, or the name of a query parameter or header after a slash.")
-    detail: str = Field(description="What is wrong, and what would be right.")
+    detail: str = Field(description="What is wrong, and what would be valid.")
 
 
 def faults_of(error: RequestValidationError) -> list[Fault]:
-    """One fault for each place."""
+    """The faults of a request: for each pointer the first that pydantic reports."""
     faults: dict[str, Fault] = {}
-    for found in error.errors():
-        where, *path = found["loc"]
+    for reported in error.errors():
+        where, *path = reported["loc"]
         place = pointer(*_existing(error.body, path)) if where == "body" else pointer(*path)
-        faults.setdefault(place, Fault(pointer=place, detail=_detail(found, path)))
+        faults.setdefault(place, Fault(pointer=place, detail=_detail(reported, path)))
     return list(faults.values())
 
 
@@ -76,10 +76,10 @@ def _existing(body: Any, path: Sequence[str | int]) -> list[str | int]:
     return existing
 
 
-def _detail(found: Mapping[str, Any], path: Sequence[str | int]) -> str:
-    kind, context = found["type"], found.get("ctx", {})
+def _detail(reported: Mapping[str, Any], path: Sequence[str | int]) -> str:
+    kind, context = reported["type"], reported.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"is not known here; known are: {', '.join(_fields(path))}"
+        return f"is not a field here; the fields are: {', '.join(_fields(path))}"
     if path and path[-1] in _SCALARS and kind.endswith(("_type", "_parsing", "_from_float")):
         return "should be a number, a string, true or false"
     if kind == "union_tag_invalid":
@@ -89,12 +89,12 @@ def _detail(found: Mapping[str, Any], path: Sequence[str | int]) -> str:
         return f"should have {bound} entries"
     if kind == "string_pattern_mismatch":
         no_nul = NO_NUL == context["pattern"]
-        return "must not hold the character U+0000: remove it" if no_nul else "should be made of printable ASCII characters"
+        return "must not contain the character U+0000: remove it" if no_nul else "should consist of printable ASCII characters"
     if kind == "missing" and not path:
         return "the body is missing: send a job as JSON, such as those at /docs"
     if kind in _SENTENCES:
         return _SENTENCES[kind]
-    return str(found["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return str(reported["msg"]).removeprefix("Value error, ").removeprefix("Input ")
 
 
 def _fields(path: Sequence[str | int]) -> list[str]:

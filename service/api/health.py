@@ -1,4 +1,4 @@
-"""/healthz and /readyz: for whoever watches over this process."""
+"""/healthz and /readyz: liveness and readiness, for what monitors this process."""
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -11,20 +11,20 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """How the process is."""
+    """The health of the process."""
 
     status: str
 
 
 @router.get("/healthz", summary="Is the process alive?")
 def alive() -> Health:
-    """Whether the process lives; asks nothing else."""
+    """Whether the process is alive; the database is not checked."""
     return Health(status="alive")
 
 
 @router.get("/readyz", summary="Can requests be served?", responses=documented())
 def ready(database: Db) -> Health:
-    """Whether requests can be served: the database answers, and is migrated for this version."""
+    """Whether requests can be served: the database responds, and is migrated to this version."""
     with database.transaction() as conn:
         migrate.check(conn)
     return Health(status="ready")

@@ -1,4 +1,4 @@
-"""/v1/jobs: submit, list, look at, cancel, pause, resume, delete."""
+"""/v1/jobs: submit, list, show, cancel, pause, resume, delete."""
 
 import hashlib
 from collections.abc import Callable
@@ -35,7 +35,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=200,
         pattern="^[ -~]+$",
-        description="The same key with the same body within 7 days answers with the same job.",
+        description="A request with the same key and body within 7 days returns the same job.",
     ),
 ]
 
@@ -47,7 +47,9 @@ def submit_job(
     catalog: Catalog,
     response: Response,
     idempotency_key: IdempotencyKey = None,
-    dry: Annotated[bool, Query(alias="dry_run", description="Answer 200 with what it would do, and create nothing.")] = False,
+    dry: Annotated[
+        bool, Query(alias="dry_run", description="Return 200 and what the job would do, without creating it.")
+    ] = False,
 ) -> JobView | JSONResponse:
     """Submit a tuning job. Workers start it as soon as they are free."""
     spec = complete(request, catalog)
@@ -68,16 +70,18 @@ def submit_job(
 def list_jobs(
     database: Db,
     state: JobState | None = None,
-    label: Annotated[list[str] | None, Query(max_length=20, description="name:value; only jobs with all of these.")] = None,
+    label: Annotated[
+        list[str] | None, Query(max_length=20, description="name:value; only jobs with all of these labels.")
+    ] = None,
     limit: cursors.Limit = 20,
     cursor: cursors.Cursor = None,
 ) -> Page[JobView]:
     """List jobs, newest first."""
     labels = _labels(label or [])
     with database.transaction() as conn:
-        found = jobs.page(conn, limit=limit + 1, before=cursors.moment_and_id(cursor), state=state, labels=labels)
-        views = _views(conn, found[:limit])
-    more = len(found) > limit
+        read = jobs.page(conn, limit=limit + 1, before=cursors.moment_and_id(cursor), state=state, labels=labels)
+        views = _views(conn, read[:limit])
+    more = len(read) > limit
     return Page(items=views, next_cursor=cursors.encode(views[-1].created_at, views[-1].id) if more else None)
 
 
@@ -90,31 +94,31 @@ def get_job(job_id: UUID, database: Db) -> JobView:
 
 @router.post("/{job_id}/cancel", responses=documented(404, 409, 422))
 def cancel_job(job_id: UUID, database: Db) -> JobView:
-    """End a job; its running trials keep what they have measured."""
+    """Cancel a job; its running trials keep their measurements."""
     return _moved(database, job_id, lifecycle.cancel)
 
 
 @router.post("/{job_id}/pause", responses=documented(404, 409, 422))
 def pause_job(job_id: UUID, database: Db) -> JobView:
-    """Start no further trials; the running ones are given back and go on at resume."""
+    """Pause a job: start no further trials, and release the running ones, which continue at resume."""
     return _moved(database, job_id, lifecycle.pause)
 
 
 @router.post("/{job_id}/resume", responses=documented(404, 409, 422))
 def resume_job(job_id: UUID, database: Db) -> JobView:
-    """Go on with a paused job."""
+    """Resume a paused job."""
     return _moved(database, job_id, lifecycle.resume)
 
 
 @router.delete("/{job_id}", status_code=204, responses=documented(404, 409, 422))
 def delete_job(job_id: UUID, database: Db, folder: Folder) -> None:
-    """Remove a completed, failed or cancelled job with all its trials."""
+    """Delete a completed, failed or cancelled job with all its trials."""
     paths = database.transact(lambda conn: lifecycle.delete(conn, job_id), timeout_s=DELETE_TIMEOUT_S)
     checkpoint_files.delete(folder, paths)
 
 
 DELETE_TIMEOUT_S = 120
-"""A large study takes its time to go."""
+"""Seconds: deleting a large study takes long."""
 
 
 def _dry_run(spec: JobSpec) -> DryRun:
@@ -148,9 +152,9 @@ def _view(conn: Connection, job: Job) -> JobView:
     return _views(conn, [job])[0]
 
 
-def _views(conn: Connection, found: list[Job]) -> list[JobView]:
-    counts = trial_reader.counts(conn, [job.study_id for job in found])
-    offered = {name: workers.offering(conn, name) for name in {job.spec.objective.name for job in found if job.state in OPEN}}
+def _views(conn: Connection, listed: list[Job]) -> list[JobView]:
+    counts = trial_reader.counts(conn, [job.study_id for job in listed])
+    offered = {name: workers.offering(conn, name) for name in {job.spec.objective.name for job in listed if job.state in OPEN}}
     return [
         JobView.of(
             job,
@@ -159,7 +163,7 @@ def _views(conn: Connection, found: list[Job]) -> list[JobView]:
             _waiting_for(job, counts[job.study_id], offered),
             warnings_of(job.spec),
         )
-        for job in found
+        for job in listed
     ]
 
 

@@ -1,4 +1,4 @@
-"""Request bodies, read more strictly than Python does: what JSON or PostgreSQL cannot hold is refused, with a pointer to it."""
+"""Request bodies, parsed more strictly than by Python: values that JSON or PostgreSQL cannot hold are refused, with pointers."""
 
 import json
 import math
@@ -19,7 +19,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class JsonRoute(APIRoute):
-    """A route whose body, where it takes one, is strict JSON: else 400, 415 or 422."""
+    """A route that, if it takes a body, takes strict JSON only; else the response is 400, 415 or 422."""
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
@@ -28,10 +28,10 @@ class JsonRoute(APIRoute):
 
         async def handle_json(request: Request) -> Response:
             request = _JsonRequest(request.scope, request.receive)
-            # Read here, since FastAPI answers 400 to whatever is raised while it reads: to a body over the limit, too.
+            # Read here: FastAPI answers 400 to any error that is raised while it reads the body, also to a body over the limit.
             body = await request.body()
             if body:
-                if not _says_json(request):
+                if not _is_json(request):
                     raise HTTPException(415, "Send the body as JSON, with the header Content-Type: application/json.")
                 request.document = _checked(body)
             return await handle(request)
@@ -41,19 +41,19 @@ class JsonRoute(APIRoute):
 
 class _JsonRequest(Request):
     document: Any = None
-    """The body, read and checked."""
+    """The body, parsed and checked."""
 
     async def json(self) -> Any:
         return self.document
 
 
 class _Object(dict[str, Any]):
-    """An object that remembers which of its names were given twice."""
+    """A JSON object that knows which of its names were given more than once."""
 
     repeated: frozenset[str] = frozenset()
 
 
-def _says_json(request: Request) -> bool:
+def _is_json(request: Request) -> bool:
     header = Message()
     header["content-type"] = request.headers.get("content-type", "")
     subtype = header.get_content_subtype()
@@ -83,7 +83,7 @@ def _parsed(body: bytes) -> Any:
 
 
 def _integer(digits: str) -> float:
-    # Python refuses to read thousands of digits, and nobody has use for them.
+    # Python raises ValueError for thousands of digits. No valid number has that many: infinity is refused later.
     return int(digits) if len(digits) < 30 else math.inf
 
 
@@ -96,9 +96,9 @@ def _object(pairs: list[tuple[str, Any]]) -> _Object:
 
 
 def _faults(document: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
-    while waiting:
-        path, value = waiting.pop()
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
+    while pending:
+        path, value = pending.pop()
         if len(path) > MAX_DEPTH:
             yield path[:MAX_DEPTH], f"is nested too deeply: {MAX_DEPTH} levels at most"
             continue
@@ -109,9 +109,9 @@ def _faults(document: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
                 for name in value:
                     if wrong := _text_fault(name):
                         yield (*path, name), f"has a name that {wrong}"
-                waiting += [((*path, name), item) for name, item in value.items()]
+                pending += [((*path, name), item) for name, item in value.items()]
             case list():
-                waiting += [((*path, index), item) for index, item in enumerate(value)]
+                pending += [((*path, index), item) for index, item in enumerate(value)]
             case str():
                 if wrong := _text_fault(value):
                     yield path, wrong
@@ -125,7 +125,7 @@ def _faults(document: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 def _text_fault(text: str) -> str | None:
     if "\0" in text:
-        return "must not hold the character U+0000, which the database cannot store: remove it"
+        return "must not contain the character U+0000, which the database cannot store: remove it"
     if any("\ud800" <= character <= "\udfff" for character in text):
-        return "must be valid Unicode: a surrogate stands alone"
+        return "must be valid Unicode: it contains an unpaired surrogate"
     return None

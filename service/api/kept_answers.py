@@ -1,4 +1,4 @@
-"""Answers that were worked out once: a page that asks every second shall not cost a core."""
+"""A cache of computed answers, so that a page that polls every second does not occupy a core."""
 
 import asyncio
 import threading
@@ -18,46 +18,46 @@ T = TypeVar("T")
 
 KEPT = 256
 TURNS = 8
-"""So many questions at once have a thread: one thinks, the others read what it shall think of next, or wait. All endpoints share
-their threads, and none but these shall wait for answers."""
+"""How many requests for answers may hold a thread at once: one computes, the others read trials or wait. All endpoints share one
+pool of threads, so these requests must not use it up."""
 
 
 class KeptAnswers:
-    """The answers given last."""
+    """The most recently used answers. One answer is computed at a time."""
 
     def __init__(self) -> None:
         self.turns = asyncio.Semaphore(TURNS)
-        """To be held by whoever asks, before it takes a thread."""
+        """Each request acquires it before it takes a thread."""
         self._answers: LRUCache[Hashable, object] = LRUCache(KEPT)
         self._answered = threading.Condition()
-        self._thinking = threading.Lock()
+        self._computing = threading.Lock()
 
     def answer(
         self, job: Job, trials: Sequence[Trial], curves: Curves, *, tolerance: float | None = None, kind: Kind = "params"
     ) -> Answered:
-        """As `best_lr.answered`, and raises what that raises."""
+        """What `best_lr.answered` returns or raises, computed once per job, trials and options."""
         key = (seen_of(job, trials, curves), tolerance, kind)
         return self.once(key, lambda: answered(job, trials, curves, tolerance=tolerance, kind=kind))
 
-    def once(self, key: Hashable, think: Callable[[], T]) -> T:
-        """What `think` returned for this key before, else what it returns; raises what it raises, and keeps nothing then.
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """The cached result for `key`, else that of `compute`. What `compute` raises is raised, and nothing is cached.
 
-        One thinks at a time: two at once would take as long, and each would lift the other's limit of threads.
+        One computation runs at a time: two at once would take as long in all, and each would reset the other's limit of threads.
         """
-        return cast(T, self._once(key, think))
+        return cast(T, self._once(key, compute))
 
-    # Whoever asks what is being thought of already waits for that answer.
-    @cachedmethod(attrgetter("_answers"), key=lambda self, key, think: key, condition=attrgetter("_answered"))
-    def _once(self, key: Hashable, think: Callable[[], object]) -> object:
-        with self._thinking:
-            return think()
+    # A request for a key that is being computed waits for that result.
+    @cachedmethod(attrgetter("_answers"), key=lambda self, key, compute: key, condition=attrgetter("_answered"))
+    def _once(self, key: Hashable, compute: Callable[[], object]) -> object:
+        with self._computing:
+            return compute()
 
 
 def seen_of(job: Job, trials: Sequence[Trial], curves: Curves) -> Hashable:
-    """What an answer rests on, as part of its key.
+    """What an answer depends on, as part of its key.
 
-    Finished trials never change, but for their measurements: retention deletes these, and with them goes where in its schedule an
-    intermediate value was measured.
+    Finished trials never change, except that retention deletes their measurements: then it is no longer known at which fraction
+    of the schedule an intermediate value was measured.
     """
     measured = sum(point.fraction is not None for curve in curves.values() for point in curve)
     return job.id, job.state, job.phase.position, tuple(trial.number for trial in trials), measured

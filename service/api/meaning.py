@@ -1,4 +1,4 @@
-"""From what an objective declares of its parameters and settings to what a job keeps of it."""
+"""Makes what a job stores of the meaning of its parameters and settings from what their objective declares."""
 
 from collections import defaultdict
 
@@ -8,7 +8,7 @@ from service.domain.meaning import NOTHING_KNOWN, Meaning, ParameterMeaning, Rat
 
 
 def meaning_of(objective: Objective) -> Meaning:
-    """objective: of the catalog, which has filled in what it leaves out."""
+    """The meaning of the parameters and settings of `objective`, in which the catalog has filled in missing declarations."""
     parameters = {parameter.name: _meaning_of(parameter) for parameter in objective.parameters}
     defining = measure_defining_settings(objective) | {each.name: each.defines_measure for each in objective.parameters}
     measured_with = defaultdict[str, list[str]](list)

@@ -1,4 +1,4 @@
-"""/v1/objectives: what a job can train."""
+"""/v1/objectives: the objectives that jobs can name."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""Every error as RFC 9457 `application/problem+json`: one table from what went wrong to what the client is told."""
+"""Every error as RFC 9457 `application/problem+json`: one table maps errors to what the client receives."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -45,16 +45,16 @@ _HTTP_PROBLEMS = {
     413: ("body-too-large", "The body is too large"),
     415: ("unsupported-media-type", "The body's media type is not supported"),
 }
-"""What the framework refuses."""
+"""Requests that the framework refuses: from status to slug and title."""
 
 MAX_DETAIL = 1_000
-"""Characters of a sentence: it may quote what was sent."""
+"""Longest text of a problem, in characters: it may quote the request."""
 
 
 class Problem(BaseModel):
     """RFC 9457 problem details."""
 
-    type: str = Field(description="Names the kind of problem; stable.", examples=["urn:stride:job-not-found"])
+    type: str = Field(description="The kind of problem, as a stable URI.", examples=["urn:stride:job-not-found"])
     title: str
     status: int
     detail: str | None = None
@@ -68,7 +68,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def problem(slug: str, title: str, status: int, detail: str | None = None, faults: list[Fault] | None = None) -> JSONResponse:
-    """An answer that tells of a problem."""
+    """A problem as a response."""
     shown = [Fault(pointer=_shown(fault.pointer), detail=_shown(fault.detail)) for fault in faults] if faults else None
     body = Problem(type=f"urn:stride:{slug}", title=title, status=status, detail=detail and _shown(detail), errors=shown)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
@@ -76,7 +76,7 @@ def problem(slug: str, title: str, status: int, detail: str | None = None, fault
 
 
 def of(error: errors.StrideError) -> JSONResponse:
-    """The answer to one of our own errors."""
+    """The response to one of Stride's own errors."""
     slug, title, status = PROBLEMS[type(error)]
     faults = None
     if isinstance(error, errors.InvalidJob | errors.InvalidQuestion | errors.NotComparable):
@@ -85,7 +85,7 @@ def of(error: errors.StrideError) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Have `app` answer every error as a problem, and say so in its OpenAPI document."""
+    """Make `app` answer every error with a problem, and describe problems in its OpenAPI document."""
     _describe(app)
 
     @app.exception_handler(errors.StrideError)
@@ -106,13 +106,13 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:
-        # What it was stands in the log, not in the answer: it may hold what clients must not see.
+        # The error is logged and not part of the response: it may contain what clients must not see.
         log.error("request.failed", method=request.method, path=request.url.path, error=type(error).__name__)
-        return problem("internal-error", "Stride made a mistake", 500, "The server's log holds the details.")
+        return problem("internal-error", "An internal error occurred", 500, "The server's log has the details.")
 
 
 def _shown(text: str) -> str:
-    """`text` as UTF-8 can carry it, at a length that people read."""
+    """`text` as valid UTF-8, cut to MAX_DETAIL characters."""
     text = text.encode(errors="replace").decode()
     return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 1] + "…"
 

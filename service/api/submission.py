@@ -1,4 +1,4 @@
-"""From a job as submitted to one that can be run: checked against the objective it names, defaults filled."""
+"""Completes a submitted job: checks it against the objective that it names, and fills in defaults."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,14 +30,14 @@ from service.errors import Invalid, InvalidJob, pointer
 from service.search.strategies import strategy_of
 
 WIDEST_LINEAR = 20.0
-"""A linear range of rates whose high end is more than so many times its low end is warned of: hardly a twentieth of it lies below
-twice the low end."""
+"""A linear range of learning rates gets a warning when its high end is more than this many times its low end: a twentieth of
+such a range lies below twice its low end."""
 
 
 def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
-    """The job that a request asks for: what it leaves out filled with defaults.
+    """The job that a request describes, with defaults for what it leaves out.
 
-    Raises InvalidJob with every fault that was found.
+    Raises InvalidJob with all faults that were found.
     """
     objective = catalog.get(request.objective.name)
     if objective is None:
@@ -51,7 +51,7 @@ def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
     applicability = Applicability(objective, given, request.objective.settings)
     space = _completed_space(objective, asked_for, given, applicability)
     faults = [
-        *_meaningless_faults(request.objective.settings, asked_for, objective, applicability),
+        *_inapplicable_faults(request.objective.settings, asked_for, objective, applicability),
         *_strategy_faults(request, space),
         *_try_first_faults(request, space, applicability),
     ]
@@ -74,7 +74,7 @@ def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
 
 
 def warnings_of(spec: JobSpec) -> list[WarningView]:
-    """What is probably meant otherwise in a job that can be run as it is."""
+    """What is probably a mistake in a job that can be run as it is."""
     name = spec.meaning.named(Role.LEARNING_RATE)
     rates = None if name is None else spec.search_space.get(name)
     if not isinstance(rates, FloatRange | IntRange) or rates.log or (0 < rates.low and rates.high <= WIDEST_LINEAR * rates.low):
@@ -83,7 +83,7 @@ def warnings_of(spec: JobSpec) -> list[WarningView]:
         f"the range is linear from {rates.low:g} to {rates.high:g}: half of it lies above {rates.low / 2 + rates.high / 2:g},"
         ' and low rates are hardly tried; set "log": true'
     )
-    # A logarithmic range is refused with either.
+    # A logarithmic range is refused with low at or below 0, and with a step.
     detail += ", and low above 0" if rates.low <= 0 else ""
     detail += ", and leave step out" if rates.step not in (None, 1) else ""
     return [WarningView(pointer=pointer("search_space", str(name)), detail=detail)]
@@ -91,13 +91,13 @@ def warnings_of(spec: JobSpec) -> list[WarningView]:
 
 def _settings_faults(request: JobRequest, objective: Objective) -> Iterator[Invalid]:
     validator = Draft202012Validator(dict(objective.settings_schema))
-    missing: set[str] = set()  # jsonschema complains of each, naming all
+    missing: set[str] = set()  # jsonschema reports one error per missing name, and each names all
     for error in sorted(validator.iter_errors(request.objective.settings), key=lambda error: list(map(str, error.absolute_path))):
         where = pointer("objective", "settings", *error.absolute_path)
         if error.validator == "additionalProperties" and error.validator_value is False:
             known = ", ".join(error.schema.get("properties", ())) or "none"
             for name in sorted(error.instance.keys() - error.schema.get("properties", {}).keys()):
-                yield Invalid(f"{where}{pointer(name)}", f"{objective.name} has no setting {name!r}; known are: {known}")
+                yield Invalid(f"{where}{pointer(name)}", f"{objective.name} has no setting {name!r}; it has: {known}")
         elif error.validator == "required":
             for name in sorted(set(error.validator_value) - error.instance.keys()):
                 if (faulty := f"{where}{pointer(name)}") not in missing:
@@ -110,7 +110,7 @@ def _settings_faults(request: JobRequest, objective: Objective) -> Iterator[Inva
 
 
 def _settings(request: JobRequest, objective: Objective) -> dict[str, Any]:
-    """The settings given, with 64.0 as 64 where only whole numbers are taken: to JSON Schema both are."""
+    """The settings given, with 64.0 as 64 where only integers are allowed: JSON Schema takes both as integers."""
     kinds = {name: schema.get("type") for name, schema in objective.settings_schema.get("properties", {}).items()}
     return {
         name: int(value) if isinstance(value, float) and kinds.get(name) in ("integer", ["integer", "null"]) else value
@@ -119,7 +119,7 @@ def _settings(request: JobRequest, objective: Objective) -> dict[str, Any]:
 
 
 def _wanted(objective: Objective, path: Sequence[str | int]) -> str:
-    """That a setting must be given where it may be left out elsewhere, and what it is."""
+    """The sentence of a fault: this setting is required with the other settings given; and what it is."""
     schema: Mapping[str, Any] = objective.settings_schema
     for name in path:
         schema = schema.get("properties", {}).get(name, {})
@@ -183,7 +183,7 @@ def _value_faults(parameter: Parameter, value: Scalar) -> Iterator[str]:
 
 
 def _same(one: Scalar, other: Scalar) -> bool:
-    """Whether two values are one to JSON, too: to Python, true is 1."""
+    """Whether two values are equal in JSON as well: in Python, True equals 1."""
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
@@ -197,7 +197,7 @@ def _given_space(request: JobRequest, objective: Objective) -> SearchSpace:
 def _completed_space(
     objective: Objective, asked_for: SearchSpace, given: SearchSpace, applicability: Applicability
 ) -> SearchSpace:
-    """`given`, and the defaults of what it leaves out, but for those that nobody asked for and that mean nothing in this job."""
+    """`given` with defaults for what it leaves out, but without parameters that do not apply, unless the request names them."""
     space = {
         parameter.name: given.get(parameter.name, parameter.default)
         for parameter in objective.parameters
@@ -206,7 +206,7 @@ def _completed_space(
     return typed_params(objective, dict(sorted(space.items())))
 
 
-def _meaningless_faults(
+def _inapplicable_faults(
     settings: Mapping[str, Any], space: SearchSpace, objective: Objective, applicability: Applicability
 ) -> Iterator[Invalid]:
     fixed_ones = fixed(space)
@@ -215,14 +215,16 @@ def _meaningless_faults(
             yield Invalid(pointer("search_space", parameter.name), applicability.why_not(parameter.name))
     defaults = default_settings(objective)
     for name, value in settings.items():
-        # At its default it may come from a job that was read, whose settings are complete.
+        # A default may come from a job that was read from the API: its settings are complete.
         if value != defaults.get(name) and not applicability.may_apply(name):
             yield Invalid(pointer("objective", "settings", name), applicability.why_not(name))
 
 
 def _strategy_faults(request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
     if request.training_seed == "shared" and request.replicates > 1:
-        detail = f"{request.replicates} replicates have as many seeds: leave training_seed out, or replicates at 1"
+        detail = (
+            f"{request.replicates} replicates need {request.replicates} training seeds: leave out training_seed or replicates"
+        )
         yield Invalid("/training_seed", detail)
     yield from strategy_of(request).check(request, space)
 

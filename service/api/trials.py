@@ -1,4 +1,4 @@
-"""/v1/jobs/{id}/trials: each trial, its measurements, its log."""
+"""/v1/jobs/{id}/trials: the trials of a job, their measurements and logs."""
 
 from typing import Annotated
 from uuid import UUID
@@ -29,7 +29,7 @@ def list_trials(job_id: UUID, database: Db, limit: cursors.Limit = 20, cursor: c
 
 @router.get("/{number}", responses=documented(404, 422))
 def get_trial(job_id: UUID, number: Number, database: Db) -> TrialView:
-    """One trial, with every attempt at it."""
+    """A trial, with all attempts at it."""
     with database.transaction() as conn:
         return TrialView.of(trial_reader.get(conn, jobs.get(conn, job_id), number))
 

@@ -1,4 +1,4 @@
-"""/v1/workers: who trains."""
+"""/v1/workers: the workers and their states."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""Jobs, as the API tells of them."""
+"""Jobs, as the API returns them."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -14,10 +14,10 @@ from service.domain.trial import Trial, TrialCounts
 
 
 class TrialProgress(View):
-    """How many trials stand in each state; total is the sum of the six."""
+    """How many trials are in each state; total is the sum of the six."""
 
     planned: int | None
-    """Null where the budget does not say."""
+    """Null where the budget does not limit the number of trials."""
     total: int
     waiting: int
     running: int
@@ -47,12 +47,12 @@ class Progress(View):
 
 
 class WarningView(View):
-    """What is probably meant otherwise in a job that can be run as it is."""
+    """What is probably a mistake in a job that can be run as it is."""
 
     pointer: str
     """A JSON pointer into the job's `spec`."""
     detail: str
-    """What is doubtful, and what would be right."""
+    """What is doubtful, and what would be better."""
 
 
 class JobView(View):
@@ -63,13 +63,13 @@ class JobView(View):
     state: JobState
     reason: str | None
     waiting_for: str | None
-    """What keeps it from going on, when something does."""
+    """What the job waits for; null where it waits for nothing."""
     spec: JobRequest
-    """As submitted, defaults filled."""
+    """As submitted, with defaults filled in."""
     warnings: list[WarningView]
-    """Of the spec; empty where nothing is doubtful."""
+    """Warnings about the spec; empty where nothing is doubtful."""
     roles: dict[Role, str]
-    """By role, what the objective calls the parameter that has it."""
+    """By role, the name of the objective's parameter that has it."""
     step_word: str
     """What the objective calls a step: epoch, update, episode."""
     best: BestTrial | None
@@ -103,11 +103,11 @@ class JobView(View):
 
 
 class Epochs(View):
-    """How many steps a job will train: epochs, or what the objective calls them."""
+    """How many steps a job will train: epochs, or whatever the objective calls them."""
 
     expected: float | None
     at_most: int | None
-    """Null where the budget does not say how many trials there will be."""
+    """Null where the budget does not limit the number of trials."""
 
 
 class DryRun(View):
@@ -115,14 +115,14 @@ class DryRun(View):
 
     spec: JobRequest
     warnings: list[WarningView]
-    """Of the spec; empty where nothing is doubtful."""
+    """Warnings about the spec; empty where nothing is doubtful."""
     first_points: list[Point]
-    """Of the first trials, in their order: with replicates, a point stands here once for each of its trials."""
+    """The points of the first trials, in order; with replicates, a point is repeated for each of its trials."""
     trials: int | None
-    """Null where the budget does not say."""
+    """Null where the budget does not limit the number of trials."""
     epochs: Epochs | None
-    """Null where no parameter of the objective says how many steps to train."""
+    """Null where no parameter of the objective sets the number of steps."""
     roles: dict[Role, str]
-    """By role, what the objective calls the parameter that has it."""
+    """By role, the name of the objective's parameter that has it."""
     step_word: str
     """What the objective calls a step: epoch, update, episode."""

@@ -1,4 +1,4 @@
-"""Objectives, as the API tells of them."""
+"""Objectives, as the API returns them."""
 
 from typing import Any
 
@@ -33,16 +33,16 @@ class ParameterView(View):
     choices: list[bool | str] | None
     """The legal values of a categorical parameter."""
     applies_when: list[dict[str, list[Scalar]]]
-    """Where it means anything: each entry names parameters or settings, and the values that all of them must have; one entry is
-    enough. Empty: always."""
+    """When it applies: each entry maps parameters or settings to the values that they must have, all of them; one entry that
+    holds is enough. Empty: always."""
     role: Role | None
-    """What it is to training; null: nothing that the service asks for."""
+    """Its role in training; null: none that the service uses."""
     scale: str
-    """On which it counts, wherever it is searched: linear, log, or decay, which is log(1 - value)."""
+    """The scale on which equal distances count the same: linear, log, or decay, which is log(1 - value)."""
     rate_shift: RateShift | None
-    """How the best learning rate goes with it, as known before any trial."""
+    """How the best learning rate depends on it, as known before any trial."""
     defines_measure: bool | list[str]
-    """Whether jobs that differ in it are not compared: by any metric, or by those named."""
+    """Whether jobs that differ in it are not comparable: true: by any metric; a list: by these metrics."""
 
 
 class ObjectiveView(View):
@@ -54,8 +54,8 @@ class ObjectiveView(View):
     """The first is the default."""
     parameters: list[ParameterView]
     search_space: dict[str, Any]
-    """The default one."""
+    """The default search space."""
     settings_schema: dict[str, Any]
     """JSON Schema of the settings."""
     step_word: str
-    """What a step is called: epoch, update, episode."""
+    """What the objective calls a step: epoch, update, episode."""

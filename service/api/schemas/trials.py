@@ -1,4 +1,4 @@
-"""Trials, their attempts and measurements, as the API tells of them."""
+"""Trials, their attempts and measurements, as the API returns them."""
 
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ class AttemptView(View):
     outcome: Outcome | None
     reason: str | None
     from_step: int | None
-    """The step of the checkpoint that it went on from; null: from the start."""
+    """The step of the checkpoint from which it continued; null: it started from the beginning."""
 
     @classmethod
     def of(cls, attempt: Attempt) -> Self:
@@ -70,7 +70,7 @@ class TrialView(View):
 
 
 def _jsonable(value: Any) -> Any:
-    """A foreign script's attributes may hold nan and infinities."""
+    """`value` without nan and infinities, which attributes set by a user's own script may contain."""
     if isinstance(value, float):
         return finite(value)
     if isinstance(value, list):
@@ -79,7 +79,7 @@ def _jsonable(value: Any) -> Any:
 
 
 class GroupRateView(View):
-    """What the optimizer used for one group of parameters, in a step's last update."""
+    """What the optimizer used for one parameter group in a step's last update."""
 
     group: str
     learning_rate: Number
@@ -92,16 +92,16 @@ class MeasurementView(View):
 
     step: int
     fraction: float
-    """The part of the trial's own schedule that was done."""
+    """The fraction of the trial's own schedule that was completed, in (0, 1]."""
     in_warmup: bool
     metrics: dict[str, Number]
     learning_rate: Number
     """The rate that the optimizer applied."""
     seconds: Number
     group_rates: list[GroupRateView]
-    """By group of parameters, where the objective tells."""
+    """By parameter group, where the objective reports them."""
     update_losses: list[tuple[int, Number]]
-    """Update, counted from 1 over the whole run, and its training loss, where the objective tells."""
+    """Pairs of an update, counted from 1 over the whole run, and its training loss, where the objective reports them."""
     best_step: int | None
     """The step whose weights the run would have kept if it had ended here; null: this step's."""
 

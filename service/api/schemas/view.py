@@ -1,4 +1,4 @@
-"""What the API's documents have in common. Numbers that are not finite are null; times are RFC 3339 in UTC."""
+"""The base of the API's documents. Numbers that are not finite are null; times are RFC 3339 in UTC."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
@@ -14,10 +14,10 @@ class View(BaseModel):
 
 
 class Page(View, Generic[Item]):
-    """A part of a list."""
+    """One page of a list."""
 
-    # For the docstrings of each Page[...] pydantic would look through all callers: a tenth of the time in which the API starts.
+    # Pydantic would search the whole call stack for the docstrings of each Page[...]: a tenth of the time the API takes to start.
     model_config = ConfigDict(use_attribute_docstrings=False)
 
     items: list[Item]
-    next_cursor: str | None = Field(description="For `?cursor=`, to get the next part; null at the end.")
+    next_cursor: str | None = Field(description="Value of `?cursor=` for the next page; null on the last page.")

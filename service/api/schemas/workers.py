@@ -1,4 +1,4 @@
-"""Workers, as the API tells of them."""
+"""Workers, as the API returns them."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ class WorkerView(View):
     """idle, training, lost or stopped."""
     objectives: list[str]
     set_aside: dict[str, str]
-    """Objectives that it could not train when it last tried, and why: they are tried again."""
+    """Objectives that it could not train when it last tried, and why; it will try them again."""
     device: str
     version: str
     started_at: Moment

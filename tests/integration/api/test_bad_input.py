@@ -63,7 +63,7 @@ def test_each_fault_of_a_job_has_its_pointer(client: TestClient, document: dict[
     assert problem(answer, 422)["type"] == "urn:stride:invalid-job"
     settings = "epoch_s, gate, raise_at, kill_at, exit_at, hang_at, seed_noise, keep_step"
     assert faults(answer) == {
-        "/objective/settings/foo": f"quadratic has no setting 'foo'; known are: {settings}",
+        "/objective/settings/foo": f"quadratic has no setting 'foo'; it has: {settings}",
         "/objective/settings/epoch_s": "-1 is less than the minimum of 0",
         "/metric": "quadratic has no metric 'nonsense'; it has: loss, score",
         "/search_space/rate": "quadratic has no parameter 'rate'; it has: epochs, learning_rate, mode, momentum",
@@ -82,8 +82,8 @@ def rate(**overrides: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("overrides", "where", "says"),
     [
-        ({"nonsense": 1}, "/nonsense", "is not known here; known are: name, objective, search_space, strategy"),
-        ({"objective": {"nam": "x"}}, "/objective/nam", "is not known here; known are: name, settings"),
+        ({"nonsense": 1}, "/nonsense", "is not a field here; the fields are: name, objective, search_space, strategy"),
+        ({"objective": {"nam": "x"}}, "/objective/nam", "is not a field here; the fields are: name, settings"),
         ({"objective": {}}, "/objective/name", "is missing"),
         ({"objective": "quadratic"}, "/objective", "should be an object"),
         ({"objective": None}, "/objective", "should be an object"),
@@ -98,7 +98,7 @@ def rate(**overrides: Any) -> dict[str, Any]:
         (
             rate(max=1),
             LR + "/max",
-            "is not known here; known are: type, low, high, log, step, points",
+            "is not a field here; the fields are: type, low, high, log, step, points",
         ),
         (rate(low="0"), LR + "/low", "should be a number"),
         (rate(log="yes"), LR + "/log", "should be true or false"),
@@ -139,7 +139,7 @@ def rate(**overrides: Any) -> dict[str, Any]:
         ({"strategy": {}}, "/strategy", 'needs a "type"'),
         ({"strategy": 7}, "/strategy", "should be"),
         ({"strategy": {"type": "random", "sampler": "tpe"}}, "/strategy/sampler", "should be 'uniform' or 'qmc'"),
-        ({"strategy": {"type": "grid", "sampler": "tpe"}}, "/strategy/sampler", "is not known here; known are: type"),
+        ({"strategy": {"type": "grid", "sampler": "tpe"}}, "/strategy/sampler", "is not a field here; the fields are: type"),
         (
             {"pruner": "asha"},
             "/pruner",
@@ -154,7 +154,7 @@ def rate(**overrides: Any) -> dict[str, Any]:
         ({"budget": {"trials": True}}, "/budget/trials", "should be a whole number"),
         ({"budget": {"trials": 10**18}}, "/budget/trials", "less than or equal to 1000000"),
         ({"budget": {"seconds": 0}}, "/budget/seconds", "greater than 0"),
-        ({"budget": {"epochs": 5}}, "/budget/epochs", "known are: trials, seconds, target, failures"),
+        ({"budget": {"epochs": 5}}, "/budget/epochs", "the fields are: trials, seconds, target, failures"),
         ({"replicates": 0}, "/replicates", "greater than or equal to 1"),
         ({"replicates": 101}, "/replicates", "less than or equal to 100"),
         ({"replicates": 1.5}, "/replicates", "should be a whole number"),
@@ -164,7 +164,7 @@ def rate(**overrides: Any) -> dict[str, Any]:
         (
             {"training_seed": "shared", "replicates": 3},
             "/training_seed",
-            "3 replicates have as many seeds",
+            "3 replicates need 3 training seeds",
         ),
         ({"training_seed": "own"}, "/training_seed", "should be 'per_trial' or 'shared'"),
         ({"training_seed": 7}, "/training_seed", "should be 'per_trial' or 'shared'"),
@@ -185,7 +185,7 @@ def rate(**overrides: Any) -> dict[str, Any]:
         ({"max_attempts": None}, "/max_attempts", "should be a whole number"),
         ({"max_attempts": 0}, "/max_attempts", "greater than or equal to 1"),
         ({"limits": 60}, "/limits", "should be an object"),
-        ({"limits": {"seconds": 60}}, "/limits/seconds", "known are: trial_seconds, step_seconds, memory_mb"),
+        ({"limits": {"seconds": 60}}, "/limits/seconds", "the fields are: trial_seconds, step_seconds, memory_mb"),
         ({"limits": {"trial_seconds": 0}}, "/limits/trial_seconds", "greater than 0"),
         ({"limits": {"trial_seconds": "60"}}, "/limits/trial_seconds", "should be a number"),
         ({"limits": {"trial_seconds": 1e300}}, "/limits/trial_seconds", "less than or equal to"),

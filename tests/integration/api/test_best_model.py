@@ -125,7 +125,7 @@ def test_a_job_that_is_not_there_is_a_404(client: TestClient) -> None:
 
 
 def test_before_any_trial_trained_through_it_is_a_409(client: TestClient, database: Database, worker: Worker, job: Job) -> None:
-    said = "No trial has trained through yet, so there is no best model: ask again when one has."
+    said = "No trial has been trained to its end yet, so there is no best model: ask again when one has."
     assert refused(client, job.id, 409, "nothing-finished") == said
     keep(database, worker.claim())
     worker.train(1, lambda claim: Failed(error=TrialError(type="ValueError", message="no")))

@@ -44,7 +44,7 @@ def test_parameters_are_listed_with_their_legal_values_and_when_they_apply(clien
 def test_a_parameter_fixed_where_it_means_nothing_is_a_422_that_points_to_it(client: TestClient) -> None:
     answer = client.post("/v1/jobs", json=odd_job(flourish=0.5))
     assert answer.status_code == 422
-    said = "flourish means nothing with mode 'plain': it applies when mode is 'fancy'"
+    said = "flourish has no effect with mode 'plain': it applies when mode is 'fancy'"
     assert answer.json()["errors"] == [{"pointer": "/search_space/flourish", "detail": said}]
 
 

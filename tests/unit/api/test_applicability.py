@@ -72,44 +72,44 @@ SGD = {"learning_rate", "optimizer", "momentum", "nesterov", "warmup_epochs"}
             {"beta1": 0.8},
             {},
             "beta1",
-            "beta1 means nothing with optimizer 'sgd': it applies when optimizer is 'adam' or 'adamw'",
+            "beta1 has no effect with optimizer 'sgd': it applies when optimizer is 'adam' or 'adamw'",
         ),
         (
             {"beta1": 0.8, "optimizer": any_of("sgd", "rmsprop")},
             {},
             "beta1",
-            "beta1 means nothing with optimizer 'sgd' or 'rmsprop': it applies when optimizer is 'adam' or 'adamw'",
+            "beta1 has no effect with optimizer 'sgd' or 'rmsprop': it applies when optimizer is 'adam' or 'adamw'",
         ),
         (
             {"nesterov": True, "momentum": 0.8},
             {},
             "nesterov",
-            "nesterov means nothing with momentum 0.8: it applies when optimizer is 'sgd' and momentum is 0.5 or 0.9",
+            "nesterov has no effect with momentum 0.8: it applies when optimizer is 'sgd' and momentum is 0.5 or 0.9",
         ),
         (
             {"nesterov": True, "momentum": {"type": "float", "low": 0.6, "high": 0.8}},
             {},
             "nesterov",
-            "nesterov means nothing with momentum 0.6 to 0.8: it applies when optimizer is 'sgd' and momentum is 0.5 or 0.9",
+            "nesterov has no effect with momentum 0.6 to 0.8: it applies when optimizer is 'sgd' and momentum is 0.5 or 0.9",
         ),
         (
             {"warmup_start": 0.5, "warmup_epochs": {"type": "int", "low": 4, "high": 9}},
             {},
             "warmup_start",
-            "warmup_start means nothing with warmup_epochs whole numbers 4 to 9: it applies when warmup_epochs is 1, 2 or 3",
+            "warmup_start has no effect with warmup_epochs whole numbers 4 to 9: it applies when warmup_epochs is 1, 2 or 3",
         ),
         (
             {"flip": False},
             {},
             "flip",
-            "flip means nothing with dataset 'digits' and no augment: it applies when dataset is 'images', or when augment"
+            "flip has no effect with dataset 'digits' and no augment: it applies when dataset is 'images', or when augment"
             " is true",
         ),
         (
             {"flip": False},
             {"augment": False},
             "flip",
-            "flip means nothing with dataset 'digits' and augment false: it applies when dataset is 'images', or when augment"
+            "flip has no effect with dataset 'digits' and augment false: it applies when dataset is 'images', or when augment"
             " is true",
         ),
     ],
@@ -153,13 +153,13 @@ def test_only_what_is_nearest_to_apply_is_named() -> None:
     with pytest.raises(InvalidJob) as caught:
         complete(job, {"tuned": objective})
     assert [fault.detail for fault in caught.value.faults] == [
-        "late means nothing with optimizer 'sgd': it applies when optimizer is 'rmsprop'"
+        "late has no effect with optimizer 'sgd': it applies when optimizer is 'rmsprop'"
     ]
 
 
 def test_a_setting_that_means_nothing_is_refused_unless_it_is_at_its_default() -> None:
     says = (
-        "size means nothing with dataset 'digits' and momentum 0.9: it applies when dataset is 'images', or when momentum is 0.5"
+        "size has no effect with dataset 'digits' and momentum 0.9: it applies when dataset is 'images', or when momentum is 0.5"
     )
     assert faults({}, {"size": 64}) == {"/objective/settings/size": says}
     submitted({"learning_rate": LOG}, {"size": 32})
@@ -168,7 +168,7 @@ def test_a_setting_that_means_nothing_is_refused_unless_it_is_at_its_default() -
 
 
 def test_a_point_to_try_first_with_what_means_nothing_in_the_job_is_told_why() -> None:
-    says = "beta1 means nothing with optimizer 'sgd': it applies when optimizer is 'adam' or 'adamw'"
+    says = "beta1 has no effect with optimizer 'sgd': it applies when optimizer is 'adam' or 'adamw'"
     assert faults({}, try_first=[{"beta1": 0.5}]) == {"/try_first/0/beta1": says}
 
 

@@ -129,7 +129,7 @@ def test_no_default_search_space_is_warned_of() -> None:
     [
         ({"objective": {"name": "nonsense"}}, "/objective/name", "there is no objective 'nonsense'; there are: image-class"),
         ({"metric": "nonsense"}, "/metric", "quadratic has no metric 'nonsense'; it has: loss, score"),
-        ({"objective": {"name": "quadratic", "settings": {"foo": 1}}}, "/objective/settings/foo", "known are: epoch_s"),
+        ({"objective": {"name": "quadratic", "settings": {"foo": 1}}}, "/objective/settings/foo", "it has: epoch_s"),
         ({"objective": {"name": "quadratic", "settings": {"epoch_s": -1}}}, "/objective/settings/epoch_s", "minimum of 0"),
         ({"objective": {"name": "quadratic", "settings": {"epoch_s": "x"}}}, "/objective/settings/epoch_s", "type 'number'"),
         (
