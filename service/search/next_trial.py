@@ -1,4 +1,4 @@
-"""What the next trial of a job is: an enqueued one, or what the job's strategy proposes."""
+"""The next trial of a job: an enqueued one, or one that the job's strategy proposes."""
 
 from dataclasses import replace
 
@@ -22,9 +22,9 @@ def propose_next(
     first_number: int = 0,
     waiting: FrozenTrial | None = None,
 ) -> Proposal:
-    """The trial `number`, or the enqueued trial `waiting`, from what is stored alone: it does not matter who asks.
+    """The proposal for the trial `number` or, if given, for the enqueued trial `waiting`. Raises Unsampleable.
 
-    snapshot, next_point and first_number: as a strategy's `propose` takes them. Raises Unsampleable.
+    It depends on stored data only, not on the process that asks. snapshot, next_point, first_number: as in `Strategy.propose`.
     """
     strategy = strategy_of(spec)
     if waiting is None:
@@ -34,10 +34,10 @@ def propose_next(
 
 
 def points_to_try_first(spec: JobSpec) -> list[tuple[Point, int]]:
-    """What is enqueued for the job's `try_first`, in its order: what each point says of the searched parameters, and which of its
-    replicates.
+    """The trials to enqueue for the job's `try_first`, in its order: the point's searched parameters and the replicate index.
 
-    In a job with replicates what it leaves open is drawn here, so that its replicates are one point. Raises Unsampleable.
+    In a job with replicates, the parameters that a point leaves open are drawn here, so that its replicates share one point.
+    Raises Unsampleable.
     """
     names = searched(spec.search_space).keys()
     points = [{name: value for name, value in point.items() if name in names} for point in spec.try_first]

@@ -1,4 +1,4 @@
-"""Trials of earlier phases as a later one sees them: under its own search space."""
+"""Trials of earlier phases as a later phase sees them: under its own search space."""
 
 import copy
 
@@ -11,11 +11,11 @@ from service.search.strategies.random import POINT
 
 
 class PhaseView:
-    """What a phase sees of its job's trials.
+    """A job's trials as one of its phases sees them.
 
-    Optuna searches jointly only the parameters that have one distribution in all trials: one that keeps the range of an earlier
-    phase would take a parameter out of the joint search. Trials that lie outside are left out, since tpe and gp take every value
-    to lie in its range. The first phase sees all trials as they are, as stock Optuna does.
+    Optuna searches jointly only those parameters that have the same distribution in all trials, so a trial that kept the range of
+    an earlier phase would remove that parameter from the joint search. Trials that lie outside of the phase's space are left out,
+    since tpe and gp assume that every value lies in its range. The first phase sees all trials unchanged, as stock Optuna does.
     """
 
     def __init__(self, phase: Phase) -> None:
@@ -25,7 +25,7 @@ class PhaseView:
         self._distributions = distributions(phase.spec)
 
     def see(self, trial: FrozenTrial, of: Phase) -> FrozenTrial | None:
-        """A trial of one phase as this one sees it; None where it is left out."""
+        """A trial of the phase `of` as this phase sees it; None where it is left out."""
         if self._position in (0, of.position) or trial.state is TrialState.WAITING:
             return trial
         values = fixed(of.spec.search_space) | trial.params
@@ -36,6 +36,6 @@ class PhaseView:
         seen = copy.copy(trial)
         seen.params = {name: values[name] for name in self._ranges}
         seen.distributions = self._distributions
-        # Which point of its own phase it tried says nothing here.
+        # The point index is that of its own phase, and is not valid here.
         seen.system_attrs = {key: value for key, value in trial.system_attrs.items() if key != POINT}
         return seen

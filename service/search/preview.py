@@ -1,4 +1,4 @@
-"""The first points of a job, before there is one: the same samplers on a study that exists only here."""
+"""A preview of a job for its dry run: the first points, from the same samplers on a study in memory, and the steps per trial."""
 
 import math
 
@@ -18,10 +18,10 @@ FIRST_POINTS = 5
 
 
 def first_points(spec: JobSpec) -> list[Point]:
-    """The points of the first trials, all parameters each; a point with replicates stands there as often as these trials try it.
+    """The points of the first trials, each with all parameters. A point with replicates is listed once for each of its trials.
 
-    Up to five, which lie within the start-up of every sampler: they do not depend on results. Fewer where a bayesian job of few
-    trials repeats its best points so soon.
+    At most five: these lie within the start-up of every sampler, so they do not depend on results. Fewer where a bayesian job of
+    few trials would repeat its best points earlier.
     """
     trials = spec.budget.trials
     count = FIRST_POINTS if trials is None else min(FIRST_POINTS, trials)
@@ -42,7 +42,7 @@ def first_points(spec: JobSpec) -> list[Point]:
 
 
 def steps_per_trial(spec: JobSpec) -> tuple[float, int] | None:
-    """The steps that one trial trains, on average over the search space and at most; None when no parameter says how many."""
+    """The steps of one trial: mean over the search space and maximum; None where no parameter sets the number of steps."""
     name = spec.meaning.named(Role.DURATION)
     dimension = None if name is None else spec.search_space.get(name)
     values = strategy_of(spec).axis(str(name), dimension) if isinstance(dimension, Range) else [dimension]

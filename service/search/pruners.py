@@ -1,4 +1,4 @@
-"""Optuna's pruners, unchanged, on a view in which steps are parts of a schedule. Every resource is a number."""
+"""Optuna's pruners, unchanged, for a view in which steps are parts of a schedule. Every resource is a number, never "auto"."""
 
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, PercentilePruner, SuccessiveHalvingPruner
@@ -7,7 +7,7 @@ from service.domain import strategy
 
 
 def pruner(choice: strategy.Pruner) -> BasePruner:
-    """The pruner of a job."""
+    """Optuna's pruner for a job's choice."""
     match choice:
         case strategy.NoPruner():
             return NopPruner()

@@ -1,4 +1,4 @@
-"""Whether a running trial ends early: Optuna's pruner thinks on a view in memory, and nothing is written."""
+"""Whether to prune a running trial: Optuna's pruner runs on a view in memory, and nothing is written."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from service.search.strategies import strategy_of
 
 
 def ask_pruner(spec: JobSpec, snapshot: StudySnapshot, own: FrozenTrial) -> tuple[bool, dict[str, Any]]:
-    """Whether the pruner ends `own`, a running trial of the snapshot, and what it notes in it: its rungs."""
+    """Whether to prune `own`, a running trial of the snapshot, and the system attributes (rungs) that the pruner writes to it."""
     is_repeat = strategy_of(spec).is_repeat
     view = SamplingView(
         name=view_name(spec.seed),
@@ -28,7 +28,7 @@ def ask_pruner(spec: JobSpec, snapshot: StudySnapshot, own: FrozenTrial) -> tupl
         study = optuna.study.Study(
             study_name=view_name(spec.seed),
             storage=view,
-            sampler=at_random(spec.seed, own.number),  # a study has one, but no pruner asks it
+            sampler=at_random(spec.seed, own.number),  # a study needs one, but pruners do not use it
             pruner=pruner(spec.pruner),
         )
         prune = study.pruner.prune(study, own)

@@ -1,7 +1,7 @@
-"""Curves as pruners see them: a step is an equal part of the trial's own schedule (DESIGN decision 9).
+"""Learning curves as pruners see them: a step is an equal part of the trial's own schedule (DESIGN decision 9).
 
-Early in training, high learning rates look better than they are, and how much depends on the schedule. So a trial is compared
-with others only at the same part of its own schedule, and not while its learning rate is still warming up.
+Early in training, high learning rates look better than they are; how much better depends on the schedule. So trials are compared
+only at the same part of their own schedules, and never during learning-rate warm-up.
 """
 
 import math
@@ -13,11 +13,11 @@ from service.domain.parts import parts_done
 
 
 def values_by_part(curve: Sequence[CurvePoint], parts: int) -> dict[int, float]:
-    """From a curve by step to values by part, 1 to `parts`.
+    """The values of a curve by part of the schedule, 1 to `parts`.
 
-    The value of a part is the first one measured at or after its end, outside warm-up. Points without a fraction are left out: a
-    foreign script reported them. Infinite values become the largest number there is: percentiles
-    beside an infinite one are not a number, and then Optuna's percentile pruners end nothing.
+    The value of a part is the first one measured at or after its end, outside warm-up. Points without a fraction are left out:
+    a foreign script reported them. Infinite values become the largest float: percentiles of infinite values are NaN, and
+    Optuna's percentile pruners would then prune nothing.
     """
     values: dict[int, float] = {}
     done = 0

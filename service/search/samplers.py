@@ -1,6 +1,6 @@
-"""Optuna's samplers as Stride uses them: built anew for every ask, from the job's seed and the trial's number.
+"""Optuna's samplers as Stride uses them: a new one for every trial, seeded by the job's seed and the trial's number.
 
-So no process keeps a sampler's state, and it does not matter who asks (DESIGN decision 5).
+So no process keeps a sampler's state, and every process draws the same point (DESIGN decision 5).
 """
 
 import hashlib
@@ -17,28 +17,28 @@ from service.domain.space import CategoricalRange, FloatRange, IntRange, Range
 
 
 def trial_seed(job_seed: int, number: int) -> int:
-    """The seed of whatever is drawn for one trial: 32 bits of sha256(job seed, trial number)."""
+    """The sampler seed of one trial: 32 bits of sha256(job seed, trial number)."""
     return int.from_bytes(hashlib.sha256(f"{job_seed}/{number}".encode()).digest()[:4])
 
 
 def view_name(job_seed: int) -> str:
-    """The study name that Optuna is shown: Hyperband hashes it to choose a trial's bracket, so it depends on the seed alone."""
+    """The study name that Optuna sees. Hyperband hashes it to choose a trial's bracket, so it depends on the job's seed only."""
     return f"stride-{job_seed}"
 
 
 def at_random(job_seed: int, number: int) -> RandomSampler:
-    """Draws one trial's point by its number alone."""
+    """A sampler that draws one trial's point at random, seeded by the trial's number."""
     return RandomSampler(seed=trial_seed(job_seed, number))
 
 
 def keep_space(chosen: BaseSampler, space: IntersectionSearchSpace) -> None:
-    """Give a new TPE sampler what an earlier one worked out of the same study, which it would work out again from every trial."""
+    """Give a new TPE sampler the intersection search space of an earlier one, which it would compute again from all trials."""
     if isinstance(chosen, TPESampler):
         chosen._search_space = space
 
 
 def distribution(dimension: Range) -> BaseDistribution:
-    """A range as Optuna knows it. `points` says where a grid lies and is nothing to Optuna."""
+    """A range as Optuna's distribution. `points` defines a grid only and does not apply here."""
     match dimension:
         case FloatRange():
             return FloatDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
@@ -51,12 +51,12 @@ def distribution(dimension: Range) -> BaseDistribution:
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Silences, by name, what Optuna warns of where we do it on purpose. The one place for it."""
+    """Ignore, by message, Optuna's warnings about what we do on purpose. The only place that does so."""
     with warnings.catch_warnings():
         for message in (
             "QMCSampler is experimental",
             "Fixed parameter .* is out of range",  # an enqueued point of the user's own
-            "Clip non-finite values",  # diverged trials hold the worst value there is
+            "Clip non-finite values",  # diverged trials have an infinite value
             "The distribution is specified by .* but the range is not divisible by",  # the range ends at its last step
         ):
             warnings.filterwarnings("ignore", message=message)

@@ -1,4 +1,4 @@
-"""From a study to the next point: Optuna's sampler thinks on a view in memory, and nothing is written."""
+"""From a study to the next point: Optuna's sampler runs on a view in memory, and nothing is written."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -21,28 +21,28 @@ from service.search.snapshot import EMPTY, StudySnapshot
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A point to try, and what the sampler wants kept of its thinking."""
+    """A point to try, and the attributes that the sampler writes."""
 
     number: int
-    """The trial number it was drawn for."""
+    """The trial number for which it was drawn."""
     waiting_trial_id: int | None = None
-    """The enqueued trial whose open parameters it fills."""
+    """The enqueued trial whose missing parameters it fills."""
     params: Sequence[Param]
     point: Point
     trial_attrs: Mapping[str, Any] = field(default_factory=dict)
     study_attrs: Mapping[str, Any] = field(default_factory=dict)
     sampler_error: str | None = None
-    """Why the sampler raised, when it did; the point was drawn at random then."""
+    """The error that the sampler raised, if it did; the point was then drawn at random."""
     replicate: int = 0
-    """Which replicate of its point it is."""
+    """The replicate index of the trial."""
     grid_point: int | None = None
-    """The index of its point in a grid."""
+    """The index of the point in a grid."""
     takes_point: bool = False
-    """Whether it is the next of the points that the job's row counts."""
+    """Whether the trial advances `next_point`, the counter of points in the job's row."""
 
 
 class Unsampleable(Exception):
-    """No point can be drawn from a job's search space, not even at random; the message says what was tried."""
+    """No point can be drawn from a job's search space, not even at random; the message holds the error."""
 
 
 def propose(
@@ -53,10 +53,12 @@ def propose(
     number: int,
     waiting: FrozenTrial | None = None,
 ) -> Proposal:
-    """Ask a sampler for the trial `number`, or for what the enqueued trial `waiting` leaves open.
+    """Ask a sampler for the point of trial `number`, or for the parameters that the enqueued trial `waiting` leaves open.
 
-    A sampler that raises does not stop the job: that one trial is drawn at random, what was enqueued kept if it can be.
-    sampler: makes one, from the job's seed and the trial's number. Raises Unsampleable when that cannot be done either.
+    A sampler that raises does not stop the job: the point is then drawn at random, and keeps the enqueued values if they are
+    valid. Raises Unsampleable when that fails, too.
+
+    sampler: makes a sampler from the job's seed and the trial's number.
     """
     number = waiting.number if waiting else number
     try:
@@ -70,23 +72,23 @@ def propose(
 
 
 def distributions(spec: JobSpec) -> dict[str, BaseDistribution]:
-    """The ranges of the job's space as Optuna knows them, in the order in which it is asked."""
+    """The ranges of the job's space as Optuna's distributions, in the order in which Optuna samples them."""
     with silenced():
         return {name: distribution(dimension) for name, dimension in searched(spec.search_space).items()}
 
 
 def stored_params(spec: JobSpec, point: Point) -> list[Param]:
-    """A point of the job's space as Optuna stores it, in the order in which Optuna is asked."""
+    """A point of the job's space as Optuna stores it, in the order in which Optuna samples its parameters."""
     return [_param(name, known, point[name]) for name, known in distributions(spec).items() if name in point]
 
 
 def at_point(spec: JobSpec, number: int, point: Point, replicate: int) -> Proposal:
-    """The trial `number` at a point that is known."""
+    """The proposal of a given point for the trial `number`."""
     return Proposal(number=number, params=stored_params(spec, point), point=point, replicate=replicate)
 
 
 def point_of(trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> Point | None:
-    """The point of the job's space that a trial tries; None for a foreign trial with a space of its own."""
+    """The point of the job's space that a trial tries; None for a foreign trial with a different space."""
     if any(trial.distributions.get(name) != known for name, known in space.items()):
         return None
     return {name: trial.params[name] for name in space}
@@ -98,7 +100,7 @@ def _at_random(spec: JobSpec, number: int, waiting: FrozenTrial | None) -> Propo
         return _ask(spec, EMPTY, chosen, number, None)
     try:
         return _ask(spec, EMPTY, chosen, number, waiting)
-    except Exception:  # it was enqueued with a value that the parameter cannot take
+    except Exception:  # an enqueued value is not valid for its parameter
         return replace(_ask(spec, EMPTY, chosen, number, None), waiting_trial_id=waiting._trial_id)
 
 
@@ -109,11 +111,11 @@ def _ask(spec: JobSpec, snapshot: StudySnapshot, chosen: BaseSampler, number: in
     view = SamplingView(
         name=view_name(spec.seed),
         direction=spec.direction,
-        # Other enqueued trials are not this ask's to start.
+        # Optuna's `ask` would start another enqueued trial.
         trials=[trial for trial in others if trial.state != optuna.trial.TrialState.WAITING],
         next_number=number,
         study_attrs=snapshot.attrs,
-        own=copy.deepcopy(waiting),  # Optuna notes in it what it suggests
+        own=copy.deepcopy(waiting),  # Optuna writes the suggested values to it
     )
     if snapshot.space is not None:
         keep_space(chosen, snapshot.space)
@@ -128,7 +130,7 @@ def _ask(spec: JobSpec, snapshot: StudySnapshot, chosen: BaseSampler, number: in
         waiting_trial_id=waiting._trial_id if waiting else None,
         params=[_param(name, space[name], value) for name, value in point.items()],
         point=point,
-        # What multivariate samplers note about their own thinking is of no use once the params are fixed.
+        # Notes of multivariate samplers about how they drew a point are of no use once it is drawn.
         trial_attrs={key: value for key, value in view.written_trial_attrs.items() if not key.startswith(("tpe:", "gp:"))},
         study_attrs=view.written_study_attrs,
     )

@@ -1,7 +1,7 @@
-"""A study as a sampler or pruner sees it: read once, plus one trial that exists, or changes, only in memory.
+"""A study as a sampler or pruner sees it: read once, plus one trial that exists or changes only in memory.
 
-Optuna's `ask` creates its trial before the sampler runs, and writes five to eight times. Here it runs against this view, which
-collects what would have been written; one transaction stores it afterwards (DESIGN decision 5).
+Optuna's `ask` creates its trial before the sampler runs, and writes five to eight times. Here it runs on this view, which
+collects the writes; one transaction stores them afterwards (DESIGN decision 5).
 """
 
 import bisect
@@ -20,16 +20,16 @@ Attributes = Mapping[str, Any]
 
 STUDY_ID = 0
 NEW_TRIAL_ID = -1
-"""The id of the trial that exists only here."""
+"""The id of the trial that exists only in memory."""
 
 MOMENT = datetime(2000, 1, 1)
-"""When trials that exist only here start and end: Optuna's must, and nobody asks when."""
+"""The start and end time of trials that exist only in memory: Optuna requires one, and nothing reads it."""
 
 
 def unfinished_trial(
     trial_id: int, number: int, state: TrialState, *, user_attrs: Attributes | None = None, system_attrs: Attributes | None = None
 ) -> FrozenTrial:
-    """A trial that exists only here, running or enqueued: nothing is known of it yet but its attributes."""
+    """A running or enqueued trial that exists only in memory; only its attributes are set."""
     return FrozenTrial(
         trial_id=trial_id,
         number=number,
@@ -46,10 +46,10 @@ def unfinished_trial(
 
 
 class SamplingView(BaseStorage):
-    """Optuna's storage interface over `trials` (by number) and one trial of its own.
+    """Optuna's storage interface over `trials` (ordered by number) and one trial of its own.
 
     own: an enqueued or running trial that may be changed here; None: `create_new_trial` makes one, numbered `next_number`.
-    Reads never show a change made after them: what was handed out stays as it was.
+    A trial that has been returned does not change afterwards; a write replaces it by a changed copy.
     Raises KeyError for any other study or trial, as Optuna expects of a storage.
     """
 
@@ -70,9 +70,9 @@ class SamplingView(BaseStorage):
         self._study_attrs = dict(study_attrs)
         self.own = own
         self.written_study_attrs: dict[str, Any] = {}
-        """Study system attributes that were written here."""
+        """The study's system attributes that were written to this view."""
         self.written_trial_attrs: dict[str, Any] = {}
-        """System attributes that were written to the own trial here."""
+        """The own trial's system attributes that were written to this view."""
 
     # The study
 
@@ -161,7 +161,7 @@ class SamplingView(BaseStorage):
         trial.datetime_start = MOMENT
         return True
 
-    # What neither samplers nor pruners do
+    # Operations that neither samplers nor pruners use
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
         self._refuse()
@@ -179,7 +179,7 @@ class SamplingView(BaseStorage):
         self._refuse()
 
     def _changed(self, trial_id: int) -> FrozenTrial:
-        """A copy of the own trial that takes its place, so that what was handed out stays as it was."""
+        """Replace the own trial by a copy and return that, so that trials returned before do not change."""
         if self.own is None or self.own._trial_id != trial_id:
             raise KeyError(trial_id)
         self.own = copy.copy(self.own)

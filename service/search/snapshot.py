@@ -1,4 +1,4 @@
-"""What a sampler or a pruner may know of a study."""
+"""A study at one moment, as samplers and pruners read it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +12,13 @@ class StudySnapshot:
     """A study at one moment."""
 
     trials: list[FrozenTrial]
-    """By number; never changed after it was handed out. A later phase does not see all of the study's."""
+    """Ordered by number, and never changed after the snapshot is made. A later phase does not see all trials of the study."""
     attrs: dict[str, Any]
-    """Study system attributes."""
+    """The study's system attributes."""
     space: IntersectionSearchSpace | None = None
-    """What TPE knows of the space that the finished trials share, where that may be kept from ask to ask."""
+    """TPE's intersection search space of the finished trials, where it may be kept from one trial to the next."""
     next_number: int = 0
-    """The number that a trial created at that moment would have had: for whoever asks a sampler."""
+    """The number that a trial created at that moment would get."""
 
 
 EMPTY = StudySnapshot(trials=[], attrs={})

@@ -1,4 +1,4 @@
-"""The strategies, by what a job may say of them: the one place that tells them apart."""
+"""The registry of strategies, by the strategy in a job's request: the only code that distinguishes them."""
 
 from collections.abc import Mapping
 
@@ -19,5 +19,5 @@ _STRATEGIES: Mapping[choices.Strategy, Strategy] = {
 
 
 def strategy_of(request: JobRequest) -> Strategy:
-    """The strategy that a job asks for."""
+    """The strategy that a job requests."""
     return _STRATEGIES[request.strategy]

@@ -1,6 +1,6 @@
-"""Bayesian search: points chosen from what earlier trials showed, by tree-structured Parzen estimators or a Gaussian process.
+"""Bayesian search: points chosen from the results of earlier trials, by tree-structured Parzen estimators or a Gaussian process.
 
-It explores and, in a job with replicates, repeats its best points, each time with a seed that the point has not had.
+In a job with replicates, some trials repeat the best points, each time with a seed that the point has not had; others explore.
 """
 
 import math
@@ -22,16 +22,16 @@ from service.search.snapshot import StudySnapshot
 from service.search.strategies.sampled import Sampled
 
 STARTUP = 10
-"""Trials before the first repeat: Optuna's samplers draw as many at random before they think."""
+"""Number of trials before the first repeat. Optuna's TPE and GP samplers draw as many at random before they use a model."""
 
 EVERY = 3
-"""After them, each trial whose turn it is repeats, and the others explore."""
+"""After the start-up, one trial in this many is a repeat, and the others explore."""
 
 BEST = 4
-"""So many points are worth repeating."""
+"""Number of best points that are repeated."""
 
 MAX_GP_VALUES = 100_000
-"""Optuna's GPSampler holds every value of a stepped range in memory, and weighs each."""
+"""Largest number of values of a discrete range. Optuna's GPSampler holds all of them in memory and evaluates each."""
 
 
 class _Bayesian(Sampled):
@@ -51,14 +51,14 @@ class _Bayesian(Sampled):
 
 
 class Tpe(_Bayesian):
-    """By tree-structured Parzen estimators."""
+    """Bayesian search by tree-structured Parzen estimators."""
 
     def sampler(self, job_seed: int, number: int) -> BaseSampler:
         return TPESampler(seed=trial_seed(job_seed, number))
 
 
 class Gp(_Bayesian):
-    """By a Gaussian process."""
+    """Bayesian search by a Gaussian process."""
 
     def sampler(self, job_seed: int, number: int) -> BaseSampler:
         return GPSampler(seed=trial_seed(job_seed, number))
@@ -75,11 +75,11 @@ class Gp(_Bayesian):
 
 
 def may_repeat(spec: JobSpec, number: int) -> bool:
-    """Whether it is the turn of a bayesian job's trial `number` to repeat one of the best points.
+    """Whether the trial `number` of a bayesian job may repeat one of the best points.
 
-    After the first ten it is every third one's. Of the last trials it is each one's, so that the best point has all its seeds at
-    the end, and so has the one that overtakes it when its seeds turn out to have been lucky: twice as many as a point has
-    replicates beside its first, but no more than a third of all.
+    After the first ten trials, every third one may. The last trials all may, so that at the end the best point has been trained
+    with all its seeds, and so has the point that overtakes it if its first seeds were lucky. These last trials are twice as many
+    as the replicates after a point's first one, but at most a third of the budget.
     """
     trials = spec.budget.trials
     if spec.replicates == 1:
@@ -90,12 +90,12 @@ def may_repeat(spec: JobSpec, number: int) -> bool:
 
 
 def to_repeat(spec: JobSpec, trials: Sequence[FrozenTrial], number: int) -> tuple[Point, int] | None:
-    """The point that a bayesian job's trial `number` repeats, and which replicate; None: it explores, as when none is worth it.
+    """The point that the trial `number` of a bayesian job repeats, and the replicate index; None: the trial explores.
 
-    Of the four points with the best mean value, over what is complete of their replicates, it is the best one that lacks some,
-    and the first of these. A point that has diverged with any of its seeds is none of the best. Each replicate of a point is
-    trained once: one under way is not begun again, and neither is one that failed or was pruned, since the same seed would most
-    likely end the same.
+    It takes the BEST points by their mean value over complete replicates. The best of them that lacks a replicate is repeated,
+    with its first missing replicate. A point that diverged with any seed is not among the best. Each replicate of a point is
+    begun once: a running one is not begun again, and neither is one that failed or was pruned, since the same seed would most
+    likely have the same outcome.
     """
     if not may_repeat(spec, number):
         return None
@@ -115,7 +115,7 @@ def to_repeat(spec: JobSpec, trials: Sequence[FrozenTrial], number: int) -> tupl
 
 
 def _mean(trials: Sequence[FrozenTrial]) -> float | None:
-    """The mean value of the complete ones; None when there are none, or one diverged: its value is the worst there is."""
+    """The mean value of the complete trials; None where there is none, or where one diverged: its value is infinite."""
     values = [trial.values[0] for trial in trials if trial.state is TrialState.COMPLETE and trial.values]
     mean = sum(values) / len(values) if values else math.inf
     return mean if math.isfinite(mean) else None

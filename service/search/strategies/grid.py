@@ -1,4 +1,4 @@
-"""Grid search: our own, since Optuna's duplicates points under parallel workers and loses crashed ones."""
+"""Grid search. Optuna's GridSampler is not used: it duplicates points under parallel workers and loses those that crash."""
 
 import hashlib
 import math
@@ -32,7 +32,7 @@ MAX_POINTS = 100_000
 
 
 class GridProblem(ValueError):
-    """The range spans no finite grid; `parameter` says which one."""
+    """A range that does not define a finite grid; `parameter` names it."""
 
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class GridProblem(ValueError):
 
 
 class Grid(Strategy):
-    """Every point once, and with each of its seeds."""
+    """Every grid point once with each of its training seeds."""
 
     needs_history = False
     counts_points = True
@@ -49,16 +49,17 @@ class Grid(Strategy):
         if request.try_first:
             yield Invalid("/try_first", "a grid visits exactly its own points: add these to the ranges, or use another strategy")
         try:
-            found = size(space)
+            n_points = size(space)
         except GridProblem as problem:
             yield Invalid(pointer("search_space", problem.parameter), str(problem))
             return
-        if found > MAX_POINTS:
+        if n_points > MAX_POINTS:
             yield Invalid(
-                "/search_space", f"the grid has {found} points, more than {MAX_POINTS}: use fewer points, or the random strategy"
+                "/search_space",
+                f"the grid has {n_points} points, more than {MAX_POINTS}: use fewer points, or the random strategy",
             )
-        elif found * request.replicates > MAX_TRIALS:
-            detail = f"{found} points with {request.replicates} seeds each are more than {MAX_TRIALS} trials"
+        elif n_points * request.replicates > MAX_TRIALS:
+            detail = f"{n_points} points with {request.replicates} seeds each are more than {MAX_TRIALS} trials"
             yield Invalid("/replicates", detail)
 
     def n_points(self, space: SearchSpace) -> int:
@@ -68,7 +69,7 @@ class Grid(Strategy):
         return axis(name, dimension)
 
     def sampler(self, job_seed: int, number: int) -> BaseSampler:
-        return at_random(job_seed, number)  # for what a trial leaves open that a foreign script has enqueued
+        return at_random(job_seed, number)  # only for the open parameters of trials that a foreign script has enqueued
 
     def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, first_number: int = 0) -> Proposal:
         index, replicate = divmod(next_point, spec.replicates)
@@ -77,7 +78,7 @@ class Grid(Strategy):
 
 
 def size(space: SearchSpace) -> int:
-    """How many points the grid over `space` has.
+    """The number of points of the grid over `space`.
 
     Raises GridProblem for a continuous range without a step or a number of points.
     """
@@ -85,7 +86,7 @@ def size(space: SearchSpace) -> int:
 
 
 def point(space: SearchSpace, seed: int, index: int) -> Point:
-    """The `index`-th point of the grid, in an order drawn from `seed`: a grid cut short is a random subset, not a corner."""
+    """The point at `index` of the grid, in an order drawn from `seed`: a smaller budget gets a random subset, not a corner."""
     ranges = searched(space)
     axes = [axis(name, dimension) for name, dimension in ranges.items()]
     position = _order(math.prod(map(len, axes)), seed)[index]
@@ -97,18 +98,18 @@ def point(space: SearchSpace, seed: int, index: int) -> Point:
 
 
 def axis(name: str, dimension: Range) -> list[Scalar]:
-    """The values a grid takes along one parameter, ascending, ends included."""
+    """The grid values of one parameter: ascending with both ends for numbers, all choices in their order for categories."""
     match dimension:
         case CategoricalRange():
             return list(dimension.choices)
         case IntRange(points=None):
             return list(range(dimension.low, dimension.high + 1, dimension.step))
         case IntRange():
-            return sorted({round(value) for value in _spaced(dimension)})  # more points than whole numbers are these
+            return sorted({round(value) for value in _spaced(dimension)})  # there may be more points than integers
         case FloatRange(step=None, points=None):
             raise GridProblem(name, "a grid over a continuous range needs a step, or a number of points")
         case FloatRange(step=None):
-            return sorted(set(_spaced(dimension)))  # so close together that some of them are one number
+            return sorted(set(_spaced(dimension)))  # points may be so close together that some are equal
         case FloatRange():
             count = discrete_values(dimension)
             assert dimension.step is not None
@@ -127,7 +128,7 @@ def _count(name: str, dimension: Range) -> int:
 def _spaced(dimension: FloatRange | IntRange) -> list[float]:
     assert dimension.points is not None
     low, high, last = float(dimension.low), float(dimension.high), dimension.points - 1
-    # By decades, and without a difference or a ratio of the ends, which may be larger than any number.
+    # Interpolated in log10 for a log range, and without the difference or ratio of the ends, which may overflow.
     ends = (math.log10(low), math.log10(high)) if dimension.log else (low, high)
     inner = (ends[0] * (1 - index / last) + ends[1] * (index / last) for index in range(1, last))
     values = (10**value if dimension.log else value for value in inner)
@@ -136,5 +137,5 @@ def _spaced(dimension: FloatRange | IntRange) -> list[float]:
 
 @lru_cache(maxsize=16)
 def _order(count: int, seed: int) -> list[int]:
-    # By hashes and not by a library's generator: workers of different versions must agree on it for ever.
+    # By hashes instead of a library's random generator, so that all versions of workers get the same order.
     return sorted(range(count), key=lambda index: hashlib.sha256(f"{seed}/{index}".encode()).digest())

@@ -1,4 +1,4 @@
-"""What a strategy answers."""
+"""The interface of a strategy."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -15,43 +15,43 @@ from service.search.snapshot import StudySnapshot
 
 
 class Strategy(Protocol):
-    """How a job chooses its points. It keeps no state: what it answers follows from what it is given, whoever asks."""
+    """How a job chooses its points. A strategy keeps no state: its proposals depend only on the arguments."""
 
     needs_history: bool
-    """Whether the next point depends on the study: then it is thought of with no transaction open."""
+    """Whether the next point depends on the study. It is then proposed with no transaction open."""
     counts_points: bool = False
-    """Whether its share of the budget counts the points that the job's row counts, and not the trial numbers."""
+    """Whether the strategy's share of the budget counts the points that the job's row counts, instead of trial numbers."""
     keeps_attrs: bool = False
-    """Whether the sampler keeps anything in the study's system attributes."""
+    """Whether the sampler writes system attributes of the study."""
 
     def check(self, request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
-        """What keeps the request from being run so. space: its search space, defaults filled."""
+        """The reasons why the request cannot be run with this strategy. space: its search space, with defaults filled in."""
 
     def n_points(self, space: SearchSpace) -> int | None:
-        """How many points there are to try; None: as many as one likes."""
+        """How many points the space has for this strategy; None: unlimited."""
 
     def axis(self, name: str, dimension: Range) -> list[Scalar] | None:
-        """The values that one parameter takes, each as often as the others; None: any that lies in its range."""
+        """The values that one parameter takes, all equally often; None: any value of its range."""
 
     def sampler(self, job_seed: int, number: int) -> BaseSampler:
-        """What draws a trial's point, or what is left open of it when it was enqueued."""
+        """The sampler that draws a trial's point, or the parameters that an enqueued trial leaves open."""
 
     def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, first_number: int = 0) -> Proposal:
-        """The trial `number`. Raises Unsampleable.
+        """A point for the trial `number`. Raises Unsampleable.
 
-        spec: trials end before the number that its budget names. snapshot: of the study; empty where no history is needed.
-        next_point: of the job's row, which the caller has locked unless history is needed: then it means nothing. first_number:
-        the number that was next when the strategy began; those before it are other strategies'.
+        spec: its trial numbers are below `budget.trials`. snapshot: of the study; empty where no history is needed. next_point:
+        the counter in the job's row, which the caller has locked; not valid where history is needed. first_number: the next
+        trial number at the time this strategy began; lower numbers belong to earlier strategies.
         """
 
     def may_repeat(self, spec: JobSpec, number: int) -> bool:
-        """Whether the trial `number` may repeat a point for its results, which nobody can tell beforehand."""
+        """Whether the trial `number` may repeat an earlier point because of its result, so that it cannot be previewed."""
         return False
 
     def is_repeat(self, spec: JobSpec, trial: FrozenTrial) -> bool:
-        """Whether a trial repeats a point for its results.
+        """Whether a trial repeats an earlier point because of its result.
 
-        Pruners neither end nor see such a trial: that only the lucky seeds of a point come through would be no measure of its
-        noise, and points that are repeated since they are good would raise the bar for those that explore.
+        Such a trial is not pruned, and pruners do not see it. If only the lucky seeds of a point were trained to the end, they
+        would not measure its noise; and repeats of good points would raise the bar for trials that explore.
         """
         return False

@@ -1,4 +1,4 @@
-"""Random search: points drawn independently (uniform), or spread evenly (qmc). Every point is tried with all its seeds."""
+"""Random search: points drawn independently (uniform) or spread evenly (qmc), each tried with all its training seeds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,11 +14,11 @@ from service.search.snapshot import EMPTY, StudySnapshot
 from service.search.strategies.sampled import Sampled
 
 POINT = "stride:point"
-"""System attribute of a trial of qmc search with replicates: which of the job's own points it tries."""
+"""System attribute of a trial of qmc search with replicates: the index of its point among the strategy's own points."""
 
 
 class Uniform(Sampled):
-    """Each point on its own."""
+    """Points drawn independently of each other."""
 
     needs_history = False
 
@@ -28,7 +28,7 @@ class Uniform(Sampled):
     def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, first_number: int = 0) -> Proposal:
         if spec.replicates == 1:
             return super().propose(spec, snapshot, number=number, next_point=next_point, first_number=first_number)
-        # By the point's place among the job's own, anew for each replicate; so the points are those of a job without.
+        # The index of the point seeds the draw, so all replicates get one point, the same as in a job without replicates.
         index, replicate = divmod(next_point, spec.replicates)
         drawn = propose(spec, EMPTY, self.sampler, number=first_number + len(spec.try_first) + index)
         return replace(drawn, number=number, replicate=replicate, takes_point=True)
@@ -41,14 +41,14 @@ class Qmc(Sampled):
     keeps_attrs = True
 
     def sampler(self, job_seed: int, number: int) -> BaseSampler:
-        # The points of the job's first trials come from the independent sampler, each its own.
+        # Until a trial has finished, points come from the independent sampler; seeded by trial number, they all differ.
         with silenced():
             return QMCSampler(scramble=True, seed=job_seed, independent_sampler=at_random(job_seed, number))
 
     def propose(self, spec: JobSpec, snapshot: StudySnapshot, *, number: int, next_point: int, first_number: int = 0) -> Proposal:
         if spec.replicates == 1:
             return super().propose(spec, snapshot, number=number, next_point=next_point, first_number=first_number)
-        # The sequence has one place for a point and all its replicates: the others take the point of the first.
+        # Each point takes one place of the sequence: replicate 0 draws it, and the others copy it.
         index, replicate, point = _next_own(spec, snapshot.trials)
         if point is not None:
             proposal = at_point(spec, number, point, replicate)
@@ -58,7 +58,7 @@ class Qmc(Sampled):
 
 
 def _next_own(spec: JobSpec, trials: Sequence[FrozenTrial]) -> tuple[int, int, Point | None]:
-    """Of a job's own next trial: which of its points it tries, which replicate, and the point, once replicate 0 has it."""
+    """The point index and replicate index of the next trial, and its point; None for replicate 0, which draws it."""
     own = [trial for trial in trials if POINT in trial.system_attrs]
     index, replicate = divmod(len(own), spec.replicates)
     return index, replicate, point_of(own[-1], distributions(spec)) if replicate else None

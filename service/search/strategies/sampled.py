@@ -1,4 +1,4 @@
-"""What all strategies have in common that ask a sampler of Optuna's."""
+"""The common base of strategies that use an Optuna sampler."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from service.search.strategies.protocol import Strategy
 
 
 class Sampled(Strategy):
-    """Every point is drawn by a sampler, for as long as the budget lasts."""
+    """Every point is drawn by an Optuna sampler until the budget is used up."""
 
     def check(self, request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
         if not searched(space):
