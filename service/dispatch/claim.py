@@ -1,7 +1,7 @@
-"""How a worker gets its next trial: it takes over an expired lease, or has the most deserving job's sampler think of a point.
+"""How a worker gets its next trial: it takes over an expired lease, or starts a new trial of the job whose turn it is.
 
-The sampler thinks with no transaction open. One transaction then locks job and study, checks that nothing it relied on has
-changed, and inserts trial, lease and event together.
+A sampler that needs the study's history runs with no transaction open. One transaction then locks job and study, checks that
+nothing the sampler relied on has changed, and inserts trial, lease and event together.
 """
 
 import math
@@ -38,46 +38,46 @@ from service.store.jobs import EventRow
 from service.store.postgres import Database
 
 SLOW_S = 0.02
-"""A sampler that took longer than this the last time is announced, to keep others from thinking in vain."""
+"""Seconds. If a job's sampler took longer than this the last time, a hint keeps other workers from sampling the same trial."""
 
 TAKEOVER_S = 0.25
-"""Expired leases are looked for first, but no more often than this."""
+"""Seconds between two queries for expired leases (decision 0004)."""
 
 MAX_TRIES = 10
-"""So often another worker may be faster before this one looks for other work."""
+"""After this many conflicts with other workers a claim gives up, as if there were no work."""
 
 FAIR_TRIES = 5
-"""So often a claim looks again for the most deserving job when others were faster; then it takes what it finds."""
+"""This many times a claim tries again because another job is more entitled to the next trial; then it takes what it finds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _History:
-    """What the next point of a job depends on."""
+    """The data that a job's next point depends on."""
 
     job: Job
     share: int | None
-    """The phase's, as the job was found."""
+    """The current phase's share of the budget when the job was found, in trials; None: all that the job has left."""
     snapshot: StudySnapshot
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Thought:
-    """A point that was proposed without a lock, and for which phase."""
+class _Proposed:
+    """A proposal that was made without a lock, and the position of the phase for which it was made."""
 
     proposal: Proposal
     phase: int
 
 
-class _Moved:
-    """The job has moved on to its next phase, and no trial was started."""
+class _NextPhase:
+    """The job has begun its next phase, and no trial was started."""
 
 
 class _Conflict(Exception):
-    """The study has changed since the point was proposed, or the job is in its next phase: it is proposed anew."""
+    """The job or its study has changed since it was read; the claim starts again."""
 
 
 class _NoPoint(Exception):
-    """No point of a job can be drawn."""
+    """No point can be drawn from a job's search space."""
 
     def __init__(self, job: Job, error: Unsampleable) -> None:
         super().__init__(f"no point can be drawn from the search space: {error}")
@@ -85,36 +85,36 @@ class _NoPoint(Exception):
 
 
 class Claimer:
-    """Claims for one worker. Keeps the finished trials of the studies it sees, and nothing else."""
+    """Claims trials for one worker, and caches the finished trials of the studies that it samples from."""
 
     def __init__(self, database: Database, worker_id: UUID, objectives: Sequence[str], lease_s: float) -> None:
         self.cache = StudyCache()
         self._database = database
         self.objectives = list(objectives)
-        """What its worker offers; may change from claim to claim."""
+        """The objectives that the worker can train; may change from claim to claim."""
         self._claimant = Claimant(worker_id=worker_id, lease_s=lease_s)
         self._patience = Patience(database, unrenewed_s=lease_s)
-        self._thought_s: dict[UUID, float] = {}
+        self._sampling_s: dict[UUID, float] = {}
         self._looked_for_expired_at = -math.inf
 
     def claim(self, token: UUID) -> Claim | None:
         """The next trial, leased under `token`; None when there is nothing to do.
 
-        Raises DatabaseUnavailable. After a lost reply, `reclaim` tells whether the token holds a lease.
+        Raises DatabaseUnavailable. After a lost reply, `reclaim` returns the claim if the token holds a lease.
         """
         for tries in range(MAX_TRIES):
             try:
                 return self._try(token, fairly=tries < FAIR_TRIES)
-            except (_Conflict, JobNotFound):  # or it was deleted while the sampler thought
+            except (_Conflict, JobNotFound):  # the job may have been deleted while the sampler ran
                 continue
             except _NoPoint as error:
-                # Else every worker would meet it again and again, and no other job would be served.
-                with suppress(JobNotFound):  # deleted while the sampler thought
+                # Otherwise every worker would find this job again and again, and no other job would get a worker.
+                with suppress(JobNotFound):  # deleted while the sampler ran
                     self._database.transact(partial(lifecycle.fail, job_id=error.job_id, reason=str(error)))
         return None
 
     def reclaim(self, token: UUID) -> Claim | None:
-        """As `attempt.reclaim`: what a worker asks after a lost reply."""
+        """As `attempt.reclaim`, which a worker calls after a lost reply."""
         return self._database.transact(lambda conn: attempt.reclaim(conn, token, lease_s=self._claimant.lease_s))
 
     def retry(
@@ -132,79 +132,80 @@ class Claimer:
             if claim is not None:
                 return claim
 
-        def work(conn: sa.Connection) -> Claim | _History | _Moved | None:
+        def claim_or_read(conn: sa.Connection) -> Claim | _History | _NextPhase | None:
             found = claims.find_job(conn, self.objectives)
             if found is None:
                 return None
             if found.needs_history:
-                return self._read(conn, found)
+                return self._read_history(conn, found)
             fair_share = found.open_leases if fairly and found.has_rivals else None
             return self._insert(conn, found.job_id, token, fair_share=fair_share)
 
-        found = self._database.transact(work)
-        return self._think(found, token) if isinstance(found, _History) else _known(found)
+        result = self._database.transact(claim_or_read)
+        return self._sample(result, token) if isinstance(result, _History) else _claim_or_conflict(result)
 
     def _find_expired(self, conn: sa.Connection) -> tuple[int, UUID] | None:
         return leases.find_expired(conn, self.objectives, patience_s=self._patience.seconds)
 
     def _is_time_to_take_over(self) -> bool:
-        # Trials of milliseconds would pay for this look more than for anything else; a lease expires in tens of seconds.
+        # For trials of milliseconds this query would be the largest cost of a claim; a lease expires in tens of seconds.
         now = time.monotonic()
         if now < self._looked_for_expired_at + TAKEOVER_S or not self._patience.has_run_out():
             return False
         self._looked_for_expired_at = now
         return True
 
-    def _read(self, conn: sa.Connection, found: FoundJob) -> _History | None:
-        """What a sampler must know to think; None when somebody else is thinking already."""
-        expected_s = self._thought_s.get(found.job_id, 0.0)
+    def _read_history(self, conn: sa.Connection, found: FoundJob) -> _History | None:
+        """The data that the job's sampler needs; None when another worker is already sampling this job's next point."""
+        expected_s = self._sampling_s.get(found.job_id, 0.0)
         if expected_s > SLOW_S and not claims.hint_sampling(conn, found.job_id, 2 * expected_s):
             return None
         job = claims.recall(conn, found)
         return _History(job=job, share=found.share, snapshot=self.cache.snapshot(conn, job))
 
-    def _think(self, read: _History, token: UUID) -> Claim | None:
-        job, snapshot = read.job, read.snapshot
+    def _sample(self, history: _History, token: UUID) -> Claim | None:
+        job, snapshot = history.job, history.snapshot
         waiting = next((trial for trial in snapshot.trials if trial.state.name == "WAITING"), None)
-        thought = None
-        if waiting is not None or not phase_issued(job, next_number=snapshot.next_number, share=read.share):
+        proposed = None
+        if waiting is not None or not phase_issued(job, next_number=snapshot.next_number, share=history.share):
             started = time.monotonic()
-            spec = spec_of_phase(job, read.share)
-            thought = _Thought(
+            spec = spec_of_phase(job, history.share)
+            proposed = _Proposed(
                 proposal=_propose(job, spec, snapshot, number=snapshot.next_number, waiting=waiting), phase=job.phase.position
             )
-            if thought.proposal.replicate == 0:  # to repeat a point takes no thinking, and says nothing of what the next takes
-                self._thought_s[job.id] = time.monotonic() - started
-        return _known(self._database.transact(lambda conn: self._insert(conn, job.id, token, thought)))
+            if proposed.proposal.replicate == 0:  # a repeat runs no sampler, so its time does not predict that of the next trial
+                self._sampling_s[job.id] = time.monotonic() - started
+        return _claim_or_conflict(self._database.transact(lambda conn: self._insert(conn, job.id, token, proposed)))
 
     def _insert(
         self,
         conn: sa.Connection,
         job_id: UUID,
         token: UUID,
-        thought: _Thought | None = None,
+        proposed: _Proposed | None = None,
         *,
         fair_share: int | None = None,
-    ) -> Claim | _Moved:
-        """Store a new trial with its lease and event, or start an enqueued one; the study is locked from here on. Where the phase
-        has given out its share, the job moves on to the next one instead.
+    ) -> Claim | _NextPhase:
+        """Store a new trial with its lease and event, or start an enqueued one. Locks job and study.
 
-        fair_share: with more open leases than that, another job deserves the next trial more.
+        Where all trials of the current phase have been issued, the job begins its next phase instead.
+
+        fair_share: if the job has more open leases than this, another job is more entitled to the next trial. Raises _Conflict.
         """
         job = jobs.lock_with_study(conn, job_id)
         issued = claims.issued(conn, job)
         if not _may_claim(job, issued):
-            raise _Conflict  # it could be claimed when it was found; another job may still have work
+            raise _Conflict  # the job has changed since it was found; another job may have work
         if fair_share is not None and issued.open_leases > fair_share:
-            raise _Conflict  # by others who found the same job at the same moment
+            raise _Conflict  # other workers found the same job at the same moment and claimed first
         if not issued.waiting and phase_issued(job, next_number=issued.next_number, share=issued.share):
             phases.begin_next(conn, job, first_number=issued.next_number)
-            return _Moved()
-        proposal = _propose_locked(conn, job, issued) if thought is None else _still_right(thought, job, issued)
+            return _NextPhase()
+        proposal = _propose_locked(conn, job, issued) if proposed is None else _still_valid(proposed, job, issued)
         seed = training_seed(
             job.spec,
             number=proposal.number,
-            # Points are counted anew in each phase.
+            # Each phase counts its points from 0, so in later phases the index would repeat training seeds.
             grid_point=proposal.grid_point if job.phase.position == 0 else None,
             replicate=proposal.replicate,
         )
@@ -241,15 +242,15 @@ class Claimer:
         )
 
 
-def _known(found: Claim | _Moved | None) -> Claim | None:
-    """A claim, if there is one; a job that has moved on to its next phase is looked at again."""
-    if isinstance(found, _Moved):
+def _claim_or_conflict(result: Claim | _NextPhase | None) -> Claim | None:
+    """The claim, if there is one. Raises _Conflict when the job has begun its next phase: the claim starts again."""
+    if isinstance(result, _NextPhase):
         raise _Conflict
-    return found
+    return result
 
 
 def _may_claim(job: Job, issued: Issued) -> bool:
-    """Whether the job, now locked, may have another trial started."""
+    """Whether another trial of the job may be started; the caller has locked the job."""
     if job.state not in (JobState.QUEUED, JobState.RUNNING):
         return False
     if job.spec.max_parallel is not None and issued.open_leases >= job.spec.max_parallel:
@@ -257,10 +258,10 @@ def _may_claim(job: Job, issued: Issued) -> bool:
     return issued.waiting or not all_issued(job, issued)
 
 
-def _still_right(thought: _Thought, job: Job, issued: Issued) -> Proposal:
-    """What was proposed before the job was locked, if nothing has come between. Raises _Conflict."""
-    proposal = thought.proposal
-    if thought.phase != job.phase.position or proposal.waiting_trial_id != issued.waiting_trial_id:
+def _still_valid(proposed: _Proposed, job: Job, issued: Issued) -> Proposal:
+    """The proposal that was made before the job was locked. Raises _Conflict if it is no longer valid."""
+    proposal = proposed.proposal
+    if proposed.phase != job.phase.position or proposal.waiting_trial_id != issued.waiting_trial_id:
         raise _Conflict
     if not issued.waiting and proposal.number != issued.next_number:
         raise _Conflict
@@ -268,7 +269,7 @@ def _still_right(thought: _Thought, job: Job, issued: Issued) -> Proposal:
 
 
 def _propose_locked(conn: sa.Connection, job: Job, issued: Issued) -> Proposal:
-    """The next trial of a strategy that needs no history. Raises _Conflict when the phase that has begun since needs it."""
+    """The next trial of a strategy that needs no history. Raises _Conflict when the current phase's strategy needs it."""
     spec = spec_of_phase(job, issued.share)
     if strategy_of(spec).needs_history:
         raise _Conflict

@@ -1,4 +1,4 @@
-"""What a claim asks of jobs, and how an attempt begins. No function here commits."""
+"""The queries of a claim: which job is next, what it has issued, and the start of an attempt. No function here commits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,36 +22,36 @@ class FoundJob:
     phase: int
     """The position of its current phase."""
     share: int | None
-    """That phase's, in trials; None: all that the job has left."""
+    """That phase's share of the budget, in trials; None: all that the job has left."""
     budget_trials: int | None
     needs_history: bool
-    """Whether the phase's next point depends on its study."""
+    """Whether the next point of that phase depends on the study."""
     open_leases: int
     has_rivals: bool
-    """Whether other jobs of the same priority could have a trial claimed."""
+    """Whether trials of other jobs of the same priority could be claimed."""
 
 
 def find_job(conn: sa.Connection, objectives: Sequence[str]) -> FoundJob | None:
-    """The job with one of `objectives` whose turn it is. Locks nothing: the claim checks again."""
+    """The job whose turn it is, among those of `objectives`. Locks nothing: the claim checks again under locks."""
     row = conn.exec_driver_sql(query("find_job"), {"objectives": list(objectives)}).mappings().one_or_none()
     return None if row is None else FoundJob(**row)
 
 
 def recall(conn: sa.Connection, found: FoundJob) -> Job:
-    """The job that was found, in the phase and with the budget of trials that it was found with. Raises JobNotFound."""
+    """The job in the phase, and with the trial budget, that `find_job` has read. Raises JobNotFound."""
     job = jobs.recall(conn, found.job_id)
     budget = job.budget.model_copy(update={"trials": found.budget_trials})
     return replace(job, phases=jobs.begun_phases(conn, job, found.phase), budget=budget)
 
 
 def issued(conn: sa.Connection, job: Job) -> Issued:
-    """The caller holds the lock on the job and, before it inserts a trial, on the study."""
+    """What the job has issued. The caller has locked the job and, before it inserts a trial, the study."""
     parameters = {"job_id": job.id, "study_id": job.study_id, "phase": job.phase.position}
     return Issued(**conn.exec_driver_sql(query("issued"), parameters).mappings().one())
 
 
 def hint_sampling(conn: sa.Connection, job_id: UUID, seconds: float) -> bool:
-    """Tell other workers that this one samples the job's next point; False when another one does already."""
+    """Hint to other workers that this one is sampling the job's next point; False when another one already does."""
     row = conn.exec_driver_sql(
         "UPDATE stride.jobs SET sampling_until = clock_timestamp() + make_interval(secs => %(seconds)s)"
         " WHERE id = %(job_id)s AND (sampling_until IS NULL OR sampling_until < clock_timestamp()) RETURNING id",
@@ -73,9 +73,9 @@ def start_attempt(
     next_point: int | None = None,
     events: Sequence[EventRow] = (),
 ) -> Lease:
-    """Lease a trial of a job that the caller has locked, and that runs from now on; write the events.
+    """Lease a trial of a job that the caller has locked, set the job running, and write the events.
 
-    Raises IntegrityError when the trial is leased, or the token in use.
+    Raises IntegrityError when the trial is already leased or the token is in use.
     """
     lease_id: int = conn.exec_driver_sql(
         query("start_attempt"),

@@ -1,4 +1,4 @@
-"""Jobs: one row each, and the trials that end with them. No function here commits."""
+"""Jobs: one row each, and how a job's unfinished trials end with it. No function here commits."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ def insert_job(
     idempotency_key: str | None = None,
     request_sha256: bytes | None = None,
 ) -> None:
-    """A queued job, without its phases. Raises IntegrityError when the key is in use."""
+    """Insert a queued job, without its phases. Raises IntegrityError when the key is in use."""
     conn.execute(
         tables.jobs.insert().values(
             id=job_id,
@@ -56,28 +56,28 @@ def insert_job(
 
 
 def get(conn: sa.Connection, job_id: UUID) -> Job:
-    """Raises JobNotFound."""
+    """The job with this id. Raises JobNotFound."""
     row = conn.execute(_SELECT.where(tables.jobs.c.id == job_id)).mappings().one_or_none()
     if row is None:
         raise JobNotFound(job_id)
     return _from_row(row)
 
 
-# Reading and checking a spec costs more than the rest of a lock.
+# Reading and validating a spec takes longer than the rest of `lock`.
 @cached(LRUCache(1_000), key=lambda conn, job_id: job_id, lock=Lock())
 def recall(conn: sa.Connection, job_id: UUID) -> Job:
-    """As `get`, from memory where this process knows the job: what changes of it may be old. Raises JobNotFound."""
+    """As `get`, from this process's cache if the job is in it: fields that change may be out of date. Raises JobNotFound."""
     return get(conn, job_id)
 
 
 def lock(conn: sa.Connection, job_id: UUID) -> Job:
-    """As `get`, holding the job's row until the transaction ends."""
+    """As `get`, and locks the job's row until the transaction ends."""
     job = recall(conn, job_id)
     return _with_changes(conn, job, conn.exec_driver_sql(query("lock_job"), {"job_id": job_id}))
 
 
 def lock_with_study(conn: sa.Connection, job_id: UUID) -> Job:
-    """As `lock`, holding the study's row too: for whoever inserts a trial."""
+    """As `lock`, and locks the study's row too. Required before inserting a trial."""
     job = recall(conn, job_id)
     parameters = {"job_id": job_id, "study_id": job.study_id}
     return _with_changes(conn, job, conn.exec_driver_sql(query("lock_job_and_study"), parameters))
@@ -91,7 +91,7 @@ def page(
     state: JobState | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> list[Job]:
-    """Jobs, newest first, from just before the job at `before`; only those in `state` and with all `labels`."""
+    """A page of jobs, newest first, that are older than the one at `before`; only those in `state` and with all `labels`."""
     jobs = tables.jobs.c
     statement = _SELECT.order_by(jobs.created_at.desc(), jobs.id.desc()).limit(limit)
     if before is not None:
@@ -104,7 +104,7 @@ def page(
 
 
 def of_objective(conn: sa.Connection, objective: str, settings: Mapping[str, str], metric: str) -> list[Job]:
-    """All jobs of an objective with that metric and, at least, those settings; oldest first."""
+    """All jobs of an objective that have this metric and at least these settings; oldest first."""
     jobs = tables.jobs.c
     statement = _SELECT.where(
         jobs.objective == objective,
@@ -115,7 +115,7 @@ def of_objective(conn: sa.Connection, objective: str, settings: Mapping[str, str
 
 
 def by_idempotency_key(conn: sa.Connection, key: str) -> tuple[UUID, bytes] | None:
-    """The job that was submitted with `key`, and the hash of its request. Forgets keys past their lifetime first."""
+    """The job that was submitted with `key`, and the hash of its request; None if there is none. Clears an expired key first."""
     jobs = tables.jobs
     conn.execute(
         jobs.update()
@@ -129,7 +129,7 @@ def by_idempotency_key(conn: sa.Connection, key: str) -> tuple[UUID, bytes] | No
 
 
 def forget_old_keys(conn: sa.Connection) -> None:
-    """Empty the Idempotency-Keys past their lifetime."""
+    """Clear the Idempotency-Keys that are older than their lifetime."""
     conn.exec_driver_sql(
         "UPDATE stride.jobs SET idempotency_key = NULL, request_sha256 = NULL"
         f" WHERE idempotency_key IS NOT NULL AND created_at < clock_timestamp() - interval '{KEY_LIFETIME}'"
@@ -145,7 +145,7 @@ def move(
     failures_in_a_row: int | None = None,
     events: Sequence[EventRow] = (),
 ) -> None:
-    """Change a job that the caller has locked, and write its events; what is left out stays as it is."""
+    """Change a job that the caller has locked, and write its events. Fields that are not given stay unchanged."""
     conn.exec_driver_sql(
         query("move_job"),
         {
@@ -159,7 +159,7 @@ def move(
 
 
 def event_arrays(events: Sequence[EventRow]) -> dict[str, list[str]]:
-    """Events as the statements that write them take them."""
+    """Events as parameters of the statements that write them."""
     return {
         "types": [str(event) for event, _ in events],
         "payloads": [json.dumps(storable_payload(payload)) for _, payload in events],
@@ -167,13 +167,13 @@ def event_arrays(events: Sequence[EventRow]) -> dict[str, list[str]]:
 
 
 def stop_trials(conn: sa.Connection, job: Job, stopped_by: str) -> None:
-    """End all leases and unfinished trials of a job that becomes final; the caller has locked it."""
+    """End all open leases and unfinished trials of a job that becomes final; the caller has locked it."""
     conn.exec_driver_sql(query("lock_open_leases"), {"job_id": job.id})
     conn.exec_driver_sql(query("stop_trials"), {"job_id": job.id, "study_id": job.study_id, "stopped_by": stopped_by})
 
 
 def past_deadline(conn: sa.Connection) -> list[UUID]:
-    """Running jobs whose time is over."""
+    """Running jobs whose deadline has passed, at most 100."""
     rows = conn.exec_driver_sql(
         "SELECT id FROM stride.jobs WHERE state = 'running' AND deadline_at <= clock_timestamp() ORDER BY deadline_at LIMIT 100"
     )
@@ -181,7 +181,7 @@ def past_deadline(conn: sa.Connection) -> list[UUID]:
 
 
 def find_done(conn: sa.Connection) -> list[UUID]:
-    """Open jobs with nothing left to do. Locks nothing."""
+    """Open jobs that have nothing left to run. Locks nothing."""
     return list(conn.exec_driver_sql(query("find_done_jobs")).scalars())
 
 
@@ -220,7 +220,7 @@ def _with_changes(conn: sa.Connection, job: Job, result: sa.CursorResult[Any]) -
 
 
 def begun_phases(conn: sa.Connection, job: Job, position: int) -> tuple[Phase, ...]:
-    """The job's phases up to the one at `position`, which has begun; read once per process."""
+    """The job's phases up to the one at `position`, which has begun; later ones than `job` holds are read and cached."""
     return job.phases[: position + 1] if position < len(job.phases) else _later_phases(conn, job, position)
 
 

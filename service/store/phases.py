@@ -1,4 +1,4 @@
-"""Phases: one row each, written by whoever decides what a job does next. No function here commits."""
+"""Phases: one row each, written by the code that decides what a job does next. No function here commits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,10 +31,10 @@ def insert(
     counts_points: bool,
     trials: int | None = None,
 ) -> None:
-    """A phase of a job that the caller has inserted or locked. Positions are counted from 0 without a gap.
+    """Insert a phase of a job that the caller has inserted or locked. Positions are counted from 0 without gaps.
 
-    spec: of the job with the phase's space and strategy; needs_history, counts_points: of that strategy. trials: its share of the
-    budget; None: all that the job has left.
+    spec: the job's spec with the phase's search space and strategy. needs_history, counts_points: attributes of that strategy.
+    trials: the phase's share of the budget; None: all that the job has left.
     """
     conn.execute(
         tables.phases.insert().values(
@@ -51,18 +51,18 @@ def insert(
 
 
 def begin_next(conn: sa.Connection, job: Job, *, first_number: int) -> None:
-    """Move a job that the caller has locked on to its next phase. first_number: the trial number that is next."""
+    """Begin the next phase of a job that the caller has locked. first_number: the next trial number."""
     conn.exec_driver_sql(query("begin_next_phase"), {"job_id": job.id, "first_number": first_number})
 
 
 def begun(conn: sa.Connection, job_id: UUID, spec: JobSpec, position: int) -> tuple[Phase, ...]:
     """A job's phases up to the one at `position`, which has begun."""
-    found = sa.select(_DOCUMENTS).where(tables.phases.c.job_id == job_id, tables.phases.c.position <= position)
-    return as_phases(conn.execute(found).scalar_one(), spec, spec.model_dump(mode="json"))
+    statement = sa.select(_DOCUMENTS).where(tables.phases.c.job_id == job_id, tables.phases.c.position <= position)
+    return as_phases(conn.execute(statement).scalar_one(), spec, spec.model_dump(mode="json"))
 
 
 def as_phases(documents: Sequence[Document], spec: JobSpec, submitted: Document) -> tuple[Phase, ...]:
-    """Phases from their rows. spec: the job's; submitted: the same as it is stored."""
+    """Phases from their rows. spec: the job's spec; submitted: the same spec in its stored JSON form."""
     return tuple(
         Phase(
             position=document["position"],
@@ -76,7 +76,7 @@ def as_phases(documents: Sequence[Document], spec: JobSpec, submitted: Document)
 
 
 def _spec(document: Document, spec: JobSpec, submitted: Document) -> JobSpec:
-    own: dict[str, Any] = {} if document["position"] == 0 else {"try_first": []}  # these are the first phase's
+    own: dict[str, Any] = {} if document["position"] == 0 else {"try_first": []}  # points to try first belong to the first phase
     if any(document[name] != submitted[name] for name in ("search_space", "strategy")):
         own |= {
             "search_space": parse_space(document["search_space"]),
@@ -92,4 +92,4 @@ BEGUN = (
     .scalar_subquery()
     .label("phases")
 )
-"""The rows of a job's phases that have begun, as a column of a select of jobs."""
+"""A column for selects of jobs: the rows of the job's phases that have begun, as a JSON array."""

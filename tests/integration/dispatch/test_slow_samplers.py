@@ -116,7 +116,7 @@ def test_a_slow_sampler_keeps_others_from_sampling_the_same_point(database: Data
     quick = submit_job(database, priority=-1)
     claimer, other = claimer_of(database), claimer_of(database)
     claimed(claimer)
-    claimer._thought_s[job.id] = 30.0
+    claimer._sampling_s[job.id] = 30.0
     found: list[Claim] = []
     during_sampling(monkeypatch, lambda: found.append(claimed(other)))
     claim = claimed(claimer)
