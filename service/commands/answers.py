@@ -1,4 +1,4 @@
-"""An answer for people: in words, with a chart, and by batch size."""
+"""best-lr for people: the answer in sentences, with a chart and a table by batch size."""
 
 from collections.abc import Mapping
 
@@ -25,19 +25,19 @@ VERDICT_STYLES: Mapping[str, str] = {
 
 
 def best_lr(url: str | None, job: str, *, as_json: bool) -> None:
-    """Answer the question."""
+    """Print the best learning rate of a job."""
     with ApiClient(url) as client:
         job_id = client.job_id(job)
         document = client.get(f"/v1/jobs/{job_id}/best-lr")
 
-        def said(document: Document) -> RenderableType:
+        def render(document: Document) -> RenderableType:
             return in_words(parsed(Answer, document), client.get(f"/v1/jobs/{job_id}"), console())
 
-        print_document(document, said, as_json)
+        print_document(document, render, as_json)
 
 
 def in_words(answer: Answer, job: Document, console: Console) -> RenderableType:
-    """Which learning rate, how sure, how far one may move, and a chart. job: that the answer comes from."""
+    """The answer in sentences, with a chart and a table by batch size. job: the job that was asked about."""
     signs = PRETTY if console.encoding.lower().startswith("utf") else PLAIN
     before, rate, after = headline(answer)
     parts: list[RenderableType] = [Text(before) + Text(rate, style="bold green") + plain(after) if rate else Text(before, "bold")]

@@ -1,4 +1,4 @@
-"""The REST API as the commands use it: JSON in, JSON out, and one clear error for whatever goes wrong."""
+"""The REST API as the commands use it: JSON in, JSON out, and one clear error for each kind of failure."""
 
 import re
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from service.errors import ConfigurationError, StrideError
 
 TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 300.0
-"""To compare twenty jobs of thousands of trials takes a minute or more; what waits for the database gives up by itself."""
+"""Comparing twenty jobs with thousands of trials takes a minute or more; what waits for the database times out in the service."""
 TIMEOUTS = httpx2.Timeout(TIMEOUT_S, read=ANSWER_TIMEOUT_S)
 LATEST = "latest"
-OURSELVES = frozenset({"127.0.0.1", "localhost", "::1"})
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Unreachable(StrideError):
@@ -23,18 +23,18 @@ class Unreachable(StrideError):
 
 
 class Refused(StrideError):
-    """The service refuses what was asked."""
+    """The service refused the request."""
 
 
 class ServiceFailed(StrideError):
-    """The service cannot do now what was asked."""
+    """The service cannot serve the request now."""
 
 
 class ApiClient:
-    """Talks to one Stride. Raises Unreachable, Refused (4xx), ServiceFailed (5xx)."""
+    """A client of one Stride service. Raises Unreachable, Refused (4xx), ServiceFailed (5xx)."""
 
     def __init__(self, url: str | None) -> None:
-        """`url`: left out, that of the settings."""
+        """url: of the API; None: the one in the settings."""
         self.url = url or read_settings().url
         try:
             parsed = httpx2.URL(self.url)
@@ -44,8 +44,8 @@ class ApiClient:
             raise ConfigurationError(
                 f"The API's URL should look like http://127.0.0.1:8000, not {self.url!r} (--url, STRIDE_URL)."
             )
-        # No proxy stands between us and our own machine.
-        self._http = httpx2.Client(base_url=parsed, timeout=TIMEOUTS, trust_env=parsed.host not in OURSELVES)
+        # The proxy of the environment is not for requests to this machine.
+        self._http = httpx2.Client(base_url=parsed, timeout=TIMEOUTS, trust_env=parsed.host not in LOCAL_HOSTS)
 
     def __enter__(self) -> Self:
         return self
@@ -54,11 +54,11 @@ class ApiClient:
         self._http.close()
 
     def get(self, path: str, **query: Any) -> Any:
-        """What is at `path`; a query parameter that is None is left out."""
+        """The document at `path`; query parameters that are None are left out."""
         return self._ask("GET", path, query)
 
     def post(self, path: str, document: Any = None, **query: Any) -> Any:
-        """Post `document`, or nothing."""
+        """Post `document`, or an empty body; returns the response's document."""
         return self._ask("POST", path, query, document)
 
     def items(self, path: str, **query: Any) -> Iterator[Any]:
@@ -72,21 +72,23 @@ class ApiClient:
                 return
 
     def job_id(self, job: str) -> str:
-        """The id of the job that is called `job`: by its id, by an unambiguous beginning of it, or as the latest."""
+        """The id of the job that `job` names: by its id, an unambiguous prefix of it, or 'latest'. Raises Refused."""
         if job == LATEST:
-            for found in self.get("/v1/jobs", limit=1)["items"]:
-                return str(found["id"])
+            for newest in self.get("/v1/jobs", limit=1)["items"]:
+                return str(newest["id"])
             raise Refused("There are no jobs yet.")
         try:
             return str(UUID(job))
         except ValueError:
             pass
-        found = [item["id"] for item in self.items("/v1/jobs") if item["id"].startswith(job.lower())] if job else []
-        if len(found) == 1:
-            return str(found[0])
-        if not found:
+        matching = [item["id"] for item in self.items("/v1/jobs") if item["id"].startswith(job.lower())] if job else []
+        if len(matching) == 1:
+            return str(matching[0])
+        if not matching:
             raise Refused(f"There is no job whose id begins with {job!r}.")
-        raise Refused(f"{len(found)} jobs have ids that begin with {job!r}: {', '.join(sorted(found)[:3])}... Give more of it.")
+        raise Refused(
+            f"{len(matching)} jobs have ids that begin with {job!r}: {', '.join(sorted(matching)[:3])}... Give more of the id."
+        )
 
     def _ask(self, method: str, path: str, query: dict[str, Any], document: Any = None) -> Any:
         params = {name: value for name, value in query.items() if value is not None}
@@ -99,7 +101,7 @@ class ApiClient:
             ) from error
         except httpx2.HTTPError as error:
             raise Unreachable(
-                f"Stride does not answer at {self.url}: {_why(error)}. Is it running (`stride up`)? See --url."
+                f"Stride does not answer at {self.url}: {_cause(error)}. Is it running (`stride up`)? See --url."
             ) from error
         try:
             answer = response.json()
@@ -108,17 +110,17 @@ class ApiClient:
         if response.is_success and answer is not None:
             return answer
         if not isinstance(answer, dict) or "title" not in answer:
-            raise Unreachable(f"What answers at {self.url} is not Stride: {method} {path} gave status {response.status_code}.")
-        raise (Refused if response.status_code < 500 else ServiceFailed)(_told(answer))
+            raise Unreachable(f"The server at {self.url} is not Stride: {method} {path} returned status {response.status_code}.")
+        raise (Refused if response.status_code < 500 else ServiceFailed)(_in_words(answer))
 
 
-def _why(error: httpx2.HTTPError) -> str:
+def _cause(error: httpx2.HTTPError) -> str:
     return re.sub(r"^\[Errno -?\d+\] ", "", str(error) or type(error).__name__).rstrip(".").lower()
 
 
-def _told(problem: dict[str, Any]) -> str:
-    """A problem (RFC 9457) in one line, and one more for each of its faults."""
+def _in_words(problem: dict[str, Any]) -> str:
+    """A problem (RFC 9457) in one line, with a further line for each of its faults."""
     title, detail = problem["title"].rstrip("."), (problem.get("detail") or "").rstrip(".")
-    told = detail if detail.startswith(title) else f"{title}: {detail}" if detail else title
+    summary = detail if detail.startswith(title) else f"{title}: {detail}" if detail else title
     faults = [f"  {fault['pointer'] or '/'}: {fault['detail']}" for fault in problem.get("errors") or []]
-    return "\n".join([f"{told}:" if faults else f"{told}.", *faults])
+    return "\n".join([f"{summary}:" if faults else f"{summary}.", *faults])

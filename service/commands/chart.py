@@ -1,4 +1,4 @@
-"""A response curve in the terminal: the metric over the learning rate, a few lines high."""
+"""Draws a response curve in the terminal: the metric against the learning rate, a few lines high."""
 
 import math
 from collections.abc import Sequence
@@ -9,12 +9,13 @@ from service.domain.answer import Answer, CurveView
 ROWS = 9
 MIN_WIDTH, MAX_WIDTH = 30, 72
 LOGARITHMIC_FROM = 8.0
-"""Where the highest value is so many times the lowest, heights are logarithms: else the valley would be a flat line."""
+"""The vertical axis is logarithmic where the highest value is more than this many times the lowest: on a linear one the region
+about the best rate would be a flat line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signs:
-    """What a chart is drawn with."""
+    """The characters that a chart is drawn with."""
 
     curve: str
     band: str
@@ -25,25 +26,25 @@ class Signs:
 
 PRETTY = Signs(curve="●", band="░", axis="─", safe="━", best="▲")
 PLAIN = Signs(curve="o", band=".", axis="-", safe="=", best="^")
-"""For terminals whose encoding has no others."""
+"""ASCII, for terminals whose encoding is not Unicode."""
 
 
 def chart(answer: Answer, width: int, signs: Signs) -> list[str]:
-    """Lines that show the curve with its interval, and below it the safe range and the best rate, as far as they are known; none
-    without a curve."""
-    curve = [place for place in answer.curve if all(map(math.isfinite, (place.mean, place.low, place.high)))]
+    """The lines of a chart: the curve with its interval, and on the axis below it the safe range and the best rate where they are
+    known. Empty where there is no curve."""
+    curve = [point for point in answer.curve if all(map(math.isfinite, (point.mean, point.low, point.high)))]
     if len(curve) < 2:
         return []
     heights = _Heights.of(curve)
     names = [f"{value:.3g}" for value in (heights.high, heights.low)]
     margin = max(map(len, names))
     columns = min(MAX_WIDTH, max(MIN_WIDTH, width - margin - 3))
-    rates = [math.log10(place.learning_rate) for place in curve]
+    rates = [math.log10(point.learning_rate) for point in curve]
     at = _Columns(low=rates[0], high=rates[-1], n=columns)
-    means, lows, highs = zip(*((place.mean, place.low, place.high) for place in curve), strict=True)
+    means, lows, highs = zip(*((point.mean, point.low, point.high) for point in curve), strict=True)
     rows = [[" "] * columns for _ in range(ROWS)]
     for column in range(columns):
-        mean, low, high = (_between(rates, line, at.rate(column)) for line in (means, lows, highs))
+        mean, low, high = (_interpolated(rates, line, at.rate(column)) for line in (means, lows, highs))
         for row in range(heights.row(high), heights.row(low) + 1):
             rows[row][column] = signs.band
         rows[heights.row(mean)][column] = signs.curve
@@ -54,7 +55,7 @@ def chart(answer: Answer, width: int, signs: Signs) -> list[str]:
 @dataclass(frozen=True, kw_only=True)
 class _Columns:
     low: float
-    """log10 of the rate at the left."""
+    """log10 of the learning rate in the leftmost column."""
     high: float
     n: int
 
@@ -62,7 +63,7 @@ class _Columns:
         return self.low + (self.high - self.low) * column / (self.n - 1)
 
     def of(self, rate: float) -> int:
-        """The column of a rate, at an end where it lies beyond."""
+        """The column of a learning rate; the first or the last one where it lies outside."""
         part = (math.log10(rate) - self.low) / ((self.high - self.low) or 1.0)
         return round(min(1.0, max(0.0, part)) * (self.n - 1))
 
@@ -75,11 +76,11 @@ class _Heights:
 
     @classmethod
     def of(cls, curve: Sequence[CurveView]) -> "_Heights":
-        low, high = min(place.mean for place in curve), max(place.mean for place in curve)
+        low, high = min(point.mean for point in curve), max(point.mean for point in curve)
         return cls(low=low, high=high, logarithmic=low > 0 and high > LOGARITHMIC_FROM * low)
 
     def row(self, value: float) -> int:
-        """From the top; what lies beyond is drawn at the end."""
+        """The row of a value, counted from the top; the first or the last one where it lies outside."""
         value = min(self.high, max(self.low, value))
         low, high = self.low, self.high
         if self.logarithmic:
@@ -87,8 +88,8 @@ class _Heights:
         return round((high - value) / (high - low) * (ROWS - 1)) if high > low else ROWS - 1
 
 
-def _between(rates: Sequence[float], values: Sequence[float], rate: float) -> float:
-    """Interpolated."""
+def _interpolated(rates: Sequence[float], values: Sequence[float], rate: float) -> float:
+    """The value at `rate` (log10), linear between its neighbours in `rates`."""
     right = next((index for index, known in enumerate(rates) if known >= rate), len(rates) - 1)
     left = max(0, right - 1)
     span = rates[right] - rates[left]
@@ -101,7 +102,7 @@ def _labels(names: Sequence[str]) -> list[str]:
 
 def _axis(answer: Answer, at: _Columns, signs: Signs) -> str:
     axis = [signs.axis] * at.n
-    if safe := answer.safe_range:  # there is none where too many trials diverge at the rate itself
+    if safe := answer.safe_range:  # null where too many trials diverge at the best rate itself
         for column in range(at.of(safe.low), at.of(safe.high) + 1):
             axis[column] = signs.safe
     if answer.learning_rate is not None:
@@ -110,7 +111,7 @@ def _axis(answer: Answer, at: _Columns, signs: Signs) -> str:
 
 
 def _ticks(at: _Columns) -> str:
-    """The powers of ten that lie in the range; where there are none, its ends."""
+    """The labels of the axis: the powers of ten in the range, or its ends where it holds none."""
     exponents = range(math.ceil(at.low - 1e-9), math.floor(at.high + 1e-9) + 1)
     marks = {at.of(10.0**exponent): f"{10.0**exponent:g}" for exponent in exponents} or {
         0: f"{10**at.low:.2g}",

@@ -1,4 +1,4 @@
-"""Jobs beside each other, as a table for people."""
+"""compare for people: a table of the jobs, and the conclusion."""
 
 import math
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ def compare(url: str | None, jobs: Sequence[str], *, learning_rate: float | None
         print_document(document, lambda document: comparison(parsed(ComparisonView, document)), as_json)
 
 
-def comparison(found: ComparisonView) -> RenderableType:
-    """A line per job, and what to make of it."""
-    shared = found.at_shared_rate
+def comparison(compared: ComparisonView) -> RenderableType:
+    """A row per job, and the conclusion in a sentence."""
+    shared = compared.at_shared_rate
     table = Table(box=SIMPLE, show_lines=True)
-    for column in (*COLUMNS[:3], found.metric, *COLUMNS[3:]):
+    for column in (*COLUMNS[:3], compared.metric, *COLUMNS[3:]):
         table.add_column(column, no_wrap=column in ("job", "verdict"))
     at_rate = {each.job: each.expected for each in shared.jobs} if shared else {}
     if shared:
         table.add_column(f"at {number(shared.learning_rate)}")
-    for judged in found.jobs:
+    for judged in compared.jobs:
         cells: list[str | Text] = [
             str(judged.job)[:ID_LENGTH],
             plain(values(judged.recipe).replace(" ", "\n") or judged.name or NOTHING),
@@ -46,15 +46,17 @@ def comparison(found: ComparisonView) -> RenderableType:
             judged.verdict,
         ]
         table.add_row(*cells, *([estimate(at_rate.get(judged.job))] if shared else []))
-    sentences = [found.because]
+    sentences = [compared.because]
     if shared:
         sentences.append(f"{shared.because[:1].upper()}{shared.because[1:]}.")
     return Group(table, *(plain(sentence) for sentence in sentences))
 
 
-def estimate(found: EstimateView | None) -> str:
-    """The number, and its interval below it: in one line, a table of them is too wide for a terminal."""
-    if found is None:
+def estimate(estimated: EstimateView | None) -> str:
+    """The mean, with its interval on a second line: on one line the table would be too wide for a terminal."""
+    if estimated is None:
         return NOTHING
-    mean, low, high = (f"{each:.3g}" if math.isfinite(each) else NOTHING for each in (found.mean, found.low, found.high))
+    mean, low, high = (
+        f"{each:.3g}" if math.isfinite(each) else NOTHING for each in (estimated.mean, estimated.low, estimated.high)
+    )
     return f"{mean}\n{low} to {high}"

@@ -1,4 +1,4 @@
-"""The settings of a command: the environment, and what the command line says louder."""
+"""The settings of a command: from the environment, overridden by the options of the command line."""
 
 import os
 import sys
@@ -12,9 +12,9 @@ from service.settings import Settings
 
 
 def read_settings(**given: Any) -> Settings:
-    """The settings from the environment, except where `given` (None: not given) says otherwise.
+    """The settings from the environment, overridden by those in `given` that are not None.
 
-    A `data_dir` that is given means the embedded database there, so it outdoes STRIDE_DATABASE_URL.
+    A given `data_dir` means the embedded database in that folder, so it overrides STRIDE_DATABASE_URL.
     Raises ConfigurationError.
     """
     given = {name: value for name, value in given.items() if value is not None}
@@ -37,7 +37,7 @@ def data_dir(settings: Settings) -> Path:
 
 
 def database_url(settings: Settings) -> str:
-    """The database that the settings name, or else the embedded one that runs in their data folder.
+    """The URL of the database in the settings, or else that of the embedded one that runs in their data folder.
 
     Raises DatabaseUnavailable when none runs there, and ConfigurationError when the folder cannot be read.
     """
@@ -59,7 +59,7 @@ def check_objectives(settings: Settings) -> None:
     """Raises ConfigurationError when one of the objective modules cannot be used."""
     from objectives.catalog import CatalogProblem, load_catalog
 
-    # As `python -m` does for the other processes: modules beside the user are found.
+    # As `python -m` does in the other processes: modules in the working directory can be imported.
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
@@ -69,7 +69,7 @@ def check_objectives(settings: Settings) -> None:
 
 
 def check_data_folders(settings: Settings) -> None:
-    """Raises ConfigurationError when one of the data folders is not there: no trial that wants it could be trained here."""
+    """Raises ConfigurationError when one of the data folders is missing: trials that need it could not be trained here."""
     from objectives.data import files
 
     problem = files.find_problem(settings.data_folders)

@@ -29,15 +29,15 @@ def read_document(file: str) -> dict[str, Any]:
         raise ConfigurationError(f"{name} holds no job: at least `objective: {{name: ...}}` is needed.")
     try:
         json.dumps(document, allow_nan=False)
-    except (TypeError, ValueError) as error:  # a tag of YAML's own, an infinity, a circle of aliases
-        raise ConfigurationError(f"{name} holds what JSON cannot say: {str(error).lower()}.") from error
+    except (TypeError, ValueError) as error:  # a type that only YAML has, an infinity, a cycle of aliases
+        raise ConfigurationError(f"{name} contains what JSON cannot represent: {str(error).lower()}.") from error
     return document
 
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's core schema: 1e-5 is a number there, and neither `no` nor a date is anything but text."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  as PyYAML has it
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  as PyYAML declares it
 
 
 for _tag, _pattern, _first in (

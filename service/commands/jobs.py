@@ -1,4 +1,4 @@
-"""The commands about jobs: each one or two requests to the API, printed."""
+"""The commands for jobs: each sends one or two requests to the API and prints the response."""
 
 import sys
 from typing import Any
@@ -36,7 +36,7 @@ def submit(url: str | None, file: str, *, dry_run: bool, watch: bool, as_json: b
         else:
             print(f"Job {job['id']} is {job['state']}.")
             if job["waiting_for"]:
-                _say(f"It waits for {job['waiting_for']}.")
+                _say(f"It is waiting for {job['waiting_for']}.")
 
 
 def list_jobs(url: str | None, *, limit: int, state: str | None, as_json: bool) -> None:
@@ -63,7 +63,7 @@ def move(url: str | None, job: str, verb: str, *, as_json: bool) -> None:
 
 
 def objectives(url: str | None, *, as_json: bool) -> None:
-    """List what can be trained."""
+    """List the objectives."""
     with ApiClient(url) as client:
         print_document(client.get("/v1/objectives"), lambda page: tables.objectives_table(page["items"]), as_json)
 
@@ -73,7 +73,7 @@ def _watch(client: ApiClient, job_id: str, as_json: bool) -> None:
     try:
         job = watch_job(client, job_id, tables.console(stderr=True))
     except KeyboardInterrupt:
-        _say(f"The job goes on. Look again with: stride show {job_id[:8]} --watch")
+        _say(f"The job keeps running. Watch it again with: stride show {job_id[:8]} --watch")
         raise
     print_document(job, tables.job_details, as_json)
     if job["state"] != COMPLETED:
@@ -81,7 +81,7 @@ def _watch(client: ApiClient, job_id: str, as_json: bool) -> None:
 
 
 def _warn(document: Any) -> None:
-    """document: a job, or what one would do."""
+    """Print the warnings in `document`, a job or a dry run, to stderr."""
     for warning in document["warnings"]:
         _say(f"Warning: {warning['pointer']}: {warning['detail']}.")
 

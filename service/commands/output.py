@@ -1,4 +1,4 @@
-"""What commands print: the API's document as it is, or what it says."""
+"""Prints the API's documents: as JSON, or rendered for people."""
 
 import json
 from collections.abc import Callable
@@ -14,24 +14,24 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class OtherVersion(StrideError):
-    """The API's answer is not one that this version of stride can read."""
+    """This version of stride cannot read the API's answer."""
 
 
-def print_document(document: Any, said: Callable[[Any], RenderableType], as_json: bool) -> None:
-    """said: what to print where it is not to be JSON."""
+def print_document(document: Any, render: Callable[[Any], RenderableType], as_json: bool) -> None:
+    """Print `document` as JSON, or what `render` makes of it."""
     if as_json:
         print(json.dumps(document, indent=2))
     else:
-        console().print(said(document))
+        console().print(render(document))
 
 
 def parsed(model: type[Model], document: Any) -> Model:
-    """What a newer API adds is passed over. Raises OtherVersion where it lacks what must be there."""
+    """`document` as a `model`. Fields that it does not know are ignored. Raises OtherVersion when required fields are missing."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         place = "/".join(map(str, first["loc"]))
         raise OtherVersion(
-            f"The API answers in another version than this stride reads: {place}: {first['msg'].lower()}. See it with --json."
+            f"The API's answer does not fit this version of stride: {place}: {first['msg'].lower()}. See it with --json."
         ) from error

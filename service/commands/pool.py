@@ -1,4 +1,4 @@
-"""Local processes, as `stride up` runs them: each is started again when it dies, and all are stopped in order."""
+"""Local processes, as `stride up` runs them: each is restarted when it dies, and all are stopped in order."""
 
 import os
 import signal
@@ -16,15 +16,15 @@ log = structlog.get_logger()
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 HEALTHY_S = 60.0
-"""A process that lived so long had not been dying for the same reason as the one before."""
+"""A process that ran for this long was healthy: when it dies, pauses before restarts begin at the shortest again."""
 KILLED_AFTER_S = 5.0
-"""What a process gets, beyond its own grace, to end when it is asked to stop."""
+"""How long after its own grace period a process that was asked to stop is killed."""
 
 
 class LocalProcess:
-    """A process `stride ARGUMENT...` that lives until it is asked to stop: until then it is started again whenever it ends.
+    """A process `stride ARGUMENT...` that is restarted whenever it ends, until it is asked to stop.
 
-    It ends with us, however we end. The terminal's Ctrl-C does not reach it: it is for us to stop it.
+    It ends with its parent, however that ends. The terminal's Ctrl-C does not reach it: its parent must stop it.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class LocalProcess:
     ) -> None:
         self.name = name
         self.grace_s = grace_s
-        """How long it may take to stop."""
+        """Seconds that it may take to stop."""
         self._arguments = arguments
         self._environment = environment
         self._descriptors = descriptors
@@ -48,19 +48,19 @@ class LocalProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """Of its latest life; None while it runs."""
+        """The exit code of the latest start; None while it runs."""
         return self._process.poll()
 
-    def tend(self) -> None:
-        """Start it again if it has ended, not at once but after a pause, longer every time. To be called often."""
+    def restart_if_ended(self) -> None:
+        """Restart it if it has ended, after a pause that doubles each time. To be called often."""
         if self.exit_code is None:
             return
         now = time.monotonic()
-        if self._start_at < self._started_at:  # we did not know yet
-            lived_long = now - self._started_at > HEALTHY_S
-            self._pause_s = FIRST_PAUSE_S if lived_long else min(2 * self._pause_s, LONGEST_PAUSE_S)
+        if self._start_at < self._started_at:  # its end has not been noticed before
+            was_healthy = now - self._started_at > HEALTHY_S
+            self._pause_s = FIRST_PAUSE_S if was_healthy else min(2 * self._pause_s, LONGEST_PAUSE_S)
             self._start_at = now + self._pause_s
-            log.warning("process.died", process=self.name, how=_how(self._process.returncode), starts_again_in_s=self._pause_s)
+            log.warning("process.died", process=self.name, how=_cause(self._process.returncode), starts_again_in_s=self._pause_s)
         elif now >= self._start_at:
             self._process = self._start()
 
@@ -70,7 +70,7 @@ class LocalProcess:
             self._process.send_signal(signal.SIGTERM)
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for its end."""
+        """Wait up to this long for its end; returns whether it has ended."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0.0, seconds))
         return self._process.poll() is not None
@@ -92,7 +92,7 @@ class LocalProcess:
 
 
 def stop(processes: Sequence[LocalProcess]) -> None:
-    """Ask all to stop, and wait; kill those that take longer than they may. KeyboardInterrupt meanwhile asks them once more."""
+    """Ask all to stop, and wait; kill those that exceed their grace period. A KeyboardInterrupt meanwhile asks them again."""
     for process in processes:
         process.ask_to_stop()
     deadline = time.monotonic() + max((process.grace_s for process in processes), default=0.0) + KILLED_AFTER_S
@@ -102,12 +102,12 @@ def stop(processes: Sequence[LocalProcess]) -> None:
         except KeyboardInterrupt:
             deadline = time.monotonic() + KILLED_AFTER_S
             for other in processes:
-                other.ask_to_stop()  # the second time, a worker gives its trial back at once
+                other.ask_to_stop()  # at the second signal, a worker gives its trial back at once
             ended = process.ends_within(deadline - time.monotonic())
         if not ended:
             log.warning("process.killed", process=process.name)
             process.kill()
 
 
-def _how(code: int) -> str:
+def _cause(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

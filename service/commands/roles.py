@@ -1,4 +1,4 @@
-"""One process, one role: the API, a worker, the migration, each on a database that runs already."""
+"""Processes with a single role, on a database that already runs: API, worker, migration, retention."""
 
 import signal
 import socket
@@ -10,15 +10,15 @@ from service.settings import Settings
 from service.store.postgres import Database, stock_url
 
 GRACEFUL_SHUTDOWN_S = 3
-"""How long the API lets requests finish that are under way when it is asked to stop."""
+"""How long open requests may take to finish when the API is asked to stop."""
 
 
 def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -> None:
     """Serve until SIGTERM or SIGINT, on the socket `descriptor` if one is given, and else on the settings' host and port."""
     database = _begin(settings, parent)
-    with socket.socket(fileno=descriptor) if descriptor is not None else listen(settings.host, settings.port) as door:
+    with socket.socket(fileno=descriptor) if descriptor is not None else listen(settings.host, settings.port) as listener:
         _check_schema(database)
-        # Late, since they take seconds to import: what is wrong is said before.
+        # Imported late, since they take seconds: the errors above are reported before.
         import structlog
         import uvicorn
 
@@ -26,16 +26,16 @@ def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -
 
         app = create_app(settings, database)
         config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S)
-        # Uvicorn raises the signal that stopped it again, once it is done: it has been obeyed by then.
+        # When uvicorn has ended, it raises the signal that stopped it again, which has been handled by then.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        structlog.get_logger().info("api.started", url=address(door))
-        uvicorn.Server(config).run(sockets=[door])
+        structlog.get_logger().info("api.started", url=address(listener))
+        uvicorn.Server(config).run(sockets=[listener])
     database.close()
 
 
 def run_a_worker(settings: Settings, *, parent: int | None) -> None:
-    """Claim trials and see them through, until SIGTERM or SIGINT."""
+    """Claim trials and train them, until SIGTERM or SIGINT."""
     database = _begin(settings, parent)
     check_data_folders(settings)
     from service.worker.loop import run_worker
@@ -45,7 +45,7 @@ def run_a_worker(settings: Settings, *, parent: int | None) -> None:
 
 
 def run_migrations(settings: Settings) -> None:
-    """Bring the database to this version's schema."""
+    """Migrate the database to this version's schema."""
     database = _begin(settings, parent=None)
     from service.store import migrate
 
@@ -55,7 +55,7 @@ def run_migrations(settings: Settings) -> None:
 
 
 def run_retention(settings: Settings, *, days: float) -> None:
-    """Delete what is old of ended jobs."""
+    """Delete events and measurements of jobs that ended more than `days` days ago, and workers that ended as long ago."""
     database = _begin(settings, parent=None)
     from service.store import migrate, retention
 
@@ -65,19 +65,19 @@ def run_retention(settings: Settings, *, days: float) -> None:
     database.close()
     print(
         f"Deleted {deleted.measurements:,} measurements, {deleted.events:,} events and {deleted.workers:,} workers"
-        f" of more than {days:g} days ago."
+        f" older than {days:g} days."
     )
 
 
 def print_url(settings: Settings) -> None:
-    """Print the database's URL as stock Optuna wants it."""
+    """Print the database's URL in the form that stock Optuna takes."""
     print(stock_url(database_url(settings)))
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; connections wait in it until somebody serves them.
+    """A socket that listens on this address; connections are queued until a server accepts them.
 
-    Raises ConfigurationError when the address cannot be had.
+    Raises ConfigurationError when it cannot listen there.
     """
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -89,15 +89,15 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def address(door: socket.socket) -> str:
-    """Where a browser on this machine finds what listens on `door`."""
-    host, port = door.getsockname()[:2]
+def address(listener: socket.socket) -> str:
+    """The URL at which a browser on this machine reaches the server that listens on `listener`."""
+    host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _begin(settings: Settings, parent: int | None) -> Database:
-    """What every role does first. Raises ConfigurationError, and DatabaseUnavailable when there is none to ask."""
+    """The first steps of every role. Raises ConfigurationError, and DatabaseUnavailable when no embedded database runs."""
     if parent is not None:
         die_with(parent)
     check_objectives(settings)
@@ -109,7 +109,7 @@ def _begin(settings: Settings, parent: int | None) -> Database:
 
 
 def _check_schema(database: Database) -> None:
-    """Raises DatabaseNotMigrated. A database that does not answer may do so later: until then the API says so."""
+    """Raises DatabaseNotMigrated. A database that does not respond is only logged: until it does, requests get 503."""
     import structlog
 
     from service.store import migrate

@@ -20,20 +20,20 @@ STATE_STYLES = {"running": "cyan", "paused": "yellow", "completed": "green", "fa
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where to print: wide enough for whole lines where it is no terminal."""
-    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not found.is_terminal:
-        found.width = max(found.width, PIPE_WIDTH)
-    return found
+    """The console to print on; where it is not a terminal, it is wide enough for whole lines."""
+    output = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not output.is_terminal:
+        output.width = max(output.width, PIPE_WIDTH)
+    return output
 
 
 def jobs_table(jobs: list[Document]) -> RenderableType:
-    """A line per job. The rate is that of the best trial, which `stride best-lr` need not recommend."""
+    """A row per job. Its learning rate is that of the best trial, which is not always the one that `stride best-lr` answers."""
     if not jobs:
         return "There are no jobs yet: stride submit FILE"
     table = Table(box=SIMPLE)
     for column in ("job", "name", "strategy", "state", "trials", "best trial", "its lr", "age"):
-        table.add_column(column, no_wrap=column != "name")  # where it is narrow, names take more lines
+        table.add_column(column, no_wrap=column != "name")  # in a narrow terminal, names wrap
     for job in jobs:
         spec, best = job["spec"], job["best"]
         table.add_row(
@@ -94,10 +94,10 @@ def plan_table(plan: Document) -> RenderableType:
 
 
 def objectives_table(objectives: list[Document]) -> RenderableType:
-    """What can be trained."""
+    """The objectives, with their metrics, parameters and settings."""
     table = Table(box=SIMPLE, show_lines=True)
     for column, width in (("objective", 30), ("metrics", None), ("parameters", None), ("settings", 40)):
-        table.add_column(column, max_width=width)  # sentences and lists of choices fold before ranges do
+        table.add_column(column, max_width=width)  # descriptions and lists of choices wrap before ranges do
     for objective in objectives:
         default = objective["search_space"]
         parameters = [
@@ -115,7 +115,7 @@ def objectives_table(objectives: list[Document]) -> RenderableType:
 
 
 def plain(text: str) -> Text:
-    """`text`, which may be anybody's, without what would steer the terminal."""
+    """`text`, which may come from any user, with ? for characters that would control the terminal."""
     return Text("".join(sign if sign == "\n" or unicodedata.category(sign) not in ("Cc", "Cf") else "?" for sign in text))
 
 
@@ -125,37 +125,37 @@ def state(job: Document) -> Text:
 
 
 def finished(job: Document) -> int:
-    """How many of the job's trials are over."""
+    """How many of the job's trials have ended."""
     trials = job["progress"]["trials"]
     return int(trials["complete"] + trials["infeasible"] + trials["pruned"] + trials["failed"])
 
 
 def trials_done(job: Document) -> str:
-    """12/64, or 12 where nobody planned how many."""
+    """Ended and planned trials, as 12/64, or 12 where the budget does not limit their number."""
     planned = job["progress"]["trials"]["planned"]
     return f"{finished(job)}/{planned}" if planned is not None else str(finished(job))
 
 
 def learning_rate(job: Document) -> Any:
-    """Of the job's best trial, if there is one and it has one."""
+    """The learning rate of the job's best trial; None where there is none."""
     best = job["best"]
     return best and best["params"].get(rate_name(job))
 
 
 def best_trial(best: Document | None, job: Document) -> str | None:
-    """Its value, and what was chosen in it; None while there is none."""
+    """The best trial's value and the parameters chosen for it; None while there is no such trial."""
     if best is None:
         return None
     return value_in_trial(best["value"], best["number"], chosen(best["params"], searched(job), rate_name(job)))
 
 
 def searched(job: Document) -> set[str]:
-    """The parameters that a job, or what one would be, searches."""
+    """The parameters that a job or a dry run searches."""
     return {name for name, wanted in job["spec"]["search_space"].items() if isinstance(wanted, Mapping)}
 
 
 def rate_name(job: Document) -> str | None:
-    """What its objective calls the learning rate; None where it has none."""
+    """The name of the objective's learning rate; None where it has none."""
     name: str | None = job["roles"].get("learning_rate")
     return name
 
@@ -172,12 +172,12 @@ def dimension(wanted: Any) -> str:
     if wanted["type"] == "categorical":
         return " | ".join(map(number, wanted["choices"]))
     marks = [mark for mark in ("log", "step", "points") if wanted.get(mark) and (mark, wanted[mark]) != ("step", 1)]
-    told = ", ".join(mark if mark == "log" else f"{mark} {number(wanted[mark])}" for mark in marks)
-    return f"{number(wanted['low'])} to {number(wanted['high'])}" + (f" ({told})" if told else "")
+    options = ", ".join(mark if mark == "log" else f"{mark} {number(wanted[mark])}" for mark in marks)
+    return f"{number(wanted['low'])} to {number(wanted['high'])}" + (f" ({options})" if options else "")
 
 
 def age(created: str) -> str:
-    """How long ago, to the unit that matters."""
+    """How long ago, in the largest unit of which at least one has passed."""
     seconds = max(0, round((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length:
@@ -186,7 +186,7 @@ def age(created: str) -> str:
 
 
 def moment(text: str) -> str:
-    """To the second."""
+    """A time, to the second."""
     return text[:19].replace("T", " ") + " UTC"
 
 
@@ -197,7 +197,7 @@ def _choices(schema: Document) -> str:
 
 
 def _pairs(named: Mapping[str, str | Text | None]) -> RenderableType:
-    """One line for each that says something."""
+    """One line for each name whose value is not empty."""
     table = Table.grid(padding=(0, 2))
     for name, value in named.items():
         if value:

@@ -24,7 +24,7 @@ from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from service.store.postgres import Database, psycopg_url
 
 READY_WITHIN_S = 60.0
-LOOK_S = 0.2
+CHECK_EVERY_S = 0.2
 
 log = structlog.get_logger()
 
@@ -38,42 +38,42 @@ def run_everything(settings: Settings, *, parent: int | None) -> None:
     if parent is not None:
         die_with(parent)
     if "log_level" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"log_level": "warning"})  # every trial would be a line
+        settings = settings.model_copy(update={"log_level": "warning"})  # at info, every trial logs a line
     check_objectives(settings)
     if settings.workers:
         check_data_folders(settings)
-    with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as undo:
-        door = undo.enter_context(listen(settings.host, settings.port))
+    with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as cleanup:
+        listener = cleanup.enter_context(listen(settings.host, settings.port))
         postgres = _Postgres(settings)
-        undo.callback(postgres.stop)
+        cleanup.callback(postgres.stop)
         _migrate(postgres.url, settings)
         environment = os.environ | {"STRIDE_DATABASE_URL": postgres.url, "STRIDE_LOG_LEVEL": settings.log_level}
         api = LocalProcess(
             "api",
-            ["api", "--fd", str(door.fileno())],
+            ["api", "--fd", str(listener.fileno())],
             environment=environment,
             grace_s=GRACEFUL_SHUTDOWN_S,
-            descriptors=[door.fileno()],
+            descriptors=[listener.fileno()],
         )
-        undo.callback(pool.stop, [api])
+        cleanup.callback(pool.stop, [api])
         workers: list[LocalProcess] = []
-        undo.callback(_stop_workers, workers)
+        cleanup.callback(_stop_workers, workers)
         for number in range(1, settings.workers + 1):
             workers.append(LocalProcess(f"worker {number}", ["worker"], environment=environment, grace_s=settings.grace_s))
-        _wait_until_ready(address(door), [api, *workers])
+        _wait_until_ready(address(listener), [api, *workers])
         try:
-            _greet(settings, address(door), postgres)
+            _print_start(settings, address(listener), postgres)
             while True:
-                time.sleep(LOOK_S)
-                postgres.tend()
+                time.sleep(CHECK_EVERY_S)
+                postgres.restart_if_ended()
                 for process in (api, *workers):
-                    process.tend()
+                    process.restart_if_ended()
         except KeyboardInterrupt:
             pass
 
 
 class _Postgres:
-    """The database of the settings: another's, or an embedded one, which is started again when it dies."""
+    """The database of the settings: one that runs elsewhere, or an embedded one, which is restarted when it dies."""
 
     def __init__(self, settings: Settings) -> None:
         self._server: EmbeddedPostgres | None = None
@@ -83,16 +83,16 @@ class _Postgres:
         else:
             self._start(port=None)
 
-    def tend(self) -> None:
-        """To be called often. Raises ConfigurationError when it cannot be started again."""
-        if self._server is None or _lives(self._server.pid):
+    def restart_if_ended(self) -> None:
+        """To be called often. Raises ConfigurationError when the embedded server cannot be restarted."""
+        if self._server is None or _is_alive(self._server.pid):
             return
         log.warning("process.died", process="postgresql")
         self._server.stop()
-        self._start(port=psycopg_url(self.url).port)  # the others know this one
+        self._start(port=psycopg_url(self.url).port)  # the other processes connect to this port
 
     def stop(self) -> None:
-        """Unless it is another's."""
+        """Stop the embedded server, if there is one."""
         if self._server is not None:
             self._server.stop()
 
@@ -105,7 +105,7 @@ class _Postgres:
         self.url = self._server.url
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -114,7 +114,7 @@ def _lives(pid: int) -> bool:
 
 
 def _migrate(url: str, settings: Settings) -> None:
-    # Late, since they take a second to import: what is wrong with the settings is said before.
+    # Imported late, since they take a second: errors in the settings are reported before.
     from service import logs
     from service.store import migrate
 
@@ -127,9 +127,9 @@ def _migrate(url: str, settings: Settings) -> None:
 
 
 def _wait_until_ready(url: str, processes: list[LocalProcess]) -> None:
-    """Raises StartFailed, or ends as the process does that ended: it has said why."""
+    """Raises StartFailed. When one of the processes ends, exits with its code: it has printed why."""
     deadline = time.monotonic() + READY_WITHIN_S
-    # Not through a proxy: this is our own machine.
+    # Not through a proxy: the API runs on this machine.
     with httpx2.Client(base_url=url, timeout=1.0, trust_env=False) as client:
         while True:
             for process in processes:
@@ -137,17 +137,17 @@ def _wait_until_ready(url: str, processes: list[LocalProcess]) -> None:
                     sys.exit(process.exit_code if process.exit_code > 0 else 1)
             try:
                 answer = client.get("/readyz")
-                said = answer.text
+                reason = answer.text
                 if answer.is_success:
                     return
             except httpx2.TransportError as error:
-                said = str(error)
+                reason = str(error)
             if time.monotonic() > deadline:
-                raise StartFailed(f"The API was not ready after {READY_WITHIN_S:g} s: {said}")
+                raise StartFailed(f"The API was not ready after {READY_WITHIN_S:g} s: {reason}")
             time.sleep(0.05)
 
 
-def _greet(settings: Settings, url: str, postgres: _Postgres) -> None:
+def _print_start(settings: Settings, url: str, postgres: _Postgres) -> None:
     stored = f"Data       {postgres.folder}" if postgres.folder else f"Database   {psycopg_url(postgres.url).render_as_string()}"
     option = "" if url == settings.url else f" --url {url}"
     print(
@@ -174,7 +174,7 @@ def _stop_workers(workers: list[LocalProcess]) -> None:
     if sys.stderr.isatty() and any(worker.exit_code is None for worker in workers):
         longest = max(worker.grace_s for worker in workers)
         print(
-            f"\nStopping: trials that end within {longest:g} s are finished, others go on at the next start. Ctrl-C: at once.",
+            f"\nStopping: trials that end within {longest:g} s are finished, others continue at the next start. Ctrl-C: now.",
             file=sys.stderr,
         )
     pool.stop(workers)
@@ -182,7 +182,7 @@ def _stop_workers(workers: list[LocalProcess]) -> None:
 
 @contextmanager
 def _interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
-    """Take these signals for a Ctrl-C, unless they are ignored (nohup)."""
+    """Treat these signals as Ctrl-C, unless they are ignored (nohup)."""
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt

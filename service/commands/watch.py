@@ -1,4 +1,4 @@
-"""Looking on while a job goes: a live line in a terminal, a line now and then elsewhere."""
+"""Shows the progress of a job: a live line in a terminal, a line every few seconds elsewhere."""
 
 import time
 from collections.abc import Iterator
@@ -13,27 +13,28 @@ from service.commands.api_client import ApiClient, ServiceFailed, Unreachable
 from service.commands.tables import Document, finished, learning_rate, plain, trials_done
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
-LOOK_S = 0.5
-SILENT_FOR_S = 30.0
-"""How long a service that has answered before may be away."""
-SAY_EVERY_S = 10.0
+POLL_S = 0.5
+UNREACHABLE_FOR_S = 30.0
+"""How long the service may be unreachable before watching ends with an error."""
+PRINT_EVERY_S = 10.0
 
 
 def watch(client: ApiClient, job_id: str, console: Console) -> Document:
-    """Show on `console` how the job goes; returns it when it is done. Raises Unreachable when the service stays away."""
-    looks = _looks(client, job_id)
-    return _live(looks, console) if console.is_terminal else _sparse(looks, console)
+    """Show the job's progress on `console` until it ends; returns it then. Raises Unreachable or ServiceFailed when the service
+    does not serve it for too long."""
+    polls = _polls(client, job_id)
+    return _live(polls, console) if console.is_terminal else _sparse(polls, console)
 
 
-def _looks(client: ApiClient, job_id: str) -> Iterator[tuple[Document, str]]:
-    """The job again and again until it is done, each time with what there is to say."""
+def _polls(client: ApiClient, job_id: str) -> Iterator[tuple[Document, str]]:
+    """The job, polled until it ends, each time with its progress in words."""
     began = answered = time.monotonic()
     done_at_first: int | None = None
     while True:
         try:
             job: Any = client.get(f"/v1/jobs/{job_id}")
         except (Unreachable, ServiceFailed):
-            if time.monotonic() - answered > SILENT_FOR_S:
+            if time.monotonic() - answered > UNREACHABLE_FOR_S:
                 raise
         else:
             answered = time.monotonic()
@@ -41,47 +42,47 @@ def _looks(client: ApiClient, job_id: str) -> Iterator[tuple[Document, str]]:
             yield job, describe(job, seconds_left(job, answered - began, finished(job) - done_at_first))
             if job["state"] in FINAL:
                 return
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
 
 
 def describe(job: Document, left_s: float | None) -> str:
-    """completed 12/64, 2 running, best trial 0.0412 at learning rate 0.0213, about 0:01:40 left"""
-    said = [f"{job['state']} {trials_done(job)}"]
+    """The progress in words: running 12/64, 2 running, best trial 0.0412 at learning rate 0.0213, about 0:01:40 left"""
+    parts = [f"{job['state']} {trials_done(job)}"]
     if job["progress"]["trials"]["running"]:
-        said.append(f"{job['progress']['trials']['running']} running")
+        parts.append(f"{job['progress']['trials']['running']} running")
     if job["best"]:
         rate = learning_rate(job)
         at = "" if rate is None else f" at learning rate {number(rate)}"
-        said.append(f"best trial {number(job['best']['value'])}{at}")
+        parts.append(f"best trial {number(job['best']['value'])}{at}")
     if job["waiting_for"]:
-        said.append(f"waiting for {job['waiting_for']}")
+        parts.append(f"waiting for {job['waiting_for']}")
     elif left_s is not None and job["state"] == "running":
-        said.append(f"about {timedelta(seconds=round(left_s))} left")
-    return ", ".join(said)
+        parts.append(f"about {timedelta(seconds=round(left_s))} left")
+    return ", ".join(parts)
 
 
 def seconds_left(job: Document, watched_s: float, done: int) -> float | None:
-    """By the pace seen so far, `done` trials in `watched_s` seconds; None where nothing can be told."""
+    """Seconds left, extrapolated from `done` trials in `watched_s`; None where none are planned or none have ended yet."""
     planned = job["progress"]["trials"]["planned"]
     if planned is None or done <= 0:
         return None
     return watched_s * float(planned - finished(job)) / done
 
 
-def _live(looks: Iterator[tuple[Document, str]], console: Console) -> Document:
+def _live(polls: Iterator[tuple[Document, str]], console: Console) -> Document:
     columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, transient=True) as progress:
         line = progress.add_task("")
-        for job, said in looks:
+        for job, progress_text in polls:
             planned = job["progress"]["trials"]["planned"]
-            progress.update(line, description=plain(said).plain, completed=finished(job), total=planned)
+            progress.update(line, description=plain(progress_text).plain, completed=finished(job), total=planned)
     return job
 
 
-def _sparse(looks: Iterator[tuple[Document, str]], console: Console) -> Document:
-    said_at, said_state = 0.0, ""
-    for job, said in looks:
-        if job["state"] != said_state or time.monotonic() - said_at > SAY_EVERY_S:
-            console.print(plain(said), soft_wrap=True)
-            said_at, said_state = time.monotonic(), job["state"]
+def _sparse(polls: Iterator[tuple[Document, str]], console: Console) -> Document:
+    printed_at, printed_state = 0.0, ""
+    for job, progress_text in polls:
+        if job["state"] != printed_state or time.monotonic() - printed_at > PRINT_EVERY_S:
+            console.print(plain(progress_text), soft_wrap=True)
+            printed_at, printed_state = time.monotonic(), job["state"]
     return job

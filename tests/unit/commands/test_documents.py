@@ -54,9 +54,9 @@ def test_a_dash_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"a: [", "neither YAML nor JSON: expected the node content.* in line 1"),
         (b"\xff", "not UTF-8"),
         (b"a: \x00", "neither YAML nor JSON"),
-        (b"a: .inf", "what JSON cannot say"),
-        (b"a: &a [*a]", "what JSON cannot say"),
-        (b"a: !!binary aGk=", "what JSON cannot say"),
+        (b"a: .inf", "what JSON cannot represent"),
+        (b"a: &a [*a]", "what JSON cannot represent"),
+        (b"a: !!binary aGk=", "what JSON cannot represent"),
         (b"a: !!python/name:os.system", "neither YAML nor JSON"),
     ],
 )

@@ -37,5 +37,5 @@ def test_what_an_older_api_lacks_is_named_in_one_line() -> None:
     with pytest.raises(OtherVersion) as caught:
         parsed(Answer, older)
     assert str(caught.value) == (
-        "The API answers in another version than this stride reads: evidence/hopeless: field required. See it with --json."
+        "The API's answer does not fit this version of stride: evidence/hopeless: field required. See it with --json."
     )
