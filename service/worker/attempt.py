@@ -1,6 +1,6 @@
-"""One attempt at a trial: a state machine that takes in what the trainer says, and says what is to be stored.
+"""One attempt at a trial: a state machine that handles the trainer's messages and stores the results.
 
-It waits for nothing: `run` yields what it waits for (worker/waiting.py), and is resumed when that has come.
+It never blocks: `run` yields what it waits for (worker/waiting.py), and is resumed afterwards.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ from service.worker.waiting import Waits
 
 
 class Attempt:
-    """All that a worker keeps of one attempt at a trial."""
+    """All state that a worker keeps of one attempt at a trial."""
 
     def __init__(
         self,
@@ -66,14 +66,15 @@ class Attempt:
         self._limits = LimitsOfAttempt(self._spec.limits, database, trainer)
         self._ending = Ending(lease, objective, trainer, self._heartbeat, keep, best_models, pace.device)
         self._position: Position | None = None
-        self._passed_over: list[int] = []
-        """Ids of checkpoints that this attempt could not go on from."""
+        self._skipped: list[int] = []
+        """Ids of checkpoints that this attempt could not resume from."""
         self._curve = Curve(self._spec.metric)
 
     def run(self) -> Waits[Claim | None]:
-        """Train until there is a result; or until the trainer dies: then the next attempt, unless that was the last one.
+        """Train until the result is stored; returns None then.
 
-        Raises LeaseLost, Dropped, Unfit.
+        When the trainer dies, returns the next attempt at the trial; None when no attempts are left. Raises LeaseLost, Dropped,
+        Unfit.
         """
         try:
             yield from self._start()
@@ -82,7 +83,7 @@ class Attempt:
                 message = self._trainer.receive()
                 result = None
                 if message is not None:
-                    result = yield from self._take_in(message)
+                    result = yield from self._handle(message)
                     self._limits.step_begins()
                 if result is None:
                     result = yield from self._enforce_limits()
@@ -97,9 +98,9 @@ class Attempt:
 
     def _start(self) -> Waits[None]:
         """Have the trainer run the trial, from its newest checkpoint if it has one."""
-        self._position = found = yield from self._lease.position(self._passed_over)
-        self._curve = Curve(self._spec.metric, None if found is None else found.last)
-        self._limits.started(0.0 if found is None else found.seconds)
+        self._position = position = yield from self._lease.position(self._skipped)
+        self._curve = Curve(self._spec.metric, None if position is None else position.last)
+        self._limits.started(0.0 if position is None else position.seconds)
         self._trainer.train(
             Train(
                 objective=self._spec.objective.name,
@@ -112,12 +113,12 @@ class Attempt:
                 hold_at=self._lease.runs_out_at,
                 checkpoint_s=self._keep.interval_s,
                 place=self._keep.place(self._claim),
-                resume=None if found is None else Resume(checkpoint=found.checkpoint, before=_counted(found.last)),
+                resume=None if position is None else Resume(checkpoint=position.checkpoint, before=_counted(position.last)),
             )
         )
 
-    def _take_in(self, message: FromTrainer) -> Waits[Result | None]:
-        """Deal with a message; returns the trial's result when that is what it was."""
+    def _handle(self, message: FromTrainer) -> Waits[Result | None]:
+        """Handle a message; returns the trial's result when the message ends it."""
         match message:
             case Measured():
                 return (yield from self._measured(message))
@@ -125,11 +126,11 @@ class Attempt:
                 return (yield from self._resumed())
             case Unusable(reason=reason, damaged=damaged):
                 assert self._position is not None
-                self._passed_over.append(self._position.checkpoint.id)
+                self._skipped.append(self._position.checkpoint.id)
                 yield from self._lease.pass_over(self._position, reason, damaged=damaged)
-                if self._heartbeat.leaving is not None:  # what the trainer was told about that, it has not heeded
+                if self._heartbeat.leaving is not None:  # the run ended before it read the command to suspend
                     yield from self._heartbeat.give_back(self._heartbeat.leaving)
-                yield from self._start()  # from the one before it
+                yield from self._start()  # from the checkpoint before it
             case Checkpointed(checkpoint=checkpoint):
                 answer, paths = yield from self._lease.keep_checkpoint(checkpoint)
                 checkpoint_files.delete(self._keep.folder, paths)
@@ -156,30 +157,30 @@ class Attempt:
             return None
         ended = self._curve.ended_at(item)
         if isinstance(ended, Infeasible):
-            # Before the pruner is asked, which would end it as a mere bad value.
+            # Before the pruner is asked: it would end the trial as one with an ordinary bad value.
             yield from self._trainer.stop()
             return ended
         yield from self._heartbeat.report()
         if self._heartbeat.leaving is not None:
-            return None  # the next attempt asks
+            return None  # the next attempt asks the pruner
         result = yield from self._ask_pruner(item)
         if result is None:
-            self._trainer.tell(Command.GO_ON)
+            self._trainer.send(Command.GO_ON)
         return result
 
     def _resumed(self) -> Waits[Result | None]:
-        found = self._position
-        assert found is not None
-        last = found.last
+        position = self._position
+        assert position is not None
+        last = position.last
         yield from self._lease.resumed(last.step)
         self._curve.go_on_after((yield from self._lease.measured_until(last.step)))
-        # The attempt before may have ended between this step and the pruner's word on it.
-        if self._parts is not None and is_pruning_step(_counted(found.before), last.fraction, last.in_warmup, self._parts):
+        # The previous attempt may have ended after this step and before the pruner's decision on it.
+        if self._parts is not None and is_pruning_step(_counted(position.before), last.fraction, last.in_warmup, self._parts):
             return (yield from self._ask_pruner(last))
         return None
 
     def _ask_pruner(self, last: Measurement) -> Waits[Result | None]:
-        """The result of a trial that is to end here: pruned, or infeasible if it measured no number."""
+        """The result if the pruner ends the trial here: pruned, or infeasible if its value is not a number. None: it goes on."""
         prune = yield from self._lease.should_prune()
         if not prune:
             return None
@@ -187,14 +188,14 @@ class Attempt:
         return self._curve.ended_at(last)
 
     def _enforce_limits(self) -> Waits[Result | None]:
-        """The result of a trial out of time. Raises TrainerDied when the training process is stuck or too large."""
+        """The result of a trial that is out of time, else None. Raises TrainerDied, as `LimitsOfAttempt.enforce` does."""
         if self._curve.divergence is not None:
-            return None  # that is its result; the trainer is about to end
+            return None  # the divergence is its result; the run is about to end
         stopped_by = self._limits.enforce()
         if stopped_by is None:
             return None
         yield from self._trainer.stop()
-        last = yield from self._lease.furthest()  # an attempt before may have come further than this one
+        last = yield from self._lease.furthest()  # an earlier attempt may have come further than this one
         if last is None:
             return Failed(error=TrialError(type="TimeLimit", message=f"nothing was measured within {stopped_by}"))
         return self._curve.ended_at(last, stopped_by=stopped_by)
@@ -205,5 +206,5 @@ class Attempt:
 
 
 def _counted(item: Measurement | None) -> float:
-    """How far a run had come, as pruners count it."""
+    """The part of its schedule that a run had completed, as pruners count it: 0 during warm-up."""
     return 0.0 if item is None or item.in_warmup else item.fraction

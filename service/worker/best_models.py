@@ -1,4 +1,4 @@
-"""Which trials' weights are worth keeping: those of the best trial of a job, as far as one worker has seen.
+"""Which trials' weights are worth keeping: those of the best trial of a job, as far as one worker knows.
 
 Every worker keeps the weights of its own best trial, and the sweeper those of the best of all.
 """
@@ -9,7 +9,7 @@ from service.domain.job import Job
 
 
 class BestModels:
-    """What one worker has seen of its jobs. Forgetting costs a checkpoint too many, nothing else."""
+    """The best values that one worker has seen of its jobs. Forgetting one costs an unneeded checkpoint, nothing else."""
 
     def __init__(self) -> None:
         self._best: dict[UUID, float] = {}
@@ -23,14 +23,14 @@ class BestModels:
         return best is None or sign * value <= sign * best
 
     def finished(self, job: Job, value: float) -> None:
-        """A trial's value is stored."""
+        """To be called when a trial's value has been stored."""
         if self.wants(job, value):
             if len(self._best) >= _JOBS_REMEMBERED:
                 self._best.clear()
             self._best[job.id] = value
 
     def has_none(self, job: Job) -> None:
-        """The job's objective has no weights."""
+        """To be called when the job's objective turns out to have no weights."""
         self._without.add(job.spec.objective.name)
 
 

@@ -29,11 +29,11 @@ class CheckpointSettings:
 
     @property
     def folder_name(self) -> str | None:
-        """The folder, as another process in another working folder finds it."""
+        """The absolute path of the folder, for a process with another working directory."""
         return None if self.folder is None else str(self.folder.absolute())
 
     def place(self, claim: Claim) -> CheckpointPlace:
-        """Where an attempt's checkpoints go. Files carry the lease's id, so that no two attempts ever write the same."""
+        """Where an attempt's checkpoints go. File names contain the lease's id, so no two attempts write the same file."""
         return CheckpointPlace(
             folder=self.folder_name,
             name=f"{claim.job.id}/{claim.lease.number}-{claim.lease.id}",
@@ -50,32 +50,32 @@ class Position:
     before: Measurement | None
     """The measurement of the step before the last."""
     seconds: float
-    """Of training, up to there."""
+    """Seconds of training up to the checkpoint."""
 
 
 def position(conn: sa.Connection, claim: Claim, without: Sequence[int] = ()) -> Position | None:
-    """Where the trial goes on from; None: from the start. without: ids of checkpoints that are not to be used."""
+    """Where the trial resumes; None: it starts from the beginning. without: ids of checkpoints that must not be used."""
     trial_id = claim.lease.trial_id
-    found = checkpoints.newest(conn, trial_id, without=without)
-    if found is None:
+    newest = checkpoints.newest(conn, trial_id, without=without)
+    if newest is None:
         return None
-    if found.path is None:
-        found = replace(found, content=checkpoints.content(conn, found.id) or b"")
-    curve = measurements.of_trial(conn, trial_id, after_step=found.step - 2, limit=2)
+    if newest.path is None:
+        newest = replace(newest, content=checkpoints.content(conn, newest.id) or b"")
+    curve = measurements.of_trial(conn, trial_id, after_step=newest.step - 2, limit=2)
     steps = {item.step: item for item in curve}
-    last = steps.get(found.step)
+    last = steps.get(newest.step)
     if last is None:  # deleted by hand: the checkpoint was stored together with it, or after it
         return None
     return Position(
-        checkpoint=found,
+        checkpoint=newest,
         last=last,
-        before=steps.get(found.step - 1),
-        seconds=measurements.seconds_until(conn, trial_id, found.step),
+        before=steps.get(newest.step - 1),
+        seconds=measurements.seconds_until(conn, trial_id, newest.step),
     )
 
 
 def note_resumed(conn: sa.Connection, claim: Claim, step: int) -> None:
-    """The attempt goes on from there. Raises LeaseLost."""
+    """Record that the attempt has resumed after this step. Raises LeaseLost."""
     job = lock_job(conn, claim.lease)
     leases.hold(conn, claim.lease)
     leases.resumed(conn, claim.lease, step)
@@ -83,7 +83,7 @@ def note_resumed(conn: sa.Connection, claim: Claim, step: int) -> None:
 
 
 def pass_over(conn: sa.Connection, claim: Claim, unusable: StoredCheckpoint, event: Event, reason: str) -> None:
-    """A checkpoint cannot be gone on from: the one before it stands in. A damaged one is deleted. Raises LeaseLost."""
+    """Record that the trial cannot resume from a checkpoint. A damaged one is deleted. Raises LeaseLost."""
     job = lock_job(conn, claim.lease)
     leases.hold(conn, claim.lease)
     if event is Event.CHECKPOINT_DAMAGED:
@@ -93,7 +93,7 @@ def pass_over(conn: sa.Connection, claim: Claim, unusable: StoredCheckpoint, eve
 
 
 def note_failed(conn: sa.Connection, claim: Claim, step: int, reason: str) -> None:
-    """A checkpoint could not be taken. Raises LeaseLost."""
+    """Record that a checkpoint could not be taken. Raises LeaseLost."""
     job = lock_job(conn, claim.lease)
     leases.hold(conn, claim.lease)
     jobs.move(conn, job, events=[(Event.CHECKPOINT_FAILED, _payload(claim, step) | {"reason": reason})])
@@ -104,20 +104,20 @@ def save(
 ) -> tuple[Answer, list[str]]:
     """Store a checkpoint together with the measurements up to it, and renew the lease.
 
-    Returns what the report is answered with, and the paths of files that may go. Raises LeaseLost.
+    Returns the answer to the report, and the paths of files that may be deleted. Raises LeaseLost.
     """
     answer = report(conn, claim.job, claim.lease, pending, lease_s=lease_s)
     return answer, checkpoints.insert(conn, claim.lease, checkpoint)
 
 
 def save_model(conn: sa.Connection, claim: Claim, checkpoint: Checkpoint) -> list[str]:
-    """Store the weights of a trial that is about to finish; returns the paths of files that may go. Raises LeaseLost."""
+    """Store the weights of a trial that is about to finish; returns the paths of files that may be deleted. Raises LeaseLost."""
     leases.hold(conn, claim.lease)
     return checkpoints.insert(conn, claim.lease, checkpoint)
 
 
 def model_metadata(claim: Claim, value: float) -> dict[str, str]:
-    """What a best model says of itself, in the strings that safetensors allows."""
+    """The metadata of a best model's file: safetensors allows strings only."""
     spec = claim.job.spec
     return {
         "format": "pt",

@@ -1,4 +1,4 @@
-"""How an attempt ends: with its result stored, with a next attempt, or with the trial given back, as the worker is at fault."""
+"""How an attempt ends: with its result stored, with a next attempt, or, if the worker is at fault, with the trial given back."""
 
 from typing import NoReturn
 
@@ -63,7 +63,7 @@ class Ending:
             self._best_models.finished(claim.job, result.value)
 
     def after_death(self, reason: str) -> Waits[Claim | None]:
-        """A new trainer, and the trial's next attempt, unless it has used up its attempts. Raises Unfit, Dropped."""
+        """Replace the trainer; returns the trial's next attempt, None when no attempts are left. Raises Unfit, Dropped."""
         log.warning(Event.TRAINER_DIED, reason=reason, **ids(self._claim))
         log_tail = self._trainer.log_tail()
         self._trainer.replace()
@@ -77,14 +77,14 @@ class Ending:
         problem = yield from self._find_problem()
         if problem is None:
             return
-        # A trial may break its process, as an error on a GPU does: that is its own fault.
+        # The trial may have broken its process, as an error on a GPU does: then the worker is not at fault.
         self._trainer.replace()
         problem = yield from self._find_problem()
         if problem is not None:
             yield from self._set_aside(problem)
 
     def _keep_model(self, result: Completed, curve: Curve) -> Waits[None]:
-        """Save the weights of the best trial so far. Whatever goes wrong with that, the result stands."""
+        """Save the weights of the best trial so far. If that fails, the result is stored all the same."""
         job = self._claim.job
         if not self._best_models.wants(job, result.value):
             return
@@ -105,7 +105,7 @@ class Ending:
                 yield from self._lease.checkpoint_failed(step, reason)
 
     def _find_problem(self, why: str = "the objective raised") -> Waits[str | None]:
-        """What keeps this worker from training the objective at all. A worker that has to stop now gives the trial back."""
+        """Why this worker cannot train the objective at all; None when it can. Gives the trial back if no time is left."""
         problem: str | None = None
         try:
             problem = yield from self._trainer.find_problem(

@@ -1,7 +1,7 @@
-"""Whether an objective can be trained in this process at all: what a failed trial is not blamed for.
+"""Whether this process can train an objective at all, so that no trial fails for a fault of its worker.
 
-Its module must import, the device must answer, the data folders must be there, and what is written to disk must arrive.
-While one of them fails, no exception is held against a trial, whatever raised it.
+The objective's module must import, the device must work, the data folders must exist, and the disk must be writable. While one
+of these checks fails, no exception fails a trial.
 """
 
 import sys
@@ -16,7 +16,7 @@ SAMPLE_BYTES = 65_536
 
 
 def find_problem(objective: Objective, device: str, folder: str | None) -> str | None:
-    """What keeps `objective` from being trained here, or None. folder: of the checkpoints."""
+    """Why `objective` cannot be trained here; None when it can. folder: where checkpoints go, if not to the database."""
     try:
         import_start(objective)
     except Exception as error:
@@ -48,4 +48,4 @@ def _try_device(device: str) -> None:
     place = find_device(device)
     ones = torch.ones(8, device=place)
     if ones.sum().item() != 8:
-        raise RuntimeError("it cannot add")
+        raise RuntimeError("the sum of eight ones is wrong")

@@ -1,4 +1,4 @@
-"""How an attempt keeps its lease while its trainer works: reports in time, and the trial given back when that is asked."""
+"""Keeps an attempt's lease while its trainer works: reports in time, and gives the trial back when asked to."""
 
 import math
 import time
@@ -22,7 +22,7 @@ class Heartbeat:
     """Reports for one attempt.
 
     on_heartbeat: called about as often as the lease is renewed.
-    seconds_left: for how many more seconds the step under way may go on: infinite until the worker is asked to stop.
+    seconds_left: how many more seconds the step under way may take; infinite until the worker is asked to stop.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Heartbeat:
         seconds_left: Callable[[], float],
     ) -> None:
         self.leaving: str | None = None
-        """Why the trial is about to be given back: the trainer has been told to take a checkpoint and stop."""
+        """Why the trial is about to be given back, once the trainer has the command to take a checkpoint and stop."""
         self._lease = lease
         self._database = database
         self._trainer = trainer
@@ -43,7 +43,7 @@ class Heartbeat:
         self._leave_by = math.inf
 
     def wait(self) -> Wait:
-        """For the trainer, until the lease must be renewed or something stored; never long, to notice a request to stop."""
+        """Wait for the trainer until a report is due; never long, to notice a request to stop."""
         return Wait(min(self._lease.due_at(), time.monotonic() + LOOK_UP_S, self._leave_by))
 
     def report_if_due(self) -> Waits[None]:
@@ -58,16 +58,16 @@ class Heartbeat:
         self.handle(answer)
 
     def handle(self, answer: Answer) -> None:
-        """The lease is renewed, unless the answer is to give the trial back."""
+        """Handle the answer to a report: pass the new expiry on to the trainer, or start to give the trial back."""
         if answer is Answer.GIVE_BACK:
             self._leave("its job was paused", within_s=STOP_S)
         else:
-            self._trainer.tell(Renewed(hold_at=self._lease.runs_out_at))
+            self._trainer.send(Renewed(hold_at=self._lease.runs_out_at))
 
     def leave_if_asked(self) -> Waits[None]:
-        """Have a worker that is asked to stop give its trial back; in the middle of a step when that takes too long.
+        """Give the trial back when the worker is asked to stop; in the middle of a step when that takes too long.
 
-        Raises Dropped when the trial has been given back.
+        The same when the job was paused. Raises Dropped when the trial has been given back.
         """
         stopping = self._seconds_left() < math.inf
         if stopping and self.leaving is None:
@@ -75,18 +75,18 @@ class Heartbeat:
         if self.leaving is None or (self._seconds_left() > 0 and time.monotonic() < self._leave_by):
             return
         if stopping:
-            self._trainer.end()  # no other one is needed
+            self._trainer.end()  # the worker needs no other one
         else:
             self._trainer.replace()
         yield from self.give_back(f"{self.leaving}; the step under way was given up")
 
     def give_back(self, reason: str) -> Waits[NoReturn]:
-        """Let the next worker go on with the trial at once. Raises Dropped."""
+        """End the lease, so that another worker can take over at once. Raises Dropped."""
         yield from self._lease.release(reason, self._trainer.log_tail())
         raise Dropped
 
     def keep_alive(self) -> Waits[None]:
-        """While the trainer takes its time over something else than training. Raises NoTimeLeft."""
+        """Keep the lease while the trainer does something other than training. Raises NoTimeLeft."""
         yield from self.report_if_due()
         if self._seconds_left() <= 0:
             raise NoTimeLeft
@@ -96,4 +96,4 @@ class Heartbeat:
         self._leave_by = min(self._leave_by, time.monotonic() + within_s)
         if self.leaving is None:
             self.leaving = reason
-            self._trainer.tell(Command.SUSPEND)
+            self._trainer.send(Command.SUSPEND)

@@ -1,7 +1,7 @@
 """A lease that this worker holds, and all that is written under it.
 
-Whatever is asked of the database is asked until it answers (worker/retrying.py); so all of it may be asked twice. Zero rows mean
-that the lease is lost, which ends every method with LeaseLost.
+Every request to the database is repeated until it answers (worker/retrying.py), so each must be safe to repeat. A statement that
+matches no row means that the lease is lost: every method then raises LeaseLost.
 """
 
 import time
@@ -34,10 +34,10 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 FLUSH_S = 1.0
-"""Measurements are stored at most so often, but always where a pruner is asked."""
+"""Shortest pause between two stores of measurements. Where a pruner is asked, they are always stored."""
 
 TIMED_OUT = 0.8
-"""Of the database's timeout: what fails sooner was not too much for it."""
+"""Part of the database's timeout: a transaction that failed sooner did not fail because it was too large."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +66,12 @@ class HeldLease:
         return self._renewed_at + self._pace.lease_s
 
     def due_at(self) -> float:
-        """When it must be renewed, or something stored."""
+        """When it must be renewed, or measurements stored, by the monotonic clock."""
         renewal = self._renewed_at + self._pace.heartbeat_s
         return min(renewal, self._flushed_at + FLUSH_S) if self._pending else renewal
 
     def add(self, measurement: Measurement) -> None:
-        """To be stored with the next report."""
+        """Keep a measurement, to be stored with the next report."""
         self._pending.append(measurement)
 
     def report(self, log_tail: str | None = None) -> Waits[Answer]:
@@ -87,9 +87,9 @@ class HeldLease:
         return self._stored(len(batch), asked_at, answer)
 
     def keep_checkpoint(self, checkpoint: Checkpoint) -> Waits[tuple[Answer, list[str]]]:
-        """Store a checkpoint's row and what was measured up to it; returns also the paths of files that may go.
+        """Store a checkpoint's row and what was measured up to it; also returns the paths of files that may be deleted.
 
-        What the database does not take in its time is given up.
+        Gives up when the database cannot store it within its timeout.
         """
         batch = list(self._pending)
 
@@ -105,9 +105,9 @@ class HeldLease:
         return self._stored(min(len(batch), len(self._pending)), asked_at, answer), paths
 
     def keep_model(self, checkpoint: Checkpoint) -> Waits[list[str]]:
-        """Store the weights of a trial that is about to finish; returns the paths of files that may go.
+        """Store the weights of a trial that is about to finish; returns the paths of files that may be deleted.
 
-        What the database does not take in its time is given up.
+        Gives up when the database cannot store them within its timeout.
         """
         paths = yield from self._transact_if_it_fits(
             lambda conn: checkpointing.save_model(conn, self.claim, checkpoint), checkpoint
@@ -115,33 +115,33 @@ class HeldLease:
         return paths or []
 
     def checkpoint_failed(self, step: int, reason: str) -> Waits[None]:
-        """Note that a checkpoint could not be taken: an event, no failure."""
+        """Record that a checkpoint could not be taken: an event, not a failure."""
         log.warning(Event.CHECKPOINT_FAILED, reason=reason, step=step, **ids(self.claim))
         yield from self._database.transact(lambda conn: checkpointing.note_failed(conn, self.claim, step, reason))
 
     def position(self, without: Sequence[int]) -> Waits[Position | None]:
-        """Where the trial goes on from; None: from the start. without: ids of checkpoints that are not to be used."""
+        """Where the trial resumes; None: it starts from the beginning. without: ids of checkpoints that must not be used."""
         if self.claim.lease.attempt == 1:
             return None
         return (yield from self._database.transact(lambda conn: checkpointing.position(conn, self.claim, without)))
 
     def furthest(self) -> Waits[Measurement | None]:
-        """The last step that any attempt at the trial has measured, None when none has."""
+        """The last measurement of any attempt at the trial; None when there is none."""
         stored = yield from self._database.transact(lambda conn: measurements.newest(conn, self.claim.lease.trial_id))
         return max(filter(None, [stored, *self._pending]), key=lambda item: item.step, default=None)
 
     def measured_until(self, step: int) -> Waits[list[Measurement]]:
-        """What earlier attempts at the trial have measured, up to the step that this one goes on from."""
+        """What earlier attempts at the trial have measured, up to the step from which this one resumes."""
         stored = yield from self._database.transact(lambda conn: measurements.of_trial(conn, self.claim.lease.trial_id))
         return [item for item in stored if item.step <= step]
 
     def resumed(self, step: int) -> Waits[None]:
-        """Note that the attempt goes on from there."""
+        """Record that the attempt has resumed after this step."""
         log.info(Event.TRIAL_RESUMED, step=step, **ids(self.claim))
         yield from self._database.transact(lambda conn: checkpointing.note_resumed(conn, self.claim, step))
 
     def pass_over(self, position: Position, reason: str, *, damaged: bool) -> Waits[None]:
-        """A checkpoint cannot be gone on from: tell, and forget it if it is damaged."""
+        """Record that the trial cannot resume from a checkpoint, and delete it if it is damaged."""
         event = Event.CHECKPOINT_DAMAGED if damaged else Event.CHECKPOINT_PASSED_OVER
         log.warning(event, reason=reason, step=position.checkpoint.step, **ids(self.claim))
         yield from self._database.transact(
@@ -149,14 +149,14 @@ class HeldLease:
         )
 
     def should_prune(self) -> Waits[bool]:
-        """Ask the job's pruner; what it needs to know is stored."""
+        """Ask the job's pruner. All measurements must have been stored before."""
         claim = self.claim
         return (
             yield from self._database.ask(lambda: should_prune(self._database.plain, self._claimer.cache, claim.job, claim.lease))
         )
 
     def finish(self, result: Result, notes: Mapping[str, Any], log_tail: str) -> Waits[None]:
-        """Store the trial's result, what is to be noted with it, and what was measured since the last report."""
+        """Store the trial's result, notes as its user attributes, and what was measured since the last report."""
         claim, lease_s = self.claim, self._pace.lease_s
 
         def store(conn: Connection) -> None:
@@ -166,13 +166,13 @@ class HeldLease:
             yield from self._database.transact(store)
         except LeaseLost:
             # After a lost reply the lease has ended because the finish took place.
-            found = yield from self._database.transact(lambda conn: leases.by_token(conn, claim.lease.token))
-            if found is None or found[1] is not Outcome.FINISHED:
+            stored = yield from self._database.transact(lambda conn: leases.by_token(conn, claim.lease.token))
+            if stored is None or stored[1] is not Outcome.FINISHED:
                 raise
         log.info("trial.finished", result=type(result).__name__.lower(), **ids(claim))
 
     def release(self, reason: str, log_tail: str) -> Waits[None]:
-        """Store what was measured, and let the next worker go on at once."""
+        """Store what was measured, and end the lease, so that another worker can take over at once."""
 
         def release(conn: Connection) -> None:
             if self._pending:
@@ -183,14 +183,14 @@ class HeldLease:
         log.info(Event.LEASE_RELEASED, reason=reason, **ids(self.claim))
 
     def next_attempt(self, reason: str, log_tail: str) -> Waits[Claim | None]:
-        """After the trainer's death: the next attempt at the trial; None when it has used up its attempts, or is given back."""
+        """After the trainer's death: the next attempt at the trial; None when no attempts are left, or it is given back."""
         token = uuid4()
         try:
             return (
                 yield from self._database.ask(lambda: self._claimer.retry(self.claim, token, reason, log_tail, self._pending))
             )
         except LeaseLost:
-            # Lost to another worker, or to a lost reply: then the token tells.
+            # Another worker has it; or we do, and the reply was lost: then the token is found.
             return (yield from self._database.ask(lambda: self._claimer.reclaim(token)))
 
     def _stored(self, count: int, asked_at: float, answer: Answer) -> Answer:
@@ -199,10 +199,10 @@ class HeldLease:
         return answer
 
     def _transact_if_it_fits(self, work: Callable[[Connection], T], checkpoint: Checkpoint) -> Waits[T | None]:
-        """Until the database answers, but only twice for as long as a transaction may take: then None, and an event.
+        """Repeat until the database answers, but give up after two timeouts: then None, and an event.
 
-        Else a checkpoint that takes longer than that, over a slow network, would be sent for ever. Once it may have been the
-        database that hung.
+        Without that, a checkpoint that takes longer than the timeout, over a slow network, would be sent for ever. The first
+        timeout may be the database's own.
         """
         patience = 2.0
         while patience > 0:
@@ -221,5 +221,5 @@ class HeldLease:
 
 
 def ids(claim: Claim) -> dict[str, object]:
-    """What names an attempt in the log."""
+    """The fields that identify an attempt in the log."""
     return {"job": str(claim.job.id), "trial": claim.lease.number, "attempt": claim.lease.attempt}

@@ -1,4 +1,4 @@
-"""The worker: claims trials and sees each through, until it is asked to stop."""
+"""The worker: claims trials and runs each to its end, until it is asked to stop."""
 
 import math
 import os
@@ -40,13 +40,13 @@ SWEEP_S = 2.0
 TIDY_S = 10.0
 CLEAN_S = 3600.0
 CLEAN_FOR_S = 5.0
-"""What the deletion of old rows may take of that: meanwhile the worker shows no sign of life."""
+"""Longest time for deleting old rows in one go: the worker sends no heartbeat meanwhile."""
 TRY_AGAIN_S = 30.0
 """Pause before an objective that could not be trained here is tried again."""
 
 
 class _AskedToStop(Exception):
-    """The worker is to end: nothing is waited for any more."""
+    """The worker was asked to stop, so it waits for nothing more."""
 
 
 class Worker:
@@ -70,11 +70,11 @@ class Worker:
         self._seen_at = self._swept_at = self._tidied_at = self._cleaned_at = -math.inf
         self._unanswered: UUID | None = None
         """The token of a claim whose reply was lost."""
-        self._untold: list[tuple[Event, dict[str, str]]] = []
-        """Changes of what this worker offers that are not in the database yet."""
+        self._unreported: list[tuple[Event, dict[str, str]]] = []
+        """Changes of the objectives offered that are not in the database yet."""
 
     def run(self) -> None:
-        """Work until asked to stop. A database that does not answer is waited for; one that is not migrated is an error."""
+        """Work until asked to stop. Waits for a database that does not answer; one that is not migrated is an error."""
         self._until_available(self._register)
         log.info(Event.WORKER_STARTED, worker=self.name, objectives=self._objectives)
         trainer = KeptTrainer(lambda: TrainerProcess(self._settings.objective_modules, self._settings.data_folders))
@@ -100,7 +100,7 @@ class Worker:
         log.info(Event.WORKER_STOPPED, worker=self.name)
 
     def stop(self, signal_number: int, frame: FrameType | None) -> None:
-        """The first time: wait for the step under way, up to the grace period, and give the trial back. The second time: now."""
+        """Signal handler. First signal: end the step under way, within the grace period, and give the trial back. Second: now."""
         grace_s = 0.0 if self._asked_to_stop.is_set() else self._settings.grace_s
         self._stop_at = time.monotonic() + grace_s
         self._asked_to_stop.set()
@@ -109,7 +109,7 @@ class Worker:
         pause_s = SHORTEST_POLL_S
         while not self._asked_to_stop.is_set():
             try:
-                self._tell_offers()
+                self._report_offers()
                 self._maintain()
                 self._clean_up()
                 self._try_again(supervisor)
@@ -130,7 +130,7 @@ class Worker:
                 self._offer(Event.WORKER_SET_ASIDE, unfit.objective, unfit.problem)
 
     def _try_again(self, supervisor: TrialSupervisor) -> None:
-        """Look from time to time whether what was set aside can be trained by now."""
+        """Check from time to time whether objectives that were set aside can be trained again."""
         if time.monotonic() < self._try_again_at or not self._set_aside:
             return
         self._try_again_at = time.monotonic() + TRY_AGAIN_S
@@ -142,36 +142,39 @@ class Worker:
             if problem is None:
                 del self._set_aside[objective]
                 self._offer(Event.WORKER_FIT, objective, "it can be trained again")
-        self._tell_offers()
+        self._report_offers()
 
     def _keep_alive(self) -> None:
-        """While a trainer process takes its time. Raises _AskedToStop."""
+        """Keep the heartbeat going while a trainer process is slow to answer. Raises _AskedToStop."""
         if self._asked_to_stop.is_set():
             raise _AskedToStop
-        with suppress(DatabaseUnavailable):  # it is asked again
+        with suppress(DatabaseUnavailable):  # tried again at the next call
             self._maintain()
 
     def _offer(self, event: Event, objective: str, reason: str) -> None:
-        """Offer other objectives from now on, and have it told why that has changed."""
+        """Change which objectives are offered from now on, and report the reason."""
         log.warning(event, objective=objective, reason=reason)
         self._claimer.objectives = [name for name in self._objectives if name not in self._set_aside]
-        self._untold.append((event, {"worker": self.name, "id": str(self.id), "objective": objective, "reason": reason}))
+        self._unreported.append((event, {"worker": self.name, "id": str(self.id), "objective": objective, "reason": reason}))
 
-    def _tell_offers(self) -> None:
-        """Raises DatabaseUnavailable: it is told later then."""
+    def _report_offers(self) -> None:
+        """Write the changes to the database. Raises DatabaseUnavailable, and keeps them for the next call."""
 
-        def tell(conn: Connection) -> None:
+        def report(conn: Connection) -> None:
             workers.offer(conn, self.id, objectives=self._claimer.objectives, set_aside=self._set_aside)
-            for event, payload in self._untold:
+            for event, payload in self._unreported:
                 events.write(conn, event, payload)
 
-        if self._untold:
-            self._database.transact(tell)
-            self._untold.clear()
+        if self._unreported:
+            self._database.transact(report)
+            self._unreported.clear()
 
     def _claim(self) -> Claim | None:
-        """The next trial. After a lost reply, which may have followed a commit, the same token is asked for before another one
-        is used; it is never used twice, for its lease may have ended since."""
+        """The next trial, None when there is none.
+
+        After a lost reply the claim may have been committed, so its token is looked up before a new one is used. No token is
+        used for two claims, since its lease may have ended meanwhile.
+        """
         if self._unanswered is not None:
             claim = self._claimer.reclaim(self._unanswered)
             self._unanswered = None
@@ -183,20 +186,20 @@ class Worker:
         return claim
 
     def _maintain(self) -> None:
-        """Show that this worker lives, and end jobs whose time is over: during trials too, since others may be at long ones."""
+        """Send the heartbeat, and sweep: during trials too, since all workers may be busy with long ones."""
         self._heartbeat()
         self._sweep()
 
     def _heartbeat(self) -> None:
         if time.monotonic() - self._seen_at >= self._settings.heartbeat_s:
             alive = self._database.transact(lambda conn: workers.seen(conn, self.id))
-            if not alive:  # silent for so long that retention has deleted it
+            if not alive:  # its row was deleted by retention, after a long outage
                 self._register()
             self._peers = max(1, alive)
             self._seen_at = time.monotonic()
 
     def _sweep(self) -> None:
-        """All workers together sweep as often as one alone would."""
+        """Sweep when it is time. All workers together sweep as often as one alone would."""
         pause = self._peers * random.uniform(0.8, 1.2)
         if time.monotonic() - self._swept_at >= SWEEP_S * pause:
             sweep(self._database)
@@ -206,11 +209,11 @@ class Worker:
             self._tidied_at = time.monotonic()
 
     def _clean_up(self) -> None:
-        """What may take its time, and so is done between two trials: old rows, and files that belong to nothing."""
+        """Delete old rows, and files that no checkpoint refers to. It may take long, so it is done between trials only."""
         if time.monotonic() - self._cleaned_at < CLEAN_S * random.uniform(0.8, 1.2):
             return
         self._cleaned_at = time.monotonic()
-        # Of jobs, too, after whose end nobody was there to tidy up.
+        # Also of jobs that ended while no worker was there to tidy up.
         paths = self._database.transact(partial(checkpoints.prune, ended_within_s=checkpoints.EVER_S))
         checkpoint_files.delete(self._settings.checkpoint_dir, paths)
         if self._settings.retention_days is not None:
@@ -234,7 +237,7 @@ class Worker:
         self._database.transact(work)
 
     def _deregister(self) -> None:
-        with suppress(DatabaseUnavailable):  # its silence will tell
+        with suppress(DatabaseUnavailable):  # the missing heartbeat will show it
             self._database.transact(lambda conn: workers.stopped(conn, self.id))
 
     def _until_available(self, ask: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
-"""The database, asked until it answers: what an attempt writes must get there, however long an outage lasts.
+"""The database, asked until it answers: what an attempt writes must be stored, however long an outage lasts.
 
-Between two times nothing sleeps: the methods yield when they are to go on (worker/waiting.py). Meanwhile the trainer goes on
-until the lease runs out, and then holds itself.
+Nothing sleeps between two tries: the methods yield until when they wait (worker/waiting.py). Meanwhile the trainer goes on until
+the lease expires, and then pauses itself.
 """
 
 import time
@@ -20,23 +20,22 @@ RETRY_S = 0.5
 """Pause before a database that did not answer is asked again."""
 
 HURRY_S = 2.0
-"""What the database gets to take a trial back from a worker that has to exit now."""
+"""Timeout of the transaction that gives a trial back when the worker has to exit now."""
 
 
 class Dropped(Exception):
-    """The trial is no longer ours, or was given back: nothing is left to be done for it."""
+    """The trial is no longer ours, or was given back: there is nothing left to do for it."""
 
 
 class RetryingDatabase:
     """The database, as one attempt asks it.
 
-    seconds_left: until the worker must have stopped: a database that does not answer by then is asked no more, and the trial is
-    dropped.
+    seconds_left: seconds until the worker must have stopped. If the database does not answer by then, the trial is dropped.
     """
 
     def __init__(self, database: Database, seconds_left: Callable[[], float]) -> None:
         self.plain = database
-        """For what has transactions of its own, within `ask`."""
+        """For functions that run transactions of their own, within `ask`."""
         self.waited_s = 0.0
         """Seconds lost to a database that did not answer."""
         self._seconds_left = seconds_left
@@ -58,7 +57,7 @@ class RetryingDatabase:
             self.waited_s += time.monotonic() - asked_at
 
     def transact(self, work: Callable[[Connection], T], *, in_a_hurry: bool = False) -> Waits[T]:
-        """One transaction, until it is committed. in_a_hurry: it may take little time when the worker must stop now."""
+        """One transaction, repeated until it is committed. in_a_hurry: with a short timeout when the worker must stop now."""
         timeout_s = HURRY_S if in_a_hurry and self._seconds_left() <= 0 else None
         return self.ask(lambda: self.plain.transact(work, timeout_s=timeout_s))
 
@@ -73,7 +72,7 @@ class RetryingDatabase:
             raise
 
     def ask_once(self, question: Callable[[], None]) -> None:
-        """Something that can be left for later: it must not keep the lease from being renewed."""
+        """Ask once, and ignore a failure: for what can be done later and must not delay the renewal of the lease."""
         asked_at = time.monotonic()
         try:
             question()

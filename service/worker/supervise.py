@@ -1,6 +1,6 @@
-"""Trials, from claim to result: the worker's side. It talks to the database while the trainer process trains.
+"""The worker's side of a trial, from claim to result. It talks to the database while the trainer process trains.
 
-When the lease turns out to be lost, the trial is dropped: it is somebody else's now.
+A trial whose lease is lost is dropped: another worker has it.
 """
 
 import time
@@ -28,10 +28,10 @@ log = structlog.get_logger()
 
 
 class TrialSupervisor:
-    """Sees claimed trials through, one at a time.
+    """Runs claimed trials to their end, one at a time.
 
     on_heartbeat: called about as often as the lease is renewed.
-    seconds_left: for how many more seconds the step under way may go on: infinite until the worker is asked to stop.
+    seconds_left: how many more seconds the step under way may take; infinite until the worker is asked to stop.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class TrialSupervisor:
         self._best_models = BestModels()
 
     def run_trial(self, claim: Claim) -> None:
-        """Train the claimed trial to its result, through trainers that die, until it is stored, dropped or given back.
+        """Train the claimed trial until its result is stored, or it is dropped or given back. A trainer that dies is replaced.
 
-        Raises Unfit, when the trial has been given back since this worker cannot train its objective.
+        Raises Unfit when the trial was given back because this worker cannot train its objective.
         """
         self._wait_for(self._train(claim))
 
     def find_problem(self, objective: str, meanwhile: Callable[[], None]) -> str | None:
-        """What keeps this worker from training an objective at all; None when it can. meanwhile: called often, may raise."""
+        """Why this worker cannot train an objective at all; None when it can. meanwhile: called often, may raise."""
 
         def at_once() -> Waits[None]:
             meanwhile()
@@ -72,7 +72,7 @@ class TrialSupervisor:
         return self._wait_for(self._trainer.find_problem(objective, self._pace.device, self._keep.folder_name, at_once))
 
     def _wait_for(self, work: Waits[T]) -> T:
-        """Do the work, and wait where it has to: nowhere else does a worker wait while it has a trial."""
+        """Do the work, and wait where it asks to. While a worker has a trial, it waits nowhere else."""
         while True:
             try:
                 wait = next(work)
@@ -93,7 +93,7 @@ class TrialSupervisor:
         except LeaseLost:
             log.info(Event.LEASE_LOST, **ids(claim))
             yield from self._trainer.stop()
-            with suppress(DatabaseUnavailable):  # one attempt more that counts
+            with suppress(DatabaseUnavailable):  # then the attempt counts
                 self._database.transact(lambda conn: leases.excuse(conn, claim.lease.token))
         except Dropped:
             yield from self._trainer.stop()

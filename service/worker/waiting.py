@@ -1,6 +1,6 @@
-"""What a trial waits for. Nothing that is done for one sleeps: it yields a `Wait`, and the one loop of its worker waits.
+"""How work on a trial waits: it never sleeps, but yields a `Wait`, and its worker waits in one place.
 
-So a worker may hold several trials and wait for the first of them; today it holds one.
+So a worker could hold several trials and wait for whichever is first; today it holds one.
 """
 
 from collections.abc import Generator
@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing is to be done before `until`, by the monotonic clock; or sooner, when the trainer has said something."""
+    """A pause until `until`, by the monotonic clock, or until the trainer has sent something."""
 
     until: float
     listening: bool = True
-    """Whether what the trainer says ends the wait. While the database is asked again nothing else is taken in."""
+    """Whether a message of the trainer ends the wait. While the database is asked again, no message is handled."""
 
 
 Waits = Generator[Wait, None, T]
-"""Work that waits now and then, and its result."""
+"""Work that yields its waits and returns a result."""

@@ -1,7 +1,7 @@
 """Checkpoints as bytes, on the trainer's side: encoded, written, read back and checked.
 
-A state with tensors is what `torch.save` makes of it, read back by `torch.load(weights_only=True)`, which builds tensors and
-plain values and runs nothing. A state of plain values alone is JSON, so that objectives without torch need none.
+A state with tensors is written by `torch.save` and read by `torch.load(weights_only=True)`, which builds tensors and plain values
+and runs no code. A state of plain values only is JSON, so that objectives without torch do not need it.
 Weights to be served are safetensors, with the trial's parameters as metadata.
 """
 
@@ -23,7 +23,7 @@ class BadCheckpoint(Exception):
 
 
 class UnreachableCheckpoint(Exception):
-    """It cannot be read here; elsewhere, or later, it may."""
+    """It cannot be read here, but perhaps elsewhere or later."""
 
 
 def encode(state: Mapping[str, Any]) -> bytes:
@@ -38,7 +38,7 @@ def encode(state: Mapping[str, Any]) -> bytes:
 
 
 def decode(content: bytes) -> dict[str, Any]:
-    """The state in `content`. Raises BadCheckpoint when it holds more than tensors and plain values, or is none."""
+    """The state in `content`. Raises BadCheckpoint when it holds anything but tensors and plain values, or is no state."""
     try:
         if content.startswith(b"{"):
             state: dict[str, Any] = json.loads(content)
@@ -47,7 +47,7 @@ def decode(content: bytes) -> dict[str, Any]:
 
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return state
-    except Exception as error:  # whatever a broken file makes of them
+    except Exception as error:  # a broken file may raise anything
         raise BadCheckpoint(f"it cannot be read: {_first_line(error)}") from error
 
 
@@ -61,12 +61,12 @@ def encode_model(state: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes
 
     if not all(isinstance(weights, torch.Tensor) for weights in model.values()):
         return None
-    # Copies: tensors that share memory, as tied weights do, are refused.
+    # Copies, since safetensors refuses tensors that share memory, as tied weights do.
     return save({name: weights.detach().cpu().clone().contiguous() for name, weights in model.items()}, dict(metadata))
 
 
 def keep(content: bytes, kind: Kind, step: int, place: CheckpointPlace) -> Checkpoint:
-    """Write a checkpoint into the folder, or wrap it up for the database. Raises BadCheckpoint, OSError."""
+    """Write a checkpoint into the folder, or return its content for the database. Raises BadCheckpoint, OSError."""
     digest = hashlib.sha256(content).digest()
     if place.folder is not None:
         path = f"{place.name}-{step}.{'safetensors' if kind is Kind.MODEL else 'checkpoint'}"
@@ -74,8 +74,8 @@ def keep(content: bytes, kind: Kind, step: int, place: CheckpointPlace) -> Check
         return Checkpoint(kind=kind, step=step, size=len(content), sha256=digest, content=None, path=path)
     if len(content) > place.max_bytes:
         raise BadCheckpoint(
-            f"its {len(content):,} bytes are more than the {place.max_bytes:,} that STRIDE_CHECKPOINT_MAX_BYTES lets into the"
-            " database; STRIDE_CHECKPOINT_DIR names a folder for it"
+            f"its {len(content):,} bytes are more than the {place.max_bytes:,} that STRIDE_CHECKPOINT_MAX_BYTES allows in the"
+            " database; set STRIDE_CHECKPOINT_DIR to store it in a folder"
         )
     return Checkpoint(kind=kind, step=step, size=len(content), sha256=digest, content=content, path=None)
 
@@ -85,13 +85,13 @@ def read(checkpoint: Checkpoint, folder: str | None) -> dict[str, Any]:
     if checkpoint.path is None:
         content = checkpoint.content or b""
     elif folder is None:
-        raise UnreachableCheckpoint("it lies in a folder, and STRIDE_CHECKPOINT_DIR is not set here")
+        raise UnreachableCheckpoint("it is stored in a folder, and STRIDE_CHECKPOINT_DIR is not set here")
     else:
         file = Path(folder) / checkpoint.path
         try:
             content = file.read_bytes()
         except OSError as error:
-            # A job's folder that is not there may be on a disk that is not mounted here.
+            # If the job's folder is missing, the disk may not be mounted here.
             is_lost = isinstance(error, FileNotFoundError) and file.parent.is_dir()
             raise (BadCheckpoint if is_lost else UnreachableCheckpoint)(f"its file cannot be read: {error}") from error
     if len(content) != checkpoint.size or hashlib.sha256(content).digest() != checkpoint.sha256:
@@ -100,7 +100,7 @@ def read(checkpoint: Checkpoint, folder: str | None) -> dict[str, Any]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all: a temporary file, synced, renamed, and the folder synced."""
+    """Write a file atomically: a temporary file, synced, renamed, and the folder synced."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:
@@ -120,7 +120,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether JSON gives back exactly this."""
+    """Whether a value is exactly the same after JSON."""
     match value:
         case None | bool() | int() | str():
             return type(value) in (type(None), bool, int, str)

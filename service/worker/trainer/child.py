@@ -1,8 +1,8 @@
-"""The trainer process: iterates objectives for the worker that started it, and knows neither database nor leases.
+"""The trainer process: runs objectives for the worker that started it. It knows neither database nor leases.
 
 Started as `python -m service.worker.trainer.child FD PID`, with its end of a socket pair and the worker's process id. It
-trains ahead without being asked for each step; between two items it looks for commands, takes checkpoints, and waits when the
-lease has run out. What it prints becomes the trial's log.
+trains step after step without being asked; between two items it reads commands, takes checkpoints, and waits when the lease has
+expired. What it prints becomes the trial's log.
 """
 
 import argparse
@@ -56,8 +56,8 @@ TRACEBACK_LINES = 40
 def main() -> None:
     """Serve one worker until it closes the pipe."""
     arguments = _arguments()
-    die_with(arguments.worker)  # elsewhere than on Linux, the closed pipe ends us
-    # Ctrl-C reaches the whole process group: it is the worker that decides what becomes of a run.
+    die_with(arguments.worker)  # outside Linux, the closed pipe ends this process
+    # Ctrl-C reaches the whole process group, but it is the worker that decides how a run ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     files.allow(arguments.data_folder)
@@ -81,7 +81,7 @@ def _serve(worker: WorkerPipe, catalog: Mapping[str, Objective]) -> None:
         run, message = worker.receive()
         match message:
             case Train():
-                training = None  # its memory, before the next one wants its own
+                training = None  # free its memory before the next run needs its own
                 training = _Training(worker, run, message)
                 ended = training.run(catalog[message.objective])
                 _end_log()
@@ -139,14 +139,14 @@ class _Training:
             return Raised(type=type(error).__name__, message=str(error), traceback="\n".join(lines[-TRACEBACK_LINES:]))
 
     def save_model(self, command: SaveModel) -> FromTrainer:
-        """Save the weights of the run, which has gone through."""
+        """Save the weights of the run, which must have trained to its end."""
         assert self._run is not None
         try:
             content = checkpoint_format.encode_model(self._run.state_dict(), command.metadata)
             if content is None:
                 return NoModel()
             return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.MODEL, command.step, self._train.place))
-        except Exception as error:  # an objective's own state_dict, or the disk
+        except Exception as error:  # raised by the objective's state_dict, or by the disk
             return NotCheckpointed(step=command.step, reason=_reason(error))
 
     def _send(self, message: FromTrainer) -> None:
@@ -155,7 +155,7 @@ class _Training:
     def _resume(self, run: Run, resume: Resume) -> Unusable | None:
         try:
             run.load_state_dict(checkpoint_format.read(resume.checkpoint, self._train.place.folder))
-        except Exception as error:  # what an objective makes of a state that is not its own may be anything
+        except Exception as error:  # an objective may raise anything on a state that it does not know
             return Unusable(reason=_reason(error), damaged=isinstance(error, BadCheckpoint))
         self._step = resume.checkpoint.step
         return None
@@ -165,7 +165,7 @@ class _Training:
             content = checkpoint_format.encode(run.state_dict())
             _check_readable(self._train.objective, content)
             return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.STATE, self._step, self._train.place))
-        except Exception as error:  # an objective's own state_dict, or the disk
+        except Exception as error:  # raised by the objective's state_dict, or by the disk
             return NotCheckpointed(step=self._step, reason=_reason(error))
         finally:
             self._checkpointed_at = time.monotonic()
@@ -182,11 +182,11 @@ class _Training:
             yield Measured(measurement=plain(item), waits=waits)
 
     def _next_command(self, *, waits: bool) -> Command | None:
-        """What is to be done after an item: stop, suspend, or nothing, after having waited for as long as one must.
+        """The command that follows an item: stop or suspend; None: go on.
 
-        Waits for the pruner's word, and for a renewal when the lease has run out. What is meant for another run is dropped.
+        Waits for the pruner's decision, and for a renewal when the lease has expired. Messages for another run are dropped.
         """
-        while waits or self._worker.has_spoken() or time.monotonic() > self._hold_at:
+        while waits or self._worker.has_message() or time.monotonic() > self._hold_at:
             run, message = self._worker.receive()
             if run != self.id:
                 continue
@@ -208,7 +208,7 @@ _readable: set[str] = set()
 
 
 def _check_readable(objective: str, content: bytes) -> None:
-    """Read back an objective's first checkpoint: one that holds what is refused on loading must be known before it is needed."""
+    """Decode an objective's first checkpoint, so that one that cannot be loaded is noticed before it is needed."""
     if objective not in _readable:
         checkpoint_format.decode(content)
         _readable.add(objective)
@@ -219,7 +219,7 @@ def _reason(error: Exception) -> str:
 
 
 def _end_log() -> None:
-    """Tell the worker that all lines of this run are out: they travel beside the pipe, and may arrive after the result."""
+    """Mark the end of this run's log: its lines do not go through the pipe, and may arrive after the result."""
     with contextlib.suppress(OSError, ValueError):  # an objective may have closed them
         sys.stdout.flush()
         sys.stderr.flush()

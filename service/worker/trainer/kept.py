@@ -1,4 +1,4 @@
-"""The trainer process that a worker keeps: told what to do, stopped, asked how it is, and replaced when it dies or hangs."""
+"""The trainer process that a worker keeps: given runs, stopped, checked, and replaced when it dies or hangs."""
 
 import time
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from service.worker.trainer.process import STOP_S, TrainerDied, TrainerProcess
 from service.worker.waiting import Wait, Waits
 
 LOOK_UP_S = 0.5
-"""Longest wait for the trainer before looking at anything else."""
+"""Longest wait for the trainer before anything else is checked."""
 
 FITNESS_S = 120.0
-"""How long a trainer process may take to tell whether it can train at all: it may have to import torch from a slow disk."""
+"""How long a trainer process may take to find out whether it can train at all: it may import torch from a slow disk."""
 
 SAVE_S = 600.0
-"""How long it may take to save the weights of a run that has gone through."""
+"""How long it may take to save the weights of a run that has trained to its end."""
 
 Meanwhile = Callable[[], Waits[None]]
-"""Done at least every LOOK_UP_S while an answer is waited for, to keep a lease."""
+"""Called at least every LOOK_UP_S while waiting for an answer, to keep a lease."""
 
 
 class KeptTrainer:
@@ -39,12 +39,12 @@ class KeptTrainer:
         self._process = new_process()
         self._ids = count(1)
         self._run = 0
-        """The id of the run that it is at, or was at last."""
+        """The id of the current run, or of the last one."""
         self._under_way = False
-        """Whether it is at a run, as far as it has told."""
+        """Whether the run is under way, by the messages received."""
 
     def train(self, command: Train) -> None:
-        """Begin a run. A process that has died since the last one is none of this run's doing. Raises TrainerDied."""
+        """Begin a run. If the process has died since the last run, it is replaced first. Raises TrainerDied."""
         if not self._process.is_alive():
             self.replace()
         self._process.start_log()
@@ -53,13 +53,13 @@ class KeptTrainer:
         self._process.send(self._run, command)
 
     def wait(self, until: float) -> None:
-        """Until it may have something to say, or the monotonic clock says so."""
+        """Wait until a message may have arrived, or until `until` by the monotonic clock."""
         self._process.wait(until)
 
     def receive(self) -> FromTrainer | None:
-        """What it has said of the run, None when there is nothing. Raises TrainerDied.
+        """The next message of the current run; None when there is none. Raises TrainerDied.
 
-        What comes late, of a run before, is dropped.
+        Late messages of an earlier run are dropped.
         """
         while (received := self._process.receive()) is not None:
             run, message = received
@@ -69,10 +69,10 @@ class KeptTrainer:
                 return message
         return None
 
-    def tell(self, message: Command | Renewed) -> None:
-        """Something to be heeded between two items. A death is noticed when it is next listened to."""
+    def send(self, message: Command | Renewed) -> None:
+        """Send a message that is read between two items. If the process has died, the next `receive` raises."""
         if isinstance(message, Renewed) and not self._process.has_room():
-            return  # it has not read the earlier ones: the next one after it has will do
+            return  # it has not read the earlier ones yet: a later renewal will do
         with suppress(TrainerDied):
             self._process.send(self._run, message)
 
@@ -88,7 +88,7 @@ class KeptTrainer:
         """End the run under way, if there is one: by a command if the item under way ends soon, else with the process."""
         if not self._under_way:
             return
-        self.tell(Command.STOP)
+        self.send(Command.STOP)
         deadline = time.monotonic() + STOP_S
         with suppress(TrainerDied):
             while self._under_way and time.monotonic() < deadline:
@@ -103,12 +103,12 @@ class KeptTrainer:
         self._process = self._new_process()
 
     def end(self) -> None:
-        """Kill the process, for good."""
+        """Kill the process, and start no other."""
         self._under_way = False
         self._process.end()
 
     def find_problem(self, objective: str, device: str, folder: str | None, meanwhile: Meanwhile) -> Waits[str | None]:
-        """What keeps a trainer process here from training an objective at all; None when it can. folder: of the checkpoints."""
+        """Why a trainer process here cannot train an objective at all; None when it can. folder: as in CheckFitness."""
         self._run = next(self._ids)
         question = CheckFitness(objective=objective, device=device, folder=folder)
         try:
@@ -118,12 +118,12 @@ class KeptTrainer:
         else:
             if isinstance(answer, Fitness):
                 return answer.problem
-            problem = f"the trainer process did not say within {FITNESS_S:g} s whether it can"
+            problem = f"the trainer process did not answer within {FITNESS_S:g} s whether it can"
         self.replace()
         return problem
 
     def save_model(self, command: SaveModel, meanwhile: Meanwhile) -> Waits[FromTrainer | str]:
-        """What became of the weights of the run that has gone through; a string when the process cannot say, and why."""
+        """Save the weights of the run that has just trained to its end: the trainer's answer, or why there is none."""
         try:
             answer = yield from self._ask(command, SAVE_S, meanwhile)
             if answer is not None:
@@ -135,9 +135,9 @@ class KeptTrainer:
         return problem
 
     def _ask(self, question: CheckFitness | SaveModel, within_s: float, meanwhile: Meanwhile) -> Waits[FromTrainer | None]:
-        """Ask between two runs."""
+        """Ask between two runs; None when no answer comes within that time. Raises TrainerDied, and what meanwhile raises."""
         self._process.send(self._run, question)
-        waited_s = 0.0  # for it alone: `meanwhile` may have to wait for the database
+        waited_s = 0.0  # for the trainer alone: `meanwhile` may wait for the database
         while waited_s < within_s:
             asked_at = time.monotonic()
             yield Wait(asked_at + LOOK_UP_S)

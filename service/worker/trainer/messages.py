@@ -1,7 +1,7 @@
-"""What a worker and its trainer process say to each other over their pipe. Plain values: both ends pickle them.
+"""The messages between a worker and its trainer process. Plain values: both ends pickle them.
 
-Each message travels with the id of the run that it is for or of; what comes late, of a run that has ended, is dropped by either
-end. A question between two runs has an id of its own.
+Each message carries the id of its run; late messages of a run that has ended are dropped at both ends. A question between two
+runs has an id of its own.
 """
 
 from collections.abc import Mapping
@@ -21,20 +21,20 @@ class CheckpointPlace:
     """Where a run's checkpoints go."""
 
     folder: str | None
-    """None: to the worker, who stores them in the database."""
+    """None: they are sent to the worker, which stores them in the database."""
     name: str
-    """How the paths of their files begin, below the folder."""
+    """Prefix of their files' paths, relative to the folder."""
     max_bytes: int
-    """The largest that goes to the worker."""
+    """The largest checkpoint that is sent to the worker."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resume:
-    """Where a run goes on from."""
+    """What a run resumes from."""
 
     checkpoint: Checkpoint
     before: float
-    """The part of its schedule at which the last step outside warm-up ended: from there the pruner's next step counts."""
+    """The fraction of its schedule at which the last step outside warm-up ended: the next pruning step is found from it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,10 @@ class Train:
     device: str
     threads: int
     parts: int | None
-    """Wait for a command wherever such a part of the schedule ends: the pruner is asked there. None: there is no pruner."""
+    """Into how many equal parts the schedule is cut: at the end of each the trainer waits for a command, as the pruner is asked.
+    None: there is no pruner."""
     hold_at: float
-    """When the lease runs out unless it is renewed, by the monotonic clock, which all processes of a machine share."""
+    """When the lease expires unless it is renewed, by the monotonic clock, which all processes of a machine share."""
     checkpoint_s: float
     place: CheckpointPlace
     resume: Resume | None
@@ -58,7 +59,7 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Renewed:
-    """Worker to trainer: the lease stands until then. Past that time the run is asked for no further item."""
+    """Worker to trainer: the lease was renewed. After `hold_at` the run is asked for no further item."""
 
     hold_at: float
 
@@ -67,7 +68,7 @@ class Command(Enum):
     """Worker to trainer, between two items."""
 
     GO_ON = auto()
-    """The pruner lets it."""
+    """The pruner does not end the trial."""
     SUSPEND = auto()
     """Take a checkpoint, and stop."""
     STOP = auto()
@@ -75,10 +76,10 @@ class Command(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class SaveModel:
-    """Worker to trainer: save the weights of the run that has just gone through."""
+    """Worker to trainer: save the weights of the run that has just trained to its end."""
 
     step: int
-    """Whose weights they are."""
+    """The step whose weights they are."""
     metadata: Mapping[str, str]
 
 
@@ -89,7 +90,7 @@ class CheckFitness:
     objective: str
     device: str
     folder: str | None
-    """Of the checkpoints."""
+    """Where checkpoints go; None: to the database."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +109,11 @@ class Resumed:
 
 @dataclass(frozen=True, kw_only=True)
 class Unusable:
-    """Trainer to worker: the checkpoint cannot be gone on from. Nothing was trained."""
+    """Trainer to worker: the run cannot resume from the checkpoint. Nothing was trained."""
 
     reason: str
     damaged: bool
-    """Whether nobody can use it any more. Else it may be this worker that cannot: it lacks the folder, or memory."""
+    """Whether it is lost to every worker. If not, only this worker may be unable to use it: it lacks the folder, or memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,16 +141,16 @@ class Fitness:
     """Trainer to worker: whether the objective can be trained here."""
 
     problem: str | None
-    """Why not."""
+    """Why not; None when it can."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """Trainer to worker: the run went through."""
+    """Trainer to worker: the run trained to its end."""
 
     test_metrics: Mapping[str, float]
     guessing: Mapping[str, float] = field(default_factory=dict)
-    """What metrics come to when every example is answered alike, as far as the objective declares it."""
+    """The metrics of a constant prediction, as far as the objective declares them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +164,7 @@ class Raised:
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped:
-    """Trainer to worker: stopped as told, ready for the next run."""
+    """Trainer to worker: stopped on command, ready for the next run."""
 
 
 ToTrainer = Train | Renewed | Command | SaveModel | CheckFitness

@@ -1,7 +1,7 @@
-"""The two ends of the socket pair between a worker and its trainer process: pickles, each behind its length.
+"""The two ends of the socket pair between a worker and its trainer process: pickles, each after its length.
 
-The worker's end never waits unless it is told to: a trainer that is stopped in the middle of a message, or that reads nothing for
-hours, keeps no lease from being renewed. The trainer's end waits.
+The worker's end blocks in `wait` only: a trainer that is stopped in the middle of a message, or that reads nothing for hours,
+must not keep a lease from being renewed. The trainer's end blocks.
 """
 
 import pickle
@@ -29,17 +29,17 @@ class TrainerPipe:
         self._both.register(end, select.POLLIN | select.POLLOUT)
 
     def send(self, run: int, message: ToTrainer) -> None:
-        """Send a message; what there is no room for goes out while `wait` waits."""
+        """Send a message; what the socket has no room for is sent during `wait`."""
         self._unsent += _framed(run, message)
         self._flush()
 
     def has_room(self) -> bool:
-        """Whether all that was sent has gone out, so that a short message may follow."""
+        """Whether everything was sent, so that a short message may follow."""
         self._flush()
         return not self._unsent
 
     def receive(self) -> tuple[int, FromTrainer] | None:
-        """The next message, and the id of the run that it is of; None when no whole one has come."""
+        """The next message, after the id of its run; None when no complete one has arrived."""
         while not (end := self._end()):
             try:
                 chunk = self._socket.recv(_CHUNK)
@@ -53,18 +53,18 @@ class TrainerPipe:
         return run, message
 
     def wait(self, until: float) -> None:
-        """Until there is something to receive, or the monotonic clock says so."""
+        """Wait until there is something to receive, or until `until` by the monotonic clock."""
         if self._unsent:
             self._flush()
         while not self._end() and (left := until - time.monotonic()) > 0:
             ready = (self._both if self._unsent else self._incoming).poll(1000 * left)
             if any(event & ~select.POLLOUT for _, event in ready):
-                return  # some of it; `receive` tells
+                return  # part of a message, or an error: `receive` sees which
             if ready:
                 self._flush()
 
     def close(self) -> None:
-        """Nothing more will be said."""
+        """Close this end."""
         self._socket.close()
 
     def _flush(self) -> None:
@@ -76,7 +76,7 @@ class TrainerPipe:
             del self._unsent[:sent]
 
     def _end(self) -> int:
-        """Where the next message ends in what has been received; 0 when it has not come as a whole."""
+        """Where the next message ends in the bytes received; 0 when it is not complete."""
         if len(self._received) < _LENGTH.size:
             return 0
         end: int = _LENGTH.size + _LENGTH.unpack_from(self._received)[0]
@@ -88,7 +88,7 @@ class WorkerGone(Exception):
 
 
 class WorkerPipe:
-    """The trainer's end. What goes wrong with it is told apart from the same errors raised by objectives: WorkerGone."""
+    """The trainer's end. Raises WorkerGone, so that its errors are not taken for those of an objective."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
@@ -96,7 +96,7 @@ class WorkerPipe:
         self._poll.register(end, select.POLLIN)
 
     def send(self, run: int, message: FromTrainer) -> None:
-        """Send a message of a run; waits for as long as the worker does not read."""
+        """Send a message of a run; blocks while the worker does not read."""
         framed = _framed(run, message)
         try:
             self._socket.sendall(framed)
@@ -104,12 +104,12 @@ class WorkerPipe:
             raise WorkerGone from error
 
     def receive(self) -> tuple[int, ToTrainer]:
-        """The next message, and the id of the run that it is for; waits until there is one."""
+        """The next message, after the id of its run; blocks until there is one."""
         (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
         run, message = pickle.loads(self._read(length))  # noqa: S301 - by our own process
         return run, message
 
-    def has_spoken(self) -> bool:
+    def has_message(self) -> bool:
         """Whether there is something to receive."""
         return bool(self._poll.poll(0))
 

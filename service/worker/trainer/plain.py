@@ -1,4 +1,4 @@
-"""What an objective measured, in plain values, whatever the objective made them of."""
+"""Measurements in plain values, whatever types the objective used."""
 
 from collections.abc import Callable, Sequence
 from operator import index
@@ -10,11 +10,11 @@ T = TypeVar("T")
 
 
 class BadMeasurement(ValueError):
-    """An objective measured what cannot be stored. The name is the type of its trial's error."""
+    """An objective measured what cannot be stored. The name of this class is stored as the type of the trial's error."""
 
 
 def plain(item: Measurement) -> Measurement:
-    """The same step in plain values. Raises BadMeasurement."""
+    """The same measurement in plain values. Raises BadMeasurement."""
     step = int(item.step)
     return Measurement(
         step=step,

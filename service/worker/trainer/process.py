@@ -1,6 +1,6 @@
-"""The worker's handle on its trainer process: start, talk, listen to its log, end.
+"""The worker's handle on its trainer process: start, exchange messages, read its log, end.
 
-Only `wait` waits for the process; what it says, and how it died, is told when it is known.
+Only `wait` waits for the process. `receive` returns what has arrived, and raises once it is known how the process died.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ from service.worker.trainer.pipe import TrainerPipe
 
 LOG_LINES = 200
 LOG_S = 1.0
-"""How long a result waits for the last lines of the log. They may never end: an objective's own children may hold its output."""
+"""How long a result waits for the last lines of the log, which may never end: an objective's own children may keep it open."""
 STOP_S = 1.75
-"""How long a trainer that is told to stop may take for the item under way, before it is killed: stopped within two seconds."""
+"""How long the item under way may take after a command to stop, before the process is killed: a run stops within two seconds."""
 
 
 class TrainerDied(Exception):
@@ -55,12 +55,12 @@ class TrainerProcess:
         self._pipe = TrainerPipe(ours)
         self._death: str | None = None
         self._closed_at: float | None = None
-        """When its end of the pipe was found closed: it is about to die, or dead."""
+        """When its end of the pipe was found closed: the process has died, or is about to."""
         self._exited_at: float | None = None
         self._ended: tuple[int, FromTrainer] | None = None
-        """How a run ended, told when the last lines of its log are in."""
-        self._told_by = 0.0
-        """When that is told in any case."""
+        """How a run ended, kept back until the last lines of its log have arrived."""
+        self._keep_until = 0.0
+        """When it is returned in any case."""
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._log_ended = threading.Event()
         self._listener = threading.Thread(target=self._listen, name="trainer-log", daemon=True)
@@ -76,7 +76,7 @@ class TrainerProcess:
         return self._process.poll() is None
 
     def send(self, run: int, message: ToTrainer) -> None:
-        """Send a message that is meant for a run. Raises TrainerDied once it is known how."""
+        """Send a message to a run. Raises TrainerDied once it is known how the process died."""
         try:
             self._pipe.send(run, message)
         except OSError:
@@ -90,33 +90,33 @@ class TrainerProcess:
             return False
 
     def wait(self, until: float) -> None:
-        """Until it may have something to say or has died, or the monotonic clock says so."""
+        """Wait until a message may have arrived, the process has died, or until `until` by the monotonic clock."""
         left = max(0.0, until - time.monotonic())
         if self._ended is not None:
-            self._log_ended.wait(min(left, max(0.0, self._told_by - time.monotonic())))
+            self._log_ended.wait(min(left, max(0.0, self._keep_until - time.monotonic())))
         elif self._exited_at is not None:
             self._listener.join(min(left, LOG_S))
         elif self._closed_at is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(min(left, LOG_S))
         else:
-            with contextlib.suppress(OSError):  # `receive` tells
+            with contextlib.suppress(OSError):  # `receive` finds out
                 self._pipe.wait(until)
 
     def receive(self) -> tuple[int, FromTrainer] | None:
-        """What it has said, and of which run; None when there is nothing. Raises TrainerDied."""
+        """The next message, after the id of its run; None when there is none. Raises TrainerDied."""
         if self._ended is None:
             received = self._read()
             if received is None or not isinstance(received[1], RunEnded):
                 return received
-            self._ended, self._told_by = received, time.monotonic() + LOG_S
-        if not self._log_ended.is_set() and time.monotonic() < self._told_by:
+            self._ended, self._keep_until = received, time.monotonic() + LOG_S
+        if not self._log_ended.is_set() and time.monotonic() < self._keep_until:
             return None
         received, self._ended = self._ended, None
         return received
 
     def start_log(self) -> None:
-        """What was printed until now belongs to the trial before."""
+        """Clear the log: what was printed until now belongs to the previous trial."""
         self._log.clear()
         self._log_ended.clear()
 
@@ -146,7 +146,7 @@ class TrainerProcess:
             try:
                 received = self._pipe.receive()
                 if received is None and self._process.poll() is not None:
-                    received = self._pipe.receive()  # its last words, said before it died
+                    received = self._pipe.receive()  # sent just before it died
                     if received is None:
                         raise EOFError  # though a child that it forked holds its end of the pipe
             except (EOFError, OSError):  # also when it was killed in the middle of a message
@@ -160,21 +160,21 @@ class TrainerProcess:
         assert self._process.stdout is not None
         mark = END_OF_LOG.decode()
         with self._process.stdout as lines:
-            for line in lines:  # until the process, and whoever it has given it to, closes it
+            for line in lines:  # until the process, and every child that inherited it, has closed it
                 if line != mark:
                     self._log.append(line.removesuffix(mark))
                 if line.endswith(mark):
                     self._log_ended.set()
 
     def _find_death(self) -> None:
-        """The pipe is closed: raise TrainerDied when it is known how that came, and the last lines of the log are in."""
+        """After the pipe has closed: raise TrainerDied once the cause is known and the last lines of the log have arrived."""
         now = time.monotonic()
         if self._death is None:
             self._closed_at = self._closed_at or now
             if self._process.poll() is None:
                 if now < self._closed_at + LOG_S:
                     return
-                self._process.kill()  # a thread of the objective's may keep it from ending
+                self._process.kill()  # one of the objective's threads may keep it from ending
                 self._process.wait()
                 self._death = "the trainer process closed its pipe and did not end: it was killed"
             else:

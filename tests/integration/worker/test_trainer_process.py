@@ -290,7 +290,7 @@ def test_what_comes_late_of_a_run_that_was_stopped_is_dropped() -> None:
     try:
         kept.train(quadratic(learning_rate=0.9, epochs=10_000, epoch_s=0.01))  # diverges in its first step
         kept.wait(time.monotonic() + DEADLINE_S)
-        kept.tell(Command.STOP)
+        kept.send(Command.STOP)
         kept.train(quadratic(learning_rate=0.1))  # all that the first run has said is still in the pipe
         said: list[FromTrainer] = []
         while not said or not isinstance(said[-1], Trained):

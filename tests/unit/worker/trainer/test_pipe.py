@@ -25,9 +25,9 @@ def test_messages_arrive_in_their_order_with_the_ids_of_their_runs(ends: tuple[s
     worker, trainer = TrainerPipe(ends[0]), WorkerPipe(ends[1])
     worker.send(1, Renewed(hold_at=1.0))
     worker.send(2, Renewed(hold_at=2.0))
-    assert trainer.has_spoken()
+    assert trainer.has_message()
     assert [trainer.receive(), trainer.receive()] == [(1, Renewed(hold_at=1.0)), (2, Renewed(hold_at=2.0))]
-    assert not trainer.has_spoken()
+    assert not trainer.has_message()
     assert worker.receive() is None
     trainer.send(2, Fitness(problem=None))
     trainer.send(1, Fitness(problem="none"))
@@ -64,7 +64,7 @@ def test_what_there_is_no_room_for_goes_out_while_the_trainer_is_waited_for(ends
     assert len(content) > len(LARGE) / 2
     ends[1].setblocking(True)
     worker.send(2, Renewed(hold_at=1.0))
-    assert trainer.has_spoken()
+    assert trainer.has_message()
 
 
 def test_a_large_message_arrives_whole(ends: tuple[socket.socket, socket.socket]) -> None:
