@@ -1,13 +1,13 @@
-"""Whether the intervals of `best-lr` hold the truth as often as they say, and how wide they are.
+"""Whether the intervals of `best-lr` hold the true best rate as often as they state, and how wide they are.
 
     python -m benchmarks.answer_quality [--draws 200] [--seed 0] [--out benchmarks/results]
 
 Eight families of made-up response surfaces (benchmarks/response_surfaces.py), whose optimum is known; half of the draws sampled
-at random, half by Optuna's TPE; judged at 16, 32 and 64 trials, each the beginning of the next. Beside Stride's answer stand a
-plain Gaussian process (benchmarks/plain_process.py), an oracle that knows the family's form (benchmarks/oracle.py), and the trial
-with the lowest loss. On the flat valley, covered means that the interval holds a rate whose expected loss is within tolerance.
-The answer's constants were chosen on seeds from 10,000 on, which are not used here. Exits 1 when a promise is broken. On recorded
-training: benchmarks/answer_quality_real.py.
+at random, half by Optuna's TPE; judged at 16, 32 and 64 trials, each set the beginning of the next. Stride's answer is compared
+with a plain Gaussian process (benchmarks/plain_process.py), an oracle that knows the family's form (benchmarks/oracle.py), and
+the trial with the lowest loss. On the flat valley, covered means that the interval holds a rate whose expected loss is within
+tolerance. The answer's constants were chosen on seeds from 10,000 on, which are not used here. Exits 1 when a promise is broken.
+On recorded training: benchmarks/answer_quality_real.py.
 """
 
 import argparse

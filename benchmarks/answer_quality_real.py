@@ -3,10 +3,10 @@
     python -m benchmarks.answer_quality_real [--sets hpobench deepobs] [--jobs 69] [--seed 0] [--peer-jobs 15] [--out FOLDER]
 
 Jobs are drawn from recorded runs (benchmarks/recorded), whose truth is the mean over training seeds, by random search, QMC and
-TPE in turn, and judged at 16, 32 and 64 trials, each the beginning of the next. The tolerance is the judge's: the standard
-deviation of one training at the true best point, at least a fiftieth of the 80th percentile's regret. A plain Gaussian process
-out of the box is the peer; its level, 90%, is raised until it holds the truth as often. The answer's constants were chosen on
-seeds from 10,000 on, which are not used here. Exits 1 when a promise is broken.
+TPE in turn, and judged at 16, 32 and 64 trials, each set the beginning of the next. The tolerance is the judge's: the standard
+deviation of one training at the true best point, at least a fiftieth of the 80th percentile of regret. The peer is a plain
+Gaussian process with default settings; its level, 90%, is raised until it holds the truth as often. The answer's constants were
+chosen on seeds from 10,000 on, which are not used here. Exits 1 when a promise is broken.
 
 Reference files that the repository does not hold are read from --reference, $STRIDE_REFERENCE or ../shared/reference.
 """

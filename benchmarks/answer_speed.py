@@ -1,9 +1,9 @@
-"""How long `GET /v1/jobs/{id}/best-lr` takes: trials read from PostgreSQL, curve fitted, answer told.
+"""How long `GET /v1/jobs/{id}/best-lr` takes: trials read from PostgreSQL, curve fitted, answer given.
 
     python -m benchmarks.answer_speed [--repeats 5] [--out benchmarks/results]
 
 Trials of benchmarks/studies.py: learning rate, batch size, epochs and momentum searched at random, 20 intermediate values each.
-The answer is worked out anew in each repeat; the second question about the same trials is answered from memory.
+The answer is computed again in each repeat; a second request for the same trials is answered from the cache.
 """
 
 import argparse

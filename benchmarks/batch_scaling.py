@@ -1,10 +1,11 @@
-"""How the best learning rate goes with the batch size on digits: what Stride finds, from how many trials, beside a sweep.
+"""How the best learning rate scales with the batch size on digits: what Stride finds, with how many trials, beside a sweep.
 
     python -m benchmarks.batch_scaling [--out benchmarks/results]
 
 The mlp with SGD and momentum 0.9, batch sizes 16 to 128, through a Stride of its own. First an exhaustive sweep: a grid of 17
 rates for each batch size, three training seeds each; its power is that of a straight line through the best rate of each batch
-size, as seen in the means over seeds. Then a job that samples rates and batch sizes evenly, asked for its answer on the way.
+size, as seen in the means over seeds. Then a job that samples rates and batch sizes evenly, asked for its answer several times
+before its end.
 """
 
 import argparse

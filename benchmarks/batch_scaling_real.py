@@ -4,8 +4,8 @@
 
 Jobs see some of a table's batch sizes, and are asked for larger ones, smaller ones, and ones that they saw
 (benchmarks/recorded/batch_judging.py): HPOBench's four tasks from batches of up to 64 asked for 256, and digits from 16 to 128
-asked for 512, both trained. Random search, QMC and TPE in turn. The constants of predictions were chosen on seeds from 10,000 on,
-which are not used here. Exits 1 when a promise is broken.
+asked for 512, both by training. Random search, QMC and TPE in turn. The constants of predictions were chosen on seeds from 10,000
+on, which are not used here. Exits 1 when a promise is broken.
 
 Reference files that the repository does not hold are read from --reference, $STRIDE_REFERENCE or ../shared/reference.
 """

@@ -1,4 +1,4 @@
-"""Many worker loops on one database: each claims, reports and finishes no-op trials, and keeps house as a worker does.
+"""Many worker loops on one database: each runs no-op trials, and sends heartbeats and sweeps as workers do.
 
 `work` runs the loops of one process, `faults` looks afterwards whether anything was done twice or lost.
 """

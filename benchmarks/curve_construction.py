@@ -1,4 +1,4 @@
-"""From what a training run is made of to what it would measure without noise, and what is seen of it with noise."""
+"""Builds a training run from its parts: what it would measure without noise, and what is observed with noise."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What the families of training runs draw from: numbers, schedules, and a run that settles."""
+"""What the families of training runs share: random numbers, schedules, and a run that converges."""
 
 import math
 from typing import Any

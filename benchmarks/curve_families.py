@@ -1,6 +1,7 @@
-"""Families of training runs: what usual and unusual runs are made of, each drawn with a generator.
+"""Families of training runs: usual and unusual runs, each drawn with a random generator.
 
-Their names say what they are meant to show; what is true of a run is read from its construction (benchmarks/curve_generator.py).
+Their names say what they are meant to show; the true verdicts on a run follow from its construction
+(benchmarks/curve_generator.py).
 """
 
 import math

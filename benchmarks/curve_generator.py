@@ -9,28 +9,28 @@ threshold has a forbidden band around it (BANDS): yes at its upper end and above
 drawn in between.
 
 diverged: the loss ends as nan or inf, or the mean training loss of the last step is at least 4 times the start (no: at most 2).
-    So a spike of any height that comes back is none, and a loss that rises to 1-2 times the start and stays is none. Nearly
-    half of the diverged carry no `divergence`.
-oscillating: the loss swings up from the trend and back, again and again and by turns, in the last half of the run still (median
-    height) by at least 0.3 of the fall (no: 0.15), where the fall is from the start to the lowest loss, and at least half of the
-    start. From step to step, or within steps, for 1-4 recorded updates a time. Single spikes, swings that are damped or that sink
-    with the rate, independent noise, and the waves of warm restarts (at most 0.15 of the fall) are none.
+    So neither a spike of any height that recovers counts, nor a loss that rises to 1-2 times the start and stays there. Nearly
+    half of the diverged runs carry no `divergence`.
+oscillating: the loss swings up from the trend and back, repeatedly and alternately, also in the last half of the run (median
+    height), by at least 0.3 of the fall (no: 0.15), where the fall is from the start to the lowest loss, and at least half of the
+    start. From step to step, or within steps, for 1-4 recorded updates a time. Not counted: single spikes, swings that are damped
+    or that shrink with the rate, independent noise, and the waves of warm restarts (at most 0.15 of the fall).
 too_slow: another run of the same length at the final learning rate would take at least 0.1 of the start off the loss (no: 0.05),
-    and the last quarter took at least 0.02. A rate that the schedule took to zero wins nothing: never too slow.
+    and the last quarter took at least 0.02. A rate that the schedule took to zero gains nothing: never too slow.
 plateaued: not too slow, and the loss has fallen by at most 0.2 of the start (no: 0.4), of that at most 0.05 in the last half.
     A loss that rose, in the first half, and stays counts.
 converged: not too slow, and the loss has fallen by at least 0.4 of the start (no: 0.2). An irreducible loss of 0.6 of the
-    start is converged: nobody who sees only the curve can know better.
+    start is converged: the curve alone cannot show more.
 overfitting: validation loss ends at least 10% above its minimum (no: 5%; Prechelt's generalization loss), and since that minimum
-    the training loss has fallen by at least 10%. Where it rises so without that, the training loss rose too.
+    the training loss has fallen by at least 10%. Where validation loss rises like this without it, the training loss rose too.
 exploding_gradients: the gradient norm of the last fifth is at least 30 times that of the first fifth (medians; no: 15), or after
-    the first step the largest norm of an update is at least 100 times the median norm of the run (no: 50), or in the last half
-    at least 0.9 of the updates are clipped (no: 0.6). No: none of the three. A norm that is high from the beginning is none.
+    the first step the largest norm of an update is at least 100 times the median norm of the run (no: 50), or in the last half at
+    least 0.9 of the updates are clipped (no: 0.6). No: none of the three. A norm that is high from the beginning does not count.
 vanishing_gradients: `gradient_flow` is at most 1e-4 in at least 0.6 of the steps (no: at most 2e-4 in at most 0.3 of them).
 dead_units: at least 0.5 of the hidden units are dead in the last fifth of the run (no: 0.35).
 
-Exactly one of diverged, oscillating, too_slow, plateaued and converged holds: what diverged or oscillates has not settled
-anywhere. overfitting excludes diverged and oscillating; the other three go with all. The last fifth (half) of a run is at least
+Exactly one of diverged, oscillating, too_slow, plateaued and converged holds: a run that diverged or oscillates has not settled.
+overfitting excludes diverged and oscillating; the other three combine with all. The last fifth (half) of a run is at least
 one step.
 """
 

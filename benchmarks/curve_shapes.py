@@ -1,9 +1,9 @@
-"""Training runs made of formulas: what they are made of. `curve_construction` measures them.
+"""The formulas that synthetic training runs are made of. `curve_construction` builds runs from them.
 
-Losses fall along the integral of the learning rate (gradient flow: half the rate, half the speed) to a floor, and above the floor
-stands a noise floor in proportion to the rate (SGD at a constant rate hovers above the minimum). So schedules leave the marks
-that they leave in real curves: a slow start under warm-up, stairs under step decay, a fast last fall under cosine, a bump under
-one-cycle, waves under warm restarts. Spikes, swings and blow-ups come on top.
+Losses fall along the integral of the learning rate (gradient flow: half the rate, half the speed) to a floor; above that lies a
+noise floor in proportion to the rate (SGD at a constant rate hovers above the minimum). So schedules show in these curves as they
+do in real ones: a slow start under warm-up, stairs under step decay, a fast last fall under cosine, a bump under one-cycle, waves
+under warm restarts. Spikes, swings and blow-ups come on top.
 
 All losses are in parts of the training loss before the first update; `Construction.scale` is that loss.
 """

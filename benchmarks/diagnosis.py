@@ -1,10 +1,10 @@
-"""How often the rules of diagnosis are right: precision and recall of every verdict on curves whose verdicts are known.
+"""How often the rules of diagnosis are right: precision and recall of every verdict, on curves whose verdicts are known.
 
     python -m benchmarks.diagnosis [--curves 1000] [--seeds 100 101 102 103 104] [--out benchmarks/results]
 
 The curves are drawn by benchmarks/curve_generator.py, written before the rules; those were developed on seeds 0 to 9.
-Then on real runs (benchmarks/record_runs.py), labelled by eye from plots of their curves, before anybody had seen what the rules
-say of them; where the eye could not decide, a verdict is not counted. The rule of exploding gradients was mended after a first
+Then on real runs (benchmarks/record_runs.py), labelled by eye from plots of their curves, before the rules were applied
+to them; where the plot did not decide, a verdict is not counted. The rule for exploding gradients was corrected after a first
 look at them. Writes a report; exits 1 when a verdict's precision or recall on drawn curves is below what is promised.
 """
 

@@ -2,12 +2,12 @@
 
     python -m benchmarks.digits_answers [--jobs 48] [--out benchmarks/results]        about a quarter of an hour on two cores
 
-The mlp with batches of 32, a momentum of 0.9 and 10 epochs; rates from 1e-4 to 1. What is true: the mean validation loss at rates
-about the best one over N_SEEDS training seeds that no job has.
+The mlp with batches of 32, a momentum of 0.9 and 10 epochs; rates from 1e-4 to 1. The truth is the mean validation loss at
+rates about the best one over N_SEEDS training seeds that no job has.
 
 Safe ranges: ten jobs of two and ten of four searched parameters, 64 random trials each. The answered point and both ends of its
-safe range are trained again with the same 12 fresh seeds: an end is kept that loses no more than the tolerance and two standard
-errors of the paired difference.
+safe range are trained again with the same 12 fresh seeds. An end holds if its loss is above the point's by no more than the
+tolerance plus two standard errors of the paired difference.
 """
 
 import argparse

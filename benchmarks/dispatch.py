@@ -1,10 +1,10 @@
-"""What dispatch costs, beside stock Optuna on the same PostgreSQL and beside Optuna in memory, which is the limit.
+"""What dispatch costs, beside stock Optuna on the same PostgreSQL and beside Optuna in memory, the upper limit.
 
     python -m benchmarks.dispatch [--repeats 5] [--out benchmarks/results]
 
 Three tables: claim to finish without training; one epoch reported by itself; the latency of a claim as the history grows. The
-contenders take turns in every repeat, so that they share the machine's moods; a figure is the median of the repeats, with its
-range. Every study starts with the same history, read before the clock starts.
+contenders take turns in every repeat, so that changes of the machine's speed affect all of them; a figure is the median of the
+repeats, with its range. Every study starts with the same history, read before the clock starts.
 """
 
 import argparse

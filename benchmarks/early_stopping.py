@@ -3,10 +3,10 @@
     python -m benchmarks.early_stopping [--out benchmarks/results]
 
 Recorded jobs try 13 learning rates under three schedules. Each trial has one of five training seeds, drawn for it; jobs whose
-trials share one stand beside them. Replayed with the default rungs of successive halving, the winner is to lie within a factor of
-2 of the best of all in 90% of the orders, at 0.6 of the epochs of the same job without a pruner. Naive rungs, at epochs 1 and 4
-whatever the schedule, stand beside them. Then a real job, with a pruner and without, on two workers.
-Writes a report; exits 1 when a promise is broken.
+trials share one seed are shown for comparison. Replayed with the default rungs of successive halving, the winner is to lie within
+a factor of 2 of the best of all in 90% of the orders, at 0.6 of the epochs of the same job without a pruner. Naive rungs, at
+epochs 1 and 4 under every schedule, are shown for comparison. Then a real job, with a pruner and without, on two workers. Writes
+a report; exits 1 when a promise is broken.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The made-up loss that all contenders optimize. No imports but the standard library: peers in other environments use it too."""
+"""The synthetic loss that all contenders optimize. Standard library only, since peers in other environments use it."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""An objective without training: one step that sleeps as long as its settings say. What is left is the service.
+"""An objective without training: one step that sleeps for as long as its settings say. So only the service is measured.
 
 Workers and API load it through STRIDE_OBJECTIVE_MODULES=benchmarks.noop.
 """

@@ -1,7 +1,7 @@
-"""Estimators of an optimum that know the form of the family it was drawn from: how well one could do.
+"""Estimators of an optimum that know the form of its family: an upper limit for any estimator.
 
-Maximum likelihood by scipy's least squares, with the interval that the curvature of the likelihood gives (Wald). Noise of
-Student's t is weighed iteratively, noise that grows along the rate by the growth that is likeliest.
+Maximum likelihood by scipy's least squares, with Wald intervals from the curvature of the likelihood. Student's t noise
+is fitted by iterative reweighting; noise that grows along the rate with the most likely growth.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""What a Gaussian process out of the box says of the best rate: the peer of Stride's answer.
+"""The best rate by a Gaussian process with default settings: the peer of Stride's answer.
 
-scikit-learn's, Matern 5/2 with a length scale for each parameter, diverged trials as the worst loss seen; 90% of the minima of
-its posterior samples.
+scikit-learn's, Matern 5/2 with a length scale for each parameter; diverged trials count as the worst loss seen. The interval
+holds 90% of the minima of its posterior samples.
 """
 
 import math

@@ -1,14 +1,13 @@
-"""The figures that issues ask for and that take too long for `make test`.      make prove
+"""The promised figures that take too long for `make test`.      make prove
 
 20,000 trials of five jobs by 200 worker loops on one PostgreSQL (benchmarks/scale.py): every trial must be done exactly once.
 Three strategies on digits, 64 trials each, for each of five job seeds: every best trial's validation loss must be among the best
 10% of the reference set, and its test accuracy at least 0.95. Then eight workers on a grid of 60 points: every point exactly
 once. Then what each objective reaches with its defaults (benchmarks/reached.py), how often diagnosis is right
-(benchmarks/diagnosis.py), how often the answer's intervals hold the truth, on made-up surfaces (benchmarks/answer_quality.py), on
-recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), early
+(benchmarks/diagnosis.py), how often the answer's intervals hold the truth, on synthetic surfaces (benchmarks/answer_quality.py),
+on recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), early
 stopping, replayed and in a real job (benchmarks/early_stopping.py), every reply of the database lost once (tests/lost_replies),
-and twenty minutes of faults (tests/chaos).
-Writes reports; exits 1 when a promise is broken.
+and twenty minutes of fault injection (tests/chaos). Writes reports; exits 1 when a promise is broken.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""How 13 learning rates train under three schedules: curves to replay early stopping on.
+"""Records how 13 learning rates train under three schedules: curves on which early stopping is replayed.
 
 Run:    python -m benchmarks.record_curves          two to four minutes
 Writes: benchmarks/curves/<network>_<schedule>.json
 
 Two small networks learn handwritten digits for 16 epochs of gradient descent with momentum. Each rate is twice
-the last: from where training is too slow, over the usual 0.001 to 0.1, to beyond the edge where it diverges, or where the network
-dies and only guesses. The seed fixes weights and data order.
+the one before: from rates that are too slow, through the usual 0.001 to 0.1, to beyond the divergence edge, or to where the
+network predicts a constant. The seed fixes weights and data order.
 """
 
 import json

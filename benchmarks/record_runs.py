@@ -1,10 +1,10 @@
-"""Real training runs of every kind, good and bad: curves on which diagnosis is judged by labels that people gave them.
+"""Records real training runs of every kind, good and bad: curves with labels given by people, on which diagnosis is judged.
 
 Run:    python -m benchmarks.record_runs          some minutes
 Writes: benchmarks/curves/real_runs.jsonl, a run a line
 
 The labels, in benchmarks/curves/real_runs_labels.jsonl, were given by eye, from plots of these curves alone: see
-benchmarks/diagnosis.py. Recording anew calls for looking anew.
+benchmarks/diagnosis.py. After a new recording the curves must be labelled again.
 """
 
 import json

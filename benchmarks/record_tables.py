@@ -1,11 +1,11 @@
-"""Final costs of real training at every point of small tables: what benchmarks/answer_quality_real.py draws jobs from.
+"""Records final costs of real training at every point of small tables, from which benchmarks/answer_quality_real.py draws jobs.
 
 Run:    python -m benchmarks.record_tables [digits wine ...]        about a quarter of an hour on one core
 Writes: benchmarks/recorded/tables/<table>.csv, a point a line, a column for each training seed
 
 A cost is the objective's default metric, the validation loss, after the last epoch; inf where the run diverged. The seed fixes
-weights and data order, the same at all points of the same batch size. A recording that was ended early is gone on with. Delete a
-table to record it anew.
+weights and data order, the same at all points of the same batch size. A recording that was interrupted is continued. Delete a
+table to record it again.
 """
 
 import argparse

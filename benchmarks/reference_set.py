@@ -1,10 +1,10 @@
-"""What random search finds on digits: 500 configurations, trained through, as a yardstick for searchers.
+"""What random search finds on digits: 500 configurations, trained to their end, as a reference for strategies.
 
 Run:    python benchmarks/reference_set.py
 Writes: tests/data/digits_reference.json, and prints the quantiles of the validation loss.
 
 Each configuration is drawn uniformly from the default search space of image-classification (the learning rate uniformly in its
-logarithm) and trained with a seed of its own, as the trials of the jobs beside it are (benchmarks/strategies.py).
+logarithm) and trained with a seed of its own, as the trials of the jobs compared with it are (benchmarks/strategies.py).
 """
 
 import argparse

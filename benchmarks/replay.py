@@ -1,7 +1,7 @@
-"""Jobs run again from recorded curves (benchmarks/record_curves.py), in whatever order, with whatever pruner.
+"""Replays jobs from recorded curves (benchmarks/record_curves.py), in any order, with any pruner.
 
-When a pruner is asked, what it is shown and what it decides is the service's own code: `is_pruning_step`, which a trainer asks,
-`values_by_part`, and `ask_pruner`, which a worker asks. Only the database and the training are left out.
+When a pruner is asked, what it sees and what it decides are computed by the service's own code: `is_pruning_step`, as in the
+trainer, `values_by_part`, and `ask_pruner`, as in the worker. Only the database and the training are left out.
 """
 
 import json

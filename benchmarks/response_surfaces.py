@@ -1,14 +1,14 @@
-"""Made-up response surfaces with known optimum, to judge answers by.
+"""Synthetic response surfaces with a known optimum, on which answers are judged.
 
-Each draw of a family has its optimum anywhere in the range searched, a floor, a curvature and a noise of its own. What the shapes
-were drawn from, in decades of the learning rate away from the optimum: `u`. Losses lie between 0.1 and about 3.
+Each draw of a family has an optimum anywhere in the range searched, and a floor, a curvature and a noise of its own. `u` is the
+distance from the optimum in decades of the learning rate. Losses lie between 0.1 and about 3.
 
 quadratic           the loss rises with the square of u
 skewed              a well that is 2 to 6 times as wide below the optimum as above, and level at 2 to 3 further out
 flat valley         level within 0.25 to 0.75 decades on either side, quadratic beyond
 divergence cliff    quadratic, and 0.1 to 0.8 decades above the optimum trials begin to diverge
 batch interaction   the optimum moves with the batch size to a power of 0.4 to 1; one batch size is best
-momentum interaction    what counts is learning_rate / (1 - momentum); one momentum is best
+momentum interaction    the loss depends on learning_rate / (1 - momentum); one momentum is best
 heavy noise         quadratic, noise of 0.1 to 0.2 with the tails of Student's t with 3 degrees of freedom
 heteroscedastic     quadratic, noise that grows two- to sixfold with each decade of the rate
 

@@ -1,12 +1,12 @@
-"""How far one PostgreSQL carries: 200 worker loops in 8 processes on five jobs, no training.
+"""How many workers one PostgreSQL can serve: 200 worker loops in 8 processes on five jobs, no training.
 
     python -m benchmarks.scale [--trials 20000] [--loops 200] [--processes 8] [--out benchmarks/results]
 
-Every loop claims, reports and finishes by itself and keeps house as workers do (benchmarks/crowd.py). The loops of a process
-share a pool of connections, a small one: what all of them wait for is the lock on a job, and with more connections they wait
-longer. Three loads: trials without any work, which saturates the machine; trials of a few seconds, of which those of the job with
-max_parallel are the last to end; and as many loops as processes, which is how workers are deployed. Afterwards each trial is
-looked for: exits 1 when one was done twice or lost.
+Every loop claims, reports and finishes by itself, and sends heartbeats and sweeps as workers do (benchmarks/crowd.py). The loops
+of a process share a small pool of connections: all of them wait for the lock on a job, and with more connections they wait
+longer. Three loads: trials without any work, which saturate the machine; trials of a few seconds, of which those of the job with
+max_parallel end last; and as many loops as processes, which is how workers are deployed. Afterwards every trial is checked: exits
+1 when one was done twice or lost.
 """
 
 import argparse

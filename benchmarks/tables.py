@@ -1,4 +1,4 @@
-"""Tables of measurements, and the report that says where they come from."""
+"""Tables of measurements, and the report that states how they were made."""
 
 import os
 import platform

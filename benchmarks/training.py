@@ -2,10 +2,10 @@
 
 Run:    python -m benchmarks.training [--repeats 9] [--out benchmarks/results]      about two minutes
 
-The bare loop does forward, backward and step on batches of the training set in a new order, cut in memory, and nothing else: no
-validation, no measurement. Stride's epoch does all it always does. "updates" is its part without validation, whose cost depends
-on how large a data set's validation set is: on digits it is a third of the training set. The DataLoader loop is PyTorch's
-tutorial: TensorDataset, shuffle, zero_grad, loss.item(). They take turns, epoch by epoch.
+The bare loop does forward, backward and step on batches of the training set in a new order, sliced in memory, and nothing else:
+no validation, no measurement. Stride's epoch does everything that it does in a trial. "updates" is its part without validation,
+whose cost depends on how large a data set's validation set is: on digits it is a third of the training set. The DataLoader loop
+is PyTorch's tutorial: TensorDataset, shuffle, zero_grad, loss.item(). They take turns, epoch by epoch.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The whole service with an objective that does nothing, beside a stock Optuna script and Ray Tune; and what is left of training.
+"""The whole service with an objective that does nothing, beside stock Optuna and Ray Tune; and the share of time spent training.
 
     python -m benchmarks.whole_service [--repeats 3] [--out benchmarks/results] [--ray .venv-peers/bin/python]
 

@@ -1,4 +1,4 @@
-"""The same with Ray Tune, actors reused. Runs in an environment of its own: `make bench-peers` makes it.
+"""The same load with Ray Tune, with actors reused. Runs in an environment of its own: `make bench-peers` makes it.
 
     python benchmarks/peers/ray_tune.py CPUS TRIALS
 

@@ -1,8 +1,8 @@
 """The best rate that a job predicts for another batch size, judged by recorded runs with that batch size.
 
-A job sees some of a table's batch sizes. The truth at the batch size asked for is the tabulated rate whose mean cost is lowest
-there; what is within the judge's tolerance of it is as good: the standard deviation of one training at that best point, at least
-a fiftieth of the 80th percentile of the regret with that batch size.
+A job sees some of a table's batch sizes. The true best rate at the batch size asked for is the tabulated one with the lowest mean
+cost there; rates within the judge's tolerance of it are as good. The tolerance is the standard deviation of one training at that
+best point, at least a fiftieth of the 80th percentile of regret with that batch size.
 """
 
 import math

@@ -1,7 +1,7 @@
 """DeepOBS' baselines (Schneider et al. 2019): four problems, three optimizers, 36 rates from 1e-5 to 100 each.
 
-One seed at each rate, and ten at the one that the authors took for the best: what is expected at a rate is known of one rate
-only, so there is no bar on it. A cost is the test loss after the last epoch.
+One seed at each rate, and ten at the one that the authors took for the best: the expected cost is known at that
+rate only, so nothing is promised on it. A cost is the test loss after the last epoch.
 """
 
 import json

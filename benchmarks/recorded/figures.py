@@ -1,4 +1,4 @@
-"""Figures of many judged answers: shares, medians, and differences paired by job."""
+"""Statistics of many judged answers: shares, medians, and differences paired by job."""
 
 import math
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""One answer about one recorded job, judged by what is true."""
+"""One answer about one recorded job, judged by the recorded truth."""
 
 import math
 import re

@@ -1,8 +1,8 @@
 """A surrogate of ConvNeXt on ImageNet (Lourie's opda data: 512 runs of random search, one run a configuration).
 
-No configuration was run twice, so nothing is known of it but through a model: answers on it are reported, and no bar is set. The
-cost, 1 - top-1 accuracy after the last epoch, is a Gaussian process's mean plus normal noise, whose standard deviation is a
-log-linear function of the cost, fitted to the residuals of eight-fold cross-validation; it holds what the process gets wrong,
+No configuration was run twice, so its expected cost is known through a model only: answers are reported, and nothing is promised.
+The cost, 1 - top-1 accuracy after the last epoch, is a Gaussian process's mean plus normal noise, whose standard deviation is a
+log-linear function of the cost, fitted to the residuals of eight-fold cross-validation; it includes the error of the process,
 too. Whether a run diverges is drawn by a logistic regression. Parameters that are not searched are at the medians of the runs.
 """
 

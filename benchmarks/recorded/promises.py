@@ -1,4 +1,4 @@
-"""What is promised of answers on recorded runs, and whether it was kept."""
+"""The promises about answers on recorded runs, and whether they were kept."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What every set of recorded runs is: points on a grid, what training cost there, and what is true."""
+"""A set of recorded runs: points on a grid, the costs of training there, and the true expected costs."""
 
 import math
 from collections.abc import Mapping, Sequence

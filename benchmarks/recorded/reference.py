@@ -1,4 +1,4 @@
-"""Where the reference files lie that the repository does not hold."""
+"""Where the reference files are that the repository does not hold."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Jobs drawn from recorded runs: which points a strategy tries, and what one of the recorded seeds showed there."""
+"""Jobs drawn from recorded runs: the points that a strategy tries, with the cost of one of the recorded seeds."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""Tables trained with Stride's own objectives by benchmarks/record_tables.py: every point with 10 or 12 seeds."""
+"""Tables of training with Stride's own objectives (benchmarks/record_tables.py): every point with 10 or 12 seeds."""
 
 import csv
 from collections.abc import Mapping
