@@ -51,8 +51,10 @@ def all_issued(job: Job, issued: Issued) -> bool:
 def spec_of_phase(job: Job, share: int | None) -> JobSpec:
     """The current phase's spec with the current budget: its trial numbers are below `budget.trials`."""
     spec, trials = job.phase.spec, trials_of_phase(job, share)
-    budget = job.budget.model_copy(update={"trials": None if trials is None else job.phase.first_number + trials})
-    return spec if spec.budget == budget else spec.model_copy(update={"budget": budget})
+    end = None if trials is None else job.phase.first_number + trials
+    if (job.budget, end) == (spec.budget, spec.budget.trials):
+        return spec
+    return spec.model_copy(update={"budget": job.budget.model_copy(update={"trials": end})})
 
 
 def target_reached(job: Job, value: float | None) -> bool:

@@ -4,13 +4,14 @@
 SELECT job.id
 FROM stride.jobs AS job
 JOIN stride.phases AS phase ON phase.job_id = job.id AND phase.position = job.phase
-CROSS JOIN LATERAL (SELECT least(phase.trials, job.budget_trials - phase.first_number)) AS own (trials)
 WHERE job.state IN ('queued', 'running')
-    AND own.trials IS NOT NULL
     AND NOT EXISTS (SELECT FROM stride.leases WHERE job_id = job.id AND ended_at IS NULL)
     AND CASE
-        WHEN phase.counts_points THEN job.next_point >= own.trials
-        ELSE EXISTS (SELECT FROM optuna.trials WHERE study_id = job.study_id AND number >= phase.first_number + own.trials - 1)
+        WHEN phase.counts_points THEN job.next_point >= least(phase.trials, job.budget_trials - phase.first_number)
+        ELSE EXISTS (
+            SELECT FROM optuna.trials
+            WHERE study_id = job.study_id AND number >= least(phase.first_number + phase.trials, job.budget_trials) - 1
+        )
     END
     AND (
         NOT EXISTS (SELECT FROM stride.phases WHERE job_id = job.id AND position = job.phase + 1)

@@ -14,7 +14,6 @@ SELECT
     count(*) OVER (PARTITION BY job.priority) > 1 AS has_rivals
 FROM stride.jobs AS job
 JOIN stride.phases AS phase ON phase.job_id = job.id AND phase.position = job.phase
-CROSS JOIN LATERAL (SELECT least(phase.trials, job.budget_trials - phase.first_number)) AS own (trials)
 CROSS JOIN LATERAL (
     SELECT count(*) AS open_leases FROM stride.leases WHERE job_id = job.id AND ended_at IS NULL
 ) AS held
@@ -24,11 +23,12 @@ WHERE job.state IN ('queued', 'running')
     AND (job.deadline_at IS NULL OR job.deadline_at > clock_timestamp())
     AND (job.max_parallel IS NULL OR held.open_leases < job.max_parallel)
     AND (
-        own.trials IS NULL
-        OR CASE
-            WHEN phase.counts_points THEN job.next_point < own.trials
+        CASE
+            WHEN phase.counts_points
+            THEN (job.next_point >= least(phase.trials, job.budget_trials - phase.first_number)) IS NOT TRUE
             ELSE NOT EXISTS (
-                SELECT FROM optuna.trials WHERE study_id = job.study_id AND number >= phase.first_number + own.trials - 1
+                SELECT FROM optuna.trials
+                WHERE study_id = job.study_id AND number >= least(phase.first_number + phase.trials, job.budget_trials) - 1
             )
         END
         OR EXISTS (SELECT FROM optuna.trials WHERE study_id = job.study_id AND state = 'WAITING')
