@@ -1,6 +1,6 @@
-"""The objectives that a job can name: Stride's own, and those of the user's modules. No torch here.
+"""The objectives that a job can name: the built-in ones, and those of the user's modules. No torch here.
 
-Whoever submits or checks a job reads this catalog; only a trainer process goes on to `import_start`.
+Submitting and checking a job read this catalog only. A trainer process also calls `import_start`.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ class CatalogProblem(ValueError):
 
 
 class Start(Protocol):
-    """What an objective's module offers: begin one run. Parameters and settings left out take their defaults."""
+    """The function of an objective's module that starts one run. Missing parameters and settings take their defaults."""
 
     def __call__(self, params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run: ...
 
@@ -29,10 +29,10 @@ BUILTIN = tuple(map(declared, (IMAGE_CLASSIFICATION, TABULAR_CLASSIFICATION, TAB
 
 
 def load_catalog(modules: Sequence[str] = ()) -> dict[str, Objective]:
-    """Return the built-in objectives and those in the `OBJECTIVES` of each named module, by name; what they mean is filled in.
+    """Return the built-in objectives and those in the `OBJECTIVES` of each named module, by name, completed by `declared`.
 
-    Raises CatalogProblem when a module cannot be imported, has no `OBJECTIVES`, repeats a name, says of a parameter that it
-    applies beside one that there is not, or declares a meaning that cannot be.
+    Raises CatalogProblem when a module cannot be imported, has no `OBJECTIVES`, repeats a name, makes a parameter depend on one
+    that does not exist, or declares a role, scale or metric that does not exist.
     """
     catalog = {objective.name: objective for objective in BUILTIN}
     for module_name in modules:
@@ -46,7 +46,7 @@ def load_catalog(modules: Sequence[str] = ()) -> dict[str, Objective]:
 
 
 def import_start(objective: Objective) -> Start:
-    """Import the objective's training code, which may bring torch along."""
+    """Import the objective's training code, which may import torch, and return its `start`. Raises CatalogProblem."""
     start: Start | None = getattr(_import(objective.module), "start", None)
     if not callable(start):
         raise CatalogProblem(f"{objective.module} has no function `start`, which {objective.name!r} needs.")
@@ -54,30 +54,30 @@ def import_start(objective: Objective) -> Start:
 
 
 def default_params(objective: Objective) -> dict[str, bool | int | float | str]:
-    """Return the value that each parameter takes when a job leaves it out."""
+    """Return the default value of each parameter, by name."""
     return {parameter.name: parameter.default for parameter in objective.parameters}
 
 
 def typed_params(objective: Objective, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `params` with whole numbers as floats where those are taken: JSON does not tell 1e20 from an integer."""
+    """Return `params` with integers converted to float for float parameters: JSON does not distinguish 1e20 from an integer."""
     floats = {parameter.name for parameter in objective.parameters if parameter.type == "float"}
     whole = {name for name, value in params.items() if isinstance(value, int) and not isinstance(value, bool)}
     return {name: float(value) if name in floats & whole else value for name, value in params.items()}
 
 
 def default_settings(objective: Objective) -> dict[str, Any]:
-    """Return the value that each setting takes when a job leaves it out; one without a default stays out."""
+    """Return the default value of each setting, by name; settings without a default are left out."""
     properties = objective.settings_schema.get("properties", {})
     return {name: schema["default"] for name, schema in properties.items() if "default" in schema}
 
 
 def all_values(objective: Objective, params: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `params` and `settings` by name, those left out at their defaults."""
+    """Return the values of all parameters and settings, by name; missing ones take their defaults."""
     return {**default_settings(objective), **settings, **default_params(objective), **params}
 
 
 def conditions(objective: Objective) -> dict[str, Conditions]:
-    """Return where each parameter and setting means anything; nowhere named: always."""
+    """Return the conditions under which each parameter and setting applies, by name; one without conditions always applies."""
     properties = objective.settings_schema.get("properties", {})
     of_settings = {name: schema[APPLIES_WHEN] for name, schema in properties.items() if APPLIES_WHEN in schema}
     return of_settings | {parameter.name: parameter.applies_when for parameter in objective.parameters}

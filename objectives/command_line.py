@@ -1,4 +1,4 @@
-"""Run any objective from a shell, with the flags that its catalog entry implies. No torch here."""
+"""Run any objective from a shell, with a flag for each parameter and setting of its catalog entry. No torch here."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +18,9 @@ class _OneLineParser(argparse.ArgumentParser):
 
 
 def main(objective: Objective, start: Start, argv: Sequence[str] | None = None) -> None:
-    """Train once and print a row per step, then the test metrics.
+    """Train once and print one row per step, then the test metrics.
 
-    Exits with status 2 and one line when an argument or the data cannot be used. A run that diverges is no failure.
+    Exits with status 2 and one line when an argument or the data cannot be used. A run that diverges exits with status 0.
     """
     parser = _parser(objective)
     arguments = vars(parser.parse_args(argv))
@@ -62,7 +62,7 @@ def _parser(objective: Objective) -> argparse.ArgumentParser:
             help=schema.get("description", "").replace("%", "%%"),
         )
     run = parser.add_argument_group("run")
-    run.add_argument("--seed", type=int, default=0, help="Fixes initialization and data order.")
+    run.add_argument("--seed", type=int, default=0, help="Seed of the initial weights, the data order and dropout.")
     run.add_argument("--device", default="auto", help="auto, cpu or cuda.")
     return parser
 
@@ -110,12 +110,12 @@ def _number(schema: Mapping[str, Any]) -> "_Number":
 
 
 def _read_list(read: "_Number", text: str) -> list[int | float]:
-    """Such as `0.5,0.75`."""
+    """Read a list such as `0.5,0.75`."""
     return [read(item) for item in text.split(",") if item]
 
 
 def _read_pairs(read: "_Number", text: str) -> dict[str, int | float]:
-    """Such as `1.*=0.1,3.weight=0`."""
+    """Read pairs such as `1.*=0.1,3.weight=0`."""
     pairs = {}
     for item in filter(None, text.split(",")):
         name, equals, value = item.rpartition("=")
@@ -127,7 +127,7 @@ def _read_pairs(read: "_Number", text: str) -> dict[str, int | float]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Number:
-    """Reads a finite number within bounds from an argument's text."""
+    """Reads a finite number within bounds from the text of an argument."""
 
     whole: bool
     low: float | None

@@ -1,6 +1,6 @@
-"""What an objective's parameters and settings mean, filled in: what follows from roles, and from names where no role is declared.
+"""Fills in what an objective did not declare about its parameters and settings: from their roles, or from the usual names.
 
-The one place that knows what parameters are usually called. No torch here.
+The only place that knows the usual names of parameters. No torch here.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from objectives.contract import DEFINES_MEASURE, ROLE, Objective, Parameter, Rat
 
 SCALES: Mapping[Role | None, Scale] = {"learning_rate": "log", "batch_size": "log", "momentum": "decay"}
 RATE_SHIFTS: Mapping[Role | None, RateShift] = {
-    # What counts is rate / (1 - momentum): Yuan et al. 2016, 1603.04245.
+    # The effective learning rate is learning_rate / (1 - momentum): Yuan et al. 2016, https://arxiv.org/abs/1603.04245.
     "momentum": RateShift(power=-1.0, sd=0.2),
-    # Between the root of the batch size and the batch size itself: McCandlish et al. 2018, 1812.06162.
+    # Between square-root scaling (0.5) and linear scaling (1): McCandlish et al. 2018, https://arxiv.org/abs/1812.06162.
     "batch_size": RateShift(power=0.75, sd=0.35),
 }
 
@@ -35,7 +35,7 @@ _USUAL_THREADS = "threads"
 
 
 def declared(objective: Objective) -> Objective:
-    """The objective with each parameter's scale and rate shift filled in; where it declares nothing, by the usual names."""
+    """The objective with scales and rate shifts filled in. If it declares nothing, roles follow from the usual names first."""
     if not _declares(objective):
         objective = replace(
             objective,
@@ -46,20 +46,20 @@ def declared(objective: Objective) -> Objective:
 
 
 def threads_of(objective: Objective, settings: Mapping[str, Any]) -> int:
-    """With how many CPU threads a run computes: one, unless a setting says otherwise."""
+    """The number of CPU threads of a run: one, unless a setting with the role "threads" has another value."""
     name = threads_setting(declared(objective))
     return 1 if name is None else int(settings.get(name, 1))
 
 
 def threads_setting(objective: Objective) -> str | None:
-    """The setting that says with how many CPU threads a run computes."""
+    """The name of the setting with the role "threads", or None."""
     return next((name for name, schema in _settings(objective).items() if schema.get(ROLE) == "threads"), None)
 
 
 def measure_defining_settings(objective: Objective) -> dict[str, bool | tuple[str, ...]]:
-    """As `Parameter.defines_measure`, of the settings that do."""
-    found = {name: schema.get(DEFINES_MEASURE, False) for name, schema in _settings(objective).items()}
-    return {name: metrics if isinstance(metrics, bool) else tuple(metrics) for name, metrics in found.items() if metrics}
+    """The settings that define the measure, by name; values as in `Parameter.defines_measure`."""
+    affected = {name: schema.get(DEFINES_MEASURE, False) for name, schema in _settings(objective).items()}
+    return {name: metrics if isinstance(metrics, bool) else tuple(metrics) for name, metrics in affected.items() if metrics}
 
 
 def _declares(objective: Objective) -> bool:
