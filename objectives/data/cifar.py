@@ -1,9 +1,9 @@
-"""CIFAR-10 and CIFAR-100, in their binary versions: 32x32 pixels in three colours.
+"""CIFAR-10 and CIFAR-100 in their binary versions: images of 32x32 pixels with three colour channels.
 
 Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009),
-https://www.cs.toronto.edu/~kriz/cifar.html, which also tells what a record is: the label (in CIFAR-100 the coarse one, then
-the fine one), and 1,024 bytes each of red, green and blue. The Python versions are pickles, which can run any code when they
-are opened, and are refused.
+https://www.cs.toronto.edu/~kriz/cifar.html, which also specifies a record: the label (in CIFAR-100 the coarse one, then the fine
+one), and 1,024 bytes each of red, green and blue. The Python versions are refused: they are pickles, which can run any code when
+they are loaded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,11 +28,11 @@ N_PIXELS = 3 * 32 * 32
 class Version:
     name: str
     files: Sequence[str]
-    """The last one is the test set."""
+    """The last file is the test set."""
     pickles: Sequence[str]
-    """Names of files that the Python version has instead."""
+    """The file names of the Python version."""
     n_labels: int
-    """Bytes in front of the pixels; the last one is the label."""
+    """Label bytes before the pixels of a record; the last one is used."""
     n_classes: int
 
 
@@ -47,15 +47,15 @@ CIFAR100 = Version(name="CIFAR-100", files=("train.bin", "test.bin"), pickles=("
 
 
 def cifar10(folder: Path, fold: int = 0) -> Sets:
-    """The images in a folder as sets: the test batch stays the test set, and fold k of the others is validation.
+    """The images in a folder as sets: the test batch is the test set, and fold k of the training batches is validation.
 
-    Raises DataProblem about the files. The last KEPT results are kept, until a file changes.
+    Raises DataProblem when a file is missing or invalid. The last KEPT results are cached until a file changes.
     """
     return _load(_files(folder, CIFAR10), CIFAR10, fold)
 
 
 def cifar100(folder: Path, fold: int = 0) -> Sets:
-    """The same of CIFAR-100, with its 100 fine labels."""
+    """The same for CIFAR-100, with its 100 fine labels."""
     return _load(_files(folder, CIFAR100), CIFAR100, fold)
 
 

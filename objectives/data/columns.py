@@ -1,4 +1,4 @@
-"""From the columns of a table to sets: numbers are standardized, texts one-hot encoded, and the target cut off."""
+"""Turns the columns of a table into sets: numbers are standardized, texts are one-hot encoded, the target is separated."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,26 +14,26 @@ from objectives.data.standardize import classification_sets, regression_sets, st
 
 Kind = Literal["classification", "regression"]
 Column = NDArray[np.float64] | list[str]
-"""One entry a row: finite numbers, or texts."""
+"""One entry per row: finite numbers, or texts."""
 
 LARGEST = float(np.finfo(np.float32).max)
 MOST_CATEGORIES = 1000
-"""In one column: a text that is different in every row, such as a name, would become as many inputs as there are rows."""
+"""Limit for one column: a text that differs in every row, such as a name, would become as many inputs as there are rows."""
 
 
 def check_header(source: Path, names: Sequence[str]) -> None:
-    """Raise DataProblem unless each column has a name of its own, and there are two or more."""
+    """Raise DataProblem unless there are at least two columns, and each has a unique name."""
     for position, name in enumerate(names, start=1):
         if not name:
             raise DataProblem(f"{source}: column {position} has no name in the header.")
         if name in names[: position - 1]:
-            raise DataProblem(f"{source}: the header has two columns {name!r}, where every name is needed once.")
+            raise DataProblem(f"{source}: the header has two columns {name!r}, but names must be unique.")
     if len(names) < 2:
         raise DataProblem(f"{source} has one column only, {names[0]!r}, where the target and an input are needed.")
 
 
 def target_column(source: Path, names: Sequence[str], target: str | None) -> str:
-    """The name of the column to be learned: the last, if None is named."""
+    """The name of the target column; by default the last one. Raises DataProblem when there is no such column."""
     if target is None:
         return names[-1]
     if target not in names:
@@ -42,20 +42,20 @@ def target_column(source: Path, names: Sequence[str], target: str | None) -> str
 
 
 def check_finite(source: Path, name: str, numbers: NDArray[np.float64], rows: Sequence[int]) -> None:
-    """Raise DataProblem at the first number that is not finite in float32. rows: each number's row in the file."""
+    """Raise DataProblem for the first number that is not finite in float32. rows: the row of each number in the file."""
     wrong = ~(np.abs(numbers) <= LARGEST)
     if wrong.any():
         position = int(wrong.argmax())
         raise DataProblem(
-            f"{source}, row {rows[position]}, column {name!r}: {numbers[position]:g} is not a finite number of 32 bits."
+            f"{source}, row {rows[position]}, column {name!r}: {numbers[position]:g} is not a finite 32-bit number."
         )
 
 
 def table_sets(source: Path, columns: Mapping[str, Column], target: str, kind: Kind, fold: int) -> Sets:
-    """Split the rows, and learn `target` from the other columns.
+    """Split the rows into sets with the column `target` as targets and the other columns as inputs.
 
-    In classification every value of the target is a class, in order. In regression targets are standardized. A text
-    becomes one input per category that the training part has: 1 where it is that, else 0. Raises DataProblem.
+    In classification each distinct value of the target is a class, in sorted order. In regression targets are standardized.
+    A text column is one-hot encoded, with one input per category of the training set. Raises DataProblem.
     """
     inputs = {name: column for name, column in columns.items() if name != target}
     if kind == "regression":
@@ -74,7 +74,7 @@ def table_sets(source: Path, columns: Mapping[str, Column], target: str, kind: K
 
 
 def _classes(column: Column) -> tuple[list[str], NDArray[np.int64]]:
-    """Names of the classes, and each row's class."""
+    """Names of the classes, and the label of each row, (rows,)."""
     if isinstance(column, list):
         names = sorted(set(column))
         positions = {name: position for position, name in enumerate(names)}
@@ -84,7 +84,7 @@ def _classes(column: Column) -> tuple[list[str], NDArray[np.int64]]:
 
 
 def _encoded(source: Path, columns: Mapping[str, Column], training: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(rows, inputs), the columns in their order."""
+    """All columns as inputs (rows, inputs), in the order of the columns."""
     encoded = []
     for name, column in columns.items():
         if isinstance(column, list):

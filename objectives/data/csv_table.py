@@ -1,4 +1,4 @@
-"""A table in a CSV file: UTF-8, commas, and names of the columns in the first row."""
+"""A table in a CSV file: UTF-8, separated by commas, with the names of the columns in the first row."""
 
 import csv
 from functools import lru_cache
@@ -13,11 +13,10 @@ from objectives.data.files import KEPT, DataFile, data_file, unreadable
 
 
 def csv_table(path: Path, fold: int = 0, *, target: str | None = None, kind: Kind = "classification") -> Sets:
-    """The rows as sets. target: the column to be learned; None: the last.
+    """The rows as sets. target: the name of the target column; None: the last one.
 
-    A column that holds a number in any row must hold one in all of them; only classes may be numbers and texts. Rows in
-    messages are counted as a spreadsheet does: the header is row 1. Raises DataProblem. The last KEPT results are kept,
-    until the file changes.
+    A column with a number in any row must have numbers in all rows; only classes may mix numbers and texts. Messages count
+    rows as a spreadsheet does: the header is row 1. Raises DataProblem. The last KEPT results are cached until the file changes.
     """
     return _load(data_file(path), fold, target, kind)
 
@@ -35,7 +34,7 @@ def _load(file: DataFile, fold: int, target: str | None, kind: Kind) -> Sets:
 
 
 def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
-    """The header, and of every row with anything in it its number and its cells."""
+    """The header, and the number and the cells of each row that is not empty."""
     names: list[str] = []
     rows, cells = [], []
     number = 0
@@ -55,7 +54,7 @@ def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
     except csv.Error as error:
         raise DataProblem(f"{path}, row {number + 1} is not CSV ({error}).") from error
     except UnicodeDecodeError as error:
-        raise DataProblem(f"{path} is not a text in UTF-8, which a CSV file must be.") from error
+        raise DataProblem(f"{path} is not encoded in UTF-8, which a CSV file must be.") from error
     except OSError as error:
         raise unreadable(path, "a file", error) from error
     if not cells:
@@ -64,11 +63,13 @@ def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
 
 
 def _check_header(path: Path, number: int, names: list[str]) -> None:
-    # Whole numbers may be names: pandas writes 0, 1, 2 for columns without.
+    # Whole numbers may be names: pandas writes 0, 1, 2 for columns without names.
     if value := next((name for name in names if _number(name) is not None and not name.isdecimal()), None):
         raise DataProblem(f"{path}, row {number}: {value} is a number, where the header must name the columns.")
     if len(names) == 1:
-        raise DataProblem(f"{path}, row {number} names one column only, {names[0]!r}: commas between two or more are needed.")
+        raise DataProblem(
+            f"{path}, row {number} names one column only, {names[0]!r}: two or more, separated by commas, are needed."
+        )
     check_header(path, names)
 
 
@@ -86,14 +87,14 @@ def _column(path: Path, name: str, cells: list[str], rows: list[int], *, may_mix
         return cells
     for row, cell, number in zip(rows, cells, numbers, strict=True):
         if number is None:
-            raise DataProblem(f"{path}, row {row}, column {name!r}: {cell!r} is not a number, as other cells of the column are.")
+            raise DataProblem(f"{path}, row {row}, column {name!r}: {cell!r} is not a number, but other cells of the column are.")
     column = np.array(numbers, dtype=np.float64)
     check_finite(path, name, column, rows)
     return column
 
 
 def _number(cell: str) -> float | None:
-    # Python would also read 1_000, which elsewhere is a text.
+    # float() would also accept 1_000, which other CSV readers take for a text.
     if "_" in cell:
         return None
     try:

@@ -1,7 +1,7 @@
-"""Handwritten digits, 8x8 pixels in 17 grey levels: the 1,797 that scikit-learn carries.
+"""Handwritten digits, 8x8 pixels in 17 grey levels: the 1,797 images bundled with scikit-learn.
 
 Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (1998), https://doi.org/10.24432/C50P49
-(its test part).
+(its test set).
 """
 
 from functools import cache
@@ -15,7 +15,7 @@ from objectives.data.split import stratified_split
 
 @cache
 def digits(fold: int = 0) -> Sets:
-    """The three sets, made once per process and fold; pixels are standardized by the training set's mean and deviation."""
+    """The three sets, cached per process and fold. Pixels are standardized by the training set's mean and standard deviation."""
     pixels, labels = bundled.labelled("digits.csv.gz")
     split = stratified_split(labels, fold, source="digits")
     mean, deviation = pixels[split.training].mean(), pixels[split.training].std()

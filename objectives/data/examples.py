@@ -1,4 +1,4 @@
-"""Examples in memory, as the models take them, and their three parts."""
+"""Examples in memory as tensors, and the training, validation and test sets made of them."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -9,12 +9,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """What a model is shown, and what it is to answer."""
+    """Inputs and targets of a set of examples."""
 
     inputs: Tensor
     """(n, ...), float32; images are (n, channels, height, width)."""
     targets: Tensor
-    """(n,): classes from 0 to n_classes - 1, int64; in regression values, float32."""
+    """(n,): classes from 0 to n_classes - 1, int64; in regression, values, float32."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -25,7 +25,7 @@ class Examples:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sets:
-    """A dataset in three parts that share no example: to train on, to search by, and to report once at the end."""
+    """A dataset in three disjoint parts: for training, for the search's metrics, and for the final report."""
 
     training: Examples
     validation: Examples
@@ -38,11 +38,11 @@ class Sets:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one input: (channels, height, width), or (columns,)."""
+        """The shape of one input: (channels, height, width), or (columns,)."""
         return tuple(self.training.inputs.shape[1:])
 
 
 @lru_cache(maxsize=2)
 def on_device(sets: Sets, device: torch.device) -> Sets:
-    """The sets on a device, where the latest used stay: moved once, and not for every run."""
+    """The sets on a device. The last two results are cached, so that data are not copied again for every run."""
     return sets.to(device)

@@ -1,7 +1,7 @@
 """Where data may come from: files and folders below the folders that the operator allows.
 
-Jobs name files in their settings, and may come from anybody who reaches the API: what is outside stays unread, whether
-it is named outright, through `..`, or through a symlink.
+Jobs name files in their settings, and may come from anybody who can reach the API. A file outside the allowed folders is never
+read, whether it is named directly, through `..`, or through a symlink.
 """
 
 import os
@@ -15,14 +15,14 @@ from objectives.contract import DataProblem
 
 SETTING = "STRIDE_DATA_FOLDERS"
 KEPT = 2
-"""Results that each loader of files keeps, the latest used: CIFAR-10 takes 740 MB."""
+"""Size of each loader's LRU cache of results. Small, since CIFAR-10 takes 740 MB."""
 
 _folders: tuple[Path, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
-    """A file as it was when it was looked at: what a loader keeps of it serves until one of these changes."""
+    """A file with its size and modification time: a loader's cached result is valid until one of them changes."""
 
     path: Path
     size: int
@@ -31,13 +31,13 @@ class DataFile:
 
 
 def allow(folders: Sequence[Path]) -> None:
-    """Restrict this process to data below `folders`; before the first call it may read any, as from a shell."""
+    """Restrict this process to data below `folders`. Before the first call it may read any file, as in a run from a shell."""
     global _folders
     _folders = tuple(_resolved(folder) for folder in folders)
 
 
 def find_problem(folders: Sequence[Path]) -> str | None:
-    """What keeps the first of these folders that cannot be listed from being read; None when all can."""
+    """The reason why a folder cannot be listed, for the first such folder; None when all can."""
     for folder in folders:
         try:
             with os.scandir(folder):
@@ -48,15 +48,15 @@ def find_problem(folders: Sequence[Path]) -> str | None:
 
 
 def allowed() -> tuple[Path, ...]:
-    """The folders that this process is restricted to, if it is."""
+    """The folders that this process is restricted to; empty if it is not restricted."""
     return _folders or ()
 
 
 def find(name: str | None) -> Path:
-    """Return the file or folder that a setting names, without symlinks and `..`.
+    """Return the file or folder that a setting names, with symlinks and `..` resolved.
 
-    A relative name is looked up below each allowed folder in order; without a restriction, in the working folder.
-    Raises DataProblem when it is not there, or not allowed.
+    A relative name is looked up below each allowed folder in order; without a restriction, in the working directory.
+    Raises DataProblem when it does not exist or is not allowed.
     """
     if name is None:
         raise DataProblem("path is not set: it must name the file or folder that holds the data.")
@@ -74,7 +74,7 @@ def find(name: str | None) -> Path:
 
 
 def data_file(path: Path) -> DataFile:
-    """Look at a file that is about to be read. Raises DataProblem when it is none, or a symlink to one outside."""
+    """Check a file before it is read. Raises DataProblem when it is not a regular file, or lies outside the allowed folders."""
     if not _is_allowed(_resolved(path)):
         raise _outside(str(path))
     try:
@@ -87,7 +87,7 @@ def data_file(path: Path) -> DataFile:
 
 
 def entries(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted by name, without hidden entries. Raises DataProblem when it cannot be listed."""
+    """The entries of a folder, sorted by name, without hidden ones. Raises DataProblem when it cannot be listed."""
     if not _is_allowed(_resolved(folder)):
         raise _outside(str(folder))
     try:
@@ -97,14 +97,14 @@ def entries(folder: Path) -> list[Path]:
 
 
 def unreadable(name: object, what: str, error: Exception) -> DataProblem:
-    """The problem that `name` is not `what` it was read as."""
+    """The DataProblem that `name` cannot be read as `what`."""
     reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
     return DataProblem(f"{name} cannot be read as {what} ({reason}).")
 
 
 @contextmanager
 def needs(package: str, name: object) -> Iterator[None]:
-    """Around an import that only some data need: raises DataProblem, which says what reading `name` asks for."""
+    """Around the import of an optional package: raises DataProblem, which says what is needed to read `name`."""
     try:
         yield
     except ImportError as error:
@@ -124,5 +124,5 @@ def _is_allowed(path: Path) -> bool:
 
 
 def _resolved(path: Path) -> Path:
-    # Unlike Path.resolve, it does not raise on symlinks that go round in circles; they then exist nowhere.
+    # Unlike Path.resolve, this does not raise on symlink loops; the result then does not exist.
     return Path(os.path.realpath(path))

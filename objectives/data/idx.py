@@ -1,7 +1,7 @@
-"""Images in the files of MNIST: four idx files, each plain or gzipped.
+"""Images in MNIST's format: four idx files, each plain or gzipped.
 
 Source: Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits (1998); H. Xiao, K. Rasul and
-R. Vollgraf, Fashion-MNIST (2017), https://arxiv.org/abs/1708.07747. Kuzushiji-MNIST has the same files, too.
+R. Vollgraf, Fashion-MNIST (2017), https://arxiv.org/abs/1708.07747. Kuzushiji-MNIST has the same format.
 """
 
 import gzip
@@ -23,9 +23,9 @@ N_CLASSES = 10
 
 
 def idx(folder: Path, fold: int = 0) -> Sets:
-    """The images in a folder as sets: the test files stay the test set, and fold k of the training files is validation.
+    """The images in a folder as sets: the test files are the test set, and fold k of the training files is validation.
 
-    Raises DataProblem about the files. The last KEPT results are kept, until a file changes.
+    Raises DataProblem when a file is missing or invalid. The last KEPT results are cached until a file changes.
     """
     names = {entry.name for entry in entries(folder)}
     stems = ("train-images{}idx3-ubyte", "train-labels{}idx1-ubyte", "t10k-images{}idx3-ubyte", "t10k-labels{}idx1-ubyte")
@@ -54,7 +54,7 @@ def _load(files: tuple[DataFile, ...], fold: int) -> Sets:
 
 
 def _labelled_images(images: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """(n, height, width) and (n,)."""
+    """Images (n, height, width) and their labels (n,)."""
     pixels, classes = _read(images, n_dimensions=3, what="images"), _read(labels, n_dimensions=1, what="labels")
     if len(pixels) != len(classes):
         raise DataProblem(f"{images} holds {len(pixels)} images, but {labels.name} {len(classes)} labels.")
@@ -65,19 +65,19 @@ def _labelled_images(images: Path, labels: Path) -> tuple[NDArray[np.uint8], NDA
 
 
 def _read(path: Path, n_dimensions: int, what: str) -> NDArray[np.uint8]:
-    """Read bytes in the shape that the file's head gives: a magic number, then the sizes, all big-endian int32."""
+    """Read bytes in the shape that the file's header gives: a magic number, then the sizes, all big-endian int32."""
     content = _content(path)
     head, magic = 4 + 4 * n_dimensions, 0x800 + n_dimensions
     found = int.from_bytes(content[:4], "big")
     if len(content) >= 4 and found != magic:
         raise DataProblem(f"{path} begins with the magic number {found}, but idx files of {what} begin with {magic}.")
     if len(content) < head:
-        raise DataProblem(f"{path} is truncated: it has {len(content)} bytes, fewer than the {head} of its head.")
+        raise DataProblem(f"{path} is truncated: it has {len(content)} bytes, fewer than the {head} of its header.")
     shape = np.frombuffer(content, ">u4", n_dimensions, offset=4).tolist()
     n_bytes = head + prod(shape)
     if len(content) != n_bytes:
         wrong = "truncated" if len(content) < n_bytes else "too long"
-        raise DataProblem(f"{path} is {wrong}: it has {len(content)} bytes, but its head promises {n_bytes}.")
+        raise DataProblem(f"{path} is {wrong}: it has {len(content)} bytes, but its header says {n_bytes}.")
     if n_bytes == head:
         raise DataProblem(f"{path} holds no {what}.")
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape)

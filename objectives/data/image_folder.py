@@ -1,6 +1,6 @@
-"""Image files in one folder per class, which gives the class its name.
+"""Image files in one folder per class; the name of the folder is the name of the class.
 
-The class folders lie in the folder itself, or in train/ with validation/ (or valid/, val/) and test/ beside it.
+The class folders are in the folder itself, or in train/, with optional validation/ (or valid/, val/) and test/ next to it.
 """
 
 from functools import lru_cache
@@ -22,10 +22,10 @@ Labelled = tuple[tuple[DataFile, int], ...]
 
 
 def image_folder(folder: Path, fold: int = 0, image_size: int = 32) -> Sets:
-    """The images as sets of image_size x image_size pixels, grey if all files are, otherwise in colour.
+    """The images as sets of image_size x image_size pixels, in greyscale if all files are, otherwise in colour.
 
-    Validation and test are cut from the training images where they have no folders. Files of other endings are left out.
-    Raises DataProblem about folders and files. The last KEPT results are kept, until a file changes.
+    Validation and test sets without a folder are split off the training images. Files with other extensions are ignored.
+    Raises DataProblem when a folder or file is missing or invalid. The last KEPT results are cached until a file changes.
     """
     training, validation, test = _parts(folder)
     classes = tuple(entry.name for entry in _folders_in(training))
@@ -36,7 +36,7 @@ def image_folder(folder: Path, fold: int = 0, image_size: int = 32) -> Sets:
 
 
 def _parts(folder: Path) -> tuple[Path, Path | None, Path | None]:
-    """Where training, validation and test images lie."""
+    """The folders of the training, validation and test images; None where there is no folder."""
     inside = {entry.name: entry for entry in _folders_in(folder)}
     if "train" not in inside or not (
         _folders_in(inside["train"]) or "test" in inside or not inside.keys().isdisjoint(VALIDATION)
@@ -54,11 +54,11 @@ def _folders_in(folder: Path) -> list[Path]:
 
 
 def _labelled(part: Path, classes: tuple[str, ...]) -> Labelled:
-    """The image files of all classes; the label is the position of the class."""
+    """The image files of all classes with their labels, the positions of their classes in `classes`."""
     labelled: list[tuple[DataFile, int]] = []
     for folder in _folders_in(part):
         if folder.name not in classes:
-            raise DataProblem(f"{folder} is none of the training classes ({', '.join(classes)}).")
+            raise DataProblem(f"{folder} is not one of the training classes ({', '.join(classes)}).")
         files = [data_file(entry) for entry in entries(folder) if entry.suffix.lower() in ENDINGS]
         if not files:
             raise DataProblem(f"{folder} holds no images, files ending in {', '.join(ENDINGS)}.")
@@ -78,9 +78,9 @@ def _load(
     fold: int,
     image_size: int,
 ) -> Sets:
-    every = (*training, *validation, *test)
-    labels = np.array([label for _, label in every], dtype=np.int64)
-    # Before the images are read: what is wrong with the classes should not take minutes to be told.
+    labelled = (*training, *validation, *test)
+    labels = np.array([label for _, label in labelled], dtype=np.int64)
+    # Split before reading the images: a problem with the classes should be reported at once, not after minutes.
     split = complete_split(labels, fold, n_validation=len(validation), n_test=len(test), source=source, classes=classes)
-    pixels = stacked([read_picture(file.path, file.path, image_size) for file, _ in every])
+    pixels = stacked([read_picture(file.path, file.path, image_size) for file, _ in labelled])
     return image_sets(pixels, labels, split, len(classes))

@@ -1,8 +1,8 @@
-"""Labelled images in parquet files, as data sets on the Hugging Face hub have them.
+"""Labelled images in parquet files, in the format of data sets on the Hugging Face Hub.
 
-A column of images, struct<bytes, path>, and one of labels, integers from 0; one file that is split here, or a folder (or
-its data/) with train-*.parquet, and test-*.parquet or validation-*.parquet or both. See
-https://huggingface.co/docs/hub/datasets-image. pyarrow and Pillow, which the extra `data` brings, read them.
+One column holds images, struct<bytes, path>, and one holds labels, integers from 0. The data are one file, which is split here,
+or a folder (or its data/) with train-*.parquet and optional validation-*.parquet and test-*.parquet. See
+https://huggingface.co/docs/hub/datasets-image. Reading needs pyarrow and Pillow, which the extra `data` installs.
 """
 
 import re
@@ -27,16 +27,16 @@ from objectives.data.standardize import image_sets
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label")
 BATCH = 1000
-"""Rows of which the images are in memory as they are stored, before they are resized."""
+"""Rows that are read at once. Their images are in memory in their stored size before they are resized."""
 
 Files = tuple[DataFile, ...]
 
 
 def image_parquet(path: Path, fold: int = 0, image_size: int = 32) -> Sets:
-    """The images as sets of image_size x image_size pixels, grey if all files are, otherwise in colour.
+    """The images as sets of image_size x image_size pixels, in greyscale if all images are, otherwise in colour.
 
-    Validation and test are cut from the training images where they have no files. Raises DataProblem about files and rows.
-    The last KEPT results are kept, until a file changes.
+    Validation and test sets without files are split off the training images. Raises DataProblem when a file or row is missing
+    or invalid. The last KEPT results are cached until a file changes.
     """
     if not path.is_dir():
         return _load(path, (data_file(path),), (), (), fold, image_size)
@@ -51,12 +51,12 @@ def image_parquet(path: Path, fold: int = 0, image_size: int = 32) -> Sets:
 
 
 def _shards(inside: Sequence[Path], part: str) -> Files:
-    """The files of one part. Of names that end in "of" a number, so many are needed."""
+    """The files of one part. A name that ends in "-of-N.parquet" requires N files; raises DataProblem otherwise."""
     paths = [path for path in inside if fnmatch(path.name, f"{part}-*.parquet")]
     for path in paths:
-        promised = re.search(r"-of-(\d+)\.parquet$", path.name)
-        if promised and int(promised[1]) != len(paths):
-            raise DataProblem(f"{path} promises {int(promised[1])} files {part}-*.parquet, but the folder holds {len(paths)}.")
+        total = re.search(r"-of-(\d+)\.parquet$", path.name)
+        if total and int(total[1]) != len(paths):
+            raise DataProblem(f"{path} promises {int(total[1])} files {part}-*.parquet, but the folder holds {len(paths)}.")
     return tuple(data_file(path) for path in paths)
 
 
@@ -68,7 +68,7 @@ def _load(source: Path, training: Files, validation: Files, test: Files, fold: i
     legal = f"the labels of the training images are 0 to {n_classes - 1}"
     of_validation, of_test = (_labels_below(n_classes, legal, part) for part in (validation, test))
     every_label = np.concatenate([labels, of_validation, of_test])
-    # Before the images are read: what is wrong with the classes should not take minutes to be told.
+    # Split before reading the images: a problem with the classes should be reported at once, not after minutes.
     split = complete_split(every_label, fold, n_validation=len(of_validation), n_test=len(of_test), source=source)
     files = (*training, *validation, *test)
     pixels = stacked([picture for file in files for picture in _pictures(file.path, image_size)])
@@ -76,16 +76,16 @@ def _load(source: Path, training: Files, validation: Files, test: Files, fold: i
 
 
 def _labels_below(limit: int, legal: str, files: Files) -> NDArray[np.int64]:
-    """The labels in all files, in order; those that are not from 0 to below `limit` are a problem."""
-    found = [np.empty(0, dtype=np.int64)]
+    """The labels in all files, in order. Raises DataProblem with the reason `legal` for a label outside of 0 to `limit` - 1."""
+    parts = [np.empty(0, dtype=np.int64)]
     for file in files:
         labels = _labels(file.path)
         wrong = (labels < 0) | (labels >= limit)
         if wrong.any():
             row = int(wrong.argmax())
             raise DataProblem(f"{file.path}, row {row + 1}: label {labels[row]} is out of range; {legal}.")
-        found.append(labels)
-    return np.concatenate(found)
+        parts.append(labels)
+    return np.concatenate(parts)
 
 
 def _labels(path: Path) -> NDArray[np.int64]:
@@ -114,15 +114,15 @@ def _pictures(path: Path, image_size: int) -> Iterator[NDArray[np.uint8]]:
 
 
 def _column(path: Path, file: Any, names: Sequence[str], what: str, is_what: Callable[[Any], bool]) -> str:
-    """The first of `names` that the file has."""
+    """The first of `names` that is a column of the file. Raises DataProblem when there is none, or its type is wrong."""
     schema = file.schema_arrow
-    found = next((name for name in names if name in schema.names), None)
-    if found is None:
+    column = next((name for name in names if name in schema.names), None)
+    if column is None:
         raise DataProblem(f"{path} lacks a column {' or '.join(names)}; its columns are {', '.join(schema.names)}.")
-    kind = schema.field(found).type
+    kind = schema.field(column).type
     if not is_what(kind):
-        raise DataProblem(f"{path}: column {found!r} holds {kind}, where {what} is needed.")
-    return found
+        raise DataProblem(f"{path}: column {column!r} holds {kind}, where {what} is needed.")
+    return column
 
 
 def _is_image(kind: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Parquet files, opened by pyarrow, which the extra `data` brings."""
+"""Opens parquet files with pyarrow, which the extra `data` installs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from objectives.data.files import needs, unreadable
 
 @contextmanager
 def open_parquet(path: Path) -> Iterator[Any]:
-    """A pyarrow.parquet.ParquetFile, for as long as it is read. Raises DataProblem when the file turns out to be none."""
+    """The file as a pyarrow.parquet.ParquetFile, open within the block. Raises DataProblem when it is not a parquet file."""
     with needs("pyarrow", path):
         import pyarrow as pa
         import pyarrow.parquet as pq

@@ -1,4 +1,4 @@
-"""A table in a parquet file, read by pyarrow, which the extra `data` brings."""
+"""A table in a parquet file, read with pyarrow, which the extra `data` installs."""
 
 import re
 from functools import lru_cache
@@ -15,14 +15,14 @@ from objectives.data.files import KEPT, DataFile, data_file
 from objectives.data.parquet import open_parquet
 
 INDEX = re.compile(r"__index_level_\d+__")
-"""Columns that pandas adds for its row labels, at the end, which would be taken for the target."""
+"""Columns that pandas appends for its row labels. They are skipped: the last one would be taken for the target."""
 
 
 def parquet_table(path: Path, fold: int = 0, *, target: str | None = None, kind: Kind = "classification") -> Sets:
-    """The rows as sets. target: the column to be learned; None: the last.
+    """The rows as sets. target: the name of the target column; None: the last one.
 
-    Columns hold numbers, truth values or texts. Rows in messages are counted from 1. Raises DataProblem. The last KEPT
-    results are kept, until the file changes.
+    Columns hold numbers, booleans or texts. Messages count rows from 1. Raises DataProblem. The last KEPT results are cached
+    until the file changes.
     """
     return _load(data_file(path), fold, target, kind)
 

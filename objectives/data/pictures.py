@@ -1,4 +1,4 @@
-"""Image files of any format and size as arrays of one size. Pillow reads them, which the extra `data` brings."""
+"""Reads image files of any format and size as arrays of one size, with Pillow, which the extra `data` installs."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -14,16 +14,16 @@ GREY = ("1", "L", "LA", "La")
 
 
 def read_picture(file: Path | BytesIO, name: object, image_size: int) -> NDArray[np.uint8]:
-    """The picture, turned as its EXIF data say and resized to a square: (size, size) if it is grey, or (size, size, 3).
+    """The image, rotated as its EXIF data say and resized to a square: (size, size) if it is greyscale, else (size, size, 3).
 
-    Transparency is dropped; of 16 bits the upper 8 are kept. Raises DataProblem, which names `name`.
+    Transparency is dropped; 16-bit pixels are reduced to their upper 8 bits. Raises DataProblem, which names `name`.
     """
     with needs("Pillow", name):
         from PIL import Image, ImageOps
     try:
         with Image.open(file) as opened:
             if opened.mode in ("I", "F"):
-                raise DataProblem(f"{name} has pixels of 32 bits; images of 8 or 16 bits are needed.")
+                raise DataProblem(f"{name} has 32-bit pixels; images with 8 or 16 bits per channel are needed.")
             picture = ImageOps.exif_transpose(opened)
             if picture.mode.startswith("I;16"):
                 picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
@@ -31,12 +31,12 @@ def read_picture(file: Path | BytesIO, name: object, image_size: int) -> NDArray
             return np.asarray(picture.resize((image_size, image_size), Image.Resampling.BILINEAR))
     except DataProblem:
         raise
-    except Exception as error:  # of a damaged file, Pillow's decoders may raise anything
+    except Exception as error:  # Pillow's decoders may raise anything for a damaged file
         raise unreadable(name, "an image", error) from error
 
 
 def stacked(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """All as (n, channels, size, size): one channel if every picture is grey, otherwise three."""
+    """All images as one array (n, channels, size, size): one channel if all are greyscale, otherwise three."""
     n_channels = 1 if all(picture.ndim == 2 for picture in pictures) else 3
     pixels = np.empty((len(pictures), n_channels, *pictures[0].shape[:2]), dtype=np.uint8)
     for position, picture in enumerate(pictures):

@@ -1,10 +1,10 @@
 """Training, validation and test sets that are the same in every run.
 
-Examples are shuffled once, with a seed of their own, into five folds: fold k is the test set, the next one (after the
-last the first) validation, and the other three are trained on. With k from 0 to 4 every example is tested on once.
+Examples are shuffled once, with a fixed seed, into five folds. Fold k is the test set, the next one (cyclically) the validation
+set, and the other three are the training set. Over k from 0 to 4 every example is in the test set once.
 
-The folds are those of scikit-learn's KFold and StratifiedKFold (shuffle=True, random_state=0), which take longer to import
-than to find.
+The folds equal those of scikit-learn's KFold and StratifiedKFold (shuffle=True, random_state=0). They are computed here because
+importing scikit-learn takes longer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,12 @@ from objectives.contract import DataProblem
 
 N_FOLDS = 5
 SPLIT_SEED = 0
-"""Of the split alone: runs with different training seeds must be measured on the same examples."""
+"""Fixed, and independent of the training seed: all runs must be measured on the same examples."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Positions of examples; every example is in exactly one of the three."""
+    """Positions of the examples of each set, (n,); every example is in exactly one of the three."""
 
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
@@ -36,17 +36,17 @@ class Split:
 def stratified_split(
     labels: NDArray[np.int64], fold: int = 0, *, source: object = "the data", classes: Sequence[str] | None = None
 ) -> Split:
-    """Split examples so that each part has the classes in the same proportions: 3 folds of 5, 1 and 1.
+    """Split examples into sets of 3, 1 and 1 folds, each with the same proportions of classes.
 
-    Labels are (n,). Raises DataProblem, which names `source` and the class, unless there are two classes or more with
-    five examples each. `classes` names the labels, which otherwise stand for themselves.
+    Labels are (n,). Raises DataProblem, which names `source` and the class, unless there are at least two classes, with at least
+    five examples each. `classes` gives the names of the labels for messages; None: the labels themselves.
     """
     test, validation, *training = _stratified_folds(labels, fold, source, classes)
     return Split(training=np.concatenate(training), validation=validation, test=test)
 
 
 def random_split(n: int, fold: int = 0, *, source: object = "the data") -> Split:
-    """Split n examples without classes: 3 folds of 5, 1 and 1. Raises DataProblem, which names `source`, below five."""
+    """Split n examples into sets of 3, 1 and 1 folds. Raises DataProblem, which names `source`, for fewer than five."""
     if n < N_FOLDS:
         raise DataProblem(f"There are too few examples for five folds in {source}: {n}, where at least 5 are needed.")
     parts = np.array_split(np.random.RandomState(SPLIT_SEED).permutation(n), N_FOLDS)
@@ -63,10 +63,10 @@ def complete_split(
     source: object = "the data",
     classes: Sequence[str] | None = None,
 ) -> Split:
-    """Split examples of which the last n_test are the test set already, and the n_validation before them validation.
+    """Complete a split: the last n_test examples are the test set, and the n_validation examples before them the validation set.
 
-    Where only one of the two is given, the other is fold k of the rest; where none is, this is `stratified_split`; where
-    both are, the fold changes nothing. Raises DataProblem as `stratified_split` does, about the rest.
+    If only one of the two is given, the other is fold k of the rest. If neither is, this is `stratified_split`. If both are, the
+    fold has no effect. Raises DataProblem for the rest, as `stratified_split` does.
     """
     n_rest = len(labels) - n_validation - n_test
     if not n_validation and not n_test:
@@ -91,7 +91,7 @@ def _stratified_folds(
     n_dealt = 0
     for first in np.sort(np.unique(labels, return_index=True)[1]):
         members = np.flatnonzero(labels == labels[first])
-        # Dealt in turn, each class from where the one before ended: the folds' sizes differ by one at most.
+        # Folds are assigned in turn, each class starting where the last one ended: fold sizes differ by one at most.
         dealt = np.sort((n_dealt + np.arange(len(members))) % N_FOLDS)
         shuffle(dealt)
         fold_of[members] = dealt
@@ -100,7 +100,7 @@ def _stratified_folds(
 
 
 def _rotated(folds: list[NDArray[np.int64]], fold: int) -> list[NDArray[np.int64]]:
-    """The five folds, beginning with `fold`."""
+    """The five folds, beginning with `fold`. Raises DataProblem when there is no such fold."""
     if fold not in range(N_FOLDS):
         raise DataProblem(f"fold is {fold}, but data are split into folds 0 to {N_FOLDS - 1}.")
     return folds[fold:] + folds[:fold]

@@ -1,6 +1,6 @@
-"""Numbers of mean 0 and deviation 1, as networks learn best from: measured on the training part, applied to all three.
+"""Standardizes inputs and targets to mean 0 and standard deviation 1, measured on the training set and applied to all three sets.
 
-What is constant in the training part becomes 0 in all of them: nothing can be learned from it.
+A column or channel that is constant in the training set becomes 0: nothing can be learned from it.
 """
 
 from typing import Any
@@ -14,10 +14,10 @@ from objectives.data.split import Split
 
 
 def standardized_columns(columns: NDArray[np.float64], training: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Standardize each column of (n, columns) by its rows `training`."""
+    """Standardize each column of (n, columns) by the mean and standard deviation of its rows `training`."""
     seen = columns[training]
     varies = seen.min(axis=0) != seen.max(axis=0)
-    # Of equal numbers, the deviation may come out as a rounding error above zero.
+    # By rounding, the standard deviation of equal numbers may be slightly above zero.
     deviations = np.where(varies, seen.std(axis=0), np.inf)
     standardized: NDArray[np.float32] = ((columns - seen.mean(axis=0)) / deviations).astype(np.float32)
     return standardized
@@ -31,20 +31,20 @@ def image_sets(pixels: NDArray[np.uint8], labels: NDArray[np.int64], split: Spli
     varies = seen.amin(dim=(0, 2, 3), keepdim=True) != seen.amax(dim=(0, 2, 3), keepdim=True)
     deviation[~varies] = torch.inf
     for part in parts:
-        # In place: a copy of CIFAR's training images would be another 500 MB.
+        # In place: a copy of CIFAR's training images would take another 500 MB.
         part.inputs.sub_(mean).div_(deviation)
     training, validation, test = parts
     return Sets(training=training, validation=validation, test=test, n_classes=n_classes)
 
 
 def classification_sets(inputs: NDArray[np.float32], labels: NDArray[np.int64], split: Split, n_classes: int) -> Sets:
-    """Inputs (n, columns), ready to train on, and labels (n,) in three parts."""
+    """Inputs (n, columns), standardized already, and labels (n,) as sets."""
     training, validation, test = _parts(inputs, labels, split)
     return Sets(training=training, validation=validation, test=test, n_classes=n_classes)
 
 
 def regression_sets(inputs: NDArray[np.float32], values: NDArray[np.float64], split: Split) -> Sets:
-    """Inputs (n, columns), ready to train on, and values (n,), which are standardized here, in three parts."""
+    """Inputs (n, columns), standardized already, and values (n,), which are standardized here, as sets."""
     training, validation, test = _parts(inputs, standardized_columns(values[:, None], split.training).squeeze(1), split)
     return Sets(training=training, validation=validation, test=test, n_classes=None)
 

@@ -1,4 +1,4 @@
-"""Which table a job's settings name: a bundled one, or a local file."""
+"""Loads the table that a job's settings name: a bundled one, or a local file."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -116,27 +116,27 @@ def changed(row: int, cells: str) -> list[str]:
         ([], "{} holds no data: a row with the names of the columns and rows below it are needed."),
         ([HEADER], "{} holds no data: a row with the names of the columns and rows below it are needed."),
         (["a,,c,d", *ROWS], "{}: column 2 has no name in the header."),
-        (["a,b,a,d", *ROWS], "{}: the header has two columns 'a', where every name is needed once."),
+        (["a,b,a,d", *ROWS], "{}: the header has two columns 'a', but names must be unique."),
         (["1.5,2,red,yes", *ROWS], "{}, row 1: 1.5 is a number, where the header must name the columns."),
-        (["a;b;c", "1;2;3"], "{}, row 1 names one column only, 'a;b;c': commas between two or more are needed."),
+        (["a;b;c", "1;2;3"], "{}, row 1 names one column only, 'a;b;c': two or more, separated by commas, are needed."),
         ([HEADER, *changed(7, "5,25,red")], "{}, row 7: its number of cells is 3, but the header's is 4."),
         ([HEADER, *changed(7, "5,25,red,yes,1")], "{}, row 7: its number of cells is 5, but the header's is 4."),
         ([HEADER, "", *changed(7, "5, ,red,yes")], "{}, row 8, column 'b' is empty: every cell needs a value."),
         (
             [HEADER, *changed(7, "5,?,red,yes")],
-            "{}, row 7, column 'b': '?' is not a number, as other cells of the column are.",
+            "{}, row 7, column 'b': '?' is not a number, but other cells of the column are.",
         ),
         (
             [HEADER, *changed(7, "5,1_000,red,yes")],
-            "{}, row 7, column 'b': '1_000' is not a number, as other cells of the column are.",
+            "{}, row 7, column 'b': '1_000' is not a number, but other cells of the column are.",
         ),
         (
             [HEADER, *changed(7, "5,25,1,yes")],
-            "{}, row 2, column 'colour': 'blue' is not a number, as other cells of the column are.",
+            "{}, row 2, column 'colour': 'blue' is not a number, but other cells of the column are.",
         ),
-        ([HEADER, *changed(7, "5,NaN,red,yes")], "{}, row 7, column 'b': nan is not a finite number of 32 bits."),
-        ([HEADER, *changed(7, "5,-inf,red,yes")], "{}, row 7, column 'b': -inf is not a finite number of 32 bits."),
-        ([HEADER, *changed(7, "5,1e39,red,yes")], "{}, row 7, column 'b': 1e+39 is not a finite number of 32 bits."),
+        ([HEADER, *changed(7, "5,NaN,red,yes")], "{}, row 7, column 'b': nan is not a finite 32-bit number."),
+        ([HEADER, *changed(7, "5,-inf,red,yes")], "{}, row 7, column 'b': -inf is not a finite 32-bit number."),
+        ([HEADER, *changed(7, "5,1e39,red,yes")], "{}, row 7, column 'b': 1e+39 is not a finite 32-bit number."),
         ([HEADER, *changed(7, '5,25,"red"x,yes')], """{}, row 7 is not CSV (',' expected after '"')."""),
         ([HEADER, *ROWS, '5,25,"red'], "{}, row 22 is not CSV (unexpected end of data)."),
         (
@@ -169,9 +169,9 @@ def test_what_is_wrong_is_told(tmp_path: Path, content: list[str], sentence: str
         (
             [HEADER, *changed(7, "five,25,red,yes")],
             "a",
-            "{}, row 7, column 'a': 'five' is not a number, as other cells of the column are.",
+            "{}, row 7, column 'a': 'five' is not a number, but other cells of the column are.",
         ),
-        ([HEADER, *changed(7, "nan,25,red,yes")], "a", "{}, row 7, column 'a': nan is not a finite number of 32 bits."),
+        ([HEADER, *changed(7, "nan,25,red,yes")], "a", "{}, row 7, column 'a': nan is not a finite 32-bit number."),
         (
             [HEADER, *ROWS[:4]],
             "a",
@@ -194,7 +194,7 @@ def test_what_is_wrong_with_regression_is_told(tmp_path: Path, content: list[str
 def test_a_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes("größe,y\n1,2\n".encode("latin-1"))
-    with pytest.raises(DataProblem, match=r"table\.csv is not a text in UTF-8, which a CSV file must be\.$"):
+    with pytest.raises(DataProblem, match=r"table\.csv is not encoded in UTF-8, which a CSV file must be\.$"):
         csv_table(path)
 
 

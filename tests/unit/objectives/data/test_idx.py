@@ -86,20 +86,20 @@ def gzipped(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
         ),
         (
             changed(IMAGES, lambda content: content[:9]),
-            f"{{}}/{IMAGES} is truncated: it has 9 bytes, fewer than the 16 of its head.",
+            f"{{}}/{IMAGES} is truncated: it has 9 bytes, fewer than the 16 of its header.",
         ),
-        (changed(IMAGES, lambda content: b""), f"{{}}/{IMAGES} is truncated: it has 0 bytes, fewer than the 16 of its head."),
+        (changed(IMAGES, lambda content: b""), f"{{}}/{IMAGES} is truncated: it has 0 bytes, fewer than the 16 of its header."),
         (
             changed(IMAGES, lambda content: content[:-1]),
-            f"{{}}/{IMAGES} is truncated: it has 735 bytes, but its head promises 736.",
+            f"{{}}/{IMAGES} is truncated: it has 735 bytes, but its header says 736.",
         ),
         (
             changed(IMAGES, lambda content: content + b"1"),
-            f"{{}}/{IMAGES} is too long: it has 737 bytes, but its head promises 736.",
+            f"{{}}/{IMAGES} is too long: it has 737 bytes, but its header says 736.",
         ),
         (
             changed(IMAGES, lambda content: content[:4] + b"\xff" * 12 + content[16:]),
-            f"{{}}/{IMAGES} is truncated: it has 736 bytes, but its head promises {16 + (2**32 - 1) ** 3}.",
+            f"{{}}/{IMAGES} is truncated: it has 736 bytes, but its header says {16 + (2**32 - 1) ** 3}.",
         ),
         (changed(IMAGES, lambda content: as_idx(PIXELS[:0])), f"{{}}/{IMAGES} holds no images."),
         (gzipped(lambda content: content[:-20]), f"{{}}/{IMAGES}.gz is not a gzip file, or is a damaged or truncated one."),

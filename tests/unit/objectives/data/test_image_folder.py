@@ -123,7 +123,7 @@ def with_parts(folder: Path) -> Path:
         ),
         (
             lambda folder: write(with_parts(folder), {"bird": 1}),
-            "{}/test/bird is none of the training classes (cat, dog).",
+            "{}/test/bird is not one of the training classes (cat, dog).",
         ),
         (
             lambda folder: (with_parts(folder).parent / "Testing").mkdir(),

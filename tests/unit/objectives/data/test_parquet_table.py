@@ -98,7 +98,7 @@ def test_results_are_kept_until_the_file_changes(tmp_path: Path) -> None:
         (pa.table({}), "{} holds no data: columns with names and rows in them are needed."),
         (pa.table({"a": [1, 2]}), "{} has one column only, 'a', where the target and an input are needed."),
         (pa.table([[1], [2]], names=["a", ""]), "{}: column 2 has no name in the header."),
-        (pa.table([[1], [2]], names=["a", "a"]), "{}: the header has two columns 'a', where every name is needed once."),
+        (pa.table([[1], [2]], names=["a", "a"]), "{}: the header has two columns 'a', but names must be unique."),
         (pa.table({**COLUMNS, "a": [0, 1, None, *ROWS[3:]]}), "{}, row 3, column 'a' is empty: every cell needs a value."),
         (
             pa.table({**COLUMNS, "colour": [None, *COLUMNS["colour"][1:]]}),
@@ -106,11 +106,11 @@ def test_results_are_kept_until_the_file_changes(tmp_path: Path) -> None:
         ),
         (
             pa.table({**COLUMNS, "b": [0.0, np.nan, *COLUMNS["b"][2:]]}),
-            "{}, row 2, column 'b': nan is not a finite number of 32 bits.",
+            "{}, row 2, column 'b': nan is not a finite 32-bit number.",
         ),
         (
             pa.table({**COLUMNS, "b": [0.0, np.inf, *COLUMNS["b"][2:]]}),
-            "{}, row 2, column 'b': inf is not a finite number of 32 bits.",
+            "{}, row 2, column 'b': inf is not a finite 32-bit number.",
         ),
         (
             pa.table({**COLUMNS, "b": [[row] for row in ROWS]}),

@@ -78,7 +78,7 @@ def test_grey_pictures_have_one_channel_unless_one_is_in_colour() -> None:
         (draw(COLOUR)[:-60], "x.png cannot be read as an image (OSError)."),
         (
             saved(Image.fromarray(GREY.astype(np.float32)), "TIFF").getvalue(),
-            "x.png has pixels of 32 bits; images of 8 or 16 bits are needed.",
+            "x.png has 32-bit pixels; images with 8 or 16 bits per channel are needed.",
         ),
     ],
 )
