@@ -1,4 +1,4 @@
-"""The answer that is best of several jobs' with the same metric."""
+"""The best answer among several jobs with the same metric."""
 
 import math
 from collections.abc import Sequence
@@ -15,27 +15,27 @@ from service.domain.trial import Trial
 
 @dataclass(frozen=True, kw_only=True)
 class Brief:
-    """A job's best trial's rate, without what takes a response curve. Holds none of the trials: there may be many jobs."""
+    """A job's answer from its best trial, without a response curve. It holds no trials, since there may be many jobs."""
 
     job: Job
     answer: Answer
     place: tuple[float, float]
-    """Among several jobs: lower is better."""
+    """Sort key among several jobs: lower is better."""
     training_seeds: frozenset[int]
-    """Below zero: of foreign trials that name none."""
+    """Negative: a stand-in for a foreign trial that has no stored seed."""
 
 
 def in_brief(job: Job, trials: Sequence[Trial]) -> Brief:
-    """By a job's finished trials; raises as `best_lr.answer` does."""
+    """The brief answer from a job's finished trials. Raises as `best_lr.answer` does."""
     of = tried(job, trials)
     cost = None if of.best is None else cost_of(job, of.best)
-    # Where all diverged, the one that went lowest.
+    # Where all trials diverged, the job that tried the lowest rate comes first.
     place = (math.inf, of.lowest_rate) if cost is None else (cost, 0.0)
     return Brief(job=job, answer=without_curve(of, judge_best(of)).answer, place=place, training_seeds=of.training_seeds)
 
 
 def best_of(several: Sequence[Brief]) -> tuple[Job, Answer]:
-    """The best job and its brief answer, with the evidence of all. None counts as hopeless, which would take a curve of each."""
+    """The best job and its brief answer, with the evidence of all jobs. `hopeless` is 0: it would take a curve for each job."""
     best = min(several, key=lambda brief: brief.place)
     each = [brief.answer.evidence for brief in several]
     evidence = EvidenceView(
@@ -49,6 +49,6 @@ def best_of(several: Sequence[Brief]) -> tuple[Job, Answer]:
 
 
 def _different_seeds(several: Sequence[Brief]) -> int:
-    """Foreign trials that name none have different ones in each job."""
+    """How many there are. Foreign trials without a stored seed count as having different ones."""
     named = {seed for brief in several for seed in brief.training_seeds if seed >= 0}
     return len(named) + sum(seed < 0 for brief in several for seed in brief.training_seeds)

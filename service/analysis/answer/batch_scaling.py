@@ -1,9 +1,9 @@
 """How the best learning rate moves with the batch size: rate ~ batch_size ** power, beside the usual rules.
 
-Real powers fall with the batch size. By the gradient noise scale N the best rate of SGD goes with 1 / (1 + N / batch_size):
-linearly at first, not at all in the end (McCandlish et al. 2018, 1812.06162, section 2.2). Over many language models it went
-with a power of 0.12 to 0.60 (Li et al. 2025, 2503.04715, "Step Law"). So the rate that is predicted beyond the batch sizes tried
-may flatten.
+In practice the power falls as the batch size grows. With gradient noise scale N, the best rate of SGD is proportional to
+1 / (1 + N / batch_size): linear for small batches, constant for large ones (McCandlish et al. 2018, 1812.06162, section 2.2).
+Over many language models the power was 0.12 to 0.60 (Li et al. 2025, 2503.04715, "Step Law"). So the predicted rate may flatten
+beyond the batch sizes tried.
 """
 
 import math
@@ -23,49 +23,49 @@ LINEAR = 1.0
 SQUARE_ROOT = 0.5
 """Krizhevsky 2014, 1404.5997."""
 BEYOND_THE_CURVES = 0.12
-"""How uncertain a power is, as a standard deviation, beyond what response curves know. They slide one curve along the rate, but
-on digits what is too slow goes linearly with the batch size, what diverges with its root, and the best rate in between."""
+"""Standard deviation of a power beyond the uncertainty of the response curves. They shift one curve along the rate, but on
+digits the rates that are too slow scale linearly with the batch size, those that diverge with its root, and the best between."""
 
 FEWEST = 3
-"""Batch sizes that a power takes: with two, nothing says how well it fits."""
+"""Batch sizes that a fit needs: with two, nothing shows how well it fits."""
 SPAN = 2.0
-"""The largest must be so many times the smallest: closer ones have no slope between them."""
+"""The least ratio of the largest batch size to the smallest: closer ones do not determine a slope."""
 LOG_RATES = (-12.0, 6.0)
-"""No prediction lies beyond."""
+"""Range of the predictions, log10."""
 FAR = 4.0
-"""So many times beyond the batch sizes fitted to, nothing is predicted."""
+"""Nothing is predicted further than this factor from the batch sizes fitted to."""
 USUAL_POWER, USUAL_SPREAD = 0.5, 0.2
-"""Mean and standard deviation of powers, as known before any trial: 95% lie between 0.1 and 0.9, square-root scaling in the
-middle. Predictions take it and the trials together, so that few trials do not widen them without end; the answered power is the
-trials' alone."""
+"""Mean and standard deviation of the prior on the power: 95% between 0.1 and 0.9, with square-root scaling in the middle.
+Predictions combine it with the trials, so that few trials do not widen them without limit; the answered power is from the trials
+alone."""
 GOES_ON = 0.5
-"""With this probability the power goes on unchanged beyond the largest batch size; else any part of it, from none to all."""
+"""Probability that the power stays the same beyond the largest batch size; otherwise a random part of it is left."""
 OF_THE_DRAWS = (0.12, 0.88)
-"""Between these quantiles of the draws a predicted rate lies with a probability of LEVEL. The draws are wider than the errors:
-where a curve is flat, each draw has its minimum elsewhere. On recorded runs (benchmarks/batch_scaling_real.py, development
-seeds), four times beyond what was tried, between them lies a rate within tolerance of the best in all, and the best one of the
-table, give or take half a step, in 96%."""
+"""Quantiles of the draws that bound a predicted rate with a probability of LEVEL. The draws are wider than the errors: where a
+curve is flat, each draw has its minimum elsewhere. On recorded runs (benchmarks/batch_scaling_real.py, development seeds), at
+four times the largest batch size tried, the interval held a rate within tolerance of the best in all cases, and the best rate of
+the table, within half a step, in 96%."""
 WARM_UP_EPOCHS = 5
 WARM_UP_FROM = 2.0
-"""A rate so many times that of the nearest batch size tried is to be warmed up to."""
+"""Warm-up is advised for a rate of at least this factor times that of the nearest batch size tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchScaling:
-    """A fitted power, and what it was fitted to."""
+    """A fitted power, and the batch sizes that it was fitted to."""
 
     power: float
     interval: IntervalView
-    """Of the power."""
+    """The interval of the power."""
     batch_sizes: tuple[int, ...]
     linear: bool
     """Whether linear scaling lies within the interval."""
     square_root: bool
     because: str
     _powers: Array
-    """Of predictions."""
+    """Draws of the power, for predictions, (draws,)."""
     _middles: Array
-    """The best rate at the batch size of log10 `_centre`."""
+    """Draws of the best log10 rate at the batch size whose log10 is `_centre`, (draws,)."""
     _centre: float
     _scatter: Array
     _optima: tuple[float, ...]
@@ -74,8 +74,8 @@ class BatchScaling:
     def predict(self, batch_size: int, random: np.random.Generator) -> PredictionView:
         """The best rate for `batch_size`, and how to get there. Raises NoBatchScaling far from the batch sizes fitted to.
 
-        From the largest of them on, half of the draws flatten: their power is multiplied by a random part of 1, the mean of what
-        is left of it on the way. That widens the interval towards low rates.
+        Beyond the largest of them, half of the draws flatten: their power is multiplied by a random number from 0 to 1. That
+        widens the interval towards low rates.
         """
         smallest, largest = min(self.batch_sizes), max(self.batch_sizes)
         if batch_size > FAR * largest or batch_size * FAR < smallest:
@@ -109,11 +109,11 @@ class BatchScaling:
 def fit_power(
     batch_sizes: Sequence[int], rates: Sequence[float], draws: Array, *, steps_are_epochs: bool = True
 ) -> BatchScaling | None:
-    """From the best log10 rates at some batch sizes, and joint posterior draws of them, (draws, batch sizes).
+    """Fit a power to the best log10 rates at some batch sizes, and their joint posterior draws, (draws, batch sizes).
 
-    Weighted least squares in each draw, with weights by the draws' variances; so the interval holds what the response curves do
-    not know. What the rates scatter about the line beyond that is added to it, as Student's t has it with so few points, and
-    BEYOND_THE_CURVES. None with fewer than three batch sizes.
+    Least squares in each draw, weighted by the inverse variances of the draws, so that the interval includes the uncertainty of
+    the response curves. It is widened where the rates scatter about the line by more than that, and by BEYOND_THE_CURVES. None
+    with fewer than FEWEST batch sizes, or where they are too close.
     """
     if len(batch_sizes) < FEWEST or max(batch_sizes) < SPAN * min(batch_sizes):
         return None
@@ -126,7 +126,7 @@ def fit_power(
     line = middles.mean() + powers.mean() * (x - centre)
     freedom = len(x) - 2
     misfit = float((weights * (draws.mean(axis=0) - line) ** 2).sum()) / freedom
-    # A misfit of 1 is what the draws' own variances explain; what is more widens the interval by its root.
+    # A misfit of 1 is explained by the draws' own variances; a larger one widens the interval by its root.
     fitted = powers.mean() + (powers - powers.mean()) * math.sqrt(max(1.0, misfit))
     beyond = BEYOND_THE_CURVES * np.random.default_rng(0).standard_normal(len(powers))
     beyond -= beyond.mean()
@@ -151,7 +151,7 @@ def fit_power(
 
 
 def _with_usual(powers: Array) -> Array:
-    """Draws of a power together with what is known of powers before any trial: the product of two normal densities."""
+    """Draws of a power combined with the prior on it: the product of two normal densities."""
     share = USUAL_SPREAD**2 / (USUAL_SPREAD**2 + float(powers.var()))
     mean = float(powers.mean())
     known: Array = share * mean + (1 - share) * USUAL_POWER + math.sqrt(share) * (powers - mean)

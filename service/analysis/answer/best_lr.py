@@ -1,4 +1,4 @@
-"""The answer to one question: which learning rate, how sure, and how far may one move? Pure functions over finished trials."""
+"""The answer to one question: which learning rate, how certain, and how far may one move? Pure functions of finished trials."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,21 +27,21 @@ from service.domain.trial import Trial
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """An answer, and what further questions about the same trials take."""
+    """An answer, and what further questions about the same trials need."""
 
     answer: Answer
     because: str
-    """The answer's, without the training seed that it may name."""
+    """The answer's reason, without a mention of the training seed."""
     batch_scaling: BatchScaling | None = None
-    """How the best rate goes with the batch size; None where too few batch sizes tell theirs."""
+    """How the best rate scales with the batch size; None where it is known for too few batch sizes."""
 
 
 def answer(
     job: Job, trials: Sequence[Trial], curves: Curves | None = None, *, tolerance: float | None = None, kind: Kind = "params"
 ) -> Answer:
-    """The best learning rate, by a job's finished trials (complete, infeasible, pruned).
+    """The best learning rate, from a job's finished trials (complete, infeasible, pruned).
 
-    curves: of the trials; without them pruned ones only count. tolerance: of the safe range, in the metric's units.
+    curves: of the trials; without them pruned trials only count. tolerance: of the safe range, in the metric's units.
     Raises NoLearningRate when the job has no such parameter, NothingFinished while no trial is complete or infeasible.
     """
     return answered(job, trials, curves, tolerance=tolerance, kind=kind).answer
@@ -50,8 +50,8 @@ def answer(
 def answered(
     job: Job, trials: Sequence[Trial], curves: Curves | None = None, *, tolerance: float | None = None, kind: Kind = "params"
 ) -> Answered:
-    """As `answer`, with what further questions take."""
-    # The matrices are small: more threads would keep cores from training, and could change the last digits.
+    """As `answer`, with what further questions need."""
+    # The matrices are small: more threads would take cores from training, and could change the last digits.
     with threadpool_limits(1):
         return _answered(tried(job, trials), trials, curves or {}, tolerance, kind)
 
@@ -68,7 +68,7 @@ def _answered(of: Tried, trials: Sequence[Trial], curves: Curves, tolerance: flo
 
 
 def without_curve(of: Tried, judged: Judged) -> Answered:
-    """The best trial's rate alone."""
+    """An answer with the best trial's rate only."""
     answer = Answer(
         job=of.job.id,
         training_seed=of.seed,
@@ -94,8 +94,8 @@ def without_curve(of: Tried, judged: Judged) -> Answered:
 
 
 def _constant(of: Tried, seen: Observations, tolerance: float) -> Answered:
-    """Every trial came to the same value."""
-    value = of.job.spec.cost_sign * float(seen.costs[0]) + 0.0  # no minus before a zero
+    """The answer where every trial has the same value."""
+    value = of.job.spec.cost_sign * float(seen.costs[0]) + 0.0  # no negative zero
     everywhere = in_rates(of.job, Interval(low=seen.low, high=seen.high))
     safe = SafeRangeView(tolerance=tolerance, low=everywhere.low, high=everywhere.high)
     because = words.all_the_same(len(seen.costs), of.job.spec.metric, value)
@@ -136,7 +136,7 @@ def _with_curve(of: Tried, seen: Observations, curve: ResponseCurve, tolerance: 
     safe = curve.safe_range(line, tolerance)
     safe_retuned = _holding(curve.safe_range(retuned, tolerance), safe)
     of_batch_sizes, scaling = by_batch_size(job, seen, curve, at_params)
-    # The last that is drawn: asking for another curve changes nothing else.
+    # Drawn last, so that the kind of curve asked for changes nothing else.
     shown = {"params": line, "profile": retuned}[kind] if kind != "marginal" else curve.marginal
     fitted = Fitted(
         optimum=optimum,
@@ -163,7 +163,7 @@ def _with_curve(of: Tried, seen: Observations, curve: ResponseCurve, tolerance: 
         divergence_edges=divergence_edges(seen),
         metric=job.spec.metric,
         at_edge=judged.at_edge,
-        evidence=of.evidence(hopeless=seen.n_hopeless),
+        evidence=of.evidence(complete_lost=seen.n_complete_lost),
         best_trial=of.best_trial,
         by_batch_size=of_batch_sizes,
         curve=_curve(job, shown),
@@ -174,7 +174,7 @@ def _with_curve(of: Tried, seen: Observations, curve: ResponseCurve, tolerance: 
 
 
 def _params(optimum: Optimum, seen: Observations) -> dict[str, Scalar]:
-    """The other parameters answered: exactly a trial's where the answer is its point."""
+    """The other parameters of the answer: exactly those of a trial where the answer is its point."""
     points = np.column_stack([seen.rates, seen.others])[seen.complete]
     same = np.flatnonzero(np.abs(points - optimum.point).max(axis=1) < SAME)
     if not len(same):
@@ -184,20 +184,20 @@ def _params(optimum: Optimum, seen: Observations) -> dict[str, Scalar]:
 
 
 def _is_cut(seen: Observations, interval: Interval) -> bool:
-    """Whether an interval ends where the range does."""
+    """Whether an interval ends at an end of the range."""
     margin = EDGE * (seen.high - seen.low) if seen.choices is None else SAME
     return interval.low <= seen.low + margin or interval.high >= seen.high - margin
 
 
 def _spans_half(seen: Observations, safe: Interval | None) -> bool:
-    """Whether so much of the range will do that no end of it cuts the best rate off."""
+    """Whether the safe range spans half of the range or more: then no end of the range cuts off the best rate."""
     return safe is not None and safe.high - safe.low >= (seen.high - seen.low) / 2
 
 
 def _curve(job: Job, line: Line) -> tuple[CurveView, ...]:
-    """As far as most trials train through."""
+    """The curve at the rates at which most trials train to their end."""
     sign = job.spec.cost_sign
-    places: dict[float, CurveView] = {}  # at the low end of a range of many steps several places are one step
+    places: dict[float, CurveView] = {}  # at the low end of a range with many steps, several rates round to one step
     for rate, draws, lost in zip(line.rates, line.draws.T, line.lost, strict=True):
         if lost <= MOSTLY:
             exact = exactly(job, 10**rate)
@@ -208,7 +208,7 @@ def _curve(job: Job, line: Line) -> tuple[CurveView, ...]:
 
 
 def _holding(retuned: Interval | None, safe: Interval | None) -> Interval | None:
-    """What is safe with the parameters as they are is so with them tuned again: lines are drawn each by itself, and differ."""
+    """What is safe with fixed parameters is safe with retuned ones. The two lines are drawn separately, so this is enforced."""
     if retuned is None or safe is None:
         return retuned or safe
     return retuned.holding(safe.low).holding(safe.high)

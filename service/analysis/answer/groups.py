@@ -1,4 +1,4 @@
-"""The answer for groups of a job's trials: for each batch size, and where those with one batch size or one optimizer diverge."""
+"""The answer for groups of a job's trials: for each batch size, and the divergence edge by batch size and by optimizer."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,18 +20,19 @@ from service.domain.space import Scalar
 
 MOST_BATCH_SIZES = 8
 GROUPS = (Role.BATCH_SIZE, Role.OPTIMIZER)
-"""By these the divergence edge is also told apart, where each side has so many trials:"""
+"""Roles of the parameters by which divergence edges are given."""
 FEWEST_OF_GROUP = 3
+"""Trials on each side of a group's edge."""
 
 
 def by_batch_size(
     job: Job, seen: Observations, curve: ResponseCurve, at_params: Interval
 ) -> tuple[tuple[BatchSizeView, ...], BatchScaling | None]:
-    """The answer for each batch size; of the answered one it is the answer. at_params: the answer's interval, log10, there.
+    """The answer for each batch size, and how the best rate scales with them.
 
-    Empty where the batch size is not searched, or has no order; eight sizes at most, evenly picked of all that were tried.
-
-    And how the best rate goes with them; None where too few have theirs within the range.
+    at_params: the interval of the answer, log10; at the answered batch size the answer itself is given. No sizes where the batch
+    size is not searched, or has no order; at most MOST_BATCH_SIZES, evenly picked from those tried. No scaling where too few
+    sizes have their best rate within the range.
     """
     name = next((axis.name for axis in seen.axes if axis.known.role is Role.BATCH_SIZE and axis.is_ordered), None)
     if name is None:
@@ -62,7 +63,7 @@ def by_batch_size(
         )
         for size, optimum in zip(sizes, optima, strict=True)
     )
-    # Where the range ends, the best rate of the range is not the best rate.
+    # Where the best rate lies at an end of the range, a better one may lie beyond.
     inside = [at for at, optimum in enumerate(optima) if optimum.at_low_edge < 0.5 and optimum.at_high_edge < 0.5]
     scaling = fit_power(
         [sizes[at] for at in inside],
@@ -80,8 +81,8 @@ def edge_in_rates(edge: DivergenceEdge) -> EdgeView:
 
 
 def divergence_edges(seen: Observations) -> tuple[GroupEdgeView, ...]:
-    """By batch size and by optimizer, where enough trials of each trained and diverged."""
-    found = []
+    """By batch size and by optimizer, where enough trials of a group trained and enough were lost."""
+    edges = []
     for name in (axis.name for axis in seen.axes if axis.known.role in GROUPS):
         values = {point[name] for point in seen.lost_points}
         for value in sorted(
@@ -91,19 +92,19 @@ def divergence_edges(seen: Observations) -> tuple[GroupEdgeView, ...]:
             edge = find_edge(trained, lost) if min(len(trained), len(lost)) >= FEWEST_OF_GROUP else None
             if edge is not None:
                 at, low, high = _in_rates(edge)
-                found.append(GroupEdgeView(at=at, low=low, high=high, group={name: value}))
-    return tuple(found)
+                edges.append(GroupEdgeView(at=at, low=low, high=high, group={name: value}))
+    return tuple(edges)
 
 
 def _in_rates(edge: DivergenceEdge) -> tuple[float, float, float]:
-    """The middle, and the ends of its interval."""
+    """The median, and the ends of the interval."""
     return 10 ** edge.quantile(0.5), 10 ** edge.quantile(TAILS[0]), 10 ** edge.quantile(TAILS[1])
 
 
 def _trained_and_lost(seen: Observations, name: str, value: Scalar) -> tuple[Array, Array]:
-    """The rates of a group's trials.
+    """The rates of a group's trials that trained, and of those that were lost.
 
-    One that is hopeless for nothing but a trial that was lost at a lower rate trained all the same, if that was in another group.
+    A trial may be lost only because another one was lost at a lower rate. If that one is in another group, this one trained.
     """
     trained, lost = _of(seen.trained_points, name, value), _of(seen.lost_points, name, value)
     surely = seen.lost_rates[lost & seen.lost_by_themselves]

@@ -1,4 +1,4 @@
-"""How a job's answer goes with the batch size, and which rate that predicts for one that was not tried."""
+"""How a job's best rate scales with the batch size, and the rate that this predicts for one that was not tried."""
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from service.errors import NoBatchScaling
 
 
 def scaled(job: Job, answered: Answered, *, batch_size: int | None = None, devices: int | None = None) -> BatchScalingView:
-    """The fitted power; given a batch size, or as many devices with the best one on each, the rate for it, too.
+    """The fitted power, and the rate for a batch size, if asked for: batch_size, or the best batch size times devices.
 
-    Raises NoBatchScaling where too few batch sizes tell their best rate, and for one that is far from all of them.
+    Raises NoBatchScaling where the best rate is known for too few batch sizes, and for a size that is far from all of them.
     """
     answer, scaling = answered.answer, answered.batch_scaling
     if scaling is None:
@@ -39,7 +39,7 @@ def scaled(job: Job, answered: Answered, *, batch_size: int | None = None, devic
 
 
 def _predicted(answer: Answer, scaling: BatchScaling, batch_size: int) -> PredictionView:
-    """What the fitted power says; of a batch size that was tried, what its trials say."""
+    """The prediction of the fitted power; for a batch size that was tried, the answer of its trials."""
     for row in answer.by_batch_size:
         if row.batch_size == batch_size:
             return PredictionView(

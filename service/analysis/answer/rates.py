@@ -1,4 +1,4 @@
-"""Learning rates as a job's range has them."""
+"""Learning rates as values of a job's range: steps, choices and ends."""
 
 import math
 
@@ -17,9 +17,9 @@ def in_rates(job: Job, interval: Interval) -> IntervalView:
 
 
 def exactly(job: Job, rate: float) -> float:
-    """A choice, a step or an end of the range where `rate` is one but for rounding; of many steps the nearest.
+    """The exact choice, step or end of the range that `rate` equals up to rounding; with many steps, the nearest one.
 
-    Between a few steps lies only what a foreign script has tried there.
+    With few steps, a rate between two of them can only come from a foreign script, and stays.
     """
     match job.spec.meaning.value(Role.LEARNING_RATE, job.search_space):
         case CategoricalRange() as dimension:
@@ -39,13 +39,13 @@ def exactly(job: Job, rate: float) -> float:
 
 
 def edge_of(dimension: Dimension, rate: float) -> str | None:
-    """At which end of what was searched `rate` lies, if at one."""
+    """The end of the range searched at which `rate` lies, if it lies at one."""
     match dimension:
         case FloatRange() | IntRange():
             low, high, at = dimension.low, dimension.high, rate
             if at <= low or at >= high:  # a foreign script may go beyond, even below zero
                 return "low" if at <= low else "high"
-            if low > 0:  # as the curve has it
+            if low > 0:  # as in the response curve
                 low, high, at = math.log(low), math.log(high), math.log(rate)
             margin = EDGE * (high - low)
             return "low" if at <= low + margin else "high" if at >= high - margin else None

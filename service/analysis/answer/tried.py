@@ -1,4 +1,4 @@
-"""What a job's finished trials say by themselves, without a response curve."""
+"""What a job's finished trials show without a response curve."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,45 +30,45 @@ class Tried:
     best: Trial | None
     """None where every one diverged."""
     at_edge: str | None
-    """Of the range: where the best one lies, if at one."""
+    """The end of the range at which the best trial lies, if it lies at one."""
     training_seeds: frozenset[int]
-    """That they were trained with; a foreign trial that names none has one of its own."""
+    """Of the trials. A foreign trial without a stored seed has one of its own."""
 
     @property
     def rate(self) -> float | None:
-        """The best trial's."""
+        """The best trial's rate."""
         return None if self.best is None else learning_rate(self.best.params, self.job.spec.meaning)
 
     @property
     def lowest_rate(self) -> float:
-        """Of all."""
+        """The lowest rate of all trials."""
         rates = (learning_rate(trial.params, self.job.spec.meaning) for trial in self.trials)
         return min(rate for rate in rates if rate is not None)
 
     @property
     def params(self) -> Point:
-        """The other parameters searched, as the best trial has them."""
+        """The best trial's values of the other parameters searched."""
         tried, job = {} if self.best is None else self.best.params, self.job
         return {axis.name: tried[axis.name] for axis in axes(job.search_space, job.spec.meaning) if axis.name in tried}
 
     @property
     def best_trial(self) -> BestTrial | None:
-        """As answers show it."""
+        """The best trial, as answers show it."""
         best = self.best
         return None if best is None else BestTrial(number=best.number, value=best.value, params=best.params)
 
     @property
     def seed(self) -> int | None:
-        """The training seed that all of them share, if they do."""
+        """The training seed that all trials share, if they share one."""
         return only_seed(self.job.spec, self.training_seeds)
 
-    def evidence(self, hopeless: int = 0) -> EvidenceView:
-        """hopeless: how many of them are."""
+    def evidence(self, complete_lost: int = 0) -> EvidenceView:
+        """complete_lost: how many trials are complete and count as lost (model/exploded.py)."""
         return EvidenceView(
             trials=len(self.trials),
             infeasible=sum(trial.state is TrialState.INFEASIBLE for trial in self.trials),
             pruned=sum(trial.state is TrialState.PRUNED for trial in self.trials),
-            hopeless=hopeless,
+            hopeless=complete_lost,
             seeds=len(self.training_seeds),
         )
 
@@ -87,7 +87,7 @@ def tried(job: Job, trials: Sequence[Trial]) -> Tried:
         _check_all_diverged(job, trials)
     best = min(usable, key=lambda trial: (abs(costs[trial.number]) > LARGEST, costs[trial.number]), default=None)
     rate = None if best is None else learning_rate(best.params, meaning)
-    # Of a single rate nobody can say that others would be better.
+    # A single rate has no edge: nothing shows that others would be better.
     several = len({learning_rate(trial.params, meaning) for trial in usable}) > 1
     return Tried(
         job=job,
@@ -101,7 +101,7 @@ def tried(job: Job, trials: Sequence[Trial]) -> Tried:
 
 
 def _check_all_diverged(job: Job, trials: Sequence[Trial]) -> None:
-    """Raises NothingFinished."""
+    """Raises NothingFinished unless there are trials and all of them diverged."""
     if not trials:
         raise NothingFinished
     if any(trial.state is not TrialState.INFEASIBLE for trial in trials):

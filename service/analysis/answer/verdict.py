@@ -1,4 +1,4 @@
-"""What is to be thought of an answer: its verdict, and why."""
+"""The verdict on an answer, and its reason."""
 
 import math
 from dataclasses import dataclass
@@ -15,47 +15,47 @@ from service.domain.space import Range, discrete_values
 from service.domain.trial import Trial
 
 ENOUGH = 16
-"""With so many trials an answer usually says something; fewer than half of it are never enough."""
+"""Trials with which an answer is usually useful. Fewer than half as many are never confident."""
 ENOUGH_PER_COEFFICIENT = 3.0
-"""With fewer trained trials for each coefficient of the curve no answer is confident."""
+"""Trained trials for each coefficient of the curve that a confident answer needs."""
 MARGIN = 2.5
-"""So many times the further trials are named that an estimate of them says: with these, two of three answers become confident."""
+"""Factor on the estimated number of further trials: with it, two of three answers become confident."""
 MOST_MORE = 4
-"""More than so many times the trials there are is no estimate any more,"""
+"""No number is given if it is more than this factor times the trials there are."""
 MOST_PARAMETERS = 3
-"""nor is any number where more parameters are searched: on recorded runs of four, 38% of what was named sufficed."""
+"""No number is given where more parameters are searched: on recorded runs with four, it sufficed in 38% of cases."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A verdict, and why."""
+    """A verdict, and its reason."""
 
     verdict: AnswerVerdict
     because: str
-    """Of the trials, whatever their training seeds."""
+    """Without a mention of the training seed."""
     at_edge: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What a response curve says."""
+    """What the verdict needs of a fitted response curve."""
 
     optimum: Optimum
     interval: IntervalView
-    """Where the best rate lies over all parameters searched."""
+    """Of the best rate, over all parameters searched."""
     tolerance: float
     at_edge: str | None
     is_flat: bool
     is_cut: bool
-    """Whether the interval ends where the range does."""
+    """Whether the interval ends at an end of the range."""
     lost: float
-    """The part of trials at the answered point that are."""
+    """The probability that a trial at the answered point is lost."""
     per_coefficient: float
-    """Trained trials."""
+    """Trained trials for each coefficient of the curve."""
 
 
 def judge_best(of: Tried) -> Judged:
-    """The best trial's rate alone, whatever a curve would say."""
+    """The verdict on the best trial's rate, without a curve."""
     if of.best is None:
         because = words.all_diverged(of.lowest_rate, is_searched=isinstance(of.dimension, Range))
         return Judged(verdict=AnswerVerdict.ALL_DIVERGED, because=because)
@@ -66,7 +66,7 @@ def judge_best(of: Tried) -> Judged:
 
 
 def judge_few(of: Tried, seen: Observations | None) -> Judged:
-    """Trials of which there are too few for a curve, or that differ in too few rates."""
+    """The verdict where there are too few trials for a curve, or too few different rates."""
     if of.best is None or of.at_edge is not None:
         return judge_best(of)
     if not isinstance(of.dimension, Range) or discrete_values(of.dimension) == 1:
@@ -81,7 +81,7 @@ def judge_few(of: Tried, seen: Observations | None) -> Judged:
 
 
 def judge(of: Tried, fitted: Fitted, seen: Observations) -> Judged:
-    """A curve: first what no further trial in the same range could mend."""
+    """The verdict on a fitted curve. What further trials in the same range could not change comes first."""
     optimum, n, metric, interval = fitted.optimum, int(seen.complete.sum()), of.job.spec.metric, fitted.interval
     rate = 10**optimum.rate
     if not any(learned(trial) for trial in of.complete):
@@ -109,7 +109,7 @@ def _at_edge(edge: str) -> Judged:
 
 
 def _how_many_more(n: int, optimum: Optimum, tolerance: float, n_parameters: int) -> int | None:
-    """What a rate loses to the best falls with the number of trials: its square is that of an estimate's error."""
+    """About how many further trials it takes; None: unknown. Regret falls as 1 / trials, the square of the rate's error."""
     lacking = n * (optimum.regret / tolerance - 1) if tolerance > 0 else math.inf
     if (needed := MARGIN * max(ENOUGH - n, lacking)) > MOST_MORE * n or n_parameters > MOST_PARAMETERS:
         return None
@@ -117,7 +117,7 @@ def _how_many_more(n: int, optimum: Optimum, tolerance: float, n_parameters: int
 
 
 def _round(count: int) -> int:
-    """To fives from twenty on, to tens from a hundred on."""
+    """Rounded to fives from 20 on, to tens from 100 on."""
     return count if count < 20 else 5 * round(count / 5) if count < 100 else 10 * round(count / 10)
 
 

@@ -23,7 +23,7 @@ MOST_JOBS = 20
 
 
 def compare(all_finished: Sequence[Finished], learning_rate: float | None = None) -> ComparisonView:
-    """Judge 2 to 20 jobs at each one's best rate; given a learning rate, at that one, too.
+    """Judge 2 to 20 jobs, each at its own best rate; given a learning rate, also at that one.
 
     Raises NotComparable when their metrics are not the same measure, TooFewToCompare when fewer than two can be judged.
     """
@@ -31,7 +31,7 @@ def compare(all_finished: Sequence[Finished], learning_rate: float | None = None
     check([job.id for job in jobs])
     if faults := recipes.faults(jobs):
         raise NotComparable(faults)
-    # As for the answer of one job: whatever draws from a surface belongs inside.
+    # As for the answer of one job: everything that draws from a surface belongs inside.
     with threadpool_limits(1):
         return _compared(all_finished, learning_rate)
 
@@ -48,10 +48,10 @@ def check(ids: Sequence[UUID]) -> None:
 def _compared(all_finished: Sequence[Finished], learning_rate: float | None) -> ComparisonView:
     jobs = [finished.job for finished in all_finished]
     labels = recipes.labels(jobs)
-    found = [tune(finished) for finished in all_finished]
-    judged = [each for each in found if isinstance(each, Tuned)]
+    tuned_jobs = [tune(finished) for finished in all_finished]
+    judged = [each for each in tuned_jobs if isinstance(each, Tuned)]
     if len(judged) < FEWEST_JOBS:
-        whys = [(label, each) for label, each in zip(labels, found, strict=True) if isinstance(each, str)]
+        whys = [(label, each) for label, each in zip(labels, tuned_jobs, strict=True) if isinstance(each, str)]
         raise TooFewToCompare(words.too_few_judged(len(judged), whys))
     reference = _reference(judged)
     level = max(tuned.untrained_level for tuned in judged)
@@ -61,7 +61,7 @@ def _compared(all_finished: Sequence[Finished], learning_rate: float | None) -> 
         _judged(each, recipe, label, reference, level, target)
         if isinstance(each, Tuned)
         else _not_judged(finished, recipe, label, each)
-        for finished, recipe, label, each in zip(all_finished, recipes.recipes(jobs), labels, found, strict=True)
+        for finished, recipe, label, each in zip(all_finished, recipes.recipes(jobs), labels, tuned_jobs, strict=True)
     ]
     as_good = [view for view in views if view.verdict in (ComparisonVerdict.BEST, ComparisonVerdict.AS_GOOD)]
     robust = min(
@@ -86,7 +86,7 @@ def _compared(all_finished: Sequence[Finished], learning_rate: float | None) -> 
 
 
 def _reference(judged: Sequence[Tuned]) -> Tuned:
-    """The job with the lowest expected cost; where paired seeds say that another one is better, that one."""
+    """The job with the lowest expected cost, unless paired seeds show that another one is better: then that one."""
     reference = min(judged, key=lambda tuned: tuned.optimum.cost.mean)
     seen = [reference]
     while True:
@@ -104,14 +104,14 @@ def _is_better(tuned: Tuned, reference: Tuned) -> bool:
 def _judged(tuned: Tuned, recipe: dict[str, Any], label: str, reference: Tuned, level: float, target: float) -> JudgedView:
     job = tuned.job
     above = None if tuned is reference else difference(tuned, reference)
-    thought, because = verdict(tuned, above)
+    judgement, because = verdict(tuned, above)
     return JudgedView(
         job=job.id,
         name=job.name,
         state=job.state,
         label=label,
         recipe=recipe,
-        verdict=thought,
+        verdict=judgement,
         because=because,
         trials=len(tuned.finished.trials),
         seeds=len(tuned.seeds),
@@ -126,7 +126,7 @@ def _judged(tuned: Tuned, recipe: dict[str, Any], label: str, reference: Tuned, 
 
 
 def _best_point(point: BestPoint | None, sign: float) -> BestPointView | None:
-    """sign: makes a metric of costs."""
+    """sign: 1 where a lower metric is better, else -1."""
     if point is None:
         return None
     mean = sign * sum(point.costs.values()) / len(point.costs)

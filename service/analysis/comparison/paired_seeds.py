@@ -1,4 +1,4 @@
-"""The difference of two recipes on the same training seeds: what both owe to the seed drops out of it."""
+"""The difference of two recipes on the same training seeds: the effect of the seed that both share cancels."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,9 @@ class BestPoint:
 
 def best_point(job: Job, trials: Sequence[Trial]) -> BestPoint | None:
     """The configuration with the best mean, among those trained to the end with as many seeds as the job has replicates, or with
-    most seeds where none has so many; None where none was trained to the end.
+    the most seeds where none has so many; None where none was trained to the end.
 
-    One that diverged with any seed is none. The best of many means is a lucky one, in each of the jobs that are compared.
+    One that diverged with any seed is left out. The best of many means is biased by luck, in each of the jobs compared.
     """
     points = [
         BestPoint(params=point.params, costs=point.costs)
@@ -46,11 +46,11 @@ def best_point(job: Job, trials: Sequence[Trial]) -> BestPoint | None:
 def paired_difference(point: BestPoint | None, reference: BestPoint | None, sign: float) -> PairedView | None:
     """Student's t interval of the mean difference (Student 1908); None with fewer than two seeds in common.
 
-    sign: makes costs of the metric.
+    sign: 1 where a lower metric is better, else -1.
     """
     if point is None or reference is None:
         return None
-    # Below zero are no seeds, but what stands for those of foreign trials that name none.
+    # Negative numbers are no seeds: they stand for those of foreign trials without a stored one.
     seeds = sorted(seed for seed in point.costs.keys() & reference.costs.keys() if seed >= 0)
     if len(seeds) < FEWEST_PAIRS:
         return None

@@ -1,4 +1,4 @@
-"""How much it costs to miss the best learning rate: the excess over a decade about it."""
+"""How much it costs to miss the best learning rate: the mean excess cost over a decade about it."""
 
 import numpy as np
 
@@ -11,13 +11,13 @@ N_RATES = 41
 
 
 def sensitivity(tuned: Tuned, level: float) -> SensitivityView:
-    """Excess cost, averaged over log10 rates within half a decade of the best one, other parameters being at their best.
+    """Excess cost, averaged over log10 rates within half a decade of the best one, with the other parameters at their best.
 
-    level: the cost of an untrained network. No rate counts with more, and those beyond the divergence edge count with it.
+    level: the cost of an untrained network. Costs are capped there, and rates beyond the divergence edge count with it.
 
-    As the learning-rate sensitivity of Wortsman et al. 2023, Small-scale proxies for large-scale Transformer training
-    instabilities, section 2.2, where the range of rates is the same for all and not about each recipe's own best; theirs is the
-    excess over the lowest loss seen, ours over the expected one at the best rate, which noise does not lower.
+    Like the learning-rate sensitivity of Wortsman et al. 2023, Small-scale proxies for large-scale Transformer training
+    instabilities, section 2.2, with two differences. Their range of rates is the same for all, not about each recipe's own best;
+    and their excess is over the lowest loss seen, ours over the expected cost at the best rate, which noise does not lower.
     """
     best = tuned.optimum.rate
     low, high = max(best - HALF_A_DECADE, tuned.seen.low), min(best + HALF_A_DECADE, tuned.seen.high)

@@ -1,4 +1,4 @@
-"""The comparison that is usually made, at one learning rate for all: to be shown beside the fair one."""
+"""The usual comparison, at one learning rate for all, to be shown beside the fair one."""
 
 import math
 from collections.abc import Container, Mapping, Sequence
@@ -13,7 +13,7 @@ from service.domain.comparison import AtRateView, SharedRateView
 def at_shared_rate(
     judged: Sequence[Tuned], learning_rate: float, best: UUID, as_good: Container[UUID], labels: Mapping[UUID, str]
 ) -> SharedRateView:
-    """best: the winner of the fair comparison. as_good: those that are as good, itself among them."""
+    """best: the winner of the fair comparison. as_good: the jobs that are as good, including it."""
     jobs = tuple(_at(tuned, learning_rate) for tuned in judged)
     sign = judged[0].job.spec.cost_sign
     costs = {each.job: sign * each.expected.mean for each in jobs if each.expected is not None}

@@ -1,6 +1,6 @@
-"""Speed against stability: how soon a configuration reaches a target, and where it ends, seed by seed.
+"""Speed against stability: how soon a configuration reaches a target, and its final value, seed by seed.
 
-All from the stored curves, so that a target may be named after the training.
+Computed from the stored curves, so that a target may be chosen after the training.
 """
 
 import math
@@ -20,34 +20,34 @@ from service.errors import NothingFinished
 By = Literal["steps", "seconds"]
 
 NEAR = 0.1
-"""Where no target is given, it is so much of the best final cost worse than that, if seeds do not spread wider."""
+"""The default target is worse than the best final cost by this part of it, or by the standard deviation over seeds if larger."""
 MOST_OTHERS = 200
-"""So many configurations are shown beside the front."""
+"""Most configurations that are shown beside the front."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Weighed:
-    """A point that was tried: there may be thousands, of which some are shown."""
+class _Measured:
+    """A point that was tried, in numbers: there may be thousands, of which some are shown."""
 
     point: TriedPoint
     cost: float
-    """Where its trials end: their mean."""
+    """The mean final cost of its trials."""
     reached: int
     """How many of them reached the target."""
     steps: float | None
-    """To the target, mean of its trials; None unless all have reached it."""
+    """Steps to the target, mean of its trials; None unless all have reached it."""
     seconds: float | None
-    """Of training; None, too, where they are no longer stored."""
+    """Seconds of training to the target; also None where they are no longer stored."""
 
     def speed(self, by: By) -> float | None:
-        """None where it cannot be on the front: not every seed gets there."""
+        """Time to the target; None where it cannot be on the front, as not every seed reaches the target."""
         return None if self.point.diverged else self.steps if by == "steps" else self.seconds
 
 
 def trade_off(finished: Finished, target: float | None = None, by: By = "steps") -> TradeOffView:
-    """A job's configurations, by the trials that trained to their end. Raises NothingFinished when there is none.
+    """A job's configurations, from the trials that trained to their end. Raises NothingFinished when there is none.
 
-    target: in the metric's units; left out: `default_target`. by: what counts as speed.
+    target: in the metric's units; None: `default_target`. by: what counts as speed.
     """
     points = _points(finished)
     if not points:
@@ -55,7 +55,7 @@ def trade_off(finished: Finished, target: float | None = None, by: By = "steps")
     why = words.target_asked_for()
     if target is None:
         target, why = default_target(finished)
-    every = sorted((_weighed(finished, target, point) for point in points), key=lambda each: each.cost)
+    every = sorted((_measured(finished, target, point) for point in points), key=lambda each: each.cost)
     front = _front(every, by)
     on_front = {id(each) for each in front}
     others = [each for each in every if id(each) not in on_front]
@@ -72,7 +72,7 @@ def trade_off(finished: Finished, target: float | None = None, by: By = "steps")
 
 
 def default_target(finished: Finished) -> tuple[float, str]:
-    """A target close to the best final value, in the metric's units, and why. Takes at least one complete trial."""
+    """A target close to the best final value, in the metric's units, and why. Needs at least one complete trial."""
     sign = finished.job.spec.cost_sign
     costs = [np.array(list(point.costs.values())) for point in _points(finished)]
     best = min(float(of_point.mean()) for of_point in costs)
@@ -88,12 +88,12 @@ def _points(finished: Finished) -> list[TriedPoint]:
     return [point for point in tried_points(finished.job, finished.trials) if point.costs]
 
 
-def _weighed(finished: Finished, target: float, point: TriedPoint) -> _Weighed:
+def _measured(finished: Finished, target: float, point: TriedPoint) -> _Measured:
     steps = [(number, _first_step(finished, number, target)) for number in (trial.number for trial in point.trained.values())]
     reached = [(number, step) for number, step in steps if step is not None]
     seconds = [_seconds_until(finished.seconds.get(number, {}), step) for number, step in reached]
     times = [taken for taken in seconds if taken is not None]
-    return _Weighed(
+    return _Measured(
         point=point,
         cost=float(np.mean(list(point.costs.values()))),
         reached=len(reached),
@@ -102,8 +102,8 @@ def _weighed(finished: Finished, target: float, point: TriedPoint) -> _Weighed:
     )
 
 
-def _configuration(finished: Finished, weighed: _Weighed) -> ConfigurationView:
-    point, sign = weighed.point, finished.job.spec.cost_sign
+def _configuration(finished: Finished, measured: _Measured) -> ConfigurationView:
+    point, sign = measured.point, finished.job.spec.cost_sign
     values = sign * np.array(list(point.costs.values()))
     return ConfigurationView(
         learning_rate=learning_rate(point.params, finished.job.spec.meaning),
@@ -111,14 +111,14 @@ def _configuration(finished: Finished, weighed: _Weighed) -> ConfigurationView:
         trials=tuple(trial.number for trial in point.trained.values()),
         diverged=point.diverged,
         final=FinalView(
-            mean=sign * weighed.cost,
+            mean=sign * measured.cost,
             low=float(values.min()),
             high=float(values.max()),
             sd=float(values.std(ddof=1)) if len(values) > 1 else None,
         ),
-        reached=weighed.reached,
-        steps=weighed.steps,
-        seconds=weighed.seconds,
+        reached=measured.reached,
+        steps=measured.steps,
+        seconds=measured.seconds,
     )
 
 
@@ -139,11 +139,11 @@ def _seconds_until(taken: Mapping[int, float], step: int) -> float | None:
     return sum(known) if len(known) == len(wanted) else None
 
 
-def _front(every: Sequence[_Weighed], by: By) -> list[_Weighed]:
-    """Pareto's, fastest first; of equals all."""
-    racing = [(speed, each.cost, each) for each in every if (speed := each.speed(by)) is not None]
-    front: list[tuple[float, float, _Weighed]] = []
-    for speed, cost, each in sorted(racing, key=lambda one: one[:2]):
+def _front(every: Sequence[_Measured], by: By) -> list[_Measured]:
+    """The Pareto front, fastest first; equal configurations are all on it."""
+    comparable = [(speed, each.cost, each) for each in every if (speed := each.speed(by)) is not None]
+    front: list[tuple[float, float, _Measured]] = []
+    for speed, cost, each in sorted(comparable, key=lambda one: one[:2]):
         if not front or cost < front[-1][1] or (speed, cost) == front[-1][:2]:
             front.append((speed, cost, each))
     return [each for *_, each in front]

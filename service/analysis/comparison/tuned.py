@@ -1,4 +1,4 @@
-"""A job judged at its own best learning rate, or why it cannot be."""
+"""A job judged at its own best learning rate, or the reason why it cannot be."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,22 +19,22 @@ from service.domain.space import Range
 from service.domain.trial import Trial, TrialState
 
 Seconds = Mapping[int, Mapping[int, float]]
-"""By trial number and step: what the step took."""
+"""Seconds that each step took, by trial number and step."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A job, and what has finished of it."""
+    """A job and its finished trials."""
 
     job: Job
     trials: Sequence[Trial]
     curves: Curves
     seconds: Seconds = field(default_factory=dict)
-    """As far as they are stored."""
+    """Those that are stored."""
 
 
 class Tuned:
-    """A job whose trials tell its best rate. Costs are lower where they are better."""
+    """A job whose best rate is known from its trials. Lower costs are better."""
 
     def __init__(self, finished: Finished, seen: Observations) -> None:
         """Fits the response curve."""
@@ -45,12 +45,12 @@ class Tuned:
         self.seed_noise = self.curve.surface.noise_at(self.optimum.point)
         """The standard deviation of one trial's cost at the best rate."""
         self.seeds = frozenset(seed_of(trial) for trial in finished.trials)
-        """That its trials were trained with."""
+        """The training seeds of its trials."""
         self.best_point: BestPoint | None = best_point(finished.job, finished.trials)
 
     @property
     def job(self) -> Job:
-        """Which."""
+        """The job."""
         return self.finished.job
 
     @property
@@ -66,15 +66,15 @@ class Tuned:
 
     @cached_property
     def at_edge(self) -> str | None:
-        """low or high, where the best rate most likely lies at that end of what was searched."""
+        """The end of the range searched, low or high, at which the best rate most likely lies; None: at neither."""
         return self.curve.at_edge
 
     @cached_property
     def untrained_level(self) -> float:
-        """The cost of having learned next to nothing: the highest that a trial at or below the best rate ever showed.
+        """The cost of an untrained network, estimated by the highest that any trial at or below the best rate measured.
 
-        Stands for the loss at initialization, at which Wortsman et al. (2023) cap what a bad rate costs, and which is not
-        measured. Higher rates are left out, since they may do worse than nothing.
+        It stands for the loss at initialization, which is not measured; Wortsman et al. (2023) cap the cost of a bad rate
+        there. Higher rates are left out, since they may do worse than an untrained network.
         """
         costs, sign, meaning = [self.optimum.cost.mean], self.job.spec.cost_sign, self.job.spec.meaning
         for trial in self.finished.trials:
@@ -87,7 +87,7 @@ class Tuned:
 
 
 def tune(finished: Finished) -> Tuned | str:
-    """The job at its best rate; else one sentence that says why it cannot be judged."""
+    """The job at its best rate; or a sentence that says why it cannot be judged."""
     job, meaning = finished.job, finished.job.spec.meaning
     trials = [trial for trial in finished.trials if job.agrees(trial.params)]
     finished = replace(finished, trials=trials)

@@ -1,4 +1,4 @@
-"""How two recipes differ, each at its own best rate, and what is to be thought of it."""
+"""How two recipes differ, each at its own best rate, and the verdict on that."""
 
 import math
 
@@ -11,22 +11,22 @@ from service.analysis.words import comparison as words
 from service.domain.comparison import PAIRED_SEEDS, RESPONSE_CURVES, ComparisonVerdict, DifferenceView
 
 PREFERRED_PAIRS = 3
-"""With so many paired seeds their difference counts. Two give an interval as well, but of one degree of freedom: twelve standard
-errors wide."""
+"""Paired seeds from which on their difference counts. Two give an interval as well, but with one degree of freedom: twelve
+standard errors wide."""
 
 
 def difference(tuned: Tuned, reference: Tuned) -> DifferenceView:
-    """Of a job to the reference.
+    """The difference of a job to the reference.
 
-    A seed may be lucky at all rates, which a curve through trials that share it cannot show. Jobs with the same seeds share the
-    luck, so it drops out; where the seeds are others, the difference is as uncertain as means over so many seeds are. Where each
-    trial has a seed of its own, its luck is noise that the curve knows.
+    A seed may be lucky at all rates, which a curve through trials that share it cannot show. Between jobs with the same seeds
+    this luck cancels; with different seeds, the difference is as uncertain as means over so many seeds are. Where each trial has
+    a seed of its own, luck is part of the noise that the curve estimates.
     """
     random = np.random.default_rng(0)
-    # Jobs of equal size draw from the same random numbers: shuffled, they are independent again.
+    # Jobs of equal size draw from the same random numbers: shuffled, their draws are independent.
     n = min(len(tuned.optimum.draws), len(reference.optimum.draws))
     draws = random.permutation(tuned.optimum.draws)[:n] - random.permutation(reference.optimum.draws)[:n]
-    # Not what `ResponseCurve.tolerance` says, whose floor grows with the range: a job that searches wider is no better for it.
+    # Not `ResponseCurve.tolerance`, whose floor grows with the range: a job must not gain by a wider search.
     noise = max(tuned.seed_noise, reference.seed_noise)
     if tuned.seeds != reference.seeds:
         unseen = sum(1 / len(each.seeds) for each in (tuned, reference) if len(each.seeds) < len(each.finished.trials))
@@ -34,7 +34,7 @@ def difference(tuned: Tuned, reference: Tuned) -> DifferenceView:
     sign = tuned.job.spec.cost_sign
     by_seeds = paired_difference(tuned.best_point, reference.best_point, sign)
     by_curves = Estimate.of(draws).times(sign)
-    # By the number of pairs alone, so that nobody picks the answer he likes.
+    # Chosen by the number of pairs alone, so that nobody can pick the preferred result.
     preferred = by_seeds if by_seeds is not None and by_seeds.pairs >= PREFERRED_PAIRS else None
     return DifferenceView(
         estimate=preferred.difference if preferred else by_curves,
@@ -46,7 +46,7 @@ def difference(tuned: Tuned, reference: Tuned) -> DifferenceView:
 
 
 def verdict(tuned: Tuned, above: DifferenceView | None) -> tuple[ComparisonVerdict, str]:
-    """With the sentence for people, to follow the job's name. above: None for the reference itself."""
+    """The verdict, and its sentence, to follow the job's name. above: None for the reference itself."""
     if above is None:
         return ComparisonVerdict.BEST, words.best(tuned.expected, tuned.rate, tuned.at_edge)
     sign, tolerance = tuned.job.spec.cost_sign, above.tolerance

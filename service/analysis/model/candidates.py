@@ -1,4 +1,4 @@
-"""Points among which the best one is looked for: all over the search space, where they look promising, and those tried."""
+"""Candidates for the best point: points spread over the search space, promising ones, and points that were tried."""
 
 import math
 from collections.abc import Callable
@@ -13,25 +13,26 @@ from service.analysis.model.observations import Observations
 from service.analysis.model.surface import Surface
 
 N_SCREENED = 4_096
-"""Points all over the search space at which the surface is first predicted."""
+"""Points spread over the search space at which the surface is first predicted. A power of two."""
 N_ALONE = 2_001
-"""The same where the rate alone is searched."""
+"""The same where only the rate is searched."""
 N_CANDIDATES = 200
 """Promising points that are kept, at most."""
 N_EVERYWHERE = 33
-"""Points of the whole space that are kept beside them: a joint draw may have its minimum there."""
+"""Points of the whole space that are kept as well, since a joint draw may have its minimum there."""
 N_TRIED = 40
-"""Points that were tried which are candidates, too: those of the lowest cost."""
+"""Most points that were tried and are candidates as well: those of the lowest cost."""
 STANDARD_DEVIATIONS = 4.0
-"""A point is promising whose expected cost is within so many standard deviations of the lowest one."""
+"""A point is promising if its expected cost is within this many standard deviations of the lowest one."""
 N_OTHERS, N_BINS = 128, 32
-"""At each rate the other parameters are looked for among so many points spread evenly, and the best of so many bins of rates."""
+"""For each rate, the other parameters are chosen among those of N_OTHERS evenly spread points and of the best point in each of
+N_BINS bins of rates."""
 N_GOOD = 3
-"""Values of the other parameters that are taken at each rate: those of the lowest cost."""
+"""Values of the other parameters that are kept for each rate: those of the lowest cost."""
 FEW = 3.0
-"""With fewer trained trials for each coefficient of the surface and each parameter searched, only a tried point is answered."""
+"""With fewer trained trials per coefficient of the surface and per parameter searched, the answer is a point that was tried."""
 OF_FEW = 1 / 6
-"""Part of the tried points among which one is answered then: those of the lowest cost."""
+"""Part of the tried points, those of the lowest cost, among which the answer is chosen then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +41,9 @@ class Candidates:
 
     points: Array
     promising: npt.NDArray[np.bool_]
-    """(n,), those among which the best one lies, as far as a rough look can tell."""
+    """(n,), whether the best point may be this one, by a rough prediction."""
     tried: npt.NDArray[np.bool_]
-    """(n,), those that were."""
+    """(n,), whether it was tried."""
 
 
 class Search:
@@ -54,14 +55,14 @@ class Search:
 
     @property
     def are_few(self) -> bool:
-        """Whether trained trials are too few for the surface's coefficients, so that only a point is answered that was tried."""
+        """Whether there are too few trained trials for the surface's coefficients, so that the answer must be a point tried."""
         return self._surface.trials_per_coefficient < FEW * (1 + len(self._seen.axes))
 
     def candidates(self, fixing: Callable[[Array], Array] | None, n_groups: int, highest: float) -> Candidates:
-        """Where the optimum lies, as far as a rough look can tell, with some of all other points.
+        """Points where the optimum may lie, by a rough prediction, and some of all others.
 
-        fixing: what sets some columns to values. n_groups: which share the time that looking and drawing take. highest: the
-        shifted rate above which the best one does not lie.
+        fixing: sets some columns of points to values. n_groups: groups of candidates that share the computing time. highest: the
+        highest shifted rate that may be the best.
         """
         points, mean, sd = self._screened
         n_candidates = max(40, N_CANDIDATES // n_groups)
@@ -92,7 +93,7 @@ class Search:
         )
 
     def good_others(self, best: Array, rates: Array) -> Array:
-        """The other parameters at about their best for each of n rates, (n, choices, columns); those of `best` among them."""
+        """Values of the other parameters about best for each of n rates, (n, choices, columns), and those of `best`."""
         spread, mean, _ = self._screened
         parts = (spread[:, 0] - self._seen.low) / (self._seen.high - self._seen.low)
         bins = np.minimum((parts * N_BINS).astype(int), N_BINS - 1)
@@ -105,7 +106,7 @@ class Search:
         return chosen
 
     def places(self, n: int) -> Array:
-        """n log10 rates over the range, evenly spread; of choices those next to these, or all if they are no more."""
+        """n log10 rates spread evenly over the range; with choices, the nearest ones, or all if there are at most n."""
         even, choices = np.linspace(self._seen.low, self._seen.high, n), self._seen.choices
         if choices is None:
             return even
@@ -117,7 +118,7 @@ class Search:
         return near
 
     def spread(self, n: int) -> Array:
-        """Points all over the search space, (n, 1 + columns)."""
+        """Points spread over the search space, (n, 1 + columns)."""
         seen = self._seen
         parts = low_discrepancy(n, 1 + len(seen.axes), np.random.default_rng(0))
         if seen.choices is None:
@@ -129,13 +130,13 @@ class Search:
 
     @cached_property
     def _screened(self) -> tuple[Array, Array, Array]:
-        """Points all over the search space, (n, 1 + columns), and what a rough look says of them: mean and standard deviation."""
+        """Points spread over the search space, (n, 1 + columns), with rough means and standard deviations of their cost."""
         points = self.spread(N_SCREENED) if self._seen.axes else self.places(N_ALONE)[:, None]
         return points, *self._surface.roughly(points)
 
     @cached_property
     def _tried(self) -> Array:
-        """The best of the points that were tried, (n, 1 + columns): by a rough look; where trials are few, by their own costs."""
+        """The best of the points tried, (n, 1 + columns): by a rough prediction; where trials are few, by their own costs."""
         complete = self._seen.complete
         points, of = np.unique(np.column_stack([self._seen.rates, self._seen.others])[complete], axis=0, return_inverse=True)
         if self.are_few:

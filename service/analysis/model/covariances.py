@@ -1,4 +1,4 @@
-"""Covariance matrices of Gaussian processes: distances, and their Cholesky factors in spite of rounding."""
+"""Covariance matrices of Gaussian processes: distances, and Cholesky factors that are robust to rounding."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from service.analysis.model.hyperparameters import JITTER
 
 
 def factor(covariance: Array, jitters: Sequence[float]) -> Array:
-    """Its Cholesky factor, lower, with the first of these parts of its largest variance added that makes up for rounding.
+    """Its lower Cholesky factor. The jitters, parts of the largest variance, are added in turn until it is positive definite.
 
-    Raises LinAlgError when none does.
+    Raises LinAlgError when no jitter is enough.
     """
     largest = covariance.diagonal().max()
     for jitter in jitters:
@@ -21,7 +21,7 @@ def factor(covariance: Array, jitters: Sequence[float]) -> Array:
             return root
         except linalg.LinAlgError:
             continue
-    raise linalg.LinAlgError("no part of the largest variance makes up for rounding")
+    raise linalg.LinAlgError("not positive definite with any jitter")
 
 
 def root_of(covariance: Array) -> Array:
@@ -30,16 +30,16 @@ def root_of(covariance: Array) -> Array:
         return factor(covariance, (JITTER, 100 * JITTER))
     except linalg.LinAlgError:
         eigenvalues, vectors = linalg.eigh(covariance, check_finite=False)
-        # The symmetric one: eigenvectors may point either way, as rounding has it.
+        # The symmetric root: rounding may flip the sign of eigenvectors.
         root: Array = vectors * np.sqrt(np.maximum(eigenvalues, 0.0)) @ vectors.T
         return root
 
 
 def squared_distances(left: Array, right: Array) -> Array:
-    """(n, m), of points in any number of columns."""
+    """Squared Euclidean distances, (n, m), of points (n, columns) and (m, columns)."""
     if left.shape[1] == 1:
-        near: Array = (left - right.T) ** 2
-        return near
+        by_column: Array = (left - right.T) ** 2
+        return by_column
     products = (left**2).sum(1)[:, None] + (right**2).sum(1) - 2 * left @ right.T
     squares: Array = np.maximum(products, 0.0)
     return squares

@@ -1,4 +1,4 @@
-"""The response curve along the rate: where it is lowest, and how far one may move."""
+"""The response curve along the rate: its minimum, and the safe range about it."""
 
 import math
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from service.analysis.model.estimates import Interval
 from service.domain.answer import LEVEL
 
 SAFE = 0.85
-"""Probability with which a rate of the safe range loses no more than the tolerance (chosen on recorded training,
+"""Probability with which a rate of the safe range costs no more than the tolerance above the best (chosen on recorded training,
 docs/decisions/0014)."""
 MAY_DIVERGE = 0.1
-"""No rate is safe at which more than this part of trials are lost."""
+"""A rate is not safe if more than this part of trials are lost at it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +29,10 @@ class Line:
     lost: Array
     """The probability of being lost, (n,)."""
     is_choice: bool
-    """Whether these rates are all that can be tried; else those between them can, too."""
+    """Whether only these rates can be tried; else also those between them."""
 
     def regret(self, at: int) -> Array:
-        """What each rate's cost is above that of rate number `at`, with a probability of SAFE no more, (n,)."""
+        """Upper bound, with a probability of SAFE, on each rate's cost above that of rate number `at`, (n,)."""
         regret: Array = np.quantile(self.draws - self.draws[:, at, None], SAFE, axis=0)
         return regret
 
@@ -46,9 +46,9 @@ class Line:
 
     def safe_range(self, rate: float, tolerance: float, lost_costs: float) -> Interval | None:
         """Rates about `rate`, one of the line's, at which the expected cost is at most `tolerance` above that at `rate`, with a
-        probability of SAFE, and no more than a tenth of trials are lost. None where more are at `rate` itself.
+        probability of SAFE, and no more than MAY_DIVERGE of trials are lost. None where more are lost at `rate` itself.
 
-        lost_costs: what a lost trial counts as.
+        lost_costs: the cost that a lost trial counts as.
         """
         at = int(np.abs(self.rates - rate).argmin())
         regret = np.where(self.lost <= MAY_DIVERGE, self.regret(at) + self.lost * lost_costs, math.inf)
@@ -61,12 +61,12 @@ class Line:
         )
 
     def is_flat(self, tolerance: float) -> bool:
-        """Whether the worst rate loses no more than the tolerance to the best, with a probability of LEVEL."""
+        """Whether the worst rate costs no more than the tolerance above the best, with a probability of LEVEL."""
         return float(np.quantile(np.ptp(self.draws, axis=1), LEVEL)) <= tolerance
 
 
 def _crossing(rates: Array, costs: Array, limit: float) -> float:
-    """How far costs stay below `limit` from the first rate on, interpolated."""
+    """The rate at which costs first exceed `limit`, going from the first rate to the last, interpolated; else the last rate."""
     above = np.flatnonzero(costs > limit)
     above = above[above > 0]
     if not len(above):
@@ -78,7 +78,7 @@ def _crossing(rates: Array, costs: Array, limit: float) -> float:
 
 
 def _last_below(rates: Array, costs: Array, limit: float) -> float:
-    """As `_crossing`, the last rate below it."""
+    """As `_crossing`, but the last rate before it."""
     above = np.flatnonzero(costs > limit)
     above = above[above > 0]
     return float(rates[above[0] - 1] if len(above) else rates[-1])

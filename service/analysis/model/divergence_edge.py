@@ -1,9 +1,9 @@
-"""Where learning rates begin to diverge: a logistic regression of diverged on log10(rate), with its uncertainty.
+"""The rate at which training begins to diverge: a logistic regression of divergence on log10(rate), with its uncertainty.
 
     probability of diverging = chance + (1 - chance) * logistic((log10(rate) - edge) / sharpness)
 
-A run may diverge by chance at any rate. Without a probability of that, one such run would move the edge by decades ("lapse rate":
-Wichmann and Hill 2001, The psychometric function I).
+A run may diverge by chance at any rate. Without a probability for that, one such run would move the edge by decades ("lapse
+rate": Wichmann and Hill 2001, The psychometric function I).
 """
 
 import math
@@ -15,19 +15,19 @@ from scipy.special import betaln, expit, log_expit, logit, logsumexp
 from service.analysis.model.encoding import Array
 
 SHARPNESS = np.geomspace(0.01, 0.5, 12)
-"""Decades over which the odds of diverging change by a factor of e; all equally likely before."""
+"""Decades over which the odds of diverging change by a factor of e; uniform prior."""
 CHANCE = np.array([0.0, 0.01, 0.03, 0.1])
-"""Of diverging at any rate; all equally likely before."""
+"""Probabilities of diverging by chance at any rate; uniform prior."""
 BEYOND = 0.5
 """Decades beyond the rates tried at which the edge may lie."""
 N_PLACES = 400
-"""Places of the edge that are compared, evenly spread in log10(rate)."""
+"""Grid points for the edge, evenly spread in log10(rate)."""
 MOST_RATES = 512
-"""More trials than this are counted at the middles of so many bins."""
+"""More trials than this are counted in as many bins, at their middles."""
 TINY = 1e-300
 """Keeps the logarithm of a probability finite."""
 NEGLIGIBLE = 1e-8
-"""A weight below this part of their sum is left out: all of them together are less than a ten-thousandth."""
+"""Weights below this part of their sum are left out: together they are less than a ten-thousandth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,22 +37,22 @@ class DivergenceEdge:
     places: Array
     """log10 rates."""
     weights: Array
-    """(places, SHARPNESS), of sum 1."""
+    """Posterior probabilities, (places, SHARPNESS); their sum is 1."""
     chance: Array
     """The expected chance of diverging at any rate, (places, SHARPNESS)."""
 
     def quantile(self, part: float) -> float:
-        """log10 rate."""
+        """A quantile of the edge, log10 rate."""
         return float(self.places[min(int(np.searchsorted(self._of_places.cumsum(), part)), len(self.places) - 1)])
 
     def draw(self, n: int, random: np.random.Generator, part: float = 0.5) -> Array:
-        """Draws of the log10 rate at which a part of all trials diverges, not counting those that do so by chance, (n,)"""
+        """Draws of the log10 rate at which this part of trials diverges, not counting divergence by chance, (n,)."""
         places, sharpness = np.divmod(random.choice(self.weights.size, size=n, p=self.weights.ravel()), len(SHARPNESS))
         drawn: Array = self.places[places] + SHARPNESS[sharpness] * logit(part)
         return drawn
 
     def probability(self, rates: Array) -> Array:
-        """Of diverging at log10 rates."""
+        """The probability of diverging at log10 rates, (n,)."""
         places, sharpness = np.nonzero(self.weights > NEGLIGIBLE)
         by_rate = expit((rates[:, None] - self.places[places]) / SHARPNESS[sharpness])
         weights, chance = self.weights[places, sharpness], self.chance[places, sharpness]
@@ -60,7 +60,7 @@ class DivergenceEdge:
         return expected
 
     def moved(self, by: float) -> "DivergenceEdge":
-        """The same, so many decades higher."""
+        """The same edge, moved up by this many decades."""
         return replace(self, places=self.places + by)
 
     @property
@@ -71,11 +71,10 @@ class DivergenceEdge:
 
 
 def lost_from(trained: Array, lost: Array) -> float:
-    """The lowest log10 rate at which a trial was lost and from which on, up to any higher rate, at least half of all were.
+    """The lowest log10 rate of a lost trial such that between it and any higher rate at least half of the trials were lost.
     Infinite where there is none.
 
-    So that one run that diverges by chance, among others that train, does not end the rates that can be used, however many are
-    lost far above it.
+    So a run that diverges by chance, among others that train, does not bound the usable rates, however many are lost far above.
     """
     trained, lost = np.sort(trained), np.sort(lost)
     for n_below, rate in enumerate(lost):
@@ -87,14 +86,14 @@ def lost_from(trained: Array, lost: Array) -> float:
 
 
 def find_edge(trained: Array, diverged: Array, at_least: float = -math.inf) -> DivergenceEdge | None:
-    """From the log10 rates at which trials trained through and at which they diverged; None where none did the one or the other.
+    """The edge, from the log10 rates of trials that trained to their end and of trials that diverged; None where one is empty.
 
-    at_least: no lower edge is possible.
+    at_least: the lowest possible edge.
 
-    Three parameters, so the posterior is computed on a grid: uniform priors over where the edge is, the logarithm of how sharp it
-    is, and CHANCE. That keeps trials that part perfectly, on which maximum likelihood has no answer (Albert and Anderson 1984).
-    None, too, where one probability of diverging at every rate makes the trials likelier than an edge does (Bayes factor): then
-    it is not the rate that makes them diverge.
+    There are three parameters, so the posterior is computed on a grid, with uniform priors on the edge, on the logarithm of its
+    sharpness, and on CHANCE. It also handles trials that are perfectly separated, for which maximum likelihood has no solution
+    (Albert and Anderson 1984). Also None where one probability of diverging at all rates explains the trials better than an edge
+    (Bayes factor): then they do not diverge because of the rate.
     """
     if not len(trained) or not len(diverged):
         return None
@@ -119,7 +118,7 @@ def find_edge(trained: Array, diverged: Array, at_least: float = -math.inf) -> D
 
 
 def _counted(rates: Array) -> tuple[Array, Array]:
-    """Rates, and how many trials stand at each."""
+    """Rates, and the number of trials at each."""
     if len(rates) <= MOST_RATES:
         return rates, np.ones(len(rates))
     counts, ends = np.histogram(rates, bins=MOST_RATES)

@@ -1,7 +1,7 @@
-"""Parameters as coordinates: what a statistical model may take as near and far.
+"""Parameters as coordinates, in which a statistical model measures distances.
 
-What has a logarithmic scale, or is searched on one, counts by its logarithm; what has a decay scale by log(1 - m), since
-1 / (1 - m) is how many updates it averages over; words and booleans count by being the same or not.
+A parameter with a logarithmic scale, or searched on one, is encoded by its logarithm; a decay m by log(1 - m), since 1 / (1 - m)
+is the number of updates that it averages over; words and booleans are one-hot.
 """
 
 import math
@@ -27,19 +27,19 @@ from service.domain.space import (
 Array = npt.NDArray[np.float64]
 
 FARTHEST = 1.5
-"""A foreign value farther from the middle of its range, in parts of the range, says nothing of what lies within."""
+"""Foreign values farther from the middle of the range than this, in parts of the range, are left out."""
 
 LARGEST_RATE = 1e100
-"""Rates beyond are nonsense that a foreign script wrote."""
+"""Larger rates are nonsense that a foreign script wrote."""
 LARGEST_DECAY = 0.9999
-"""What is above counts as this: the logarithm has no end at 1."""
+"""Larger decays count as this one: log(1 - m) has no limit at 1."""
 SHIFT_SD = 0.2
-"""Decades: so uncertain is a shift of which something is known, however short the range."""
+"""Least standard deviation of a declared shift, in decades, however short the range."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """What is thought of a shift: normal, in decades."""
+    """The normal prior of a shift, in decades."""
 
     mean: float
     sd: float
@@ -52,7 +52,7 @@ class Axis:
     name: str
     range: Range
     known: ParameterMeaning
-    """What its objective declares of it."""
+    """What its objective declares about it."""
 
     @cached_property
     def _choices(self) -> tuple[Scalar, ...]:
@@ -60,28 +60,28 @@ class Axis:
 
     @cached_property
     def is_ordered(self) -> bool:
-        """Whether its values are numbers, which have a scale; words and booleans have none."""
+        """Whether its values are numbers; words and booleans have no order."""
         return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in self._choices)
 
     @property
     def width(self) -> int:
-        """How many columns it takes."""
+        """Its number of columns."""
         return 1 if self.is_ordered else len(self._choices)
 
     @property
     def shift(self) -> "Shift":
-        """By how many decades a coordinate shifts the rate that counts, as far as one knows before any trial."""
+        """The prior on how many decades a coordinate shifts the rate."""
         if not self.is_ordered:
             return Shift(mean=0.0, sd=1.0)
         low, high = self._scaled_ends
         known = self.known.rate_shift
         if known is None or self._scale != self.known.scale:
             return Shift(mean=0.0, sd=0.5)
-        # The rate that counts is the rate over the best one: it falls as the best one rises.
+        # The shifted rate is relative to the best one: it falls as the best one rises.
         return Shift(mean=-known.power * (high - low), sd=SHIFT_SD + known.sd * (high - low))
 
     def encode(self, value: Scalar) -> list[float] | None:
-        """The coordinates of a value; None for what the parameter cannot be, as a foreign script may have it."""
+        """The coordinates of a value, (width,); None for one that the parameter cannot have, as from a foreign script."""
         if not self.is_ordered:
             return [float(type(choice) is type(value) and choice == value) for choice in self._choices]
         number = finite(value)
@@ -92,7 +92,7 @@ class Axis:
         return [part] if abs(part - 0.5) <= FARTHEST else None
 
     def decode(self, coordinates: Array) -> Scalar:
-        """The value at coordinates, (width,): the nearest that may be tried, to three digits where it has no step."""
+        """The value at coordinates, (width,): the nearest possible one, to three digits where there is no step."""
         if not self.is_ordered:
             return self._choices[int(coordinates.argmax())]
         number = float(self._at(coordinates[:1])[0])
@@ -107,7 +107,7 @@ class Axis:
                 return round(number, 12)
 
     def candidates(self, parts: Array) -> Array:
-        """Values spread over the range by `parts`, numbers from 0 to 1: their coordinates, (n, width)."""
+        """Coordinates, (n, width), of values at `parts` of the range, numbers from 0 to 1, (n,)."""
         if self._choices:
             rows = np.array([self.encode(choice) for choice in self._choices], dtype=float)
             indices = np.minimum((parts * len(rows)).astype(int), len(rows) - 1)
@@ -120,7 +120,7 @@ class Axis:
         return (np.array(numbers)[:, None] - low) / ((high - low) or 1.0)
 
     def _at(self, parts: Array) -> Array:
-        """The numbers at parts of the scaled range, on their steps, (n,)."""
+        """The numbers at parts of the scaled range, rounded to steps, (n,)."""
         low, high = self._scaled_ends
         numbers: Array = low + parts * (high - low)
         if self._scale == "decay":
@@ -155,7 +155,7 @@ class Axis:
 
     @cached_property
     def _scale(self) -> Scale:
-        """The declared one where the range allows it."""
+        """The declared scale where the range allows it."""
         low, high = self._ends
         if self.known.scale == "decay" and low >= 0 and high <= 1:
             return "decay"
@@ -173,14 +173,14 @@ class Axis:
 
 def low_discrepancy(n: int, dimensions: int, random: np.random.Generator) -> Array:
     """Numbers from 0 to 1 that fill their space evenly: a scrambled Sobol sequence, (n, dimensions). n: a power of two."""
-    from scipy.stats import qmc  # takes a second, which the API would spend whenever it starts
+    from scipy.stats import qmc  # takes a second, which would slow every start of the API
 
     points: Array = qmc.Sobol(dimensions, rng=random).random(n)
     return points
 
 
 def axes(space: SearchSpace, meaning: Meaning) -> list[Axis]:
-    """What is searched beside the learning rate."""
+    """The parameters searched other than the learning rate."""
     return [
         Axis(name=name, range=dimension, known=meaning.of(name))
         for name, dimension in searched(space).items()
@@ -189,7 +189,7 @@ def axes(space: SearchSpace, meaning: Meaning) -> list[Axis]:
 
 
 def encode(point: Point, among: list[Axis]) -> list[float] | None:
-    """The coordinates of a point; None where it lacks a parameter or has one that cannot be."""
+    """The coordinates of a point; None where a parameter is missing or has an impossible value."""
     coordinates: list[float] = []
     for axis in among:
         value = point.get(axis.name)
@@ -207,18 +207,18 @@ def decode(coordinates: Array, among: list[Axis]) -> dict[str, Scalar]:
 
 
 def learning_rate(point: Point, meaning: Meaning) -> float | None:
-    """None where a foreign script gave none, or something else under that name."""
+    """The learning rate of a point; None where a foreign script gave none, or no number under that name."""
     return finite(meaning.value(Role.LEARNING_RATE, point))
 
 
 def has_rate(point: Point, meaning: Meaning) -> bool:
-    """Whether it has a rate to train with; a foreign script, or a range from 0 on, may have tried one that is not above zero."""
+    """Whether its rate is positive and sensible; a foreign script, or a range from 0 on, may have tried another."""
     rate = learning_rate(point, meaning)
     return rate is not None and 0 < rate <= LARGEST_RATE
 
 
 def finite(value: object) -> float | None:
-    """`value` as a number; None for what is none, or too large for one."""
+    """`value` as a finite number; None if it is no number, or too large."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:

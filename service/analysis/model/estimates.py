@@ -1,4 +1,4 @@
-"""Numbers with their uncertainty, as a fit has them: rates are log10, costs lower where they are better."""
+"""Numbers with their uncertainty, in the units of the fit: rates are log10, lower costs are better."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,7 +13,7 @@ TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """Holds the truth with a probability of LEVEL."""
+    """An interval that holds the true value with a probability of LEVEL."""
 
     low: float
     high: float
@@ -25,7 +25,7 @@ class Interval:
         return cls(low=float(low), high=float(high))
 
     def holding(self, value: float) -> "Interval":
-        """Widened so far that it holds `value`."""
+        """The same interval, widened to hold `value`."""
         return Interval(low=min(self.low, value), high=max(self.high, value))
 
     def of_rates(self) -> IntervalView:
@@ -47,10 +47,10 @@ class Estimate(Interval):
 
     @classmethod
     def at_median(cls, draws: Array) -> Self:
-        """As `of`, for what is skewed: its middle is the median."""
+        """As `of`, for skewed distributions: with the median for the mean."""
         low, high = np.quantile(draws, TAILS)
         return cls(mean=float(np.median(draws)), low=float(low), high=float(high))
 
     def times(self, sign: float) -> EstimateView:
-        """From cost to metric: sign is 1 where lower is better, else -1."""
+        """From costs to the metric. sign: 1 where a lower metric is better, else -1."""
         return EstimateView(mean=self.mean, low=self.low, high=self.high).times(sign)

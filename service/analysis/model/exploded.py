@@ -1,7 +1,7 @@
-"""Which trials trained to their end although their loss exploded and stayed finite.
+"""Which complete trials count as lost: the loss exploded but stayed finite, or hardly fell beyond a rate that diverged.
 
-To a response curve such a loss says as little as a divergence: how large it became says nothing about rates that learn. So these
-trials count as diverged: as the upper end of the usable rates. What is stored of them stays as it is.
+For a response curve such a loss means the same as a divergence: its size says nothing about rates that learn. So these trials
+count as diverged, as the upper end of the usable rates. What is stored of them does not change. Answers call them `hopeless`.
 """
 
 import math
@@ -14,57 +14,59 @@ from service.analysis.model.encoding import Array
 Indices = npt.NDArray[np.intp]
 
 FACTOR = 1.0
-"""A trial exploded if it is worse than guessing by more than this times what the best trial is better than guessing."""
+"""A trial exploded if it is worse than guessing by more than this times the gain of the best trial over guessing."""
 LITTLE, MUCH = 0.1, 0.5
-"""Where the best trial is better than a positive cost of guessing by less than the first part of it, the second part is taken for
-what it is better."""
+"""If the gain of the best trial is less than LITTLE of a positive cost of guessing, MUCH of that cost is taken for it."""
 PLATEAU_PART = 0.25
-"""Part of the trials, those of the lowest rates, whose level is taken for that of guessing where it is not declared."""
+"""Part of the trials, those of the lowest rates, whose cost is taken for that of guessing where it is not declared."""
 FEWEST_OF_PLATEAU = 3
-"""Trials that such a plateau takes."""
+"""Trials that such a plateau needs."""
 LEVEL = 0.1
-"""A plateau is level if its costs differ by at most this part of what they are worse than the best trial."""
+"""A plateau is level if its costs differ by at most this part of their distance to the best trial's cost."""
 MIDWAY = 0.5
-"""Beyond a rate that diverged, a trial that gained less than this part of what the best one gained counts as lost."""
+"""Beyond a rate that diverged, a trial is lost if its gain is less than this part of the best trial's."""
 CLOSEST = 0.1
-"""Explosions that are closer than so many decades show no power law."""
+"""Explosions closer than this, in decades, do not determine a power law."""
 LOWEST_POWER = 2.0
-"""The least power of the rate with which exploding losses grow: a smaller one is no explosion."""
+"""The least power of the rate with which exploding losses grow: with a smaller one it is not an explosion."""
 MARGIN = 0.3
-"""Decades by which the rate at which explosions begin may be off."""
+"""Possible error of the rate at which explosions begin, in decades."""
 UNTRAINED = 0.9
-"""Quantile of the costs at rates below the best one's, which is taken for the cost of an untrained network."""
+"""Quantile of the costs at rates up to the best trial's, which is taken for the cost of an untrained network."""
 
 
-def find_hopeless(
-    at: Array, costs: Array, groups: Indices, lost_at: Array, lost_groups: Indices, guessing: float | None
+def find_lost(
+    at: Array, costs: Array, groups: Indices, diverged_at: Array, diverged_groups: Indices, guessing: float | None
 ) -> npt.NDArray[np.bool_]:
-    """Which of n trials are hopeless, (n,).
+    """Which of n complete trials are lost, (n,).
 
-    at: log10 rates, shifted by what is known of the other parameters, (n,). groups: an integer for each trial; compared are those
-    of a group. lost_at, lost_groups: those of trials that diverged, (m,). guessing: the cost of guessing, None where the
-    objective does not declare it.
+    at: log10 rates, shifted by the prior means of the other parameters' shifts, (n,). groups: an integer for each trial; trials
+    are compared within a group. diverged_at, diverged_groups: the same of trials that diverged, (m,). guessing: the cost of
+    guessing, None where the objective does not declare it.
 
-    Two kinds: at a higher rate than the best trial's, a cost that is worse than guessing by FACTOR times what the best trial is
-    better; and a cost that did not get MIDWAY, beyond the lowest rate above that of the group's best trial at which one was lost.
+    Two kinds: a trial that exploded (`find_exploded`); and one whose gain is less than MIDWAY, from the lowest rate on at which a
+    trial of its group was lost above the rate of the group's best trial.
     """
     best = int(costs.argmin())
     level = guessing_level(at, costs, guessing)
-    hopeless = find_exploded(at, costs, guessing)
-    reference = level if level is not None and level > costs[best] else float(np.quantile(costs[~hopeless], 0.8))
+    is_lost = find_exploded(at, costs, guessing)
+    reference = level if level is not None and level > costs[best] else float(np.quantile(costs[~is_lost], 0.8))
     bad = costs > costs[best] + MIDWAY * (reference - costs[best])
     for group in np.unique(groups):
         of_group = groups == group
-        lost = np.concatenate([at[hopeless & of_group], lost_at[lost_groups == group]])
+        lost = np.concatenate([at[is_lost & of_group], diverged_at[diverged_groups == group]])
         if (learned := of_group & ~bad).any():
-            lost = lost[lost > at[learned][costs[learned].argmin()]]  # what diverged below its best trial did so by chance
+            lost = lost[lost > at[learned][costs[learned].argmin()]]  # divergence below the best trial's rate is chance
         if len(lost):
-            hopeless |= of_group & bad & (at >= lost.min())
-    return hopeless
+            is_lost |= of_group & bad & (at >= lost.min())
+    return is_lost
 
 
 def find_exploded(at: Array, costs: Array, guessing: float | None) -> npt.NDArray[np.bool_]:
-    """Which of n trials exploded, (n,): the first kind of `find_hopeless` alone."""
+    """Which of n complete trials exploded, (n,). Arguments as in `find_lost`.
+
+    At a rate above the best trial's, the cost is worse than guessing by FACTOR times the gain of the best trial over guessing.
+    """
     best = int(costs.argmin())
     level = guessing_level(at, costs, guessing)
     if level is None or level < costs[best]:
@@ -78,10 +80,10 @@ def find_exploded(at: Array, costs: Array, guessing: float | None) -> npt.NDArra
 
 
 def explosions_begin(at: Array, costs: Array, level: float | None) -> float:
-    """The log10 rate above which explosions begin, by how they grow from there, less MARGIN; minus infinity: not known.
+    """The log10 rate at which explosions begin, less MARGIN, extrapolated from their growth; minus infinity: not known.
 
-    at, costs: of hopeless trials, (n,). level: of guessing, as `find_hopeless` has it. A loss that explodes grows with a power of
-    the rate, so that a line through the logarithms leads back to where it was that of guessing.
+    at, costs: of lost trials, (n,). level: the cost of guessing (`guessing_level`). An exploding loss grows with a power of the
+    rate, so a line through the logarithms leads back to the rate at which the loss equals that of guessing.
     """
     if level is None or level <= 0 or not (costs > level).any():
         return -math.inf
@@ -97,7 +99,8 @@ def explosions_begin(at: Array, costs: Array, level: float | None) -> float:
 
 
 def guessing_level(at: Array, costs: Array, declared: float | None) -> float | None:
-    """What guessing costs: as declared, else, or where no trial is better, the plateau of the lowest rates; None: not known."""
+    """The cost of guessing: as declared; else, or where no trial is better, that of the plateau at the lowest rates; None: not
+    known."""
     return _plateau(at, costs) if declared is None or declared <= costs.min() else declared
 
 

@@ -1,6 +1,6 @@
 """The hyperparameters of a response surface: a warp of the costs, a kernel, and their posterior, given n trials.
 
-Symbols, with p other parameters of c coordinates in all; a decade is a factor of ten in the learning rate:
+Symbols, with p other parameters with c coordinates in all; a decade is a factor of ten in the learning rate:
 
     symbol     name in the code       shape     unit            meaning
     r          rates                  (n,)      decades         log10 of the learning rate, from the middle of its range
@@ -8,7 +8,7 @@ Symbols, with p other parameters of c coordinates in all; a decade is a factor o
     s          shifts                 (c,)      decades         by how much each other coordinate shifts the rate
     u          at                     (n,)      decades         shifted rate: r + v s
     y          self._y                (n,)      warped costs    what the process is fitted to
-    e          self._extra            (n,)      y squared       variance of what is not known of y: of predicted costs
+    e          self._extra            (n,)      y squared       variance of the error of y: of predicted costs
     B          basis                  (n, b)    -               1, u / half, (u / half)^2, and v, v^2 of the other parameters
     l, m_j     exp(theta[0]), ...     (), (p,)  decades, parts  length scales along u and along parameter j
     a, q       exp(theta[1]), [3]     ()        warped costs    standard deviations: of the departure, of the coefficients of B
@@ -31,70 +31,70 @@ from scipy.special import chdtri, ndtri
 from service.analysis.model.encoding import Array, low_discrepancy
 
 MIXTURE = 2.0
-"""The exponent of the rational quadratic kernel: the larger, the more alike the length scales that it mixes (Rasmussen and
-Williams 2006, equation 4.19). Between the squared exponential, infinite, and Matern's curves, whose minima are not smooth."""
+"""The exponent of the rational quadratic kernel: the larger it is, the narrower the mixture of length scales (Rasmussen and
+Williams 2006, equation 4.19). Infinity is the squared exponential; Matern kernels, whose minima are not smooth, are rougher."""
 
 SHARED = 0.7
-"""The part of the departure's variance that is the same whatever the other parameters are: a rate at which nothing is learned
-with one batch size is such with the next, too."""
+"""The part of the departure's variance that is the same for all values of the other parameters: a rate at which nothing is
+learned with one batch size learns nothing with the next either."""
 
 N_PROPOSED = 256
 """Hyperparameters proposed for importance sampling."""
 N_KEPT = 16
-"""Hyperparameters kept of them, equally likely: each costs a Cholesky factor of all trials."""
+"""Hyperparameters resampled from these, with equal weights: each costs a Cholesky factor of all trials."""
 FARTHEST = 8.0
-"""Standard deviations of a prior beyond which nothing is searched: a line search may step as far as it likes."""
+"""Bounds of the optimization, in standard deviations of the prior: a line search could step arbitrarily far."""
 TAILS = 4
 """Degrees of freedom of the proposals, Student's t: their tails must be longer than the posterior's (Gelman et al. 2013, section
 10.4)."""
 
 FIRST_LENGTH = 5
-"""Where the length scales of the other parameters begin in the vector."""
+"""Index of the first length scale of the other parameters in theta."""
 
 JITTER = 1e-9
-"""Added to variances, so that rounding leaves a covariance positive definite."""
+"""Added to variances, so that covariances stay positive definite under rounding."""
 WARPS = (math.inf, 1.0, 0.3, 0.1)
 """The widths of warps that are compared, in scaled costs; infinite: no warp."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
-    """Normal: of the logarithm of a scale; of a slope or a shift itself."""
+    """A normal prior: on the logarithm of a scale; on a slope or a shift itself."""
 
     mean: float
     sd: float
 
 
 LENGTH = Prior(mean=math.log(1.0), sd=0.6)
-"""Of log l, decades: response curves bend within about a decade."""
+"""On log l, decades: response curves bend within about a decade."""
 DEPARTURE = Prior(mean=math.log(0.1), sd=1.5)
-"""Of log a, scaled costs: wide, since some curves are quadratic and others have cliffs."""
+"""On log a, scaled costs: wide, since some curves are quadratic and others have cliffs."""
 NOISE = Prior(mean=math.log(0.1), sd=0.6)
-"""Of log sigma(0), scaled costs, where no replicates show it: a tenth of the 80th percentile of regret."""
+"""On log sigma(0), scaled costs, where no replicates show it: a tenth of the 80th percentile of regret."""
 QUADRATIC = Prior(mean=math.log(3.0), sd=0.7)
-"""Of log q, scaled costs: over its range a rate costs a few times the 80th percentile of regret."""
+"""On log q, scaled costs: over the range of rates, costs differ by a few times the 80th percentile of regret."""
 SLOPE = Prior(mean=0.0, sd=0.8)
-"""Of the slope of log sigma, a decade: noise may be twice or half as large a decade further."""
+"""On the slope of log sigma, per decade: the noise may double or halve within a decade."""
 NO_SLOPE = Prior(mean=0.0, sd=0.02)
 """The same where repeated points are too few to show a slope."""
 OTHER_LENGTH = Prior(mean=math.log(0.7), sd=0.7)
-"""Of log m_j, parts of a parameter's range."""
+"""On log m_j, parts of a parameter's range."""
 
 
 @dataclass(frozen=True)
 class Warp:
-    """Scaled costs, and what the process takes them as."""
+    """The transform from scaled costs to those that the process is fitted to: w log(1 + cost / w)."""
 
     at: float
-    """Its width, in scaled costs: costs well below it are hardly changed, those above count by their logarithm."""
+    """The width w, in scaled costs: costs well below it hardly change, those well above count by their logarithm."""
 
     def of(self, cost: Array) -> Array:
-        """Warped costs, (n,), of scaled ones, (n,). A predicted cost may be below the best one, which is 0."""
+        """Warped costs, (n,), of scaled ones, (n,). A predicted cost may be below that of the best trial, which is 0."""
         warped: Array = cost if math.isinf(self.at) else self.at * np.log1p(np.maximum(cost / self.at, -0.5))
         return warped
 
     def expected(self, mean: Array, variance: Array) -> Array:
-        """The mean of the cost whose warp has this mean and variance (of a lognormal): the less is known, the higher it is."""
+        """The mean scaled cost, given the mean and variance of the warped one: that of a shifted lognormal."""
         if math.isinf(self.at):
             return mean
         cost: Array = self.at * np.expm1(np.minimum(mean / self.at + variance / (2 * self.at**2), 50.0))
@@ -106,12 +106,12 @@ class Warp:
         return warped
 
     def log_stretch(self, cost: Array) -> float:
-        """Minus the logarithm of the Jacobian: what the likelihood of costs has beside that of warped ones."""
+        """Minus the log Jacobian of the warp: the difference of the log likelihoods of warped costs and of costs."""
         return 0.0 if math.isinf(self.at) else float(np.log1p(np.maximum(cost / self.at, -0.5)).sum())
 
 
 class Hyperparameters:
-    """Their posterior, given n trials."""
+    """The posterior of the hyperparameters, given n trials."""
 
     def __init__(
         self,
@@ -126,8 +126,8 @@ class Hyperparameters:
         basis: Array,
         squares: Array,
     ) -> None:
-        """costs: scaled, (n,); variances: of what is not known of them. rates: log10, from the middle of their range, (n,); half:
-        of that range. others: the other coordinates, from the middle of theirs, (n, columns). basis: of the quadratic in them,
+        """costs: scaled, (n,); variances: of their errors, (n,). rates: log10, from the middle of their range, (n,); half: half
+        the range. others: the other coordinates, from the middle of theirs, (n, columns). basis: of the quadratic in them,
         (n, terms). squares: squared distances along each other parameter, (parameters, n, n).
         """
         self.warp = warp
@@ -145,11 +145,11 @@ class Hyperparameters:
 
     @property
     def energy_at_mode(self) -> float:
-        """Of the unwarped costs: it may be compared with those of other warps."""
+        """The energy of the unwarped costs at the mode, which can be compared between warps."""
         return self._lowest + self._stretch
 
     def look_further(self) -> None:
-        """From a short and from a long length scale, where the posterior may have a second, higher mode."""
+        """Restart the optimization from a short and a long length scale: the posterior may have a second, higher mode."""
         for length, departure, noise in ((0.0, -1.0, -1.0), (-0.8, 1.0, -1.0)):
             start = self._mean.copy()
             start[:3] += self._sd[:3] * (length, departure, noise)
@@ -159,11 +159,11 @@ class Hyperparameters:
 
     def _descend(self, start: Array) -> tuple[Array, float]:
         bounds = np.stack([self._mean - FARTHEST * self._sd, self._mean + FARTHEST * self._sd], axis=1)
-        found = optimize.minimize(self.energy, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100})
-        return found.x, float(found.fun)
+        result = optimize.minimize(self.energy, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100})
+        return result.x, float(result.fun)
 
     def energy(self, theta: Array, *, with_gradient: bool = True) -> tuple[float, Array]:
-        """Minus the logarithm of the posterior density given the warped costs, up to a constant, and its gradient."""
+        """Minus the log posterior density given the warped costs, up to a constant, and its gradient."""
         scales, n_lengths = np.exp(-2 * theta[:1]), FIRST_LENGTH + len(self._squares)
         other_scales, shifts = np.exp(-2 * theta[FIRST_LENGTH:n_lengths]), theta[n_lengths:]
         at = self._rates + self._others @ shifts
@@ -182,7 +182,7 @@ class Hyperparameters:
         away = (theta - self._mean) / self._sd
         try:
             root = linalg.cholesky(covariance, lower=True, check_finite=False)
-        except linalg.LinAlgError:  # at hyperparameters that no trials make likely
+        except linalg.LinAlgError:  # only at very unlikely hyperparameters
             return 1e10 + 0.5 * float(away @ away), away / self._sd
         weights = linalg.cho_solve((root, True), self._y, check_finite=False)
         energy = 0.5 * float(self._y @ weights) + float(np.log(root.diagonal()).sum()) + 0.5 * float(away @ away)
@@ -193,7 +193,7 @@ class Hyperparameters:
         on_rate = pull * departure / spread_along_rate
         on_noise = pull.diagonal() * noise
         on_basis = math.exp(2 * theta[3]) * (pull @ basis)
-        # What moves each trial's shifted rate: the departure's distances, the quadratic's first terms, and the noise.
+        # The gradient by each trial's shifted rate: from the departure's distances, the quadratic's first terms, and the noise.
         on_shifted = scales[0] * (on_rate @ at - on_rate.sum(1) * at)
         on_shifted += (on_basis[:, 1] + 2 * on_basis[:, 2] * at / self._half) / self._half + theta[4] * on_noise
         gradient = np.array(
@@ -210,14 +210,14 @@ class Hyperparameters:
         return energy, gradient + away / self._sd
 
     def sample(self, random: np.random.Generator) -> Array:
-        """Equally likely hyperparameters, (N_KEPT, parameters)."""
+        """Equally weighted samples of theta, (N_KEPT, parameters), by importance resampling around the mode."""
         size, step = len(self.mode), 0.05
         curvature = np.array(
             [(self.energy(self.mode + each)[1] - self.energy(self.mode - each)[1]) / (2 * step) for each in step * np.eye(size)]
         )
         eigenvalues, vectors = linalg.eigh((curvature + curvature.T) / 2)
         widths = 1 / np.sqrt(np.maximum(eigenvalues, 1 / self._sd.max() ** 2))  # no wider than the priors
-        # The symmetric root: eigenvectors may point either way, as rounding has it, and the proposals with them.
+        # The symmetric root: rounding may flip the sign of eigenvectors, and with it the proposals.
         root = vectors * widths @ vectors.T
         uniform = np.clip(low_discrepancy(N_PROPOSED, size + 1, random), 1e-6, 1 - 1e-6)
         steps = ndtri(uniform[:, :size]) / np.sqrt(chdtri(TAILS, uniform[:, size:]) / TAILS)
@@ -237,7 +237,7 @@ def _spread(distance: Array) -> Array:
 
 
 def powers(rate: Array) -> Array:
-    """What the quadratic has of the shifted rate, (n, 3)."""
+    """The basis of the quadratic in the shifted rate, (n, 3)."""
     return np.stack([np.ones(len(rate)), rate, rate**2], axis=1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.analysis.model.encoding import Array, Axis, axes, encode, finite, has_rate, learning_rate
-from service.analysis.model.exploded import explosions_begin, find_exploded, find_hopeless, guessing_level
+from service.analysis.model.exploded import explosions_begin, find_exploded, find_lost, guessing_level
 from service.analysis.model.points import LARGEST, cost_of, seed_of, tried_points
 from service.analysis.model.pruned_trials import Curves, Row, predicted
 from service.analysis.words import verdict as words
@@ -21,74 +21,77 @@ from service.domain.trial import GUESSING, Trial, TrialState
 MOST_CHOICES = 1_000
 """A range with more steps than this counts as continuous."""
 ROUNDING = 1e-12
-"""Costs that differ by less than this part of them may do so by rounding."""
+"""Costs that differ by less than this part of them may differ by rounding only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observations:
-    """What a job's trials showed, n of them with a cost. Rates are log10.
+    """What a job's trials showed: n with a cost, and m that were lost. Rates are log10.
 
-    Trials of the same point with the same seed are one run, and count once. Hopeless trials are among the lost ones, and not
-    among the n.
+    Trials of the same point with the same seed are one run, and count once. Lost are trials that diverged, and complete ones that
+    exploded or hardly learned beyond a rate that diverged (`find_lost`); the latter are not among the n.
     """
 
     low: float
     """The lowest rate of the range searched."""
     high: float
+    """The highest one."""
     choices: Array | None
     """The rates that can be tried, ascending, where they are choices or steps; None: any from low to high."""
     axes: list[Axis]
     rates: Array
-    """(n,)"""
+    """(n,)."""
     others: Array
-    """(n, columns of the axes)"""
+    """The coordinates of the other parameters, (n, columns)."""
     costs: Array
-    """(n,), the metric's last value, negated where more is better: lower is better."""
+    """(n,), the metric's last value, negated where higher is better: lower costs are better."""
     variances: Array
-    """(n,), of what is not known of the cost, beside the noise of training: zero, but for pruned trials."""
+    """(n,), of the error of a predicted cost, beside the noise of training: zero except for pruned trials."""
     complete: npt.NDArray[np.bool_]
     """(n,), false for pruned trials."""
     trained_points: list[Mapping[str, object]]
-    """The parameters of those that trained to their end, which come first among the n."""
+    """The parameters of the complete trials, which come first among the n."""
     lost_rates: Array
-    """(m,), of trials that diverged or are hopeless."""
+    """(m,)."""
     lost_others: Array
-    """(m, columns of the axes)"""
+    """(m, columns)."""
     lost_points: list[Mapping[str, object]]
+    """Their parameters."""
     lost_by_themselves: npt.NDArray[np.bool_]
-    """(m,), false for those that are hopeless for nothing but that another one was lost at a lower rate."""
+    """(m,), false for those that are lost only because another trial was lost at a lower rate."""
     is_maximized: bool
     """Whether costs are the metric negated."""
-    n_hopeless: int
+    n_complete_lost: int
+    """Complete trials among the lost ones."""
     n_repeats: int
-    """Trials that trained to their end and repeat a run."""
+    """Complete trials that repeat a run."""
     explosions_begin: float
-    """The rate below which no trial is thought lost, as the growth of explosions beyond it tells; minus infinity: not known."""
+    """The rate below which no trial is expected to be lost, by the growth of explosions beyond it; minus infinity: not known."""
     repeated: list[Array]
-    """Costs of points that were tried with several training seeds, each point's."""
+    """For each point that was tried with several training seeds, its costs."""
 
     @property
     def trained_rates(self) -> Array:
-        """Of those that trained to their end."""
+        """Rates of the complete trials."""
         rates: Array = self.rates[self.complete]
         return rates
 
     @property
     def spread(self) -> float:
-        """The 80th percentile of the regret of the trials that trained to their end; the largest where so many are alike."""
+        """The 80th percentile of the regret of the complete trials; where that is zero, the largest regret."""
         costs = self.costs[self.complete]
         return float(np.quantile(costs, 0.8) - costs.min()) or float(np.ptp(costs))
 
     @property
     def is_constant(self) -> bool:
-        """Whether every trial trained to its end and came to the same cost, but for rounding."""
+        """Whether every trial is complete and has the same cost up to rounding."""
         rounding = ROUNDING * float(np.abs(self.costs).min())
         return not len(self.lost_rates) and bool(self.complete.all()) and float(np.ptp(self.costs)) <= rounding
 
     @property
     def bound(self) -> float | None:
-        """No cost is below it: zero, where none of the job's is negative; where more is better and all are parts of one, as
-        accuracies are, that of 1."""
+        """A lower bound on costs: 0 where none of the job's is negative; -1 where the metric is maximized and lies between 0 and
+        1, as an accuracy does; else None."""
         costs = self.costs[self.complete]
         if costs.min() >= 0:
             return 0.0
@@ -96,22 +99,22 @@ class Observations:
 
     @property
     def most(self) -> float:
-        """No cost is expected above it: as far above the worst as that is above the best."""
+        """An upper bound on expected costs: as far above the worst as that is above the best."""
         return float(self.costs.max() + np.ptp(self.costs))
 
     @property
     def n_rates(self) -> int:
-        """How many different rates have a cost of trials that trained to their end."""
+        """How many different rates the complete trials have."""
         return len(np.unique(np.round(self.trained_rates, 6)))
 
     def left_out(self, n_complete: int) -> str:
-        """Which of so many trials that trained to their end are not among the n, to be said after these; empty where all are."""
-        n_lacking = n_complete - int(self.complete.sum()) - self.n_hopeless - self.n_repeats
-        return words.left_out(self.n_repeats, self.n_hopeless, n_lacking, largest=LARGEST)
+        """Which of n_complete complete trials are not among the n, in words to follow these; empty where all are."""
+        n_lacking = n_complete - int(self.complete.sum()) - self.n_complete_lost - self.n_repeats
+        return words.left_out(self.n_repeats, self.n_complete_lost, n_lacking, largest=LARGEST)
 
 
 def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations | None:
-    """The numbers in a job's finished trials; None where not one of its trials has a positive learning rate and a finite cost."""
+    """The numbers in a job's finished trials; None where no trial has a positive learning rate and a finite cost."""
     meaning = job.spec.meaning
     among = axes(job.search_space, meaning)
     dimension = meaning.value(Role.LEARNING_RATE, job.search_space)
@@ -123,11 +126,11 @@ def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations |
         return None
     diverged = [each for each in usable if each[0].state is TrialState.INFEASIBLE]
     guessing = _guessing(job, trials)
-    exploded, hopeless = _hopeless(complete, diverged, among, guessing)
-    begin = -math.inf if among else _explosions_begin(complete, hopeless, guessing)
-    lost = diverged + [row[:3] for row, is_hopeless in zip(complete, hopeless, strict=True) if is_hopeless]
+    exploded, is_lost = _lost(complete, diverged, among, guessing)
+    begin = -math.inf if among else _explosions_begin(complete, is_lost, guessing)
+    lost = diverged + [row[:3] for row, row_is_lost in zip(complete, is_lost, strict=True) if row_is_lost]
     n_repeats = len(_complete(job, every)) - len(complete)
-    complete = [row for row, is_hopeless in zip(complete, hopeless, strict=True) if not is_hopeless]
+    complete = [row for row, row_is_lost in zip(complete, is_lost, strict=True) if not row_is_lost]
     pruned = predicted([each for each in usable if each[0].state is TrialState.PRUNED], complete, curves, sign)
     rows = complete + pruned
     low, high = _ends(dimension, [rate for _, rate, *_ in rows])
@@ -146,9 +149,9 @@ def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations |
         lost_rates=np.array([rate for _, rate, _ in lost]),
         lost_others=np.array([others for *_, others in lost]).reshape(len(lost), columns),
         lost_points=[trial.params for trial, *_ in lost],
-        lost_by_themselves=np.concatenate([np.ones(len(diverged), dtype=bool), exploded[hopeless]]),
+        lost_by_themselves=np.concatenate([np.ones(len(diverged), dtype=bool), exploded[is_lost]]),
         is_maximized=sign < 0,
-        n_hopeless=int(hopeless.sum()),
+        n_complete_lost=int(is_lost.sum()),
         n_repeats=n_repeats,
         explosions_begin=begin,
         repeated=[
@@ -160,7 +163,7 @@ def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations |
 
 
 def _usable(trials: Sequence[Trial], among: list[Axis], meaning: Meaning) -> list[tuple[Trial, float, list[float]]]:
-    """Those whose parameters the job could have."""
+    """The trials whose parameters lie in the job's search space or near it, with log10 rates and coordinates."""
     return [
         (trial, rate, others)
         for trial in trials
@@ -169,7 +172,7 @@ def _usable(trials: Sequence[Trial], among: list[Axis], meaning: Meaning) -> lis
 
 
 def _once(usable: Sequence[tuple[Trial, float, list[float]]]) -> list[tuple[Trial, float, list[float]]]:
-    """Each run once."""
+    """Each run once: the first trial of each point, seed and state."""
     runs: dict[tuple[object, ...], tuple[Trial, float, list[float]]] = {}
     for trial, rate, others in usable:
         # A pruned run may stand beside one that went on, where stock Optuna has repeated it.
@@ -178,7 +181,7 @@ def _once(usable: Sequence[tuple[Trial, float, list[float]]]) -> list[tuple[Tria
 
 
 def _complete(job: Job, usable: Sequence[tuple[Trial, float, list[float]]]) -> list[Row]:
-    """Those that trained to their end."""
+    """The complete trials, with their costs."""
     return [
         (trial, rate, others, cost, 0.0)
         for trial, rate, others in usable
@@ -187,17 +190,18 @@ def _complete(job: Job, usable: Sequence[tuple[Trial, float, list[float]]]) -> l
 
 
 def _guessing(job: Job, trials: Sequence[Trial]) -> float | None:
-    """What guessing costs, as the objective declares it in its trials."""
+    """The cost of guessing, as the objective declares it in its trials; None where it does not."""
     declared = [trial.user_attrs.get(GUESSING) for trial in trials]
     levels = [level for each in declared if isinstance(each, dict) and (level := finite(each.get(job.spec.metric))) is not None]
     return job.spec.cost_sign * median(levels) if levels else None
 
 
-def _hopeless(
+def _lost(
     complete: Sequence[Row], diverged: Sequence[tuple[Trial, float, list[float]]], among: list[Axis], guessing: float | None
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which of the complete ones exploded, and which are hopeless: compared are those of the same words, at rates shifted by what
-    is known before.
+    """Which complete trials exploded, and which are lost, (n,) each.
+
+    Trials with the same words and booleans are compared, at rates shifted by the prior means.
     """
     shift = np.array([axis.shift.mean if axis.is_ordered else 0.0 for axis in among for _ in range(axis.width)])
     words = np.array([not axis.is_ordered for axis in among for _ in range(axis.width)], dtype=bool)
@@ -207,17 +211,17 @@ def _hopeless(
     groups = np.unique(others[:, words], axis=0, return_inverse=True)[1].ravel() if words.any() else np.zeros(len(rates), np.intp)
     n = len(complete)
     costs = np.array([row[3] for row in complete])
-    return find_exploded(at[:n], costs, guessing), find_hopeless(at[:n], costs, groups[:n], at[n:], groups[n:], guessing)
+    return find_exploded(at[:n], costs, guessing), find_lost(at[:n], costs, groups[:n], at[n:], groups[n:], guessing)
 
 
-def _explosions_begin(complete: Sequence[Row], hopeless: npt.NDArray[np.bool_], guessing: float | None) -> float:
-    """Where the rate alone is searched: other parameters would shift it by what is not known yet."""
+def _explosions_begin(complete: Sequence[Row], is_lost: npt.NDArray[np.bool_], guessing: float | None) -> float:
+    """Only where the rate alone is searched: other parameters would shift it by amounts not known yet."""
     rates, costs = np.array([row[1] for row in complete]), np.array([row[3] for row in complete])
-    return explosions_begin(rates[hopeless], costs[hopeless], guessing_level(rates, costs, guessing))
+    return explosions_begin(rates[is_lost], costs[is_lost], guessing_level(rates, costs, guessing))
 
 
 def _choices(dimension: Dimension | None) -> Array | None:
-    """log10 of the rates that a dimension has, where it has few."""
+    """log10 of the rates that a dimension allows, ascending; None where they are too many, or none is positive."""
     match dimension:
         case CategoricalRange():
             numbers = [float(choice) for choice in dimension.choices if not isinstance(choice, str | bool)]
@@ -238,7 +242,7 @@ def _log_rate(trial: Trial, meaning: Meaning) -> float | None:
 
 
 def _ends(dimension: Dimension | None, rates: Sequence[float]) -> tuple[float, float]:
-    """The range searched, log10; where that begins at zero or below, from the lowest rate tried."""
+    """The range searched, log10; one that begins at zero or below is taken from the lowest rate tried."""
     match dimension:
         case FloatRange() | IntRange():
             ends = [float(dimension.low), float(dimension.high)]

@@ -1,4 +1,4 @@
-"""Where the expected cost is lowest: the best point, by joint draws of the posterior at its candidates."""
+"""Where the expected cost is lowest: the best point, by joint posterior draws at candidates."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,18 +19,18 @@ EDGE = 0.05
 """Part of the range, in decades, that counts as its edge, at either end: the best points should not lie there (Deep Learning
 Tuning Playbook, 2023)."""
 MOST_DIVERGE = 0.25
-"""No rate is the best one at which more than this part of trials are lost: one would not train at it."""
+"""A rate at which more than this part of trials are lost is never the best one: nobody would train at it."""
 N_DRAWS = 480
-"""Joint draws of the expected cost: a 90% interval's ends are known to about 1.4% of probability."""
+"""Joint draws of the expected cost: they give the ends of a 90% interval to about 1.4% of probability."""
 FEWEST_DRAWS = 48
-"""Draws that are kept at least where most lie below what the metric can be."""
+"""Fewest draws that are kept where most of them lie below the metric's bound."""
 ALIKE = 1.5
-"""Points whose expected cost is within so many standard deviations of the chosen one's can hardly be told from it."""
+"""Points whose expected cost is within this many standard deviations of the chosen one's can hardly be distinguished from it."""
 PERHAPS_ALIKE = 3.0
-"""Points whose expected cost is within so many standard deviations of the chosen one's may be as good."""
+"""Points whose expected cost is within this many standard deviations of the chosen one's may be as good."""
 CAUTION = 0.5
-"""The answered point has the lowest mean cost plus so many standard deviations of it: what is known little is not recommended.
-Where nothing but a choice of rates is searched, the mean alone counts: each choice was tried, or lies between two that were."""
+"""The answered point minimizes the mean cost plus this many standard deviations: uncertain points are not recommended. Where
+only choices of rates are searched, the mean alone counts: each choice was tried, or lies between two that were."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,26 +43,27 @@ class Optimum:
     interval: Interval
     cost: Estimate
     at_low_edge: float
-    """The probability that it lies in the outermost twentieth of the range."""
+    """The probability that the best rate lies within EDGE of the low end of the range."""
     at_high_edge: float
+    """The same of the high end."""
     regret: float
-    """What the expected cost at `point` is above that of the optimum: with a probability of LEVEL it is no more."""
+    """Upper bound, with a probability of LEVEL, on the expected cost at `point` above that of the optimum."""
     draws: Array = field(compare=False, repr=False)
-    """Of the expected cost at `point`, (draws,)."""
+    """Draws of the expected cost at `point`, (draws,)."""
 
 
 class Posterior:
-    """Of the expected cost, within what costs can be, and of the rates at which trials are lost."""
+    """The posterior of the expected cost, within the bounds of the metric, and of the rates at which trials are lost."""
 
     def __init__(self, seen: Observations, random: np.random.Generator) -> None:
-        """Takes at least four costs."""
+        """`seen` must hold at least four costs."""
         self.surface = Surface(seen, random)
         trained = self.surface.shifted(np.column_stack([seen.rates, seen.others])[seen.complete])
         lost = self.surface.shifted(np.column_stack([seen.lost_rates, seen.lost_others]))
         self.edge = find_edge(trained, lost, seen.explosions_begin)
-        """In shifted rates; None where no trial diverged, or not because of its rate."""
+        """In shifted rates; None where no trial was lost, or not because of its rate."""
         self.ceiling = lost_from(trained, lost)
-        """No shifted rate above it is answered."""
+        """The answer's shifted rate is not above it."""
         self._seen = seen
         self._random = random
 
@@ -78,9 +79,9 @@ class Posterior:
         return bounds
 
     def draw(self, points: Array) -> tuple[Array, Array]:
-        """Joint draws of the expected cost, (draws, n), and its mean, (n,), given that it is nowhere below its bounds."""
+        """Joint draws of the expected cost, (draws, n), and its mean, (n,), given that it is nowhere below its bound."""
         draws, mean = self.surface.draw(points, N_DRAWS)
-        # Warped costs have no upper end: where trials say little, their mean would be beyond all measure.
+        # Warped costs have no upper bound: where trials say little, their mean would be extremely large.
         least, most = self.surface.least(points), self._seen.most
         draws, mean = np.clip(draws, least, most), np.clip(mean, least, most)
         if self._seen.bound is None:
@@ -109,11 +110,11 @@ def find_optima(
     ends = np.cumsum([len(group.points) for group in groups])[:-1]
     bounds = posterior.bounds(len(every))
     only_tried = search.are_few
-    found = [
+    optima = [
         _optimum(seen, posterior, group, draws, its_mean, bounds, only_tried)
         for group, draws, its_mean in zip(groups, np.split(every, ends, axis=1), np.split(mean, ends), strict=True)
     ]
-    return [optimum for optimum, _ in found], np.stack([rates for _, rates in found], axis=1)
+    return [optimum for optimum, _ in optima], np.stack([rates for _, rates in optima], axis=1)
 
 
 def _optimum(
@@ -125,9 +126,9 @@ def _optimum(
     bounds: Array | None,
     only_tried: bool,
 ) -> tuple[Optimum, Array]:
-    """From joint draws at the candidates, (draws, n).
+    """The best point, and draws of the best log10 rate, (draws,), from joint draws at the candidates, (draws, n).
 
-    bounds: draws of the highest shifted rate that may be the best. only_tried: answer a point that was tried, if one may be.
+    bounds: draws of the highest shifted rate that may be the best. only_tried: choose a point that was tried, if one is allowed.
     """
     points, rates, allowed = among.points, among.points[:, 0], draws
     only_choices = seen.choices is not None and not seen.axes
@@ -137,7 +138,7 @@ def _optimum(
         at = posterior.surface.shifted(points)
         allowed = np.where(at > np.maximum(bounds, at.min())[:, None], math.inf, draws)
         loses = posterior.loses(points)
-        score = score + loses * seen.spread  # a run that diverges is a lost one
+        score = score + loses * seen.spread  # a run that diverges costs as much as a bad one
         trains = (loses <= MOST_DIVERGE) & (at <= posterior.ceiling)
         if trains.any():
             may = trains & may if (trains & may).any() else trains
@@ -165,11 +166,11 @@ def _optimum(
 
 
 def _selection_bias(draws: Array, among: npt.NDArray[np.bool_], best: int, alike: float) -> float:
-    """What the expected cost at the point chosen may be above its posterior mean, since it was chosen for being low.
+    """By how much the posterior mean at the chosen point may be too low, because it was chosen for being lowest.
 
-    Where the true cost is level about its minimum, the posterior means there differ by their errors alone, and the lowest one is
-    the one with the luckiest error. It may be as high as the mean of all points that are expected within `alike` standard
-    deviations of it (to their common mean James and Stein 1961 shrink means).
+    Where the true cost is flat about its minimum, the posterior means there differ only by their errors, and the lowest has the
+    luckiest error. The true cost may be as high as the mean over all points whose expected cost is within `alike` standard
+    deviations of it (James and Stein 1961 shrink means towards such a common mean).
     """
     above = draws[:, among].mean(axis=0) - draws[:, best].mean()
     near = above[above <= alike * draws[:, best].std()]

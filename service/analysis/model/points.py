@@ -1,4 +1,4 @@
-"""The points of the search space that a job tried, each with all its training seeds, and what they cost."""
+"""The points of the search space that a job tried, each with its trials of all training seeds, and their costs."""
 
 import math
 from collections import defaultdict
@@ -11,51 +11,51 @@ from service.domain.training_seeds import stored_seed
 from service.domain.trial import Trial, TrialState
 
 LARGEST = 1e100
-"""Values beyond are nonsense that a foreign script wrote: their squares are no numbers."""
+"""Larger values are nonsense that a foreign script wrote: their squares overflow."""
 SMALLEST = 1e-315
-"""Values nearer to zero count as zero: they have but a few digits."""
+"""Values nearer to zero count as zero: they are denormal, with few digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TriedPoint:
-    """Trials that differ in their training seed and in nothing else."""
+    """Trials that differ only in their training seed."""
 
     params: Point
     trained: Mapping[int, Trial]
-    """Those that have a cost, by training seed: the first of each, since the same seed shows no noise but the machine's."""
+    """The trials with a cost, by training seed: the first of each, since a repeated seed shows the machine's noise only."""
     costs: Mapping[int, float]
-    """Theirs."""
+    """Their costs, by training seed."""
     diverged: int
-    """How many of the others did."""
+    """How many trials diverged."""
 
 
 def cost_of(job: Job, trial: Trial) -> float | None:
-    """What a trial that trained to its end came to: the metric, negated where more is better. None for one that did not, or
-    whose value is not finite, as a foreign script may have it."""
+    """The cost of a complete trial: the metric, negated where higher is better. None for another trial, or where the value is
+    not finite, as a foreign script may store it."""
     if trial.state is not TrialState.COMPLETE or trial.value is None or not math.isfinite(trial.value):
         return None
     return 0.0 if abs(trial.value) < SMALLEST else job.spec.cost_sign * trial.value
 
 
 def seed_of(trial: Trial) -> int:
-    """The seed a trial was trained with; a number of its own, below zero, for a foreign trial that names none."""
+    """The seed a trial was trained with; for a foreign trial without a stored one, a negative number of its own."""
     seed = stored_seed(trial.user_attrs)
     return -1 - trial.number if seed is None else seed
 
 
 def diagnosis_of(trial: Trial) -> set[str]:
-    """The verdicts on its curve; a foreign script may keep anything under that name."""
-    found = trial.user_attrs.get("diagnosis")
-    return set(found) if isinstance(found, dict) else set()
+    """The verdicts on its curve; empty where a foreign script stored something else under that name."""
+    verdicts = trial.user_attrs.get("diagnosis")
+    return set(verdicts) if isinstance(verdicts, dict) else set()
 
 
 def learned(trial: Trial) -> bool:
-    """Whether its training loss fell, by its diagnosis; where there is none, nobody says that it did not."""
+    """Whether its training loss fell, by its diagnosis; true where there is none."""
     return not diagnosis_of(trial) & {"plateaued", "diverged"}
 
 
 def tried_points(job: Job, trials: Sequence[Trial]) -> list[TriedPoint]:
-    """In the order in which they were tried first."""
+    """The points, in the order in which they were first tried."""
     by_point: defaultdict[tuple[tuple[str, object], ...], list[Trial]] = defaultdict(list)
     for trial in trials:
         by_point[tuple(sorted(trial.params.items()))].append(trial)

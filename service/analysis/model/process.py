@@ -1,4 +1,4 @@
-"""The Gaussian process of a response surface: its coordinates and covariance, and what trials say of points.
+"""The Gaussian process of a response surface: its coordinates and covariance, and its predictions at points.
 
 The symbols are those of `hyperparameters`; theta is one vector of them.
 """
@@ -15,18 +15,18 @@ from service.analysis.model.observations import Observations
 
 
 class Coordinates:
-    """From points (n, 1 + columns), log10 of the rate first, to what the process is a function of."""
+    """From points (n, 1 + columns), log10 of the rate first, to the inputs of the process."""
 
     def __init__(self, seen: Observations) -> None:
         self.middle, self.half = (seen.low + seen.high) / 2, max((seen.high - seen.low) / 2, 0.05)
-        """Of the range of the rate, decades."""
+        """The middle of the range of rates, log10, and half its width, decades."""
         self.slices = _slices(seen)
         """Columns of the learning rate, and of each other parameter."""
         self.centre = np.array([1 / axis.width if axis.width > 1 else 0.5 for axis in seen.axes for _ in range(axis.width)])
         """The middles of the other coordinates, (columns,)."""
 
     def shifts(self, theta: Array) -> Array:
-        """By how many decades each other coordinate shifts the rate, (columns,); of several theta a row each."""
+        """By how many decades each other coordinate shifts the rate, (columns,); for several theta, a row each."""
         shifts: Array = theta[..., FIRST_LENGTH + len(self.slices) - 1 :]
         return shifts
 
@@ -36,7 +36,7 @@ class Coordinates:
         return at
 
     def basis_of_others(self, points: Array) -> Array:
-        """What the quadratic has of the other parameters, (n, terms)."""
+        """The basis of the quadratic in the other parameters, (n, terms)."""
         columns = [np.zeros((len(points), 0))]
         for part in self.slices[1:]:
             other = 2 * points[:, part] - 1
@@ -46,11 +46,11 @@ class Coordinates:
         return np.concatenate(columns, axis=1)
 
     def basis(self, theta: Array, points: Array) -> Array:
-        """What the quadratic has of all parameters, (n, 3 + terms)."""
+        """The basis of the quadratic in all parameters, (n, 3 + terms)."""
         return np.column_stack([powers(self.at(theta, points) / self.half), self.basis_of_others(points)])
 
     def covariance(self, theta: Array, left: Array, right: Array) -> Array:
-        """Of the expected costs at two sets of points, (n, m)."""
+        """Covariances of the expected costs at two sets of points, (n, m)."""
         lengths = np.exp(theta[FIRST_LENGTH : FIRST_LENGTH + len(self.slices) - 1])
         lengths = np.repeat(lengths, [part.stop - part.start for part in self.slices[1:]])
         left_at, right_at = (self.at(theta, points)[:, None] / math.exp(theta[0]) for points in (left, right))
@@ -62,24 +62,24 @@ class Coordinates:
         return covariance
 
     def variance(self, theta: Array, points: Array) -> Array:
-        """Of the expected costs at points, (n,): the diagonal of `covariance`."""
+        """Variances of the expected costs at points, (n,): the diagonal of `covariance`."""
         variance: Array = math.exp(2 * theta[1]) + math.exp(2 * theta[3]) * (self.basis(theta, points) ** 2).sum(1)
         return variance
 
     def noise(self, theta: Array, points: Array) -> Array:
-        """Variances of single trials at points, (n,)."""
+        """Variances of the noise of single trials at points, (n,)."""
         noise: Array = np.exp(2 * (theta[2] + theta[4] * self.at(theta, points)))
         return noise
 
 
 class Process:
-    """The process, conditioned on trials: computed once for hyperparameters, and asked for many points."""
+    """The process conditioned on trials, for one theta: factored once, evaluated at many points."""
 
     def __init__(self, coordinates: Coordinates, theta: Array, x: Array, y: Array, extra: Array, inducing: Array | None) -> None:
-        """x: trials, (n, 1 + columns). y: their warped costs, (n,). extra: variances beside the noise, (n,). inducing: points
-        that stand for the trials where they are many (deterministic training conditional), (i, 1 + columns); None: exact.
+        """x: trials, (n, 1 + columns). y: their warped costs, (n,). extra: variances beside the noise, (n,). inducing:
+        inducing points where there are many trials (deterministic training conditional), (i, 1 + columns); None: exact.
 
-        Raises LinAlgError where no jitter makes up for rounding.
+        Raises LinAlgError where no jitter makes the covariance positive definite.
         """
         self.theta = theta
         self._coordinates = coordinates
@@ -114,7 +114,9 @@ class Process:
         return self._mean(gained, lost), variance + (0.0 if lost is None else (lost**2).sum(0))
 
     def _project(self, points: Array) -> tuple[Array, Array | None]:
-        """What the trials tell of points, and what is lost of it where inducing points stand for them: (n or i, points) each."""
+        """The whitened cross-covariance of points with the trials or inducing points, (n or i, points), which lowers their
+        variance; and, with inducing points, a second term, (i, points), which raises it again.
+        """
         across = self._coordinates.covariance(self.theta, self._x, points)
         gained = linalg.solve_triangular(self._root, across, lower=True, check_finite=False)
         lost = None if self._inner is None else linalg.solve_triangular(self._inner, gained, lower=True, check_finite=False)

@@ -1,4 +1,4 @@
-"""What a pruned trial would have cost at the end of its schedule."""
+"""Predicted final costs of pruned trials."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,10 @@ from service.domain.measurement import CurvePoint
 from service.domain.trial import Trial
 
 Curves = Mapping[int, Sequence[CurvePoint]]
-"""By trial number: the metric as it was measured, in the order of steps."""
+"""The measured metric by trial number, in the order of steps."""
 
 FEWEST_CURVES = 8
-"""So many complete trials must have been measured where a pruned one ended, before one learns from it."""
+"""Fewest complete trials with a measurement where a pruned one ended: with fewer nothing is predicted."""
 
 Row = tuple[Trial, float, list[float], float, float]
 
@@ -22,17 +22,16 @@ Row = tuple[Trial, float, list[float], float, float]
 def predicted(
     pruned: Sequence[tuple[Trial, float, list[float]]], complete: Sequence[Row], curves: Curves, sign: float
 ) -> list[Row]:
-    """The final costs of pruned trials, as far as those that went on tell.
+    """The final costs of pruned trials, predicted from the trials that went on.
 
-    By a linear regression of final costs on the learning rate and on the costs at the fraction of the schedule where the trial
-    ended, over the trials that went on from there. Rates beyond theirs count as the last of theirs. Of what it was worse than the
-    worst of them it keeps a part that is anything between the regression's slope and all: those that go on are alike, and their
-    slope is small, but a rate that has learned nothing in half of its schedule may learn nothing in the rest. Where what was
-    worse then did not end worse, nothing else is predicted. Whether a trial was pruned hangs on what had been measured until
-    then and on nothing else, so this regression is not biased by it (Rubin 1976, missing at random); what the regression does
-    not know of the trial is added to its variance.
+    A linear regression, over the trials that went on, of final costs on the learning rate and on the costs at the fraction of the
+    schedule where the pruned trial ended. Rates outside their range are clipped to it. A pruned trial that was worse than the
+    worst of them keeps a part of that excess, uniform between the regression's slope and 1: trials that go on are alike, so their
+    slope is small, but a rate that has learned nothing in half of its schedule may learn nothing in the rest. Where the slope is
+    not positive, only trials with such an excess are predicted. Whether a trial was pruned depends only on what had been measured
+    by then, so the regression is not biased by it (Rubin 1976, missing at random). The prediction's variance is returned, too.
     """
-    from sklearn.linear_model import BayesianRidge  # only jobs that prune wait for its import
+    from sklearn.linear_model import BayesianRidge  # a slow import, for jobs with a pruner only
 
     rows: list[Row] = []
     by_fraction: defaultdict[float, list[tuple[Trial, float, list[float], float]]] = defaultdict(list)
@@ -65,7 +64,7 @@ def predicted(
 
 
 def _features(rates: Array, costs: Array, all_rates: Array, all_costs: Array) -> Array:
-    """Scaled by those that the regression is fitted to, as its priors want it, and no farther than theirs."""
+    """Standardized by the data that the regression is fitted to, as its priors expect, and clipped to their range."""
     x = (np.clip(rates, all_rates.min(), all_rates.max()) - all_rates.mean()) / (all_rates.std() or 1.0)
     y = (np.clip(costs, all_costs.min(), all_costs.max()) - all_costs.mean()) / (all_costs.std() or 1.0)
     return np.stack([y, x], axis=1)

@@ -1,4 +1,4 @@
-"""Cost against learning rate: where its minimum lies, how far one may move, and what the other parameters have to do with it."""
+"""Cost against learning rate: the minimum, the safe range about it, and the influence of the other parameters."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -16,15 +16,15 @@ from service.analysis.model.optimum import Optimum, Posterior, find_optima
 from service.domain.space import Scalar
 
 FEWEST = 4
-"""Trials that trained to their end which a curve takes."""
+"""Complete trials that a curve needs."""
 FEWEST_RATES = 3
-"""Different rates that a curve takes: through two it has no minimum between them."""
+"""Different rates that a curve needs: two do not determine a minimum between them."""
 
 MOSTLY = 0.5
-"""Probability of lying at an edge above which the best rate is said to."""
+"""Probability above which the best rate is said to lie at an edge, or trials to be lost."""
 
 SAME = 1e-9
-"""Rates that are closer, in decades, differ by rounding."""
+"""Rates that are closer than this, in decades, differ by rounding only."""
 
 N_PLACES = 33
 """Rates at which the response curve is shown."""
@@ -37,10 +37,10 @@ Kind = Literal["params", "profile", "marginal"]
 
 
 class ResponseCurve:
-    """Fitted to a job's trials. All its numbers are the same for the same trials."""
+    """A response curve, fitted to a job's trials. It is deterministic: the same trials give the same numbers."""
 
     def __init__(self, seen: Observations) -> None:
-        """Takes at least FEWEST costs."""
+        """`seen` must hold at least FEWEST costs."""
         self._seen = seen
         self._posterior = Posterior(seen, np.random.default_rng(len(seen.costs)))
         self.surface = self._posterior.surface
@@ -58,16 +58,16 @@ class ResponseCurve:
 
     @property
     def at_edge(self) -> Literal["low", "high"] | None:
-        """At which end of the range the best rate most likely lies, so that those beyond may be better.
+        """At which end of the range the best rate most likely lies, so that rates beyond may be better.
 
-        None at the high end where rates diverge: then divergence is what ends the range.
+        Not the high end where rates diverge: then the usable rates end by divergence.
         """
         if self.optimum.at_low_edge > MOSTLY:
             return "low"
         return "high" if self.optimum.at_high_edge > MOSTLY and self._posterior.edge is None else None
 
     def edge_at(self, point: Array) -> DivergenceEdge | None:
-        """Where rates diverge with the other parameters of a point, (1 + columns,)."""
+        """The divergence edge with the other parameters of a point, (1 + columns,)."""
         if self._posterior.edge is None:
             return None
         shift = float(self.surface.shifted(point[None])[0] - point[0])
@@ -81,7 +81,7 @@ class ResponseCurve:
         return find_optima(self._seen, self._posterior, self._search, fixings)
 
     def _fixing(self, name: str, value: Scalar) -> Callable[[Array], Array]:
-        """What sets the columns of a parameter to a value."""
+        """A function that sets the columns of a parameter to a value."""
         at = 1
         for axis in self._seen.axes:
             if axis.name == name:
@@ -104,7 +104,7 @@ class ResponseCurve:
         return min(max(self.surface.noise_at(point), TOLERANCE * spread), LARGEST_TOLERANCE * spread)
 
     def at_params(self, point: Array) -> Line:
-        """With the other parameters of a point, (1 + columns,)."""
+        """The curve with the other parameters of a point, (1 + columns,)."""
         rates = _with(self._search.places(2 * N_PLACES - 1), float(point[0]))
         points = np.column_stack([rates, np.tile(point[1:], (len(rates), 1))])
         draws, _ = self._posterior.draw(points)
@@ -112,21 +112,21 @@ class ResponseCurve:
         return Line(rates=rates, draws=draws, at=self.surface.shifted(points), lost=self.loses(points), is_choice=is_choice)
 
     def interval_on(self, line: Line) -> Interval:
-        """Where the best rate lies on a line; it holds the optimum's."""
+        """The interval of the best rate on a line; it holds the optimum's rate."""
         if not self._seen.axes:
             return self.optimum.interval
         return line.interval(self.optimum.rate, self._posterior.bounds(len(line.draws)))
 
     def safe_range(self, line: Line, tolerance: float) -> Interval | None:
-        """About the optimum's rate; see `Line.safe_range`. A run that diverges counts as the 80th percentile of regret."""
+        """The safe range about the optimum's rate; see `Line.safe_range`. A lost run counts as the 80th percentile of regret."""
         return line.safe_range(self.optimum.rate, tolerance, self._seen.spread)
 
     def is_flat(self, line: Line, tolerance: float) -> bool:
-        """Whether any rate will do: nothing was lost, and the worst rate loses no more than the tolerance to the best."""
+        """Whether any rate will do: no trial was lost, and the worst rate costs no more than the tolerance above the best."""
         return not len(self._seen.lost_rates) and line.is_flat(tolerance)
 
     def at_rate(self, rate: float) -> Optimum:
-        """As the optimum, with the log10 rate given and the other parameters at their best for it."""
+        """The optimum at a given log10 rate, with the other parameters at their best for it."""
 
         def fixed(points: Array) -> Array:
             return np.column_stack([np.full(len(points), rate), points[:, 1:]])
@@ -144,7 +144,7 @@ class ResponseCurve:
 
     @cached_property
     def profile(self) -> Line:
-        """With the other parameters at their best for each rate."""
+        """The curve with the other parameters at their best for each rate."""
         if not self._seen.axes:
             return self.at_params(self.optimum.point)
         rates = self._line_rates
@@ -152,7 +152,7 @@ class ResponseCurve:
 
     @cached_property
     def marginal(self) -> Line:
-        """Averaged over the other parameters."""
+        """The curve averaged over the other parameters."""
         if not self._seen.axes:
             return self.profile
         rates = self._line_rates
@@ -163,7 +163,7 @@ class ResponseCurve:
         return _with(self._search.places(N_PLACES), self.optimum.rate)
 
     def _line(self, rates: Array, others: Array, over: Callable[..., Array]) -> Line:
-        """others: for each rate, (rates, choices, columns)."""
+        """others: choices of the other parameters for each rate, (rates, choices, columns). over: reduces the draws over them."""
         by_rate = others.shape[:2]
         points = np.column_stack([np.repeat(rates, by_rate[1]), others.reshape(-1, others.shape[2])])
         draws, _ = self._posterior.draw(points)
@@ -177,6 +177,6 @@ class ResponseCurve:
 
 
 def _with(rates: Array, rate: float) -> Array:
-    """Ascending; with one more, unless it is among them but for rounding, as a step of a range may be."""
+    """The rates with one more, ascending, unless it equals one of them up to rounding, as a step of a range may."""
     more: Array = rates if np.abs(rates - rate).min() < SAME else np.sort(np.append(rates, rate))
     return more

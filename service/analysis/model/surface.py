@@ -6,21 +6,21 @@
 
     shifted rate = log10(rate) + a shift for each other parameter, linear in its coordinate
 
-What counts is not the rate itself: with momentum it is rate / (1 - momentum) (Yuan et al. 2016), with batches it goes with
-their size to some power (McCandlish et al. 2018), and other optimizers want other rates. So the other parameters slide one
-curve along the rate, by decades that the trials tell; what a rate of 1e-5 does with a momentum of 0.9 is known from 1e-4 with
-none. A response curve is close to a quadratic in the logarithm of the rate near its minimum; the quadratic takes what trials
-far from it tell of the curvature, and the departure, which may hang on all parameters, is given its size and its smoothness by
-the trials. (Explicit basis functions: Rasmussen and Williams 2006, section 2.7.) Five hyperparameters, a length scale for each
-other parameter and a shift for each other coordinate have priors; their posterior is taken at its mode and by importance
-sampling around it, with Student's t as proposal (Gelman et al. 2013, Bayesian Data Analysis, sections 10.4 and 13.3), so that
-what few trials leave open widens the answer. The kernel is between the squared exponential, which is too sure of valleys with
-unequal sides, and Matern's, whose curves have minima that are nowhere smooth.
+The best rate depends on the other parameters: with momentum, rate / (1 - momentum) matters (Yuan et al. 2016), the best rate
+grows with a power of the batch size (McCandlish et al. 2018), and each optimizer needs its own. So the other parameters shift one
+curve along the rate, by decades that are fitted: how a rate of 1e-5 does with a momentum of 0.9 is known from 1e-4 without
+momentum. Near its minimum, a response curve is close to a quadratic in the logarithm of the rate. The quadratic also uses what
+trials far from the minimum show of the curvature; the departure depends on all parameters, and its size and smoothness are
+fitted (explicit basis functions: Rasmussen and Williams 2006, section 2.7). Five hyperparameters, a length scale for each other
+parameter and a shift for each other coordinate have priors. Their posterior is represented by its mode and by importance sampling
+around it, with Student's t as proposal (Gelman et al. 2013, Bayesian Data Analysis, sections 10.4 and 13.3), so that few trials
+give wide intervals. The kernel is between the squared exponential, which is too certain of valleys with unequal sides, and Matern
+kernels, whose minima are not smooth.
 
-Costs are scaled before: 0 is the best one, 1 is worse by the 80th percentile of regret. Then they are warped by
-w * log(1 + cost / w), with the one of the WARPS that makes the trials likeliest, strong ones preferred where some costs are
-of another size (Snelson et al. 2004): real losses differ by factors, their noise grows with them, and they end level where
-nothing is learned. What comes out is the mean over training seeds, warped or not.
+Costs are scaled first: 0 is the best one, 1 is worse by the 80th percentile of regret. Then they are warped by
+w * log(1 + cost / w), with the w of WARPS that makes the trials most likely; strong warps are preferred where costs differ by
+orders of magnitude (Snelson et al. 2004). Real losses differ by factors, their noise grows with them, and they level off where
+nothing is learned. Predictions are means over training seeds, with and without a warp.
 
 Symbols beside those of `hyperparameters`, for n trials and m points:
 
@@ -54,42 +54,42 @@ from service.analysis.model.observations import ROUNDING, Observations
 from service.analysis.model.process import Coordinates, Process
 
 FITTED_TO = 128
-"""Hyperparameters are fitted to at most so many trials, evenly picked; these are also the inducing ones where there are more than
-EXACT (deterministic training conditional: Quiñonero-Candela and Rasmussen 2005, section 5)."""
+"""Most trials that hyperparameters are fitted to, evenly picked. They are also the inducing points with more than EXACT trials
+(deterministic training conditional: Quiñonero-Candela and Rasmussen 2005, section 5)."""
 
 EXACT = 256
-"""With at most so many trials the process is exact: a Cholesky factor costs the cube of their number."""
+"""Most trials with which the process is exact: a Cholesky factor costs the cube of their number."""
 FEWEST_REPEATS = 8
-"""Degrees of freedom that repeated points have together, from which on they tell whether the noise changes along the rate."""
+"""Fewest degrees of freedom of all repeated points with which a change of the noise along the rate is fitted."""
 
 BEYOND = 20.0
-"""Scaled costs above that count by their logarithm: how much worse than bad says nothing of the optimum."""
+"""Scaled costs above this count by their logarithm: how bad a bad trial is says nothing about the optimum."""
 
 UNTRAINED = 5.0
-"""Scaled cost above which a trial has hardly learned."""
+"""Scaled cost above which a trial counts as untrained."""
 FEWEST_UNTRAINED = 3
-"""Trials that hardly learned at the lowest rates, from which on lower rates are said to learn no more."""
+"""Fewest untrained trials at the lowest rates from which it follows that lower rates learn no more."""
 OF_ONE_SIZE = 10.0
-"""Scaled cost above which costs differ by factors, so that strong warps are preferred."""
+"""Largest scaled cost of trials of one order of magnitude: above it strong warps are preferred."""
 STRONG = 0.3
 """The widest warp that counts as strong."""
 PREFERENCE = 10.0
-"""The logarithm of the likelihood by which a weaker warp must be likelier where strong ones are preferred: most of the likelihood
-is about the bad trials then, and what is said of good ones must not depend on it."""
+"""Log likelihood by which a weaker warp must be better where strong ones are preferred: the likelihood is then dominated by bad
+trials, and the predictions of good ones must not depend on them."""
 
 
 class Surface:
-    """The posterior of the expected cost, given what trials showed. Costs go in and come out in the metric's units."""
+    """The posterior of the expected cost, given trials. Costs are in the metric's units, inputs and outputs."""
 
     def __init__(self, seen: Observations, random: np.random.Generator) -> None:
-        """Fits; `seen` must hold at least four costs."""
+        """Fits the surface; `seen` must hold at least four costs."""
         self._seen = seen
         best = float(seen.costs[seen.complete].min())
         smallest = ROUNDING * abs(best)
         self._offset, self._scale = best, seen.spread if seen.spread > smallest else 1e-3 * abs(best) or 1e-6
         self._z = self._scaled(seen.costs)
-        # To first order: what the logarithm beyond BEYOND makes of a cost, it makes of its uncertainty.
-        # Divided before it is squared: of tiny costs the square of the scale is no number.
+        # To first order, the logarithm above BEYOND scales the error of a cost as it scales the cost.
+        # Divided before squaring: the square of a tiny scale underflows.
         stretch = np.maximum(1.0, 1.0 + (seen.costs - best) / self._scale - BEYOND)
         self._z_variances = (np.sqrt(seen.variances) / self._scale / stretch) ** 2
         self._x = np.column_stack([seen.rates, seen.others])
@@ -108,25 +108,25 @@ class Surface:
         self._extra = self._warp.variance(self._z_variances, self._z)
         self._thetas = self._fitted.sample(random)
         if len(self._y) > FITTED_TO:
-            self._thetas = self._thetas[::3]  # so many trials leave little open about them, and each costs the more
+            self._thetas = self._thetas[::3]  # with many trials they are well determined, and each is expensive
         self._averaged = [self._process(theta) for theta in self._thetas]
         self._at_mode = self._process(self._fitted.mode)
         self._random = random
 
     @property
     def trials_per_coefficient(self) -> float:
-        """How many trained trials there are for each coefficient: those of the quadratic, and the shifts."""
+        """Complete trials per coefficient: those of the quadratic, and the shifts."""
         n_terms: int = self._coordinates.basis_of_others(self._x[:1]).shape[1]
         return float(self._seen.complete.sum()) / (3 + n_terms + len(self._coordinates.centre))
 
     def shifted(self, points: Array) -> Array:
-        """log10 rates at points (n, 1 + columns), moved by what the other parameters shift them, (n,)."""
+        """Shifted log10 rates at points (n, 1 + columns), (n,)."""
         at: Array = points[:, 0] + (points[:, 1:] - self._coordinates.centre) @ self.shifts
         return at
 
     @cached_property
     def shifts(self) -> Array:
-        """By how many decades the other parameters shift the rate over their ranges, (columns,)."""
+        """By how many decades each other coordinate shifts the rate over its range, (columns,)."""
         medians: Array = np.median(self._coordinates.shifts(self._thetas), axis=0)
         return medians
 
@@ -143,16 +143,16 @@ class Surface:
         return np.concatenate(draws), np.mean(means, axis=0)
 
     def roughly(self, points: Array) -> tuple[Array, Array]:
-        """Mean and standard deviation at `points` of what rises with the cost, with the hyperparameters at their mode: enough to
-        see where to look."""
+        """Mean and standard deviation, (n,) each, of the warped cost at `points`, with the hyperparameters at their mode: fast,
+        and good enough to choose candidates."""
         mean, variance = self._at_mode.predict_variances(points)
         return mean, np.sqrt(np.maximum(variance, 0.0))
 
     def least(self, points: Array) -> Array:
-        """What trials at higher rates say that the expected cost is at least, (n,); minus infinity where they say nothing.
+        """Lower bounds on the expected cost that follow from trials at higher rates, (n,); minus infinity: no bound.
 
-        They do up to the shifted rate below which every trial cost UNTRAINED times the scale more than the best: a lower rate
-        learns even less. Takes FEWEST_UNTRAINED trials.
+        Up to the highest shifted rate below which every trial is untrained (costs UNTRAINED times the scale more than the best),
+        a lower rate learns even less. Needs FEWEST_UNTRAINED such trials.
         """
         low = self._coordinates.at(self._fitted.mode, points) <= self._untrained_up_to
         least: Array = np.where(low, self._offset + UNTRAINED * self._scale, -math.inf)
@@ -160,7 +160,7 @@ class Surface:
 
     @cached_property
     def _untrained_up_to(self) -> float:
-        """The highest shifted rate tried below all at which a trial was good."""
+        """The highest shifted rate tried below all those at which a trial was not untrained; minus infinity with too few."""
         tried, bad = self._coordinates.at(self._fitted.mode, self._x), self._z > UNTRAINED
         below = tried[tried < tried[~bad].min()]
         return -math.inf if len(below) < FEWEST_UNTRAINED else float(below.max())
@@ -196,7 +196,7 @@ class Surface:
         return Process(self._coordinates, theta, self._x, self._y, self._extra, inducing)
 
     def _cost(self, warped: Array, variance: Array) -> Array:
-        """In the metric's units: the mean over what has this mean and variance where costs are warped."""
+        """The mean cost, in the metric's units, given the mean and variance of the warped cost."""
         cost: Array = self._offset + self._scale * self._warp.expected(warped, variance)
         return cost
 
@@ -213,12 +213,12 @@ class Surface:
         ]
 
     def _slope_prior(self) -> Prior:
-        """Noise changes along the rate only as far as repeated points show it."""
+        """The noise may change along the rate only where repeated points can show it."""
         enough = sum(len(group) - 1 for group in self._seen.repeated) >= FEWEST_REPEATS
         return SLOPE if enough else NO_SLOPE
 
     def _noise_prior(self, warp: Warp) -> Prior:
-        """What replicates showed, where there are any."""
+        """From the replicates, where there are any."""
         groups = [warp.of(self._scaled(costs)) for costs in self._seen.repeated]
         degrees = sum(len(group) - 1 for group in groups)
         variance = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / max(1, degrees)
@@ -228,7 +228,7 @@ class Surface:
 
 
 def _evenly(indices: npt.NDArray[np.intp], most: int) -> npt.NDArray[np.intp]:
-    """At most so many of them, from first to last."""
+    """At most `most` of the indices, evenly picked from first to last."""
     if len(indices) <= most:
         return indices
     chosen: npt.NDArray[np.intp] = indices[np.linspace(0, len(indices) - 1, max(0, most)).round().astype(int)]

@@ -1,4 +1,4 @@
-"""How the best rate goes with the batch size, what that predicts, and why it may not be known."""
+"""How the best rate scales with the batch size, what that predicts, and why it may not be known."""
 
 import math
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ from service.domain.answer import BatchSizeView, IntervalView
 
 
 def because(power: float, interval: IntervalView, *, linear: bool, square_root: bool) -> str:
-    """linear, square_root: whether these rules lie in the interval. Without a full stop."""
-    found = f"the best rate goes with the batch size to the power of {power:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+    """The fitted power in words, without a full stop. linear, square_root: whether these rules lie in the interval."""
+    fitted = f"the best rate goes with the batch size to the power of {power:.2f} ({interval.low:.2f} to {interval.high:.2f})"
     match linear, square_root:
         case True, True:
-            return f"{found}: trials do not tell linear from square-root scaling yet"
+            return f"{fitted}: trials do not tell linear from square-root scaling yet"
         case True, False:
-            return f"{found}: scale it linearly, twice the batch, twice the rate"
+            return f"{fitted}: scale it linearly, twice the batch, twice the rate"
         case False, True:
-            return f"{found}: scale it with the square root, four times the batch, twice the rate"
+            return f"{fitted}: scale it with the square root, four times the batch, twice the rate"
         case _:
-            return f"{found}: neither linear nor square-root scaling describes it"
+            return f"{fitted}: neither linear nor square-root scaling describes it"
 
 
 def tried(trials: int) -> str:
@@ -27,7 +27,7 @@ def tried(trials: int) -> str:
 
 
 def advice(nearest: int, its_rate: float, *, warms_up: bool, epochs: int | None, beyond: int | None) -> str:
-    """How to get to a batch size that was not tried.
+    """Advice on a batch size that was not tried.
 
     nearest: the batch size next to it, with its best rate. epochs: of warm-up; None where steps are not epochs. beyond: the
     largest batch size fitted to, where the one asked for is larger.
@@ -45,7 +45,7 @@ def advice(nearest: int, its_rate: float, *, warms_up: bool, epochs: int | None,
 
 
 def too_far(batch_size: int, smallest: int, largest: int, *, far: float) -> str:
-    """Why nothing is predicted for a batch size more than `far` times beyond those fitted to, and which would do."""
+    """Why nothing is predicted for a batch size more than `far` times beyond those fitted to, and which can be asked for."""
     known = f"Not from these trials: they show the best rate for batch sizes from {smallest} to {largest} only"
     if batch_size > largest:
         return (
@@ -59,20 +59,20 @@ def too_far(batch_size: int, smallest: int, largest: int, *, far: float) -> str:
 
 
 def not_searched() -> str:
-    """Why there is no batch scaling: the job searches rate and batch size, or it has none."""
-    return "How the best learning rate goes with the batch size takes a job that searches both, and this one does not."
+    """Why there is no batch scaling: the job does not search both the rate and the batch size."""
+    return "To find how the best learning rate scales with the batch size takes a job that searches both, and this one does not."
 
 
 def too_few_trials(why: str, *, fewest: int) -> str:
-    """why: there is no answer by batch size yet."""
+    """Why there is no batch scaling yet. why: there is no answer by batch size yet."""
     return (
-        "How the best learning rate goes with the batch size takes some trials of each of at least"
-        f" {fewest} batch sizes, and they are not there yet: {why}."
+        "How the best learning rate scales with the batch size is known once there are enough trials of each of at least"
+        f" {fewest} batch sizes. There are too few yet: {why}."
     )
 
 
 def too_few_sizes(answered: Sequence[BatchSizeView], *, fewest: int, span: float) -> str:
-    """Too few of those answered have their best rate within the range, or they are too close."""
+    """Why there is no batch scaling: too few batch sizes have their best rate within the range, or they are too close."""
     sizes = ", ".join(str(each.batch_size) for each in answered)
     return (
         f"It takes at least {fewest} batch sizes that have their best rate within the range searched, the largest at least"

@@ -1,4 +1,4 @@
-"""What is said of jobs beside each other: verdicts to follow a job's name, and why jobs cannot be compared."""
+"""What is said of jobs that are compared: verdicts that follow a job's name, and why jobs cannot be compared."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,24 +19,24 @@ from service.domain.job import FINAL, Job
 
 
 def summary(judged: Sequence[JudgedView], robust: JudgedView) -> str:
-    """The best one first, and last which to prefer where several are as good."""
+    """All verdicts, the best job first; then which job to prefer where several are as good."""
     order = [str(verdict) for verdict in ComparisonVerdict]
     parts = [f"{each.label} {each.because}" for each in sorted(judged, key=lambda each: order.index(each.verdict))]
     if any(each.verdict == ComparisonVerdict.AS_GOOD for each in judged):
         parts.append(f"Of the best, {robust.label} depends least on the learning rate")
     if all(each.seeds in (1, None) for each in judged):
-        parts.append("All of it speaks of one training seed: one for each trial (per_trial) would tell what a seed changes")
+        parts.append("All of this holds for one training seed: one for each trial (per_trial) would tell what a seed changes")
     return ". ".join(parts) + "."
 
 
 def best(expected: EstimateView, rate: EstimateView, at_edge: str | None) -> str:
     """at_edge: where its best rate lies at an end of the range."""
-    found = f"is best: it expects {estimate(expected)} at its best rate, {estimate(rate)}"
-    return f"{found}; {_further(at_edge)}" if at_edge else found
+    verdict = f"is best: it expects {estimate(expected)} at its best rate, {estimate(rate)}"
+    return f"{verdict}; {_further(at_edge)}" if at_edge else verdict
 
 
 def worse(above: DifferenceView, sign: float, *, within_noise: bool) -> str:
-    """sign: makes costs of the metric. within_noise: it need be no worse by more than a training seed changes."""
+    """sign: 1 where a lower metric is better, else -1. within_noise: by no more than a training seed changes."""
     otherwise = f", though the {RESPONSE_CURVES} say otherwise" if above.response_curves.times(sign).mean < 0 else ""
     small = f"; a training seed changes more ({above.tolerance:.3g})" if within_noise else ""
     return f"is worse by {_with_basis(above.estimate.times(sign), above)}{otherwise}{small}"
@@ -48,21 +48,20 @@ def worse_at_edge(above: DifferenceView, sign: float, at_edge: str) -> str:
 
 
 def better_than_the_best(above: DifferenceView, sign: float) -> str:
-    """Of three, each may beat another by the seeds that the two share."""
-    return (
-        f"is undecided: it is better by {estimate(above.estimate.times(-sign))} than one that is better than others that beat it"
-    )
+    """Possible among three jobs or more: by the seeds that two of them share, each may beat another."""
+    better = estimate(above.estimate.times(-sign))
+    return f"is undecided: it is better by {better} than the best job, which in turn beats others that beat this one"
 
 
 def as_good(above: DifferenceView, sign: float) -> str:
-    """By no more than a training seed changes."""
+    """Different by no more than a training seed changes."""
     return f"is as good: {difference(above, sign)}, within what a training seed changes ({above.tolerance:.3g})"
 
 
 def undecided(above: DifferenceView, sign: float) -> str:
-    """The interval holds zero, and more than a training seed changes."""
+    """The interval holds zero, and differences larger than a training seed makes."""
     advice = "more trials, or replicates, near its best rate would tell"
-    return f"is undecided: {difference(above, sign)}, so it need not be; {advice}"
+    return f"is undecided: {difference(above, sign)}, but that may be chance; {advice}"
 
 
 def not_judged(why: str) -> str:
@@ -71,7 +70,7 @@ def not_judged(why: str) -> str:
 
 
 def difference(above: DifferenceView, sign: float) -> str:
-    """Worse or better, by how much, and what that rests on."""
+    """Worse or better, by how much, and on what evidence."""
     costs = above.estimate.times(sign)
     return f"worse by {_with_basis(costs, above)}" if costs.mean >= 0 else f"better by {_with_basis(costs.times(-1), above)}"
 
@@ -87,12 +86,12 @@ def _further(at_edge: str) -> str:
 
 
 def no_rate_to_judge_at(*, is_known: bool) -> str:
-    """Of a job that does not search the learning rate."""
+    """Why a job that does not search the learning rate is not judged."""
     return f"its learning rate is {'fixed' if is_known else 'not known'}, so there is no best one to judge it at"
 
 
 def nothing_finished(job: Job) -> str:
-    """Of a job without a finished trial."""
+    """Why a job without a finished trial is not judged."""
     after = f": {job.reason}" if job.state in FINAL and job.reason else ""
     return f"none of its trials has finished, and it is {job.state}{after}"
 
@@ -103,7 +102,7 @@ def all_diverged(lowest: float) -> str:
 
 
 def nothing_learned() -> str:
-    """Of a job whose trials all plateaued or exploded."""
+    """Why a job whose trials all plateaued or exploded is not judged."""
     return "none of its trials that trained to their end learned anything: see their diagnosis"
 
 
@@ -120,40 +119,40 @@ def few_rates(n: int, *, fewest: int) -> str:
 
 def too_few_judged(n: int, whys: Sequence[tuple[str, str]]) -> str:
     """Sentences. whys: labels of jobs, and why each is not judged."""
-    told = "; ".join(f"{label}: {why}" for label, why in whys)
-    return f"A comparison takes two jobs that can be judged, and here {'none' if n == 0 else 'one'} can. {told}."
+    reasons = "; ".join(f"{label}: {why}" for label, why in whys)
+    return f"A comparison takes two jobs that can be judged, and here {'none' if n == 0 else 'one'} can. {reasons}."
 
 
 def wrong_number_of_jobs(n: int, *, fewest: int, most: int) -> str:
-    """A fault of the question."""
+    """What is wrong with the request."""
     return f"should be {fewest} to {most} jobs, not {n}"
 
 
 def named_before() -> str:
-    """A fault of the question: the same job twice."""
+    """What is wrong with the request: the same job twice."""
     return "is named before"
 
 
 def another_measure(differing: Mapping[str, tuple[Any, Any]]) -> str:
-    """A fault of a job. differing: by name, what the job has and what the first one has."""
+    """Why a job's metric is not that of the first one. differing: by name, what the job has and what the first one has."""
     has = [f"{name} {its!r} where the first job has {of_first!r}" for name, (its, of_first) in differing.items()]
     return f"its metric is not the same measure: it has {', and '.join(has)}"
 
 
 def searches_its_measure(name: str, metric: str) -> str:
-    """A fault of a job that searches what decides on the measure."""
+    """Why a job cannot be compared that searches what its metric depends on, as a data set."""
     return f"it searches {name}, so its trials do not measure the same {metric}"
 
 
 def nobody_wins(learning_rate: float) -> str:
-    """At one rate for all; as the next two, without a full stop."""
-    return f"fewer than two of the jobs tell of a learning rate of {learning_rate:.3g}"
+    """No winner at one rate for all. This and the next three are without a full stop."""
+    return f"fewer than two of the jobs say anything about a learning rate of {learning_rate:.3g}"
 
 
 def would_win(
     learning_rate: float, winner: UUID, jobs: Sequence[AtRateView], labels: Mapping[UUID, str], fair_winner: UUID | None
 ) -> str:
-    """At one rate for all. fair_winner: the best at its own best rate, where the winner is neither that nor as good."""
+    """The winner at one rate for all. fair_winner: the best at its own best rate, if the winner is neither it nor as good."""
     means = ", ".join(
         f"{labels[each.job]} {NOTHING if each.expected is None else format(each.expected.mean, '.3g')}" for each in jobs
     )
@@ -164,12 +163,12 @@ def would_win(
 
 
 def not_searched_there(low: float, high: float) -> str:
-    """Why a job tells nothing of a rate."""
+    """Why a job says nothing about a rate."""
     return f"it searched {low:.3g} to {high:.3g}"
 
 
 def diverges_there() -> str:
-    """Why a job tells nothing of a rate."""
+    """Why a job says nothing about a rate."""
     return "it most likely diverges there"
 
 
@@ -179,11 +178,11 @@ def target_asked_for() -> str:
 
 
 def target_near_the_best(best_value: float, *, a_tenth: bool) -> str:
-    """Why this target. a_tenth: worse than the best value; else by the standard deviation over seeds."""
+    """Why this target. a_tenth: a tenth worse than the best value; else the standard deviation over seeds."""
     margin = "a tenth of it" if a_tenth else "the standard deviation over seeds"
     return f"the best mean final value, {best_value:.3g}, and {margin} worse"
 
 
 def none_trained(metric: str) -> str:
-    """A sentence: there is no configuration to weigh."""
+    """A sentence: there is no configuration to show."""
     return f"None of the job's trials has trained to its end with a finite {metric}."

@@ -1,4 +1,4 @@
-"""Numbers and parameters, as sentences and tables have them. Imports nothing that takes long: every command reads this."""
+"""Numbers and parameters, as sentences and tables show them. Imports nothing slow, since every command imports this."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ def counted(n: int, one: str, more: str) -> str:
 
 
 def number(value: Any) -> str:
-    """Four digits are enough; a dash where there is none."""
+    """A number with four digits; a dash for none, and for one that is not finite."""
     if isinstance(value, float):
         return f"{value:.4g}" if math.isfinite(value) else NOTHING
     return NOTHING if value is None else str(value)

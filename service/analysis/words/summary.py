@@ -1,4 +1,4 @@
-"""An answer as a person would say it."""
+"""An answer in sentences."""
 
 from collections.abc import Collection, Iterator
 
@@ -10,7 +10,7 @@ from service.domain.answer import Answer, BestTrial, EvidenceView, IntervalView
 def headline(answer: Answer) -> tuple[str, str, str]:
     """One line in three: what comes before the rate, the rate, and what comes after it."""
     if answer.learning_rate is None:
-        return "No learning rate can be told.", "", ""
+        return "There is no learning rate to recommend.", "", ""
     rate = number(answer.learning_rate)
     if answer.interval is None:
         return "Learning rate ", rate, ", that of the best trial"
@@ -20,13 +20,13 @@ def headline(answer: Answer) -> tuple[str, str, str]:
 
 
 def sentences(answer: Answer, searched: Collection[str], rate: str | None) -> Iterator[str]:
-    """How sure, how far one may move, and what it rests on.
+    """How certain the answer is, how far one may move, and what it rests on.
 
     searched: the parameters that the answer's job searches; rate: what it calls the learning rate.
     """
     if answer.training_seed is not None:
-        yield f"All of this holds for training seed {answer.training_seed} alone: another one may want another rate."
-    # Where nothing else is searched there are no parameters to speak of, and both kinds of interval and range are one.
+        yield f"All of this holds for training seed {answer.training_seed} alone: another one may need another rate."
+    # Where nothing else is searched there are no parameters to show, and both kinds of interval and range are the same.
     alone = not answer.params
     if not alone:
         yield from _intervals(answer)
@@ -88,7 +88,7 @@ def _evidence(evidence: EvidenceView) -> str:
     ]
     among = ", ".join(part for part in parts if part)
     seeds = "one training seed" if evidence.seeds == 1 else f"{evidence.seeds} training seeds"
-    # A seed for each trial is the default, and goes without saying.
+    # A seed for each trial is the default, and is not mentioned.
     shared = "" if evidence.seeds == evidence.trials else f" and {seeds}"
     return counted(evidence.trials, "trial", "trials") + (f" ({among})" if among else "") + shared
 

@@ -1,11 +1,11 @@
-"""Why an answer has its verdict, and why there is none yet: each reason without its full stop."""
+"""Why an answer has its verdict, and why there is none yet: reasons without a full stop."""
 
 from service.analysis.words.numbers import counted
 from service.domain.answer import IntervalView
 
 
 def of_seed(seed: int | None, sentence: str) -> str:
-    """Where all trials share a training seed, a sentence says that it holds for that seed alone."""
+    """The sentence; where all trials share a training seed, it says that it holds for that seed alone."""
     return sentence if seed is None else f"{sentence}; all of it with training seed {seed} alone"
 
 
@@ -15,17 +15,17 @@ def nothing_learned(n: int) -> str:
 
 
 def any_rate(tolerance: float, metric: str) -> str:
-    """Flat, but for noise."""
+    """The curve is flat except for noise."""
     return f"no rate of the range loses more than {tolerance:.2g} of {metric} to another"
 
 
 def all_the_same(n: int, metric: str, value: float) -> str:
-    """Flat without noise."""
+    """All values are the same."""
     return f"all {n} trials came to a {metric} of {value:.4g}, whatever their learning rate"
 
 
 def few_runs(interval: IntervalView, n: int, n_parameters: int) -> str:
-    """Fewer than the coefficients of the curve take."""
+    """Too few trials for the coefficients of the curve."""
     parameters = counted(n_parameters, "parameter", "parameters")
     return f"{_sure(interval)}: {counted(n, 'run is', 'different runs are')} few for {parameters}"
 
@@ -37,7 +37,7 @@ def at_edge(edge: str) -> str:
 
 
 def may_diverge(interval: IntervalView, lost: float, rate: float) -> str:
-    """lost: the part of trials at the rate that diverges."""
+    """lost: the part of trials at the rate that are lost."""
     return f"{_sure(interval)}, but {lost:.0%} of trials diverge at {rate:.3g}: more trials near it would tell"
 
 
@@ -48,7 +48,7 @@ def confident(interval: IntervalView, rate: float, regret: float, metric: str, *
 
 
 def cut(interval: IntervalView) -> str:
-    """By an end of the range."""
+    """The interval ends at an end of the range."""
     return f"{_sure(interval)}, which the range cuts: a wider range, or more trials near its end, would tell"
 
 
@@ -67,22 +67,22 @@ def few_trials(n: int, n_rates: int, left_out: str, *, fewest: int, enough: int)
         trained = f"only {counted(n, 'trial has', 'trials have')} trained to the end, at {rates}"
     else:
         trained = f"the {n} trials that have trained to the end did so at {rates}"
-    return f"{trained}{left_out}: with about {enough} trials at as many rates there is a range to be told"
+    return f"{trained}{left_out}: about {enough} trials at as many rates would give an interval"
 
 
-def left_out(repeats: int, hopeless: int, lacking: int, *, largest: float) -> str:
-    """Which trials that trained to their end are not counted, to be said after those that are; empty where all are."""
+def left_out(repeats: int, lost: int, lacking: int, *, largest: float) -> str:
+    """Which trials that trained to their end are not counted, to follow those that are; empty where all are."""
     reasons = [
         counted(repeats, "repeats a run", "repeat runs"),
-        counted(hopeless, "is hopeless", "are hopeless"),
+        counted(lost, "is hopeless", "are hopeless"),
         counted(lacking, "lacks", "lack") + f" parameters that the job searches, or a value below {largest:g}",
     ]
-    others = [why for n, why in zip((repeats, hopeless, lacking), reasons, strict=True) if n]
+    others = [why for n, why in zip((repeats, lost, lacking), reasons, strict=True) if n]
     return f" (others: {', '.join(others)})" if others else ""
 
 
 def no_usable_trial(metric: str, *, largest: float) -> str:
-    """None has a rate and a value that could be fitted."""
+    """No trial has a rate and a value that can be fitted."""
     return (
         "no trial that trained to its end has all the parameters that the job searches, a rate above zero, and a"
         f" {metric} that is no larger than {largest:g}"
@@ -90,12 +90,12 @@ def no_usable_trial(metric: str, *, largest: float) -> str:
 
 
 def fixed_rate(rate: float) -> str:
-    """The job searches none."""
+    """The job does not search the learning rate."""
     return f"the job fixes the learning rate at {rate:g}, so there is nothing to compare it with"
 
 
 def best_of_trials(number: int, metric: str, n: int) -> str:
-    """Of the best trial, while there is no curve."""
+    """The best trial, while there is no curve."""
     return f"trial {number} has the best {metric} of {n}"
 
 
@@ -106,7 +106,7 @@ def all_diverged(lowest: float, *, is_searched: bool) -> str:
 
 
 def none_trained(n: int, metric: str) -> str:
-    """A sentence: n trials ended, and none trained to its end."""
+    """A sentence: n trials have ended, and none of them trained to its end."""
     return (
         f"{'The only trial' if n == 1 else f'None of the {n} trials'} that ended has"
         f"{' not' if n == 1 else ''} trained to its end with a finite {metric}, at a rate above zero."

@@ -96,7 +96,7 @@ def test_it_names_the_one_training_seed_that_it_speaks_of(capsys: pytest.Capture
     assert "training seed " not in said(capsys)
     for seed in (0, 7):  # 0 is a seed, too
         line = said(capsys, training_seed=seed).splitlines()[1]
-        assert line == f"All of this holds for training seed {seed} alone: another one may want another rate."
+        assert line == f"All of this holds for training seed {seed} alone: another one may need another rate."
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_with_too_few_trials_there_is_the_best_trial_and_no_chart(capsys: pytest
 def test_where_all_diverged_there_is_no_rate(capsys: pytest.CaptureFixture[str]) -> None:
     nothing = dict.fromkeys(OPTIONAL)
     text = said(capsys, **nothing, curve=[], by_batch_size=[], verdict="all diverged", because="every rate tried diverged")
-    assert text.splitlines()[0] == "No learning rate can be told."
+    assert text.splitlines()[0] == "There is no learning rate to recommend."
     assert text.splitlines()[-1] == "all diverged: every rate tried diverged."
 
 

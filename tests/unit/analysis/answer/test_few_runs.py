@@ -9,7 +9,7 @@ from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import a_job, trial
 
 SPACE = {"momentum": {"type": "float", "low": 0.0, "high": 0.9}}
-ENDS = ": with about 16 trials at as many rates there is a range to be told"
+ENDS = ": about 16 trials at as many rates would give an interval"
 
 
 def of_seed(number: int, rate: float, seed: int, value: float = 0.5) -> Trial:

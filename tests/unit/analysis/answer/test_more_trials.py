@@ -15,7 +15,7 @@ def test_too_few_trials_are_told_with_how_many_would_do() -> None:
     assert found.verdict == AnswerVerdict.MORE_TRIALS
     assert (
         found.because == "only 3 trials have trained to the end, at 3 different rates:"
-        " with about 16 trials at as many rates there is a range to be told"
+        " about 16 trials at as many rates would give an interval"
     )
 
 

@@ -91,7 +91,7 @@ def test_a_job_that_did_not_search_the_shared_rate_or_diverges_there_says_so() -
     shared = compare([low, wide], learning_rate=0.1).at_shared_rate
     assert shared is not None
     assert (shared.winner, shared.agrees) == (None, None)
-    assert shared.because == "fewer than two of the jobs tell of a learning rate of 0.1"
+    assert shared.because == "fewer than two of the jobs say anything about a learning rate of 0.1"
 
 
 def test_paired_seeds_decide_what_the_noise_of_seeds_hides() -> None:

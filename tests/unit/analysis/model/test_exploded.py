@@ -8,7 +8,7 @@ import pytest
 
 from service.analysis.model.divergence_edge import find_edge, lost_from
 from service.analysis.model.encoding import Array
-from service.analysis.model.exploded import explosions_begin, find_hopeless, guessing_level
+from service.analysis.model.exploded import explosions_begin, find_lost, guessing_level
 
 AT = np.linspace(-5, 1, 13)
 COSTS = np.array([1.1, 1.1, 1.1, 1.1, 1.1, 1.09, 1.05, 0.9, 0.6, 0.3, 0.7, 30.0, 1e4])
@@ -16,7 +16,7 @@ COSTS = np.array([1.1, 1.1, 1.1, 1.1, 1.1, 1.09, 1.05, 0.9, 0.6, 0.3, 0.7, 30.0,
 EXPLODED = [11, 12]
 
 
-def hopeless(
+def lost_trials(
     costs: Sequence[float] = tuple(COSTS),
     *,
     at: Sequence[float] = tuple(AT),
@@ -25,8 +25,8 @@ def hopeless(
     lost_groups: Sequence[int] | None = None,
     guessing: float | None = None,
 ) -> list[int]:
-    """The indices of the hopeless ones."""
-    found = find_hopeless(
+    """The indices of the lost trials."""
+    found = find_lost(
         np.array(at, dtype=float),
         np.array(costs, dtype=float),
         np.array([0] * len(at) if groups is None else groups, dtype=np.intp),
@@ -44,15 +44,15 @@ def test_guessing_costs_what_the_lowest_rates_do_where_these_are_level() -> None
 def test_the_order_of_trials_says_nothing() -> None:
     order = np.random.default_rng(0).permutation(len(AT))
     assert guessing_level(AT[order], COSTS[order], None) == pytest.approx(1.1)
-    found = hopeless(COSTS[order].tolist(), at=AT[order].tolist())
+    found = lost_trials(COSTS[order].tolist(), at=AT[order].tolist())
     assert sorted(int(order[index]) for index in found) == EXPLODED
 
 
 def test_what_the_objective_declares_of_guessing_wins() -> None:
     assert guessing_level(AT, COSTS, 2.3) == 2.3
     mild = np.where(COSTS > 20, 3.0, COSTS)
-    assert hopeless(mild.tolist()) == EXPLODED
-    assert hopeless(mild.tolist(), guessing=2.3) == []
+    assert lost_trials(mild.tolist()) == EXPLODED
+    assert lost_trials(mild.tolist(), guessing=2.3) == []
 
 
 def test_of_a_few_trials_alone_the_level_is_not_known() -> None:
@@ -68,99 +68,99 @@ def test_where_costs_still_fall_at_the_lowest_rates_the_level_is_not_known() -> 
 def test_without_a_level_nothing_is_cut() -> None:
     bowl = 0.1 + (AT + 1.5) ** 2
     bowl[-1] = 1e6
-    assert hopeless(bowl.tolist()) == []
-    assert hopeless(bowl.tolist(), guessing=20.0) == [12]
+    assert lost_trials(bowl.tolist()) == []
+    assert lost_trials(bowl.tolist(), guessing=20.0) == [12]
 
 
-def test_finite_explosions_above_the_best_rate_are_hopeless() -> None:
-    assert hopeless() == EXPLODED
+def test_finite_explosions_above_the_best_rate_are_lost() -> None:
+    assert lost_trials() == EXPLODED
 
 
 def test_a_cost_that_is_worse_than_guessing_by_less_than_guessing_is_than_the_best_is_none() -> None:
     # 1.1 + (1.1 - 0.3) = 1.9
-    assert hopeless([*COSTS[:11], 1.89, 1.91]) == [12]
+    assert lost_trials([*COSTS[:11], 1.89, 1.91]) == [12]
 
 
 def test_below_the_best_rate_nothing_explodes() -> None:
     costs = COSTS.copy()
     costs[4] = 500.0
-    assert 4 not in hopeless(costs.tolist())
+    assert 4 not in lost_trials(costs.tolist())
 
 
 def test_a_noisy_plateau_is_the_level_of_an_untrained_network() -> None:
     noisy = np.where(AT < -2.5, COSTS + 0.03 * np.array([1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1]), COSTS)
     assert guessing_level(AT, noisy, None) == pytest.approx(1.1, abs=0.04)
-    assert hopeless(noisy.tolist()) == EXPLODED
+    assert lost_trials(noisy.tolist()) == EXPLODED
 
 
 def test_a_plateau_may_be_worse_than_guessing_as_untrained_networks_are() -> None:
     costs = COSTS.copy()
     costs[:5] = [3.0, 3.2, 2.9, 3.1, 3.0]
     costs[11] = 5.0  # above 1.1 + (1.1 - 0.3), yet less above 3 than 3 is above the best
-    assert hopeless(costs.tolist(), guessing=1.1) == [12]
+    assert lost_trials(costs.tolist(), guessing=1.1) == [12]
 
 
 def test_a_plateau_too_noisy_to_be_one_says_nothing() -> None:
     costs = COSTS.copy()
     costs[:3] = [0.9, 1.3, 1.1]
     assert guessing_level(AT, costs, None) is None
-    assert hopeless(costs.tolist()) == []
+    assert lost_trials(costs.tolist()) == []
 
 
 def test_where_nothing_is_better_than_guessing_and_no_plateau_tells_of_it_nothing_is_cut() -> None:
-    assert hopeless([*np.linspace(9, 2.3, 11), 30.0, 1e4], guessing=1.1) == []
+    assert lost_trials([*np.linspace(9, 2.3, 11), 30.0, 1e4], guessing=1.1) == []
 
 
 def test_beyond_a_diverging_rate_a_trial_that_hardly_learned_is_lost() -> None:
     # Midway is 0.7 between guessing and the best trial's 0.3.
     fallen_back = [*COSTS[:10], 0.69, 0.71, 1.1]
-    assert hopeless(fallen_back) == []
-    assert hopeless(fallen_back, lost_at=[-0.2]) == [11, 12]
-    assert hopeless(fallen_back, lost_at=[0.7]) == [12]
-    assert hopeless(fallen_back, lost_at=[0.7, -0.2]) == [11, 12], "the lowest counts"
+    assert lost_trials(fallen_back) == []
+    assert lost_trials(fallen_back, lost_at=[-0.2]) == [11, 12]
+    assert lost_trials(fallen_back, lost_at=[0.7]) == [12]
+    assert lost_trials(fallen_back, lost_at=[0.7, -0.2]) == [11, 12], "the lowest counts"
 
 
 def test_what_diverged_below_the_best_rate_did_so_by_chance() -> None:
     fallen_back = [*COSTS[:10], 0.69, 0.71, 1.1]
-    assert hopeless(fallen_back, lost_at=[-5.0]) == []
-    assert hopeless(fallen_back, lost_at=[-0.6]) == []
-    assert hopeless(fallen_back, lost_at=[-5.0, 0.7]) == [12]
+    assert lost_trials(fallen_back, lost_at=[-5.0]) == []
+    assert lost_trials(fallen_back, lost_at=[-0.6]) == []
+    assert lost_trials(fallen_back, lost_at=[-5.0, 0.7]) == [12]
 
 
 def test_a_group_that_learned_nothing_is_lost_from_its_lowest_diverging_rate_on() -> None:
     groups = [0] * 10 + [1, 1, 1]
-    assert hopeless([*COSTS[:10], 1.1, 1.1, 1.1], groups=groups, lost_at=[-3.0], lost_groups=[1]) == [10, 11, 12]
+    assert lost_trials([*COSTS[:10], 1.1, 1.1, 1.1], groups=groups, lost_at=[-3.0], lost_groups=[1]) == [10, 11, 12]
 
 
 def test_beyond_a_finite_explosion_a_trial_that_hardly_learned_is_lost_too() -> None:
-    assert hopeless([*COSTS[:11], 30.0, 1.1]) == EXPLODED
+    assert lost_trials([*COSTS[:11], 30.0, 1.1]) == EXPLODED
 
 
 def test_without_a_level_beyond_a_diverging_rate_midway_is_that_of_the_trials() -> None:
     bowl = 0.1 + (AT + 1.5) ** 2
     assert 0.1 + 0.5 * (np.quantile(bowl, 0.8) - 0.1) == pytest.approx(3.225)
     assert bowl[10:] == pytest.approx([2.35, 4.1, 6.35])
-    assert hopeless(bowl.tolist(), lost_at=[-0.2]) == [11, 12]
+    assert lost_trials(bowl.tolist(), lost_at=[-0.2]) == [11, 12]
 
 
 def test_other_groups_are_left_alone() -> None:
     fallen_back = [*COSTS[:10], 1.0, 1.1, 1.1]
     groups = [0] * 10 + [0, 1, 0]
-    assert hopeless(fallen_back, groups=groups, lost_at=[-0.2], lost_groups=[0]) == [10, 12]
-    assert hopeless(fallen_back, groups=groups, lost_at=[-0.2], lost_groups=[1]) == [11]
-    assert hopeless(fallen_back, groups=groups, lost_at=[-0.2], lost_groups=[7]) == []
+    assert lost_trials(fallen_back, groups=groups, lost_at=[-0.2], lost_groups=[0]) == [10, 12]
+    assert lost_trials(fallen_back, groups=groups, lost_at=[-0.2], lost_groups=[1]) == [11]
+    assert lost_trials(fallen_back, groups=groups, lost_at=[-0.2], lost_groups=[7]) == []
 
 
-def test_the_best_trial_is_never_hopeless() -> None:
-    assert hopeless(lost_at=[-6.0], guessing=1.1).count(int(COSTS.argmin())) == 0
+def test_the_best_trial_is_never_lost() -> None:
+    assert lost_trials(lost_at=[-6.0], guessing=1.1).count(int(COSTS.argmin())) == 0
 
 
 def test_an_accuracy_cannot_explode() -> None:
     """The cost is less it: that of guessing one of ten classes is -0.1, and the worst there is, 0."""
     accuracies = [0.1, 0.1, 0.1, 0.1, 0.12, 0.2, 0.4, 0.7, 0.9, 0.95, 0.8, 0.1, 0.0]
-    assert hopeless([-each for each in accuracies], guessing=-0.1) == []
-    assert hopeless([-each for each in accuracies], guessing=None) == []
-    assert hopeless([-each for each in accuracies], guessing=-0.1, lost_at=[0.2]) == EXPLODED
+    assert lost_trials([-each for each in accuracies], guessing=-0.1) == []
+    assert lost_trials([-each for each in accuracies], guessing=None) == []
+    assert lost_trials([-each for each in accuracies], guessing=-0.1, lost_at=[0.2]) == EXPLODED
 
 
 def power(rates: Array, begin: float = 0.0, exponent: float = 5.0) -> Array:
@@ -252,11 +252,11 @@ def test_a_least_edge_beyond_all_rates_is_taken_as_the_highest_there_is() -> Non
 
 def test_explosions_beside_trials_that_learned_nothing_are_cut() -> None:
     level = [0.5] * 11
-    assert hopeless([*level, 7.0, 1e4]) == EXPLODED
-    assert hopeless([*level, 7.0, 1e4], guessing=0.5) == EXPLODED
-    assert hopeless([*level, 0.7, 0.6]) == [], "worse than guessing by less than half of it"
+    assert lost_trials([*level, 7.0, 1e4]) == EXPLODED
+    assert lost_trials([*level, 7.0, 1e4], guessing=0.5) == EXPLODED
+    assert lost_trials([*level, 0.7, 0.6]) == [], "worse than guessing by less than half of it"
 
 
 def test_where_no_trial_is_better_than_guessing_the_plateau_tells_its_level() -> None:
     assert guessing_level(AT, COSTS, 0.2) == pytest.approx(1.1)
-    assert hopeless(guessing=0.2) == EXPLODED
+    assert lost_trials(guessing=0.2) == EXPLODED
