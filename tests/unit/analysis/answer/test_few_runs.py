@@ -20,7 +20,7 @@ def test_repeats_are_no_further_runs() -> None:
     trials = [of_seed(number, rate, 0) for number, rate in enumerate([0.001, 0.01, 0.001, 0.01, 0.001])]
     found = answer(a_job(training_seed="shared"), trials)
     told = "only 2 trials have trained to the end, at 2 different rates (others: 3 repeat runs)"
-    assert found.because == told + ENDS
+    assert found.because == told + ENDS + "; all of it with training seed 0 alone"
 
 
 def test_trials_without_a_searched_parameter_are_named() -> None:
