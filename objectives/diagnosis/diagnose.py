@@ -1,9 +1,9 @@
-"""What the curve of a training run says about it: rules that end in verdicts, each with the numbers behind it.
+"""Diagnoses a training run from its curves: rules that give verdicts, each with the numbers behind it.
 
-Losses are judged in parts of the start, the training loss before the first update, so that no rule knows what is being trained.
-Exactly one of diverged, oscillating, too_slow, plateaued and converged is found where the curve is long enough to tell; the other
-verdicts go with them. A rule whose metrics were not measured is silent. Definitions: benchmarks/curve_generator.py; how often the
-rules are right: benchmarks/diagnosis.py.
+Losses are taken relative to the start, the training loss before the first update, so that the rules hold for any task. A curve
+that is long enough gets exactly one of diverged, oscillating, too_slow, plateaued and converged. Other verdicts may be added.
+A rule whose metrics were not measured gives no verdict. benchmarks/curve_generator.py defines the verdicts, and
+benchmarks/diagnosis.py measures how often the rules are right.
 """
 
 import math
@@ -16,61 +16,64 @@ from objectives.diagnosis.curves import SPIKE_STEPS, Step, finite, first_loss, m
 from objectives.diagnosis.swings import swings_of_steps, swings_of_updates
 from objectives.diagnosis.trend import Trend, fit_trend
 
-# Each threshold is the geometric middle between what surely is and what surely is not. Parts of the start unless said otherwise.
-BLOWN_UP = 2.8
-"""A mean training loss in the last step from which the run has diverged; up to 2 is a loss that rose and stayed."""
-SWING = 0.21
-"""The height of swings, in parts of the fall, from which they are no mere restlessness."""
-LEAST_FALL = 0.5
-"""The fall that swings are compared with where the loss fell by less."""
+# Each threshold is the geometric mean of a value that clearly is a case and one that clearly is not. As a fraction of the start,
+# unless stated otherwise.
+DIVERGED = 2.8
+"""Diverged: the mean training loss of the last step is at least this. Up to 2, the loss rose and settled there."""
+OSCILLATION = 0.21
+"""Oscillating: the height of the oscillation is at least this fraction of the fall."""
+MIN_FALL = 0.5
+"""If the loss fell by less than this, an oscillation is compared with this instead of the fall."""
 GAIN = 0.07
-"""What another run of the same length must win for this one to have been too slow."""
+"""Too slow: the same number of steps again would lower the loss by at least this."""
 STILL_FALLING = 0.014
-"""What the last quarter of a run that is too slow takes off at least."""
+"""Too slow: the last quarter of the run lowered the loss by at least this."""
 FALL = 0.28
-"""A smaller fall is a plateau."""
+"""Plateaued: the loss fell by less than this; converged: by at least this."""
 RISE = 0.07
-"""How far validation loss ends above its lowest, in parts of that, when it overfits."""
-FELL_ON = 0.05
-"""How far the training loss has fallen meanwhile, in parts of itself: halfway from none to a fall of 0.1."""
+"""Overfitting: the validation loss ends at least this far above its lowest value, as a fraction of that value."""
+TRAINING_FALL = 0.05
+"""Overfitting: the training loss meanwhile fell by at least this fraction of itself. Halfway between 0 and 0.1."""
 GROWTH = 21.0
-"""The gradient norm's last fifth over its first fifth."""
+"""Exploding gradients: the median gradient norm of the last fifth of the run, divided by that of the first fifth."""
 PEAK = 70.0
-"""The largest gradient norm of an update over the run's median."""
+"""Exploding gradients: the largest gradient norm of an update, divided by the usual norm (see `_peak`)."""
 CLIPPED = 0.73
-"""The share of clipped updates in the last half of the run."""
-FAINT, FAINT_STEPS = 1.4e-4, 0.42
-"""Gradient flow, and the share of steps that have no more."""
+"""Exploding gradients: the fraction of clipped updates in the last half of the run."""
+SMALL_FLOW = 1.4e-4
+"""Vanishing gradients: the gradient flow of a step is at most this."""
+SMALL_FLOW_STEPS = 0.42
+"""Vanishing gradients: the fraction of steps with such a small flow."""
 DEAD = 0.42
-"""The share of dead units in the last fifth of the run."""
+"""Dead units: their fraction in the last fifth of the run."""
 
 
 class Diagnosis(StrEnum):
-    """What may be true of a run."""
+    """A verdict on a run."""
 
     DIVERGED = "diverged"
-    """The loss left its course for nan, inf, or a multiple of where it began."""
+    """The loss ended as nan, inf, or a multiple of its start."""
     OSCILLATING = "oscillating"
-    """The loss swings up and down, again and again, to the end."""
+    """The loss goes up and down repeatedly, until the end."""
     TOO_SLOW = "too_slow"
-    """As much training again, at the final rate, would have won much."""
+    """The same number of steps again, at the final learning rate, would have lowered the loss much further."""
     PLATEAUED = "plateaued"
-    """The loss has settled, and not far below where it began."""
+    """The loss has settled, not far below its start."""
     CONVERGED = "converged"
-    """The loss has settled far below where it began."""
+    """The loss has settled far below its start."""
     OVERFITTING = "overfitting"
-    """Validation loss rose from its lowest while training loss fell on."""
+    """The validation loss rose from its minimum while the training loss kept falling."""
     EXPLODING_GRADIENTS = "exploding_gradients"
-    """Gradients grew manyfold, peaked far above their usual size, or had to be clipped nearly always."""
+    """The gradient norm grew many times over, peaked far above its usual value, or was clipped in most updates."""
     VANISHING_GRADIENTS = "vanishing_gradients"
-    """Next to nothing of the last layer's gradient arrives at the first layer."""
+    """The first layer's gradient is a tiny fraction of the last layer's."""
     DEAD_UNITS = "dead_units"
-    """Nearly half of the hidden units, or more, put out the same for every example."""
+    """Nearly half of the hidden units, or more, have the same output for every example."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A verdict that holds."""
+    """A verdict that holds for a run."""
 
     verdict: Diagnosis
     because: str
@@ -80,7 +83,7 @@ class Finding:
 
 
 def diagnose(steps: Sequence[Step], *, divergence: str | None = None) -> list[Finding]:
-    """All that holds of a run, how it ended first. `divergence` is the run's own evidence, where it says that it diverged."""
+    """All verdicts on a run, the one on how it ended first. divergence: the run's own evidence, if it reported one."""
     end = diverged(steps, divergence)
     seen = [step for step in steps if math.isfinite(metric(step, "training_loss"))]
     if end is None and (trend := fit_trend(seen)) is not None:
@@ -96,7 +99,7 @@ def diagnose(steps: Sequence[Step], *, divergence: str | None = None) -> list[Fi
 
 
 def diverged(steps: Sequence[Step], evidence: str | None) -> Finding | None:
-    """By its own evidence, or because its loss ends as nan, inf, or a multiple of the first."""
+    """Diverged by the run's own evidence, or because the loss ends as nan, inf, or at least DIVERGED times the first loss."""
     last = steps[-1].metrics if steps else {}
     numbers = {name: last[name] for name in ("training_loss", "validation_loss") if name in last}
     if evidence is not None:
@@ -106,17 +109,17 @@ def diverged(steps: Sequence[Step], evidence: str | None) -> Finding | None:
             because = f"{name.replace('_', ' ')} was {loss} at the end, in step {steps[-1].step}"
             return Finding(verdict=Diagnosis.DIVERGED, because=because, numbers=numbers)
     loss, first = numbers.get("training_loss", 0.0), first_loss(steps)
-    if first <= 0 or loss < BLOWN_UP * first:
+    if first <= 0 or loss < DIVERGED * first:
         return None
     because = f"training loss was {loss:.3g} in the last step, {loss / first:.3g} times the first, {first:.3g}"
     return Finding(verdict=Diagnosis.DIVERGED, because=because, numbers=numbers | {"first_loss": first, "times": loss / first})
 
 
 def oscillating(steps: Sequence[Step], trend: Trend) -> Finding | None:
-    """From step to step, or from update to update."""
+    """Oscillating from step to step, or from update to update."""
     swings = max(swings_of_steps(steps), swings_of_updates(steps), key=lambda swings: swings.height)
-    fall = max(trend.start - trend.lowest, LEAST_FALL * trend.start)
-    if swings.height < SWING * fall:
+    fall = max(trend.start - trend.lowest, MIN_FALL * trend.start)
+    if swings.height < OSCILLATION * fall:
         return None
     return Finding(
         verdict=Diagnosis.OSCILLATING,
@@ -129,7 +132,7 @@ def oscillating(steps: Sequence[Step], trend: Trend) -> Finding | None:
 
 
 def too_slow(trend: Trend) -> Finding | None:
-    """Never where the schedule took the rate to zero: as much again would win nothing then."""
+    """Too slow; never if the schedule ends at a learning rate of zero, since more steps would then gain nothing."""
     gain, late = trend.gain / trend.start, trend.last_quarter / trend.start
     if gain < GAIN or late < STILL_FALLING:
         return None
@@ -144,7 +147,7 @@ def too_slow(trend: Trend) -> Finding | None:
 
 
 def plateaued(trend: Trend) -> Finding | None:
-    """Of a run that is not too slow; a loss that rose, and stayed, counts."""
+    """Plateaued, for a run that is not too slow; a loss that rose and settled there counts."""
     if trend.fall >= FALL:
         return None
     course = f"fell only {trend.fall:.0%}" if trend.fall >= 0 else f"rose {-trend.fall:.0%}"
@@ -159,7 +162,7 @@ def plateaued(trend: Trend) -> Finding | None:
 
 
 def converged(trend: Trend) -> Finding | None:
-    """Of a run that is not too slow; to how good a loss, nobody can know."""
+    """Converged, for a run that is not too slow. This does not mean that the loss is good."""
     if trend.fall < FALL:
         return None
     return Finding(
@@ -173,7 +176,7 @@ def converged(trend: Trend) -> Finding | None:
 
 
 def overfitting(steps: Sequence[Step]) -> Finding | None:
-    """Prechelt's generalization loss (Early Stopping - But When?, 1998), of smoothed curves."""
+    """Overfitting by the generalization loss of smoothed curves (Prechelt, "Early Stopping - But When?", 1998)."""
     both = [step for step in steps if step.metrics["training_loss"] > 0 and 0 < metric(step, "validation_loss") < math.inf]
     if not both:
         return None
@@ -181,7 +184,7 @@ def overfitting(steps: Sequence[Step]) -> Finding | None:
     validation = smooth([math.log(step.metrics["validation_loss"]) for step in both])
     best = validation.index(min(validation))
     rise, fell = math.expm1(validation[-1] - validation[best]), -math.expm1(training[-1] - training[best])
-    if rise < RISE or fell < FELL_ON:
+    if rise < RISE or fell < TRAINING_FALL:
         return None
     lowest, at = math.exp(validation[best]), both[best].step
     return Finding(
@@ -195,7 +198,7 @@ def overfitting(steps: Sequence[Step]) -> Finding | None:
 
 
 def exploding_gradients(steps: Sequence[Step]) -> Finding | None:
-    """By any of three signs; a norm that is high from the beginning is none of them."""
+    """Exploding gradients by any of three signs. A norm that is high from the beginning does not count."""
     norms, clipped = finite(steps, "gradient_norm"), finite(steps, "clipped_share")
     numbers, reasons = {}, []
     if clipped:
@@ -218,9 +221,10 @@ def exploding_gradients(steps: Sequence[Step]) -> Finding | None:
 
 
 def _peak(steps: Sequence[Step], usual: float) -> float:
-    """The largest gradient norm after the first step, in parts of what is usual in the run, and of what is just before or after.
+    """The largest gradient norm after the first step, relative to the usual norm or, if larger, the norms just before and after.
 
-    The norms of a run that converges fall by orders of magnitude, but slowly; those of one that explodes and dies, at once.
+    Both are needed: the norms of a converging run fall slowly by orders of magnitude, while those of a run that explodes and dies
+    fall at once.
     """
     known = [step for step in steps if all(math.isfinite(metric(step, f"gradient_norm{what}")) for what in ("", "_max"))]
     norms = [step.metrics["gradient_norm"] for step in known]
@@ -233,13 +237,13 @@ def _peak(steps: Sequence[Step], usual: float) -> float:
 
 
 def vanishing_gradients(steps: Sequence[Step]) -> Finding | None:
-    """In many of the steps, whether the run learns or not."""
+    """Vanishing gradients in many of the steps, whether the run learns or not."""
     flows = finite(steps, "gradient_flow")
     if flows and flows[0] == 0:
-        del flows[0]  # before its first update, an output layer that starts at zero hands nothing on
-    if not flows or (share := fmean(flow <= FAINT for flow in flows)) < FAINT_STEPS:
+        del flows[0]  # before the first update, an output layer of zeros passes no gradient back
+    if not flows or (share := fmean(flow <= SMALL_FLOW for flow in flows)) < SMALL_FLOW_STEPS:
         return None
-    because = f"in {share:.0%} of the steps the first layer's gradient was at most {FAINT:g} of the last layer's"
+    because = f"in {share:.0%} of the steps the first layer's gradient was at most {SMALL_FLOW:g} of the last layer's"
     return Finding(
         verdict=Diagnosis.VANISHING_GRADIENTS,
         because=f"{because}, with a median of {median(flows):.2g}",
@@ -248,7 +252,7 @@ def vanishing_gradients(steps: Sequence[Step]) -> Finding | None:
 
 
 def dead_units(steps: Sequence[Step]) -> Finding | None:
-    """At the end: units that were dead at first and woke are none."""
+    """Dead units at the end of the run; units that were dead earlier and became active again do not count."""
     shares = finite(steps, "dead_units")
     if not shares or (share := fmean(shares[-max(1, len(shares) // 5) :])) < DEAD:
         return None

@@ -1,4 +1,4 @@
-"""Swings of a training loss: from step to step, or from update to update."""
+"""Oscillation of a training loss: from step to step, or from update to update."""
 
 import math
 from collections.abc import Sequence
@@ -10,29 +10,30 @@ from statistics import median
 from objectives.diagnosis.curves import Step, noise_of, smooth, updates_of, without_spikes
 
 TURNS = 3
-"""Swings go up and down so often at least: up, down and up again. A spike has two turns."""
+"""An oscillation changes direction at least this often: up, down and up again. A spike has two turns."""
 TURN_SHARE = 0.25
-"""Swings within steps turn so often per recorded update at least; slower waves are a schedule's."""
+"""An oscillation within steps has at least this many turns per recorded update; slower waves come from a schedule."""
 AROUND = 10
-"""Recorded updates to each side whose mean is the level that an update's loss swings about."""
+"""Recorded updates to each side of an update whose mean loss is the level that the update is compared with."""
 TWO_LEVELS = 0.72
-"""The share of the variance that a split into high and low explains where there are two levels; of normal noise it is 0.64."""
-STEP_LEVELS, ABOVE_NOISE = 0.85, 4.0
-"""Steps that are by turns high and low have two levels, in that sense (few values are split well by chance), or are further apart
-than the noise of their updates explains: so many standard deviations of a step's mean."""
+"""Losses have two levels if a split into high and low explains this share of their variance; for normal noise it is 0.64."""
+STEP_LEVELS = 0.85
+"""The same share for steps: higher, since a few values are often split well by chance."""
+ABOVE_NOISE = 4.0
+"""Steps also oscillate if high and low ones are this many standard deviations of a step's mean apart."""
 SCHEDULED = 1.5
-"""Swings whose high steps have this many times the learning rate of the low ones are the schedule's."""
+"""If the learning rate of the high steps is this many times that of the low ones, the schedule causes the oscillation."""
 
 
 @dataclass(frozen=True)
 class Swings:
     height: float = 0.0
-    """In the last half of the run, as a median; 0 where there are none."""
+    """Median high minus median low in the last half of the run, in units of the loss; 0: no oscillation."""
     turns: int = 0
 
 
 def swings_of_steps(steps: Sequence[Step]) -> Swings:
-    """Steps that are by turns high and low."""
+    """Oscillation from step to step: the mean losses of steps alternate between high and low."""
     losses = [step.metrics["training_loss"] for step in steps]
     rises = [loss - level for loss, level in zip(losses, without_spikes(losses), strict=True)]
     half = len(rises) // 2
@@ -50,7 +51,7 @@ def swings_of_steps(steps: Sequence[Step]) -> Swings:
 
 
 def swings_of_updates(steps: Sequence[Step]) -> Swings:
-    """Updates whose losses have two levels, by turns; noise, however strong, has one."""
+    """Oscillation from update to update: losses alternate between two levels. Noise has one level, however strong it is."""
     losses = [loss for step in steps for loss in updates_of(step) if loss > 0]
     losses = losses[len(losses) // 2 :]
     logs = [math.log(loss) for loss in losses]
@@ -68,16 +69,17 @@ def _height(values: Sequence[float], high: Sequence[bool]) -> float:
 
 
 def _medians(values: Sequence[float], high: Sequence[bool]) -> tuple[float, float]:
-    """Of the high ones, and of the low ones."""
+    """The median of the high values, and of the low ones."""
     return median(compress(values, high)), median(compress(values, map(not_, high)))
 
 
 def _turns(rises: Sequence[float], cut: float) -> int:
+    """How often the values cross the cut."""
     return sum((a > cut) != (b > cut) for a, b in pairwise(rises))
 
 
 def _split(values: Sequence[float]) -> tuple[float, float]:
-    """Where to cut them in two so that most of their variance is between the parts (Otsu 1979), and the share that is."""
+    """The threshold that maximizes the variance between the two classes (Otsu 1979), and its share of the total variance."""
     ordered, total, below = sorted(values), sum(values), 0.0
     n = len(ordered)
     most, cut = 0.0, math.inf
@@ -87,5 +89,5 @@ def _split(values: Sequence[float]) -> tuple[float, float]:
         if (between := i * (n - i) / n * gap * gap) > most:
             most, cut = between, (ordered[i - 1] + ordered[i]) / 2
     deviations = [value - total / n for value in ordered]
-    variance = sum(deviation * deviation for deviation in deviations)  # ** raises where this is inf
+    variance = sum(deviation * deviation for deviation in deviations)  # ** would raise OverflowError where this is inf
     return cut, most / variance if variance > 0 else 0.0
