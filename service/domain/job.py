@@ -25,7 +25,7 @@ class JobState(StrEnum):
     COMPLETED = "completed"
     """The trial budget is used up, the target is reached or the time is over."""
     FAILED = "failed"
-    """Too many trials in a row failed, or all of them."""
+    """Too many trials in a row failed, all of them failed, or no point could be drawn."""
     CANCELLED = "cancelled"
     """A user cancelled it."""
 
