@@ -68,7 +68,7 @@ def best_learning_rate(
     with database.transaction() as conn:
         briefs = _in_brief(conn, jobs.of_objective(conn, objective, settings, metric))
         if not briefs:
-            raise NothingFinished("No matching job has a finished trial yet: submit one, or drop some of these conditions.")
+            raise NothingFinished("No such job has a finished trial yet: submit one, or drop some of these conditions.")
         job, best = best_of(briefs)
         read = trial_reader.finished_with_pruned_curves(conn, job)
     return answers.answer(job, *read).answer.resting_on(best.evidence)

@@ -79,9 +79,9 @@ def list_jobs(
     """List jobs, newest first."""
     labels = _labels(label or [])
     with database.transaction() as conn:
-        read = jobs.page(conn, limit=limit + 1, before=cursors.moment_and_id(cursor), state=state, labels=labels)
-        views = _views(conn, read[:limit])
-    more = len(read) > limit
+        listed = jobs.page(conn, limit=limit + 1, before=cursors.moment_and_id(cursor), state=state, labels=labels)
+        views = _views(conn, listed[:limit])
+    more = len(listed) > limit
     return Page(items=views, next_cursor=cursors.encode(views[-1].created_at, views[-1].id) if more else None)
 
 

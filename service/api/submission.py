@@ -256,8 +256,8 @@ def _completed_budget(request: JobRequest, space: SearchSpace) -> Budget:
     budget = request.budget or Budget()
     n_points = strategy_of(request).n_points(space)
     if n_points is not None:
-        whole = n_points * request.replicates
-        return budget.model_copy(update={"trials": min(budget.trials or whole, whole)})
+        n_trials = n_points * request.replicates
+        return budget.model_copy(update={"trials": min(budget.trials or n_trials, n_trials)})
     if request.budget is None:
         return budget.model_copy(update={"trials": DEFAULT_TRIALS})
     return budget

@@ -22,9 +22,9 @@ def list_trials(job_id: UUID, database: Db, limit: cursors.Limit = 20, cursor: c
     """List a job's trials by number."""
     with database.transaction() as conn:
         job = jobs.get(conn, job_id)
-        found = trial_reader.page(conn, job, limit=limit + 1, after=cursors.number(cursor, default=-1))
-    items = [TrialView.of(trial) for trial in found[:limit]]
-    return Page(items=items, next_cursor=cursors.encode(items[-1].number) if len(found) > limit else None)
+        trials = trial_reader.page(conn, job, limit=limit + 1, after=cursors.number(cursor, default=-1))
+    items = [TrialView.of(trial) for trial in trials[:limit]]
+    return Page(items=items, next_cursor=cursors.encode(items[-1].number) if len(trials) > limit else None)
 
 
 @router.get("/{number}", responses=documented(404, 422))
@@ -42,9 +42,9 @@ def list_measurements(
     with database.transaction() as conn:
         trial_id = trial_reader.trial_id(conn, jobs.get(conn, job_id), number)
         after = cursors.number(cursor, default=0)
-        found = measurements.of_trial(conn, trial_id, after_step=after, limit=limit + 1)
-    items = [MeasurementView.of(measurement) for measurement in found[:limit]]
-    return Page(items=items, next_cursor=cursors.encode(items[-1].step) if len(found) > limit else None)
+        measured = measurements.of_trial(conn, trial_id, after_step=after, limit=limit + 1)
+    items = [MeasurementView.of(measurement) for measurement in measured[:limit]]
+    return Page(items=items, next_cursor=cursors.encode(items[-1].step) if len(measured) > limit else None)
 
 
 @router.get("/{number}/log", responses=documented(404, 422))

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/workers", tags=["workers"])
 def list_workers(database: Db, limit: cursors.Limit = 20, cursor: cursors.Cursor = None) -> Page[WorkerView]:
     """List workers, newest first."""
     with database.transaction() as conn:
-        found = workers.page(conn, limit=limit + 1, before=cursors.moment_and_id(cursor))
-    items = [WorkerView.model_validate(worker, from_attributes=True) for worker in found[:limit]]
-    more = len(found) > limit
+        listed = workers.page(conn, limit=limit + 1, before=cursors.moment_and_id(cursor))
+    items = [WorkerView.model_validate(worker, from_attributes=True) for worker in listed[:limit]]
+    more = len(listed) > limit
     return Page(items=items, next_cursor=cursors.encode(items[-1].started_at, items[-1].id) if more else None)
