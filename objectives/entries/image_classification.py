@@ -1,4 +1,4 @@
-"""Image classification, as the catalog has it."""
+"""The catalog entry of image classification."""
 
 from objectives.contract import APPLIES_WHEN, DEFINES_MEASURE, Objective
 from objectives.entries.supervised import CLASSIFICATION_METRICS, EVERYWHERE, MLP, settings_schema
@@ -9,7 +9,7 @@ IMAGE_FILES = ("mnist", "cifar10", "cifar100", "image-folder", "image-parquet")
 
 IMAGE_CLASSIFICATION = Objective(
     name="image-classification",
-    description="A small network learns which of n classes an image shows.",
+    description="A small network learns to classify images into n classes.",
     module="objectives.tasks.image_classification",
     metrics=CLASSIFICATION_METRICS,
     parameters=(*EVERYWHERE, *CLASSIFICATION_LOSS),
@@ -20,8 +20,8 @@ IMAGE_CLASSIFICATION = Objective(
                 "enum": ["digits", *IMAGE_FILES],
                 "default": "digits",
                 "description": "digits: 1,797 handwritten digits of 8x8 pixels. From local files: mnist, or Fashion-MNIST, as idx"
-                " files; cifar10 and cifar100 in their binary versions; image-folder: a folder per class; image-parquet: as the"
-                " Hugging Face hub has it.",
+                " files; cifar10 and cifar100 in their binary versions; image-folder: one folder per class; image-parquet: the"
+                " format of the Hugging Face Hub.",
                 DEFINES_MEASURE: True,
             },
             "model": {
@@ -36,7 +36,7 @@ IMAGE_CLASSIFICATION = Objective(
                 "minimum": 4,
                 "maximum": 1024,
                 "default": 32,
-                "description": "Height and width in pixels to which image-folder and image-parquet resize.",
+                "description": "Height and width in pixels that the images of image-folder and image-parquet are resized to.",
                 APPLIES_WHEN: [{"dataset": ["image-folder", "image-parquet"]}],
                 DEFINES_MEASURE: True,
             },

@@ -1,4 +1,4 @@
-"""What the entries of objectives that learn from examples share: parameters, settings, metrics."""
+"""Parameters, settings and metrics that the catalog entries of all supervised objectives share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ EVERYWHERE = (
     *clipping.CLIPPING,
     *duration.EARLY_STOPPING,
 )
-"""The parameters of every objective that learns from examples."""
+"""The parameters of every supervised objective."""
 
 MLP: Mapping[str, Any] = {
     "hidden_layers": {
@@ -25,7 +25,7 @@ MLP: Mapping[str, Any] = {
         "minimum": 1,
         "maximum": 100,
         "default": 2,
-        "description": "Of the mlp.",
+        "description": "Number of hidden layers of the mlp.",
     },
     "width": {
         "type": "integer",
@@ -38,7 +38,7 @@ MLP: Mapping[str, Any] = {
 
 
 def settings_schema(of_objective: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
-    """The schema of an objective that learns from examples. files: the data sets that are read from local files."""
+    """The settings schema of a supervised objective. files: the data sets that are read from local files."""
     return {
         "type": "object",
         "additionalProperties": False,
@@ -60,7 +60,7 @@ def validation_loss(what: str) -> Metric:
     return Metric(
         name="validation_loss",
         direction="minimize",
-        description=f"{what} on the validation set. Jobs that search the loss should compare something else.",
+        description=f"{what} on the validation set. A job that searches over the loss function should optimize another metric.",
     )
 
 
@@ -69,7 +69,7 @@ def training_loss(what: str) -> Metric:
 
 
 def with_defaults(parameters: Sequence[Parameter], **defaults: Scalar) -> tuple[Parameter, ...]:
-    """The parameters, some with another default."""
+    """The parameters, with the defaults of some replaced."""
     assert defaults.keys() <= {parameter.name for parameter in parameters}
     return tuple(replace(parameter, default=defaults.get(parameter.name, parameter.default)) for parameter in parameters)
 
@@ -79,7 +79,7 @@ CLASSIFICATION_METRICS = (
     Metric(
         name="validation_accuracy",
         direction="maximize",
-        description="Part of the validation set that is classified correctly.",
+        description="Fraction of the validation set that is classified correctly.",
     ),
     training_loss("Mean loss (by default cross-entropy, in nats)"),
 )

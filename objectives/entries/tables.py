@@ -1,4 +1,4 @@
-"""What the entries of objectives that learn from tables share."""
+"""Settings that the catalog entries of tabular objectives share."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ TARGET: Mapping[str, Any] = {
     "target": {
         "type": ["string", "null"],
         "default": None,
-        "description": "Column of a local file to be learned; null: the last one.",
+        "description": "Target column of a local file; null: the last one.",
         APPLIES_WHEN: [{"dataset": list(TABLE_FILES)}],
         DEFINES_MEASURE: True,
     },

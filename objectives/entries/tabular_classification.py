@@ -1,4 +1,4 @@
-"""Tabular classification, as the catalog has it."""
+"""The catalog entry of tabular classification."""
 
 from objectives.contract import DEFINES_MEASURE, Objective
 from objectives.entries.supervised import CLASSIFICATION_METRICS, EVERYWHERE, MLP, settings_schema
@@ -7,7 +7,7 @@ from objectives.parameters.loss import CLASSIFICATION_LOSS
 
 TABULAR_CLASSIFICATION = Objective(
     name="tabular-classification",
-    description="A small network learns a class from the columns of a table.",
+    description="A small network learns to predict a class from the columns of a table.",
     module="objectives.tasks.tabular_classification",
     metrics=CLASSIFICATION_METRICS,
     parameters=(*EVERYWHERE, *CLASSIFICATION_LOSS),
@@ -17,7 +17,7 @@ TABULAR_CLASSIFICATION = Objective(
                 "type": "string",
                 "enum": ["breast-cancer", "wine", *TABLE_FILES],
                 "default": "breast-cancer",
-                "description": "breast-cancer: 569 tumours, 30 columns, benign or not; wine: 178 wines, 13 columns, three"
+                "description": "breast-cancer: 569 tumours, 30 columns, benign or malignant; wine: 178 wines, 13 columns, three"
                 " cultivars; csv and parquet: local files with a header.",
                 DEFINES_MEASURE: True,
             },

@@ -8,7 +8,7 @@ CHANNELS = (16, 32)
 
 
 def cnn(input_shape: tuple[int, ...], n_outputs: int, between: Between = PLAIN) -> nn.Sequential:
-    """Two 3x3 convolutions of CHANNELS channels, each followed by its activation and halved by max pooling.
+    """Two 3x3 convolutions with CHANNELS channels, each followed by an activation and 2x2 max pooling.
 
     Maps images (n, channels, height, width) to outputs (n, n_outputs). The last module is the output layer.
     """

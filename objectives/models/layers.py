@@ -1,4 +1,4 @@
-"""What stands between the layers of every model: normalization, activation, dropout."""
+"""The modules between the layers of every model: normalization, activation, dropout."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class Activation(nn.Module):
-    """An activation by name. A type of its own, so that those of a model can be found, whatever they are."""
+    """An activation by name. A class of its own, so that all activations of a model can be found, whatever their function."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -29,9 +29,9 @@ class Activation(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Set each output to zero with a probability in training, and scale up the others (Srivastava et al. 2014).
+    """In training, set each output to zero with the given probability, and scale up the others (Srivastava et al. 2014).
 
-    As nn.Dropout, which can only draw from torch's global generator: this one's is the run's own.
+    The same as nn.Dropout, except that it draws from the run's generator instead of torch's global one.
     """
 
     def __init__(self, probability: float, generator: torch.Generator) -> None:
@@ -47,7 +47,7 @@ class Dropout(nn.Module):
 
 
 class ChannelNorm(nn.GroupNorm):
-    """Layer norm of images: over channels and places of each one."""
+    """Layer norm for images: over the channels, height and width of each image."""
 
     def __init__(self, n_channels: int) -> None:
         super().__init__(1, n_channels)
@@ -55,20 +55,20 @@ class ChannelNorm(nn.GroupNorm):
 
 @dataclass(frozen=True, kw_only=True)
 class Between:
-    """What stands between layers; the catalog describes activation, normalization and dropout."""
+    """The modules between layers; the catalog describes activation, normalization and dropout."""
 
     activation: str
     normalization: str
     dropout: float
     generator: torch.Generator
-    """Of dropout, on the run's device."""
+    """The generator that dropout draws from, on the run's device."""
 
     def modules(self, n_features: int, kind: Literal["units", "channels"], usual: str = "none") -> list[nn.Module]:
-        """Normalization, activation and dropout for one layer's outputs, as far as there are any."""
+        """Normalization (if any), activation and dropout (if any) for the outputs of one layer."""
         return [*self.norm(n_features, kind, usual), Activation(self.activation), *self.dropouts()]
 
     def norm(self, n_features: int, kind: Literal["units", "channels"], usual: str = "none") -> list[nn.Module]:
-        """Normalization of n_features units, or of the channels of images. usual: what the model is published with."""
+        """Normalization of n_features units or image channels, if any. usual: the normalization in the model's publication."""
         match usual if self.normalization == "usual" else self.normalization:
             case "batch":
                 return [nn.BatchNorm1d(n_features) if kind == "units" else nn.BatchNorm2d(n_features)]
@@ -82,4 +82,4 @@ class Between:
 
 
 PLAIN = Between(activation="relu", normalization="usual", dropout=0.0, generator=torch.Generator())
-"""Rectifiers, and what else the model is published with."""
+"""ReLU, no dropout, and the normalization in the model's publication."""

@@ -21,7 +21,7 @@ def mlp_of(settings: Mapping[str, Any]) -> Callable[[tuple[int, ...], int, Betwe
 def mlp(
     input_shape: tuple[int, ...], n_outputs: int, between: Between = PLAIN, *, hidden_layers: int = 2, width: int = WIDTH
 ) -> nn.Sequential:
-    """Hidden layers of `width` units each.
+    """A multilayer perceptron with hidden layers of `width` units each.
 
     Maps inputs (n, *input_shape) to outputs (n, n_outputs). The last module is the output layer.
     """

@@ -1,8 +1,8 @@
 """A small residual network for images.
 
 He et al., "Deep Residual Learning for Image Recognition" (2016), section 4.2, https://arxiv.org/abs/1512.03385: its networks
-for CIFAR-10 with one block a stage (ResNet-8). Deviation: where a block changes the shape, its shortcut is a 1x1 convolution
-(option B of the paper) instead of padding with zeros.
+for CIFAR-10 with one block per stage (ResNet-8). Deviation: where a block changes the shape, its shortcut is a 1x1 convolution
+(option B of the paper) instead of zero padding.
 """
 
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ CHANNELS = (16, 32, 64)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; `stride` 2 halves height and width."""
+    """Two 3x3 convolutions with a shortcut; `stride` 2 halves height and width."""
 
     def __init__(self, channels: int, n_channels: int, stride: int, between: Between) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class ResidualBlock(nn.Module):
 
 
 def resnet(input_shape: tuple[int, ...], n_outputs: int, between: Between = PLAIN) -> nn.Sequential:
-    """A convolution, three stages of one block each, of CHANNELS channels, and the mean over all places.
+    """A convolution, three stages of one block each with CHANNELS channels, and global average pooling.
 
     Maps images (n, channels, height, width) to outputs (n, n_outputs). The last module is the output layer.
     """

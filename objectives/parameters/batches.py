@@ -1,4 +1,4 @@
-"""How many examples an update takes, and what that does to the learning rate."""
+"""The batch size, and how the learning rate is scaled with it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,15 +19,15 @@ BATCHES = (
         name="learning_rate_scaling",
         type="categorical",
         default="none",
-        description="Multiply the learning rate by batch_size / reference_batch_size (linear: Goyal et al. 2017), or by its root"
-        " (sqrt: Krizhevsky 2014). A warm-up then starts from the rate before scaling up.",
+        description="Multiply the learning rate by batch_size / reference_batch_size (linear: Goyal et al. 2017), or by its"
+        " square root (sqrt: Krizhevsky 2014). If this increases the rate, a warm-up starts from the rate before scaling.",
         choices=("none", "linear", "sqrt"),
     ),
     Parameter(
         name="reference_batch_size",
         type="int",
         default=32,
-        description="The batch size at which learning_rate is meant as it stands.",
+        description="The batch size at which learning_rate is applied without scaling.",
         low=1,
         applies_when=({"learning_rate_scaling": ("linear", "sqrt")},),
     ),
@@ -38,6 +38,6 @@ SETTINGS: Mapping[str, Any] = {
         "type": ["integer", "null"],
         "minimum": 1,
         "default": None,
-        "description": "Most examples computed at once: the gradients of larger batches are accumulated. null: all at once.",
+        "description": "Maximum examples computed at once: the gradients of larger batches are accumulated. null: all at once.",
     },
 }

@@ -1,4 +1,4 @@
-"""How large a gradient may be."""
+"""Gradient clipping."""
 
 from objectives.contract import Parameter
 
@@ -7,14 +7,14 @@ CLIPPING = (
         name="clip_norm",
         type="float",
         default=0.0,
-        description="Largest norm of the whole gradient, to which larger ones are scaled (Pascanu et al. 2013); 0: none.",
+        description="Maximum norm of the whole gradient, to which larger ones are scaled (Pascanu et al. 2013); 0: no limit.",
         low=0.0,
     ),
     Parameter(
         name="clip_value",
         type="float",
         default=0.0,
-        description="Largest absolute value of a gradient's element; 0: none.",
+        description="Maximum absolute value of each element of the gradient; 0: no limit.",
         low=0.0,
     ),
 )

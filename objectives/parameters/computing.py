@@ -1,4 +1,4 @@
-"""How a run computes: neither says what is learned."""
+"""How a run computes: precision and threads. Neither changes what is learned."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ SETTINGS: Mapping[str, Any] = {
         "minimum": 1,
         "maximum": 256,
         "default": 1,
-        "description": "CPU threads that the run computes with.",
+        "description": "Number of CPU threads of the run.",
         ROLE: "threads",
     },
 }

@@ -1,4 +1,4 @@
-"""Which examples are learned from, and which test what was learned."""
+"""Which data a run uses, and which part of them is the test set."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,19 +11,19 @@ FOLD: Mapping[str, Any] = {
         "minimum": 0,
         "maximum": 4,
         "default": 0,
-        "description": "Which fifth of the data is the test set; validation is cut from the rest.",
+        "description": "Which fifth of the data is the test set; the validation set is split off the rest.",
         DEFINES_MEASURE: True,
     },
 }
 
 
 def path(files: Sequence[str]) -> dict[str, Any]:
-    """The setting that says where a local data set lies. files: the data sets that are read from local files."""
+    """The setting `path` of local data sets. files: the data sets that are read from local files."""
     return {
         "path": {
             "type": ["string", "null"],
             "default": None,
-            "description": "File or folder of a data set that is read from local files, below a folder that workers allow.",
+            "description": "File or folder of a data set that is read from local files, below a folder that the workers allow.",
             APPLIES_WHEN: [{"dataset": list(files)}],
             DEFINES_MEASURE: True,
         }

@@ -1,4 +1,4 @@
-"""How long a run goes on."""
+"""The length of a run."""
 
 from objectives.contract import Parameter
 
@@ -17,7 +17,7 @@ EARLY_STOPPING = (
         name="early_stopping_patience",
         type="int",
         default=0,
-        description="End after so many epochs without a new lowest validation loss, with the weights that had it; 0: never.",
+        description="Stop after this many epochs without a new lowest validation loss, and restore the best weights; 0: never.",
         low=0,
     ),
 )

@@ -1,4 +1,4 @@
-"""What is minimized."""
+"""The loss function."""
 
 from objectives.contract import Parameter
 
@@ -8,7 +8,7 @@ CLASSIFICATION_LOSS = (
         type="categorical",
         defines_measure=("validation_loss", "training_loss"),
         default="cross-entropy",
-        description="What is minimized; binary-cross-entropy and mse ask of each class by itself whether it is the one.",
+        description="The loss that is minimized; binary-cross-entropy and mse treat each class as a separate yes-or-no target.",
         choices=("cross-entropy", "binary-cross-entropy", "mse"),
     ),
     Parameter(
@@ -16,7 +16,7 @@ CLASSIFICATION_LOSS = (
         type="float",
         defines_measure=("training_loss",),
         default=0.0,
-        description="Part of the target that is spread over all classes (Szegedy et al. 2016); in training only.",
+        description="Fraction of the target that is spread evenly over all classes (Szegedy et al. 2016), in training only.",
         low=0.0,
         high=1.0,
         high_open=True,
@@ -30,7 +30,7 @@ REGRESSION_LOSS = (
         type="categorical",
         defines_measure=("validation_loss", "training_loss"),
         default="mse",
-        description="What is minimized, on targets in units of their standard deviation.",
+        description="The loss that is minimized, on targets in units of their standard deviation.",
         choices=("mse", "mae", "huber"),
     ),
     Parameter(
@@ -38,7 +38,7 @@ REGRESSION_LOSS = (
         type="float",
         defines_measure=("validation_loss", "training_loss"),
         default=1.0,
-        description="Errors up to which Huber's loss is quadratic; beyond, it is linear.",
+        description="Absolute error up to which the Huber loss is quadratic; above it, the loss is linear.",
         low=0.0,
         low_open=True,
         applies_when=({"loss": ("huber",)},),

@@ -1,4 +1,4 @@
-"""How a network begins, and what stands between its layers."""
+"""Initialization of a network, and the modules between its layers."""
 
 from objectives.contract import Parameter
 
@@ -7,15 +7,15 @@ NETWORK = (
         name="initialization",
         type="categorical",
         default="he-normal",
-        description="How weights start: Xavier (Glorot and Bengio 2010), He et al. 2015, orthogonal (Saxe et al. 2014), each with"
-        " the gain of the activation; default: as PyTorch builds the layers.",
+        description="Initial weights: Xavier (Glorot and Bengio 2010), He (He et al. 2015) or orthogonal (Saxe et al. 2014), each"
+        " with the gain of the activation; default: PyTorch's default initialization.",
         choices=("default", "xavier-uniform", "xavier-normal", "he-uniform", "he-normal", "orthogonal"),
     ),
     Parameter(
         name="zero_output",
         type="categorical",
         default=True,
-        description="Start the output layer at zero: the first loss is that of guessing.",
+        description="Initialize the output layer with zeros, so that the network first predicts the same for every example.",
         choices=(False, True),
         applies_when=({"initialization": ("xavier-uniform", "xavier-normal", "he-uniform", "he-normal", "orthogonal")},),
     ),
@@ -23,21 +23,21 @@ NETWORK = (
         name="activation",
         type="categorical",
         default="relu",
-        description="What follows each hidden layer.",
+        description="Activation function of the hidden layers.",
         choices=("relu", "leaky-relu", "gelu", "tanh", "sigmoid"),
     ),
     Parameter(
         name="normalization",
         type="categorical",
         default="usual",
-        description="Before the activation of a hidden layer: batch norm, layer norm or none; usual: batch in resnet, else none.",
+        description="Before each hidden layer's activation: batch norm, layer norm or none; usual: batch in resnet, else none.",
         choices=("usual", "none", "batch", "layer"),
     ),
     Parameter(
         name="dropout",
         type="float",
         default=0.0,
-        description="Part of the hidden layers' outputs that training sets to zero.",
+        description="Probability that an output of a hidden layer is set to zero in training.",
         low=0.0,
         high=1.0,
         high_open=True,

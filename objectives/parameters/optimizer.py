@@ -1,4 +1,4 @@
-"""The optimizer: names and defaults are PyTorch's, but one eps for all."""
+"""The optimizer. Names and defaults are PyTorch's, except that eps has the same default for all optimizers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ LEARNING_RATE = Parameter(
     role="learning_rate",
     default=0.02,
     space={"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 9},
-    description="Step size of gradient descent; the largest, under a schedule.",
+    description="Step size of gradient descent; under a schedule, its largest value.",
     low=0.0,
     low_open=True,
 )
@@ -23,7 +23,7 @@ OPTIMIZER = (
         type="categorical",
         role="optimizer",
         default="sgd",
-        description="sgd: gradient descent with momentum; adagrad, rmsprop, adam, adamw: a rate of its own for each weight.",
+        description="sgd: gradient descent with momentum; adagrad, rmsprop, adam, adamw: adaptive rates for each weight.",
         choices=("sgd", "adagrad", "rmsprop", "adam", "adamw"),
     ),
     Parameter(
@@ -32,7 +32,7 @@ OPTIMIZER = (
         role="momentum",
         default=0.9,
         space={"type": "float", "low": 0.0, "high": 0.99, "points": 4},
-        description="Part of the last step that is kept in the next; 0 is plain gradient descent.",
+        description="Fraction of the last update that is added to the next; 0: plain gradient descent.",
         low=0.0,
         high=1.0,
         high_open=True,
@@ -45,7 +45,7 @@ OPTIMIZER = (
         name="nesterov",
         type="categorical",
         default=False,
-        description="Take the gradient where momentum is about to lead (Nesterov 1983; Sutskever et al. 2013).",
+        description="Use Nesterov momentum: the gradient at the look-ahead point (Nesterov 1983; Sutskever et al. 2013).",
         choices=(False, True),
         applies_when=({"optimizer": ("sgd",)},),
     ),
@@ -54,7 +54,7 @@ OPTIMIZER = (
         type="float",
         scale="decay",
         default=0.9,
-        description="Adam's decay of the mean gradient.",
+        description="Decay rate of Adam's moving average of the gradient.",
         low=0.0,
         high=1.0,
         high_open=True,
@@ -68,7 +68,7 @@ OPTIMIZER = (
         type="float",
         scale="decay",
         default=0.999,
-        description="Adam's decay of the mean squared gradient.",
+        description="Decay rate of Adam's moving average of the squared gradient.",
         low=0.0,
         high=1.0,
         high_open=True,
@@ -79,7 +79,7 @@ OPTIMIZER = (
         type="float",
         scale="decay",
         default=0.99,
-        description="RMSprop's decay of the mean squared gradient.",
+        description="Decay rate of RMSprop's moving average of the squared gradient.",
         low=0.0,
         high=1.0,
         high_open=True,
@@ -89,7 +89,7 @@ OPTIMIZER = (
         name="eps",
         type="float",
         default=1e-8,
-        description="Added to the root of the mean squared gradient.",
+        description="Added to the denominator, the square root of the averaged squared gradient.",
         low=0.0,
         low_open=True,
         applies_when=({"optimizer": ("adagrad", "rmsprop", *ADAMS)},),
@@ -98,15 +98,15 @@ OPTIMIZER = (
         name="weight_decay",
         type="float",
         default=0.0,
-        description="Pull towards zero: of the gradient, or under adamw of the weights themselves (Loshchilov and Hutter 2019).",
+        description="L2 penalty, added to the gradient; under adamw decoupled weight decay (Loshchilov and Hutter 2019).",
         low=0.0,
     ),
     Parameter(
         name="layer_decay",
         type="float",
         default=1.0,
-        description="Each layer learns at this multiple of the next one's rate, the last layer at learning_rate (Howard and Ruder"
-        " 2018: 1/2.6).",
+        description="Each layer's learning rate is this multiple of the next layer's; the last layer has learning_rate (Howard"
+        " and Ruder 2018: 1/2.6).",
         low=0.0,
         low_open=True,
         high=1.0,
@@ -119,7 +119,7 @@ SETTINGS: Mapping[str, Any] = {
         "additionalProperties": {"type": "number", "minimum": 0},
         "maxProperties": 100,
         "default": {},
-        "description": "What to multiply the learning rate by, by name of a weight, with * and ? as in file names; the longest"
-        " that fits counts. 0 freezes.",
+        "description": "Multipliers of the learning rate by name of a weight, with the wildcards * and ?; the longest pattern"
+        " that matches is used. 0 freezes the weights.",
     },
 }
