@@ -1,11 +1,11 @@
-"""Image classification: a small network learns which of n classes an image shows.
+"""Image classification: a small network learns to classify images into n classes.
 
-Source: handwritten digits (objectives/data/digits.py), or local files of the field's standard data.
+Source: handwritten digits (objectives/data/digits.py), or local files of standard data sets.
 Run:    python -m objectives.tasks.image_classification --learning-rate 0.02 --epochs 20
 Known good: the defaults, learning rate 0.02 for 10 epochs, reach a test accuracy of 0.971 with the mlp, 0.981 with the cnn and
 0.982 with the resnet on digits (mean of five folds, seed 0: benchmarks/results/objectives_2cores_202611.md).
 
-A step is an epoch. Validation and test accuracy are parts of the images that get their highest output for the right class.
+A step is an epoch. Validation and test accuracy are the fractions of images whose highest output is that of the right class.
 """
 
 from collections.abc import Mapping
@@ -34,13 +34,13 @@ from objectives.training.task import NewModel
 
 MODELS: Mapping[str, NewModel] = {"mlp": mlp, "cnn": cnn, "resnet": resnet}
 SMALLEST = {"mlp": 1, "cnn": 4, "resnet": 5}
-"""Pixels of height and width that a model can halve twice, and in the ResNet still normalize over several places."""
+"""Minimum height and width in pixels: models halve them twice, and the ResNet then normalizes over several positions."""
 
 
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
-    """Begin a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
+    """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 
-    Parameters and settings left out take the catalog's defaults. Raises DataProblem when they cannot be trained on.
+    Missing parameters and settings take the catalog's defaults. Raises DataProblem when they cannot be used for training.
     """
     torch.set_num_threads(threads)
     params = default_params(IMAGE_CLASSIFICATION) | dict(params)

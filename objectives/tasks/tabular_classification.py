@@ -1,4 +1,4 @@
-"""Tabular classification: a small network learns a class from the columns of a table.
+"""Tabular classification: a small network learns to predict a class from the columns of a table.
 
 Source: breast cancer and wine of scikit-learn (objectives/data/tables.py), or a local CSV or parquet file.
 Run:    python -m objectives.tasks.tabular_classification --learning-rate 0.02 --epochs 20
@@ -27,9 +27,9 @@ BUNDLED: Mapping[str, Callable[[int], Sets]] = {"breast-cancer": breast_cancer, 
 
 
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
-    """Begin a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
+    """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 
-    Parameters and settings left out take the catalog's defaults. Raises DataProblem when they cannot be trained on.
+    Missing parameters and settings take the catalog's defaults. Raises DataProblem when they cannot be used for training.
     """
     torch.set_num_threads(threads)
     params = default_params(TABULAR_CLASSIFICATION) | dict(params)

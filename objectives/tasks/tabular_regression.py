@@ -1,4 +1,4 @@
-"""Tabular regression: a small network learns a number from the columns of a table.
+"""Tabular regression: a small network learns to predict a number from the columns of a table.
 
 Source: diabetes of scikit-learn (objectives/data/tables.py), or a local CSV or parquet file.
 Run:    python -m objectives.tasks.tabular_regression --learning-rate 0.003 --epochs 30
@@ -6,7 +6,7 @@ Known good: the defaults, learning rate 0.001 for 20 epochs, reach a test R2 of 
 benchmarks/results/objectives_2cores_202611.md).
 
 Targets are in units of their standard deviation in the training set. validation_r2 and test_r2 are the coefficient of
-determination: 1 for a perfect answer, 0 for the set's own mean.
+determination: 1 for perfect predictions, 0 for predicting the mean of the set.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,9 +32,9 @@ BUNDLED: Mapping[str, Callable[[int], Sets]] = {"diabetes": diabetes}
 
 
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
-    """Begin a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
+    """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 
-    Parameters and settings left out take the catalog's defaults. Raises DataProblem when they cannot be trained on.
+    Missing parameters and settings take the catalog's defaults. Raises DataProblem when they cannot be used for training.
     """
     torch.set_num_threads(threads)
     params = default_params(TABULAR_REGRESSION) | dict(params)

@@ -1,4 +1,4 @@
-"""What every classification has in common: logits, a loss of them, and accuracy."""
+"""The task that all classification objectives share: logits, a loss, and accuracy."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from objectives.training.task import Task
 
 
 def classification(data: Sets, loss: str, label_smoothing: float) -> Task:
-    """Learn to give the right class of each example the highest output."""
+    """The task of classifying the data: the class with the highest output is the prediction."""
     assert data.n_classes is not None
     return Task(
         n_outputs=data.n_classes,

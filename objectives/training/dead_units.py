@@ -1,4 +1,4 @@
-"""Hidden units that no longer tell one example from another."""
+"""Counts dead units: hidden units with the same output for every example."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,29 +9,29 @@ from torch import Tensor, nn
 from objectives.models.layers import Activation
 
 SAME = 1e-6
-"""Outputs that differ by less are the same: rectifiers are dead at exactly 0, sigmoids and tanh near their ends."""
+"""Outputs that differ by less count as the same: ReLU units are dead at exactly 0, sigmoid and tanh units where they saturate."""
 
 
 class DeadUnits:
-    """Watches the activations of a model while it looks at a set of examples.
+    """Records the range of each unit's output while a model is evaluated.
 
-    A unit is a hidden layer's output, or a channel of an image, wherever in it.
+    A unit is an output of a hidden layer, or a channel of a convolution over all positions.
     """
 
     def __init__(self) -> None:
         self._ranges: dict[nn.Module, tuple[Tensor, Tensor]] = {}
 
     def look(self, module: nn.Module, _inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
-        """A forward hook."""
-        but_units = [dimension for dimension in range(outputs.dim()) if dimension != 1]
-        low, high = outputs.amin(but_units), outputs.amax(but_units)
+        """Update the ranges; a forward hook. Outputs are (n, units, ...)."""
+        other_dimensions = [dimension for dimension in range(outputs.dim()) if dimension != 1]
+        low, high = outputs.amin(other_dimensions), outputs.amax(other_dimensions)
         if module in self._ranges:
             lowest, highest = self._ranges[module]
             low, high = torch.minimum(low, lowest), torch.maximum(high, highest)
         self._ranges[module] = low, high
 
     def share(self) -> Tensor:
-        """The part of all units whose output was the same for every example; 0 when none were seen."""
+        """The fraction of units whose output was the same for every example; 0 if there were no activations."""
         if not self._ranges:
             return torch.zeros(())
         return torch.cat([(high - low) < SAME for low, high in self._ranges.values()]).float().mean()
@@ -39,7 +39,7 @@ class DeadUnits:
 
 @contextmanager
 def watched(model: nn.Module) -> Iterator[DeadUnits]:
-    """Watch what the activations of `model` put out within the block."""
+    """Record the outputs of the activations of `model` within the block."""
     dead = DeadUnits()
     hooks = [module.register_forward_hook(dead.look) for module in model.modules() if isinstance(module, Activation)]
     try:

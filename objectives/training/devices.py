@@ -1,4 +1,4 @@
-"""Which device a run computes on."""
+"""The device that a run computes on."""
 
 import torch
 
@@ -6,7 +6,7 @@ from objectives.contract import DataProblem
 
 
 def find_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is the first GPU where there is one, else the CPU."""
+    """The device called `name`; "auto" is the first GPU if there is one, else the CPU. Raises DataProblem for others."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

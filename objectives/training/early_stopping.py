@@ -1,6 +1,7 @@
-"""When a run ends early, and with which weights.
+"""Early stopping, with the best weights restored.
 
-Prechelt, "Early Stopping - But When?" (1998): here, once the validation loss has had no new lowest for `patience` epochs.
+See Prechelt, "Early Stopping - But When?" (1998). Here a run stops when the validation loss has had no new minimum for `patience`
+epochs.
 """
 
 import copy
@@ -11,18 +12,18 @@ from torch import nn
 
 
 class EarlyStopping:
-    """Keeps the weights of the epoch with the lowest validation loss; patience 0 keeps none, and never stops."""
+    """Keeps the weights of the epoch with the lowest validation loss. With patience 0 it keeps none, and never stops."""
 
     def __init__(self, patience: int) -> None:
         self._patience = patience
         self._lowest = inf
         self._weights: dict[str, Any] | None = None
         self.best_step: int | None = None
-        """The step of the weights kept; None while none are."""
+        """The step whose weights are kept; None if none are."""
         self.has_stopped = False
 
     def observe(self, step: int, validation_loss: float, model: nn.Module) -> None:
-        """Look at an epoch's end, and keep its weights if they are the best so far."""
+        """Call at the end of an epoch: keeps its weights if they are the best so far, else checks the patience."""
         if self._patience == 0:
             return
         if validation_loss < self._lowest:
@@ -32,7 +33,7 @@ class EarlyStopping:
             self.has_stopped = True
 
     def restore(self, model: nn.Module) -> None:
-        """Give the model the weights kept, if there are any."""
+        """Load the best weights into the model, if any are kept."""
         if self._weights is not None:
             model.load_state_dict(self._weights)
 

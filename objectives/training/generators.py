@@ -1,4 +1,4 @@
-"""Random generators by name, so that no two uses of a run's seed share a stream."""
+"""Named random generators, so that no two uses of a run's seed share a random stream."""
 
 from hashlib import sha256
 
@@ -8,10 +8,10 @@ CPU = torch.device("cpu")
 
 
 def named_seed(seed: int, name: str) -> int:
-    """The beginning of sha256 of `seed` and `name`."""
+    """The first 8 bytes of the SHA-256 of `seed` and `name`, as an integer."""
     return int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:8], "big")
 
 
 def named_generator(seed: int, name: str, device: torch.device = CPU) -> torch.Generator:
-    """A generator on `device` seeded with `named_seed`: on the CPU, the same draws whatever the run is on."""
+    """A generator on `device`, seeded with `named_seed`. One on the CPU draws the same numbers whatever device the run is on."""
     return torch.Generator(device).manual_seed(named_seed(seed, name))

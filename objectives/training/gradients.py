@@ -1,4 +1,4 @@
-"""The gradients of a model as one vector: measured and clipped."""
+"""The gradients of a model as one vector, to measure and clip them."""
 
 import math
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True)
 class Clipping:
-    """Limits on a gradient; 0: none. The catalog describes both."""
+    """Limits on the gradient; 0: no limit. The catalog describes both fields."""
 
     clip_norm: float
     clip_value: float
 
 
 class FlatGradients:
-    """Every weight's `.grad` as a view into one vector, (n weights,).
+    """Every weight's `.grad` as a view into one vector, (n_weights,).
 
-    Zeroing the gradients, taking their norm and clipping them are then one operation each, which makes an update of a small
-    network a fifth faster than `zero_grad` and `get_total_norm` do. Zero through here only: `zero_grad()` drops the views.
+    Zeroing, norm and clipping are then one operation each. This makes an update of a small network a fifth faster than with
+    `zero_grad` and `get_total_norm`. Zero gradients only through `zero`: `zero_grad()` would drop the views.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -41,7 +41,7 @@ class FlatGradients:
         return norm
 
     def clip(self, clipping: Clipping, norm: Tensor) -> Tensor | None:
-        """Cut the gradient, whose norm is `norm`, to its limits; returns whether that changed it, None without limits."""
+        """Clip the gradient, whose norm is `norm`. Returns whether this changed it, a scalar; None if there are no limits."""
         clipped = None
         if clipping.clip_value > 0:
             clipped = self._vector.abs().amax() > clipping.clip_value
@@ -50,7 +50,7 @@ class FlatGradients:
         if clipping.clip_norm > 0:
             too_long = norm > clipping.clip_norm
             clipped = too_long if clipped is None else clipped | too_long
-            # 1e-6: as torch.nn.utils.clip_grad_norm_ does.
+            # 1e-6 as in torch.nn.utils.clip_grad_norm_.
             self._vector.mul_((clipping.clip_norm / (norm + 1e-6)).clamp_(max=1.0))
         return clipped
 

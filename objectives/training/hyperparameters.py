@@ -1,4 +1,4 @@
-"""From a trial's parameters and settings, by name, to the values that each concern of training takes."""
+"""Turns a trial's parameters and settings into the dataclasses that parts of the training code take."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -8,6 +8,6 @@ T = TypeVar("T")
 
 
 def picked(kind: type[T], values: Mapping[str, Any]) -> T:
-    """A value of the dataclass `kind`, each field of which is taken from `values` by its name; lists become tuples."""
+    """An instance of the dataclass `kind`, each field taken from `values` by its name; lists become tuples."""
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: tuple(values[name]) if isinstance(values[name], list) else values[name] for name in names})

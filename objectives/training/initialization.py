@@ -1,4 +1,4 @@
-"""How the weights of a model start."""
+"""Initialization of the weights of a model."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,19 +8,19 @@ import torch
 from torch import Tensor, nn
 
 DEFAULT = "default"
-"""Weights stay as PyTorch builds the layers."""
+"""PyTorch's default initialization of each layer."""
 
 
 def initialize(model: nn.Sequential, how: str, activation: str, generator: torch.Generator, *, zero_output: bool = True) -> None:
-    """Draw the weights of every layer anew, whatever its kind: its matrices and kernels; its biases start at zero.
+    """Initialize the layers of any type: matrices and kernels are drawn from `generator`, biases are zero.
 
     Xavier: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010), eq. 16. He: He
     et al., "Delving Deep into Rectifiers" (2015), eq. 10, https://arxiv.org/abs/1502.01852. Orthogonal: Saxe et al. (2014),
-    https://arxiv.org/abs/1312.6120. Each with the gain of the activation (`gain`). "default" draws what PyTorch's layers draw:
-    uniform weights and biases, He et al.'s with a = sqrt(5).
+    https://arxiv.org/abs/1312.6120. Each with the gain of the activation (`gain`). "default" draws from the distributions of
+    PyTorch's layers: uniform biases, and uniform weights as He et al. with a = sqrt(5).
 
-    zero_output: the last module, the output layer, starts at zero instead, so that the first loss is that of guessing. It has no
-    activation; drawn like the others, its gain is 1.
+    zero_output: the last module, the output layer, is zero instead, so that the network first predicts the same for every
+    example. Otherwise its gain is 1, since it has no activation.
     """
     for module in model.modules():
         parameters = list(module.parameters(recurse=False))
@@ -41,9 +41,9 @@ def initialize(model: nn.Sequential, how: str, activation: str, generator: torch
 
 
 def gain(activation: str) -> float:
-    """What a layer's weights are multiplied by, so that the activation keeps the size of signals.
+    """The factor of a layer's weights that keeps the scale of signals through the activation.
 
-    torch.nn.init.calculate_gain's, which has none for GELU: there it is ReLU's, which GELU is a smooth form of.
+    From torch.nn.init.calculate_gain, which has none for GELU: ReLU's is used, since GELU is a smooth form of ReLU.
     """
     name = {"leaky-relu": "leaky_relu", "gelu": "relu"}.get(activation, activation)
     return float(nn.init.calculate_gain(name))  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ def _orthogonal(weight: Tensor, gain: float, generator: torch.Generator) -> None
 
 
 def _he(weight: Tensor, gain: float, generator: torch.Generator, *, uniform: bool) -> None:
-    deviation = gain / sqrt(weight[0].numel())  # numel: its fan in
+    deviation = gain / sqrt(weight[0].numel())  # numel of one output's weights: the fan-in
     if uniform:
         nn.init.uniform_(weight, -sqrt(3) * deviation, sqrt(3) * deviation, generator=generator)
     else:

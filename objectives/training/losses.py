@@ -1,4 +1,4 @@
-"""What training minimizes, and what guessing would cost: the measure of a loss that has blown up."""
+"""Loss functions, and the loss of guessing (the same prediction for every example), which divergence is measured against."""
 
 from collections.abc import Callable
 from math import log
@@ -15,39 +15,39 @@ from torch.nn.functional import (
 )
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""From outputs (n, n_outputs) and targets (n,) to the mean loss over the examples."""
+"""Maps outputs (n, n_outputs) and targets (n,) to the mean loss over the examples, a scalar."""
 
 
 def classification_loss(name: str, n_classes: int, label_smoothing: float = 0.0) -> Loss:
     """A loss of logits (n, n_classes) and classes (n,).
 
-    cross-entropy, in nats, of the softmax; binary-cross-entropy and mse compare each logit (its sigmoid; itself) with whether the
-    example is of that class, on average over the classes.
+    cross-entropy: of the softmax, in nats. binary-cross-entropy and mse: between the sigmoid of each logit, or the logit itself,
+    and 1 for the example's class or 0 for others, averaged over the classes.
     """
 
-    def each_by_itself(of: Loss) -> Loss:
-        return lambda logits, classes: of(logits, one_hot(classes, n_classes).to(logits.dtype))
+    def per_class(loss: Loss) -> Loss:
+        return lambda logits, classes: loss(logits, one_hot(classes, n_classes).to(logits.dtype))
 
     match name:
         case "cross-entropy":
             return lambda logits, classes: cross_entropy(logits, classes, label_smoothing=label_smoothing)
         case "binary-cross-entropy":
-            return each_by_itself(binary_cross_entropy_with_logits)
+            return per_class(binary_cross_entropy_with_logits)
         case "mse":
-            return each_by_itself(mse_loss)
+            return per_class(mse_loss)
     raise ValueError(f"there is no loss {name!r}")
 
 
 def guessing_classes_loss(name: str, n_classes: int) -> float:
-    """The lowest loss that the same outputs for every example can have, where all classes are equally frequent."""
-    part = 1 / n_classes
+    """The lowest loss of any constant prediction, if all classes are equally frequent."""
+    frequency = 1 / n_classes
     match name:
         case "cross-entropy":
             return log(n_classes)
         case "binary-cross-entropy":
-            return -part * log(part) - (1 - part) * log(1 - part)
+            return -frequency * log(frequency) - (1 - frequency) * log(1 - frequency)
         case "mse":
-            return part * (1 - part)
+            return frequency * (1 - frequency)
     raise ValueError(f"there is no loss {name!r}")
 
 
@@ -64,5 +64,5 @@ def regression_loss(name: str, huber_delta: float = 1.0) -> Loss:
 
 
 def guessing_values_loss(loss: Loss, values: Tensor) -> float:
-    """The loss of answering with the mean value every time; values are (n,), of mean 0."""
+    """The loss of predicting the mean for every example. Values are (n,), with mean 0."""
     return float(loss(torch.zeros(len(values), 1, device=values.device), values))

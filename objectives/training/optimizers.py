@@ -1,7 +1,8 @@
-"""Optimizers, and which learning rate each group of layers has.
+"""Optimizers, and their parameter groups with different learning rates.
 
-PyTorch's own: SGD with momentum, AdaGrad, RMSprop, Adam, AdamW. Weights are divided into groups where their rates differ: by
-depth (Howard and Ruder, "Universal Language Model Fine-tuning", 2018, section 3.2, https://arxiv.org/abs/1801.06146) or by name.
+The optimizers are PyTorch's: SGD with momentum, AdaGrad, RMSprop, Adam, AdamW. Weights with different learning rates are in
+different groups. The rate may depend on depth (Howard and Ruder, "Universal Language Model Fine-tuning", 2018, section 3.2,
+https://arxiv.org/abs/1801.06146) or on the name of a weight.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,12 +16,12 @@ from torch import nn
 from objectives.contract import DataProblem
 
 EVERYTHING = "all"
-"""The name of the group of a model that learns at one rate."""
+"""The name of the only group of a model with a single learning rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerChoice:
-    """What a trial chooses; the catalog describes each field."""
+    """The optimizer of a trial; the catalog describes each field."""
 
     optimizer: str
     momentum: float
@@ -34,20 +35,21 @@ class OptimizerChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerGroup:
-    """Weights that learn at the same rate."""
+    """Weights with the same learning rate."""
 
     name: str
     multiplier: float
-    """Of the learning rate."""
+    """Factor of the learning rate."""
     parameters: list[nn.Parameter]
 
 
 def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str, float]) -> list[LayerGroup]:
-    """Divide the weights of `model` by their rates: layers in the model's order, from the first to the output.
+    """Divide the weights of `model` into groups by learning rate, in the model's order from the first layer to the output.
 
-    A layer is a part of the model, with the normalization that follows it; in a resnet, a block. The last one has the whole rate,
-    each one before it `layer_decay` times that of the next; then the longest pattern of `multipliers` that fits a weight's name
-    multiplies it: their order is lost where jobs are stored. Raises DataProblem when a pattern fits none.
+    A layer is a child module of the model with the normalization that follows it; in a resnet, a block. The multiplier of the
+    last layer is 1, and that of each earlier layer is `layer_decay` times the next layer's. It is multiplied by the value of the
+    longest pattern in `multipliers` that matches the weight's name (not the first: stored jobs do not keep their order).
+    Raises DataProblem when a pattern matches no weight.
     """
     names = [name for name, _ in model.named_parameters()]
     for pattern in multipliers:
@@ -60,10 +62,10 @@ def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str,
     groups: dict[tuple[str, float], LayerGroup] = {}
     for name, weights in model.named_parameters():
         layer = layer_of[name.partition(".")[0]]
-        fitting = [pattern for pattern in multipliers if fnmatchcase(name, pattern)]
-        by_name = multipliers[max(fitting, key=lambda pattern: (len(pattern), pattern))] if fitting else 1.0
+        matching = [pattern for pattern in multipliers if fnmatchcase(name, pattern)]
+        by_name = multipliers[max(matching, key=lambda pattern: (len(pattern), pattern))] if matching else 1.0
         multiplier = layer_decay ** (len(layers) - 1 - layers.index(layer)) * by_name
-        # Weights of one layer may have rates of their own: then the group carries the name of its first.
+        # If weights of one layer have different rates, each further group has the name of its first weight.
         known = [group for group in groups.values() if group.name == layer]
         label = name if known and (layer, multiplier) not in groups else layer
         group = groups.setdefault((layer, multiplier), LayerGroup(name=label, multiplier=multiplier, parameters=[]))
@@ -72,7 +74,7 @@ def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str,
 
 
 def _layers(model: nn.Module) -> dict[str, str]:
-    """By the name of each part of the model that has weights, the name of its layer: its own, or that of what it normalizes."""
+    """Maps each child module with weights to its layer: its own name, or for normalization that of the layer before it."""
     layers: dict[str, str] = {}
     layer = ""
     for name, part in model.named_children():
@@ -84,9 +86,9 @@ def _layers(model: nn.Module) -> dict[str, str]:
 
 
 def new_optimizer(choice: OptimizerChoice, groups: list[LayerGroup], learning_rate: float) -> torch.optim.Optimizer:
-    """The optimizer, each group at its multiple of `learning_rate`; fused where PyTorch has it: up to four times faster.
+    """The optimizer, each group at its multiple of `learning_rate`. Fused where PyTorch supports it: up to four times faster.
 
-    Its momentum must not be 0 if it is to be moved later: RMSprop then keeps none, and SGD cannot be Nesterov's.
+    Momentum must not be 0 here if a schedule cycles it: RMSprop would have no momentum buffer, and SGD no Nesterov momentum.
     """
     optimizer, arguments = _optimizer(choice, is_cuda=groups[0].parameters[0].is_cuda)
     described = [
@@ -100,7 +102,7 @@ def _optimizer(choice: OptimizerChoice, *, is_cuda: bool) -> tuple[Callable[...,
     betas = (choice.beta1, choice.beta2)
     match choice.optimizer:
         case "sgd":
-            # Without momentum there is nothing to look ahead along, and PyTorch refuses it.
+            # PyTorch refuses Nesterov momentum without momentum.
             nesterov = choice.nesterov and choice.momentum > 0
             return torch.optim.SGD, {"momentum": choice.momentum, "nesterov": nesterov, "fused": True}
         case "adagrad":
@@ -115,7 +117,7 @@ def _optimizer(choice: OptimizerChoice, *, is_cuda: bool) -> tuple[Callable[...,
 
 
 def momentum_of(group: Mapping[str, Any]) -> float | None:
-    """The momentum of a parameter group, or Adam's first beta; None where the optimizer has neither."""
+    """The momentum of a parameter group, or Adam's beta1; None if the optimizer has neither."""
     if "betas" in group:
         return float(group["betas"][0])
     momentum: float | None = group.get("momentum")
@@ -123,7 +125,7 @@ def momentum_of(group: Mapping[str, Any]) -> float | None:
 
 
 def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float, momentum: float | None) -> None:
-    """Give every group its multiple of `learning_rate`; and, unless it is None, `momentum`, as Adam's first beta if need be."""
+    """Set every group's learning rate to its multiple of `learning_rate`, and its momentum, or Adam's beta1, unless None."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group["multiplier"]
         if momentum is not None:

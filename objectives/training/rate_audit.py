@@ -1,8 +1,8 @@
-"""Whether the optimizer used the learning rates and the momentum that the policy asks for.
+"""Checks that the optimizer used the learning rates and the momentum of the schedule.
 
-What was applied is compared with a reference that shares no code with `schedules.py`: PyTorch's own scheduler,
-stepped on a dummy optimizer; its LinearLR for warm-up; the closed form of the paper for warmup-stable-decay, which PyTorch
-lacks. It catches rates that a checkpoint, a search or a bug has changed behind the policy's back.
+The applied values are compared with a reference that shares no code with `schedules.py`: PyTorch's own scheduler, stepped on a
+dummy optimizer, with LinearLR for the warm-up; for warmup-stable-decay, which PyTorch lacks, the closed form of the paper. This
+detects rates that a checkpoint, a search or a bug has changed without the schedule.
 """
 
 import sys
@@ -28,15 +28,15 @@ from torch.optim.lr_scheduler import (
 from objectives.training.schedules import Policy, Span
 
 TOLERANCE = 1e-6
-"""Of the largest rate: PyTorch's schedulers multiply from update to update, and round each time."""
+"""Relative to the peak learning rate: PyTorch's schedulers multiply at each update, and accumulate rounding errors."""
 
 
 class RateMismatch(RuntimeError):
-    """The optimizer did not use the rates that were asked for; the message says from which step on."""
+    """The optimizer did not use the scheduled rates; the message names the first step."""
 
 
 class RateAudit:
-    """Compares the rates of a run's parameter groups, update by update, with the reference."""
+    """Compares the rates of a run's parameter groups with the reference, update by update."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class RateAudit:
         *,
         warmup_start: float = 0.0,
     ) -> None:
-        """groups: name and multiple of the learning rate. momentum: what the optimizer starts with; None when it has none."""
+        """groups: names and multiples of the learning rate. momentum: the optimizer's initial momentum; None if it has none."""
         self._groups = groups
         self._learning_rate = learning_rate
         self._reference = _Reference(policy, span, learning_rate, momentum, warmup_start)
@@ -56,9 +56,9 @@ class RateAudit:
         self._updates_done = 0
 
     def check_epoch(self, applied: Sequence[Sequence[tuple[float, float | None]]], validation_loss: float) -> None:
-        """Check what each group applied, (rate, momentum), at each update of an epoch.
+        """Check the (rate, momentum) of each group at each update of an epoch. Raises RateMismatch at the first difference.
 
-        Raises RateMismatch at the first difference.
+        applied: by update and group.
         """
         for of_groups in applied:
             rate, momentum = self._reference.next()
@@ -70,7 +70,7 @@ class RateAudit:
         self._reference.end_epoch(validation_loss)
 
     def skip(self, validation_losses: Sequence[float]) -> None:
-        """Go forward to where a resumed run goes on from: an epoch for each of the losses."""
+        """Advance the reference to where a resumed run continues, by one epoch for each validation loss."""
         for validation_loss in validation_losses:
             for _ in range(self._updates_per_epoch):
                 self._reference.next()
@@ -78,7 +78,7 @@ class RateAudit:
             self._reference.end_epoch(validation_loss)
 
     def _check(self, what: str, group: str, asked: float, applied: float, tolerance: float) -> None:
-        # The smallest normal number: a part of a rate near it may be rounded to 0.
+        # At least the smallest normal number: a multiple of a rate near it may be rounded to 0.
         if not isclose(asked, applied, rel_tol=0.0, abs_tol=max(tolerance, sys.float_info.min)):
             step, update = divmod(self._updates_done, self._updates_per_epoch)
             raise RateMismatch(
@@ -88,7 +88,7 @@ class RateAudit:
 
 
 class _Reference:
-    """What PyTorch would apply to one group at the whole learning rate, update by update."""
+    """The rates that PyTorch would apply to a group with multiple 1, update by update."""
 
     def __init__(self, policy: Policy, span: Span, learning_rate: float, momentum: float | None, warmup_start: float) -> None:
         self._learning_rate = learning_rate
@@ -105,7 +105,7 @@ class _Reference:
             )
         elif policy.schedule != "warmup-stable-decay":
             self._scheduler = _scheduler(self._after_warmup, policy, after_warmup, learning_rate)
-            self._after_warmup.step()  # PyTorch warns of a scheduler whose optimizer has never stepped
+            self._after_warmup.step()  # PyTorch warns if a scheduler steps before its optimizer has
         self._decay = max(1, round(policy.decay_fraction * after_warmup.updates))
         self._decays_from = after_warmup.updates - self._decay
         self._warmups = self._dummy()
@@ -117,7 +117,7 @@ class _Reference:
         self._updates_done = 0
 
     def next(self) -> tuple[float, float | None]:
-        """The rate and the momentum of the next update."""
+        """The learning rate and the momentum of the next update; None: the optimizer has no momentum."""
         update, self._updates_done = self._updates_done, self._updates_done + 1
         in_warmup = update < self._warmup
         if in_warmup and update > 0:
@@ -165,7 +165,7 @@ def _scheduler(optimizer: torch.optim.Optimizer, policy: Policy, span: Span, lea
                 max_lr=learning_rate,
                 step_size_up=policy.rise_epochs * epoch,
                 mode=policy.cycle_mode,  # type: ignore[arg-type]
-                # PyTorch's own, 1 / 2.0 ** (cycle - 1), raises OverflowError after a thousand cycles.
+                # PyTorch's own function, 1 / 2.0 ** (cycle - 1), raises OverflowError after a thousand cycles.
                 scale_fn=_halved_each_cycle if policy.cycle_mode == "triangular2" else None,
                 gamma=policy.decay_per_epoch ** (1 / epoch),
                 cycle_momentum=policy.cycle_momentum,
@@ -177,7 +177,7 @@ def _scheduler(optimizer: torch.optim.Optimizer, policy: Policy, span: Span, lea
                 optimizer,
                 max_lr=learning_rate,
                 total_steps=span.updates,
-                # Where the top is the very first update, PyTorch divides by zero: a hair less, and it is still there.
+                # If the peak is the first update, PyTorch divides by zero. A slightly smaller value keeps the peak there.
                 pct_start=policy.pct_start * (1 - 1e-9) if policy.pct_start * span.updates == 1 else policy.pct_start,
                 cycle_momentum=policy.cycle_momentum,
                 base_momentum=policy.base_momentum,
@@ -189,6 +189,6 @@ def _scheduler(optimizer: torch.optim.Optimizer, policy: Policy, span: Span, lea
 
 
 def _halved_each_cycle(cycle: float) -> float:
-    """What a triangular2 cycle, counted from 1, is multiplied by."""
+    """The factor of a triangular2 cycle, counted from 1."""
     height: float = 0.5 ** (cycle - 1)
     return height

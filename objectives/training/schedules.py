@@ -1,7 +1,7 @@
-"""Learning-rate policies: pure functions of the update, as PyTorch and the papers define them.
+"""Learning-rate schedules: pure functions of the update, as PyTorch and the papers define them.
 
-A policy gives the multiple of the learning rate to apply at an update, and the momentum where it cycles that too. Update 0 is the
-first. PyTorch's schedulers of the same name, stepped once per update, give the same rates (`rate_audit.py`).
+A schedule gives the multiple of the learning rate at an update, and the momentum if it cycles that, too. Update 0 is the first.
+PyTorch's schedulers of the same name, stepped once per update, give the same rates (`rate_audit.py`).
 
 Sources: step, multi-step, exponential, polynomial: torch.optim.lr_scheduler. cosine, cosine-restarts: Loshchilov and Hutter,
 "SGDR" (2017), eq. 5, https://arxiv.org/abs/1608.03983. cyclical: Smith, "Cyclical Learning Rates" (2017),
@@ -16,12 +16,12 @@ from math import cos, inf, pi, pow, sqrt
 from typing import Any
 
 THRESHOLD = 1e-4
-"""How much lower, relatively, a validation loss must be to count as a new lowest: ReduceLROnPlateau's default."""
+"""Relative decrease from which a validation loss counts as a new minimum: ReduceLROnPlateau's default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """A learning-rate policy; the catalog describes each field."""
+    """A schedule and its parameters; the catalog describes each field."""
 
     schedule: str
     warmup_fraction: float
@@ -56,29 +56,29 @@ class Span:
 
 
 class Schedule:
-    """A policy over a run. It has a state under `plateau` alone, which looks at the validation loss.
+    """A policy applied to a run. Only `plateau` has a state, since it depends on the validation loss.
 
-    warmup_start: the multiple from which warm-up rises: 0, or what it was before scaling by batch size.
+    warmup_start: the multiple that the warm-up rises from: 0, or that of the rate before it was scaled up with the batch size.
     """
 
     def __init__(self, policy: Policy, span: Span, *, warmup_start: float = 0.0) -> None:
         self._policy = policy
         self._span = span
         self._warmup_start = warmup_start
-        # The schedule has one update at least.
+        # At least one update follows the warm-up.
         self._warmup = min(round(policy.warmup_fraction * span.updates), span.updates - 1)
         self._after_warmup = Span(updates=span.updates - self._warmup, updates_per_epoch=span.updates_per_epoch)
         self._multiplier = _MULTIPLIERS[policy.schedule]
         self._plateau = Plateau(policy.plateau_factor, policy.plateau_patience)
 
     def is_warmup(self, updates_done: int) -> bool:
-        """Whether so many updates end within warm-up, or within the rise of one-cycle, which is one too."""
+        """Whether the run is still in the warm-up after this many updates; the rise of one-cycle counts as warm-up, too."""
         if self._policy.schedule == "one-cycle":
             return updates_done < self._warmup + self._policy.pct_start * self._after_warmup.updates
         return updates_done < self._warmup
 
     def multiplier(self, update: int) -> float:
-        """What to multiply the learning rate by."""
+        """The multiple of the learning rate at an update."""
         if update < self._warmup:
             return self._warmup_start + (1 - self._warmup_start) * (update + 1) / self._warmup
         if self._policy.schedule == "plateau":
@@ -86,7 +86,7 @@ class Schedule:
         return self._multiplier(self._policy, update - self._warmup, self._after_warmup)
 
     def momentum(self, update: int) -> float | None:
-        """The momentum to apply, during warm-up that of its end; None: the optimizer's own."""
+        """The momentum at an update; during warm-up, that at its end. None: the optimizer's own."""
         policy = self._policy
         if policy.schedule not in _HEIGHTS or not policy.cycle_momentum:
             return None
@@ -94,7 +94,7 @@ class Schedule:
         return policy.max_momentum - (policy.max_momentum - policy.base_momentum) * height
 
     def end_epoch(self, updates_done: int, validation_loss: float) -> None:
-        """Tell what an epoch ended with; one that ended inside warm-up does not count."""
+        """Report the validation loss of an epoch; it is ignored during warm-up."""
         if self._policy.schedule == "plateau" and not self.is_warmup(updates_done):
             self._plateau.observe(validation_loss)
 
@@ -106,7 +106,7 @@ class Schedule:
 
 
 class Plateau:
-    """Multiply the rate by `factor` when the validation loss has not been a new lowest for more than `patience` epochs."""
+    """Multiplies the rate by `factor` when the validation loss had no new minimum for more than `patience` epochs."""
 
     def __init__(self, factor: float, patience: int) -> None:
         self.factor = factor
@@ -169,13 +169,13 @@ def _cyclical(policy: Policy, update: int, span: Span) -> float:
 
 
 def _triangle(policy: Policy, update: int, span: Span) -> float:
-    """How high a cycle stands at an update: 0 at its foot, and at most 1."""
+    """The height of the cycle at an update: 0 at its base, and at most 1 at its peak."""
     rise = policy.rise_epochs * span.updates_per_epoch
     height = 1 - abs(update % (2 * rise) / rise - 1)
     match policy.cycle_mode:
         case "triangular2":
             cycles_done: int = update // (2 * rise)
-            return height * pow(0.5, cycles_done)  # which becomes 0, where its inverse would overflow
+            return height * pow(0.5, cycles_done)  # underflows to 0, where 1 / 2**n would overflow
         case "exp_range":
             return height * pow(policy.decay_per_epoch, update / span.updates_per_epoch)
     return height
@@ -191,7 +191,7 @@ def _one_cycle(policy: Policy, update: int, span: Span) -> float:
 
 
 def _one_cycle_height(policy: Policy, update: int, span: Span) -> float:
-    """0 where the cycle begins and ends, 1 at its top, cosines in between."""
+    """The height of the cycle at an update: 0 at its start and end, 1 at its peak, cosines in between."""
     top = policy.pct_start * span.updates - 1
     if update <= top:
         return 1.0 if top == 0 else (1 - cos(pi * update / top)) / 2
@@ -219,4 +219,4 @@ _MULTIPLIERS: dict[str, Callable[[Policy, int, Span], float]] = {
 }
 
 _HEIGHTS: dict[str, Callable[[Policy, int, Span], float]] = {"cyclical": _triangle, "one-cycle": _one_cycle_height}
-"""Where the cycles of the policies that move momentum against the rate stand, from 0 to 1."""
+"""The height of the cycle, from 0 to 1, for the schedules that cycle momentum inversely to the rate."""

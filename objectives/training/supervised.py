@@ -1,8 +1,8 @@
-"""Learning from examples: the run that every objective with inputs and targets shares.
+"""Supervised learning: the run that all objectives with inputs and targets share.
 
-A step is an epoch: the training set in a new order, cut into batches; the few examples left over wait for the next order. Every
-update sets the rates that the policy asks for, and every epoch checks them against PyTorch's own. The seed fixes the initial
-weights, every order and dropout; on a CPU a run repeats bit for bit.
+A step is an epoch: the training set in a new random order, divided into batches; an incomplete last batch is dropped. Every
+update sets the rates of the schedule, and every epoch checks them against PyTorch's schedulers. The seed determines the initial
+weights, the data order and dropout; on a CPU a run is reproducible bit for bit.
 """
 
 import copy
@@ -32,13 +32,13 @@ from objectives.training.task import NewModel, Task, initialized
 from objectives.training.updates import Updates, in_precision
 
 UPDATE_LOSSES = 1_000
-"""How many losses of single updates a run tells, at most."""
+"""Maximum number of losses of single updates that a run reports."""
 EVALUATED_AT_ONCE = 1_024
-"""Examples of validation and test sets that are computed at once."""
+"""Batch size for evaluation on the validation and test sets."""
 
 
 class SupervisedRun:
-    """A run: iterate it to train, one epoch an item."""
+    """A training run: iterating it trains, one epoch per item."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class SupervisedRun:
         seed: int,
         device: torch.device,
     ) -> None:
-        """params and settings: all of them, see `objectives/parameters`. Raises DataProblem when they do not fit the data."""
+        """params and settings: all of them (see `objectives/parameters`). Raises DataProblem when they do not fit the data."""
         self._task = task
         self._data = data
         self._device = device
@@ -104,9 +104,9 @@ class SupervisedRun:
         self._early_stopping = EarlyStopping(params["early_stopping_patience"])
         self._validation_losses: list[float] = []
         self.guessing = {"training_loss": task.guessing_loss, "validation_loss": task.guessing_loss}
-        """What these metrics come to when every example is answered alike."""
+        """The values of these metrics for a model that predicts the same for every example."""
         self._first_loss: float | None = None
-        """Of the first update's batch: that of the untrained network."""
+        """The loss of the first update's batch: that of the untrained network."""
         self._diverged = False
 
     def __iter__(self) -> Iterator[Measurement]:
@@ -116,7 +116,7 @@ class SupervisedRun:
             self._early_stopping.restore(self._model)
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy: training on does not change it."""
+        """A deep copy of the state, which further training does not change."""
         return copy.deepcopy(
             {
                 "model": self._model.state_dict(),
@@ -133,7 +133,7 @@ class SupervisedRun:
         )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        # A copy: the optimizer would go on to update the tensors of `state` in place.
+        # A copy: the optimizer would update the tensors of `state` in place.
         state = copy.deepcopy(state)
         self._model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -142,7 +142,7 @@ class SupervisedRun:
         self._order.set_state(state["order"].cpu())
         if state["device"] == self._device.type:
             self._dropout.set_state(state["dropout"].cpu())
-        else:  # another kind of generator, whose draws cannot be continued here: others, not those of the beginning again
+        else:  # the state of another type of generator cannot be loaded: reseed, but do not repeat the draws of the beginning
             self._dropout.manual_seed(named_seed(self._seed, f"dropout after epoch {len(state['validation_losses'])}"))
         self._validation_losses = state["validation_losses"]
         self._first_loss = state["first_loss"]
@@ -165,7 +165,7 @@ class SupervisedRun:
         trained = time.perf_counter()
         with watched(self._model) as dead:
             validation_loss, validation_score = self._loss_and_score(self._data.validation)
-        if len(epoch.applied) == self._span.updates_per_epoch:  # else it broke off, diverged
+        if len(epoch.applied) == self._span.updates_per_epoch:  # else it ended early, diverged
             self._audit.check_epoch(epoch.applied, validation_loss)
         self._validation_losses.append(validation_loss)
         step, updates_done = self._epochs_done, self._epochs_done * self._span.updates_per_epoch
@@ -176,7 +176,7 @@ class SupervisedRun:
         divergence = find_divergence(
             epoch.losses,
             validation_loss,
-            # An untrained network may answer worse than one that guesses: that is where it begins, and no divergence.
+            # The loss of an untrained network may be higher than that of guessing, which is not divergence.
             guessing_loss=max(self._task.guessing_loss, self._first_loss),
             epoch=step,
             epochs=self._epochs,
@@ -214,7 +214,7 @@ class SupervisedRun:
         )
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The training set in a new order, as (inputs, targets) of batch_size each."""
+        """The training set in a new random order, as batches (inputs, targets) of batch_size examples each."""
         training = self._data.training
         order = torch.randperm(len(training), generator=self._order)
         used = order[: self._span.updates_per_epoch * self._batch_size].to(self._device)
@@ -224,19 +224,19 @@ class SupervisedRun:
     def _loss_and_score(self, examples: Examples) -> tuple[float, float]:
         self._model.eval()
         with in_precision(self._precision, self._device):
-            outputs = torch.cat([self._model(some) for some in examples.inputs.split(EVALUATED_AT_ONCE)]).float()
+            outputs = torch.cat([self._model(batch) for batch in examples.inputs.split(EVALUATED_AT_ONCE)]).float()
         loss = self._task.validation_loss(outputs, examples.targets)
         return loss.item(), self._task.score(outputs, examples.targets).item()
 
     def _thinned(self, losses: list[float]) -> list[tuple[int, float]]:
-        """Those of the last epoch's losses that are told: every n-th of the run's, with its update, from 1."""
+        """The losses of the last epoch that are reported: every n-th of the run, as (update, loss), updates counted from 1."""
         every = ceil(self._span.updates / UPDATE_LOSSES)
         first = (self._epochs_done - 1) * self._span.updates_per_epoch
         return [(update + 1, loss) for update, loss in enumerate(losses, start=first) if update % every == 0]
 
 
 def _learning_rate_scale(params: Mapping[str, Any]) -> float:
-    """What the batch size multiplies the learning rate by."""
+    """The factor that scales the learning rate with the batch size."""
     times_larger: float = params["batch_size"] / params["reference_batch_size"]
     match params["learning_rate_scaling"]:
         case "linear":

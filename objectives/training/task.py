@@ -1,4 +1,4 @@
-"""What is to be learned, and by which network."""
+"""A supervised task, and its network with initial weights."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,28 +14,28 @@ from objectives.training.initialization import initialize
 from objectives.training.losses import Loss
 
 NewModel = Callable[[tuple[int, ...], int, Between], nn.Sequential]
-"""From the shape of an input, the number of outputs, and what stands between layers."""
+"""Builds a network from the shape of an input, the number of outputs, and the modules between layers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is to be learned."""
+    """A supervised task: outputs, losses and score."""
 
     n_outputs: int
     training_loss: Loss
     validation_loss: Loss
-    """The same without label smoothing."""
+    """The training loss without label smoothing."""
     guessing_loss: float
-    """Of an answer that does not look at the inputs."""
+    """The loss of a prediction that ignores the inputs."""
     score_name: str
     score: Callable[[Tensor, Tensor], Tensor]
-    """From all outputs and targets of a set: higher is better."""
+    """Maps all outputs (n, n_outputs) and targets (n,) of a set to a scalar; higher is better."""
 
 
 def initialized(
     task: Task, data: Sets, new_model: NewModel, params: Mapping[str, Any], seed: int, dropout: torch.Generator
 ) -> nn.Sequential:
-    """The network with its initial weights, drawn from the seed."""
+    """The network with its initial weights, drawn from the seed. dropout: the generator of dropout."""
     between = Between(
         activation=params["activation"], normalization=params["normalization"], dropout=params["dropout"], generator=dropout
     )

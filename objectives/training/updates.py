@@ -1,4 +1,4 @@
-"""The updates of an epoch, and what they show: batches in, gradients, limits, rates, and one step of the optimizer each."""
+"""The optimizer updates of an epoch, and what is measured in them: gradients, clipping, and learning rates."""
 
 import math
 from collections.abc import Iterable
@@ -15,36 +15,37 @@ from objectives.training.optimizers import momentum_of, set_rates
 from objectives.training.schedules import Schedule
 
 CHECK_EVERY = 64
-"""Updates between two looks at the loss within an epoch: every look makes a GPU wait."""
+"""Updates between two checks within an epoch that the loss is finite: every check synchronizes with the GPU."""
 
 
 def in_precision(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Where outputs are computed: in float32, or mixed with bfloat16."""
+    """The context that outputs are computed in: float32, or mixed precision with bfloat16."""
     return nullcontext() if precision == "float32" else torch.autocast(device.type, torch.bfloat16)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """What the updates of an epoch showed. Its lists end early when the loss stops being finite, at the first look after that."""
+    """Measurements of an epoch's updates. The lists end early at the first check (CHECK_EVERY) that finds a non-finite loss."""
 
     losses: list[float]
     gradient_norms: list[float]
     """Before clipping."""
     clipped_share: float
     applied: list[list[tuple[float, float | None]]]
-    """By update and group: learning rate and momentum."""
+    """(learning rate, momentum) by update and group."""
     learning_rate: float
-    """The last, before the groups' multiples."""
+    """The learning rate of the last update, before the groups' multiples."""
     gradient_flow: float
-    """At the last update, as is the ratio of the update's norm to that of all weights."""
+    """At the last update; nan if the epoch ended early."""
     update_to_weight_ratio: float
+    """Norm of the last update divided by the norm of all weights before it; nan if the epoch ended early."""
 
 
 class Updates:
-    """Trains a model, an epoch at a time.
+    """Trains a model, one epoch at a time.
 
-    learning_rate: before the schedule and the groups' multiples. n_pieces: in how many a batch is computed, whose gradients are
-    accumulated.
+    learning_rate: before the schedule and the groups' multiples. n_pieces: the number of microbatches that a batch is computed
+    in, with their gradients accumulated.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Updates:
         self._gradients = FlatGradients(model)
 
     def of_epoch(self, batches: Iterable[tuple[Tensor, Tensor]], first: int, last: int) -> Epoch:
-        """Train on each of the batches, (inputs, targets). first, last: numbers of their updates in the run, from 0."""
+        """Train on the batches (inputs, targets). first, last: the numbers of their updates in the run, from 0."""
         losses, gradient_norms, clipped, applied = [], [], [], []
         flow = before = None
         learning_rate = 0.0
@@ -102,7 +103,7 @@ class Updates:
         )
 
     def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Fill the gradients with those of a batch, piece by piece if need be; returns its mean loss."""
+        """Compute the gradients of a batch, in microbatches if there are several; returns the mean loss of the batch."""
         self._gradients.zero()
         if self._n_pieces == 1:
             loss = self._training_loss(inputs, targets)
@@ -123,7 +124,7 @@ class Updates:
         return self._loss(outputs.float(), targets)
 
     def _weights(self) -> Tensor:
-        """A copy of all weights, (n weights,)."""
+        """A copy of all weights, (n_weights,)."""
         return torch.cat([weights.detach().flatten() for weights in self._model.parameters()])
 
 
