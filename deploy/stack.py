@@ -1,4 +1,4 @@
-"""The compose file, running: its containers through the engine, its services through HTTP."""
+"""Runs the services of docker-compose.yml, with access to their containers through the engine and to their APIs through HTTP."""
 
 import json
 import os
@@ -21,7 +21,7 @@ Document = dict[str, Any]
 
 
 class Broken(Exception):
-    """A promise is broken."""
+    """A check failed."""
 
 
 class Stack:
@@ -33,20 +33,20 @@ class Stack:
         self._ports = {"api": _free_port(), "dashboard": _free_port()}
         ports = {"STRIDE_PORT": str(self._ports["api"]), "STRIDE_DASHBOARD_PORT": str(self._ports["dashboard"])}
         self._environment = os.environ | settings | ports
-        # No proxy stands between us and our own machine.
+        # No proxy: the services run on this machine.
         self._http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def build(self) -> None:
         self.compose("build")
 
     def compose(self, *arguments: str) -> None:
-        """Run a command of compose; what it says goes to standard error."""
+        """Run a compose command; its output goes to standard error. Raises CalledProcessError when it fails."""
         command = [*self._compose, "-p", PROJECT, *arguments]
         print("+", shlex.join(command), file=sys.stderr, flush=True)
         subprocess.run(command, cwd=ROOT, env=self._environment, check=True, stdout=sys.stderr)
 
     def engine(self, *arguments: str) -> str:
-        """What a command of the engine prints."""
+        """The output of an engine command. Raises Broken when it fails."""
         command = [self._engine, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -54,23 +54,23 @@ class Stack:
         return done.stdout.strip()
 
     def containers(self, service: str) -> list[str]:
-        """The ids of a service's containers that run."""
+        """The ids of the running containers of a service."""
         labels = {"com.docker.compose.project": PROJECT, "com.docker.compose.service": service}
         filters = [f"--filter=label={name}={value}" for name, value in labels.items()]
         return self.engine("ps", "--quiet", *filters).split()
 
     def exec(self, service: str, *command: str) -> str:
-        """What a command prints in a container of a service."""
+        """The output of a command in the first container of a service."""
         return self.engine("exec", self.containers(service)[0], *command)
 
     def healthy(self, container: str) -> bool:
         if self._engine == "docker":
             return self.engine("inspect", "--format", "{{.State.Health.Status}}", container) == "healthy"
-        # Podman leaves it to systemd to look regularly, and not every machine has that: have it look now.
+        # Podman relies on systemd for regular health checks, which not every machine has: run the check now.
         return subprocess.run([self._engine, "healthcheck", "run", container], capture_output=True, check=False).returncode == 0
 
     def versions(self) -> str:
-        """Of everything that takes part."""
+        """The versions of the engine, compose and everything in the image, for the report."""
         inside = (
             "import os, platform, psycopg; from importlib.metadata import version;"
             "server = psycopg.connect(os.environ['STRIDE_DATABASE_URL']).info.parameter_status('server_version');"
@@ -94,24 +94,24 @@ class Stack:
 
     def items(self, path: str) -> list[Document]:
         """All items of a list, page after page."""
-        found, cursor = [], ""
+        items, cursor = [], ""
         while cursor is not None:
             page = self.get(f"{path}?limit=100" + (f"&cursor={cursor}" if cursor else ""))
-            found += page["items"]
+            items += page["items"]
             cursor = page["next_cursor"]
-        return found
+        return items
 
     def post(self, path: str, document: Document) -> Any:
         return self._ask(f"http://127.0.0.1:{self._ports['api']}{path}", json.dumps(document).encode())
 
     def show_logs(self) -> None:
-        """The end of every container's log, to standard error."""
+        """Print the end of every container's log to standard error."""
         for container in self._all_containers():
             print(f"\n--- {self.engine('inspect', '--format', '{{.Name}}', container)}", file=sys.stderr, flush=True)
             subprocess.run([self._engine, "logs", "--tail", "20", container], stdout=sys.stderr, check=False)
 
     def down(self) -> None:
-        """Take everything down. The workers first: podman-compose knows of the first one only."""
+        """Remove all containers and volumes. The workers first: podman-compose only removes the first of them."""
         workers = self._all_containers("--filter=label=com.docker.compose.service=worker")
         if workers:
             self.engine("rm", "--force", *workers)
@@ -128,16 +128,16 @@ class Stack:
 
 
 def wait(look: Callable[[], T | None], seconds: float, otherwise: str) -> T:
-    """What `look` returns, as soon as that is something. Raises Broken(otherwise) after so many seconds."""
+    """Call `look` until it returns something true, and return that. Raises Broken(otherwise) after `seconds`."""
     deadline = time.monotonic() + seconds
-    while not (found := look()):
+    while not (result := look()):
         if time.monotonic() > deadline:
             raise Broken(f"{otherwise} within {seconds:g} s")
         time.sleep(0.2)
-    return found
+    return result
 
 
 def _free_port() -> int:
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        return int(door.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,7 +1,7 @@
-"""Grid, random and bayesian search for a learning rate, one after the other, on a Stride of its own.      make demo
+"""Grid, random and bayesian search for a learning rate, one after the other, on a temporary Stride.      make demo
 
-Starts `stride up` on a free port with a temporary data folder, submits three jobs over REST, looks on while two workers (or
-more, with more cores) train, prints what each strategy found, and stops everything it started.
+Starts `stride up` on a free port with a temporary data folder, submits three jobs over REST, shows their progress while two
+workers (or more, with more cores) train, prints the answer of each strategy, and stops everything it started.
 """
 
 import os
@@ -24,7 +24,7 @@ from rich.table import Table
 
 TRIALS = 64
 WORKERS = max(2, min(8, os.cpu_count() or 2))
-SAY_EVERY_S = 10.0
+PRINT_EVERY_S = 10.0
 FINAL = {"completed", "failed", "cancelled"}
 
 OBJECTIVE = {"name": "image-classification", "settings": {"dataset": "digits", "model": "mlp"}}
@@ -34,7 +34,7 @@ SPACE = {
     "epochs": {"type": "int", "low": 2, "high": 20},
     "momentum": {"type": "float", "low": 0.0, "high": 0.99},
 }
-# 8 x 2 x 2 x 2 points, over the same ranges
+# 8 x 2 x 2 x 2 points, over similar ranges
 GRID = {
     "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 8},
     "batch_size": {"type": "categorical", "choices": [32, 128]},
@@ -48,35 +48,35 @@ def main() -> None:
     """Run the demo."""
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory(prefix="stride-demo-") as folder, running_stride(folder) as url:
-        console.print(f"Stride runs with {WORKERS} workers. Look on at {url}/dashboard", soft_wrap=True)
-        # Through no proxy: it is our own machine.
+        console.print(f"Stride runs with {WORKERS} workers. Watch the trials at {url}/dashboard", soft_wrap=True)
+        # trust_env=False: no proxy, since Stride runs on this machine.
         with httpx2.Client(base_url=url, timeout=30, trust_env=False) as api:
             jobs = {strategy: submit(api, strategy, priority=-place) for place, strategy in enumerate(SPACES)}
             if console.is_terminal:
-                look_on(api, jobs, console)
+                show_progress_bars(api, jobs, console)
             else:
-                look_on_sparsely(api, jobs, console)
+                print_progress(api, jobs, console)
             console.print(results(api, jobs))
-        console.print(f"The dashboard was at {url}/dashboard. To have one that stays: make up", soft_wrap=True)
+        console.print(f"The dashboard at {url}/dashboard stops now. For one that keeps running: make up", soft_wrap=True)
 
 
 @contextmanager
 def running_stride(folder: str, workers: int = WORKERS, **settings: str) -> Iterator[str]:
-    """The URL of a Stride that ends with the block; settings as environment variables."""
+    """Run Stride within the block; gives its URL. settings: environment variables."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STRIDE_")} | settings
     command = [sys.executable, "-m", "service.cli", "up", "--port", "0", "--data", folder, "--workers", str(workers)]
-    command += ["--parent", str(os.getpid())]  # if we are killed, it ends too
-    with tempfile.TemporaryFile("w+") as said:
-        # In a session of its own: a Ctrl-C is for us, and we stop it in order.
+    command += ["--parent", str(os.getpid())]  # so that it also ends if this process is killed
+    with tempfile.TemporaryFile("w+") as errors:
+        # In a session of its own, so that Ctrl-C reaches only this process, which then stops Stride with SIGTERM.
         stride = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True, start_new_session=True
+            command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
         )
         try:
             assert stride.stdout is not None
-            url = next((found[1] for line in stride.stdout if (found := re.search(r"API +(http\S+)", line))), None)
+            url = next((match[1] for line in stride.stdout if (match := re.search(r"API +(http\S+)", line))), None)
             if url is None:
-                said.seek(0)
-                sys.exit(f"Stride did not start.\n{said.read()}")
+                errors.seek(0)
+                sys.exit(f"Stride did not start.\n{errors.read()}")
             yield url
         finally:
             stride.send_signal(signal.SIGTERM)
@@ -84,7 +84,7 @@ def running_stride(folder: str, workers: int = WORKERS, **settings: str) -> Iter
 
 
 def submit(api: httpx2.Client, strategy: str, priority: int) -> str:
-    """Submit a job; returns its id. By their priorities one follows the other, so that their seconds compare."""
+    """Submit a job; returns its id. Different priorities make jobs run one after the other, so that their durations compare."""
     document = {
         "name": f"demo, {strategy}",
         "objective": OBJECTIVE,
@@ -97,8 +97,8 @@ def submit(api: httpx2.Client, strategy: str, priority: int) -> str:
     return str(ask(api, "POST", "/v1/jobs", json=document)["id"])
 
 
-def look_on(api: httpx2.Client, jobs: dict[str, str], console: Console) -> None:
-    """A bar for each job, until all are done."""
+def show_progress_bars(api: httpx2.Client, jobs: dict[str, str], console: Console) -> None:
+    """Show a progress bar for each job, until all jobs are done."""
     columns = (
         TextColumn("{task.description:9}"),
         BarColumn(),
@@ -119,20 +119,20 @@ def look_on(api: httpx2.Client, jobs: dict[str, str], console: Console) -> None:
                 progress.update(bars[strategy], completed=done(job), best=best(job), running=running)
 
 
-def look_on_sparsely(api: httpx2.Client, jobs: dict[str, str], console: Console) -> None:
-    """A line now and then, until all are done."""
-    said_at = -SAY_EVERY_S
+def print_progress(api: httpx2.Client, jobs: dict[str, str], console: Console) -> None:
+    """Print a line every PRINT_EVERY_S seconds, until all jobs are done."""
+    printed_at = -PRINT_EVERY_S
     for seen in looks(api, jobs):
-        if time.monotonic() - said_at >= SAY_EVERY_S:
+        if time.monotonic() - printed_at >= PRINT_EVERY_S:
             console.print(
                 ", ".join(f"{strategy} {done(job)}/{TRIALS} {best(job)}".rstrip() for strategy, job in seen.items()),
                 soft_wrap=True,
             )
-            said_at = time.monotonic()
+            printed_at = time.monotonic()
 
 
 def looks(api: httpx2.Client, jobs: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """The jobs, again and again until all are done."""
+    """Poll the jobs until all are done; gives them by strategy each time."""
     while True:
         seen = {strategy: ask(api, "GET", f"/v1/jobs/{job}") for strategy, job in jobs.items()}
         yield seen
@@ -142,15 +142,15 @@ def looks(api: httpx2.Client, jobs: dict[str, str]) -> Iterator[dict[str, Any]]:
 
 
 def results(api: httpx2.Client, jobs: dict[str, str]) -> Table:
-    """What each strategy found."""
+    """A table of the answers of all strategies."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
     for column in ("strategy", "best rate", "90%", "with momentum", "best trial's loss", "test accuracy", "trials", "seconds"):
         table.add_column(column, no_wrap=" " not in column)
-    table.title = "The best rate, where it lies with 90% probability, and the best trial"
+    table.title = "The best rate with its 90% interval, and the best trial"
     for strategy, job_id in jobs.items():
         job = ask(api, "GET", f"/v1/jobs/{job_id}")
         if job["state"] != "completed":
-            sys.exit(f"The {strategy} job has {job['state']}: {job['reason']}")
+            sys.exit(f"The {strategy} job is {job['state']}: {job['reason']}")
         answer = ask(api, "GET", f"/v1/jobs/{job_id}/best-lr")
         trial = ask(api, "GET", f"/v1/jobs/{job_id}/trials/{answer['best_trial']['number']}")
         table.add_row(
@@ -167,7 +167,7 @@ def results(api: httpx2.Client, jobs: dict[str, str]) -> Table:
 
 
 def ask(api: httpx2.Client, method: str, path: str, **options: Any) -> Any:
-    """The API's answer."""
+    """The body of the API's response; exits with its text on an error."""
     response = api.request(method, path, **options)
     if not response.is_success:
         sys.exit(f"{method} {path}: {response.text}")
@@ -175,19 +175,19 @@ def ask(api: httpx2.Client, method: str, path: str, **options: Any) -> Any:
 
 
 def interval(answer: dict[str, Any]) -> str:
-    """Where the best rate lies with the momentum beside it, if there are trials enough to tell."""
-    found = answer["interval_at_params"]
-    return f"{found['low']:.1g} to {found['high']:.1g}" if found else "too few trials"
+    """The interval of the best rate at the momentum shown, if there are enough trials."""
+    bounds = answer["interval_at_params"]
+    return f"{bounds['low']:.1g} to {bounds['high']:.1g}" if bounds else "too few trials"
 
 
 def done(job: dict[str, Any]) -> int:
-    """How many trials are over."""
+    """The number of trials that have ended."""
     trials = job["progress"]["trials"]
     return int(trials["total"] - trials["running"] - trials["waiting"])
 
 
 def best(job: dict[str, Any]) -> str:
-    """The best trial so far."""
+    """The value and learning rate of the best trial so far; empty if there is none."""
     return f"best {job['best']['value']:.4f} at {job['best']['params']['learning_rate']:.2g}" if job["best"] else ""
 
 
