@@ -37,22 +37,25 @@ MLP: Mapping[str, Any] = {
 }
 
 
-def settings_schema(of_objective: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
+def settings_schema(of_objective: Mapping[str, Any], files: Sequence[str] = ()) -> dict[str, Any]:
     """The settings schema of a supervised objective. files: the data sets that are read from local files."""
+    local = {
+        "if": {"properties": {"dataset": {"enum": list(files)}}, "required": ["dataset"]},
+        "then": {"properties": {"path": {"type": "string"}}, "required": ["path"]},
+    }
     return {
         "type": "object",
         "additionalProperties": False,
         "properties": {
             **of_objective,
-            **data.path(files),
+            **(data.path(files) if files else {}),
             **schedule.SETTINGS,
             **optimizer.SETTINGS,
             **batches.SETTINGS,
             **computing.SETTINGS,
             **data.FOLD,
         },
-        "if": {"properties": {"dataset": {"enum": list(files)}}, "required": ["dataset"]},
-        "then": {"properties": {"path": {"type": "string"}}, "required": ["path"]},
+        **(local if files else {}),
     }
 
 

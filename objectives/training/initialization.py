@@ -29,7 +29,7 @@ def initialize(model: nn.Sequential, how: str, activation: str, generator: torch
         if not weights:
             continue  # such as normalization, whose scales start at 1
         if how == DEFAULT:
-            _as_pytorch(weights, biases, generator)
+            _as_pytorch(module, weights, biases, generator)
             continue
         is_output = module is model[-1]
         for weight in weights:
@@ -49,7 +49,12 @@ def gain(activation: str) -> float:
     return float(nn.init.calculate_gain(name))  # type: ignore[arg-type]
 
 
-def _as_pytorch(weights: Sequence[Tensor], biases: Sequence[Tensor], generator: torch.Generator) -> None:
+def _as_pytorch(module: nn.Module, weights: Sequence[Tensor], biases: Sequence[Tensor], generator: torch.Generator) -> None:
+    if isinstance(module, nn.RNNBase):
+        bound = 1 / sqrt(module.hidden_size)
+        for each in (*weights, *biases):
+            nn.init.uniform_(each, -bound, bound, generator=generator)
+        return
     for weight in weights:
         nn.init.kaiming_uniform_(weight, a=sqrt(5), generator=generator)
     bound = 1 / sqrt(weights[0][0].numel())

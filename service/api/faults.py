@@ -7,17 +7,13 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
 from service.domain.request import Budget, JobRequest, Limits, ObjectiveChoice
-from service.domain.space import CategoricalRange, FloatRange, IntRange
-from service.domain.strategy import Bayesian, Grid, Hyperband, MedianPruner, NoPruner, PercentilePruner, Random, SuccessiveHalving
+from service.domain.space import Range
+from service.domain.strategy import Pruners, Strategies
 from service.errors import pointer
 
 _VARIANTS: Mapping[str, type[BaseModel]] = {
     get_args(variant.model_fields["type"].annotation)[0]: variant
-    for variant in (
-        *(FloatRange, IntRange, CategoricalRange),
-        *(Grid, Random, Bayesian),
-        *(NoPruner, MedianPruner, PercentilePruner, SuccessiveHalving, Hyperband),
-    )
+    for variant in (*get_args(Range), *get_args(Strategies), *get_args(Pruners))
 }
 _OBJECTS: Mapping[str, type[BaseModel]] = {"objective": ObjectiveChoice, "budget": Budget, "limits": Limits}
 _SCALARS = frozenset({"bool", "int", "float", "str"})

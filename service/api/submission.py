@@ -11,7 +11,7 @@ from objectives.contract import Objective, Parameter
 from service.api.applicability import Applicability, described, shown
 from service.api.meaning import meaning_of
 from service.api.schemas.jobs import WarningView
-from service.domain.meaning import Role
+from service.domain.meaning import Meaning, Role
 from service.domain.request import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, Budget, JobRequest
 from service.domain.space import (
     CategoricalRange,
@@ -50,9 +50,10 @@ def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
     given = _given_space(request, objective)
     applicability = Applicability(objective, given, request.objective.settings)
     space = _completed_space(objective, asked_for, given, applicability)
+    meaning = meaning_of(objective)
     faults = [
         *_inapplicable_faults(request.objective.settings, asked_for, objective, applicability),
-        *_strategy_faults(request, space),
+        *_strategy_faults(request, space, meaning),
         *_try_first_faults(request, space, applicability),
     ]
     if faults:
@@ -68,7 +69,7 @@ def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
         "budget": budget,
         "metric": metric.name,
         "direction": metric.direction,
-        "meaning": meaning_of(objective),
+        "meaning": meaning,
     }
     return JobSpec.model_validate(dict(request) | completed)
 
@@ -220,13 +221,13 @@ def _inapplicable_faults(
             yield Invalid(pointer("objective", "settings", name), applicability.why_not(name))
 
 
-def _strategy_faults(request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
+def _strategy_faults(request: JobRequest, space: SearchSpace, meaning: Meaning) -> Iterator[Invalid]:
     if request.training_seed == "shared" and request.replicates > 1:
         detail = (
             f"{request.replicates} replicates need {request.replicates} training seeds: leave out training_seed or replicates"
         )
         yield Invalid("/training_seed", detail)
-    yield from strategy_of(request).check(request, space)
+    yield from strategy_of(request).check(request, space, meaning)
 
 
 def _try_first_faults(request: JobRequest, space: SearchSpace, applicability: Applicability) -> Iterator[Invalid]:

@@ -64,7 +64,7 @@ def job_details(job: Document) -> RenderableType:
             "waiting for": job["waiting_for"],
             "objective": f"{spec['objective']['name']} {values(spec['objective']['settings'])}",
             "search space": space(spec["search_space"]),
-            "strategy": " ".join(spec["strategy"].values()),
+            "strategy": " ".join(map(str, spec["strategy"].values())),
             "pruner": spec["pruner"]["type"],
             "budget": values({name: most for name, most in (spec["budget"] or {}).items() if most is not None}),
             "trials": trials_done(job) + (f": {counts}" if counts else ""),
@@ -85,7 +85,7 @@ def plan_table(plan: Document) -> RenderableType:
         {
             "objective": f"{spec['objective']['name']} {values(spec['objective']['settings'])}",
             "search space": space(spec["search_space"]),
-            "strategy": " ".join(spec["strategy"].values()),
+            "strategy": " ".join(map(str, spec["strategy"].values())),
             "trials": number(plan["trials"]),
             f"{plan['step_word']}s": most and f"about {number(epochs['expected'])}, at most {most}",
             "first points": "\n".join(values(chosen(point, searched(plan), rate_name(plan))) for point in plan["first_points"]),

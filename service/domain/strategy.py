@@ -84,18 +84,18 @@ def _named(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
-_Strategies = Grid | Random | Bayesian
-_Pruners = NoPruner | MedianPruner | PercentilePruner | SuccessiveHalving | Hyperband
+Strategies = Grid | Random | Bayesian
+Pruners = NoPruner | MedianPruner | PercentilePruner | SuccessiveHalving | Hyperband
 _StrategyName = Literal["grid", "random", "bayesian"]
 _PrunerName = Literal["none", "median", "percentile", "successive_halving", "hyperband"]
 
 Strategy = Annotated[
-    _Strategies,
-    BeforeValidator(_named, json_schema_input_type=_StrategyName | _Strategies),
+    Strategies,
+    BeforeValidator(_named, json_schema_input_type=_StrategyName | Strategies),
     Field(discriminator="type"),
 ]
 Pruner = Annotated[
-    _Pruners,
-    BeforeValidator(_named, json_schema_input_type=_PrunerName | _Pruners),
+    Pruners,
+    BeforeValidator(_named, json_schema_input_type=_PrunerName | Pruners),
     Field(discriminator="type"),
 ]

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from service.domain.job import Job
 from service.domain.phase import Phase
-from service.domain.space import parse_space
+from service.domain.space import SearchSpace, parse_space
 from service.domain.spec import JobSpec
 from service.domain.strategy import Strategy
 from service.store import tables
@@ -50,9 +51,13 @@ def insert(
     )
 
 
-def begin_next(conn: sa.Connection, job: Job, *, first_number: int) -> None:
-    """Begin the next phase of a job that the caller has locked. first_number: the next trial number."""
-    conn.exec_driver_sql(query("begin_next_phase"), {"job_id": job.id, "first_number": first_number})
+def begin_next(conn: sa.Connection, job: Job, *, first_number: int, search_space: SearchSpace | None = None) -> None:
+    """Begin the next phase of a job that the caller has locked.
+
+    first_number: the next trial number. search_space: of the phase, where it is decided only now; None: that of its row.
+    """
+    space = None if search_space is None else to_json(search_space).decode()
+    conn.exec_driver_sql(query("begin_next_phase"), {"job_id": job.id, "first_number": first_number, "search_space": space})
 
 
 def begun(conn: sa.Connection, job_id: UUID, spec: JobSpec, position: int) -> tuple[Phase, ...]:

@@ -9,15 +9,16 @@ from service.search.strategies.grid import Grid
 from service.search.strategies.protocol import Strategy
 from service.search.strategies.random import Qmc, Uniform
 
-_STRATEGIES: Mapping[choices.Strategy, Strategy] = {
-    choices.Grid(): Grid(),
-    choices.Random(sampler="uniform"): Uniform(),
-    choices.Random(sampler="qmc"): Qmc(),
-    choices.Bayesian(sampler="tpe"): Tpe(),
-    choices.Bayesian(sampler="gp"): Gp(),
+_STRATEGIES: Mapping[tuple[type[choices.Strategies], str | None], Strategy] = {
+    (choices.Grid, None): Grid(),
+    (choices.Random, "uniform"): Uniform(),
+    (choices.Random, "qmc"): Qmc(),
+    (choices.Bayesian, "tpe"): Tpe(),
+    (choices.Bayesian, "gp"): Gp(),
 }
+"""By the type in a request and its sampler, where it has one."""
 
 
 def strategy_of(request: JobRequest) -> Strategy:
     """The strategy that a job requests."""
-    return _STRATEGIES[request.strategy]
+    return _STRATEGIES[type(request.strategy), getattr(request.strategy, "sampler", None)]

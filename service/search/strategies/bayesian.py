@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from service.domain.meaning import Meaning
 from service.domain.request import JobRequest
 from service.domain.space import Point, SearchSpace, discrete_values, searched
 from service.domain.spec import JobSpec
@@ -63,8 +64,8 @@ class Gp(_Bayesian):
     def sampler(self, job_seed: int, number: int) -> BaseSampler:
         return GPSampler(seed=trial_seed(job_seed, number))
 
-    def check(self, request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
-        yield from super().check(request, space)
+    def check(self, request: JobRequest, space: SearchSpace, meaning: Meaning) -> Iterator[Invalid]:
+        yield from super().check(request, space, meaning)
         if not isinstance(request.pruner, NoPruner):
             yield Invalid("/pruner", "the gp sampler does not see pruned trials: give tpe a pruner, or gp none")
         for name, dimension in searched(space).items():

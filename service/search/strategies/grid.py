@@ -9,6 +9,7 @@ from typing import assert_never
 
 from optuna.samplers import BaseSampler
 
+from service.domain.meaning import Meaning
 from service.domain.request import MAX_TRIALS, JobRequest
 from service.domain.space import (
     CategoricalRange,
@@ -45,7 +46,7 @@ class Grid(Strategy):
     needs_history = False
     counts_points = True
 
-    def check(self, request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
+    def check(self, request: JobRequest, space: SearchSpace, meaning: Meaning) -> Iterator[Invalid]:
         if request.try_first:
             yield Invalid("/try_first", "a grid visits exactly its own points: add these to the ranges, or use another strategy")
         try:

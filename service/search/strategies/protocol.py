@@ -6,6 +6,7 @@ from typing import Protocol
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from service.domain.meaning import Meaning
 from service.domain.request import JobRequest
 from service.domain.space import Range, Scalar, SearchSpace
 from service.domain.spec import JobSpec
@@ -24,8 +25,11 @@ class Strategy(Protocol):
     keeps_attrs: bool = False
     """Whether the sampler writes system attributes of the study."""
 
-    def check(self, request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
-        """The reasons why the request cannot be run with this strategy. space: its search space, with defaults filled in."""
+    def check(self, request: JobRequest, space: SearchSpace, meaning: Meaning) -> Iterator[Invalid]:
+        """The reasons why the request cannot be run with this strategy.
+
+        space: its search space, with defaults filled in. meaning: of its parameters.
+        """
 
     def n_points(self, space: SearchSpace) -> int | None:
         """How many points the space has for this strategy; None: unlimited."""

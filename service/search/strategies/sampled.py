@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from service.domain.meaning import Meaning
 from service.domain.request import JobRequest
 from service.domain.space import CategoricalRange, Range, Scalar, SearchSpace, searched
 from service.domain.spec import JobSpec
@@ -14,7 +15,7 @@ from service.search.strategies.protocol import Strategy
 class Sampled(Strategy):
     """Every point is drawn by an Optuna sampler until the budget is used up."""
 
-    def check(self, request: JobRequest, space: SearchSpace) -> Iterator[Invalid]:
+    def check(self, request: JobRequest, space: SearchSpace, meaning: Meaning) -> Iterator[Invalid]:
         if not searched(space):
             yield Invalid("/search_space", "nothing is left to search: give at least one parameter a range")
         if request.budget and request.budget.trials is None and request.budget.seconds is None and request.budget.target is None:

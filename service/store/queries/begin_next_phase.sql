@@ -8,6 +8,6 @@ WITH job AS (
     RETURNING id, phase
 )
 UPDATE stride.phases
-SET first_number = %(first_number)s
+SET first_number = %(first_number)s, search_space = coalesce(%(search_space)s::jsonb, search_space)
 FROM job
 WHERE phases.job_id = job.id AND phases.position = job.phase

@@ -1,6 +1,8 @@
 """Jobs of several phases, each with its own space, strategy and share of the budget: which trials there are, and the answer."""
 
+import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import optuna
@@ -10,7 +12,8 @@ from optuna.trial import TrialState
 from service.analysis.answer.best_lr import answer
 from service.domain.job import JobState
 from service.domain.phase import PHASE
-from service.store import jobs, trial_reader
+from service.domain.space import parse_space
+from service.store import jobs, phases, trial_reader
 from service.store.postgres import Database
 from tests.factories import submit_job, submit_job_of_phases
 from tests.integration.dispatch.phases import (
@@ -35,6 +38,18 @@ from tests.integration.dispatch.training import (
     stored,
 )
 from tests.stock_optuna import stock
+
+
+def test_a_phase_may_decide_its_space_when_it_begins(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = submit_job_of_phases(database, 3, narrowed("random", space=RATE_ALONE), search_space=RATE_ALONE, budget={"trials": 6})
+    with database.transaction() as conn:
+        conn.exec_driver_sql("UPDATE stride.phases SET search_space = %s WHERE position = 1", (json.dumps(RATE_ALONE),))
+    decided = partial(phases.begin_next, search_space=parse_space(NARROW))
+    monkeypatch.setattr(phases, "begin_next", decided)
+    claimers = [claimer_of(database), claimer_of(database)]
+    for number in range(6):
+        complete_next(database, claimers[number % 2])
+    assert all(map(is_narrow, stored(database, job)[3:]))
 
 
 @pytest.mark.parametrize("second", STRATEGIES)

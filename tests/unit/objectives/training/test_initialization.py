@@ -97,6 +97,12 @@ def test_default_draws_what_a_fresh_layer_of_pytorch_has(new_layer: NewLayer) ->
     assert_close(model[0].state_dict(), fresh.state_dict(), rtol=0, atol=0)
 
 
+def test_default_draws_recurrent_layers_by_their_width_as_pytorch_does() -> None:
+    initialize(nn.Sequential(layer := nn.GRU(1, 32), nn.Linear(1, 1)), "default", "relu", generator())
+    largest = [weights.abs().max().item() for weights in layer.parameters()]
+    assert largest == pytest.approx([1 / math.sqrt(32)] * 4, rel=0.1)
+
+
 @each_model
 @pytest.mark.parametrize("how", ["default", *DRAWN])
 def test_every_linear_and_convolutional_layer_is_drawn_anew(how: str, new_model: Callable[..., nn.Sequential]) -> None:
