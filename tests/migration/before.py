@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import json
 import math
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -48,6 +49,10 @@ COMPUTED = ("/trade-off", "dry_run=true")
 """Parts of the paths of what else is computed from what is stored."""
 EXACT, ROUNDED, DRAWN = 0.0, 1e-6, 5e-3
 """Relative tolerances."""
+PRINTED = 0.02
+"""The same of numbers in sentences, which are printed with three digits."""
+SENTENCES = ("because", "detail", "title")
+"""Fields of answers and problems that are made of their other fields for people to read. What is stored is none of them."""
 NEAR_ZERO = 1e-3
 """Below it numbers are compared as if they were so large."""
 
@@ -147,11 +152,21 @@ def wait_for_takeovers(url: str) -> None:
 
 
 def differences(before: Any, now: Any, tolerance: float, at: str = "") -> list[str]:
-    """Where two answers differ, as lines to read; numbers with a fraction by more than this, relative. New fields are none."""
+    """Where two answers differ, as lines to read; numbers with a fraction by more than this, relative.
+
+    New fields are no difference, and sentences may be worded anew: of these the numbers count.
+    """
     if isinstance(before, dict) and isinstance(now, dict):
         gone = [f"{at}/{name}: only before" for name in before.keys() - now.keys()]
         pairs = {name: (before[name], now[name]) for name in before.keys() & now.keys()}
-        return gone + [line for name, pair in pairs.items() for line in differences(*pair, tolerance, f"{at}/{name}")]
+        sentences = {name: pair for name, pair in pairs.items() if name in SENTENCES}
+        said = [
+            line
+            for name, pair in sentences.items()
+            for line in differences(*map(_numbers, pair), tolerance and PRINTED, f"{at}/{name}")
+        ]
+        others = {name: pair for name, pair in pairs.items() if name not in SENTENCES}
+        return gone + said + [line for name, pair in others.items() for line in differences(*pair, tolerance, f"{at}/{name}")]
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         pairs_of_list = enumerate(zip(before, now, strict=True))
         return [line for index, pair in pairs_of_list for line in differences(*pair, tolerance, f"{at}/{index}")]
@@ -160,3 +175,7 @@ def differences(before: Any, now: Any, tolerance: float, at: str = "") -> list[s
     else:
         same = before == now and type(before) is type(now)
     return [] if same else [f"{at}: {before!r} before, {now!r} now"]
+
+
+def _numbers(sentence: str | None) -> list[float] | None:
+    return None if sentence is None else [float(number) for number in re.findall(r"\d+(?:\.\d+)?(?:e[+-]\d+)?", sentence)]
