@@ -7,7 +7,7 @@ from service.store.postgres import Database
 
 FIRST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 0.05
-"""Between two looks, which are transactions mostly: a hundred of them a second keep a fifth of a core from what is waited for."""
+"""Between two looks: one at a curve takes 0.6 ms of CPU, one at a trial with its attempts 1.8 ms, server included."""
 
 
 def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 60.0) -> None:
