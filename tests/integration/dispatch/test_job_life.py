@@ -302,6 +302,7 @@ def one_database(postgres_url: str, databases: Databases) -> Iterator[Database]:
         database.close()
 
 
+@pytest.mark.timeout(400)  # a thousand transactions: half a minute on an idle machine, two on one that is busy with other tests
 def test_whatever_happens_to_a_job_it_is_what_a_simple_model_says(one_database: Database) -> None:
     with stock(one_database.url.render_as_string(hide_password=False)) as storage:
         run_state_machine_as_test(
