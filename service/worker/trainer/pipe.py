@@ -38,16 +38,20 @@ class TrainerPipe:
         self._flush()
         return not self._unsent
 
+    def has_message(self) -> bool:
+        """Whether a complete message can be received. Does not raise: what was sent before the trainer closed its end counts."""
+        try:
+            self._fill()
+        except (EOFError, OSError):
+            return False
+        return bool(self._end())
+
     def receive(self) -> tuple[int, FromTrainer] | None:
         """The next message, after the id of its run; None when no complete one has arrived."""
-        while not (end := self._end()):
-            try:
-                chunk = self._socket.recv(_CHUNK)
-            except BlockingIOError:
-                return None
-            if not chunk:
-                raise EOFError
-            self._received += chunk
+        self._fill()
+        end = self._end()
+        if not end:
+            return None
         run, message = pickle.loads(memoryview(self._received)[_LENGTH.size : end])  # noqa: S301 - by our own process
         del self._received[:end]
         return run, message
@@ -66,6 +70,17 @@ class TrainerPipe:
     def close(self) -> None:
         """Close this end."""
         self._socket.close()
+
+    def _fill(self) -> None:
+        """Read until a message is complete, or nothing is left to read."""
+        while not self._end():
+            try:
+                chunk = self._socket.recv(_CHUNK)
+            except BlockingIOError:
+                return
+            if not chunk:
+                raise EOFError
+            self._received += chunk
 
     def _flush(self) -> None:
         while self._unsent:

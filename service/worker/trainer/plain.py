@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any, TypeVar
 
-from service.domain.measurement import MAX_ENTRIES, MAX_UPDATE, GroupRate, Measurement
+from service.domain.measurement import MAX_ENTRIES, MAX_UPDATE, Divergence, GroupRate, Measurement
 
 T = TypeVar("T")
 
@@ -26,8 +26,15 @@ def plain(item: Measurement) -> Measurement:
         group_rates=_each(step, "group_rates", item.group_rates, _group_rate),
         update_losses=_each(step, "update_losses", item.update_losses, _update_loss),
         best_step=None if item.best_step is None else _best_step(step, item.best_step),
-        divergence=item.divergence,
+        divergence=None if item.divergence is None else _divergence(step, item.divergence),
     )
+
+
+def _divergence(step: int, evidence: Any) -> Divergence:
+    try:
+        return Divergence(reason=str(evidence.reason), update=index(evidence.update), fraction=float(evidence.fraction))
+    except Exception as error:  # the evidence may be anything, and raise anything
+        raise BadMeasurement(f"step {step} measured a divergence that cannot be stored: {error}") from error
 
 
 def _each(step: int, name: str, entries: Sequence[Any], plain_entry: Callable[[Any], T]) -> tuple[T, ...]:

@@ -76,11 +76,12 @@ class TrainerProcess:
         return self._process.poll() is None
 
     def send(self, run: int, message: ToTrainer) -> None:
-        """Send a message to a run. Raises TrainerDied once it is known how the process died."""
+        """Send a message to a run. Raises TrainerDied once all that it sent was received, and it is known how it died."""
         try:
             self._pipe.send(run, message)
         except OSError:
-            self._find_death()
+            if not self._pipe.has_message():
+                self._find_death()
 
     def has_room(self) -> bool:
         """Whether a short message can be sent at once. The trainer reads between two items only, and an item may take hours."""
@@ -142,19 +143,16 @@ class TrainerProcess:
         self._pipe.close()
 
     def _read(self) -> tuple[int, FromTrainer] | None:
-        if self._closed_at is None:
-            try:
-                received = self._pipe.receive()
-                if received is None and self._process.poll() is not None:
-                    received = self._pipe.receive()  # sent just before it died
-                    if received is None:
-                        raise EOFError  # though a child that it forked holds its end of the pipe
-            except (EOFError, OSError):  # also when it was killed in the middle of a message
-                received = None
-            else:
-                return received
-        self._find_death()
-        return None
+        try:
+            received = self._pipe.receive()
+            if received is None and self._process.poll() is not None:
+                received = self._pipe.receive()  # sent just before it died
+                if received is None:
+                    raise EOFError  # though a child that it forked holds its end of the pipe
+        except (EOFError, OSError):  # also when it was killed in the middle of a message
+            self._find_death()
+            return None
+        return received
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

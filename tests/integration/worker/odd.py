@@ -8,9 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
-from objectives.contract import GroupRate, Measurement, Metric, Objective, Parameter
+from objectives.contract import Divergence, GroupRate, Measurement, Metric, Objective, Parameter
 from objectives.data import files
 
 DETAILS: dict[str, dict[str, Any]] = {
@@ -37,6 +38,8 @@ DETAILS: dict[str, dict[str, Any]] = {
     "keeps weights of step 1": {"best_step": 1},
     "keeps a step to come": {"best_step": 9},
     "keeps half a step": {"best_step": 0.5},
+    "diverges by fractions": {"divergence": Divergence(reason="it is lost", update=True, fraction=Fraction(1, 4))},  # type: ignore[arg-type]
+    "diverges by name": {"divergence": "lost"},
 }
 """What the measurements carry, by how the run misbehaves."""
 
@@ -148,6 +151,8 @@ class OddRun:
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
     def evaluate(self) -> dict[str, float]:
+        if self._how == "evaluate kills":
+            os.kill(os.getpid(), signal.SIGKILL)
         if self._how == "evaluate raises":
             raise ValueError("no test set")
         if self._how == "strange test metric":

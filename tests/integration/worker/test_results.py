@@ -65,6 +65,8 @@ JOBS: dict[str, dict[str, Any]] = {
     "keeps step 1": odd("keeps step 1"),
     "keeps a step to come": odd("keeps a step to come"),
     "keeps half a step": odd("keeps half a step"),
+    "diverges by fractions": odd("diverges by fractions"),
+    "diverges by name": odd("diverges by name"),
     "keeps a step that it passed over": odd("keeps a step that it passed over"),
     "strange group": odd("strange group"),
     "group without a name": odd("group without a name"),
@@ -217,6 +219,12 @@ def test_a_trainer_that_exits_fails_with_the_code_named(ended: Look) -> None:
     assert [attempt.outcome for attempt in ended("exits").trial.attempts] == [Outcome.TRAINER_DIED] * 2
 
 
+def test_evidence_of_divergence_is_stored_whatever_its_numbers_are_made_of(ended: Look) -> None:
+    trial = ended("diverges by fractions").trial
+    assert trial.state is TrialState.INFEASIBLE
+    assert trial.user_attrs["divergence"] == "it is lost"
+
+
 @pytest.mark.parametrize("name", ["diverges", "diverges, maximized", "diverges, pruned"])
 def test_a_diverged_run_is_infeasible(ended: Look, name: str) -> None:
     found = ended(name)
@@ -343,6 +351,11 @@ def test_bad_trials_are_pruned_where_a_rung_ends(ended: Look) -> None:
             "keeps half a step",
             "BadMeasurement",
             "step 1 named 0.5 as its best_step: it must be a step from 1 to 1",
+        ),
+        (
+            "diverges by name",
+            "BadMeasurement",
+            "step 1 measured a divergence that cannot be stored: 'str' object has no attribute 'reason'",
         ),
         (
             "keeps a step that it passed over",

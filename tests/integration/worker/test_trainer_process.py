@@ -70,6 +70,19 @@ def odd(how: str) -> Train:
     return command(objective="odd", settings={"how": how})
 
 
+def test_what_a_trainer_sent_before_it_died_is_received_though_it_was_sent_something_meanwhile(trainer: TrainerProcess) -> None:
+    trainer.send(RUN, odd("evaluate kills"))
+    wait_until(lambda: not trainer.is_alive(), DEADLINE_S)
+    trainer.send(RUN, Renewed(hold_at=math.inf))
+    received = []
+    with pytest.raises(TrainerDied, match="killed by SIGKILL"):
+        while True:
+            trainer.wait(time.monotonic() + 0.1)
+            if (message := trainer.receive()) is not None:
+                received.append(message[1])
+    assert [message.measurement.step for message in received if isinstance(message, Measured)] == [1, 2]
+
+
 def next_of(trainer: TrainerProcess) -> FromTrainer:
     message = heard(trainer, DEADLINE_S)
     assert message is not None
