@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol, get_args
 
-from objectives.contract import APPLIES_WHEN, Conditions, Objective, Role, Run, Scale
+from objectives.contract import APPLIES_WHEN, ROLE, Conditions, Objective, Role, Run, Scale
 from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
@@ -110,11 +110,25 @@ def _check_meaning(where: str, objective: Objective) -> None:
             raise CatalogProblem(f"{where} has {count} parameters of the role {role!r}: one may have it.")
     for scale in {parameter.scale for parameter in objective.parameters} - {None, *get_args(Scale)}:
         raise CatalogProblem(f"{where} has a parameter of the scale {scale!r}; there are: {', '.join(get_args(Scale))}.")
+    for name in (each.name for each in objective.parameters if each.rate_shift and each.scale == "linear"):
+        raise CatalogProblem(f"{where}'s {name} has a rate_shift, a power law, on a linear scale: make that log or decay.")
+    _check_threads(where, objective)
     metrics = {metric.name for metric in objective.metrics}
     defining = {each.name: each.defines_measure for each in objective.parameters} | measure_defining_settings(objective)
     for name, measured in defining.items():
         if not isinstance(measured, bool) and (unknown := set(measured) - metrics):
             raise CatalogProblem(f"{where}'s {name} defines what {min(unknown)!r} measures, but there is no such metric.")
+
+
+def _check_threads(where: str, objective: Objective) -> None:
+    roles = {name: schema[ROLE] for name, schema in objective.settings_schema.get("properties", {}).items() if ROLE in schema}
+    for name, role in roles.items():
+        if role != "threads":
+            raise CatalogProblem(f"{where}'s setting {name} has the role {role!r}; the one role of settings is threads.")
+        if objective.settings_schema["properties"][name].get("type") != "integer":
+            raise CatalogProblem(f"{where}'s setting {name} has the role threads: its type must be integer.")
+    if len(roles) > 1:
+        raise CatalogProblem(f"{where} has {len(roles)} settings with the role threads: one may have it.")
 
 
 def _import(module_name: str) -> Any:

@@ -150,7 +150,7 @@ class Parameter:
     scale: Scale | None = None
     """None: the scale of the role, or else linear. A range that a job searches on a log scale is treated as log in any case."""
     rate_shift: RateShift | None = None
-    """None: that of the role; if the role has none either, nothing is known."""
+    """None: that of the role; if the role has none either, nothing is known. A power law: on a linear scale there is none."""
     defines_measure: bool | tuple[str, ...] = False
     """Whether metrics measured with different values of it are not comparable. True: all metrics; a tuple: those named."""
 

@@ -69,11 +69,10 @@ def _declares(objective: Objective) -> bool:
 
 
 def _by_role(parameter: Parameter) -> Parameter:
-    return replace(
-        parameter,
-        scale=parameter.scale or SCALES.get(parameter.role, "linear"),
-        rate_shift=parameter.rate_shift or RATE_SHIFTS.get(parameter.role),
-    )
+    # A rate shift is a power of the parameter, which a linear scale does not show.
+    scale = parameter.scale or SCALES.get(parameter.role) or ("log" if parameter.rate_shift else "linear")
+    usual_shift = RATE_SHIFTS.get(parameter.role) if scale == SCALES.get(parameter.role) else None
+    return replace(parameter, scale=scale, rate_shift=parameter.rate_shift or usual_shift)
 
 
 def _by_name(parameter: Parameter) -> Parameter:

@@ -24,5 +24,5 @@ class JobSpec(JobRequest):
     @property
     def threads(self) -> int:
         """The number of CPU threads of a training run: 1 unless a setting says otherwise."""
-        name = self.meaning.threads
-        return 1 if name is None else int(self.objective.settings.get(name, 1))
+        threads = self.objective.settings.get(self.meaning.threads) if self.meaning.threads else None
+        return 1 if threads is None else int(threads)

@@ -68,7 +68,7 @@ def test_scale_and_rate_shift_follow_from_the_role_unless_they_are_declared() ->
     assert meanings(of) == {
         "lr": ("learning_rate", "log", None),
         "bs": ("batch_size", "log", shift),
-        "mu": ("momentum", "linear", RATE_SHIFTS["momentum"]),
+        "mu": ("momentum", "linear", None),
     }
 
 
@@ -88,7 +88,7 @@ def test_the_built_in_objectives_declare_what_their_names_meant(builtin: Objecti
 
 
 USERS = """
-from objectives.contract import Metric, Objective, Parameter
+from objectives.contract import Metric, Objective, Parameter, RateShift
 
 OBJECTIVES = (
     Objective(
@@ -108,6 +108,7 @@ OBJECTIVES = (
         (["role='learning_rate'", "role='learning_rate'"], "has 2 parameters of the role 'learning_rate': one may have it"),
         (["role='rate'"], "has a parameter of the role 'rate'; there are: learning_rate, batch_size"),
         (["scale='square'"], "has a parameter of the scale 'square'; there are: linear, log, decay"),
+        (["rate_shift=RateShift(power=1, sd=1), scale='linear'"], "a0 has a rate_shift, a power law, on a linear scale"),
         (["defines_measure=('los',)"], "a0 defines what 'los' measures, but there is no such metric"),
     ],
 )
@@ -120,5 +121,38 @@ def test_a_meaning_that_cannot_be_is_a_catalog_problem(
         f"Parameter(name='a{at}', type='float', default=0.5, description='', {given})," for at, given in enumerate(declarations)
     )
     (tmp_path / f"{name}.py").write_text(USERS.format(parameters=parameters))
+    with pytest.raises(CatalogProblem, match=problem):
+        load_catalog([name])
+
+
+def test_a_rate_shift_is_a_power_law_and_so_on_no_linear_scale() -> None:
+    shift = RateShift(power=1.0, sd=0.2)
+    assert meanings(objective(number("width", rate_shift=shift)))["width"] == (None, "log", shift)
+    assert meanings(objective(number("bs", role="batch_size", scale="linear")))["bs"] == ("batch_size", "linear", None)
+
+
+@pytest.mark.parametrize(
+    ("properties", "problem"),
+    [
+        (
+            "{'cores': {'type': 'integer', 'x-role': 'thread'}}",
+            "setting cores has the role 'thread'; the one role of settings is threads",
+        ),
+        ("{'cores': {'type': ['integer', 'null'], 'x-role': 'threads'}}", "its type must be integer"),
+        (
+            "{'a': {'type': 'integer', 'x-role': 'threads'}, 'b': {'type': 'integer', 'x-role': 'threads'}}",
+            "has 2 settings with the role threads: one may have it",
+        ),
+    ],
+)
+def test_a_role_that_a_setting_cannot_have_is_a_catalog_problem(
+    properties: str, problem: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"users_{abs(hash(problem))}"
+    module = USERS.format(parameters="").replace(
+        "parameters=()", f"parameters=(), settings_schema={{'properties': {properties}}}"
+    )
+    (tmp_path / f"{name}.py").write_text(module)
     with pytest.raises(CatalogProblem, match=problem):
         load_catalog([name])
