@@ -29,15 +29,36 @@ BY_NAME = {
     },
     "threads": "threads",
 }
-"""What names stood for when jobs were read by them: true of every job from before, whatever its objective declares now."""
+"""What names stood for when jobs were read by them, whatever their objectives declare now."""
 
 
 def upgrade() -> None:
-    # No default in the end: whoever inserts a job knows what its objective declares.
+    # Names of parameters meant something in the search space only, those of data in the settings only.
     op.execute(
         f"""
-        ALTER TABLE stride.jobs ADD COLUMN meaning jsonb NOT NULL DEFAULT '{json.dumps(BY_NAME)}';
-        ALTER TABLE stride.jobs ALTER COLUMN meaning DROP DEFAULT;
+        ALTER TABLE stride.jobs ADD COLUMN meaning jsonb;
+        UPDATE stride.jobs SET meaning = jsonb_build_object(
+            'step_word', '{BY_NAME["step_word"]}',
+            'parameters', (
+                SELECT coalesce(jsonb_object_agg(key, value), '{{}}')
+                FROM jsonb_each('{json.dumps(BY_NAME["parameters"])}') WHERE spec -> 'search_space' ? key
+            ),
+            'measure', (
+                SELECT coalesce(jsonb_agg(name), '[]')
+                FROM jsonb_array_elements_text('{json.dumps(BY_NAME["measure"])}') AS name
+                WHERE spec #> '{{objective,settings}}' ? name
+            ),
+            'measured_with', (
+                SELECT coalesce(jsonb_object_agg(metric, names), '{{}}')
+                FROM (
+                    SELECT key AS metric, jsonb_agg(name) AS names
+                    FROM jsonb_each('{json.dumps(BY_NAME["measured_with"])}'), jsonb_array_elements_text(value) AS name
+                    WHERE spec -> 'search_space' ? name GROUP BY key
+                ) AS known
+            ),
+            'threads', CASE WHEN spec #> '{{objective,settings}}' ? '{BY_NAME["threads"]}' THEN '{BY_NAME["threads"]}' END
+        );
+        ALTER TABLE stride.jobs ALTER COLUMN meaning SET NOT NULL;
         COMMENT ON COLUMN stride.jobs.meaning IS 'what its parameters and settings mean, as its objective declared it';
         """
     )

@@ -13,6 +13,8 @@ down_revision = "0007"
 def upgrade() -> None:
     op.execute(
         """
+        -- At once: with a weaker lock first, it could wait for a claim that waits for it.
+        LOCK TABLE stride.jobs IN ACCESS EXCLUSIVE MODE;
         CREATE TABLE stride.phases (
             job_id uuid REFERENCES stride.jobs (id) ON DELETE CASCADE,
             position integer,

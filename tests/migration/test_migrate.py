@@ -179,18 +179,20 @@ def test_stored_jobs_keep_what_claims_know_of_their_strategies(empty: Database) 
     assert known() == submitted
 
 
-def test_a_job_from_before_objectives_declared_meanings_is_read_by_the_names_of_its_parameters(empty: Database) -> None:
+def test_a_job_from_before_objectives_declared_meanings_is_read_by_the_names_that_it_has(empty: Database) -> None:
     migrate.upgrade(empty)
-    job = submit_job(empty)
+    space = {"learning_rate": {"type": "float", "low": 0.01, "high": 1.0, "log": True}, "momentum": 0.9, "fold": 1, "loss": "mse"}
+    settings = {"dataset": "digits", "threads": 2, "loss": "mae", "batch_size": 8}
+    job = submit_job(empty, objective={"name": "mine", "settings": settings}, search_space=space)
     with empty.transaction() as conn:
         command.downgrade(migrate._config(conn), "0006")
     migrate.upgrade(empty)
     with empty.transaction() as conn:
         meaning = jobs.get(conn, job.id).spec.meaning
-    assert meaning.measure == ("dataset", "path", "fold", "target", "image_size")
-    assert meaning == MEANING.model_copy(update={"measure": meaning.measure, "measured_with": meaning.measured_with})
-    for metric, names in MEANING.measured_with.items():
-        assert set(names) <= set(meaning.measured_with[metric])
+    assert meaning.parameters == {name: MEANING.parameters[name] for name in ("learning_rate", "momentum")}
+    assert meaning.measure == ("dataset",)
+    assert meaning.measured_with == {"validation_loss": ("loss",), "training_loss": ("loss",)}
+    assert (meaning.step_word, meaning.threads) == ("epoch", "threads")
 
 
 def test_down_twice_is_harmless(empty: Database) -> None:
