@@ -59,8 +59,8 @@ class StudyCache:
                 known.unfinished.add(record.trial_id)
             else:
                 known.unfinished.discard(record.trial_id)
-        # Ids and numbers are assigned under the same lock, so their order is the same.
-        trials = list(known.trials.values())
+        # Ids and numbers are assigned under the same lock, so their order is the same; a trial that was left out may come late.
+        trials = [known.trials[trial_id] for trial_id in sorted(known.trials)]
         return StudySnapshot(
             trials=trials,
             next_number=known.next_number,

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from service.domain.events import Event
 from service.domain.job import Job
 from service.domain.phase import SEARCH
+from service.domain.request import MAX_TRIALS
 from service.domain.spec import JobSpec
 from service.domain.training_seeds import marks
 from service.errors import IdempotencyKeyReused
@@ -64,6 +65,8 @@ def add_phase(
     spec: the job's, with the phase's space and strategy. trials: its share of the budget; None: all that the job has left.
     """
     strategy = strategy_of(spec)
+    if (points := strategy.n_points(spec.search_space)) is not None:  # there are no more to propose
+        trials = min(trials or MAX_TRIALS, points * spec.replicates) if position else trials
     phases.insert(
         conn,
         job_id,

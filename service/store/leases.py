@@ -262,7 +262,8 @@ def log_tail(conn: sa.Connection, trial_id: int) -> str:
 
 
 def _stored_log(text: str | None) -> str | None:
-    return None if text is None else storable(text)[-LOG_TAIL_CHARACTERS:]
+    """None leaves what is stored: an empty log is that of a trainer process that has just taken a dead one's place."""
+    return storable(text)[-LOG_TAIL_CHARACTERS:] if text else None
 
 
 def _stored_reason(text: str | None) -> str | None:

@@ -13,6 +13,7 @@ from service.domain.phase import Phase
 from service.domain.space import SearchSpace, parse_space
 from service.domain.spec import JobSpec
 from service.domain.strategy import Strategy
+from service.errors import JobNotFound
 from service.store import tables
 from service.store.queries import query
 
@@ -61,9 +62,12 @@ def begin_next(conn: sa.Connection, job: Job, *, first_number: int, search_space
 
 
 def begun(conn: sa.Connection, job_id: UUID, spec: JobSpec, position: int) -> tuple[Phase, ...]:
-    """A job's phases up to the one at `position`, which has begun."""
+    """A job's phases up to the one at `position`, which has begun. Raises JobNotFound when the job has been deleted."""
     statement = sa.select(_DOCUMENTS).where(tables.phases.c.job_id == job_id, tables.phases.c.position <= position)
-    return as_phases(conn.execute(statement).scalar_one(), spec, spec.model_dump(mode="json"))
+    documents = conn.execute(statement).scalar_one()
+    if documents is None:
+        raise JobNotFound(job_id)
+    return as_phases(documents, spec, spec.model_dump(mode="json"))
 
 
 def as_phases(documents: Sequence[Document], spec: JobSpec, submitted: Document) -> tuple[Phase, ...]:

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from service.dispatch.submit import add_phase
 from service.domain.job import JobState
-from service.store import claims, jobs
+from service.errors import JobNotFound
+from service.store import claims, jobs, phases
 from service.store.postgres import Database
 from tests.factories import job_spec, set_budget, set_share, submit_job
 from tests.integration.dispatch.phases import NARROW, QMC, complete_next, is_narrow, phases_of
@@ -22,6 +23,12 @@ from tests.integration.dispatch.training import (
     stored,
 )
 from tests.processes import at_once, wait_for_the_others
+
+
+def test_the_phases_of_a_job_that_was_deleted_meanwhile_are_those_of_no_job(database: Database) -> None:
+    spec = submit_job(database).spec
+    with database.transaction() as conn, pytest.raises(JobNotFound):
+        phases.begun(conn, uuid4(), spec, 1)
 
 
 def test_a_larger_budget_and_a_new_phase_reach_workers_that_know_the_job(wide: Database) -> None:

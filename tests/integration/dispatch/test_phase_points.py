@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial
 
+from service.domain.job import JobState
 from service.domain.training_seeds import TRAINING_SEED, replicate_seed
 from service.search.strategies import grid
 from service.store.postgres import Database
@@ -13,6 +14,7 @@ from tests.factories import job_spec, submit_job_of_phases
 from tests.integration.dispatch.phases import HIGH, LOW, NARROW, QMC, RATE_ALONE, complete_next, is_narrow, narrowed, phases_of
 from tests.integration.dispatch.training import (
     claimer_of,
+    current,
     run_job,
     stored,
 )
@@ -31,6 +33,15 @@ def test_a_grid_is_followed_by_another_from_its_first_point_on_and_every_trial_h
     assert [trial.params["learning_rate"] for trial in trials[4:9]] == points
     assert phases_of(trials) == [0] * 4 + [1] * 5 + [2] * 3
     assert len({trial.user_attrs[TRAINING_SEED] for trial in trials}) == 12
+
+
+def test_a_later_grid_without_a_share_ends_with_its_last_point(database: Database) -> None:
+    job = submit_job_of_phases(
+        database, 2, narrowed("grid", space=RATE_ALONE), search_space=RATE_ALONE, budget={"trials": 20}
+    )  # fmt: skip
+    run_job(database, claimer_of(database))
+    assert phases_of(stored(database, job)) == [0] * 2 + [1] * 5
+    assert current(database, job).state is JobState.COMPLETED
 
 
 @pytest.mark.parametrize("second", ["grid", "random", QMC])
