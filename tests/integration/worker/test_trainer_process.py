@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import psutil
 import pytest
@@ -28,6 +27,7 @@ from service.worker.trainer.messages import (
 )
 from service.worker.trainer.process import LOG_LINES, LOG_S, TrainerDied, TrainerProcess
 from tests.integration.worker.supervised import heard
+from tests.integration.worker.trains import odd, quadratic
 from tests.polling import wait_until
 
 DEADLINE_S = 20.0
@@ -42,32 +42,6 @@ def trainer() -> Iterator[TrainerProcess]:
     yield process
     process.end()
     assert not psutil.pid_exists(process.pid)
-
-
-def command(**overrides: Any) -> Train:
-    return Train(
-        **{
-            "params": {},
-            "seed": 0,
-            "device": "cpu",
-            "threads": 1,
-            "parts": None,
-            "hold_at": math.inf,
-            "checkpoint_s": math.inf,
-            "place": CheckpointPlace(folder=None, name="0-0", max_bytes=1_000_000),
-            "resume": None,
-        }
-        | overrides
-    )
-
-
-def quadratic(learning_rate: float = 0.1, epochs: int = 4, parts: int | None = None, **settings: Any) -> Train:
-    params = {"learning_rate": learning_rate, "epochs": epochs}
-    return command(objective="quadratic", params=params, settings=settings, parts=parts)
-
-
-def odd(how: str) -> Train:
-    return command(objective="odd", settings={"how": how})
 
 
 def test_what_a_trainer_sent_before_it_died_is_received_though_it_was_sent_something_meanwhile(trainer: TrainerProcess) -> None:
