@@ -1,7 +1,8 @@
 -- The job whose turn it is: by priority, then by fewest open leases, then by the longest time since its last claim.
 -- The last rule gives each job its turn where there are as many jobs as workers.
 -- Locks nothing: it only finds a candidate, which the claim locks and checks again.
--- A job whose current phase has given out its share is found for its next phase, while its budget has trials left for it.
+-- A job whose current phase has given out its share is found for its next phase, while its budget has trials left for it. That one
+-- is asked for by its row and not with EXISTS, for which the planner may hash the whole table.
 -- Needs jobs_open_idx, phases_pkey, leases_open_job_id_idx, stride_trials_study_id_number_key, stride_trials_waiting_idx. It counts
 -- nothing in optuna.trials, so its cost does not grow with a job's history.
 SELECT
@@ -33,7 +34,7 @@ WHERE job.state IN ('queued', 'running')
         END
         OR EXISTS (SELECT FROM optuna.trials WHERE study_id = job.study_id AND state = 'WAITING')
         OR (
-            EXISTS (SELECT FROM stride.phases WHERE job_id = job.id AND position = job.phase + 1)
+            (SELECT position FROM stride.phases WHERE job_id = job.id AND position = job.phase + 1) IS NOT NULL
             AND (
                 job.budget_trials IS NULL
                 OR NOT EXISTS (SELECT FROM optuna.trials WHERE study_id = job.study_id AND number >= job.budget_trials - 1)
