@@ -65,8 +65,10 @@ def add_phase(
     spec: the job's, with the phase's space and strategy. trials: its share of the budget; None: all that the job has left.
     """
     strategy = strategy_of(spec)
-    if (points := strategy.n_points(spec.search_space)) is not None:  # there are no more to propose
-        trials = min(trials or MAX_TRIALS, points * spec.replicates) if position else trials
+    # Of the first phase submission has capped the budget already.
+    points = strategy.n_points(spec.search_space) if position else None
+    if points is not None:
+        trials = min(trials or MAX_TRIALS, points * spec.replicates)
     phases.insert(
         conn,
         job_id,
