@@ -11,6 +11,7 @@ from service.dispatch.submit import add_phase, submit
 from service.domain.job import Job
 from service.domain.measurement import Measurement
 from service.domain.spec import JobSpec
+from service.store import phases
 from service.store.postgres import Database
 
 LEARNING_RATE = {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 10}
@@ -74,6 +75,7 @@ def set_share(conn: sa.Connection, job: Job, position: int, trials: int | None) 
         "UPDATE stride.phases SET trials = %(trials)s WHERE job_id = %(id)s AND position = %(position)s",
         {"trials": trials, "id": job.id, "position": position},
     )
+    phases.copy_current(conn, job.id)
 
 
 def set_budget(conn: sa.Connection, job: Job, trials: int) -> None:

@@ -55,8 +55,6 @@ class _History:
     """The data that a job's next point depends on."""
 
     job: Job
-    share: int | None
-    """The current phase's share of the budget when the job was found, in trials; None: all that the job has left."""
     snapshot: StudySnapshot
 
 
@@ -161,15 +159,15 @@ class Claimer:
         if expected_s > SLOW_S and not claims.hint_sampling(conn, found.job_id, 2 * expected_s):
             return None
         job = claims.recall(conn, found)
-        return _History(job=job, share=found.share, snapshot=self.cache.snapshot(conn, job))
+        return _History(job=job, snapshot=self.cache.snapshot(conn, job))
 
     def _sample(self, history: _History, token: UUID) -> Claim | None:
         job, snapshot = history.job, history.snapshot
         waiting = next((trial for trial in snapshot.trials if trial.state.name == "WAITING"), None)
         proposed = None
-        if waiting is not None or not phase_issued(job, next_number=snapshot.next_number, share=history.share):
+        if waiting is not None or not phase_issued(job, next_number=snapshot.next_number):
             started = time.monotonic()
-            spec = spec_of_phase(job, history.share)
+            spec = spec_of_phase(job)
             proposed = _Proposed(
                 proposal=_propose(job, spec, snapshot, number=snapshot.next_number, waiting=waiting), phase=job.phase.position
             )
@@ -198,7 +196,7 @@ class Claimer:
             raise _Conflict  # the job has changed since it was found; another job may have work
         if fair_share is not None and issued.open_leases > fair_share:
             raise _Conflict  # other workers found the same job at the same moment and claimed first
-        if not issued.waiting and phase_issued(job, next_number=issued.next_number, share=issued.share):
+        if not issued.waiting and phase_issued(job, next_number=issued.next_number):
             phases.begin_next(conn, job, first_number=issued.next_number)
             return _NextPhase()
         proposal = _propose_locked(conn, job, issued) if proposed is None else _still_valid(proposed, job, issued)
@@ -270,7 +268,7 @@ def _still_valid(proposed: _Proposed, job: Job, issued: Issued) -> Proposal:
 
 def _propose_locked(conn: sa.Connection, job: Job, issued: Issued) -> Proposal:
     """The next trial of a strategy that needs no history. Raises _Conflict when the current phase's strategy needs it."""
-    spec = spec_of_phase(job, issued.share)
+    spec = spec_of_phase(job)
     if strategy_of(spec).needs_history:
         raise _Conflict
     waiting = None

@@ -15,9 +15,6 @@ class Issued:
     open_leases: int
     waiting_trial_id: int | None = None
     """The enqueued trial with the smallest number."""
-    share: int | None = None
-    """The current phase's share of the budget, in trials; None: all that the job has left."""
-    has_next_phase: bool = False
 
     @property
     def waiting(self) -> bool:
@@ -25,17 +22,17 @@ class Issued:
         return self.waiting_trial_id is not None
 
 
-def trials_of_phase(job: Job, share: int | None) -> int | None:
+def trials_of_phase(job: Job) -> int | None:
     """How many trials the current phase may have: its share, or what the job has left if that is less; None: no limit."""
     if job.budget.trials is None:
-        return share
+        return job.share
     left = job.budget.trials - job.phase.first_number
-    return left if share is None else min(share, left)
+    return left if job.share is None else min(job.share, left)
 
 
-def phase_issued(job: Job, *, next_number: int, share: int | None) -> bool:
+def phase_issued(job: Job, *, next_number: int) -> bool:
     """Whether all trials of the current phase have been issued. Where it counts points, foreign trials do not count."""
-    trials = trials_of_phase(job, share)
+    trials = trials_of_phase(job)
     if trials is None:
         return False
     return (job.next_point if job.phase.counts_points else next_number - job.phase.first_number) >= trials
@@ -43,14 +40,14 @@ def phase_issued(job: Job, *, next_number: int, share: int | None) -> bool:
 
 def all_issued(job: Job, issued: Issued) -> bool:
     """Whether the job's budget of trials has been issued: the current phase's share, and nothing is left for a later phase."""
-    if not phase_issued(job, next_number=issued.next_number, share=issued.share):
+    if not phase_issued(job, next_number=issued.next_number):
         return False
-    return not issued.has_next_phase or (job.budget.trials is not None and issued.next_number >= job.budget.trials)
+    return not job.has_next_phase or (job.budget.trials is not None and issued.next_number >= job.budget.trials)
 
 
-def spec_of_phase(job: Job, share: int | None) -> JobSpec:
+def spec_of_phase(job: Job) -> JobSpec:
     """The current phase's spec with the current budget: its trial numbers are below `budget.trials`."""
-    spec, trials = job.phase.spec, trials_of_phase(job, share)
+    spec, trials = job.phase.spec, trials_of_phase(job)
     end = None if trials is None else job.phase.first_number + trials
     if (job.budget, end) == (spec.budget, spec.budget.trials):
         return spec

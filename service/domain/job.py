@@ -60,6 +60,10 @@ class Job:
     """The phases that have begun, in order; the last is the current one."""
     study_id: int
     study_name: str
+    share: int | None = None
+    """The current phase's share of the budget, in trials; None: all that the job has left."""
+    has_next_phase: bool = False
+    """Whether a phase follows the current one."""
     next_point: int
     """For a grid, and for uniform draws with replicates: how many of the current phase's own trials have begun, which gives the
     next point."""

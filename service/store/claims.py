@@ -38,16 +38,15 @@ def find_job(conn: sa.Connection, objectives: Sequence[str]) -> FoundJob | None:
 
 
 def recall(conn: sa.Connection, found: FoundJob) -> Job:
-    """The job in the phase, and with the trial budget, that `find_job` has read. Raises JobNotFound."""
+    """The job in the phase, and with the share and trial budget, that `find_job` has read. Raises JobNotFound."""
     job = jobs.recall(conn, found.job_id)
     budget = job.budget.model_copy(update={"trials": found.budget_trials})
-    return replace(job, phases=jobs.begun_phases(conn, job, found.phase), budget=budget)
+    return replace(job, phases=jobs.begun_phases(conn, job, found.phase), share=found.share, budget=budget)
 
 
 def issued(conn: sa.Connection, job: Job) -> Issued:
     """What the job has issued. The caller has locked the job and, before it inserts a trial, the study."""
-    parameters = {"job_id": job.id, "study_id": job.study_id, "phase": job.phase.position}
-    return Issued(**conn.exec_driver_sql(query("issued"), parameters).mappings().one())
+    return Issued(**conn.exec_driver_sql(query("issued"), {"job_id": job.id, "study_id": job.study_id}).mappings().one())
 
 
 def hint_sampling(conn: sa.Connection, job_id: UUID, seconds: float) -> bool:

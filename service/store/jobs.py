@@ -42,7 +42,6 @@ def insert_job(
             id=job_id,
             study_id=study_id,
             spec=spec.model_dump(mode="json"),
-            meaning=spec.meaning.model_dump(mode="json", exclude_defaults=True),
             state=JobState.QUEUED,
             budget_trials=spec.budget.trials,
             budget_seconds=spec.budget.seconds,
@@ -53,6 +52,8 @@ def insert_job(
             request_sha256=request_sha256,
         )
     )
+    meaning = spec.meaning.model_dump(mode="json", exclude_defaults=True)
+    conn.execute(tables.meanings.insert().values(job_id=job_id, meaning=meaning))
 
 
 def get(conn: sa.Connection, job_id: UUID) -> Job:
@@ -203,11 +204,13 @@ _DIRECTIONS = sa.table("study_directions", sa.column("study_id"), sa.column("dir
 _SELECT = (
     sa.select(
         tables.jobs,
+        tables.meanings.c.meaning,
         phases.BEGUN,
         tables.studies.c.study_name,
         sa.func.lower(sa.cast(_DIRECTIONS.c.direction, sa.Text)).label("direction"),
     )
     .join(tables.studies, tables.studies.c.study_id == tables.jobs.c.study_id)
+    .join(tables.meanings, tables.meanings.c.job_id == tables.jobs.c.id)
     .join(_DIRECTIONS, _DIRECTIONS.c.study_id == tables.jobs.c.study_id)
 )
 
@@ -239,6 +242,8 @@ def _changing(row: sa.RowMapping) -> dict[str, Any]:
             target=row["budget_target"],
             failures=row["budget_failures"],
         ),
+        "share": row["phase_trials"],
+        "has_next_phase": row["has_next_phase"],
         "next_point": row["next_point"],
         "failures_in_a_row": row["failures_in_a_row"],
         "deadline_at": row["deadline_at"],

@@ -133,7 +133,6 @@ def end(
                 "lease_id": lease.id,
                 "token": lease.token,
                 "study_id": job.study_id,
-                "phase": job.phase.position,
                 "outcome": str(outcome),
                 "reason": _stored_reason(reason),
                 "log_tail": _stored_log(log_tail),

@@ -50,6 +50,7 @@ def insert(
             **spec.model_dump(mode="json", include={"search_space", "strategy"}),
         )
     )
+    copy_current(conn, job_id)
 
 
 def begin_next(conn: sa.Connection, job: Job, *, first_number: int, search_space: SearchSpace | None = None) -> None:
@@ -59,6 +60,12 @@ def begin_next(conn: sa.Connection, job: Job, *, first_number: int, search_space
     """
     space = None if search_space is None else to_json(search_space).decode()
     conn.exec_driver_sql(query("begin_next_phase"), {"job_id": job.id, "first_number": first_number, "search_space": space})
+    copy_current(conn, job.id)
+
+
+def copy_current(conn: sa.Connection, job_id: UUID) -> None:
+    """Copy what claims must know of the current phase to the job's row. Required after every write to the job's phases."""
+    conn.exec_driver_sql(query("copy_phase"), {"job_id": job_id})
 
 
 def begun(conn: sa.Connection, job_id: UUID, spec: JobSpec, position: int) -> tuple[Phase, ...]:

@@ -24,7 +24,6 @@ jobs = sa.Table(
     # Without cascade: no stock tool can delete the study of a job, only DELETE /v1/jobs can.
     sa.Column("study_id", sa.Integer, sa.ForeignKey(studies.c.study_id), nullable=False, unique=True),
     sa.Column("spec", JSONB, nullable=False, comment="the submitted document, defaults filled"),
-    sa.Column("meaning", JSONB, nullable=False, comment="what its parameters and settings mean, as its objective declared it"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
     # What claims sort and filter by, generated from `spec`, the only place where it is written.
@@ -38,6 +37,12 @@ jobs = sa.Table(
     sa.Column("budget_target", sa.Double),
     sa.Column("budget_failures", sa.Integer, nullable=False),
     sa.Column("phase", sa.Integer, nullable=False, server_default="0", comment="position of the current one"),
+    # Copies from the current phase's row, so that a claim reads one row only: see queries/copy_phase.sql.
+    sa.Column("phase_trials", sa.Integer, comment="the current phase's share of the budget"),
+    sa.Column("phase_first_number", sa.Integer, nullable=False, server_default="0", comment="the current phase's"),
+    sa.Column("needs_history", sa.Boolean, nullable=False, server_default=sa.false(), comment="the current phase's"),
+    sa.Column("counts_points", sa.Boolean, nullable=False, server_default=sa.false(), comment="the current phase's"),
+    sa.Column("has_next_phase", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("next_point", sa.Integer, nullable=False, server_default="0", comment="points of the current phase issued"),
     sa.Column("failures_in_a_row", sa.Integer, nullable=False, server_default="0"),
     sa.Column("sampling_until", _moment, comment="a hint: somebody is thinking of the next point until then"),
@@ -79,6 +84,14 @@ phases = sa.Table(
     sa.Column("first_number", sa.Integer, comment="the trial number that was next when it began; null: it has not"),
     sa.CheckConstraint("position >= 0", name="phases_position_check"),
     sa.CheckConstraint("trials > 0", name="phases_trials_check"),
+)
+
+# Not a column of jobs: every claim writes the job's row anew, and one of more than 2 kB is slower to write.
+meanings = sa.Table(
+    "meanings",
+    metadata,
+    sa.Column("job_id", UUID(as_uuid=True), sa.ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
+    sa.Column("meaning", JSONB, nullable=False, comment="of the job's parameters and settings, as its objective declared it"),
 )
 
 leases = sa.Table(

@@ -13,6 +13,4 @@ RETURNING
     (
         SELECT trial_id FROM optuna.trials
         WHERE study_id = %(study_id)s AND state = 'WAITING' ORDER BY number LIMIT 1
-    ) AS waiting_trial_id,
-    (SELECT trials FROM stride.phases WHERE job_id = lease.job_id AND position = %(phase)s) AS share,
-    EXISTS (SELECT FROM stride.phases WHERE job_id = lease.job_id AND position = %(phase)s + 1) AS has_next_phase
+    ) AS waiting_trial_id

@@ -2,7 +2,7 @@
 -- Locks the job's row, FOR NO KEY UPDATE, against every other transaction that changes it; first in the order of locks.
 -- Not twice: whoever comes second waits here and then sees what the first one wrote.
 SELECT
-    state, reason, phase, next_point, failures_in_a_row, deadline_at, started_at, finished_at,
+    state, reason, phase, phase_trials, has_next_phase, next_point, failures_in_a_row, deadline_at, started_at, finished_at,
     budget_trials, budget_seconds, budget_target, budget_failures
 FROM stride.jobs
 WHERE id = %(job_id)s

@@ -62,10 +62,10 @@ WITH study AS (
 ), attribute AS (
     INSERT INTO optuna.study_system_attributes (study_id, key, value_json) SELECT study_id, 'study:metric_names', '[]' FROM study
 ), job AS (
-    INSERT INTO stride.jobs (id, study_id, spec, meaning, state, budget_trials, budget_failures, started_at, finished_at)
+    INSERT INTO stride.jobs (id, study_id, spec, state, budget_trials, budget_failures, started_at, finished_at)
     SELECT gen_random_uuid(), study.study_id,
         spec || jsonb_build_object('priority', %(priority)s::int, 'objective', jsonb_build_object('name', chosen.name)),
-        meaning, %(state)s, budget_trials, budget_failures, moment, CASE WHEN %(state)s::text = 'completed' THEN moment END
+        %(state)s, budget_trials, budget_failures, moment, CASE WHEN %(state)s::text = 'completed' THEN moment END
     FROM study, stride.jobs,
         LATERAL (SELECT (%(objectives)s::text[])[1 + study.study_id %% cardinality(%(objectives)s::text[])]) AS chosen (name),
         LATERAL (SELECT now() - study.study_id * interval '10 minutes') AS at (moment)
@@ -84,6 +84,11 @@ _LEFT_BY_TRIALS = [
     """
     INSERT INTO stride.phases (job_id, position, name, search_space, strategy, needs_history, counts_points, first_number)
     SELECT id, 0, 'search', spec -> 'search_space', spec -> 'strategy', false, false, 0 FROM stride.jobs
+    ON CONFLICT DO NOTHING
+    """,
+    """
+    INSERT INTO stride.meanings (job_id, meaning)
+    SELECT id, (SELECT meaning FROM stride.meanings LIMIT 1) FROM stride.jobs
     ON CONFLICT DO NOTHING
     """,
     f"""

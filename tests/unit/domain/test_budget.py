@@ -12,7 +12,15 @@ from service.domain.request import Budget, Direction
 from tests.factories import job_spec
 
 
-def running_job(next_point: int = 0, *, counts_points: bool = False, first_number: int = 0, **spec: Any) -> Job:
+def running_job(
+    next_point: int = 0,
+    *,
+    counts_points: bool = False,
+    first_number: int = 0,
+    share: int | None = None,
+    has_next_phase: bool = False,
+    **spec: Any,
+) -> Job:
     complete = job_spec(**spec)
     return Job(
         id=uuid4(),
@@ -24,6 +32,8 @@ def running_job(next_point: int = 0, *, counts_points: bool = False, first_numbe
         phases=(Phase(spec=complete, counts_points=counts_points, first_number=first_number),),
         study_id=1,
         study_name="study",
+        share=share,
+        has_next_phase=has_next_phase,
         next_point=next_point,
         failures_in_a_row=0,
         deadline_at=None,
@@ -60,37 +70,40 @@ def test_a_job_without_a_budget_of_trials_is_never_all_issued() -> None:
 
 
 def test_a_phase_counts_the_numbers_from_its_first_on() -> None:
-    job = running_job(budget={"trials": 20}, first_number=8)
-    assert [phase_issued(job, next_number=number, share=4) for number in (8, 11, 12, 13)] == [False, False, True, True]
+    job = running_job(budget={"trials": 20}, first_number=8, share=4)
+    assert [phase_issued(job, next_number=number) for number in (8, 11, 12, 13)] == [False, False, True, True]
 
 
 def test_a_phase_without_a_share_has_what_the_job_has_left() -> None:
     job = running_job(budget={"trials": 20}, first_number=8)
-    assert not phase_issued(job, next_number=19, share=None)
-    assert phase_issued(job, next_number=20, share=None)
-    assert not phase_issued(running_job(budget={"seconds": 60}, first_number=8), next_number=1_000_000, share=None)
+    assert not phase_issued(job, next_number=19)
+    assert phase_issued(job, next_number=20)
+    assert not phase_issued(running_job(budget={"seconds": 60}, first_number=8), next_number=1_000_000)
 
 
 def test_no_share_goes_beyond_the_budget() -> None:
-    job = running_job(budget={"trials": 10}, first_number=8)
-    assert trials_of_phase(job, 99) == 2
-    assert phase_issued(job, next_number=10, share=99)
+    job = running_job(budget={"trials": 10}, first_number=8, share=99)
+    assert trials_of_phase(job) == 2
+    assert phase_issued(job, next_number=10)
 
 
 def test_a_phase_that_counts_points_counts_its_own() -> None:
-    assert not phase_issued(running_job(3, counts_points=True, first_number=8, budget={"trials": 20}), next_number=19, share=4)
-    assert phase_issued(running_job(4, counts_points=True, first_number=8, budget={"trials": 20}), next_number=12, share=4)
+    job = running_job(3, counts_points=True, first_number=8, share=4, budget={"trials": 20})
+    assert not phase_issued(job, next_number=19)
+    assert phase_issued(replace(job, next_point=4), next_number=12)
 
 
 def test_a_job_is_all_issued_with_its_last_phase_or_when_its_budget_leaves_none_for_the_next() -> None:
-    job = running_job(budget={"trials": 10})
-    assert all_issued(job, issued(4, share=4))
-    assert not all_issued(job, issued(4, share=4, has_next_phase=True))
-    assert not all_issued(job, issued(9, share=4, has_next_phase=True))
-    assert all_issued(job, issued(10, share=4, has_next_phase=True))
-    assert not all_issued(running_job(budget={"seconds": 60}), issued(1_000_000, share=4, has_next_phase=True))
-    assert judged(job, next_number=4, share=4, has_next_phase=True) is None
-    assert judged(job, next_number=4, share=4) is not None
+    last = running_job(budget={"trials": 10}, share=4)
+    earlier = replace(last, has_next_phase=True)
+    assert all_issued(last, issued(4))
+    assert not all_issued(earlier, issued(4))
+    assert not all_issued(earlier, issued(9))
+    assert all_issued(earlier, issued(10))
+    endless = running_job(budget={"seconds": 60}, share=4, has_next_phase=True)
+    assert not all_issued(endless, issued(1_000_000))
+    assert judged(earlier, next_number=4) is None
+    assert judged(last, next_number=4) is not None
 
 
 def test_the_budget_as_it_stands_is_the_one_that_counts() -> None:
@@ -103,11 +116,11 @@ def test_the_budget_as_it_stands_is_the_one_that_counts() -> None:
 
 def test_a_strategy_is_told_where_its_phase_ends_and_all_else_as_submitted() -> None:
     plain = running_job(budget={"trials": 10})
-    assert spec_of_phase(plain, None) is plain.spec
-    job = running_job(budget={"trials": 20}, first_number=8)
-    assert spec_of_phase(job, 4).budget.trials == 12
-    assert spec_of_phase(job, None).budget.trials == 20
-    assert spec_of_phase(running_job(budget={"seconds": 60}), None).budget.trials is None
+    assert spec_of_phase(plain) is plain.spec
+    job = running_job(budget={"trials": 20}, first_number=8, share=4)
+    assert spec_of_phase(job).budget.trials == 12
+    assert spec_of_phase(replace(job, share=None)).budget.trials == 20
+    assert spec_of_phase(running_job(budget={"seconds": 60})).budget.trials is None
 
 
 @pytest.mark.parametrize(
