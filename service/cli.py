@@ -27,7 +27,8 @@ Url = Annotated[
     str | None, typer.Option(help="URL of the API. (default: STRIDE_URL, or http://127.0.0.1:8000)", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the API's JSON.")]
-Job = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, an unambiguous prefix of it, or 'latest'.")]
+JOB_HELP = "The job's id, an unambiguous prefix of it, or 'latest'."
+Job = Annotated[str, typer.Argument(metavar="JOB", help=JOB_HELP)]
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -49,6 +50,10 @@ SERVICE = "Run the service"
 JOBS = "Work with jobs"
 
 
+class BadUsage(StrideError):
+    """The arguments do not go together."""
+
+
 def main() -> None:
     """Run a command and exit with its code."""
     try:
@@ -57,7 +62,7 @@ def main() -> None:
         from service.commands.api_client import Refused
 
         print(f"stride: {error}", file=sys.stderr)
-        sys.exit(BAD_USAGE if isinstance(error, ConfigurationError | Refused) else FAILED)
+        sys.exit(BAD_USAGE if isinstance(error, BadUsage | ConfigurationError | Refused) else FAILED)
 
 
 @app.command(rich_help_panel=SERVICE)
@@ -179,11 +184,31 @@ def show(
 
 
 @app.command("best-lr", rich_help_panel=JOBS)
-def best_lr(job: Job, json: Json = False, url: Url = None) -> None:
+def best_lr(
+    job: Annotated[str | None, typer.Argument(metavar="JOB", help=JOB_HELP, show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="The best rate of each recipe, across jobs.")] = False,
+    objective: Annotated[str | None, typer.Option(help="With --all: only jobs with this objective.", show_default=False)] = None,
+    metric: Annotated[str | None, typer.Option(help="With --all: only jobs with this metric.", show_default=False)] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME:VALUE", help="With --all: only jobs with this label; may be repeated.", show_default=False),
+    ] = None,
+    json: Json = False,
+    url: Url = None,
+) -> None:
     """Show the best learning rate, how certain it is, and how far one may deviate from it."""
-    from service.commands import answers
+    from service.commands import across_jobs_tables, answers
 
-    answers.best_lr(url, job, as_json=json)
+    if everything:
+        if job is not None:
+            raise BadUsage("Give either a job or --all.")
+        across_jobs_tables.best_lr_of_all(url, objective=objective, metric=metric, labels=label or [], as_json=json)
+    elif job is None:
+        raise BadUsage("Give a job, or --all for the best rate of each recipe across jobs.")
+    elif objective or metric or label:
+        raise BadUsage("--objective, --metric and --label go with --all.")
+    else:
+        answers.best_lr(url, job, as_json=json)
 
 
 @app.command(rich_help_panel=JOBS)

@@ -1,25 +1,21 @@
-"""best-lr: the best learning rate, of one job or across jobs; batch-scaling: how it depends on the batch size."""
+"""best-lr of a job: its best learning rate; batch-scaling: how that depends on the batch size."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from sqlalchemy import Connection
 
-from service.analysis.answer.across_jobs import Brief, best_of, in_brief
 from service.analysis.answer.other_batch_sizes import scaled
 from service.analysis.model.response_curve import Kind
-from service.api.dependencies import Answers, Catalog, Db
-from service.api.faults import NO_NUL
+from service.api.dependencies import Answers, Db
 from service.api.problems import documented
 from service.domain.answer import Answer, BatchScalingView
-from service.domain.job import FINAL, Job
+from service.domain.job import FINAL
 from service.errors import Invalid, InvalidQuestion, NothingFinished
 from service.store import jobs, trial_reader
 
 router = APIRouter(prefix="/v1", tags=["answers"])
 
-TextFilter = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 Tolerance = Annotated[
     float | None,
     Query(
@@ -51,29 +47,6 @@ def best_learning_rate_of_job(
     return answers.answer(job, *read, tolerance=tolerance, kind=kind).answer
 
 
-@router.get("/best-lr", responses=documented(409, 422))
-def best_learning_rate(
-    objective: Annotated[str, Query(max_length=200, description="The objective's name.")],
-    database: Db,
-    catalog: Catalog,
-    answers: Answers,
-    dataset: Annotated[TextFilter, Query(description="Only jobs with this dataset in their settings.")] = None,
-    model: Annotated[TextFilter, Query(description="Only jobs with this model in their settings.")] = None,
-    path: Annotated[TextFilter, Query(description="Only jobs with this path of local data in their settings.")] = None,
-    metric: Annotated[TextFilter, Query(description="Only jobs with this metric; default: the objective's first.")] = None,
-) -> Answer:
-    """The best learning rate across jobs: the answer of the job with the best trial, with the evidence of all jobs."""
-    metric = _known_metric(catalog, objective, metric)
-    settings = {name: value for name, value in (("dataset", dataset), ("model", model), ("path", path)) if value is not None}
-    with database.transaction() as conn:
-        briefs = _in_brief(conn, jobs.of_objective(conn, objective, settings, metric))
-        if not briefs:
-            raise NothingFinished("No such job has a finished trial yet: submit one, or drop some of these conditions.")
-        job, best = best_of(briefs)
-        read = trial_reader.finished_with_pruned_curves(conn, job)
-    return answers.answer(job, *read).answer.resting_on(best.evidence)
-
-
 @router.get("/jobs/{job_id}/batch-scaling", responses=documented(404, 409, 422))
 def batch_scaling_of_job(
     job_id: UUID,
@@ -98,24 +71,3 @@ def batch_scaling_of_job(
         job = jobs.get(conn, job_id)
         read = trial_reader.finished_with_pruned_curves(conn, job)
     return scaled(job, answers.answer(job, *read), batch_size=batch_size, devices=devices)
-
-
-def _in_brief(conn: Connection, candidates: list[Job]) -> list[Brief]:
-    """The answers in brief of those jobs that have one."""
-    briefs = []
-    for job in candidates:
-        try:
-            briefs.append(in_brief(job, trial_reader.finished(conn, job)))
-        except NothingFinished:
-            continue
-    return briefs
-
-
-def _known_metric(catalog: Catalog, objective: str, metric: str | None) -> str:
-    if objective not in catalog:
-        known = ", ".join(sorted(catalog))
-        raise InvalidQuestion([Invalid("/objective", f"there is no objective {objective!r}; there are: {known}")])
-    names = [metric.name for metric in catalog[objective].metrics]
-    if metric is not None and metric not in names:
-        raise InvalidQuestion([Invalid("/metric", f"{objective} has no metric {metric!r}; it has: {', '.join(names)}")])
-    return metric or names[0]

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -45,6 +46,20 @@ def number(cursor: str | None, default: int) -> int:
     if not -1 <= position < 2**31:
         raise InvalidCursor
     return position
+
+
+def place(cursor: str | None) -> tuple[str, tuple[float, float, str]] | None:
+    """The measure and the place in it, in a list of answers across jobs; None at its start. Raises InvalidCursor."""
+    if cursor is None:
+        return None
+    try:
+        measure, cost, rate, id_text = _decode(cursor)
+        numbers, id_ = (float(cost), float(rate)), str(UUID(id_text))
+    except ValueError:
+        raise InvalidCursor from None
+    if any(map(math.isnan, numbers)):
+        raise InvalidCursor
+    return measure, (*numbers, id_)
 
 
 def _decode(cursor: str) -> list[str]:

@@ -22,6 +22,13 @@ _BRANCHES = _VARIANTS.keys() | _SCALARS | {"value"}
 
 NO_NUL = r"^[^\x00]*$"
 """The pattern of texts that PostgreSQL can store: without U+0000."""
+NAME_AND_VALUE = r"^[^:\x00]*:[^\x00]*$"
+"""The pattern of labels in a query."""
+
+_PATTERNS = {
+    NO_NUL: "must not contain the character U+0000: remove it",
+    NAME_AND_VALUE: "should look like name:value, without the character U+0000",
+}
 
 _SENTENCES = {
     "missing": "is missing",
@@ -84,8 +91,7 @@ def _detail(reported: Mapping[str, Any], path: Sequence[str | int]) -> str:
         bound = f"at most {context['max_length']}" if kind == "too_long" else f"at least {context['min_length']}"
         return f"should have {bound} entries"
     if kind == "string_pattern_mismatch":
-        no_nul = NO_NUL == context["pattern"]
-        return "must not contain the character U+0000: remove it" if no_nul else "should consist of printable ASCII characters"
+        return _PATTERNS.get(context["pattern"], "should consist of printable ASCII characters")
     if kind == "missing" and not path:
         return "the body is missing: send a job as JSON, such as those at /docs"
     if kind in _SENTENCES:

@@ -13,6 +13,7 @@ from service.api import cursors
 from service.api.dependencies import Catalog, Db, Folder
 from service.api.examples import JOBS
 from service.api.json_body import JsonRoute
+from service.api.labels import Labels, labels_of
 from service.api.problems import documented
 from service.api.schemas.jobs import DryRun, Epochs, JobView
 from service.api.schemas.view import Page
@@ -23,7 +24,6 @@ from service.domain.job import OPEN, Job, JobState
 from service.domain.request import JobRequest
 from service.domain.spec import JobSpec
 from service.domain.trial import TrialCounts
-from service.errors import Invalid, InvalidQuestion
 from service.search.preview import first_points, steps_per_trial
 from service.store import checkpoint_files, jobs, trial_reader, workers
 
@@ -70,14 +70,12 @@ def submit_job(
 def list_jobs(
     database: Db,
     state: JobState | None = None,
-    label: Annotated[
-        list[str] | None, Query(max_length=20, description="name:value; only jobs with all of these labels.")
-    ] = None,
+    label: Labels = None,
     limit: cursors.Limit = 20,
     cursor: cursors.Cursor = None,
 ) -> Page[JobView]:
     """List jobs, newest first."""
-    labels = _labels(label or [])
+    labels = labels_of(label)
     with database.transaction() as conn:
         listed = jobs.page(conn, limit=limit + 1, before=cursors.moment_and_id(cursor), state=state, labels=labels)
         views = _views(conn, listed[:limit])
@@ -171,13 +169,3 @@ def _waiting_for(job: Job, counts: TrialCounts, offered: dict[str, bool]) -> str
     if job.state not in (JobState.QUEUED, JobState.RUNNING) or offered[job.spec.objective.name]:
         return None
     return f"a worker that offers {job.spec.objective.name}"
-
-
-def _labels(given: list[str]) -> dict[str, str]:
-    labels = {}
-    for label in given:
-        name, colon, value = label.partition(":")
-        if not colon or "\0" in label:
-            raise InvalidQuestion([Invalid("/label", f"{label!r} should look like name:value")])
-        labels[name] = value
-    return labels

@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 
 from cachetools import LRUCache, cachedmethod
 
+from service.analysis.answer.across_jobs import Brief, brief_or_why_not
 from service.analysis.answer.best_lr import Answered, answered
 from service.analysis.model.pruned_trials import Curves
 from service.analysis.model.response_curve import Kind
@@ -16,7 +17,7 @@ from service.domain.trial import Trial
 
 T = TypeVar("T")
 
-KEPT = 256
+KEPT = 1_000
 TURNS = 8
 """How many requests for answers may hold a thread at once: one computes, the others read trials or wait. All endpoints share one
 pool of threads, so these requests must not use it up."""
@@ -29,6 +30,8 @@ class KeptAnswers:
         self.turns = asyncio.Semaphore(TURNS)
         """Each request acquires it before it takes a thread."""
         self._answers: LRUCache[Hashable, object] = LRUCache(KEPT)
+        self._briefs: LRUCache[Hashable, Brief | str] = LRUCache(KEPT)
+        self._briefly = threading.Lock()
         self._answered = threading.Condition()
         self._computing = threading.Lock()
 
@@ -38,6 +41,14 @@ class KeptAnswers:
         """What `best_lr.answered` returns or raises, computed once per job, trials and options."""
         key = (seen_of(job, trials, curves), tolerance, kind)
         return self.once(key, lambda: answered(job, trials, curves, tolerance=tolerance, kind=kind))
+
+    def brief(self, job: Job, n_finished: int, read: Callable[[], Sequence[Trial]]) -> Brief | str:
+        """What `across_jobs.brief_or_why_not` returns, computed once per job and number of finished trials. read: the trials."""
+        return self._brief((job.id, job.state, job.phase.position, n_finished), lambda: brief_or_why_not(job, read()))
+
+    @cachedmethod(attrgetter("_briefs"), key=lambda self, key, compute: key, lock=attrgetter("_briefly"))
+    def _brief(self, key: Hashable, compute: Callable[[], Brief | str]) -> Brief | str:
+        return compute()
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """The cached result for `key`, else that of `compute`. What `compute` raises is raised, and nothing is cached.

@@ -61,15 +61,20 @@ class ApiClient:
         """Post `document`, or an empty body; returns the response's document."""
         return self._ask("POST", path, query, document)
 
-    def items(self, path: str, **query: Any) -> Iterator[Any]:
-        """All items of a list, page after page."""
+    def pages(self, path: str, **query: Any) -> Iterator[Any]:
+        """All pages of a list."""
         cursor = None
         while True:
             page = self.get(path, limit=100, cursor=cursor, **query)
-            yield from page["items"]
+            yield page
             cursor = page["next_cursor"]
             if cursor is None:
                 return
+
+    def items(self, path: str, **query: Any) -> Iterator[Any]:
+        """All items of a list, page after page."""
+        for page in self.pages(path, **query):
+            yield from page["items"]
 
     def job_id(self, job: str) -> str:
         """The id of the job that `job` names: by its id, an unambiguous prefix of it, or 'latest'. Raises Refused."""

@@ -104,15 +104,32 @@ def page(
     return [_from_row(row) for row in conn.execute(statement).mappings()]
 
 
-def of_objective(conn: sa.Connection, objective: str, settings: Mapping[str, str], metric: str) -> list[Job]:
-    """All jobs of an objective that have this metric and at least these settings; oldest first."""
+def matching(
+    conn: sa.Connection,
+    *,
+    objective: str | None = None,
+    metric: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> list[Job]:
+    """All jobs with this objective, this metric and all `labels`, where they are given; newest first."""
     jobs = tables.jobs.c
-    statement = _SELECT.where(
-        jobs.objective == objective,
-        jobs.spec["metric"].astext == metric,
-        jobs.spec[("objective", "settings")].contains(dict(settings)),
-    )
-    return [_from_row(row) for row in conn.execute(statement.order_by(jobs.created_at, jobs.id)).mappings()]
+    statement = _SELECT.order_by(jobs.created_at.desc(), jobs.id.desc())
+    if objective is not None:
+        statement = statement.where(jobs.objective == objective)
+    if metric is not None:
+        statement = statement.where(jobs.spec["metric"].astext == metric)
+    if labels:
+        statement = statement.where(jobs.spec["labels"].contains(dict(labels)))
+    return [_from_row(row) for row in conn.execute(statement).mappings()]
+
+
+def metrics_in_use(conn: sa.Connection) -> set[tuple[str, str]]:
+    """The objectives and metrics that jobs have, in pairs."""
+    jobs = tables.jobs.c
+    return {
+        (objective, metric)
+        for objective, metric in conn.execute(sa.select(jobs.objective, jobs.spec["metric"].astext).distinct())
+    }
 
 
 def by_idempotency_key(conn: sa.Connection, key: str) -> tuple[UUID, bytes] | None:

@@ -88,6 +88,16 @@ def finished(conn: sa.Connection, job: Job) -> list[Trial]:
     return _finished(conn, job, with_curves=False)[0]
 
 
+def n_finished(conn: sa.Connection, study_ids: Sequence[int]) -> dict[int, int]:
+    """How many trials of each study `finished` would read."""
+    rows = conn.exec_driver_sql(
+        "SELECT study_id, count(*) FROM optuna.trials"
+        " WHERE study_id = ANY(%(study_ids)s::integer[]) AND state IN ('COMPLETE', 'PRUNED') GROUP BY study_id",
+        {"study_ids": list(study_ids)},
+    )
+    return dict.fromkeys(study_ids, 0) | {study_id: count for study_id, count in rows}
+
+
 def finished_with_pruned_curves(conn: sa.Connection, job: Job) -> tuple[list[Trial], dict[int, tuple[CurvePoint, ...]]]:
     """As `finished_with_curves`; without curves where no trial was pruned, since reading them takes most of the time."""
     with_curves = conn.exec_driver_sql(

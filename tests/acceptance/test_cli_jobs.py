@@ -194,6 +194,37 @@ def test_best_lr_says_when_there_is_no_answer_yet(stride: RunningStride) -> None
     stride.ask("POST", f"/v1/jobs/{job_id}/cancel")
 
 
+def test_best_lr_of_all_shows_each_recipe_and_which_jobs_have_no_answer(stride: RunningStride) -> None:
+    label = ("--label", "of:all")
+    nothing = stride.run("best-lr", "--all", *label)
+    assert (nothing.returncode, nothing.stdout) == (0, "No such job has an answer yet.\n"), nothing
+    jobs = [stride.submit(search_space=GRID | {"epochs": epochs}, strategy="grid", labels={"of": "all"}) for epochs in (1, 2)]
+    for job_id in jobs:
+        stride.wait_until_done(job_id)
+    result = stride.run("best-lr", "--all", "--objective", "quadratic", "--metric", "loss", *label)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("quadratic: loss, minimized\n")
+    assert all(part in result.stdout for part in ("epochs=1", "epochs=2", "4 trials", *(job_id[:8] for job_id in jobs)))
+    document = json.loads(stride.run("best-lr", "--all", "--json", *label).stdout)
+    assert sorted(item["jobs"] for item in document["items"]) == sorted([job_id] for job_id in jobs)
+    assert (document["next_cursor"], document["left_out"]) == (None, [])
+    assert_fails(stride.run("best-lr", "--all", "--objective", "nonsense"), 2, "\n  /objective: there is no objective", lines=2)
+    assert_fails(stride.run("best-lr", "--all", "--label", "team"), 2, "\n  /label/0: should look like name:value", lines=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Give a job, or --all for the best rate of each recipe across jobs."),
+        (("latest", "--all"), "Give either a job or --all."),
+        (("latest", "--objective", "quadratic"), "--objective, --metric and --label go with --all."),
+        (("latest", "--label", "a:b"), "--objective, --metric and --label go with --all."),
+    ],
+)
+def test_best_lr_is_of_a_job_or_of_all(arguments: tuple[str, ...], said: str) -> None:
+    assert_fails(run("best-lr", *arguments), 2, said)
+
+
 def test_a_job_is_paused_resumed_and_cancelled(stride: RunningStride, slow_job: str) -> None:
     assert stride.run("pause", slow_job).stdout == f"Job {slow_job} is paused.\n"
     assert stride.run("resume", slow_job[:13]).stdout in {f"Job {slow_job} is {state}.\n" for state in ("running", "queued")}

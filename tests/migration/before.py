@@ -32,6 +32,8 @@ ANSWERS = DATA / "answers_of_c25052e.json.gz"
 
 SETTINGS = Settings.model_validate({"objective_modules": "tests.quadratic"})
 ACROSS_JOBS = "across jobs"
+BEST_OF_ALL = "GET /v1/best-lr?"
+"""How questions begin whose answer has another form today."""
 EVENTS = "events"
 NEXT_CLAIMS = "next claims"
 """Besides the jobs' names, what is in ANSWERS."""

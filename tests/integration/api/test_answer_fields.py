@@ -151,8 +151,8 @@ def test_trials_that_exploded_and_stayed_finite_count_as_diverged(client: TestCl
     assert found["evidence"]["infeasible"] == 0
     assert found["divergence_edge"]["low"] < DIVERGES_ABOVE < found["divergence_edge"]["high"]
     assert found["interval"]["low"] <= BEST_LEARNING_RATE <= found["interval"]["high"]
-    across = ask(client, "/v1/best-lr", objective="quadratic")
-    assert across["evidence"] == found["evidence"]
+    [item] = ask(client, "/v1/best-lr", objective="quadratic")["items"]
+    assert item["answer"] == found
 
 
 def test_where_trials_share_a_training_seed_the_answer_speaks_of_it_alone(
@@ -162,8 +162,8 @@ def test_where_trials_share_a_training_seed_the_answer_speaks_of_it_alone(
     found = ask(client, f"/v1/jobs/{job.id}/best-lr")
     assert (found["training_seed"], found["evidence"]["seeds"]) == (7, 1)
     assert found["because"].endswith("; all of it with training seed 7 alone")
-    across = ask(client, "/v1/best-lr", objective="quadratic")
-    assert (across["training_seed"], across["because"]) == (found["training_seed"], found["because"])
+    [item] = ask(client, "/v1/best-lr", objective="quadratic")["items"]
+    assert (item["answer"]["training_seed"], item["answer"]["because"]) == (found["training_seed"], found["because"])
 
 
 def test_a_foreign_trial_with_another_seed_is_not_said_to_share_the_jobs(

@@ -1,5 +1,6 @@
 """Whatever is sent, the answer is a problem that points to the fault: never a 500, and nothing is stored."""
 
+import base64
 import copy
 import json
 from collections.abc import Iterator
@@ -436,18 +437,39 @@ def test_a_wrong_query_is_refused(client: TestClient, query: str) -> None:
 @pytest.mark.parametrize(
     ("query", "where"),
     [
-        ("", "/objective"),
+        ("objective=", "/objective"),
         ("objective=nonsense", "/objective"),
         ("objective=%00", "/objective"),
+        ("objective=" + "x" * 201, "/objective"),
         ("objective=quadratic&metric=nonsense", "/metric"),
-        ("objective=quadratic&metric=%00", "/metric"),
-        ("objective=quadratic&dataset=%00", "/dataset"),
-        ("objective=quadratic&model=%00", "/model"),
-        ("objective=quadratic&model=" + "x" * 201, "/model"),
+        ("objective=quadratic&metric=validation_accuracy", "/metric"),
+        ("metric=nonsense", "/metric"),
+        ("metric=%00", "/metric"),
+        ("label=team", "/label/0"),
+        ("label=a:b&label=%00:x", "/label/1"),
+        ("&".join(["label=a:b"] * 21), "/label"),
+        ("limit=0", "/limit"),
+        ("limit=101", "/limit"),
     ],
+    ids=lambda text: text[:40],
 )
 def test_a_wrong_question_across_jobs_is_refused(client: TestClient, query: str, where: str) -> None:
     assert faults(client.get(f"/v1/best-lr?{query}")).keys() == {where}
+
+
+def test_an_unknown_name_across_jobs_is_answered_with_those_that_are_known(client: TestClient) -> None:
+    assert "quadratic" in faults(client.get("/v1/best-lr?objective=nonsense"))["/objective"]
+    of_objective = faults(client.get("/v1/best-lr?objective=quadratic&metric=nonsense"))["/metric"]
+    assert of_objective == "quadratic has no metric 'nonsense'; it has: loss, score"
+    assert faults(client.get("/v1/best-lr?metric=nonsense"))["/metric"].startswith("there is no metric 'nonsense'; there are: ")
+
+
+@pytest.mark.parametrize(
+    "position", [[], ["x" * 64, "0.5", "0.0", str(uuid4())], ["x", "nan", "0.0", str(uuid4())], ["x", "0", "0", "7"]]
+)
+def test_a_cursor_across_jobs_that_was_not_issued_is_refused(client: TestClient, position: list[str]) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+    assert problem(client.get(f"/v1/best-lr?cursor={cursor}"), 422)["type"] == "urn:stride:invalid-cursor"
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE"])

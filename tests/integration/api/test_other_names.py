@@ -120,7 +120,11 @@ def test_a_whole_job_its_answer_and_batch_scaling(
     assert f"lr={rate}" in printed(capsys, job_details(shown))
     assert rate in printed(capsys, jobs_table([shown]))
     assert all(each["learning_rate"] == each["params"]["lr"] for each in ask(client, f"/v1/jobs/{job}/trade-off")["front"])
-    assert ask(client, "/v1/best-lr", objective="other-names")["learning_rate"] == found["learning_rate"]
+    [item] = ask(client, "/v1/best-lr", objective="other-names")["items"]
+    assert item["answer"] == found
+    assert item["measure"] == {"objective": "other-names", "arena": "small"}
+    assert item["recipe"]["bs"] == "searched"
+    assert not {"arena", "lr"} & item["recipe"].keys()
 
 
 def test_recipes_are_compared_each_at_its_own_best_rate(client: TestClient, database: Database) -> None:

@@ -25,7 +25,7 @@ with TestClient(create_app(settings, database)) as client:
     assert client.post("/v1/jobs?dry_run=true", json=job).status_code == 200
     for path in ("/v1/jobs", "/v1/objectives", "/v1/workers", "/dashboard", "/api/studies", "/docs", "/readyz"):
         assert client.get(path).status_code == 200, path
-    assert client.get("/v1/best-lr?objective=quadratic").status_code == 409
+    assert client.get("/v1/best-lr?objective=quadratic").json()["items"] == []
 database.close()
 print([name for name in sys.modules if name.partition(".")[0] == "torch"])
 print([thread.name for thread in threading.enumerate() if not thread.daemon])

@@ -25,9 +25,17 @@ def test_a_number_is_read_back(number: int) -> None:
     assert cursors.number(cursors.encode(number), default=0) == number
 
 
+@given(st.text("0123456789abcdef", min_size=64, max_size=64), st.floats(allow_nan=False), st.floats(0, 1e308), st.uuids())
+def test_a_place_is_read_back(measure: str, cost: float, rate: float, id_: UUID) -> None:
+    cursor = cursors.encode(measure, cost, rate, id_)
+    assert cursors.place(cursor) == (measure, (cost, rate, str(id_)))
+    assert len(cursor) <= 500
+
+
 def test_no_cursor_is_the_start() -> None:
     assert cursors.moment_and_id(None) is None
     assert cursors.number(None, default=-1) == -1
+    assert cursors.place(None) is None
 
 
 @pytest.mark.parametrize(
@@ -57,6 +65,8 @@ def test_no_cursor_is_the_start() -> None:
         forged(["9" * 100]),
         forged([str(2**31)]),
         forged(["-2"]),
+        forged(["a" * 64, "nan", "0.0", str(UUID(int=7))]),
+        forged(["a" * 64, "0.5", "low", str(UUID(int=7))]),
         base64.urlsafe_b64encode(b"\xff\xfe\xff").decode(),
         base64.urlsafe_b64encode(b"[" * 300).decode(),
     ],
@@ -66,6 +76,8 @@ def test_what_is_no_cursor_is_refused(cursor: str) -> None:
         cursors.moment_and_id(cursor)
     with pytest.raises(InvalidCursor):
         cursors.number(cursor, default=0)
+    with pytest.raises(InvalidCursor):
+        cursors.place(cursor)
 
 
 DOCUMENTS = st.recursive(st.none() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=4)
@@ -73,7 +85,7 @@ DOCUMENTS = st.recursive(st.none() | st.floats() | st.integers() | st.text(), st
 
 @given(st.text(max_size=50) | DOCUMENTS.map(forged))
 def test_anything_is_a_position_or_refused(cursor: str) -> None:
-    for read in (cursors.moment_and_id, lambda text: cursors.number(text, default=0)):
+    for read in (cursors.moment_and_id, cursors.place, lambda text: cursors.number(text, default=0)):
         try:
             read(cursor)
         except InvalidCursor:

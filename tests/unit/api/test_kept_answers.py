@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.api.kept_answers import KEPT, KeptAnswers
+from service.domain.trial import Trial
+from tests.finished_jobs import a_job, a_trial
 
 
 def test_what_many_ask_at_once_is_thought_of_once() -> None:
@@ -56,3 +58,19 @@ def test_the_answers_asked_for_last_are_kept() -> None:
     answers.once(KEPT, lambda: "first")
     assert answers.once(0, lambda: "again") == "first"
     assert answers.once(1, lambda: "again") == "again"
+
+
+def test_trials_are_read_again_for_a_brief_answer_once_another_has_finished() -> None:
+    answers, job, trials, times = KeptAnswers(), a_job(), [a_trial(0, 0.1, 0.5)], list[int]()
+
+    def read() -> list[Trial]:
+        times.append(len(trials))
+        return list(trials)
+
+    first = answers.brief(job, 1, read)
+    assert answers.brief(job, 1, read) is first
+    trials.append(a_trial(1, 0.01, 0.2))
+    second = answers.brief(job, 2, read)
+    assert not isinstance(second, str)
+    assert second.answer.learning_rate == 0.01
+    assert times == [1, 2]

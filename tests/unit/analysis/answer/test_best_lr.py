@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.analysis.answer.across_jobs import best_of, in_brief
+from service.analysis.answer.across_jobs import in_brief
 from service.analysis.answer.best_lr import answer
 from service.domain.answer import AnswerVerdict
 from service.domain.request import Direction
@@ -68,13 +68,6 @@ def test_all_diverged_is_an_answer_without_a_rate() -> None:
     assert fixed.because == "every trial diverged at the job's learning rate, 0.9: look below it"
 
 
-def test_where_all_of_several_jobs_diverged_the_lowest_rate_of_all_is_told() -> None:
-    jobs = [job(), job()]
-    trials = [[diverged(0, 0.1)], [diverged(0, 0.001)]]
-    _, found = best_of([in_brief(job, its) for job, its in zip(jobs, trials, strict=True)])
-    assert found.because == "every rate tried diverged, down to 0.001: look below it"
-
-
 def test_there_is_no_answer_before_a_trial_has_finished() -> None:
     with pytest.raises(NothingFinished, match="No trial has finished yet"):
         answer(job(), [])
@@ -103,30 +96,6 @@ def test_a_rate_that_nobody_trains_with_is_not_the_best(rate: float) -> None:
     assert answer(linear, [trial(0, rate, -5.0), trial(1, 0.01, 0.5), trial(2, 0.02, 0.6)]).learning_rate == 0.01
     with pytest.raises(NothingFinished, match="at a rate above zero"):
         answer(linear, [trial(0, rate, 0.5)])
-
-
-def test_the_best_of_several_jobs_is_not_chosen_by_a_value_that_is_nonsense() -> None:
-    jobs = [job(), job()]
-    trials = [[trial(0, 0.1, -1e308), trial(1, 0.2, 0.7)], [trial(0, 0.01, 0.5)]]
-    _, found = best_of([in_brief(job, its) for job, its in zip(jobs, trials, strict=True)])
-    assert found.learning_rate == 0.01
-
-
-def test_the_best_of_several_jobs_carries_the_evidence_of_all() -> None:
-    jobs = [job() for _ in range(3)]
-
-    def seed(number: int) -> dict[str, int]:
-        return {"training_seed": number}
-
-    trials = [
-        [trial(0, 0.1, 0.5, user_attrs=seed(1))],
-        [trial(0, 0.01, 0.3, user_attrs=seed(2)), diverged(1, 0.9, user_attrs=seed(2))],
-        [diverged(0, 0.9, user_attrs=seed(2))],
-    ]
-    chosen, found = best_of([in_brief(job, its) for job, its in zip(jobs, trials, strict=True)])
-    assert chosen is jobs[1]
-    assert found.learning_rate == 0.01
-    assert (found.evidence.trials, found.evidence.infeasible, found.evidence.seeds) == (4, 2, 2)
 
 
 RATES = st.floats(1e-4, 1.0)
