@@ -14,6 +14,6 @@ Labels = Annotated[
 ]
 
 
-def labels_of(given: Sequence[str] | None) -> dict[str, str]:
-    """Labels by name."""
-    return dict(label.split(":", 1) for label in given or ())
+def labels_of(given: Sequence[str] | None) -> list[tuple[str, str]]:
+    """Names and values. A name may be asked for with two values: no job has both."""
+    return [(name, value) for name, _, value in (label.partition(":") for label in given or ())]

@@ -1,7 +1,7 @@
 """Jobs: one row each, and how a job's unfinished trials end with it. No function here commits."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
@@ -90,7 +90,7 @@ def page(
     limit: int,
     before: tuple[datetime, UUID] | None = None,
     state: JobState | None = None,
-    labels: Mapping[str, str] | None = None,
+    labels: Collection[tuple[str, str]] = (),
 ) -> list[Job]:
     """A page of jobs, newest first, that are older than the one at `before`; only those in `state` and with all `labels`."""
     jobs = tables.jobs.c
@@ -99,8 +99,8 @@ def page(
         statement = statement.where(sa.tuple_(jobs.created_at, jobs.id) < sa.tuple_(*map(sa.literal, before)))
     if state is not None:
         statement = statement.where(jobs.state == state)
-    if labels:
-        statement = statement.where(jobs.spec["labels"].contains(dict(labels)))
+    for name, value in labels:
+        statement = statement.where(jobs.spec["labels"].contains({name: value}))
     return [_from_row(row) for row in conn.execute(statement).mappings()]
 
 
@@ -109,7 +109,7 @@ def matching(
     *,
     objective: str | None = None,
     metric: str | None = None,
-    labels: Mapping[str, str] | None = None,
+    labels: Collection[tuple[str, str]] = (),
 ) -> list[Job]:
     """All jobs with this objective, this metric and all `labels`, where they are given; newest first."""
     jobs = tables.jobs.c
@@ -118,8 +118,8 @@ def matching(
         statement = statement.where(jobs.objective == objective)
     if metric is not None:
         statement = statement.where(jobs.spec["metric"].astext == metric)
-    if labels:
-        statement = statement.where(jobs.spec["labels"].contains(dict(labels)))
+    for name, value in labels:
+        statement = statement.where(jobs.spec["labels"].contains({name: value}))
     return [_from_row(row) for row in conn.execute(statement).mappings()]
 
 

@@ -145,7 +145,7 @@ def test_jobs_are_those_of_an_objective_a_metric_and_all_labels(client: TestClie
     assert found(label=["team:vision", "stage:1"]) == [str(both.id)]
     assert found(metric="score") == found(objective="quadratic", metric="score") == [str(score.id)]
     assert found(objective="quadratic", metric="loss", label="stage:1") == [str(both.id)]
-    assert found(label="team:sound") == found(objective="image-classification") == []
+    assert found(label=["stage:2", "stage:1"]) == found(label="team:sound") == found(objective="image-classification") == []
 
 
 def test_an_objective_that_is_gone_from_the_catalog_is_found(client: TestClient, database: Database, worker: Worker) -> None:

@@ -92,7 +92,7 @@ def test_jobs_are_listed_by_state_and_by_all_labels_given(client: TestClient, da
     assert listed(state="queued") == [odd, both]
     assert listed(label="team:vision") == [team, both]
     assert listed(label=["team:vision", "stage:1"]) == [both]
-    assert listed(label=["team:vision", "team:sound"]) == []
+    assert listed(label=["team:vision", "team:sound"]) == listed(label=["team:sound", "team:vision"]) == []
     assert listed(label="a:b:c") == listed(label=":") == [odd]
     assert listed(label="team:") == []
     assert listed(state="queued", label="team:vision", limit=1) == [both]
