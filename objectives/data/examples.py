@@ -32,6 +32,8 @@ class Sets:
     test: Examples
     n_classes: int | None
     """None: regression."""
+    notes: tuple[str, ...] = ()
+    """Sentences for a trial's log: what was read from local files, and what was left out."""
 
     def to(self, device: torch.device) -> "Sets":
         return replace(self, training=self.training.to(device), validation=self.validation.to(device), test=self.test.to(device))

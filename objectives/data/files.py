@@ -17,6 +17,9 @@ SETTING = "STRIDE_DATA_FOLDERS"
 KEPT = 2
 """Size of each loader's LRU cache of results. Small, since CIFAR-10 takes 740 MB."""
 
+HIDDEN = (".", "__MACOSX")
+"""How the names of hidden files and folders begin."""
+
 _folders: tuple[Path, ...] | None = None
 
 
@@ -88,17 +91,50 @@ def data_file(path: Path) -> DataFile:
 
 def entries(folder: Path) -> list[Path]:
     """The entries of a folder, sorted by name, without hidden ones. Raises DataProblem when it cannot be listed."""
+    return [entry for entry in _everything(folder) if not entry.name.startswith(HIDDEN)]
+
+
+def hidden(folder: Path) -> list[Path]:
+    """The hidden entries of a folder: no data, but files of the operating system. Raises DataProblem as `entries` does."""
+    return [entry for entry in _everything(folder) if entry.name.startswith(HIDDEN)]
+
+
+def files_below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files in a folder and in the folders in it, and the hidden entries, each sorted by path.
+
+    Raises DataProblem when one of the folders cannot be listed, or contains itself by a symlink.
+    """
+    return _files_below(folder, (_resolved(folder),))
+
+
+def _files_below(folder: Path, above: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
+    found, unseen = [], hidden(folder)
+    for entry in entries(folder):
+        if not entry.is_dir():
+            found.append(entry)
+            continue
+        inside = _resolved(entry)
+        if inside in above:
+            raise DataProblem(f"{entry} is a symlink to a folder that contains it.")
+        further = _files_below(entry, (*above, inside))
+        found += further[0]
+        unseen += further[1]
+    return found, unseen
+
+
+def _everything(folder: Path) -> list[Path]:
     if not _is_allowed(_resolved(folder)):
         raise _outside(str(folder))
     try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX")))
+        return sorted(folder.iterdir())
     except OSError as error:
         raise unreadable(folder, "a folder", error) from error
 
 
 def unreadable(name: object, what: str, error: Exception) -> DataProblem:
-    """The DataProblem that `name` cannot be read as `what`."""
-    reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+    """The DataProblem that `name` cannot be read as `what`, with the first line of what the error says."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    reason = text.strip().partition("\n")[0].rstrip(".:") or type(error).__name__
     return DataProblem(f"{name} cannot be read as {what} ({reason}).")
 
 

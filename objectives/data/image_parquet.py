@@ -20,7 +20,7 @@ from objectives.contract import DataProblem
 from objectives.data.examples import Sets
 from objectives.data.files import KEPT, DataFile, data_file, entries
 from objectives.data.parquet import open_parquet
-from objectives.data.pictures import read_picture, stacked
+from objectives.data.pictures import Pixels, read_picture, stacked
 from objectives.data.split import complete_split
 from objectives.data.standardize import image_sets
 
@@ -71,7 +71,7 @@ def _load(source: Path, training: Files, validation: Files, test: Files, fold: i
     # Split before reading the images: a problem with the classes should be reported at once, not after minutes.
     split = complete_split(every_label, fold, n_validation=len(of_validation), n_test=len(of_test), source=source)
     files = (*training, *validation, *test)
-    pixels = stacked([picture for file in files for picture in _pictures(file.path, image_size)])
+    pixels = stacked([picture for file in files for picture in _pictures(file.path, image_size)], source)
     return image_sets(pixels, every_label, split, n_classes)
 
 
@@ -101,7 +101,7 @@ def _labels(path: Path) -> NDArray[np.int64]:
         return labels
 
 
-def _pictures(path: Path, image_size: int) -> Iterator[NDArray[np.uint8]]:
+def _pictures(path: Path, image_size: int) -> Iterator[Pixels]:
     with open_parquet(path) as file:
         name = _column(path, file, IMAGE_COLUMNS, "a struct with binary bytes", _is_image)
         batches = file.iter_batches(BATCH, columns=[name], use_threads=False)

@@ -23,7 +23,7 @@ def standardized_columns(columns: NDArray[np.float64], training: NDArray[np.int6
     return standardized
 
 
-def image_sets(pixels: NDArray[np.uint8], labels: NDArray[np.int64], split: Split, n_classes: int) -> Sets:
+def image_sets(pixels: NDArray[np.uint8] | NDArray[np.uint16], labels: NDArray[np.int64], split: Split, n_classes: int) -> Sets:
     """Images (n, channels, height, width) and their labels (n,) as sets; each channel is standardized."""
     parts = [Examples(inputs=torch.from_numpy(pixels[part]).float(), targets=torch.from_numpy(labels[part])) for part in split]
     seen = parts[0].inputs

@@ -23,6 +23,7 @@ from objectives.data.examples import Sets, on_device
 from objectives.data.idx import idx
 from objectives.data.image_folder import image_folder
 from objectives.data.image_parquet import image_parquet
+from objectives.data.notes import logged
 from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.models.cnn import cnn
 from objectives.models.mlp import mlp, mlp_of
@@ -46,7 +47,7 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
     params = default_params(IMAGE_CLASSIFICATION) | dict(params)
     settings = default_settings(IMAGE_CLASSIFICATION) | dict(settings)
     place = find_device(device)
-    data = on_device(_sets(settings), place)
+    data = on_device(logged(_sets(settings)), place)
     _check_size(data, settings)
     task = classification(data, params["loss"], params["label_smoothing"])
     model = mlp_of(settings) if settings["model"] == "mlp" else MODELS[settings["model"]]

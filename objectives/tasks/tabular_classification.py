@@ -15,6 +15,7 @@ from objectives import command_line
 from objectives.catalog import default_params, default_settings
 from objectives.contract import Run
 from objectives.data.examples import Sets, on_device
+from objectives.data.notes import logged
 from objectives.data.tables import breast_cancer, wine
 from objectives.data.tabular import table
 from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
@@ -35,7 +36,7 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
     params = default_params(TABULAR_CLASSIFICATION) | dict(params)
     settings = default_settings(TABULAR_CLASSIFICATION) | dict(settings)
     place = find_device(device)
-    data = on_device(table(settings, BUNDLED, "classification"), place)
+    data = on_device(logged(table(settings, BUNDLED, "classification")), place)
     task = classification(data, params["loss"], params["label_smoothing"])
     return SupervisedRun(task, data, mlp_of(settings), params, settings, seed, place)
 

@@ -19,6 +19,7 @@ from objectives import command_line
 from objectives.catalog import default_params, default_settings
 from objectives.contract import DataProblem, Run
 from objectives.data.examples import Sets, on_device
+from objectives.data.notes import logged
 from objectives.data.tables import diabetes
 from objectives.data.tabular import table
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
@@ -40,7 +41,7 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
     params = default_params(TABULAR_REGRESSION) | dict(params)
     settings = default_settings(TABULAR_REGRESSION) | dict(settings)
     place = find_device(device)
-    data = on_device(table(settings, BUNDLED, "regression"), place)
+    data = on_device(logged(table(settings, BUNDLED, "regression")), place)
     for name, part in (("validation", data.validation), ("test", data.test)):
         if part.targets.min() == part.targets.max():
             raise DataProblem(

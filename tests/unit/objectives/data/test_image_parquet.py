@@ -65,6 +65,7 @@ def test_results_are_kept_until_a_file_changes(tmp_path: Path) -> None:
     assert image_parquet(path, image_size=8) is not first
 
 
+NO_FOOTER = "Parquet magic bytes not found in footer. Either the file is corrupted or this is not a parquet file"
 IMAGE = {"bytes": draw(random_pixels(8, 8)), "path": None}
 
 
@@ -76,10 +77,10 @@ IMAGE = {"bytes": draw(random_pixels(8, 8)), "path": None}
             lambda path: path.rename(path.parent / "train-00000-of-00003.parquet"),
             "{}/train-00000-of-00003.parquet promises 3 files train-*.parquet, but the folder holds 1.",
         ),
-        (lambda path: path.write_bytes(b"no parquet"), f"{{}}/{TRAIN} cannot be read as a parquet file (ArrowInvalid)."),
+        (lambda path: path.write_bytes(b"no parquet"), f"{{}}/{TRAIN} cannot be read as a parquet file ({NO_FOOTER})."),
         (
             lambda path: path.write_bytes(path.read_bytes()[:-50]),
-            f"{{}}/{TRAIN} cannot be read as a parquet file (ArrowInvalid).",
+            f"{{}}/{TRAIN} cannot be read as a parquet file ({NO_FOOTER}).",
         ),
         (
             lambda path: write(path, image="picture"),
@@ -107,7 +108,8 @@ IMAGE = {"bytes": draw(random_pixels(8, 8)), "path": None}
         ),
         (
             lambda path: write(path, images=[*[IMAGE] * 14, {"bytes": b"no image", "path": "x.png"}]),
-            f"{{}}/{TRAIN}, row 15: column 'image' cannot be read as an image (UnidentifiedImageError).",
+            f"{{}}/{TRAIN}, row 15: column 'image' cannot be read as an image: it is none of the image formats that are"
+            " read. Convert it to PNG or JPEG, or take it out.",
         ),
         (lambda path: write(path, [0, None, *LABELS[2:]]), f"{{}}/{TRAIN}, row 2: column 'label' is empty."),
         (
