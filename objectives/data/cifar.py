@@ -6,8 +6,9 @@ one), and 1,024 bytes each of red, green and blue. The Python versions are refus
 they are loaded.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from objectives.contract import DataProblem
 from objectives.data.examples import Sets
-from objectives.data.files import KEPT, DataFile, data_file, entries, unreadable
+from objectives.data.files import KEPT, DataFile, data_file, entries, hidden, unreadable
+from objectives.data.notes import contents, counted, left_out
 from objectives.data.split import complete_split
 from objectives.data.standardize import image_sets
 
@@ -49,30 +51,49 @@ CIFAR100 = Version(name="CIFAR-100", files=("train.bin", "test.bin"), pickles=("
 def cifar10(folder: Path, fold: int = 0) -> Sets:
     """The images in a folder as sets: the test batch is the test set, and fold k of the training batches is validation.
 
-    Raises DataProblem when a file is missing or invalid. The last KEPT results are cached until a file changes.
+    The files may lie in a folder inside of it, as archives unpack them. Raises DataProblem when a file is missing or invalid.
+    The last KEPT results are cached until a file changes.
     """
-    return _load(_files(folder, CIFAR10), CIFAR10, fold)
+    return _sets(folder, CIFAR10, fold)
 
 
 def cifar100(folder: Path, fold: int = 0) -> Sets:
     """The same for CIFAR-100, with its 100 fine labels."""
-    return _load(_files(folder, CIFAR100), CIFAR100, fold)
+    return _sets(folder, CIFAR100, fold)
 
 
-def _files(folder: Path, version: Version) -> tuple[DataFile, ...]:
-    names = {entry.name for entry in entries(folder) if not entry.is_dir()}
+def _sets(folder: Path, version: Version, fold: int) -> Sets:
+    place = _place(folder, version)
+    inside = entries(place)
+    names = {entry.name for entry in inside if not entry.is_dir()}
     missing = [name for name in version.files if name not in names]
     if missing and not names.isdisjoint(version.pickles):
         raise DataProblem(
-            f"{folder} holds {version.name}'s Python version, whose pickles are not opened: its binary version is needed."
+            f"{place} holds {version.name}'s Python version, whose pickles are not opened: its binary version is needed."
         )
     if missing:
-        raise DataProblem(f"{folder} lacks {', '.join(missing)} of {version.name}'s binary version.")
-    return tuple(data_file(folder / name) for name in version.files)
+        raise DataProblem(f"{place} lacks {', '.join(missing)} of {version.name}'s binary version.")
+    others = [entry for entry in inside if entry.name not in version.files]
+    notes = left_out(place, Counter(map(counted, [*hidden(place), *others])))
+    return _load(tuple(data_file(place / name) for name in version.files), version, fold, notes)
+
+
+def _place(folder: Path, version: Version) -> Path:
+    """The folder itself, or the one in it that has files of the data set while it has none."""
+    if _has_files(folder, version):
+        return folder
+    inside = [entry for entry in entries(folder) if entry.is_dir() and _has_files(entry, version)]
+    if len(inside) > 1:
+        raise DataProblem(f"{folder} holds several folders with files of {version.name}, {' and '.join(map(str, inside))}.")
+    return inside[0] if inside else folder
+
+
+def _has_files(folder: Path, version: Version) -> bool:
+    return not {*version.files, *version.pickles}.isdisjoint(entry.name for entry in entries(folder) if not entry.is_dir())
 
 
 @lru_cache(maxsize=KEPT)
-def _load(files: tuple[DataFile, ...], version: Version, fold: int) -> Sets:
+def _load(files: tuple[DataFile, ...], version: Version, fold: int, notes: tuple[str, ...]) -> Sets:
     sizes = list(_sizes(files, version))
     pixels = np.empty((sum(sizes), *SHAPE), dtype=np.uint8)
     labels = np.empty(sum(sizes), dtype=np.int64)
@@ -81,8 +102,11 @@ def _load(files: tuple[DataFile, ...], version: Version, fold: int) -> Sets:
         part = slice(begin, begin + size)
         labels[part], pixels[part] = _read(file.path, version)
         begin += size
-    split = complete_split(labels, fold, n_validation=0, n_test=sizes[-1], source=files[0].path.parent)
-    return image_sets(pixels, labels, split, version.n_classes)
+    source = files[0].path.parent
+    split = complete_split(labels, fold, n_validation=0, n_test=sizes[-1], source=source)
+    sets = image_sets(pixels, labels, split, version.n_classes)
+    classes = [str(label) for label in range(version.n_classes)]
+    return replace(sets, notes=(contents(source, "images", labels, classes), *notes))
 
 
 def _sizes(files: Sequence[DataFile], version: Version) -> Iterator[int]:

@@ -57,6 +57,22 @@ def test_the_fine_labels_of_cifar_100_are_read(tmp_path: Path, fold: int) -> Non
     assert (data.input_shape, data.n_classes) == ((3, 32, 32), 100)
 
 
+def test_the_folder_that_an_archive_unpacks_is_found_and_what_is_left_out_is_told(tmp_path: Path) -> None:
+    inside = tmp_path / "cifar-10-batches-bin"
+    inside.mkdir()
+    (write_cifar10(inside) / "batches.meta.txt").touch()
+    (tmp_path / "cifar-10-binary.tar.gz").touch()
+    sizes = ", ".join(f"{label} {30 if label < 4 else 0}" for label in range(10))
+    assert cifar10(tmp_path).notes == (
+        f"Read 120 images of 10 classes from {inside}: {sizes}.",
+        f"Left out of {inside}: 1 *.txt.",
+    )
+    (tmp_path / "again").mkdir()
+    write_cifar10(tmp_path / "again")
+    with pytest.raises(DataProblem, match=f"holds several folders with files of CIFAR-10, {tmp_path / 'again'} and {inside}"):
+        cifar10(tmp_path)
+
+
 def test_results_are_kept_until_a_file_changes(tmp_path: Path) -> None:
     first = cifar100(write_cifar100(tmp_path))
     assert cifar100(tmp_path) is first

@@ -49,6 +49,72 @@ def test_what_was_written_is_read(tmp_path: Path, dot: str, ending: str, fold: i
     assert (data.input_shape, data.n_classes) == ((1, 4, 3), 10)
 
 
+def place(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def in_own_folders(folder: Path) -> Path:
+    """As Kaggle unpacks them."""
+    for path in list(write(place(folder / "files")).iterdir()):
+        path.rename(place(folder / path.name) / path.name)
+    (folder / "files").rmdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "unpack",
+    [
+        lambda folder: write(place(folder / "MNIST" / "raw")),
+        in_own_folders,
+        lambda folder: write(in_own_folders(folder), "."),
+        lambda folder: [write(folder), write(folder, ending=".gz")],
+        lambda folder: [write(folder, "."), write(folder, ending=".gz")],
+        lambda folder: [path.rename(path.with_suffix("")) for path in write(folder, ending=".gz").iterdir()],
+        lambda folder: [path.rename(f"{path}.gz") for path in write(folder).iterdir()],
+    ],
+    ids=[
+        "in a folder below",
+        "in own folders",
+        "there and here",
+        "twice",
+        "twice with a dot",
+        "gz without .gz",
+        ".gz without gz",
+    ],
+)
+def test_files_are_found_as_they_are_commonly_unpacked(tmp_path: Path, unpack: Callable[[Path], object]) -> None:
+    unpack(tmp_path)
+    data = idx(tmp_path)
+    assert data.test.targets.tolist() == TEST_LABELS.tolist()
+    assert len(data.training) + len(data.validation) == 60
+
+
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    write(tmp_path, ending=".gz")
+    (write(tmp_path) / "readme.md").touch()
+    (tmp_path / ".DS_Store").touch()
+    sizes = ", ".join(f"{label} {6 + (label < 7)}" for label in range(10))
+    assert idx(tmp_path).notes == (
+        f"Read 67 images of 10 classes from {tmp_path}: {sizes}.",
+        f"Left out of {tmp_path}: 4 *.gz, 1 .DS_Store, 1 *.md.",
+    )
+
+
+def test_files_of_two_data_sets_are_not_mixed(tmp_path: Path) -> None:
+    first, second = (write(place(tmp_path / name / "raw")) for name in ("FashionMNIST", "MNIST"))
+    with pytest.raises(DataProblem, match=f"^{tmp_path} holds several data sets, in {first} and {second}: name one of them.$"):
+        idx(tmp_path)
+    (first / "t10k-labels-idx1-ubyte").unlink()
+    assert (
+        idx(tmp_path).notes[1]
+        == f"Left out of {tmp_path}: {', '.join(f'1 {name}' for name in ALL if 't10k-labels' not in name)}."
+    )
+    (second / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataProblem, match=r"raw lacks t10k-labels-idx1-ubyte, "):
+        idx(tmp_path)
+
+
 def test_results_are_kept_until_a_file_changes(tmp_path: Path) -> None:
     first = idx(write(tmp_path))
     assert idx(tmp_path) is first
@@ -57,6 +123,7 @@ def test_results_are_kept_until_a_file_changes(tmp_path: Path) -> None:
     assert len(idx(tmp_path).test) == 6
 
 
+ALL = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", "train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 IMAGES, CLASSES = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 
@@ -102,11 +169,16 @@ def gzipped(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
             f"{{}}/{IMAGES} is truncated: it has 736 bytes, but its header says {16 + (2**32 - 1) ** 3}.",
         ),
         (changed(IMAGES, lambda content: as_idx(PIXELS[:0])), f"{{}}/{IMAGES} holds no images."),
-        (gzipped(lambda content: content[:-20]), f"{{}}/{IMAGES}.gz is not a gzip file, or is a damaged or truncated one."),
-        (gzipped(lambda content: b"no gzip"), f"{{}}/{IMAGES}.gz is not a gzip file, or is a damaged or truncated one."),
+        (gzipped(lambda content: content[:-20]), f"{{}}/{IMAGES}.gz is a gzip file that is damaged or truncated."),
+        (gzipped(lambda content: content[:3]), f"{{}}/{IMAGES}.gz is a gzip file that is damaged or truncated."),
+        (
+            gzipped(lambda content: b"no gzip"),
+            f"{{}}/{IMAGES}.gz begins with the magic number {int.from_bytes(b'no g', 'big')}, but idx files of images begin with"
+            " 2051.",
+        ),
         (
             gzipped(lambda content: content[:10] + b"\xff" + content[11:]),
-            f"{{}}/{IMAGES}.gz is not a gzip file, or is a damaged or truncated one.",
+            f"{{}}/{IMAGES}.gz is a gzip file that is damaged or truncated.",
         ),
         (
             changed(CLASSES, lambda content: as_idx(np.where(np.arange(60) == 4, 10, LABELS))),
