@@ -16,7 +16,7 @@ import numpy as np
 from objectives.contract import DataProblem
 from objectives.data.examples import Sets
 from objectives.data.files import KEPT, DataFile, data_file, entries, files_below, hidden
-from objectives.data.notes import contents, counted, left_out
+from objectives.data.notes import contents, counted, left_out, of_images
 from objectives.data.pictures import read_picture, stacked
 from objectives.data.split import complete_split
 from objectives.data.standardize import image_sets
@@ -143,6 +143,4 @@ def _load(
     split = complete_split(labels, fold, n_validation=len(validation), n_test=len(test), source=source, classes=classes)
     remarks: Counter[str] = Counter()
     pixels = stacked([read_picture(file.path, file.path, image_size, remarks) for file, _ in labelled], source)
-    sets = image_sets(pixels, labels, split, len(classes))
-    of_images = tuple(f"{n} of the images: {what}." for what, n in remarks.items())
-    return replace(sets, notes=(*notes, *of_images))
+    return replace(image_sets(pixels, labels, split, len(classes)), notes=(*notes, *of_images(remarks)))

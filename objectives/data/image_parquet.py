@@ -1,13 +1,14 @@
 """Labelled images in parquet files, in the format of data sets on the Hugging Face Hub.
 
-One column holds images, struct<bytes, path>, and one holds labels, integers from 0. The data are one file, which is split here,
-or a folder (or its data/) with train-*.parquet and optional validation-*.parquet and test-*.parquet. See
+One column holds images, struct<bytes, path> or binary, and one holds labels, whole numbers from 0. The data are one file, which
+is split here, or a folder with files of each part, which a word in their names or the name of their folder tells: see PARTS and
 https://huggingface.co/docs/hub/datasets-image. Reading needs pyarrow and Pillow, which the extra `data` installs.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatch
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -18,14 +19,22 @@ from numpy.typing import NDArray
 
 from objectives.contract import DataProblem
 from objectives.data.examples import Sets
-from objectives.data.files import KEPT, DataFile, data_file, entries
+from objectives.data.files import KEPT, DataFile, data_file, files_below
+from objectives.data.notes import contents, counted, left_out, of_images
 from objectives.data.parquet import open_parquet
 from objectives.data.pictures import Pixels, read_picture, stacked
 from objectives.data.split import complete_split
 from objectives.data.standardize import image_sets
 
 IMAGE_COLUMNS = ("image", "img")
-LABEL_COLUMNS = ("label", "fine_label")
+LABEL_COLUMNS = ("label", "labels", "fine_label")
+PARTS: Mapping[str, Sequence[str]] = {
+    "training": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+"""The words by which the Hub tells the parts: https://huggingface.co/docs/hub/datasets-file-names-and-splits."""
+SHARD = re.compile(r"(\d+)-of-(\d+)")
 BATCH = 1000
 """Rows that are read at once. Their images are in memory in their stored size before they are resized."""
 
@@ -35,60 +44,129 @@ Files = tuple[DataFile, ...]
 def image_parquet(path: Path, fold: int = 0, image_size: int = 32) -> Sets:
     """The images as sets of image_size x image_size pixels, in greyscale if all images are, otherwise in colour.
 
-    Validation and test sets without files are split off the training images. Raises DataProblem when a file or row is missing
-    or invalid. The last KEPT results are cached until a file changes.
+    Validation and test sets without files are split off the training images; files without any part in their names are all
+    training images. Each label of a training image is a class. Raises DataProblem when a file or row is missing or invalid.
+    The last KEPT results are cached until a file changes.
     """
     if not path.is_dir():
-        return _load(path, (data_file(path),), (), (), fold, image_size)
-    inside = entries(path)
-    if not _shards(inside, "train") and path / "data" in inside:
-        path = path / "data"
-        inside = entries(path)
-    training, validation, test = (_shards(inside, part) for part in ("train", "validation", "test"))
-    if not training:
-        raise DataProblem(f"{path} lacks train-*.parquet: a folder of images in parquet files needs it.")
-    return _load(path, training, validation, test, fold, image_size)
+        return _load(path, (data_file(path),), (), (), fold, image_size, ())
+    found, unseen = files_below(path)
+    tables = [file for file in found if file.suffix.lower() == ".parquet"]
+    others = [file for file in found if file not in tables]
+    _check_shards(tables)
+    training, validation, test = (tuple(map(data_file, files)) for files in _parts(path, tables))
+    return _load(path, training, validation, test, fold, image_size, left_out(path, Counter(map(counted, [*unseen, *others]))))
 
 
-def _shards(inside: Sequence[Path], part: str) -> Files:
-    """The files of one part. A name that ends in "-of-N.parquet" requires N files; raises DataProblem otherwise."""
-    paths = [path for path in inside if fnmatch(path.name, f"{part}-*.parquet")]
-    for path in paths:
-        total = re.search(r"-of-(\d+)\.parquet$", path.name)
-        if total and int(total[1]) != len(paths):
-            raise DataProblem(f"{path} promises {int(total[1])} files {part}-*.parquet, but the folder holds {len(paths)}.")
-    return tuple(data_file(path) for path in paths)
+def _parts(folder: Path, tables: Sequence[Path]) -> list[list[Path]]:
+    """The files of training, validation and test, which must lie in one folder, or in one folder for each part."""
+    by_word: dict[str | None, list[Path]] = defaultdict(list)
+    places = set()
+    for table in tables:
+        word, place = _part_word(table.stem), table.parent
+        if word is None and table.parent != folder and (word := _part_word(table.parent.name)):
+            place = place.parent
+        by_word[word].append(table)
+        places.add(place)
+    if len(places) > 1:
+        raise DataProblem(f"{folder} holds several data sets, in {' and '.join(map(str, sorted(places)))}: name one of them.")
+    if set(by_word) == {None}:
+        return [list(tables), [], []]
+    if nameless := by_word.pop(None, None):
+        words = "; ".join(f"{part}: {', '.join(names)}" for part, names in PARTS.items())
+        raise DataProblem(f"{nameless[0]} belongs to no part of the data: its name must have a word for it ({words}).")
+    parts: list[list[Path]] = []
+    for part, names in PARTS.items():
+        used = [name for name in names if name in by_word]
+        if len(used) > 1:
+            raise DataProblem(f"{folder} has files for {part} named {' and '.join(used)}: one of these words is expected.")
+        parts.append(by_word[used[0]] if used else [])
+    if not parts[0]:
+        raise DataProblem(f"{folder} lacks train-*.parquet: a folder of images in parquet files needs it.")
+    return parts
+
+
+def _part_word(name: str) -> str | None:
+    """The word in a name that tells its part; None: there is no such word, or several."""
+    known = {word for words in PARTS.values() for word in words}
+    found = [word for word in re.split(r"[^a-z]+", name.lower()) if word in known]
+    return found[0] if len(found) == 1 else None
+
+
+def _check_shards(tables: Sequence[Path]) -> None:
+    """Raise DataProblem unless of files named NAME-I-of-N all N are there."""
+    groups: dict[str, list[tuple[Path, int, int]]] = defaultdict(list)
+    for table in tables:
+        if shard := SHARD.search(table.stem):
+            groups[str(table.parent / table.stem[: shard.start()])].append((table, int(shard[1]), int(shard[2])))
+    for begin, shards in groups.items():
+        for table, _, total in shards:
+            if total != len(shards):
+                raise DataProblem(
+                    f"{table} promises {total} files {Path(begin).name}*.parquet, but the folder holds {len(shards)}."
+                )
+        if missing := set(range(len(shards))) - {number for _, number, _ in shards}:
+            raise DataProblem(f"{shards[0][0]} promises {len(shards)} files, but number {min(missing)} of them is missing.")
 
 
 @lru_cache(maxsize=KEPT)
-def _load(source: Path, training: Files, validation: Files, test: Files, fold: int, image_size: int) -> Sets:
-    n_training = sum(len(_labels(file.path)) for file in training)
-    labels = _labels_below(n_training, f"a label counts the classes from 0, and there are {n_training} images", training)
-    n_classes = int(labels.max(initial=0)) + 1
-    legal = f"the labels of the training images are 0 to {n_classes - 1}"
-    of_validation, of_test = (_labels_below(n_classes, legal, part) for part in (validation, test))
-    every_label = np.concatenate([labels, of_validation, of_test])
+def _load(
+    source: Path, training: Files, validation: Files, test: Files, fold: int, image_size: int, notes: tuple[str, ...]
+) -> Sets:
+    of_training, of_validation, of_test = (_all_labels(part) for part in (training, validation, test))
+    classes = np.unique(of_training)
+    for part, labels in ((validation, of_validation), (test, of_test)):
+        _check_known(part, labels, classes)
+    every_label = np.searchsorted(classes, np.concatenate([of_training, of_validation, of_test]))
+    names = [str(label) for label in classes]
     # Split before reading the images: a problem with the classes should be reported at once, not after minutes.
-    split = complete_split(every_label, fold, n_validation=len(of_validation), n_test=len(of_test), source=source)
+    split = complete_split(every_label, fold, n_validation=len(of_validation), n_test=len(of_test), source=source, classes=names)
+    remarks: Counter[str] = Counter()
     files = (*training, *validation, *test)
-    pixels = stacked([picture for file in files for picture in _pictures(file.path, image_size)], source)
-    return image_sets(pixels, every_label, split, n_classes)
+    pixels = stacked([picture for file in files for picture in _pictures(file.path, image_size, remarks)], source)
+    sets = image_sets(pixels, every_label, split, len(classes))
+    told = contents(source, "images", every_label, names)
+    return replace(sets, notes=(told, *notes, *_columns_left_out(files), *of_images(remarks)))
 
 
-def _labels_below(limit: int, legal: str, files: Files) -> NDArray[np.int64]:
-    """The labels in all files, in order. Raises DataProblem with the reason `legal` for a label outside of 0 to `limit` - 1."""
-    parts = [np.empty(0, dtype=np.int64)]
+def _all_labels(files: Files) -> NDArray[np.integer[Any]]:
+    """The labels in all files, in order. Raises DataProblem for a negative one."""
+    parts: list[NDArray[np.integer[Any]]] = [np.empty(0, dtype=np.uint64)]
     for file in files:
         labels = _labels(file.path)
-        wrong = (labels < 0) | (labels >= limit)
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise DataProblem(f"{file.path}, row {row + 1}: label {labels[row]} is out of range; {legal}.")
-        parts.append(labels)
+        if (labels < 0).any():
+            row = int((labels < 0).argmax())
+            raise DataProblem(
+                f"{file.path}, row {row + 1}: label {labels[row]} is negative, which marks an image without a label: take such"
+                " rows out."
+            )
+        parts.append(labels.astype(np.uint64))
     return np.concatenate(parts)
 
 
-def _labels(path: Path) -> NDArray[np.int64]:
+def _check_known(files: Files, labels: NDArray[np.integer[Any]], classes: NDArray[np.integer[Any]]) -> None:
+    unknown = ~np.isin(labels, classes)
+    if not unknown.any():
+        return
+    position = int(unknown.argmax())
+    for file in files:
+        n_rows = len(_labels(file.path))
+        if position < n_rows:
+            raise DataProblem(
+                f"{file.path}, row {position + 1}: label {labels[unknown][0]} is none of the labels of the training images:"
+                f" {', '.join(map(str, classes[:20]))}{', ...' if len(classes) > 20 else ''}."
+            )
+        position -= n_rows
+
+
+def _columns_left_out(files: Files) -> tuple[str, ...]:
+    with open_parquet(files[0].path) as file:
+        used = [next(name for name in names if name in file.schema_arrow.names) for names in (IMAGE_COLUMNS, LABEL_COLUMNS)]
+        others = [name for name in file.schema_arrow.names if name not in used]
+    return (f"Columns that are not used: {', '.join(others)}.",) if others else ()
+
+
+def _labels(path: Path) -> NDArray[np.integer[Any]]:
     with open_parquet(path) as file:
         name = _column(path, file, LABEL_COLUMNS, "an integer", _is_label)
         column = file.read([name], use_threads=False)[name]
@@ -97,20 +175,21 @@ def _labels(path: Path) -> NDArray[np.int64]:
             raise DataProblem(f"{path}, row {row}: column {name!r} is empty.")
         if not len(column):
             raise DataProblem(f"{path} holds no rows.")
-        labels: NDArray[np.int64] = column.to_numpy().astype(np.int64)
+        labels: NDArray[np.integer[Any]] = column.to_numpy()
         return labels
 
 
-def _pictures(path: Path, image_size: int) -> Iterator[Pixels]:
+def _pictures(path: Path, image_size: int, remarks: Counter[str]) -> Iterator[Pixels]:
     with open_parquet(path) as file:
-        name = _column(path, file, IMAGE_COLUMNS, "a struct with binary bytes", _is_image)
+        name = _column(path, file, IMAGE_COLUMNS, "binary, or a struct with binary bytes,", _is_image)
         batches = file.iter_batches(BATCH, columns=[name], use_threads=False)
         images = (image for batch in batches for image in batch[name].to_pylist())
         for row, image in enumerate(images, start=1):
             where = f"{path}, row {row}: column {name!r}"
-            if image is None or image["bytes"] is None:
+            content = image["bytes"] if isinstance(image, dict) else image
+            if content is None:
                 raise DataProblem(f"{where} holds no bytes of an image.")
-            yield read_picture(BytesIO(image["bytes"]), where, image_size)
+            yield read_picture(BytesIO(content), where, image_size, remarks)
 
 
 def _column(path: Path, file: Any, names: Sequence[str], what: str, is_what: Callable[[Any], bool]) -> str:
@@ -119,6 +198,8 @@ def _column(path: Path, file: Any, names: Sequence[str], what: str, is_what: Cal
     column = next((name for name in names if name in schema.names), None)
     if column is None:
         raise DataProblem(f"{path} lacks a column {' or '.join(names)}; its columns are {', '.join(schema.names)}.")
+    if schema.names.count(column) > 1:
+        raise DataProblem(f"{path} has two columns {column!r}, but names must be unique.")
     kind = schema.field(column).type
     if not is_what(kind):
         raise DataProblem(f"{path}: column {column!r} holds {kind}, where {what} is needed.")
@@ -128,9 +209,11 @@ def _column(path: Path, file: Any, names: Sequence[str], what: str, is_what: Cal
 def _is_image(kind: Any) -> bool:
     from pyarrow import types
 
-    if not types.is_struct(kind) or kind.get_field_index("bytes") < 0:
-        return False
-    content = kind.field("bytes").type
+    content = kind
+    if types.is_struct(kind):
+        if kind.get_field_index("bytes") < 0:
+            return False
+        content = kind.field("bytes").type
     return bool(types.is_binary(content) or types.is_large_binary(content))
 
 

@@ -32,6 +32,11 @@ def counted(path: Path) -> str:
     return path.name if path.name.startswith(".") or not path.suffix else f"*{path.suffix.lower()}"
 
 
+def of_images(remarks: Mapping[str, int]) -> tuple[str, ...]:
+    """What of image files was not used: the remarks of `read_picture` and how many images each is about."""
+    return tuple(f"{n} of the images: {what}." for what, n in remarks.items())
+
+
 def left_out(source: Path, skipped: Mapping[str, int]) -> tuple[str, ...]:
     """The sentence about the files that are left out; empty where there are none."""
     if not skipped:

@@ -57,6 +57,57 @@ def test_a_given_validation_set_stays_the_validation_set(tmp_path: Path) -> None
     assert [len(part) for part in (data.training, data.validation, data.test)] == [12, 4, 3]
 
 
+@pytest.mark.parametrize(
+    ("training", "validation", "test"),
+    [
+        ("train-00000-of-00001-1359597a978bc4fa", "valid-00000-of-00001-70d52db3c749a935", "test-00000-of-00001"),
+        ("data/train-00000-of-00001", "data/val-00000-of-00001", "data/eval-00000-of-00001"),
+        ("training", "dev", "testing"),
+        ("my_train_images", "my_validation_images", "my_test_images"),
+        ("default/train/0000", "default/validation/0000", "default/test/0000"),
+    ],
+)
+def test_parts_are_told_by_a_word_as_on_the_hub(tmp_path: Path, training: str, validation: str, test: str) -> None:
+    for name, labels in ((training, LABELS), (validation, [1, 1, 1, 1]), (test, [2, 0, 1])):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / f"{name}.parquet", labels)
+    data = image_parquet(tmp_path, image_size=8)
+    assert [len(part) for part in (data.training, data.validation, data.test)] == [15, 4, 3]
+
+
+def test_files_without_any_part_in_their_names_are_split(tmp_path: Path) -> None:
+    for name in ("0000", "0001"):
+        write(tmp_path / f"{name}.parquet")
+    data = image_parquet(tmp_path, image_size=8)
+    assert [len(part) for part in (data.training, data.validation, data.test)] == [18, 6, 6]
+
+
+@pytest.mark.parametrize("labels", [[1, 2], [0, 30], [7, 2**63 + 5]])
+def test_each_label_of_a_training_image_is_a_class(tmp_path: Path, labels: list[int]) -> None:
+    write(tmp_path / TRAIN, pa.array(labels * 5, pa.uint64()))
+    write(tmp_path / "test.parquet", [labels[0]] if labels[1] > 2**63 else labels)
+    data = image_parquet(tmp_path, image_size=8)
+    assert data.n_classes == 2
+    assert data.training.targets.bincount().tolist() == [4, 4]
+    assert data.test.targets.tolist() == list(range(len(data.test)))
+
+
+def test_labels_may_be_in_a_column_labels_and_images_plain_binary(tmp_path: Path) -> None:
+    images = [draw(random_pixels(8, 8, seed=row)) for row in range(15)]
+    assert image_parquet(write(tmp_path / "x.parquet", label="labels", images=images), image_size=8).n_classes == 3
+
+
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    write(tmp_path / TRAIN)
+    (tmp_path / "README.md").touch()
+    (tmp_path / ".cache").mkdir()
+    assert image_parquet(tmp_path, image_size=8).notes == (
+        f"Read 15 images of 3 classes from {tmp_path}: 0 5, 1 5, 2 5.",
+        f"Left out of {tmp_path}: 1 .cache, 1 *.md.",
+        "Columns that are not used: id.",
+    )
+
+
 def test_results_are_kept_until_a_file_changes(tmp_path: Path) -> None:
     path = write(tmp_path / "x.parquet")
     first = image_parquet(path, image_size=8)
@@ -88,7 +139,7 @@ IMAGE = {"bytes": draw(random_pixels(8, 8)), "path": None}
         ),
         (
             lambda path: write(path, label="class"),
-            f"{{}}/{TRAIN} lacks a column label or fine_label; its columns are image, class, id.",
+            f"{{}}/{TRAIN} lacks a column label or labels or fine_label; its columns are image, class, id.",
         ),
         (
             lambda path: write(path, ["cat"] * 15),
@@ -96,7 +147,7 @@ IMAGE = {"bytes": draw(random_pixels(8, 8)), "path": None}
         ),
         (
             lambda path: write(path, images=["1.png"] * 15),
-            f"{{}}/{TRAIN}: column 'image' holds string, where a struct with binary bytes is needed.",
+            f"{{}}/{TRAIN}: column 'image' holds string, where binary, or a struct with binary bytes, is needed.",
         ),
         (
             lambda path: write(path, images=[IMAGE, None, *[IMAGE] * 13]),
@@ -114,21 +165,53 @@ IMAGE = {"bytes": draw(random_pixels(8, 8)), "path": None}
         (lambda path: write(path, [0, None, *LABELS[2:]]), f"{{}}/{TRAIN}, row 2: column 'label' is empty."),
         (
             lambda path: write(path, [0, -1, *LABELS[2:]]),
-            f"{{}}/{TRAIN}, row 2: label -1 is out of range; a label counts the classes from 0, and there are 15 images.",
+            f"{{}}/{TRAIN}, row 2: label -1 is negative, which marks an image without a label: take such rows out.",
         ),
         (
             lambda path: write(path, [0, 15, *LABELS[2:]]),
-            f"{{}}/{TRAIN}, row 2: label 15 is out of range; a label counts the classes from 0, and there are 15 images.",
+            "Class '15' in {} has too few examples for five folds: 1, where at least 5 are needed.",
+        ),
+        (
+            lambda path: [
+                path.rename(path.parent / "train-00000-of-00002-0a1b.parquet"),
+                write(path.parent / "train-00000-of-00002-2c3d.parquet"),
+            ],
+            "{}/train-00000-of-00002-0a1b.parquet promises 2 files, but number 1 of them is missing.",
+        ),
+        (
+            lambda path: path.rename(path.parent / "train-00000-of-00002-1359597a978bc4fa.parquet"),
+            "{}/train-00000-of-00002-1359597a978bc4fa.parquet promises 2 files train-*.parquet, but the folder holds 1.",
+        ),
+        (
+            lambda path: write(path.parent / "unsupervised-00000-of-00001.parquet"),
+            "{}/unsupervised-00000-of-00001.parquet belongs to no part of the data: its name must have a word for it (training:"
+            " train, training; validation: validation, valid, val, dev; test: test, testing, eval, evaluation).",
+        ),
+        (
+            lambda path: [write(path.parent / name) for name in ("val.parquet", "dev.parquet")],
+            "{} has files for validation named val and dev: one of these words is expected.",
+        ),
+        (
+            lambda path: write(path.parent / "more" / TRAIN),
+            "{0} holds several data sets, in {0} and {0}/more: name one of them.",
+        ),
+        (
+            lambda path: pq.write_table(pa.table([LABELS, LABELS, LABELS], names=["image", "label", "label"]), path),
+            f"{{}}/{TRAIN} has two columns 'label', but names must be unique.",
+        ),
+        (
+            lambda path: write(path, pa.array([2**64 - 1, *LABELS[1:]], pa.uint64())),
+            "Class '18446744073709551615' in {} has too few examples for five folds: 1, where at least 5 are needed.",
         ),
         (
             lambda path: write(path.parent / "test-00000-of-00001.parquet", [0, 3]),
-            "{}/test-00000-of-00001.parquet, row 2: label 3 is out of range; the labels of the training images are 0 to 2.",
+            "{}/test-00000-of-00001.parquet, row 2: label 3 is none of the labels of the training images: 0, 1, 2.",
         ),
         (lambda path: pq.write_table(pq.read_table(path).slice(0, 0), path), f"{{}}/{TRAIN} holds no rows."),
-        (lambda path: write(path, [0] * 15), "There is one class only in {}, 0: classification needs two or more."),
+        (lambda path: write(path, [0] * 15), "There is one class only in {}, '0': classification needs two or more."),
         (
             lambda path: write(path, [0] * 11 + [1] * 4),
-            "Class 1 in {} has too few examples for five folds: 4, where at least 5 are needed.",
+            "Class '1' in {} has too few examples for five folds: 4, where at least 5 are needed.",
         ),
     ],
 )
@@ -139,7 +222,7 @@ def test_what_is_wrong_is_told(tmp_path: Path, damage: Callable[[Path], None], s
 
 
 def test_classes_that_cannot_be_split_are_told_with_the_one_file(tmp_path: Path) -> None:
-    with pytest.raises(DataProblem, match=r"^There is one class only in .*/x\.parquet, 0: "):
+    with pytest.raises(DataProblem, match=r"^There is one class only in .*/x\.parquet, '0': "):
         image_parquet(write(tmp_path / "x.parquet", [0] * 15), image_size=8)
 
 
