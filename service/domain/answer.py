@@ -45,6 +45,13 @@ class EstimateView(Part):
         return EstimateView(mean=sign * self.mean, low=ends[0], high=ends[1])
 
 
+class ExpectedView(EstimateView):
+    """The metric expected at the answered point."""
+
+    runs: int
+    """How often the answered point was retrained with a fresh seed, to the end; 0: the metric is predicted by the curve alone."""
+
+
 class SafeRangeView(Part):
     """Learning rates at which the expected metric is at most `tolerance` worse than at the answered rate."""
 
@@ -110,6 +117,31 @@ class BestTrial(Part):
     params: Point
 
 
+class CandidateView(Part):
+    """A point that was retrained with fresh seeds before one was answered."""
+
+    learning_rate: float
+    params: Point
+    """The other parameters searched."""
+    runs: int
+    """Fresh runs that trained to their end."""
+    diverged: int
+    """Fresh runs that diverged, or whose loss counts as diverged."""
+    value: Number
+    """The mean of the metric over these runs; null where none trained to its end."""
+    is_best_trial: bool
+    """Whether it is the best trial's point."""
+    is_answered: bool
+
+
+class ConfirmationView(Part):
+    """What became of the points that were retrained with fresh seeds at the end of the job's budget."""
+
+    candidates: tuple[CandidateView, ...]
+    """The best mean first. The answered point is one of those that diverged least; none of them where no fresh run trained to its
+    end."""
+
+
 class AnswerVerdict(StrEnum):
     """How far an answer can be relied on. A newer API may add verdicts."""
 
@@ -147,8 +179,8 @@ class Answer(Part):
     safe_range_retuned: SafeRangeView | None
     """The safe range with the other parameters tuned again at each rate. Also null where more than a tenth of trials diverge at
     the answered rate even then."""
-    expected: EstimateView | None
-    """The metric expected at `learning_rate` with `params`."""
+    expected: ExpectedView | None
+    """The metric expected at `learning_rate` with `params`, and how often it was trained there with fresh seeds."""
     divergence_edge: EdgeView | None
     """The divergence edge with `params`. Null when nothing diverged."""
     divergence_edges: tuple[GroupEdgeView, ...]
@@ -160,6 +192,9 @@ class Answer(Part):
     evidence: EvidenceView
     best_trial: BestTrial | None
     """The trial with the best value. With noise, that value is partly luck, and its rate need not be the answer."""
+    confirmed: ConfirmationView | None
+    """The points that were retrained with fresh seeds, among which the answer was chosen. Null in a job without confirmation, and
+    before its first fresh run ends."""
     by_batch_size: tuple[BatchSizeView, ...]
     """One answer for each batch size, where the batch size is searched."""
     curve: tuple[CurveView, ...]

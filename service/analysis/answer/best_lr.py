@@ -3,25 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from service.analysis.answer.batch_scaling import BatchScaling
+from service.analysis.answer.confirmation import at, view
 from service.analysis.answer.groups import by_batch_size, divergence_edges, edge_in_rates
-from service.analysis.answer.rates import exactly, in_rates
-from service.analysis.answer.tried import Tried, tried
+from service.analysis.answer.rates import in_rates
+from service.analysis.answer.tried import Tried, other_params, tried
 from service.analysis.answer.verdict import Fitted, Judged, judge, judge_best, judge_few
+from service.analysis.model.candidates import SAME
 from service.analysis.model.curve_line import Line
-from service.analysis.model.encoding import decode
 from service.analysis.model.estimates import Estimate, Interval
+from service.analysis.model.exact_values import exactly, other_values
 from service.analysis.model.observations import Observations, observe
 from service.analysis.model.optimum import EDGE, Optimum
 from service.analysis.model.pruned_trials import Curves
-from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, MOSTLY, SAME, Kind, ResponseCurve
+from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, MOSTLY, Kind, ResponseCurve
+from service.analysis.model.retrained import Retrained, allowed, retrained
 from service.analysis.words import verdict as words
-from service.domain.answer import Answer, AnswerVerdict, CurveView, EstimateView, SafeRangeView
+from service.domain.answer import Answer, AnswerVerdict, CurveView, ExpectedView, SafeRangeView
 from service.domain.job import Job
-from service.domain.space import Scalar
 from service.domain.trial import Trial
 
 
@@ -64,11 +65,12 @@ def _answered(of: Tried, trials: Sequence[Trial], curves: Curves, tolerance: flo
         return without_curve(of, judge_few(of, seen))
     if seen.is_constant:
         return _constant(of, seen, tolerance or 0.0)
-    return _with_curve(of, seen, ResponseCurve(seen), tolerance, kind)
+    again = retrained(of.job, of.trials, seen.lost_numbers)
+    return _with_curve(of, seen, again, ResponseCurve(seen, allowed(again, seen.axes)), tolerance, kind)
 
 
 def without_curve(of: Tried, judged: Judged) -> Answered:
-    """An answer with the best trial's rate only."""
+    """An answer with a rate only: that of the retrained point whose runs were best, else the best trial's."""
     answer = Answer(
         job=of.job.id,
         training_seed=of.seed,
@@ -85,6 +87,7 @@ def without_curve(of: Tried, judged: Judged) -> Answered:
         at_edge=judged.at_edge,
         evidence=of.evidence(),
         best_trial=of.best_trial,
+        confirmed=view(of, of.again, of.chosen),
         by_batch_size=(),
         curve=(),
         verdict=judged.verdict,
@@ -108,13 +111,14 @@ def _constant(of: Tried, seen: Observations, tolerance: float) -> Answered:
         interval_at_params=everywhere,
         safe_range=safe,
         safe_range_retuned=safe,
-        expected=EstimateView(mean=value, low=value, high=value),
+        expected=ExpectedView(mean=value, low=value, high=value, runs=0 if of.chosen is None else len(of.chosen.costs)),
         divergence_edge=None,
         divergence_edges=(),
         metric=of.job.spec.metric,
         at_edge=None,
         evidence=of.evidence(),
         best_trial=of.best_trial,
+        confirmed=view(of, of.again, of.chosen),
         by_batch_size=(),
         curve=tuple(
             CurveView(learning_rate=rate, mean=value, low=value, high=value) for rate in (everywhere.low, everywhere.high)
@@ -125,8 +129,16 @@ def _constant(of: Tried, seen: Observations, tolerance: float) -> Answered:
     return Answered(answer=answer, because=because)
 
 
-def _with_curve(of: Tried, seen: Observations, curve: ResponseCurve, tolerance: float | None, kind: Kind) -> Answered:
+def _with_curve(
+    of: Tried,
+    seen: Observations,
+    again: Sequence[Retrained],
+    curve: ResponseCurve,
+    tolerance: float | None,
+    kind: Kind,
+) -> Answered:
     job, optimum = of.job, curve.optimum
+    chosen = at(optimum.point, again, seen)
     if tolerance is None:
         tolerance = curve.tolerance(optimum.point)
     retuned = curve.profile
@@ -146,25 +158,28 @@ def _with_curve(of: Tried, seen: Observations, curve: ResponseCurve, tolerance: 
         is_flat=curve.is_flat(retuned, tolerance) and curve.is_flat(line, tolerance),
         is_cut=_is_cut(seen, interval) or _is_cut(seen, at_params),
         lost=float(curve.loses(optimum.point[None])[0]),
+        chosen=chosen,
+        retrained_in_vain=len(again) if chosen is None else 0,
         per_coefficient=curve.surface.trials_per_coefficient,
     )
     judged = judge(of, fitted, seen)
     answer = Answer(
         job=job.id,
         training_seed=of.seed,
-        learning_rate=exactly(job, 10**optimum.rate),
-        params=_params(optimum, seen),
+        learning_rate=exactly(job, 10**optimum.rate) if chosen is None else chosen.rate,
+        params=other_values(optimum.point, seen) if chosen is None else other_params(job, chosen.params),
         interval=fitted.interval,
         interval_at_params=in_rates(job, at_params),
         safe_range=_safe(job, safe, tolerance),
         safe_range_retuned=_safe(job, safe_retuned, tolerance),
-        expected=optimum.cost.times(job.spec.cost_sign),
+        expected=_expected(optimum, job, chosen),
         divergence_edge=None if edge is None else edge_in_rates(edge),
         divergence_edges=divergence_edges(seen),
         metric=job.spec.metric,
         at_edge=judged.at_edge,
         evidence=of.evidence(complete_lost=seen.n_complete_lost),
         best_trial=of.best_trial,
+        confirmed=view(of, again, chosen),
         by_batch_size=of_batch_sizes,
         curve=_curve(job, shown),
         verdict=judged.verdict,
@@ -173,14 +188,10 @@ def _with_curve(of: Tried, seen: Observations, curve: ResponseCurve, tolerance: 
     return Answered(answer=answer, because=judged.because, batch_scaling=scaling)
 
 
-def _params(optimum: Optimum, seen: Observations) -> dict[str, Scalar]:
-    """The other parameters of the answer: exactly those of a trial where the answer is its point."""
-    points = np.column_stack([seen.rates, seen.others])[seen.complete]
-    same = np.flatnonzero(np.abs(points - optimum.point).max(axis=1) < SAME)
-    if not len(same):
-        return decode(optimum.point[1:], seen.axes)
-    point = seen.trained_points[same[0]]
-    return {axis.name: point[axis.name] for axis in seen.axes}
+def _expected(optimum: Optimum, job: Job, chosen: Retrained | None) -> ExpectedView:
+    """The metric at the answered point, and how often that was retrained."""
+    cost = optimum.cost.times(job.spec.cost_sign)
+    return ExpectedView(mean=cost.mean, low=cost.low, high=cost.high, runs=0 if chosen is None else len(chosen.costs))
 
 
 def _is_cut(seen: Observations, interval: Interval) -> bool:

@@ -3,39 +3,16 @@
 import math
 
 from service.analysis.model.estimates import Interval
-from service.analysis.model.observations import MOST_CHOICES
+from service.analysis.model.exact_values import exactly
 from service.analysis.model.optimum import EDGE
 from service.domain.answer import IntervalView
 from service.domain.job import Job
-from service.domain.meaning import Role
-from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, discrete_values
+from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange
 
 
 def in_rates(job: Job, interval: Interval) -> IntervalView:
     """From log10 rates to rates."""
     return IntervalView(low=exactly(job, 10**interval.low), high=exactly(job, 10**interval.high))
-
-
-def exactly(job: Job, rate: float) -> float:
-    """The exact choice, step or end of the range that `rate` equals up to rounding; with many steps, the nearest one.
-
-    With few steps, a rate between two of them can only come from a foreign script, and stays.
-    """
-    match job.spec.meaning.value(Role.LEARNING_RATE, job.search_space):
-        case CategoricalRange() as dimension:
-            known = [float(choice) for choice in dimension.choices if not isinstance(choice, str | bool)]
-        case FloatRange() | IntRange() as dimension:
-            known = [float(dimension.low), float(dimension.high)]
-            if dimension.step is not None:
-                count = discrete_values(dimension) or 1
-                steps = min(max(round((rate - dimension.low) / dimension.step), 0), count - 1)
-                nearest = float(f"{dimension.low + steps * dimension.step:.12g}")
-                if count > MOST_CHOICES:
-                    return nearest
-                known.append(nearest)
-        case _:
-            known = []
-    return next((each for each in known if math.isclose(each, rate, rel_tol=1e-9)), rate)
 
 
 def edge_of(dimension: Dimension, rate: float) -> str | None:

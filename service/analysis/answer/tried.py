@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from service.analysis.answer.rates import edge_of
 from service.analysis.model.encoding import axes, has_rate, learning_rate
 from service.analysis.model.points import LARGEST, cost_of, seed_of
+from service.analysis.model.retrained import Retrained, best_by_runs, retrained
 from service.analysis.words import verdict as words
 from service.domain.answer import BestTrial, EvidenceView
 from service.domain.job import Job
@@ -29,15 +30,19 @@ class Tried:
     """Those of them that trained to their end."""
     best: Trial | None
     """None where every one diverged."""
+    again: Sequence[Retrained]
+    """The points that were retrained."""
+    chosen: Retrained | None
+    """The one of them whose fresh runs were best; None where none trained to its end."""
+    point: Point
+    """The parameters that are answered without a curve: those of `chosen`, else of the best trial that was not retrained in vain;
+    empty where every trial diverged."""
+    rate: float | None
+    """Its learning rate."""
     at_edge: str | None
-    """The end of the range at which the best trial lies, if it lies at one."""
+    """The end of the range at which that point lies, if it lies at one."""
     training_seeds: frozenset[int]
     """Of the trials. A foreign trial without a stored seed has one of its own."""
-
-    @property
-    def rate(self) -> float | None:
-        """The best trial's rate."""
-        return None if self.best is None else learning_rate(self.best.params, self.job.spec.meaning)
 
     @property
     def lowest_rate(self) -> float:
@@ -47,9 +52,13 @@ class Tried:
 
     @property
     def params(self) -> Point:
-        """The best trial's values of the other parameters searched."""
-        tried, job = {} if self.best is None else self.best.params, self.job
-        return {axis.name: tried[axis.name] for axis in axes(job.search_space, job.spec.meaning) if axis.name in tried}
+        """The other parameters searched that are answered without a curve."""
+        return other_params(self.job, self.point)
+
+    @property
+    def all_diverged_again(self) -> bool:
+        """Whether points were retrained and no fresh run trained to its end."""
+        return bool(self.again) and self.chosen is None
 
     @property
     def best_trial(self) -> BestTrial | None:
@@ -85,8 +94,11 @@ def tried(job: Job, trials: Sequence[Trial]) -> Tried:
     usable = [trial for trial in complete if has_rate(trial.params, meaning)]
     if not usable:
         _check_all_diverged(job, trials)
-    best = min(usable, key=lambda trial: (abs(costs[trial.number]) > LARGEST, costs[trial.number]), default=None)
-    rate = None if best is None else learning_rate(best.params, meaning)
+    best_first = sorted(usable, key=lambda trial: (abs(costs[trial.number]) > LARGEST, costs[trial.number]))
+    again = retrained(job, trials)
+    chosen = best_by_runs(again)
+    point = chosen.params if chosen is not None else _not_in_vain(best_first, again)
+    rate = chosen.rate if chosen is not None else learning_rate(point, meaning)
     # A single rate has no edge: nothing shows that others would be better.
     several = len({learning_rate(trial.params, meaning) for trial in usable}) > 1
     return Tried(
@@ -94,10 +106,26 @@ def tried(job: Job, trials: Sequence[Trial]) -> Tried:
         dimension=dimension,
         trials=trials,
         complete=complete,
-        best=best,
+        best=best_first[0] if best_first else None,
+        again=again,
+        chosen=chosen,
+        point=point,
+        rate=rate,
         at_edge=edge_of(dimension, rate) if several and rate is not None else None,
         training_seeds=frozenset(map(seed_of, trials)),
     )
+
+
+def other_params(job: Job, params: Point) -> Point:
+    """The searched parameters other than the learning rate."""
+    return {axis.name: params[axis.name] for axis in axes(job.search_space, job.spec.meaning) if axis.name in params}
+
+
+def _not_in_vain(best_first: Sequence[Trial], again: Sequence[Retrained]) -> Point:
+    """The parameters of the best trial whose point did not diverge when it was retrained; of the best one where all did."""
+    good = (trial for trial in best_first if not any(each.params.items() <= trial.params.items() for each in again))
+    trial = next(good, best_first[0] if best_first else None)
+    return {} if trial is None else trial.params
 
 
 def _check_all_diverged(job: Job, trials: Sequence[Trial]) -> None:

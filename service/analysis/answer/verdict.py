@@ -9,6 +9,7 @@ from service.analysis.model.observations import Observations
 from service.analysis.model.optimum import Optimum
 from service.analysis.model.points import LARGEST, diagnosis_of, learned
 from service.analysis.model.response_curve import FEWEST
+from service.analysis.model.retrained import Retrained
 from service.analysis.words import verdict as words
 from service.domain.answer import AnswerVerdict, IntervalView
 from service.domain.space import Range, discrete_values
@@ -50,6 +51,10 @@ class Fitted:
     """Whether the interval ends at an end of the range."""
     lost: float
     """The probability that a trial at the answered point is lost."""
+    chosen: Retrained | None
+    """The answered point where it was retrained."""
+    retrained_in_vain: int
+    """How many points were retrained where every fresh run diverged, else 0."""
     per_coefficient: float
     """Trained trials for each coefficient of the curve."""
 
@@ -59,15 +64,20 @@ def judge_best(of: Tried) -> Judged:
     if of.best is None:
         because = words.all_diverged(of.lowest_rate, is_searched=isinstance(of.dimension, Range))
         return Judged(verdict=AnswerVerdict.ALL_DIVERGED, because=because)
+    if of.all_diverged_again:
+        return _retrained_in_vain(len(of.again))
     if of.at_edge is not None:
         return _at_edge(of.at_edge)
+    if of.chosen is not None:
+        because = words.best_retrained(of.job.spec.metric, len(of.again), len(of.chosen.costs))
+        return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because)
     because = words.best_of_trials(of.best.number, of.job.spec.metric, len(of.complete))
     return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because)
 
 
 def judge_few(of: Tried, seen: Observations | None) -> Judged:
     """The verdict where there are too few trials for a curve, or too few different rates."""
-    if of.best is None or of.at_edge is not None:
+    if of.best is None or of.at_edge is not None or of.all_diverged_again:
         return judge_best(of)
     if not isinstance(of.dimension, Range) or discrete_values(of.dimension) == 1:
         assert of.rate is not None
@@ -86,6 +96,8 @@ def judge(of: Tried, fitted: Fitted, seen: Observations) -> Judged:
     rate = 10**optimum.rate
     if not any(learned(trial) for trial in of.complete):
         return Judged(verdict=AnswerVerdict.NOTHING_LEARNED, because=words.nothing_learned(n))
+    if fitted.retrained_in_vain:
+        return _retrained_in_vain(fitted.retrained_in_vain)
     if fitted.is_flat:
         return Judged(verdict=AnswerVerdict.ANY_RATE, because=words.any_rate(fitted.tolerance, metric))
     if fitted.per_coefficient < ENOUGH_PER_COEFFICIENT:
@@ -94,6 +106,9 @@ def judge(of: Tried, fitted: Fitted, seen: Observations) -> Judged:
         return _at_edge(fitted.at_edge)
     if fitted.lost > MAY_DIVERGE:
         return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=words.may_diverge(interval, fitted.lost, rate))
+    if fitted.chosen is not None and fitted.chosen.diverged:
+        because = words.diverged_again(interval, fitted.chosen.diverged, len(fitted.chosen.costs) + fitted.chosen.diverged)
+        return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because)
     if n >= ENOUGH / 2 and optimum.regret <= fitted.tolerance and not fitted.is_cut:
         because = words.confident(interval, rate, optimum.regret, metric, still_improving=_is_still_improving(of.best))
         return Judged(verdict=AnswerVerdict.CONFIDENT, because=because)
@@ -106,6 +121,10 @@ def judge(of: Tried, fitted: Fitted, seen: Observations) -> Judged:
 
 def _at_edge(edge: str) -> Judged:
     return Judged(verdict=AnswerVerdict.RANGE_TOO_NARROW, because=words.at_edge(edge), at_edge=edge)
+
+
+def _retrained_in_vain(n_points: int) -> Judged:
+    return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=words.retrained_in_vain(n_points))
 
 
 def _how_many_more(n: int, optimum: Optimum, tolerance: float, n_parameters: int) -> int | None:

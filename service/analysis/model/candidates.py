@@ -33,6 +33,8 @@ FEW = 3.0
 """With fewer trained trials per coefficient of the surface and per parameter searched, the answer is a point that was tried."""
 OF_FEW = 1 / 6
 """Part of the tried points, those of the lowest cost, among which the answer is chosen then."""
+SAME = 1e-9
+"""Rates that are closer than this, in decades, differ by rounding only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +46,41 @@ class Candidates:
     """(n,), whether the best point may be this one, by a rough prediction."""
     tried: npt.NDArray[np.bool_]
     """(n,), whether it was tried."""
+    answerable: npt.NDArray[np.bool_]
+    """(n,), whether it may be answered."""
+    fresh: "FreshRuns | None"
+    """Of the points at the end, where the answer must be one of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreshRuns:
+    """Points that were retrained with fresh seeds, and did not diverge."""
+
+    points: Array
+    """(m, 1 + columns)."""
+    costs: Array
+    """(m,), means over the runs."""
+    runs: Array
+    """(m,), how many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowed:
+    """Which points may be answered, where retraining has shown it."""
+
+    only: FreshRuns | None
+    """Only these, if there are any."""
+    never: Array
+    """None of these, (n, 1 + columns)."""
 
 
 class Search:
     """Finds candidates."""
 
-    def __init__(self, seen: Observations, surface: Surface) -> None:
+    def __init__(self, seen: Observations, surface: Surface, allowed: Allowed | None = None) -> None:
         self._seen = seen
         self._surface = surface
+        self._allowed = allowed or Allowed(only=None, never=np.empty((0, 1 + seen.others.shape[1])))
 
     @property
     def are_few(self) -> bool:
@@ -85,11 +114,19 @@ class Search:
         promising = np.union1d(promising, [best])
         chosen = np.union1d(promising, everywhere)
         points, is_promising = points[chosen], np.isin(chosen, promising)
-        tried = self._tried if fixing is None else np.empty((0, points.shape[1]))
+        n_untried, fresh = len(points), None
+        if fixing is None:
+            fresh = self._allowed.only
+            points = np.concatenate([points, self._tried, *([] if fresh is None else [fresh.points])])
+        answerable = ~_are_among(points, self._allowed.never)
+        if fresh is not None:
+            answerable = np.arange(len(points)) >= len(points) - len(fresh.points)
         return Candidates(
-            points=np.concatenate([points, tried]),
-            promising=np.concatenate([is_promising, np.ones(len(tried), dtype=bool)]),
-            tried=np.arange(len(points) + len(tried)) >= len(points),
+            points=points,
+            promising=np.concatenate([is_promising, np.ones(len(points) - n_untried, dtype=bool)]),
+            tried=np.arange(len(points)) >= n_untried,
+            answerable=answerable,
+            fresh=fresh,
         )
 
     def good_others(self, best: Array, rates: Array) -> Array:
@@ -148,3 +185,9 @@ class Search:
         order = np.argsort(np.where(within, cost, math.inf), kind="stable")[: min(count, int(within.sum()))]
         best: Array = points[order]
         return best
+
+
+def _are_among(points: Array, others: Array) -> npt.NDArray[np.bool_]:
+    """Which of n points equal one of others up to rounding, (n,)."""
+    among: npt.NDArray[np.bool_] = (np.abs(points[:, None] - others[None]).max(axis=2, initial=0.0) < SAME).any(axis=1)
+    return among

@@ -15,7 +15,7 @@ from service.analysis.model.pruned_trials import Curves, Row, predicted
 from service.analysis.words import verdict as words
 from service.domain.job import Job
 from service.domain.meaning import Meaning, Role
-from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, discrete_values
+from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, Point, discrete_values
 from service.domain.trial import GUESSING, Trial, TrialState
 
 MOST_CHOICES = 1_000
@@ -49,7 +49,7 @@ class Observations:
     """(n,), of the error of a predicted cost, beside the noise of training: zero except for pruned trials."""
     complete: npt.NDArray[np.bool_]
     """(n,), false for pruned trials."""
-    trained_points: list[Mapping[str, object]]
+    trained_points: Sequence[Point]
     """The parameters of the complete trials, which come first among the n."""
     lost_rates: Array
     """(m,)."""
@@ -57,6 +57,8 @@ class Observations:
     """(m, columns)."""
     lost_points: list[Mapping[str, object]]
     """Their parameters."""
+    lost_numbers: frozenset[int]
+    """Their trials."""
     lost_by_themselves: npt.NDArray[np.bool_]
     """(m,), false for those that are lost only because another trial was lost at a lower rate."""
     is_maximized: bool
@@ -149,6 +151,7 @@ def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations |
         lost_rates=np.array([rate for _, rate, _ in lost]),
         lost_others=np.array([others for *_, others in lost]).reshape(len(lost), columns),
         lost_points=[trial.params for trial, *_ in lost],
+        lost_numbers=frozenset(trial.number for trial, *_ in lost),
         lost_by_themselves=np.concatenate([np.ones(len(diverged), dtype=bool), exploded[is_lost]]),
         is_maximized=sign < 0,
         n_complete_lost=int(is_lost.sum()),

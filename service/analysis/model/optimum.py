@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from service.analysis.model.candidates import Candidates, Search
+from service.analysis.model.candidates import Candidates, FreshRuns, Search
 from service.analysis.model.divergence_edge import find_edge, lost_from
 from service.analysis.model.encoding import Array
 from service.analysis.model.estimates import Estimate, Interval
@@ -30,7 +30,11 @@ PERHAPS_ALIKE = 3.0
 """Points whose expected cost is within this many standard deviations of the chosen one's may be as good."""
 CAUTION = 0.5
 """The answered point minimizes the mean cost plus this many standard deviations: uncertain points are not recommended. Where
-only choices of rates are searched, the mean alone counts: each choice was tried, or lies between two that were."""
+only choices of rates are searched, the mean alone counts: each choice was tried, or lies between two that were. So it does for
+points that were retrained."""
+DOUBT = 2.0
+"""Factor on the variance of a mean over fresh runs, where it is weighed against the surface, which has used them already: with 1
+and less, more jobs were answered worse than by the best trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +99,10 @@ class Posterior:
         draws = np.maximum(draws[possible], self._seen.bound)
         return draws, draws.mean(axis=0)
 
+    def bounded(self, draws: Array) -> Array:
+        """Draws of the expected cost, none of them below its bound."""
+        return draws if self._seen.bound is None else np.maximum(draws, self._seen.bound)
+
 
 def find_optima(
     seen: Observations, posterior: Posterior, search: Search, fixings: Sequence[Callable[[Array], Array] | None]
@@ -130,9 +138,11 @@ def _optimum(
 
     bounds: draws of the highest shifted rate that may be the best. only_tried: choose a point that was tried, if one is allowed.
     """
+    if among.fresh is not None:
+        draws, mean = _towards_fresh_runs(posterior, among.fresh, draws, mean)
     points, rates, allowed = among.points, among.points[:, 0], draws
     only_choices = seen.choices is not None and not seen.axes
-    score = mean if only_choices else mean + CAUTION * draws.std(axis=0)
+    score = mean if only_choices or among.fresh is not None else mean + CAUTION * draws.std(axis=0)
     may = among.promising.copy()
     if bounds is not None:
         at = posterior.surface.shifted(points)
@@ -143,6 +153,7 @@ def _optimum(
         if trains.any():
             may = trains & may if (trains & may).any() else trains
     may_be_best = may.copy()
+    may = may & among.answerable if (may & among.answerable).any() else among.answerable
     if only_tried and (may & among.tried).any():
         may &= among.tried
     score = np.where(may, score, math.inf)
@@ -163,6 +174,19 @@ def _optimum(
         regret=max(0.0, float(np.quantile(draws[:, best] - allowed.min(axis=1), LEVEL))),
     )
     return optimum, optima
+
+
+def _towards_fresh_runs(posterior: Posterior, fresh: FreshRuns, draws: Array, mean: Array) -> tuple[Array, Array]:
+    """Joint draws, (draws, n), and means, (n,): those of the last m, the retrained points, move towards their fresh runs' means.
+
+    The surface has used these runs. But it is smooth, and where a point truly departs from it, its repeats show that first.
+    """
+    ours = slice(len(mean) - len(fresh.points), None)
+    noise = np.array([posterior.surface.noise_at(point) for point in fresh.points])
+    ratio = noise / np.maximum(draws[:, ours].std(axis=0), 1e-9 * noise)
+    moved = np.zeros(len(mean))
+    moved[ours] = (fresh.costs - mean[ours]) / (1 + DOUBT * ratio**2 / fresh.runs)
+    return posterior.bounded(draws + moved), mean + moved
 
 
 def _selection_bias(draws: Array, among: npt.NDArray[np.bool_], best: int, alike: float) -> float:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from service.analysis.model.candidates import Search
+from service.analysis.model.candidates import SAME, Allowed, Search
 from service.analysis.model.curve_line import Line
 from service.analysis.model.divergence_edge import DivergenceEdge
 from service.analysis.model.encoding import Array
@@ -23,9 +23,6 @@ FEWEST_RATES = 3
 MOSTLY = 0.5
 """Probability above which the best rate is said to lie at an edge, or trials to be lost."""
 
-SAME = 1e-9
-"""Rates that are closer than this, in decades, differ by rounding only."""
-
 N_PLACES = 33
 """Rates at which the response curve is shown."""
 TOLERANCE = 0.02
@@ -39,12 +36,12 @@ Kind = Literal["params", "profile", "marginal"]
 class ResponseCurve:
     """A response curve, fitted to a job's trials. It is deterministic: the same trials give the same numbers."""
 
-    def __init__(self, seen: Observations) -> None:
-        """`seen` must hold at least FEWEST costs."""
+    def __init__(self, seen: Observations, allowed: Allowed | None = None) -> None:
+        """`seen` must hold at least FEWEST costs. allowed: which points may be answered, None: all."""
         self._seen = seen
         self._posterior = Posterior(seen, np.random.default_rng(len(seen.costs)))
         self.surface = self._posterior.surface
-        self._search = Search(seen, self.surface)
+        self._search = Search(seen, self.surface, allowed)
 
     @cached_property
     def optimum(self) -> Optimum:

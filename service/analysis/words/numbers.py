@@ -12,6 +12,11 @@ def counted(n: int, one: str, more: str) -> str:
     return f"{n} {one if n == 1 else more}"
 
 
+def times(n: int) -> str:
+    """`once`, `twice`, `3 times`."""
+    return {1: "once", 2: "twice"}.get(n, f"{n} times")
+
+
 def number(value: Any) -> str:
     """A number with four digits; a dash for none, and for one that is not finite."""
     if isinstance(value, float):

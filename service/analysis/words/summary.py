@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterator
 
-from service.analysis.words.numbers import chosen, counted, number, value_in_trial, values
+from service.analysis.words.numbers import chosen, counted, number, times, value_in_trial, values
 from service.analysis.words.ranges import end_to_end, ends
-from service.domain.answer import Answer, BestTrial, EvidenceView, IntervalView
+from service.domain.answer import Answer, BestTrial, ConfirmationView, EvidenceView, IntervalView
 
 
 def headline(answer: Answer) -> tuple[str, str, str]:
@@ -13,7 +13,7 @@ def headline(answer: Answer) -> tuple[str, str, str]:
         return "There is no learning rate to recommend.", "", ""
     rate = number(answer.learning_rate)
     if answer.interval is None:
-        return "Learning rate ", rate, ", that of the best trial"
+        return "Learning rate ", rate, f", {_whose(answer.confirmed)}"
     if answer.params:
         return "Learning rate ", rate, f" with {values(answer.params)}"
     return "Learning rate ", rate, f"; the best one lies {_within(answer.interval, answer.learning_rate)} (90%)"
@@ -34,7 +34,8 @@ def sentences(answer: Answer, searched: Collection[str], rate: str | None) -> It
     if edge := answer.divergence_edge:
         yield f"From about {edge.at:.2g} on ({edge.low:.2g} to {edge.high:.2g}) half of all trials diverge."
     if expected := answer.expected:
-        yield (f"Expect a {answer.metric} of {number(expected.mean)} ({number(expected.low)} to {number(expected.high)}).")
+        said = f"Expect a {answer.metric} of {number(expected.mean)} ({number(expected.low)} to {number(expected.high)})"
+        yield said + (f"; {_retrained(expected.runs)}." if answer.confirmed else ".")
     if best := answer.best_trial:
         tried = value_in_trial(best.value, best.number, chosen(best.params, searched, rate))
         yield f"The best {answer.metric} was {tried}{_why_not(best, answer, rate)}."
@@ -67,6 +68,8 @@ def _safe_ranges(answer: Answer, *, alone: bool) -> Iterator[str]:
 
 def _why_not(best: BestTrial, answer: Answer, rate: str | None) -> str:
     """Why the answer is not the best trial's point, as the end of a sentence; empty where it is, and where there is no curve."""
+    if answer.confirmed is not None:
+        return _retrained_beside(answer.confirmed, answer)
     answered = answer.learning_rate
     if answered is None or answer.interval is None:
         return ""
@@ -79,6 +82,36 @@ def _why_not(best: BestTrial, answer: Answer, rate: str | None) -> str:
     if same and edge and isinstance(tried, int | float) and answered < edge.low <= tried:
         return "; the answer stays below that rate since trials diverge there"
     return f"; a single trial may be lucky, so the answer follows the curve through all {answer.evidence.trials}"
+
+
+def _retrained_beside(confirmed: ConfirmationView, answer: Answer) -> str:
+    """What retraining showed of the best trial's point beside the answered one, as the end of a sentence."""
+    best = next((each for each in confirmed.candidates if each.is_best_trial), None)
+    answered = next((each for each in confirmed.candidates if each.is_answered), None)
+    if best is None:
+        return "; it was not retrained" + ("" if answered is None else ", and the answer is one of the points that were")
+    if best.diverged:
+        found = f"; retrained, {best.diverged} of {counted(best.runs + best.diverged, 'run', 'runs')} diverged"
+        return found if answered is None or answered is best else f"{found}; the answered point has {number(answered.value)}"
+    found = f"; retrained {times(best.runs)}, it has {number(best.value)}" + (" on average" if best.runs > 1 else "")
+    if answered is None or answered is best:
+        return found
+    found += f", the answered point {number(answered.value)}"
+    if confirmed.candidates.index(best) < confirmed.candidates.index(answered):
+        found += f", but the curve through all {answer.evidence.trials} trials is better there"
+    return found
+
+
+def _whose(confirmed: ConfirmationView | None) -> str:
+    """Whose rate is answered without a curve."""
+    answered = None if confirmed is None else next((each for each in confirmed.candidates if each.is_answered), None)
+    if confirmed is None or (answered is not None and answered.is_best_trial):
+        return "that of the best trial"
+    return "that of a point which was not retrained" if answered is None else "that of the best retrained point"
+
+
+def _retrained(runs: int) -> str:
+    return f"the point was retrained {times(runs)}" if runs else "the point was not retrained"
 
 
 def _evidence(evidence: EvidenceView) -> str:

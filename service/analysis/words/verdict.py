@@ -99,6 +99,23 @@ def best_of_trials(number: int, metric: str, n: int) -> str:
     return f"trial {number} has the best {metric} of {n}"
 
 
+def best_retrained(metric: str, n_points: int, n_runs: int) -> str:
+    """The best retrained point, while there is no curve."""
+    runs = counted(n_runs, "fresh run", "fresh runs")
+    return f"it has the best mean {metric} of {counted(n_points, 'retrained point', 'retrained points')}, over {runs}"
+
+
+def retrained_in_vain(n_points: int) -> str:
+    """Every fresh run diverged."""
+    points = "the point that was retrained" if n_points == 1 else f"all {n_points} points that were retrained"
+    return f"{points} diverged with fresh training seeds, so another one is answered that was not: lower rates need more trials"
+
+
+def diverged_again(interval: IntervalView, diverged: int, n: int) -> str:
+    """diverged: of n fresh runs at the answered point."""
+    return f"{_sure(interval)}, but {diverged} of {counted(n, 'run', 'runs')} with fresh seeds at the answered point diverged"
+
+
 def all_diverged(lowest: float, *, is_searched: bool) -> str:
     """lowest: of the rates tried."""
     tried = "every rate tried diverged, down to" if is_searched else "every trial diverged at the job's learning rate,"

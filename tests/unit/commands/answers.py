@@ -18,6 +18,7 @@ LITTLE_KNOWN: dict[str, Any] = {
     "at_edge": None,
     "evidence": {"trials": 4, "infeasible": 0, "pruned": 0, "hopeless": 0, "seeds": 1},
     "best_trial": None,
+    "confirmed": None,
     "by_batch_size": [],
     "curve": [],
     "verdict": "needs more trials",

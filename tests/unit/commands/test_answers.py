@@ -27,12 +27,13 @@ ANSWER: dict[str, Any] = curve_of([2.0, 1.0, 0.5, 1.0, 2.0]) | {
     "interval_at_params": {"level": 0.9, "low": 0.015, "high": 0.031},
     "safe_range": {"tolerance": 0.02, "low": 0.0081, "high": 0.092},
     "safe_range_retuned": {"tolerance": 0.02, "low": 0.0032, "high": 0.11},
-    "expected": {"mean": 0.0841, "low": 0.081, "high": 0.0877},
+    "expected": {"mean": 0.0841, "low": 0.081, "high": 0.0877, "runs": 0},
     "divergence_edge": {"at": 0.61, "low": 0.55, "high": 0.72},
     "divergence_edges": [{"at": 0.61, "low": 0.55, "high": 0.72, "group": {"batch_size": 16}}],
     "at_edge": None,
     "evidence": EVIDENCE,
     "best_trial": {"number": 41, "value": 0.0812, "params": {"learning_rate": 0.025}},
+    "confirmed": None,
     "by_batch_size": [
         {
             "batch_size": 16,
@@ -48,12 +49,23 @@ ANSWER: dict[str, Any] = curve_of([2.0, 1.0, 0.5, 1.0, 2.0]) | {
 
 
 PARAMS = {"batch_size": 32, "momentum": 0.917}
+ANSWERED = {
+    "learning_rate": 0.0213456,
+    "params": {},
+    "runs": 4,
+    "diverged": 0,
+    "value": 0.0842,
+    "is_best_trial": False,
+    "is_answered": True,
+}
+OF_BEST = ANSWERED | {"learning_rate": 0.025, "runs": 3, "value": 0.0931, "is_best_trial": True, "is_answered": False}
 FULL = ANSWER | {
     "params": PARAMS,
     "at_edge": "high",
     "training_seed": 7,
     "evidence": EVIDENCE | {"hopeless": 5},
     "best_trial": {"number": 41, "value": 0.0812, "params": {"learning_rate": 0.025} | PARAMS},
+    "confirmed": {"candidates": [ANSWERED | {"params": PARAMS}, OF_BEST | {"params": PARAMS}]},
 }
 """With everything that an answer may hold."""
 
@@ -132,6 +144,52 @@ def test_it_says_why_it_departs_from_the_best_trial(
     assert ("lucky" in line, "diverge" in line) == ("lucky" in why, "diverge" in why)
 
 
+@pytest.mark.parametrize(
+    ("candidates", "why"),
+    [
+        ([ANSWERED, OF_BEST], "; retrained 3 times, it has 0.0931 on average, the answered point 0.0842."),
+        ([ANSWERED | {"runs": 1}, OF_BEST | {"runs": 1}], "; retrained once, it has 0.0931, the answered point 0.0842."),
+        (
+            [ANSWERED | {"runs": 2}, OF_BEST | {"runs": 2}],
+            "; retrained twice, it has 0.0931 on average, the answered point 0.0842.",
+        ),
+        ([OF_BEST, ANSWERED], "0.0842, but the curve through all 64 trials is better there."),
+        ([ANSWERED | {"is_best_trial": True}], "; retrained 4 times, it has 0.0842 on average."),
+        ([ANSWERED], "; it was not retrained, and the answer is one of the points that were."),
+        ([ANSWERED, OF_BEST | {"diverged": 1}], "; retrained, 1 of 4 runs diverged; the answered point has 0.0842."),
+        ([OF_BEST | {"diverged": 3, "runs": 0, "value": None}], "; retrained, 3 of 3 runs diverged."),
+        ([OF_BEST | {"diverged": 1, "runs": 0, "value": None}], "; retrained, 1 of 1 run diverged."),
+    ],
+)
+def test_it_says_what_retraining_showed_of_the_best_trial(
+    capsys: pytest.CaptureFixture[str], candidates: list[dict[str, Any]], why: str
+) -> None:
+    text = said(capsys, confirmed={"candidates": candidates})
+    [line] = [part for part in " ".join(text.split()).split(" This rests") if "in trial 41" in part]
+    assert line.endswith(why)
+
+
+@pytest.mark.parametrize(("runs", "line"), [(0, "not retrained"), (1, "retrained once"), (4, "retrained 4 times")])
+def test_it_says_how_often_the_answered_point_was_retrained(capsys: pytest.CaptureFixture[str], runs: int, line: str) -> None:
+    found = said(capsys, expected=ANSWER["expected"] | {"runs": runs}, confirmed={"candidates": [ANSWERED]})
+    assert f"Expect a validation_loss of 0.0841 (0.081 to 0.0877); the point was {line}." in found.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("candidates", "whose"),
+    [
+        ([ANSWERED, OF_BEST], "that of the best retrained point"),
+        ([ANSWERED | {"is_best_trial": True}], "that of the best trial"),
+        ([OF_BEST | {"diverged": 3, "runs": 0, "value": None}], "that of a point which was not retrained"),
+    ],
+)
+def test_without_a_curve_it_says_whose_rate_it_is(
+    capsys: pytest.CaptureFixture[str], candidates: list[dict[str, Any]], whose: str
+) -> None:
+    text = said(capsys, interval=None, expected=None, confirmed={"candidates": candidates})
+    assert text.splitlines()[0] == f"Learning rate 0.02135, {whose}"
+
+
 def nullable(document: Any, whole: dict[str, Any], path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """The places of `whole` that an answer may leave null, by the API's own schema."""
     for name, value in document.items() if isinstance(document, dict) else enumerate(document):
@@ -169,7 +227,7 @@ def test_the_full_answer_is_one_that_the_api_gives() -> None:
     Answer.model_validate_json(json.dumps(FULL))
     assert set(OPTIONAL) == {
         *("training_seed", "learning_rate", "interval", "interval_at_params", "safe_range", "safe_range_retuned", "expected"),
-        *("divergence_edge", "at_edge", "best_trial"),
+        *("divergence_edge", "at_edge", "best_trial", "confirmed"),
     }
 
 

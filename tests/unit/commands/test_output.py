@@ -21,7 +21,7 @@ def printed(capsys: pytest.CaptureFixture[str], answer: RenderableType) -> str:
 
 
 def test_what_a_newer_api_adds_is_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
-    newer = LITTLE_KNOWN | {"confirmed": {"trials": 3}, "evidence": EVIDENCE | {"retrained": 3}}
+    newer = LITTLE_KNOWN | {"certified": {"trials": 3}, "evidence": EVIDENCE | {"audited": 3}}
     known, more = (in_words(parsed(Answer, document), JOB, console()) for document in (LITTLE_KNOWN, newer))
     assert printed(capsys, more) == printed(capsys, known)
 
