@@ -5,7 +5,8 @@ Three strategies on digits, 64 trials each, for each of five job seeds: every be
 10% of the reference set, and its test accuracy at least 0.95. Then eight workers on a grid of 60 points: every point exactly
 once. Then what each objective reaches with its defaults (benchmarks/reached.py), how often diagnosis is right
 (benchmarks/diagnosis.py), how often the answer's intervals hold the truth, on synthetic surfaces (benchmarks/answer_quality.py),
-on recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), early
+on recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), what
+retraining before the answer brings (benchmarks/confirmation.py), early
 stopping, replayed and in a real job (benchmarks/early_stopping.py), every reply of the database lost once (tests/lost_replies),
 and twenty minutes of fault injection (tests/chaos). Writes reports; exits 1 when a promise is broken.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import httpx2
 
-from benchmarks import answer_quality, answer_quality_real, diagnosis, digits_answers, early_stopping, reached
+from benchmarks import answer_quality, answer_quality_real, confirmation, diagnosis, digits_answers, early_stopping, reached
 from benchmarks.scale import loads, run_scale
 from benchmarks.strategies import BETTER_THAN, TEST_ACCURACY, Found, run_grid_of_sixty, run_strategies
 from benchmarks.tables import Table, publish
@@ -59,6 +60,7 @@ def main() -> None:
     broken += diagnosis.prove(arguments.out)
     broken += answer_quality.prove(arguments.out)
     broken += answer_quality_real.prove(arguments.out)
+    broken += confirmation.prove(arguments.out)
     broken += digits_answers.prove(arguments.out)
     broken += early_stopping.prove(arguments.out)
     broken += lost_replies.prove(arguments.out)

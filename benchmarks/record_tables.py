@@ -10,7 +10,7 @@ table to record it again.
 
 import argparse
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -109,10 +109,10 @@ def _whole_lines(path: Path) -> list[str]:
     return whole.splitlines()
 
 
-def train(recipe: Recipe, point: Point, seed: int) -> float:
+def train(recipe: Recipe, point: Mapping[str, Any], seed: int) -> float:
     """The cost of one training run, inf when it diverges."""
-    start = import_module(f"objectives.{recipe.objective.replace('-', '_')}").start
-    last = list(start(point | {"epochs": recipe.epochs}, recipe.settings, seed, "cpu", 1))[-1]
+    start = import_module(f"objectives.tasks.{recipe.objective.replace('-', '_')}").start
+    last = list(start({**point, "epochs": recipe.epochs}, recipe.settings, seed, "cpu", 1))[-1]
     cost = float(last.metrics[_metric(recipe)])
     return cost if last.divergence is None and math.isfinite(cost) else math.inf
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -39,8 +40,30 @@ class Paired:
     def __str__(self) -> str:
         return f"{self.mean:+.3f} ± {self.error:.3f}"
 
+    @classmethod
+    def of(cls, differences: Sequence[float]) -> Self:
+        """Of at least two independent differences, else nan."""
+        if len(differences) < 2:
+            return cls(mean=math.nan, error=math.nan)
+        return cls(mean=fmean(differences), error=float(np.std(differences, ddof=1)) / math.sqrt(len(differences)))
 
-def against(judged: Sequence[Judged], other: str) -> Paired:
+
+class Compared(Protocol):
+    """An answer about a recorded job, with regrets to compare."""
+
+    @property
+    def recorded(self) -> str: ...
+    @property
+    def space(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def regret(self) -> float: ...
+
+
+def against(judged: Sequence[Compared], other: str) -> Paired:
     """What the answered point loses more than `regret_<other>`, in units of what the median configuration loses.
 
     Answers about the same job are not independent: the error is that of the means of jobs.
@@ -50,10 +73,7 @@ def against(judged: Sequence[Judged], other: str) -> Paired:
         difference = (one.regret - getattr(one, f"regret_{other}")) / one.scale
         if not math.isnan(difference):
             by_job[one.recorded, one.space, one.seed].append(difference)
-    of_jobs = np.array([fmean(differences) for differences in by_job.values()])
-    if len(of_jobs) < 2:
-        return Paired(mean=math.nan, error=math.nan)
-    return Paired(mean=float(of_jobs.mean()), error=float(of_jobs.std(ddof=1) / math.sqrt(len(of_jobs))))
+    return Paired.of([fmean(differences) for differences in by_job.values()])
 
 
 @dataclass(frozen=True, kw_only=True)

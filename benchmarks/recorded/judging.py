@@ -129,14 +129,14 @@ def _judged(recorded: RecordedSet, draw: Draw, strategy: str, seed: int, n_trial
     return Judged(
         **found
         | {"refused": said.interval is None}
-        | _of_point(recorded, draw, complete, said)
+        | of_point(recorded, draw, complete, said)
         | _of_ranges(recorded, said)
         | (_of_further(recorded, draw, n_trials, said) if further else {})
         | (_of_peer(recorded, trials, seed) if peer else {})
     )
 
 
-def _of_point(recorded: RecordedSet, draw: Draw, complete: Sequence[Trial], said: Answer) -> dict[str, Any]:
+def of_point(recorded: RecordedSet, draw: Draw, complete: Sequence[Trial], said: Answer) -> dict[str, Any]:
     """What the answered point costs, beside what was expected of it and the best trial's."""
     assert said.learning_rate is not None
     rate, others = math.log10(said.learning_rate), recorded.combination(said.params)

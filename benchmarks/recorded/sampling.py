@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 
 from benchmarks.jobs import completed_job
-from benchmarks.recorded.recorded_set import RATE, RecordedSet
+from benchmarks.recorded.recorded_set import RATE, Params, RecordedSet
 from service.domain.job import Job
 from service.domain.trial import Trial, TrialState
 
@@ -38,12 +38,20 @@ class Draw:
 
     def point_of(self, trial: Trial) -> int:
         """The number of its point in the set."""
-        return self._numbers[tuple(trial.params[name] for name in self._values)]
+        return self.number_of(trial.params)
+
+    def number_of(self, params: Params) -> int:
+        """The number of a point in the set."""
+        return self._numbers[tuple(params[name] for name in self._values)]
+
+    def seed_of(self, column: int) -> int:
+        """The training seed of the runs in a column."""
+        return zlib.crc32(f"{self._recorded.name}/{column}".encode())
 
     def _next(self) -> Trial:
         trial = self._study.ask()
         params = {name: self._suggest(trial, name) for name in sorted(self._values)}
-        costs = self._recorded.runs[self._numbers[tuple(params[name] for name in self._values)]]
+        costs = self._recorded.runs[self.number_of(params)]
         column = int(self._random.choice(np.flatnonzero(~np.isnan(costs))))
         diverged = not math.isfinite(costs[column])
         self._study._storage.set_trial_system_attr(trial._trial_id, "constraints", [1.0 if diverged else -1.0])
@@ -53,7 +61,7 @@ class Draw:
             state=TrialState.INFEASIBLE if diverged else TrialState.COMPLETE,
             value=float(costs[column]),
             params=params,
-            user_attrs={"training_seed": zlib.crc32(f"{self._recorded.name}/{column}".encode())},
+            user_attrs={"training_seed": self.seed_of(column)},
             diverged_at_step=None,
             error=None,
             started_at=None,
