@@ -6,9 +6,9 @@ Three strategies on digits, 64 trials each, for each of five job seeds: every be
 once. Then what each objective reaches with its defaults (benchmarks/reached.py), how often diagnosis is right
 (benchmarks/diagnosis.py), how often the answer's intervals hold the truth, on synthetic surfaces (benchmarks/answer_quality.py),
 on recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), what
-retraining before the answer brings (benchmarks/confirmation.py), early
-stopping, replayed and in a real job (benchmarks/early_stopping.py), every reply of the database lost once (tests/lost_replies),
-and twenty minutes of fault injection (tests/chaos). Writes reports; exits 1 when a promise is broken.
+retraining before the answer brings (benchmarks/confirmation.py), early stopping, replayed and in a real job
+(benchmarks/early_stopping.py), every reply of the database lost once (tests/lost_replies), and twenty minutes of fault injection
+(tests/chaos). Writes reports; exits 1 when a promise is broken.
 """
 
 import argparse

@@ -33,8 +33,7 @@ CAUTION = 0.5
 only choices of rates are searched, the mean alone counts: each choice was tried, or lies between two that were. So it does for
 points that were retrained."""
 DOUBT = 2.0
-"""Factor on the variance of a mean over fresh runs, where it is weighed against the surface, which has used them already: with 1
-and less, more jobs were answered worse than by the best trial."""
+"""Factor on the variance of a mean over fresh runs, where it is weighed against the surface, which has used them already."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from service.domain.space import CategoricalRange, FloatRange, IntRange, Point, 
 from service.domain.trial import Trial
 
 USUALLY = 3
-"""Candidates: on recorded training better than two, and as good as four."""
+"""Candidates, on recorded training better than two and as good as four."""
 FEWEST, MOST = 2, 4
 RUNS = 3
 """With so many fresh runs for each of MOST candidates, there are so many candidates."""
