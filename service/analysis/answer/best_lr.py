@@ -19,7 +19,7 @@ from service.analysis.model.observations import Observations, observe
 from service.analysis.model.optimum import EDGE, Optimum
 from service.analysis.model.pruned_trials import Curves
 from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, MOSTLY, Kind, ResponseCurve
-from service.analysis.model.retrained import Retrained, allowed, retrained
+from service.analysis.model.retrained import Retrained, allowed, answerable, retrained
 from service.analysis.words import verdict as words
 from service.domain.answer import Answer, AnswerVerdict, CurveView, ExpectedView, SafeRangeView
 from service.domain.job import Job
@@ -159,7 +159,7 @@ def _with_curve(
         is_cut=_is_cut(seen, interval) or _is_cut(seen, at_params),
         lost=float(curve.loses(optimum.point[None])[0]),
         chosen=chosen,
-        retrained_in_vain=len(again) if chosen is None else 0,
+        retrained_in_vain=0 if answerable(again) else len(again),
         per_coefficient=curve.surface.trials_per_coefficient,
     )
     judged = judge(of, fitted, seen)

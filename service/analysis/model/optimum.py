@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -162,6 +163,9 @@ def _optimum(
     within = Interval.of(optima)
     cost = Estimate.at_median(draws[:, best])
     bias, most_bias = (_selection_bias(draws, may_be_best, best, alike) for alike in (ALIKE, PERHAPS_ALIKE))
+    if among.fresh is not None:
+        # They are few, so that their mean may lie far below the worst of those that may be as good.
+        most_bias = max(most_bias, _selection_bias(draws, may, best, PERHAPS_ALIKE, np.max))
     optimum = Optimum(
         rate=float(rates[best]),
         point=points[best],
@@ -182,19 +186,25 @@ def _towards_fresh_runs(posterior: Posterior, fresh: FreshRuns, draws: Array, me
     """
     ours = slice(len(mean) - len(fresh.points), None)
     noise = np.array([posterior.surface.noise_at(point) for point in fresh.points])
-    ratio = noise / np.maximum(draws[:, ours].std(axis=0), 1e-9 * noise)
-    moved = np.zeros(len(mean))
-    moved[ours] = (fresh.costs - mean[ours]) / (1 + DOUBT * ratio**2 / fresh.runs)
-    return posterior.bounded(draws + moved), mean + moved
+    # Variances of the runs' means, in those of the surface.
+    ratio = (noise / np.maximum(draws[:, ours].std(axis=0), 1e-9 * noise)) ** 2 / fresh.runs
+    part = 1 / (1 + DOUBT * ratio)
+    moved, wider = np.zeros(len(mean)), np.ones(len(mean))
+    moved[ours] = part * (fresh.costs - mean[ours])
+    wider[ours] = np.sqrt(1 + part**2 * ratio)  # the noise of the runs' means comes along
+    middle = draws.mean(axis=0)
+    return posterior.bounded(middle + moved + wider * (draws - middle)), mean + moved
 
 
-def _selection_bias(draws: Array, among: npt.NDArray[np.bool_], best: int, alike: float) -> float:
+def _selection_bias(
+    draws: Array, among: npt.NDArray[np.bool_], best: int, alike: float, over: Callable[[Array], Any] = np.mean
+) -> float:
     """By how much the posterior mean at the chosen point may be too low, because it was chosen for being lowest.
 
     Where the true cost is flat about its minimum, the posterior means there differ only by their errors, and the lowest has the
-    luckiest error. The true cost may be as high as the mean over all points whose expected cost is within `alike` standard
-    deviations of it (James and Stein 1961 shrink means towards such a common mean).
+    luckiest error. The true cost may be as high as the mean (or another function `over`) of all points whose expected cost is
+    within `alike` standard deviations of it (James and Stein 1961 shrink means towards such a common mean).
     """
     above = draws[:, among].mean(axis=0) - draws[:, best].mean()
     near = above[above <= alike * draws[:, best].std()]
-    return max(0.0, float(near.mean())) if len(near) else 0.0
+    return max(0.0, float(over(near))) if len(near) else 0.0
