@@ -1,15 +1,21 @@
 """A table in a CSV file: UTF-8, separated by commas, with the names of the columns in the first row."""
 
 import csv
+import io
+import re
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
 from objectives.contract import DataProblem
-from objectives.data.columns import Column, Kind, check_finite, check_header, table_sets, target_column
+from objectives.data.cells import is_missing, missing_cell, number
+from objectives.data.columns import Kind, check_header, classes_of_texts, column_of_texts, table_sets, target_column
 from objectives.data.examples import Sets
 from objectives.data.files import KEPT, DataFile, data_file, unreadable
+
+UNNAMED = re.compile(r"(Unnamed: 0(\.\d+)?)?")
+"""The name of the first column where pandas has written row labels: none, or this where it has read and written them again."""
+N_JUDGED = 100
+"""Rows by which a column is judged when the header is checked."""
 
 
 def csv_table(path: Path, fold: int = 0, *, target: str | None = None, kind: Kind = "classification") -> Sets:
@@ -25,79 +31,112 @@ def csv_table(path: Path, fold: int = 0, *, target: str | None = None, kind: Kin
 def _load(file: DataFile, fold: int, target: str | None, kind: Kind) -> Sets:
     path = file.path
     names, rows, cells = _read(path)
-    target = target_column(path, names, target)
-    columns = {
-        name: _column(path, name, [row[position] for row in cells], rows, may_mix=name == target and kind == "classification")
-        for position, name in enumerate(names)
-    }
-    return table_sets(path, columns, target, kind, fold)
+    notes = _row_labels(path, names, cells)
+    first = len(notes)
+    check_header(path, names[first:], first + 1)
+    target = target_column(path, names[first:], target)
+    columns = {name: [row[position] for row in cells] for position, name in enumerate(names) if position >= first}
+    inputs = {name: column_of_texts(path, name, column, rows) for name, column in columns.items() if name != target}
+    read = classes_of_texts if kind == "classification" else column_of_texts
+    return table_sets(path, inputs, target, read(path, target, columns[target], rows), fold, notes)
 
 
 def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
     """The header, and the number and the cells of each row that is not empty."""
     names: list[str] = []
     rows, cells = [], []
-    number = 0
+    header, count = 0, 0
+    text = _text(path)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for number, line in enumerate(csv.reader(file, skipinitialspace=True, strict=True), start=1):
-                row = [cell.strip() for cell in line]
-                if row in ([], [""]):
-                    continue
-                if not names:
-                    names = row
-                    _check_header(path, number, names)
-                    continue
-                _check_row(path, number, names, row)
-                rows.append(number)
-                cells.append(row)
+        for count, line in enumerate(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True), start=1):
+            row = [cell.strip() for cell in line]
+            if row in ([], [""]):
+                continue
+            if not names:
+                names, header = row, count
+                if len(names) == 1:
+                    raise _one_column(path, count, names[0])
+                continue
+            _check_row(path, count, names, row)
+            rows.append(count)
+            cells.append(row)
     except csv.Error as error:
-        raise DataProblem(f"{path}, row {number + 1} is not CSV ({error}).") from error
-    except UnicodeDecodeError as error:
-        raise DataProblem(f"{path} is not encoded in UTF-8, which a CSV file must be.") from error
-    except OSError as error:
-        raise unreadable(path, "a file", error) from error
+        if not names and "," not in (first := text.strip().splitlines()[0]):
+            raise _one_column(path, count + 1, first) from error
+        raise DataProblem(f"{path}, row {count + 1} is not CSV ({error}).") from error
     if not cells:
         raise DataProblem(f"{path} holds no data: a row with the names of the columns and rows below it are needed.")
+    _check_names(path, header, names, cells)
     return names, rows, cells
 
 
-def _check_header(path: Path, number: int, names: list[str]) -> None:
-    # Whole numbers may be names: pandas writes 0, 1, 2 for columns without names.
-    if value := next((name for name in names if _number(name) is not None and not name.isdecimal()), None):
-        raise DataProblem(f"{path}, row {number}: {value} is a number, where the header must name the columns.")
-    if len(names) == 1:
-        raise DataProblem(
-            f"{path}, row {number} names one column only, {names[0]!r}: two or more, separated by commas, are needed."
-        )
-    check_header(path, names)
-
-
-def _check_row(path: Path, number: int, names: list[str], row: list[str]) -> None:
-    if len(row) != len(names):
-        raise DataProblem(f"{path}, row {number}: its number of cells is {len(row)}, but the header's is {len(names)}.")
-    if "" in row:
-        raise DataProblem(f"{path}, row {number}, column {names[row.index('')]!r} is empty: every cell needs a value.")
-
-
-def _column(path: Path, name: str, cells: list[str], rows: list[int], *, may_mix: bool) -> Column:
-    numbers = [_number(cell) for cell in cells]
-    all_numbers = None not in numbers
-    if not all_numbers and (may_mix or not np.isfinite([number for number in numbers if number is not None]).any()):
-        return cells
-    for row, cell, number in zip(rows, cells, numbers, strict=True):
-        if number is None:
-            raise DataProblem(f"{path}, row {row}, column {name!r}: {cell!r} is not a number, but other cells of the column are.")
-    column = np.array(numbers, dtype=np.float64)
-    check_finite(path, name, column, rows)
-    return column
-
-
-def _number(cell: str) -> float | None:
-    # float() would also accept 1_000, which other CSV readers take for a text.
-    if "_" in cell:
-        return None
+def _text(path: Path) -> str:
     try:
-        return float(cell)
-    except ValueError:
-        return None
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataProblem(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8, in which a CSV file must be encoded."
+        ) from error
+    except OSError as error:
+        raise unreadable(path, "a file", error) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataProblem(f"{path}, line {line} holds a NUL byte: it is no text in UTF-8, but perhaps one in UTF-16.")
+    return text
+
+
+def _one_column(path: Path, row: int, name: str) -> DataProblem:
+    return DataProblem(f"{path}, row {row} names one column only, {name!r}: two or more, separated by commas, are needed.")
+
+
+def _check_row(path: Path, row: int, names: list[str], cells: list[str]) -> None:
+    if len(cells) != len(names):
+        raise DataProblem(f"{path}, row {row}: its number of cells is {len(cells)}, but the header's is {len(names)}.")
+    if "" in cells:
+        raise missing_cell(path, row, names[cells.index("")], "")
+
+
+def _check_names(path: Path, row: int, names: list[str], cells: list[list[str]]) -> None:
+    """Raise DataProblem where the first row seems to hold data: it would be lost.
+
+    It holds names when one of them is no number though its column has numbers. Otherwise whole numbers must count the columns
+    from 0, as pandas names them, and most names of text columns must not be values of their columns.
+    """
+    wrong = f"{path}, row {row}: {{}}, where the header must name the columns."
+    if value := next((name for name in names if number(name) is not None and not _is_whole(name)), None):
+        raise DataProblem(wrong.format(f"{value} is a number"))
+    some = cells[:N_JUDGED]
+    is_numeric = [any(number(line[position]) is not None for line in some) for position in range(len(names))]
+    if any(numeric and name and not _is_data(name) for name, numeric in zip(names, is_numeric, strict=True)):
+        return
+    first = 0 if names[0] else 1
+    for position, name in enumerate(names):
+        if _is_data(name) and name and name != str(position - first):
+            raise DataProblem(wrong.format(f"{name} is {'a number' if _is_whole(name) else 'no name'}"))
+    texts = [position for position, numeric in enumerate(is_numeric) if not numeric]
+    again = [position for position in texts if any(line[position] == names[position] for line in cells)]
+    if len(again) > len(texts) / 2:
+        raise DataProblem(wrong.format(f"{names[again[0]]!r} is also a value of its column"))
+
+
+def _is_whole(name: str) -> bool:
+    return name.isascii() and name.isdecimal()
+
+
+def _is_data(name: str) -> bool:
+    return number(name) is not None or is_missing(name)
+
+
+def _row_labels(path: Path, names: list[str], cells: list[list[str]]) -> list[str]:
+    """One note, that the first column is left out, where it holds the row labels of pandas; empty where it is a column.
+
+    Raises DataProblem when it has no name and may be something else.
+    """
+    if not UNNAMED.fullmatch(names[0]):
+        return []
+    labels = [row[0] for row in cells]
+    if all(map(_is_whole, labels)) and (names[0] or len(set(labels)) == len(labels)):
+        return [f"Left out of {path}: the first column, {names[0] or 'without a name'}, which holds row labels."]
+    raise DataProblem(f"{path}: column 1 has no name in the header: give it one, or write the file without row labels.")

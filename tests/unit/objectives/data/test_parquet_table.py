@@ -1,5 +1,7 @@
+import json
 import re
 import sys
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,100 @@ def test_truth_values_are_0_and_1(tmp_path: Path) -> None:
 
 def test_the_row_labels_that_pandas_adds_are_no_column(tmp_path: Path) -> None:
     assert parquet_table(write(tmp_path, __index_level_0__=list(ROWS))).n_classes == 2
+
+
+def write_as_pandas(folder: Path, index: object, **columns: Any) -> Path:
+    path = folder / "table.parquet"
+    metadata = {b"pandas": json.dumps({"index_columns": index, "columns": []}).encode()}
+    pq.write_table(pa.table(COLUMNS | columns).replace_schema_metadata(metadata), path)
+    return path
+
+
+DAYS = pa.array([datetime(2024, 1, 1 + row) for row in ROWS])
+
+
+@pytest.mark.parametrize("index", [list(ROWS), DAYS, [f"row {row}" for row in ROWS]], ids=["numbers", "times", "texts"])
+def test_the_index_that_pandas_names_is_no_column(tmp_path: Path, index: Any) -> None:
+    (tmp_path / "plain").mkdir()
+    path = write_as_pandas(tmp_path, ["group", "missing"], group=index)
+    found = parquet_table(path)
+    assert same(found, parquet_table(write(tmp_path / "plain")))
+    assert found.notes[2] == f"Left out of {path}: the index, group."
+    with pytest.raises(
+        DataProblem, match=r"table\.parquet: 'group' is the index of the table, and cannot be the target: make it"
+    ):
+        parquet_table(path, target="group")
+
+
+def test_an_index_of_several_columns_is_left_out(tmp_path: Path) -> None:
+    path = write_as_pandas(tmp_path, ["a", "__index_level_1__"], __index_level_1__=list(ROWS))
+    assert parquet_table(path).notes[1:] == (
+        "The target is 'bought', the inputs are b, colour (2 texts).",
+        f"Left out of {path}: the index, a, __index_level_1__.",
+    )
+
+
+def test_an_index_that_only_counts_is_no_column_of_the_file(tmp_path: Path) -> None:
+    path = write_as_pandas(tmp_path, [{"kind": "range", "name": "a", "start": 0, "stop": 20, "step": 1}])
+    assert parquet_table(path).input_shape == (4,)
+
+
+@pytest.mark.parametrize("metadata", [b"\xff", b"{", b"[]", b'{"index_columns": 7}', b'{"index_columns": null}', b"[" * 100_000])
+def test_damaged_words_of_pandas_are_refused(tmp_path: Path, metadata: bytes) -> None:
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table(COLUMNS).replace_schema_metadata({b"pandas": metadata}), path)
+    with pytest.raises(DataProblem, match=r"what pandas says about the table is damaged, so that its index is unknown\.$"):
+        parquet_table(path)
+
+
+def test_columns_with_points_in_their_names_are_read_once(tmp_path: Path) -> None:
+    table = {"a": list(ROWS), "a.b": [0.5] * 19 + [1.0], "y": COLUMNS["bought"]}
+    pq.write_table(pa.table(table), tmp_path / "table.parquet")
+    assert parquet_table(tmp_path / "table.parquet").input_shape == (2,)
+
+
+def test_texts_are_read_as_in_a_csv_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    found = parquet_table(write(tmp_path, a=[f" {row}.0" for row in ROWS], colour=[f"{text} " for text in COLUMNS["colour"]]))
+    assert same(found, parquet_table(write(tmp_path / "plain")))
+
+
+def test_categories_stay_categories_also_where_they_look_like_numbers(tmp_path: Path) -> None:
+    path = write(tmp_path, a=pa.array([f"{row % 3}" for row in ROWS]).dictionary_encode())
+    assert parquet_table(path).input_shape == (1 + 3 + 2,)
+
+
+@pytest.mark.parametrize("cell", ["", " ", "?", "NA", "NaN", "None", "null", "-"])
+@pytest.mark.parametrize("column", ["colour", "bought"])
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_what_marks_a_missing_value_is_neither_class_nor_category(
+    tmp_path: Path, column: str, cell: str, dictionary: bool
+) -> None:
+    cells = pa.array([cell if row % 4 == 2 else text for row, text in enumerate(COLUMNS[column])])
+    path = write(tmp_path, **{column: cells.dictionary_encode() if dictionary else cells})
+    with pytest.raises(DataProblem, match=rf"table\.parquet, row 3, column '{column}'(: '.+' marks a missing value| is empty)"):
+        parquet_table(path)
+
+
+def test_numbers_as_spreadsheets_show_them_are_no_categories(tmp_path: Path) -> None:
+    with pytest.raises(DataProblem, match=r"table\.parquet, row 1, column 'a': '\$0,5' is no plain number: write plain"):
+        parquet_table(write(tmp_path, a=[f"${row},5" for row in ROWS]))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([2**53, 2**53 + 1] * 10),
+        pa.array([5, 2**63 + 5] * 10, pa.uint64()),
+        pa.array([Decimal("9007199254740992.1"), Decimal("9007199254740992.2")] * 10, pa.decimal128(20, 1)),
+        pa.array([0.1, 0.2] * 10, pa.float32()),
+        pa.array([0.5, 2.0] * 10, pa.float16()),
+        pa.array([2**53, 2**53 + 1] * 10).dictionary_encode(),
+    ],
+    ids=lambda values: str(values.type),
+)
+def test_classes_that_are_numbers_are_not_rounded(tmp_path: Path, values: Any) -> None:
+    assert parquet_table(write(tmp_path, bought=values)).training.targets.bincount().tolist() == [6, 6]
 
 
 def test_results_are_kept_until_the_file_changes(tmp_path: Path) -> None:
