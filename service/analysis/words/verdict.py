@@ -108,7 +108,7 @@ def best_retrained(metric: str, n_points: int, n_runs: int) -> str:
 def retrained_in_vain(n_points: int) -> str:
     """Every fresh run diverged."""
     points = "the point that was retrained" if n_points == 1 else f"all {n_points} points that were retrained"
-    return f"{points} diverged with fresh training seeds; the answered one was not retrained: more trials at lower rates would tell"
+    return f"{points} diverged with fresh seeds; the answered one was not retrained: more trials at lower rates would tell"
 
 
 def diverged_again(interval: IntervalView, diverged: int, n: int) -> str:
