@@ -245,6 +245,22 @@ def pause(job: Job, json: Json = False, url: Url = None) -> None:
 
 
 @app.command(rich_help_panel=JOBS)
+def extend(
+    job: Job,
+    trials: Annotated[int | None, typer.Option(help="Further trials.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Further seconds.")] = None,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Give a job more trials or seconds; a completed or cancelled one runs again."""
+    if (trials is None) == (seconds is None):
+        raise typer.BadParameter("give either --trials or --seconds: by how much the job is to be extended")
+    from service.commands import jobs
+
+    jobs.extend(url, job, trials=trials, seconds=seconds, as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
 def resume(job: Job, json: Json = False, url: Url = None) -> None:
     """Resume a paused job."""
     from service.commands import jobs

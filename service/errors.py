@@ -115,6 +115,10 @@ class IllegalMove(StrideError):
         self.state = state
 
 
+class NotExtendable(StrideError):
+    """The job cannot be extended like this: `args[0]` says why."""
+
+
 class NothingFinished(StrideError):
     """No trial has finished yet, so there is no answer: ask again when one has."""
 

@@ -31,7 +31,9 @@ def job_spec(**overrides: Any) -> JobSpec:
         "direction": "minimize",
         "meaning": MEANING,
     }
-    return JobSpec.model_validate(document | overrides)
+    document |= overrides
+    document["budget"] = {"confirm": 0} | document["budget"]
+    return JobSpec.model_validate(document)
 
 
 def submit_job(database: Database, **overrides: Any) -> Job:

@@ -1,4 +1,4 @@
-"""/v1/jobs: submit, list, show, cancel, pause, resume, delete."""
+"""/v1/jobs: submit, list, show, cancel, pause, resume, extend, delete."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,9 +19,10 @@ from service.api.schemas.jobs import DryRun, Epochs, JobView
 from service.api.schemas.view import Page
 from service.api.submission import complete, warnings_of
 from service.dispatch import lifecycle
+from service.dispatch.extend import extend
 from service.dispatch.submit import submit
 from service.domain.job import OPEN, Job, JobState
-from service.domain.request import JobRequest
+from service.domain.request import Extension, JobRequest
 from service.domain.spec import JobSpec
 from service.domain.trial import TrialCounts
 from service.search.preview import first_points, steps_per_trial
@@ -106,6 +107,21 @@ def pause_job(job_id: UUID, database: Db) -> JobView:
 def resume_job(job_id: UUID, database: Db) -> JobView:
     """Resume a paused job."""
     return _moved(database, job_id, lifecycle.resume)
+
+
+@router.post("/{job_id}/extend", status_code=202, responses=documented(400, 404, 409, 413, 415, 422))
+def extend_job(job_id: UUID, extension: Extension, database: Db, idempotency_key: IdempotencyKey = None) -> JobView:
+    """Give a job more trials or seconds: an open one more than its budget, a final one more than it has issued; that runs again.
+
+    Of a final job's other limits none is left, and a target that was reached is dropped. A failed job cannot be extended.
+    """
+    sha256 = hashlib.sha256(f"{job_id} {extension.model_dump_json()}".encode()).digest() if idempotency_key else None
+
+    def work(conn: Connection) -> JobView:
+        extend(conn, job_id, extension, idempotency_key=idempotency_key, request_sha256=sha256)
+        return _view(conn, jobs.get(conn, job_id))
+
+    return database.transact(work)
 
 
 @router.delete("/{job_id}", status_code=204, responses=documented(404, 409, 422))

@@ -28,6 +28,7 @@ PROBLEMS: Mapping[type[errors.StrideError], tuple[str, str, int]] = {
     errors.TooFewToCompare: ("too-few-to-compare", "There is nothing to compare yet", 409),
     errors.IdempotencyKeyReused: ("idempotency-key-reused", "The Idempotency-Key belongs to another request", 422),
     errors.IllegalMove: ("illegal-move", "The job's state does not allow this", 409),
+    errors.NotExtendable: ("not-extendable", "The job cannot be extended like this", 409),
     errors.NothingFinished: ("nothing-finished", "There is no answer yet", 409),
     errors.NoModel: ("no-model", "There is no model of the best trial", 404),
     errors.NoBatchScaling: ("no-batch-scaling", "There is no batch scaling yet", 409),

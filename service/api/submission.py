@@ -9,10 +9,11 @@ from jsonschema import Draft202012Validator
 from objectives.catalog import default_settings, typed_params
 from objectives.contract import Objective, Parameter
 from service.api.applicability import Applicability, described, shown
+from service.api.budgets import completed_budget, points_to_try_first
 from service.api.meaning import meaning_of
 from service.api.schemas.jobs import WarningView
 from service.domain.meaning import Meaning, Role
-from service.domain.request import DEFAULT_TRIALS, MAX_TO_TRY_FIRST, Budget, JobRequest
+from service.domain.request import MAX_TO_TRY_FIRST, JobRequest
 from service.domain.space import (
     CategoricalRange,
     Dimension,
@@ -58,9 +59,7 @@ def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
     ]
     if faults:
         raise InvalidJob(faults)
-    budget = _completed_budget(request, space)
-    if budget.trials is not None and len(request.try_first) * request.replicates > budget.trials:
-        raise InvalidJob([Invalid("/try_first", f"{_points(request)} are more than the budget of {budget.trials} trials")])
+    budget = completed_budget(request, space, meaning)
     settings = default_settings(objective) | _settings(request, objective)
     metric = next(metric for metric in objective.metrics if request.metric in (None, metric.name))
     completed = {
@@ -232,7 +231,7 @@ def _strategy_faults(request: JobRequest, space: SearchSpace, meaning: Meaning) 
 
 def _try_first_faults(request: JobRequest, space: SearchSpace, applicability: Applicability) -> Iterator[Invalid]:
     if len(request.try_first) * request.replicates > MAX_TO_TRY_FIRST:
-        yield Invalid("/try_first", f"{_points(request)} are more than {MAX_TO_TRY_FIRST} trials")
+        yield Invalid("/try_first", f"{points_to_try_first(request)} are more than {MAX_TO_TRY_FIRST} trials")
     ranges, values = searched(space), fixed(space)
     for index, point in enumerate(request.try_first):
         for name, value in point.items():
@@ -246,19 +245,3 @@ def _try_first_faults(request: JobRequest, space: SearchSpace, applicability: Ap
                 yield Invalid(where, f"is not a parameter of the search space, which has: {', '.join(sorted(space))}")
             elif not contains(ranges[name], value):
                 yield Invalid(where, f"{shown(value)} lies outside the range of the search space, {described(ranges[name])}")
-
-
-def _points(request: JobRequest) -> str:
-    seeds = f" with {request.replicates} seeds each" if request.replicates > 1 else ""
-    return f"{len(request.try_first)} points{seeds}"
-
-
-def _completed_budget(request: JobRequest, space: SearchSpace) -> Budget:
-    budget = request.budget or Budget()
-    n_points = strategy_of(request).n_points(space)
-    if n_points is not None:
-        n_trials = n_points * request.replicates
-        return budget.model_copy(update={"trials": min(budget.trials or n_trials, n_trials)})
-    if request.budget is None:
-        return budget.model_copy(update={"trials": DEFAULT_TRIALS})
-    return budget

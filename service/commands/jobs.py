@@ -62,6 +62,14 @@ def move(url: str | None, job: str, verb: str, *, as_json: bool) -> None:
         print_document(moved, lambda job: f"Job {job['id']} is {job['state']}.", as_json)
 
 
+def extend(url: str | None, job: str, *, trials: int | None, seconds: float | None, as_json: bool) -> None:
+    """Extend a job by trials or seconds."""
+    extension = {"trials": trials} if seconds is None else {"seconds": seconds}
+    with ApiClient(url) as client:
+        extended = client.post(f"/v1/jobs/{client.job_id(job)}/extend", extension)
+        print_document(extended, tables.job_details, as_json)
+
+
 def objectives(url: str | None, *, as_json: bool) -> None:
     """List the objectives."""
     with ApiClient(url) as client:

@@ -66,7 +66,8 @@ def job_details(job: Document) -> RenderableType:
             "search space": space(spec["search_space"]),
             "strategy": " ".join(map(str, spec["strategy"].values())),
             "pruner": spec["pruner"]["type"],
-            "budget": values({name: most for name, most in (spec["budget"] or {}).items() if most is not None}),
+            "budget": values({name: most for name, most in job["budget"].items() if most is not None}),
+            "phase": job["phase"],
             "trials": trials_done(job) + (f": {counts}" if counts else ""),
             f"best {spec['metric']}": best_trial(best, job),
             "created": moment(job["created_at"]),
@@ -86,11 +87,16 @@ def plan_table(plan: Document) -> RenderableType:
             "objective": f"{spec['objective']['name']} {values(spec['objective']['settings'])}",
             "search space": space(spec["search_space"]),
             "strategy": " ".join(map(str, spec["strategy"].values())),
-            "trials": number(plan["trials"]),
+            "trials": _planned(plan),
             f"{plan['step_word']}s": most and f"about {number(epochs['expected'])}, at most {most}",
             "first points": "\n".join(values(chosen(point, searched(plan), rate_name(plan))) for point in plan["first_points"]),
         }
     )
+
+
+def _planned(plan: Document) -> str:
+    confirm = plan["spec"]["budget"]["confirm"]
+    return number(plan["trials"]) + (f", {confirm} of them to confirm the best points" if confirm else "")
 
 
 def objectives_table(objectives: list[Document]) -> RenderableType:

@@ -48,6 +48,8 @@ def _polls(client: ApiClient, job_id: str) -> Iterator[tuple[Document, str]]:
 def describe(job: Document, left_s: float | None) -> str:
     """The progress in words: running 12/64, 2 running, best trial 0.0412 at learning rate 0.0213, about 0:01:40 left"""
     parts = [f"{job['state']} {trials_done(job)}"]
+    if job["phase"] == "confirm" and job["state"] not in FINAL:
+        parts.append("confirming the best points")
     if job["progress"]["trials"]["running"]:
         parts.append(f"{job['progress']['trials']['running']} running")
     if job["best"]:

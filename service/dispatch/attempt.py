@@ -14,6 +14,7 @@ from service.domain.events import Event
 from service.domain.job import Job, JobState
 from service.domain.lease import Lease, Outcome
 from service.domain.measurement import Measurement
+from service.domain.phase import CONFIRMS
 from service.domain.space import Point, fixed
 from service.domain.training_seeds import replicate_of, stored_seed, training_seed
 from service.errors import LeaseLost
@@ -117,5 +118,7 @@ def _claim_of(conn: sa.Connection, job: Job, lease: Lease) -> Claim:
     seed = stored_seed(trial.user_attrs)
     if seed is None:  # something else has overwritten it
         replicate = replicate_of(trial.user_attrs, job.spec.replicates)
-        seed = training_seed(job.spec, number=trial.number, replicate=replicate)
+        is_confirming = CONFIRMS in record.system_attrs
+        number = record.number if is_confirming else job.drawn_number(record.number)
+        seed = training_seed(job.spec, number=number, replicate=replicate, is_confirming=is_confirming)
     return Claim(lease=lease, job=job, params=fixed(job.search_space) | trial.params, training_seed=seed)

@@ -8,8 +8,9 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,22 +18,24 @@ from optuna.trial import FrozenTrial
 
 from service.dispatch import attempt, lifecycle
 from service.dispatch.attempt import Claim, Claimant
+from service.dispatch.next_phase import begin_next_phase
 from service.dispatch.patience import Patience
 from service.dispatch.study_cache import StudyCache, frozen_trial
 from service.domain.budget import Issued, all_issued, phase_issued, spec_of_phase
 from service.domain.events import Event
 from service.domain.job import Job, JobState
 from service.domain.measurement import Measurement
-from service.domain.phase import PHASE
+from service.domain.phase import CONFIRMS, PHASE
 from service.domain.space import fixed
 from service.domain.spec import JobSpec
 from service.domain.training_seeds import TRAINING_SEED, marks, training_seed
+from service.domain.trial import CANDIDATE, PHASE_NAME
 from service.errors import JobNotFound
 from service.search.next_trial import propose_next
 from service.search.sampling import Proposal, Unsampleable
 from service.search.snapshot import EMPTY, StudySnapshot
 from service.search.strategies import strategy_of
-from service.store import claims, jobs, leases, phases, trials
+from service.store import claims, jobs, leases, trials
 from service.store.claims import FoundJob
 from service.store.jobs import EventRow
 from service.store.postgres import Database
@@ -66,12 +69,16 @@ class _Proposed:
     phase: int
 
 
-class _NextPhase:
-    """The job has begun its next phase, and no trial was started."""
-
-
 class _Conflict(Exception):
     """The job or its study has changed since it was read; the claim starts again."""
+
+
+class _PhaseOver(Exception):
+    """All of the job's current phase has been issued, and the next one has not begun."""
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(f"the next phase of job {job_id} is to begin")
+        self.job_id = job_id
 
 
 class _NoPoint(Exception):
@@ -105,6 +112,9 @@ class Claimer:
                 return self._try(token, fairly=tries < FAIR_TRIES)
             except (_Conflict, JobNotFound):  # the job may have been deleted while the sampler ran
                 continue
+            except _PhaseOver as over:
+                with suppress(JobNotFound):
+                    begin_next_phase(self._database, over.job_id)
             except _NoPoint as error:
                 # Otherwise every worker would find this job again and again, and no other job would get a worker.
                 with suppress(JobNotFound):  # deleted while the sampler ran
@@ -130,7 +140,7 @@ class Claimer:
             if claim is not None:
                 return claim
 
-        def claim_or_read(conn: sa.Connection) -> Claim | _History | _NextPhase | None:
+        def claim_or_read(conn: sa.Connection) -> Claim | _History | None:
             found = claims.find_job(conn, self.objectives)
             if found is None:
                 return None
@@ -140,7 +150,7 @@ class Claimer:
             return self._insert(conn, found.job_id, token, fair_share=fair_share)
 
         result = self._database.transact(claim_or_read)
-        return self._sample(result, token) if isinstance(result, _History) else _claim_or_conflict(result)
+        return self._sample(result, token) if isinstance(result, _History) else result
 
     def _find_expired(self, conn: sa.Connection) -> tuple[int, UUID] | None:
         return leases.find_expired(conn, self.objectives, patience_s=self._patience.seconds)
@@ -173,7 +183,7 @@ class Claimer:
             )
             if proposed.proposal.replicate == 0:  # a repeat runs no sampler, so its time does not predict that of the next trial
                 self._sampling_s[job.id] = time.monotonic() - started
-        return _claim_or_conflict(self._database.transact(lambda conn: self._insert(conn, job.id, token, proposed)))
+        return self._database.transact(lambda conn: self._insert(conn, job.id, token, proposed))
 
     def _insert(
         self,
@@ -183,12 +193,11 @@ class Claimer:
         proposed: _Proposed | None = None,
         *,
         fair_share: int | None = None,
-    ) -> Claim | _NextPhase:
+    ) -> Claim:
         """Store a new trial with its lease and event, or start an enqueued one. Locks job and study.
 
-        Where all trials of the current phase have been issued, the job begins its next phase instead.
-
-        fair_share: if the job has more open leases than this, another job is more entitled to the next trial. Raises _Conflict.
+        fair_share: if the job has more open leases than this, another job is more entitled to the next trial. Raises _Conflict,
+        and _PhaseOver when the job must begin its next phase first.
         """
         job = jobs.lock_with_study(conn, job_id)
         issued = claims.issued(conn, job)
@@ -197,19 +206,18 @@ class Claimer:
         if fair_share is not None and issued.open_leases > fair_share:
             raise _Conflict  # other workers found the same job at the same moment and claimed first
         if not issued.waiting and phase_issued(job, next_number=issued.next_number):
-            phases.begin_next(conn, job, first_number=issued.next_number)
-            return _NextPhase()
+            raise _PhaseOver(job.id)
         proposal = _propose_locked(conn, job, issued) if proposed is None else _still_valid(proposed, job, issued)
         seed = training_seed(
             job.spec,
-            number=proposal.number,
+            number=job.drawn_number(proposal.number) if proposal.candidate is None else proposal.number,
             # Each phase counts its points from 0, so in later phases the index would repeat training seeds.
             grid_point=proposal.grid_point if job.phase.position == 0 else None,
             replicate=proposal.replicate,
+            is_confirming=proposal.candidate is not None,
         )
-        user_attrs = {TRAINING_SEED: seed, **marks(proposal.replicate, job.spec.replicates)}
+        user_attrs, system_attrs = _attributes(job, proposal, seed)
         params = proposal.params
-        system_attrs = {**proposal.trial_attrs, **({PHASE: job.phase.position} if job.phase.position else {})}
         if proposal.waiting_trial_id is None:
             trial_id = trials.insert_trial(
                 conn, job.study_id, issued.next_number, params=params, user_attrs=user_attrs, system_attrs=system_attrs
@@ -240,11 +248,16 @@ class Claimer:
         )
 
 
-def _claim_or_conflict(result: Claim | _NextPhase | None) -> Claim | None:
-    """The claim, if there is one. Raises _Conflict when the job has begun its next phase: the claim starts again."""
-    if isinstance(result, _NextPhase):
-        raise _Conflict
-    return result
+def _attributes(job: Job, proposal: Proposal, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The user attributes and the system attributes of a new trial."""
+    user_attrs: dict[str, Any] = {TRAINING_SEED: seed, **marks(proposal.replicate, job.spec.replicates)}
+    system_attrs = dict(proposal.trial_attrs)
+    if job.phase.position:
+        system_attrs[PHASE] = job.phase.position
+    if proposal.candidate is not None:
+        user_attrs |= {PHASE_NAME: job.phase.name, CANDIDATE: proposal.candidate}
+        system_attrs[CONFIRMS] = proposal.candidate
+    return user_attrs, system_attrs
 
 
 def _may_claim(job: Job, issued: Issued) -> bool:
@@ -279,16 +292,17 @@ def _propose_locked(conn: sa.Connection, job: Job, issued: Issued) -> Proposal:
 
 def _propose(job: Job, spec: JobSpec, snapshot: StudySnapshot, *, number: int, waiting: FrozenTrial | None) -> Proposal:
     try:
-        return propose_next(
+        proposal = propose_next(
             spec,
             snapshot,
-            number=number,
+            number=job.drawn_number(number),
             next_point=job.next_point,
-            first_number=job.phase.first_number,
+            first_number=job.drawn_number(job.phase.first_number),
             waiting=waiting,
         )
     except Unsampleable as error:
         raise _NoPoint(job, error) from error
+    return replace(proposal, number=number) if waiting is None else proposal
 
 
 def _claim_events(job: Job, proposal: Proposal) -> list[EventRow]:

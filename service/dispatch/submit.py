@@ -6,9 +6,10 @@ import sqlalchemy as sa
 
 from service.domain.events import Event
 from service.domain.job import Job
-from service.domain.phase import SEARCH
+from service.domain.phase import CONFIRM, SEARCH
 from service.domain.request import MAX_TRIALS
 from service.domain.spec import JobSpec
+from service.domain.strategy import Confirm
 from service.domain.training_seeds import marks
 from service.errors import IdempotencyKeyReused
 from service.search.next_trial import points_to_try_first
@@ -42,7 +43,7 @@ def submit(
     job_id = uuid4()
     study_id = _insert_study(conn, job_id, spec)
     jobs.insert_job(conn, job_id, spec, study_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
-    add_phase(conn, job_id, 0, spec)
+    _add_phases(conn, job_id, spec)
     job = jobs.lock_with_study(conn, job_id)
     for number, (point, replicate) in enumerate(points_to_try_first(spec)):
         trials.insert_trial(
@@ -57,8 +58,38 @@ def submit(
     return job, True
 
 
+CONFIRMING_SHARE = 0.1
+"""The part of `budget.seconds` that is kept for trials that confirm."""
+
+
+def _add_phases(conn: sa.Connection, job_id: UUID, spec: JobSpec) -> None:
+    """The search, and what the budget keeps to confirm what it finds."""
+    budget, confirm = spec.budget, spec.budget.confirm
+    if confirm == 0:
+        add_phase(conn, job_id, 0, spec)
+        return
+    add_phase(conn, job_id, 0, spec, trials=None if budget.trials is None else budget.trials - (confirm or 0))
+    seconds = None if budget.seconds is None else CONFIRMING_SHARE * budget.seconds
+    add_confirming_phase(conn, job_id, 1, spec, trials=confirm, seconds=seconds)
+
+
+def add_confirming_phase(
+    conn: sa.Connection, job_id: UUID, position: int, spec: JobSpec, *, trials: int | None, seconds: float | None
+) -> None:
+    """Write a phase that trains again what the one before has found. trials, seconds: as in `store.phases.insert`."""
+    confirming = spec.model_copy(update={"strategy": Confirm()})
+    add_phase(conn, job_id, position, confirming, name=CONFIRM, trials=trials, seconds=seconds)
+
+
 def add_phase(
-    conn: sa.Connection, job_id: UUID, position: int, spec: JobSpec, *, name: str = SEARCH, trials: int | None = None
+    conn: sa.Connection,
+    job_id: UUID,
+    position: int,
+    spec: JobSpec,
+    *,
+    name: str = SEARCH,
+    trials: int | None = None,
+    seconds: float | None = None,
 ) -> None:
     """Write a phase of a job that the caller has inserted or locked; claims begin it when the one before has given out its share.
 
@@ -78,6 +109,7 @@ def add_phase(
         needs_history=strategy.needs_history,
         counts_points=strategy.counts_points,
         trials=trials,
+        seconds=seconds,
     )
 
 

@@ -17,7 +17,7 @@ from service.dispatch import lifecycle
 from service.dispatch.takeover import fail_abandoned
 from service.domain.events import Event
 from service.errors import JobNotFound
-from service.store import checkpoints, events, jobs, workers
+from service.store import checkpoints, events, extensions, jobs, workers
 from service.store.postgres import Database
 
 _SWEEP_LOCK = 0x53_77_65_65_70  # "Sweep"
@@ -54,6 +54,7 @@ def _tidy(conn: sa.Connection) -> list[str] | None:
     for worker_id, name in workers.mark_lost(conn):
         events.write(conn, Event.WORKER_LOST, {"worker": name, "id": str(worker_id)})
     jobs.forget_old_keys(conn)
+    extensions.forget_old_keys(conn)
     return checkpoints.prune(conn)
 
 

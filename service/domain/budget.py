@@ -31,7 +31,12 @@ def trials_of_phase(job: Job) -> int | None:
 
 
 def phase_issued(job: Job, *, next_number: int) -> bool:
-    """Whether all trials of the current phase have been issued. Where it counts points, foreign trials do not count."""
+    """Whether all trials of the current phase have been issued, or the rest of the time is for later phases.
+
+    Where it counts points, foreign trials do not count.
+    """
+    if job.is_late and job.has_next_phase:
+        return True
     trials = trials_of_phase(job)
     if trials is None:
         return False
@@ -48,10 +53,27 @@ def all_issued(job: Job, issued: Issued) -> bool:
 def spec_of_phase(job: Job) -> JobSpec:
     """The current phase's spec with the current budget: its trial numbers are below `budget.trials`."""
     spec, trials = job.phase.spec, trials_of_phase(job)
-    end = None if trials is None else job.phase.first_number + trials
+    end = None if trials is None else job.drawn_number(job.phase.first_number) + trials
     if (job.budget, end) == (spec.budget, spec.budget.trials):
         return spec
     return spec.model_copy(update={"budget": job.budget.model_copy(update={"trials": end})})
+
+
+SMALLEST_TO_CONFIRM = 16
+"""Trials of a budget below which none confirms, unless the request asks for it: the search needs them all."""
+FEWEST_TO_CONFIRM = 3
+CONFIRMING_PART = 10
+"""One in so many trials confirms."""
+
+
+def confirming_trials(trials: int) -> int:
+    """How many trials of a budget confirm, where the request does not say it."""
+    return 0 if trials < SMALLEST_TO_CONFIRM else max(FEWEST_TO_CONFIRM, trials // CONFIRMING_PART)
+
+
+def confirming_trials_added(trials: int) -> int:
+    """How many of the trials that a job is extended by confirm: as of a whole budget, but never more than half of them."""
+    return min(max(FEWEST_TO_CONFIRM, trials // CONFIRMING_PART), trials // 2)
 
 
 def target_reached(job: Job, value: float | None) -> bool:
@@ -75,7 +97,8 @@ def verdict(
             return JobState.FAILED, f"a trial failed: {error}"
         return JobState.FAILED, f"{failures_in_a_row} trials failed in a row; the last one: {error}"
     if target_reached(job, value):
-        return JobState.COMPLETED, f"target reached: {value:g}"
+        unconfirmed = "; nothing was trained again to confirm it" if job.has_next_phase else ""
+        return JobState.COMPLETED, f"target reached: {value:g}{unconfirmed}"
     if all_issued(job, issued) and issued.open_leases == 0 and not issued.waiting:
         if 0 < issued.next_number <= failures_in_a_row:
             if issued.next_number == 1:

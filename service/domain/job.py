@@ -64,6 +64,8 @@ class Job:
     """The current phase's share of the budget, in trials; None: all that the job has left."""
     has_next_phase: bool = False
     """Whether a phase follows the current one."""
+    is_late: bool = False
+    """Whether what is left of `budget.seconds` was only for later phases when the row was read."""
     next_point: int
     """For a grid, and for uniform draws with replicates: how many of the current phase's own trials have begun, which gives the
     next point."""
@@ -94,6 +96,13 @@ class Job:
         if type(position) is not int or position < 0:
             return self.phases[0]
         return self.phases[min(position, len(self.phases) - 1)]
+
+    def drawn_number(self, number: int) -> int:
+        """The number by which the current phase draws the trial `number`: confirming trials are not counted.
+
+        So a search that goes on after a confirming phase draws what it would have drawn without one.
+        """
+        return number - self.phase.confirming
 
     def agrees(self, params: Point) -> bool:
         """Whether a trial has the values that the current phase fixes; an earlier phase may have searched those parameters."""

@@ -7,8 +7,15 @@ from service.domain.spec import JobSpec
 PHASE = "stride:phase"
 """System attribute of a trial: the position of the phase in which it was claimed. Absent: the first phase."""
 
+CONFIRMS = "stride:candidate"
+"""System attribute of a trial that trains a point again to confirm it: the index among its phase's candidates. Samplers and
+pruners do not see such a trial."""
+
 SEARCH = "search"
-"""The name of a plain job's only phase."""
+"""The name of a phase that searches."""
+
+CONFIRM = "confirm"
+"""The name of a phase that trains what the search has found again, with fresh seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +30,10 @@ class Phase:
     """Whether its share of the budget counts the points begun instead of trial numbers."""
     first_number: int = 0
     """The next trial number at the time the phase began."""
+    confirming: int = 0
+    """How many trial numbers below `first_number` confirming phases took."""
+
+    @property
+    def is_confirming(self) -> bool:
+        """Whether it trains again what the search has found."""
+        return self.name == CONFIRM

@@ -1,8 +1,8 @@
 """A job as a user submits it, in which most fields are optional."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.domain.space import Point, SearchSpace
 from service.domain.strategy import Bayesian, NoPruner, Pruner, Strategy
@@ -14,6 +14,8 @@ TrainingSeed = Literal["per_trial", "shared"]
 
 DEFAULT_TRIALS = 32
 MAX_TRIALS = 1_000_000
+MAX_SECONDS = 31_536_000
+"""A year."""
 MAX_TO_TRY_FIRST = 1_000
 """The largest number of trials of `try_first`: they are all enqueued in one transaction."""
 
@@ -36,7 +38,16 @@ class Budget(_Document):
 
     trials: int | None = Field(None, ge=1, le=MAX_TRIALS, description="Number of trials, failed ones included.")
     seconds: float | None = Field(
-        None, gt=0, le=31_536_000, description="Seconds since the first trial was claimed, pauses excluded."
+        None, gt=0, le=MAX_SECONDS, description="Seconds since the first trial was claimed, pauses excluded."
+    )
+    confirm: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_TRIALS,
+        description="Number of trials, of those in `trials`, that train the best points again with fresh seeds, so that the"
+        " answer does not rest on one lucky run. Default for random and bayesian search: a tenth of `trials`, at least 3; none"
+        " below 16 trials, none for a grid, with replicates, and with a shared training seed. Of `seconds`, the last tenth is for"
+        " them. 0: none.",
     )
     target: float | None = Field(
         None, allow_inf_nan=False, description="The job is done when a trial's value is at least this good."
@@ -46,20 +57,33 @@ class Budget(_Document):
     )
 
 
+class Extension(_Document):
+    """More of a job's budget: either trials or seconds."""
+
+    trials: int | None = Field(None, ge=1, le=MAX_TRIALS, description="Further trials.")
+    seconds: float | None = Field(None, gt=0, le=MAX_SECONDS, description="Further seconds.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.trials is None) == (self.seconds is None):
+            raise ValueError("give either trials or seconds")
+        return self
+
+
 class Limits(_Document):
     """Limits of one trial. Only training time counts, not waiting for a worker or for the database."""
 
     trial_seconds: float | None = Field(
         None,
         gt=0,
-        le=31_536_000,
+        le=MAX_SECONDS,
         description="A trial that trains for longer is pruned, and keeps its last value."
         " Steps that are trained again after a crash count once.",
     )
     step_seconds: float | None = Field(
         None,
         gt=0,
-        le=31_536_000,
+        le=MAX_SECONDS,
         description="A step that takes longer counts as stuck: the training process is replaced, which uses up an attempt."
         " The first step includes start-up, which takes some seconds where a process has to import torch.",
     )

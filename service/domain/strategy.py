@@ -32,6 +32,18 @@ class Bayesian(_Choice):
     sampler: Literal["tpe", "gp"] = "tpe"
 
 
+class Confirm(_Choice):
+    """Points that the search has found are trained again, in turn, each time with another training seed.
+
+    Not to be requested: it is the strategy of the phase that `budget.confirm` asks for.
+    """
+
+    type: Literal["confirm"] = "confirm"
+    candidates: list[dict[str, bool | int | float | str]] = Field(
+        default_factory=list, description="The points, each with all parameters searched; chosen when the phase begins."
+    )
+
+
 class NoPruner(_Choice):
     """No pruning: every trial runs to the end."""
 
@@ -85,6 +97,8 @@ def _named(value: Any) -> Any:
 
 
 Strategies = Grid | Random | Bayesian
+PhaseStrategies = Strategies | Confirm
+"""What a phase may have as its strategy: what a job can request, and what follows from its budget."""
 Pruners = NoPruner | MedianPruner | PercentilePruner | SuccessiveHalving | Hyperband
 _StrategyName = Literal["grid", "random", "bayesian"]
 _PrunerName = Literal["none", "median", "percentile", "successive_halving", "hyperband"]
@@ -99,3 +113,4 @@ Pruner = Annotated[
     BeforeValidator(_named, json_schema_input_type=_PrunerName | Pruners),
     Field(discriminator="type"),
 ]
+PhaseStrategy = Annotated[PhaseStrategies, Field(discriminator="type")]

@@ -33,15 +33,21 @@ def only_seed(spec: JobSpec, seeds: Set[int]) -> int | None:
     return spec.seed if spec.training_seed == "shared" and seeds <= {spec.seed} else None
 
 
-def training_seed(spec: JobSpec, *, number: int, grid_point: int | None = None, replicate: int = 0) -> int:
+def training_seed(
+    spec: JobSpec, *, number: int, grid_point: int | None = None, replicate: int = 0, is_confirming: bool = False
+) -> int:
     """The training seed of a job's trial `number`. It is drawn by sha256, so it does not depend on who trains the trial or when.
 
     It is drawn from the job's seed and the trial's number or, for a grid, from the job's seed and the index of the grid point.
-    Where all trials share one seed, it is the job's seed; with replicates, it is that of `replicate_seed`.
+    Where all trials share one seed, it is the job's seed; with replicates, it is that of `replicate_seed`. Trials that confirm
+    have seeds of their own.
     """
     if not has_own_seeds(spec):
         return replicate_seed(spec.seed, replicate)
-    of = f"trial {number}" if grid_point is None else f"point {grid_point}"
+    if is_confirming:
+        of = f"confirming trial {number}"
+    else:
+        of = f"trial {number}" if grid_point is None else f"point {grid_point}"
     return _drawn(spec.seed, of, SEED_BITS)
 
 

@@ -34,13 +34,13 @@ class TrialState(StrEnum):
 GUESSING = "guessing"
 """The user attribute of a trial that holds, by metric, the value of a constant prediction, the same for every example."""
 PHASE_NAME = "phase"
-"""The user attribute of a trial that holds the name of its phase."""
+"""The user attribute of a trial that confirms: the name of its phase."""
 CANDIDATE = "candidate"
-"""The user attribute of a trial of a confirming phase that holds which of the phase's candidates it trains, from 0 on."""
+"""The user attribute of a trial that confirms: which of its phase's candidates it trains again, counted from 0."""
 OWN_ATTRIBUTES = frozenset(
     {
-        *(PHASE_NAME, CANDIDATE),
-        *("training_seed", "replicate", GUESSING, "diagnosis", "ignored", "best_step", "pruned_at_step", "stopped_by"),
+        *(PHASE_NAME, CANDIDATE, "training_seed", "replicate"),
+        *(GUESSING, "diagnosis", "ignored", "best_step", "pruned_at_step", "stopped_by"),
         *("diverged_at_step", "divergence", "error"),
     }
 )

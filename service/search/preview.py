@@ -23,7 +23,7 @@ def first_points(spec: JobSpec) -> list[Point]:
     At most five: these lie within the start-up of every sampler, so they do not depend on results. Fewer where a bayesian job of
     few trials would repeat its best points earlier.
     """
-    trials = spec.budget.trials
+    trials = None if spec.budget.trials is None else spec.budget.trials - (spec.budget.confirm or 0)
     count = FIRST_POINTS if trials is None else min(FIRST_POINTS, trials)
     strategy, snapshot = strategy_of(spec), EMPTY
     points: list[Point] = []

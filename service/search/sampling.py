@@ -37,6 +37,8 @@ class Proposal:
     """The replicate index of the trial."""
     grid_point: int | None = None
     """The index of the point in a grid."""
+    candidate: int | None = None
+    """Which candidate it trains again, in a phase that confirms."""
     takes_point: bool = False
     """Whether the trial advances `next_point`, the counter of points in the job's row."""
 

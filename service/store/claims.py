@@ -23,6 +23,9 @@ class FoundJob:
     """The position of its current phase."""
     share: int | None
     """That phase's share of the budget, in trials; None: all that the job has left."""
+    has_next_phase: bool
+    is_late: bool
+    """Whether what is left of the budget of seconds is for later phases."""
     budget_trials: int | None
     needs_history: bool
     """Whether the next point of that phase depends on the study."""
@@ -41,7 +44,10 @@ def recall(conn: sa.Connection, found: FoundJob) -> Job:
     """The job in the phase, and with the share and trial budget, that `find_job` has read. Raises JobNotFound."""
     job = jobs.recall(conn, found.job_id)
     budget = job.budget.model_copy(update={"trials": found.budget_trials})
-    return replace(job, phases=jobs.begun_phases(conn, job, found.phase), share=found.share, budget=budget)
+    phases = jobs.begun_phases(conn, job, found.phase)
+    return replace(
+        job, phases=phases, share=found.share, is_late=found.is_late, has_next_phase=found.has_next_phase, budget=budget
+    )
 
 
 def issued(conn: sa.Connection, job: Job) -> Issued:
@@ -57,6 +63,14 @@ def hint_sampling(conn: sa.Connection, job_id: UUID, seconds: float) -> bool:
         {"job_id": job_id, "seconds": seconds},
     ).one_or_none()
     return row is not None
+
+
+def look_again(conn: sa.Connection, job_id: UUID, after_s: float) -> None:
+    """Hide a job that the caller has locked from claims for some seconds."""
+    conn.exec_driver_sql(
+        "UPDATE stride.jobs SET sampling_until = clock_timestamp() + make_interval(secs => %(after_s)s) WHERE id = %(job_id)s",
+        {"job_id": job_id, "after_s": after_s},
+    )
 
 
 def start_attempt(

@@ -223,6 +223,7 @@ _SELECT = (
         tables.jobs,
         tables.meanings.c.meaning,
         phases.BEGUN,
+        sa.false().label("is_late"),  # asked for only where claims lock the row
         tables.studies.c.study_name,
         sa.func.lower(sa.cast(_DIRECTIONS.c.direction, sa.Text)).label("direction"),
     )
@@ -236,7 +237,7 @@ def _with_changes(conn: sa.Connection, job: Job, result: sa.CursorResult[Any]) -
     row = result.mappings().one_or_none()
     if row is None:
         raise JobNotFound(job.id)
-    return replace(job, phases=begun_phases(conn, job, row["phase"]), **_changing(row))
+    return replace(job, phases=begun_phases(conn, job, row["phase"]), **_changing(row, job.spec.budget))
 
 
 def begun_phases(conn: sa.Connection, job: Job, position: int) -> tuple[Phase, ...]:
@@ -249,16 +250,18 @@ def _later_phases(conn: sa.Connection, job: Job, position: int) -> tuple[Phase, 
     return phases.begun(conn, job.id, job.spec, position)
 
 
-def _changing(row: sa.RowMapping) -> dict[str, Any]:
+def _changing(row: sa.RowMapping, submitted: Budget) -> dict[str, Any]:
     return {
         "state": JobState(row["state"]),
         "reason": row["reason"],
         "budget": Budget(
             trials=row["budget_trials"],
             seconds=row["budget_seconds"],
+            confirm=submitted.confirm,
             target=row["budget_target"],
             failures=row["budget_failures"],
         ),
+        "is_late": row["is_late"],
         "share": row["phase_trials"],
         "has_next_phase": row["has_next_phase"],
         "next_point": row["next_point"],
@@ -279,5 +282,5 @@ def _from_row(row: sa.RowMapping) -> Job:
         study_id=row["study_id"],
         study_name=row["study_name"],
         created_at=row["created_at"],
-        **_changing(row),
+        **_changing(row, spec.budget),
     )

@@ -43,6 +43,7 @@ jobs = sa.Table(
     sa.Column("needs_history", sa.Boolean, nullable=False, server_default=sa.false(), comment="the current phase's"),
     sa.Column("counts_points", sa.Boolean, nullable=False, server_default=sa.false(), comment="the current phase's"),
     sa.Column("has_next_phase", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("later_seconds", sa.Double, nullable=False, server_default="0", comment="of budget.seconds, kept for later phases"),
     sa.Column("next_point", sa.Integer, nullable=False, server_default="0", comment="points of the current phase issued"),
     sa.Column("failures_in_a_row", sa.Integer, nullable=False, server_default="0"),
     sa.Column("sampling_until", _moment, comment="a hint: somebody is thinking of the next point until then"),
@@ -78,12 +79,14 @@ phases = sa.Table(
     sa.Column("search_space", JSONB, nullable=False),
     sa.Column("strategy", JSONB, nullable=False),
     sa.Column("trials", sa.Integer, comment="its share of the budget; null: all that the job has left"),
+    sa.Column("seconds", sa.Double, comment="of budget.seconds, kept for it by earlier phases"),
     # What claims must know of its strategy.
     sa.Column("needs_history", sa.Boolean, nullable=False, comment="the next point depends on the study"),
     sa.Column("counts_points", sa.Boolean, nullable=False, comment="trials counts jobs.next_point, not trial numbers"),
     sa.Column("first_number", sa.Integer, comment="the trial number that was next when it began; null: it has not"),
     sa.CheckConstraint("position >= 0", name="phases_position_check"),
-    sa.CheckConstraint("trials > 0", name="phases_trials_check"),
+    sa.CheckConstraint("trials >= 0", name="phases_trials_check"),
+    sa.CheckConstraint("seconds > 0", name="phases_seconds_check"),
 )
 
 # Not a column of jobs: every claim writes the job's row anew, and one of more than 2 kB is slower to write.
@@ -92,6 +95,16 @@ meanings = sa.Table(
     metadata,
     sa.Column("job_id", UUID(as_uuid=True), sa.ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
     sa.Column("meaning", JSONB, nullable=False, comment="of the job's parameters and settings, as its objective declared it"),
+)
+
+extensions = sa.Table(
+    "extensions",
+    metadata,
+    sa.Column("idempotency_key", sa.Text, primary_key=True),
+    sa.Column("job_id", UUID(as_uuid=True), sa.ForeignKey(jobs.c.id, ondelete="CASCADE"), nullable=False),
+    sa.Column("request_sha256", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", _moment, nullable=False, server_default=_now),
+    sa.Index("extensions_job_id_idx", "job_id"),
 )
 
 leases = sa.Table(

@@ -57,7 +57,7 @@ class Attempt:
     ) -> None:
         self._lease = lease
         self._claim = lease.claim
-        self._spec = lease.claim.job.spec
+        self._spec = lease.claim.job.phase.spec
         self._objective = objective
         self._trainer = trainer
         self._pace = pace

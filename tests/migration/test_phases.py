@@ -103,6 +103,6 @@ def test_a_job_with_phases_and_a_budget_of_its_own_goes_down_as_its_current_phas
     migrate.upgrade(migrated)
     after = read(migrated, job.id)
     assert (after.search_space, after.spec.strategy) == (before.search_space, before.phase.spec.strategy)
-    assert after.budget == Budget(trials=6)
+    assert after.budget == Budget(trials=6, confirm=0)
     with migrated.transaction() as conn:
         assert len(trial_reader.page(conn, after, limit=9)) == 4

@@ -8,7 +8,7 @@ from service.api.schemas.view import Moment, View
 from service.domain.answer import BestTrial
 from service.domain.job import Job, JobState
 from service.domain.meaning import Role
-from service.domain.request import JobRequest
+from service.domain.request import Budget, JobRequest
 from service.domain.space import Point
 from service.domain.trial import Trial, TrialCounts
 
@@ -62,10 +62,14 @@ class JobView(View):
     name: str | None
     state: JobState
     reason: str | None
+    phase: str
+    """The current phase: search, or confirm, in which the best points are trained again with fresh seeds."""
     waiting_for: str | None
     """What the job waits for; null where it waits for nothing."""
     spec: JobRequest
     """As submitted, with defaults filled in."""
+    budget: Budget
+    """That of `spec`, until the job is extended."""
     warnings: list[WarningView]
     """Warnings about the spec; empty where nothing is doubtful."""
     roles: dict[Role, str]
@@ -88,8 +92,10 @@ class JobView(View):
             name=job.name,
             state=job.state,
             reason=job.reason,
+            phase=job.phase.name,
             waiting_for=waiting_for,
             spec=job.spec,
+            budget=job.budget,
             warnings=list(warnings),
             roles=job.spec.meaning.roles,
             step_word=job.spec.meaning.step_word,

@@ -8,6 +8,9 @@ WITH job AS (
     RETURNING id, phase
 )
 UPDATE stride.phases
-SET first_number = %(first_number)s, search_space = coalesce(%(search_space)s::jsonb, search_space)
+SET first_number = %(first_number)s,
+    search_space = coalesce(%(search_space)s::jsonb, search_space),
+    strategy = coalesce(%(strategy)s::jsonb, strategy),
+    trials = coalesce(%(trials)s, trials)
 FROM job
 WHERE phases.job_id = job.id AND phases.position = job.phase

@@ -7,6 +7,10 @@ SET phase_trials = phase.trials,
     counts_points = phase.counts_points,
     has_next_phase = EXISTS (
         SELECT FROM stride.phases AS later WHERE later.job_id = phase.job_id AND later.position = phase.position + 1
+    ),
+    later_seconds = (
+        SELECT coalesce(sum(seconds), 0) FROM stride.phases AS later
+        WHERE later.job_id = phase.job_id AND later.position > phase.position
     )
 FROM stride.phases AS phase
 WHERE jobs.id = %(job_id)s AND phase.job_id = jobs.id AND phase.position = jobs.phase

@@ -8,6 +8,8 @@ SELECT
     job.id AS job_id,
     job.phase,
     job.phase_trials AS share,
+    job.has_next_phase,
+    coalesce(job.deadline_at - make_interval(secs => job.later_seconds) <= clock_timestamp(), false) AS is_late,
     job.budget_trials,
     job.needs_history,
     held.open_leases,

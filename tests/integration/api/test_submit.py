@@ -41,7 +41,7 @@ def test_the_spec_comes_back_with_its_defaults_filled_and_can_be_submitted_again
     assert spec["pruner"] == {"type": "none"}
     assert spec["search_space"]["mode"] == "plain"
     assert (spec["metric"], spec["seed"], spec["priority"], spec["max_attempts"]) == ("loss", 0, 0, 3)
-    assert spec["budget"] == {"trials": 6, "seconds": None, "target": None, "failures": 5}
+    assert spec["budget"] == {"trials": 6, "seconds": None, "confirm": 0, "target": None, "failures": 5}
     assert client.post("/v1/jobs", json=spec).json()["spec"] == spec
 
 

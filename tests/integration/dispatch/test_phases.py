@@ -70,6 +70,7 @@ def test_every_trial_of_the_second_phase_lies_in_its_space(database: Database, f
     assert Counter(events(database, job)) == {
         "job.submitted": 1,
         "job.started": 1,
+        "phase.started": 1,
         "trial.started": 12,
         "trial.completed": 12,
         "job.completed": 1,

@@ -63,7 +63,7 @@ def fails(number: int) -> bool:
 def run_trial(database: Database, claimer: Claimer, claim: Claim) -> None:
     """Run a claimed trial to its end, step by step, as a worker would."""
     job, before = claim.job, 0.0
-    pruner = job.spec.pruner
+    pruner = job.phase.spec.pruner
     for item in curve_of(claim.params):
         database.transact(lambda conn, item=item: report(conn, job, claim.lease, [item], lease_s=LEASE_S))  # type: ignore[misc]
         loss = item.metrics["loss"]

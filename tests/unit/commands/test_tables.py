@@ -42,7 +42,7 @@ SPEC = {
     "search_space": {"learning_rate": 0.01, "epochs": 4, "batch_size": {"type": "categorical", "choices": [16, 32]}},
     "strategy": {"type": "random"},
     "pruner": {"type": "none"},
-    "budget": None,
+    "budget": {"trials": 1, "confirm": 0},
     "metric": "loss",
 }
 ROLES = {"learning_rate": "learning_rate"}
@@ -54,6 +54,8 @@ JOB = {
         "name": None,
         "state": "completed",
         "reason": None,
+        "phase": "search",
+        "budget": {"trials": 4, "seconds": None, "confirm": 0, "target": None, "failures": 5},
         "waiting_for": None,
         "spec": SPEC,
         "roles": ROLES,

@@ -95,7 +95,7 @@ def test_the_first_phase_sees_every_trial_as_it_is() -> None:
 def test_a_phases_own_trials_and_enqueued_ones_are_seen_as_they_are() -> None:
     phase = later(learning_rate=NARROW)
     outside = tried(0.5)
-    assert PhaseView(phase).see(outside, phase) is outside
+    assert PhaseView(phase).see(outside, phase) == outside
     enqueued = create_trial(state=TrialState.WAITING, system_attrs={"fixed_params": {"learning_rate": 50.0}})
     assert PhaseView(phase).see(enqueued, FIRST) is enqueued
 
