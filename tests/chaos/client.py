@@ -42,6 +42,11 @@ class Client:
         assert answer.is_success or answer.status_code == 409, answer.text
         return answer.is_success
 
+    def extend(self, job_id: str, trials: int) -> None:
+        """Extend a job; the key makes this safe to repeat."""
+        answer = self._ask("POST", f"/v1/jobs/{job_id}/extend", json={"trials": trials}, headers={"Idempotency-Key": job_id})
+        assert answer.status_code == 202, answer.text
+
     def close(self) -> None:
         self._http.close()
 

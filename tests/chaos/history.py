@@ -84,17 +84,13 @@ class JobHistory:
     id: str
     name: str
     spec: Mapping[str, Any]
+    budget: int
+    """Trials, as the budget stands."""
     state: str
     reason: str | None
     event_seq: int
     trials: tuple[Trial, ...]
     events: tuple[Event, ...]
-
-    @property
-    def budget(self) -> int:
-        """The number of trials in its budget."""
-        trials: int = self.spec["budget"]["trials"]
-        return trials
 
     def events_of(self, trial: Trial) -> list[Event]:
         return [event for event in self.events if event.payload.get("trial") == trial.number]
@@ -146,6 +142,7 @@ class _Reader:
                 id=str(row["id"]),
                 name=row["spec"]["name"],
                 spec=row["spec"],
+                budget=row["budget_trials"],
                 state=row["state"],
                 reason=row["reason"],
                 event_seq=row["event_seq"],

@@ -1,4 +1,4 @@
-"""The jobs that run while faults are injected: six kinds in turn, each job with its own seed."""
+"""The jobs that run while faults are injected: seven kinds in turn, each job with its own seed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -77,6 +77,11 @@ KINDS = (
         name="grid on quadratic",
         comparable=True,
         document=lambda: _quadratic(strategy="grid", budget=None, space={"learning_rate": _points(1e-4, 1.0, 6), "epochs": 25}),
+    ),
+    Kind(
+        name="confirmed random on quadratic",
+        comparable=False,  # which points are confirmed depends on which trials have finished when the search is over
+        document=lambda: _quadratic(budget={"trials": 9, "confirm": 4}),
     ),
     Kind(name="tpe on quadratic", comparable=False, document=lambda: _quadratic(strategy={"type": "bayesian", "sampler": "tpe"})),
 )

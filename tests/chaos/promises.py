@@ -44,6 +44,9 @@ def check_all(left: FaultyRun, calm: Sequence[JobHistory], found: Sequence[tuple
     yield check("every job that was submitted is there once, and reached its budget", verify.unfinished(jobs, names))
     yield check("trial numbers are 0 to n-1, each with a result", each(verify.wrong_numbers))
     yield check("each trial was started and finished exactly once", each(verify.double_results))
+    yield check(
+        "each candidate was confirmed as often as any other, each time with a seed of its own", each(verify.wrongly_confirmed)
+    )
     yield check("no lease is open, attempts are 1 to n", each(verify.open_leases))
     yield check("no event is lost", each(verify.lost_events))
     yield check("the API shows what the rows hold", each(lambda job: verify.wrong_progress(job, left.shown[job.name])))

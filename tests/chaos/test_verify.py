@@ -22,6 +22,35 @@ def test_a_calm_history_passes_every_check() -> None:
     assert not [*verify.broken_curves(calm), *verify.too_far_back(calm, INTERVAL_S)]
 
 
+BEGUN = ("phase.started", {"phase": "confirm", "position": 1, "candidates": [{"learning_rate": 0.1}, {"learning_rate": 0.2}]})
+
+
+def confirming(number: int, candidate: int, rate: float, seed: int) -> Trial:
+    return trial(
+        number,
+        params={"learning_rate": (rate, "{}")},
+        user_attrs={"training_seed": seed},
+        system_attrs={"stride:phase": 1, "stride:candidate": candidate},
+    )
+
+
+def confirmed(*trials: Trial, times: int = 1) -> list[str]:
+    return list(verify.wrongly_confirmed(job(trials=(trial(0), *trials), events=events(*LIFE, *([BEGUN] * times)))))
+
+
+def test_what_is_wrong_with_trials_that_confirm_is_reported() -> None:
+    right = (confirming(1, 0, 0.1, 11), confirming(2, 1, 0.2, 12))
+    assert confirmed(*right) == []
+    assert list(verify.wrongly_confirmed(job())) == []
+    assert confirmed(*right, times=2) == ["job 0: random: a phase began twice"]
+    assert "trains {'learning_rate': 0.1}, but its candidate is" in confirmed(right[0], confirming(2, 1, 0.1, 12))[0]
+    assert confirmed(*right, confirming(3, 1, 0.2, 13), confirming(4, 1, 0.2, 14)) == [
+        "job 0: random: the candidates were begun [1, 3] times"
+    ]
+    assert confirmed() == ["job 0: random: the candidates were begun [0, 0] times"]
+    assert confirmed(right[0], confirming(2, 1, 0.2, 0)) == ["job 0: random: 3 trials have 2 training seeds"]
+
+
 def test_a_job_that_did_not_reach_its_budget_is_reported() -> None:
     (said,) = verify.unfinished([job(state="failed", reason="5 trials failed")], ["0: random"])
     assert "is failed (5 trials failed)" in said

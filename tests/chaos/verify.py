@@ -62,6 +62,34 @@ def double_results(job: JobHistory) -> Iterator[str]:
             yield f"{_called(job, trial)} was finished by attempts {finishing}, expected by the last, {len(trial.leases)}"
 
 
+def wrongly_confirmed(job: JobHistory) -> Iterator[str]:
+    """Trials that confirm other points than the candidates of their phase, one of them more often than another by more than one,
+    or with a seed that another trial had; and phases that began twice."""
+    begun = {event.payload["position"]: event.payload for event in job.events if event.type == "phase.started"}
+    if len(begun) != sum(event.type == "phase.started" for event in job.events):
+        yield f"job {job.name}: a phase began twice"
+    for position, payload in begun.items():
+        confirming = [
+            trial
+            for trial in job.trials
+            if trial.system_attrs.get("stride:phase") == position and "stride:candidate" in trial.system_attrs
+        ]
+        if payload["phase"] != "confirm":
+            continue
+        times = Counter({index: 0 for index in range(len(payload["candidates"]))})
+        for trial in confirming:
+            index = trial.system_attrs["stride:candidate"]
+            times[index] += 1
+            point, expected = {name: value for name, (value, _) in trial.params.items()}, payload["candidates"][index]
+            if not same(point, expected):
+                yield f"{_called(job, trial)} trains {point}, but its candidate is {expected}"
+        if not confirming or max(times.values()) - min(times.values()) > 1:
+            yield f"job {job.name}: the candidates were begun {sorted(times.values())} times"
+    seeds = Counter(trial.user_attrs["training_seed"] for trial in job.trials)
+    if len(seeds) != len(job.trials):
+        yield f"job {job.name}: {len(job.trials)} trials have {len(seeds)} training seeds"
+
+
 def open_leases(job: JobHistory) -> Iterator[str]:
     """Leases that have not ended, and attempts that are not 1..n."""
     for trial in job.trials:

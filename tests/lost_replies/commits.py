@@ -13,6 +13,8 @@ from tests.tcp_proxy import TcpProxy
 
 MARKS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("submit", (b"job.submitted",)),
+    ("extend", (b"job.extended",)),
+    ("next phase", (b"phase.started",)),
     ("cancel", (b"job.cancelled",)),
     ("pause", (b"job.paused",)),
     ("resume", (b"job.resumed",)),

@@ -20,6 +20,8 @@ from tests.lost_replies.stage import Stage
 RUN_S = 60.0
 """Seconds for a job of a second or two to end."""
 LOOK_S = 0.02
+EXTENDED_BY = 2
+"""Trials: one searches, one confirms."""
 
 
 def training(trials: int, steps: int, **settings: Any) -> dict[str, Any]:
@@ -55,6 +57,13 @@ def with_a_cancel(stage: Stage, job_id: str) -> None:
     """Cancelled when the first trial has finished."""
     _wait_for(stage, job_id, ONE_FINISHED)
     assert stage.client.move(job_id, "cancel"), "the job was over before it could be cancelled"
+
+
+def with_an_extension(stage: Stage, job_id: str) -> None:
+    """Extended when it is completed, so that it searches and confirms once more."""
+    _wait_for(stage, job_id, DONE)
+    stage.client.extend(job_id, EXTENDED_BY)
+    _wait_for(stage, job_id, DONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +103,12 @@ def scenarios(trials: int, steps: int) -> list[Scenario]:
             live=with_a_pause,
         ),
         Scenario(name="cancel", kinds=("cancel",), document=training(20, 2), live=with_a_cancel),
+        Scenario(
+            name="confirmation",
+            kinds=("next phase", "extend"),
+            document=document | {"budget": {"trials": trials + 2, "confirm": 2}},
+            live=with_an_extension,
+        ),
         Scenario(name="dying trainer", kinds=("trainer death",), document=training(1, steps, exit_at=steps)),
     ]
 
@@ -158,6 +173,7 @@ def _broken(stage: Stage, scenario: Scenario, calm: _Run, found: _Run) -> Iterat
         verify.lost_events(job),
         verify.broken_curves(job),
         verify.wrong_progress(job, found.shown),
+        verify.wrongly_confirmed(job),
         _went_back(job),
     )
     if found.unknown:
@@ -187,6 +203,7 @@ def _without_errors(job: JobHistory) -> JobHistory:
 _ONCE = {"job.submitted": 1, "job.started": 1}
 _EXPECTED: Mapping[str, Mapping[str, int]] = {
     "training": _ONCE | {"job.completed": 1, "job.paused": 0, "job.resumed": 0, "job.cancelled": 0},
+    "confirmation": _ONCE | {"job.completed": 2, "job.extended": 1, "phase.started": 3},
     "pause": _ONCE | {"job.completed": 1, "job.paused": 1, "job.resumed": 1, "job.cancelled": 0},
     "cancel": _ONCE | {"job.completed": 0, "job.paused": 0, "job.resumed": 0, "job.cancelled": 1},
     "dying trainer": _ONCE | {"job.completed": 0, "job.failed": 1, "job.paused": 0, "job.resumed": 0, "job.cancelled": 0},

@@ -23,6 +23,8 @@ COMMITS = {
     "takeover": 1,
     "going on": 1,
     "cancel": 1,
+    "next phase": 3,
+    "extend": 1,
 }
 
 
@@ -46,6 +48,7 @@ def test_no_reply_that_is_lost_and_no_kill_after_a_commit_changes_what_becomes_o
         (("submit", "claim", "report", "finish"), True),
         (("checkpoint",), True),
         (("pause", "release", "resume", "takeover", "going on", "cancel"), True),
+        (("next phase", "extend"), True),
     ]
     with ExitStack() as borrowed, ThreadPoolExecutor(len(lanes)) as pool:
         sweeping = [
