@@ -1,9 +1,12 @@
 """Grid, random and bayesian search for a learning rate, one after the other, on a temporary Stride.      make demo
 
 Starts `stride up` on a free port with a temporary data folder, submits three jobs over REST, shows their progress while two
-workers (or more, with more cores) train, prints the answer of each strategy, and stops everything it started.
+workers (or more, with more cores) train, prints the answer of each strategy and whether they agree, and stops everything it
+started. `python -m examples.demo --seed 8`: with another seed of the jobs.
 """
 
+import argparse
+import math
 import os
 import re
 import signal
@@ -11,9 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from statistics import fmean
 from typing import Any
 
 import httpx2
@@ -22,41 +28,50 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-TRIALS = 64
+SEARCH, CONFIRM = 48, 6
+"""Trials of each job that search, and that train the best points again."""
+TRIALS = SEARCH + CONFIRM
+AGREE = 2.0
+"""Losses agree if they differ by no more than this many standard deviations of one training."""
 WORKERS = max(2, min(8, os.cpu_count() or 2))
 PRINT_EVERY_S = 10.0
 FINAL = {"completed", "failed", "cancelled"}
 
 OBJECTIVE = {"name": "image-classification", "settings": {"dataset": "digits", "model": "mlp"}}
-SPACE = {
+SPACE: dict[str, Any] = {
     "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True},
     "batch_size": {"type": "categorical", "choices": [16, 32, 64, 128]},
     "epochs": {"type": "int", "low": 2, "high": 20},
     "momentum": {"type": "float", "low": 0.0, "high": 0.99},
 }
-# 8 x 2 x 2 x 2 points, over similar ranges
-GRID = {
-    "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 8},
+# 6 x 2 x 2 x 2 points, over similar ranges
+GRID: dict[str, Any] = {
+    "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 6},
     "batch_size": {"type": "categorical", "choices": [32, 128]},
     "epochs": {"type": "int", "low": 10, "high": 20, "points": 2},
     "momentum": {"type": "float", "low": 0.0, "high": 0.9, "points": 2},
 }
-SPACES = {"grid": GRID, "random": SPACE, "bayesian": SPACE}
+SPACES: dict[str, dict[str, Any]] = {"grid": GRID, "random": SPACE, "bayesian": SPACE}
 
 
 def main() -> None:
     """Run the demo."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=7, help="of the jobs")
+    seed = parser.parse_args().seed
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory(prefix="stride-demo-") as folder, running_stride(folder) as url:
         console.print(f"Stride runs with {WORKERS} workers. Watch the trials at {url}/dashboard", soft_wrap=True)
         # trust_env=False: no proxy, since Stride runs on this machine.
         with httpx2.Client(base_url=url, timeout=30, trust_env=False) as api:
-            jobs = {strategy: submit(api, strategy, priority=-place) for place, strategy in enumerate(SPACES)}
+            jobs = {strategy: submit(api, strategy, seed, priority=-place) for place, strategy in enumerate(SPACES)}
             if console.is_terminal:
                 show_progress_bars(api, jobs, console)
             else:
                 print_progress(api, jobs, console)
-            console.print(results(api, jobs))
+            found = [read(api, strategy, job) for strategy, job in jobs.items()]
+            console.print(results(found))
+            console.print(agreement(found))
         console.print(f"The dashboard at {url}/dashboard stops now. For one that keeps running: make up", soft_wrap=True)
 
 
@@ -83,16 +98,16 @@ def running_stride(folder: str, workers: int = WORKERS, **settings: str) -> Iter
             stride.communicate()
 
 
-def submit(api: httpx2.Client, strategy: str, priority: int) -> str:
+def submit(api: httpx2.Client, strategy: str, seed: int, priority: int) -> str:
     """Submit a job; returns its id. Different priorities make jobs run one after the other, so that their durations compare."""
     document = {
         "name": f"demo, {strategy}",
         "objective": OBJECTIVE,
         "search_space": SPACES[strategy],
         "strategy": strategy,
-        "budget": {"trials": TRIALS},
+        "budget": {"trials": TRIALS, "confirm": CONFIRM},
         "priority": priority,
-        "seed": 7,
+        "seed": seed,
     }
     return str(ask(api, "POST", "/v1/jobs", json=document)["id"])
 
@@ -141,29 +156,98 @@ def looks(api: httpx2.Client, jobs: dict[str, str]) -> Iterator[dict[str, Any]]:
         time.sleep(0.5)
 
 
-def results(api: httpx2.Client, jobs: dict[str, str]) -> Table:
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a strategy found."""
+
+    strategy: str
+    answer: dict[str, Any]
+    runs: dict[int, list[float]]
+    """The losses of the trials that confirm, by candidate."""
+    best_trial: dict[str, Any]
+    trials: int
+    seconds: float
+
+    @property
+    def confirmed(self) -> dict[str, Any] | None:
+        """The answered point, as it was trained again; None where all of that diverged."""
+        candidates = (self.answer["confirmed"] or {"candidates": []})["candidates"]
+        return next((candidate for candidate in candidates if candidate["is_answered"]), None)
+
+
+def read(api: httpx2.Client, strategy: str, job_id: str) -> Found:
+    """The answer of a completed job."""
+    job = ask(api, "GET", f"/v1/jobs/{job_id}")
+    if job["state"] != "completed":
+        sys.exit(f"The {strategy} job is {job['state']}: {job['reason']}")
+    answer = ask(api, "GET", f"/v1/jobs/{job_id}/best-lr")
+    runs: defaultdict[int, list[float]] = defaultdict(list)
+    for trial in ask(api, "GET", f"/v1/jobs/{job_id}/trials?limit=100")["items"]:
+        if trial["state"] == "complete" and "candidate" in trial["user_attrs"]:
+            runs[trial["user_attrs"]["candidate"]].append(trial["value"])
+    lasted = datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["started_at"])
+    return Found(
+        strategy=strategy,
+        answer=answer,
+        runs=dict(runs),
+        best_trial=ask(api, "GET", f"/v1/jobs/{job_id}/trials/{answer['best_trial']['number']}"),
+        trials=done(job),
+        seconds=lasted.total_seconds(),
+    )
+
+
+def results(found: list[Found]) -> Table:
     """A table of the answers of all strategies."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    for column in ("strategy", "best rate", "90%", "with momentum", "best trial's loss", "test accuracy", "trials", "seconds"):
+    for column in (
+        "strategy",
+        "best rate",
+        "90%",
+        "with momentum",
+        "its loss, trained again",
+        "best trial's loss",
+        "trials",
+        "seconds",
+    ):
         table.add_column(column, no_wrap=" " not in column)
-    table.title = "The best rate with its 90% interval, and the best trial"
-    for strategy, job_id in jobs.items():
-        job = ask(api, "GET", f"/v1/jobs/{job_id}")
-        if job["state"] != "completed":
-            sys.exit(f"The {strategy} job is {job['state']}: {job['reason']}")
-        answer = ask(api, "GET", f"/v1/jobs/{job_id}/best-lr")
-        trial = ask(api, "GET", f"/v1/jobs/{job_id}/trials/{answer['best_trial']['number']}")
+    table.title = "The best rate with its 90% interval at these parameters, and its loss with fresh seeds"
+    for each in found:
+        confirmed = each.confirmed
         table.add_row(
-            strategy,
-            f"{answer['learning_rate']:.2g}",
-            interval(answer),
-            f"{answer['params']['momentum']:.2g}",
-            f"{trial['value']:.4f}",
-            f"{trial['user_attrs']['test_accuracy']:.1%}",
-            str(done(job)),
-            f"{(datetime.fromisoformat(job['finished_at']) - datetime.fromisoformat(job['started_at'])).total_seconds():.0f}",
+            each.strategy,
+            f"{each.answer['learning_rate']:.2g}",
+            interval(each.answer),
+            f"{each.answer['params']['momentum']:.2g}",
+            f"{confirmed['value']:.4f} ({confirmed['runs']} runs)" if confirmed else "diverged",
+            f"{each.best_trial['value']:.4f}",
+            str(each.trials),
+            f"{each.seconds:.0f}",
         )
     return table
+
+
+def agreement(found: list[Found]) -> str:
+    """Whether the strategies agree: their losses, trained again, beside how much one training varies."""
+    losses = [each.confirmed["value"] for each in found if each.confirmed]
+    deviation = training_deviation(found)
+    if len(losses) < len(found) or deviation is None:
+        return "Too few of the trials that trained again came to their end to say whether the strategies agree."
+    apart = max(losses) - min(losses)
+    verdict = "so they agree" if apart <= AGREE * deviation else "so they do not agree: a larger budget would tell"
+    return (
+        f"Trained again, the answers of the {len(found)} strategies have losses from {min(losses):.3f} to {max(losses):.3f}. One"
+        f" training varies by {deviation:.3f} with its seed (standard deviation), {verdict}."
+        " Their rates differ as momentum, batch size and epochs do."
+    )
+
+
+def training_deviation(found: list[Found]) -> float | None:
+    """The standard deviation of one training over seeds, pooled over all points that were trained again more than once."""
+    groups = [values for each in found for values in each.runs.values() if len(values) > 1]
+    freedom = sum(len(values) - 1 for values in groups)
+    if not freedom:
+        return None
+    return math.sqrt(sum((value - fmean(values)) ** 2 for values in groups for value in values) / freedom)
 
 
 def ask(api: httpx2.Client, method: str, path: str, **options: Any) -> Any:
