@@ -1,16 +1,22 @@
-"""best-model: the weights of a job's best trial, as safetensors."""
+"""best-model: the weights of the answered point, or of a job's best trial, as safetensors."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, Response
 
-from service.api.dependencies import Db, Folder
+from service.api.dependencies import Answers, Db, Folder
 from service.api.problems import documented
+from service.domain.answer import Answer
 from service.domain.checkpoint import Kind
+from service.domain.job import Job
+from service.domain.meaning import Role
+from service.domain.trial import Trial, TrialState
 from service.errors import NoModel, NothingFinished
 from service.store import checkpoint_files, checkpoints, jobs, trial_reader
 from service.store.checkpoints import StoredCheckpoint
@@ -25,10 +31,30 @@ MEDIA_TYPE = "application/octet-stream"
     response_class=Response,
     responses={200: {"description": "A safetensors file.", "content": {MEDIA_TYPE: {}}}, **documented(404, 409, 422)},
 )
-def best_model(job_id: UUID, database: Db, folder: Folder) -> Response:
-    """The weights of the best trial so far, as a safetensors file whose metadata hold params, objective, settings and value."""
+def best_model(
+    job_id: UUID,
+    database: Db,
+    folder: Folder,
+    answers: Answers,
+    of: Annotated[
+        Literal["answer", "best-trial"],
+        Query(
+            description="answer: the best of the trials of the answered point, where points were trained again to confirm them."
+        ),
+    ] = "answer",
+) -> Response:
+    """Weights as a safetensors file whose metadata hold params, objective, settings and value.
+
+    Those of the answered point, if the job confirms its answer; else those of the best trial so far. `X-Stride-Trial` says which
+    trial's they are.
+    """
     with database.transaction() as conn:
-        number, model = _find(conn, job_id)
+        job = jobs.get(conn, job_id)
+        confirms = of == "answer" and any(phase.is_confirming for phase in job.phases)
+        read = trial_reader.finished_with_pruned_curves(conn, job) if confirms else None
+    numbers = [] if read is None or not read[0] else _at_answer(job, answers.answer(job, *read).answer, read[0])
+    with database.transaction() as conn:
+        number, model = _find(conn, job, numbers)
         content = checkpoints.content(conn, model.id)
     headers = {"ETag": f'"{model.sha256.hex()}"', "X-Stride-Trial": str(number)}
     name = f"stride-{str(job_id)[:8]}-trial-{number}.safetensors"
@@ -40,9 +66,33 @@ def best_model(job_id: UUID, database: Db, folder: Folder) -> Response:
     return Response(content, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _find(conn: sa.Connection, job_id: UUID) -> tuple[int, StoredCheckpoint]:
-    """The best trial's number, and its model. Raises JobNotFound, NothingFinished, NoModel."""
-    job = jobs.get(conn, job_id)
+def _at_answer(job: Job, answer: Answer, trials: Sequence[Trial]) -> list[int]:
+    """The numbers of the trials of the answered point, if it was trained again; the best one first."""
+    candidates = () if answer.confirmed is None else answer.confirmed.candidates
+    answered = next((candidate for candidate in candidates if candidate.is_answered), None)
+    name = job.spec.meaning.named(Role.LEARNING_RATE)
+    if answered is None or name is None:
+        return []
+    point = {**answered.params, name: answered.learning_rate}
+    at = [
+        (job.spec.cost_sign * trial.value, trial.number)
+        for trial in trials
+        if trial.state is TrialState.COMPLETE
+        and trial.value is not None
+        and all(trial.params.get(parameter) == value for parameter, value in point.items())
+    ]
+    return [number for _, number in sorted(at)]
+
+
+def _find(conn: sa.Connection, job: Job, numbers: Sequence[int]) -> tuple[int, StoredCheckpoint]:
+    """The first of these trials that has a model, and its model; if none has one, those of the best trial.
+
+    Raises NothingFinished, NoModel.
+    """
+    for number in numbers:
+        model = checkpoints.newest(conn, trial_reader.trial_id(conn, job, number), Kind.MODEL)
+        if model is not None:
+            return number, model
     best = trial_reader.best(conn, job)
     if best is None:
         raise NothingFinished("No trial has been trained to its end yet, so there is no best model: ask again when one has.")

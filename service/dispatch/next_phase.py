@@ -62,7 +62,7 @@ def begin_next_phase(database: Database, job_id: UUID) -> None:
     if found is None:
         return
     chosen = _choose(found)
-    # Not in one transaction: what it would read of the phase that it has begun itself is kept in memory, and it may be rolled back.
+    # Not in one transaction: what it reads of the phase that it has begun is kept in memory, and would be if it were rolled back.
     if database.transact(lambda conn: _begin(conn, found, chosen)):
         database.transact(partial(lifecycle.complete_if_done, job_id=job_id))
 

@@ -83,6 +83,11 @@ class Job:
         return self.phases[-1]
 
     @property
+    def can_run_on(self) -> bool:
+        """Whether it has ended and may be extended by trials: a failed job may not, and a grid has no further points."""
+        return self.state in (JobState.COMPLETED, JobState.CANCELLED) and not self.phases[0].counts_points
+
+    @property
     def search_space(self) -> SearchSpace:
         """The search space of the current phase."""
         return self.phase.spec.search_space

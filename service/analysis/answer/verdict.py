@@ -35,6 +35,8 @@ class Judged:
     because: str
     """Without a mention of the training seed."""
     at_edge: str | None = None
+    further: int | None = None
+    """About how many further trials would be enough, where that is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,14 @@ class Fitted:
     """How many points were retrained where every fresh run diverged, else 0."""
     per_coefficient: float
     """Trained trials for each coefficient of the curve."""
+
+
+def because_of(of: Tried, judged: Judged) -> str:
+    """The reason as the answer states it: with the training seed that it holds for, and how to get the trials that are needed."""
+    because = words.of_seed(of.seed, judged.because)
+    if judged.verdict is not AnswerVerdict.MORE_TRIALS or not of.job.can_run_on:
+        return because
+    return words.extended(because, of.job.id, judged.further or max(ENOUGH, _round(len(of.trials) // 2)))
 
 
 def judge_best(of: Tried) -> Judged:
@@ -116,7 +126,7 @@ def judge(of: Tried, fitted: Fitted, seen: Observations) -> Judged:
         return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=words.cut(interval))
     further = _how_many_more(n, optimum, fitted.tolerance, 1 + len(seen.axes))
     because = words.more_trials(interval, fitted.tolerance, further)
-    return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because)
+    return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because, further=further)
 
 
 def _at_edge(edge: str) -> Judged:

@@ -11,11 +11,9 @@ from service.analysis.model.candidates import Allowed, FreshRuns
 from service.analysis.model.encoding import Array, Axis, encode, has_rate, learning_rate
 from service.analysis.model.points import LARGEST, cost_of
 from service.domain.job import Job
+from service.domain.phase import CONFIRM
 from service.domain.space import Point, searched
 from service.domain.trial import PHASE_NAME, Trial, TrialState
-
-CONFIRM = "confirm"
-"""The name of a phase that trains points again."""
 
 
 @dataclass(frozen=True, kw_only=True)

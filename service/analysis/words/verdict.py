@@ -1,5 +1,7 @@
 """Why an answer has its verdict, and why there is none yet: reasons without a full stop."""
 
+from uuid import UUID
+
 from service.analysis.words.numbers import counted
 from service.domain.answer import IntervalView
 
@@ -7,6 +9,11 @@ from service.domain.answer import IntervalView
 def of_seed(seed: int | None, sentence: str) -> str:
     """The sentence; where all trials share a training seed, it says that it holds for that seed alone."""
     return sentence if seed is None else f"{sentence}; all of it with training seed {seed} alone"
+
+
+def extended(sentence: str, job: UUID, trials: int) -> str:
+    """The sentence, with the command that gives the job so many further trials."""
+    return f"{sentence} (stride extend {str(job)[:8]} --trials {trials})"
 
 
 def nothing_learned(n: int) -> str:
