@@ -93,7 +93,7 @@ def _detail(reported: Mapping[str, Any], path: Sequence[str | int]) -> str:
     if kind == "string_pattern_mismatch":
         return _PATTERNS.get(context["pattern"], "should consist of printable ASCII characters")
     if kind == "missing" and not path:
-        return "the body is missing: send a job as JSON, such as those at /docs"
+        return "the body is missing: send JSON, such as the examples at /docs"
     if kind in _SENTENCES:
         return _SENTENCES[kind]
     return str(reported["msg"]).removeprefix("Value error, ").removeprefix("Input ")

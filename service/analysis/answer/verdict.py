@@ -66,7 +66,8 @@ def because_of(of: Tried, judged: Judged) -> str:
     because = words.of_seed(of.seed, judged.because)
     if judged.verdict is not AnswerVerdict.MORE_TRIALS or not of.job.can_run_on:
         return because
-    return words.extended(because, of.job.id, judged.further or max(ENOUGH, _round(len(of.trials) // 2)))
+    further = judged.further or max(ENOUGH, _round(len(of.trials) // 2))
+    return words.extended(because, of.job.id, further)
 
 
 def judge_best(of: Tried) -> Judged:
@@ -97,7 +98,8 @@ def judge_few(of: Tried, seen: Observations | None) -> Judged:
     else:
         left_out = seen.left_out(len(of.complete))
         because = words.few_trials(int(seen.complete.sum()), seen.n_rates, left_out, fewest=FEWEST, enough=ENOUGH)
-    return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because)
+    further = ENOUGH if seen is None else max(1, ENOUGH - int(seen.complete.sum()))
+    return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because, further=further)
 
 
 def judge(of: Tried, fitted: Fitted, seen: Observations) -> Judged:

@@ -161,7 +161,7 @@ def test_where_trials_share_a_training_seed_the_answer_speaks_of_it_alone(
     job = tried(database, worker, 4, training_seed="shared", seed=7)
     found = ask(client, f"/v1/jobs/{job.id}/best-lr")
     assert (found["training_seed"], found["evidence"]["seeds"]) == (7, 1)
-    assert found["because"].endswith("; all of it with training seed 7 alone")
+    assert found["because"].endswith(f"; all of it with training seed 7 alone (stride extend {str(job.id)[:8]} --trials 16)")
     [item] = ask(client, "/v1/best-lr", objective="quadratic")["items"]
     assert (item["answer"]["training_seed"], item["answer"]["because"]) == (found["training_seed"], found["because"])
 

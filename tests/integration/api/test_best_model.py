@@ -201,3 +201,53 @@ def test_deleting_the_job_removes_its_model_and_its_file(database: Database, wor
         assert client.delete(f"/v1/jobs/{job.id}").status_code == 204
         refused(client, job.id, 404, "job-not-found")
     assert not file.exists()
+
+
+def confirming_job(database: Database) -> Job:
+    return submit_job(database, budget={"trials": 10, "confirm": 4})
+
+
+def test_the_answered_points_weights_are_served_and_on_request_the_best_trials(
+    client: TestClient, database: Database, worker: Worker
+) -> None:
+    """The best trial was lucky: trained again, its point is worse than the other one."""
+    job = confirming_job(database)
+    values = [0.5, 0.01, 0.3, 0.5, 0.6, 0.7]
+    for number, value in enumerate(values):
+        trained(database, worker, value, f"trial {number}".encode())
+    again = []
+    for number in range(6, 10):
+        claim = worker.claim()
+        keep(database, claim, f"trial {number}".encode())
+        lucky = claim.params["learning_rate"] == claimed_rates(database, job)[1]
+        again.append((claim.lease.number, lucky))
+        worker.finish(claim, Completed(value=0.9 + 0.01 * number if lucky else 0.3 + 0.01 * number))
+    database.transact(lambda conn: checkpoints.prune(conn, ended_within_s=checkpoints.EVER_S))
+    found = client.get(f"/v1/jobs/{job.id}/best-lr").json()
+    answered = [candidate for candidate in found["confirmed"]["candidates"] if candidate["is_answered"]]
+    assert [candidate["is_best_trial"] for candidate in answered] == [False]
+    served = client.get(f"/v1/jobs/{job.id}/best-model")
+    number = int(served.headers["x-stride-trial"])
+    assert served.content == f"trial {number}".encode()
+    assert number >= 6
+    assert not dict(again)[number]
+    params = client.get(f"/v1/jobs/{job.id}/trials/{number}").json()["params"]
+    assert params["learning_rate"] == found["learning_rate"]
+    best = client.get(f"/v1/jobs/{job.id}/best-model", params={"of": "best-trial"})
+    assert (best.headers["x-stride-trial"], best.content) == ("1", b"trial 1")
+    assert client.get(f"/v1/jobs/{job.id}/best-model", params={"of": "luck"}).status_code == 422
+
+
+def claimed_rates(database: Database, job: Job) -> list[float]:
+    with stock(database.url.render_as_string(hide_password=False)) as storage:
+        return [trial.params["learning_rate"] for trial in optuna.load_study(study_name=job.study_name, storage=storage).trials]
+
+
+def test_before_anything_is_confirmed_the_best_trials_weights_are_served(
+    client: TestClient, database: Database, worker: Worker
+) -> None:
+    job = confirming_job(database)
+    for value in (0.5, 0.2):
+        trained(database, worker, value, str(value).encode())
+    served = client.get(f"/v1/jobs/{job.id}/best-model")
+    assert (served.headers["x-stride-trial"], served.content) == ("1", b"0.2")

@@ -24,7 +24,7 @@ DOCUMENT: dict[str, Any] = {
         "steps": 3,
     },
     "strategy": {"type": "random", "sampler": "qmc"},
-    "budget": {"trials": N_TRIALS},
+    "budget": {"trials": N_TRIALS, "confirm": 0},  # its objective has no noise
 }
 
 

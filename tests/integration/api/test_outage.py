@@ -22,6 +22,7 @@ NEEDY = [
     ("GET", f"/v1/jobs/{ID}"),
     ("POST", f"/v1/jobs/{ID}/cancel"),
     ("POST", f"/v1/jobs/{ID}/pause"),
+    ("POST", f"/v1/jobs/{ID}/extend"),
     ("POST", f"/v1/jobs/{ID}/resume"),
     ("DELETE", f"/v1/jobs/{ID}"),
     ("GET", f"/v1/jobs/{ID}/best-lr"),
@@ -49,8 +50,8 @@ def client_of(database: Database) -> TestClient:
 
 
 def send(client: TestClient, method: str, path: str) -> Any:
-    body = {"objective": {"name": "quadratic"}}
-    return client.request(method, path, json=body if path == "/v1/jobs" and method == "POST" else None)
+    bodies = {"/v1/jobs": {"objective": {"name": "quadratic"}}, f"/v1/jobs/{ID}/extend": {"trials": 1}}
+    return client.request(method, path, json=bodies.get(path) if method == "POST" else None)
 
 
 def assert_unavailable(answer: Any, kind: str) -> None:

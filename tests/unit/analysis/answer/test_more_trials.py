@@ -15,7 +15,7 @@ def test_too_few_trials_are_told_with_how_many_would_do() -> None:
     assert found.verdict == AnswerVerdict.MORE_TRIALS
     assert (
         found.because == "only 3 trials have trained to the end, at 3 different rates:"
-        " about 16 trials at as many rates would give an interval"
+        f" about 16 trials at as many rates would give an interval (stride extend {str(found.job)[:8]} --trials 13)"
     )
 
 
