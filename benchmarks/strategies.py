@@ -9,10 +9,8 @@ from typing import Any
 
 import httpx2
 
-from examples.demo import GRID, OBJECTIVE, SPACES, ask, looks
+from examples.demo import OBJECTIVE, SPACES, ask, looks
 
-# 8 x 2 x 2 x 2 points, one for each of 64 trials
-SPACES_OF_64 = SPACES | {"grid": GRID | {"learning_rate": GRID["learning_rate"] | {"points": 8}}}
 REFERENCE = Path(__file__).parents[1] / "tests" / "data" / "digits_reference.json"
 BETTER_THAN = 0.9
 TEST_ACCURACY = 0.95
@@ -36,7 +34,7 @@ class Found:
 def run_strategies(api: httpx2.Client, seed: int, trials: int = 64) -> list[Found]:
     """Tune digits by grid, random and bayesian search with this job seed, and wait for their ends."""
     jobs = {}
-    for strategy, space in SPACES_OF_64.items():
+    for strategy, space in SPACES.items():
         document = {
             "name": f"{strategy}, seed {seed}",
             "objective": OBJECTIVE,

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-SEARCH, CONFIRM = 48, 6
+SEARCH, CONFIRM = 64, 6
 """Trials of each job that search, and that train the best points again."""
 TRIALS = SEARCH + CONFIRM
 AGREE = 2.0
@@ -44,9 +44,9 @@ SPACE: dict[str, Any] = {
     "epochs": {"type": "int", "low": 2, "high": 20},
     "momentum": {"type": "float", "low": 0.0, "high": 0.99},
 }
-# 6 x 2 x 2 x 2 points, over similar ranges
+# 8 x 2 x 2 x 2 points, over similar ranges
 GRID: dict[str, Any] = {
-    "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 6},
+    "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 8},
     "batch_size": {"type": "categorical", "choices": [32, 128]},
     "epochs": {"type": "int", "low": 10, "high": 20, "points": 2},
     "momentum": {"type": "float", "low": 0.0, "high": 0.9, "points": 2},
@@ -199,18 +199,12 @@ def read(api: httpx2.Client, strategy: str, job_id: str) -> Found:
 def results(found: list[Found]) -> Table:
     """A table of the answers of all strategies."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    for column in (
-        "strategy",
-        "best rate",
-        "90%",
-        "with momentum",
-        "its loss, trained again",
-        "best trial's loss",
-        "trials",
-        "seconds",
-    ):
-        table.add_column(column, no_wrap=" " not in column)
-    table.title = "The best rate with its 90% interval at these parameters, and its loss with fresh seeds"
+    for column in ("strategy", "best rate", "90%", "momentum", "retrained", "best trial", "time"):
+        table.add_column(column, no_wrap=True)
+    table.title = (
+        "The best rate with its 90% interval; the validation loss of its point, retrained with fresh"
+        " seeds, and that of the best trial"
+    )
     for each in found:
         confirmed = each.confirmed
         table.add_row(
@@ -218,10 +212,9 @@ def results(found: list[Found]) -> Table:
             f"{each.answer['learning_rate']:.2g}",
             interval(each.answer),
             f"{each.answer['params']['momentum']:.2g}",
-            f"{confirmed['value']:.4f} ({confirmed['runs']} runs)" if confirmed else "diverged",
+            f"{confirmed['value']:.4f}, {confirmed['runs']} runs" if confirmed else "diverged",
             f"{each.best_trial['value']:.4f}",
-            str(each.trials),
-            f"{each.seconds:.0f}",
+            f"{each.seconds:.0f} s",
         )
     return table
 
@@ -231,11 +224,11 @@ def agreement(found: list[Found]) -> str:
     losses = [each.confirmed["value"] for each in found if each.confirmed]
     deviation = training_deviation(found)
     if len(losses) < len(found) or deviation is None:
-        return "Too few of the trials that trained again came to their end to say whether the strategies agree."
+        return "Too few of the retrained points came to their end to say whether the strategies agree."
     apart = max(losses) - min(losses)
     verdict = "so they agree" if apart <= AGREE * deviation else "so they do not agree: a larger budget would tell"
     return (
-        f"Trained again, the answers of the {len(found)} strategies have losses from {min(losses):.3f} to {max(losses):.3f}. One"
+        f"Retrained, the answers of the {len(found)} strategies have losses from {min(losses):.3f} to {max(losses):.3f}; one"
         f" training varies by {deviation:.3f} with its seed (standard deviation), {verdict}."
         " Their rates differ as momentum, batch size and epochs do."
     )
