@@ -12,13 +12,14 @@ from sqlalchemy.exc import IntegrityError
 from service.dispatch import lifecycle
 from service.dispatch.attempt import Claim
 from service.dispatch.claim import Claimer
+from service.dispatch.extend import extend
 from service.dispatch.finish import finish
 from service.dispatch.outcome import Completed
 from service.dispatch.submit import submit
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import Job, JobState
 from service.domain.lease import Outcome
-from service.domain.request import JobRequest
+from service.domain.request import Extension, JobRequest
 from service.domain.trial import TrialState
 from service.errors import IdempotencyKeyReused, JobNotFound, LeaseLost
 from service.store import checkpoints, jobs, leases, tables, trial_reader, trials
@@ -171,6 +172,8 @@ def fill(database: Database, database_url: str, job: Job) -> None:
     checkpoint = Checkpoint(kind=Kind.STATE, step=1, size=1, sha256=b"1", content=b"1", path=None)
     database.transact(lambda conn: checkpoints.insert(conn, claim.lease, checkpoint))
     database.transact(lambda conn: finish(conn, claim.lease, Completed(value=1.0, user_attrs={"test": 1}), lease_s=30))
+    more = Extension(trials=1)
+    database.transact(lambda conn: extend(conn, job.id, more, idempotency_key=str(job.id), request_sha256=b"1"))
     with stock(database_url) as storage:
         study = optuna.load_study(study_name=job.study_name, storage=storage)
         study.set_user_attr("owner", "ada")
