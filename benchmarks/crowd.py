@@ -95,7 +95,7 @@ def submit_jobs(database: Database, trials: int) -> list[Job]:
     documents: list[dict[str, Any]] = [
         {"strategy": "grid", "budget": {"trials": trials // 4}},
         {"strategy": "random", "budget": {"trials": trials // 7}, "max_parallel": 16},
-        {"strategy": "random", "budget": {"trials": trials // 10}},
+        {"strategy": "random", "budget": {"trials": trials // 10, "confirm": min(100, trials // 20)}},
         {"strategy": "bayesian", "budget": {"trials": tpe}},
     ]
     rest = trials - sum(document["budget"]["trials"] for document in documents)

@@ -16,7 +16,9 @@ USUAL_MEANING = meaning_of(load_catalog()["image-classification"])
 
 def spec_of(document: Mapping[str, Any]) -> JobSpec:
     """A complete job: one that minimizes, unless the document says otherwise."""
-    return JobSpec.model_validate({"budget": {}, "direction": "minimize", "meaning": USUAL_MEANING, **document}, strict=False)
+    complete = {"direction": "minimize", "meaning": USUAL_MEANING, **document}
+    complete["budget"] = {"confirm": 0} | document.get("budget", {})
+    return JobSpec.model_validate(complete, strict=False)
 
 
 def completed_job(document: Mapping[str, Any]) -> Job:

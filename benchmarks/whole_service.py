@@ -104,7 +104,7 @@ def run_job(
     document = {
         "objective": {"name": "noop", "settings": {"seconds": seconds}},
         "strategy": strategy,
-        "budget": {"trials": before + trials},
+        "budget": {"trials": before + trials, "confirm": 0},  # as its peers
         "max_parallel": PROCESSES,
     }
     # Nobody claims a job of the lowest priority that is paused at once; a claim in between is waited for.

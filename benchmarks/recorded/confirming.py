@@ -24,22 +24,15 @@ from service.analysis.answer.best_lr import answer
 from service.analysis.model.retrained import CONFIRM
 from service.analysis.model.retraining import candidates
 from service.domain.answer import AnswerVerdict
+from service.domain.budget import confirming_trials
 from service.domain.space import Point
 from service.domain.training_seeds import TRAINING_SEED
 from service.domain.trial import CANDIDATE, PHASE_NAME, Trial, TrialState
 
-FEWEST, PART = 3, 10
-"""The last tenth of a budget confirms, at least so many trials."""
-
-
-def n_confirming(n_trials: int) -> int:
-    """How many of a budget's trials confirm."""
-    return max(FEWEST, math.ceil(n_trials / PART))
-
 
 def with_confirmation(recorded: RecordedSet, draw: Draw, n_trials: int, seed: int) -> list[Trial]:
     """The trials of a job that confirms: its search, then its candidates in turn."""
-    n_fresh = n_confirming(n_trials)
+    n_fresh = confirming_trials(n_trials)
     search = draw.trials(n_trials - n_fresh)
     points = _tabulated(recorded, candidates(draw.job, search, {}, trials_left=n_fresh))
     return retrain(recorded, draw, search, points, n_fresh, seed)
@@ -136,7 +129,7 @@ def judge(recorded: RecordedSet, strategy: str, seed: int, n_trials: int) -> Con
     """The answers about a job with and without confirmation; None where nothing trained."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     draw = Draw(recorded, strategy, seed)
-    every, search = draw.trials(n_trials), draw.trials(n_trials - n_confirming(n_trials))
+    every, search = draw.trials(n_trials), draw.trials(n_trials - confirming_trials(n_trials))
     trained, of_search = ([trial for trial in some if trial.state is TrialState.COMPLETE] for some in (every, search))
     if not of_search:
         return None

@@ -9,10 +9,10 @@ import numpy as np
 
 from benchmarks.jobs import completed_job
 from benchmarks.record_tables import RECIPES, train
-from benchmarks.recorded.confirming import n_confirming
 from service.analysis.answer.best_lr import answer
 from service.analysis.model.retrained import CONFIRM
 from service.analysis.model.retraining import candidates
+from service.domain.budget import confirming_trials
 from service.domain.space import CategoricalRange, Point, SearchSpace, searched
 from service.domain.training_seeds import TRAINING_SEED
 from service.domain.trial import CANDIDATE, PHASE_NAME, Trial, TrialState
@@ -48,7 +48,7 @@ def judge(task: tuple[str, int]) -> TrainedJob:
     """The job of a data set with a seed."""
     name, seed = task
     job = completed_job({"objective": {"name": name}, "search_space": dict(DATA_SETS[name]), "metric": "cost", "seed": seed})
-    random, n_fresh = np.random.default_rng(seed), n_confirming(N_TRIALS)
+    random, n_fresh = np.random.default_rng(seed), confirming_trials(N_TRIALS)
     trials = [_trial(name, seed, number, _point(job.search_space, random)) for number in range(N_TRIALS - n_fresh)]
     best = min(trials, key=lambda trial: math.inf if trial.value is None else trial.value)
     points = candidates(job, trials, {}, trials_left=n_fresh)

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.recorded.confirming import judge, n_confirming, with_confirmation
+from benchmarks.recorded.confirming import judge, with_confirmation
 from benchmarks.recorded.recorded_set import RecordedSet
 from benchmarks.recorded.sampling import Draw
+from service.domain.budget import confirming_trials
 from service.domain.training_seeds import TRAINING_SEED
 from service.domain.trial import CANDIDATE, Trial
 from tests.unit.benchmarks.test_recorded import bowl
@@ -17,12 +18,12 @@ def fresh_runs(recorded: RecordedSet, n_trials: int = 32, seed: int = 0) -> tupl
     """The job, its search, and its fresh runs."""
     draw = Draw(recorded, "random", seed)
     trials = with_confirmation(recorded, draw, n_trials, seed)
-    n_search = n_trials - n_confirming(n_trials)
+    n_search = n_trials - confirming_trials(n_trials)
     return draw, trials[:n_search], trials[n_search:]
 
 
 def test_the_last_tenth_confirms_but_at_least_three_trials() -> None:
-    assert [n_confirming(n) for n in (16, 32, 64)] == [3, 4, 7]
+    assert [confirming_trials(n) for n in (16, 32, 64)] == [3, 3, 6]
 
 
 def test_candidates_take_turns_and_their_runs_have_seeds_of_their_own() -> None:
