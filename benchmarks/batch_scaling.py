@@ -76,8 +76,10 @@ def sweep(api: httpx2.Client) -> Table:
 def fits(api: httpx2.Client) -> Table:
     """What Stride says on the way."""
     sampled = {
-        "strategy": {"type": "random", "sampler": "qmc"}, "search_space": _space(RATES), "budget": {"trials": max(ASKED_AT), "confirm": 0},
-    }  # fmt: skip
+        "strategy": {"type": "random", "sampler": "qmc"},
+        "search_space": _space(RATES),
+        "budget": {"trials": max(ASKED_AT), "confirm": 0},
+    }
     job = _submit(api, "sampled", sampled)
     table = Table(
         "Stride, rates and batch sizes sampled evenly",

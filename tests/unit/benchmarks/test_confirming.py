@@ -30,10 +30,10 @@ def test_candidates_take_turns_and_their_runs_have_seeds_of_their_own() -> None:
     _, search, fresh = fresh_runs(bowl(), 64)
     turns = [trial.user_attrs[CANDIDATE] for trial in fresh]
     n_candidates = max(turns) + 1
-    assert turns == [turn % n_candidates for turn in range(7)]
+    assert turns == [turn % n_candidates for turn in range(confirming_trials(64))]
     assert len({str(trial.params) for trial in fresh}) == n_candidates
     seeds = [trial.user_attrs[TRAINING_SEED] for trial in fresh]
-    assert len(set(seeds)) == 7
+    assert len(set(seeds)) == confirming_trials(64)
     assert not set(seeds) & {trial.user_attrs[TRAINING_SEED] for trial in search}
 
 
