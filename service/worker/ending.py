@@ -60,7 +60,7 @@ class Ending:
         noted = notes(result, curve, self._objective, claim.job.phase.spec, claim.lease, claim.params)
         yield from self._lease.finish(result, noted, self._trainer.log_tail())
         if isinstance(result, Completed):
-            self._best_models.finished(claim.job, result.value)
+            self._best_models.finished(claim, result.value)
 
     def after_death(self, reason: str) -> Waits[Claim | None]:
         """Replace the trainer; returns the trial's next attempt, None when no attempts are left. Raises Unfit, Dropped."""
@@ -85,8 +85,7 @@ class Ending:
 
     def _keep_model(self, result: Completed, curve: Curve) -> Waits[None]:
         """Save the weights of the best trial so far. If that fails, the result is stored all the same."""
-        job = self._claim.job
-        if not self._best_models.wants(job, result.value):
+        if not self._best_models.wants(self._claim, result.value):
             return
         assert curve.last is not None
         step = result.best_step or curve.last.step
@@ -100,7 +99,7 @@ class Ending:
                 paths = yield from self._lease.keep_model(checkpoint)
                 checkpoint_files.delete(self._keep.folder, paths)
             case NoModel():
-                self._best_models.has_none(job)
+                self._best_models.has_none(self._claim)
             case NotCheckpointed(reason=reason) | str(reason):
                 yield from self._lease.checkpoint_failed(step, reason)
 

@@ -27,14 +27,14 @@ from tests.integration.worker.supervised import Supervised, odd_job, stepping_jo
 TRIALS = 8
 
 
-def digits_job(database: Database, direction: Direction, metric: str) -> Job:
+def digits_job(database: Database, direction: Direction, metric: str, confirm: int = 0) -> Job:
     return submit_job(
         database,
         direction=direction,
         objective={"name": "image-classification", "settings": {"dataset": "digits", "model": "mlp"}},
         search_space={"learning_rate": {"type": "float", "low": 1e-3, "high": 0.1, "log": True}, "batch_size": 128, "epochs": 2},
         metric=metric,
-        budget={"trials": TRIALS},
+        budget={"trials": TRIALS, "confirm": confirm},
         seed=11,
     )
 
@@ -110,6 +110,28 @@ def test_workers_at_once_keep_one_model_of_each_job_and_its_weights_give_the_bes
             stored = {name: value for name, value in trial.user_attrs.items() if name != "diagnosis"}
             guessing = {"guessing": {name: math.log(10) for name in ("training_loss", "validation_loss")}}
             assert stored == {"training_seed": seed} | guessing | tested, "bit for bit the weights that were tested"
+
+
+def test_the_best_weights_of_each_point_that_is_trained_again_are_kept_and_the_answered_ones_served(database: Database) -> None:
+    job = digits_job(database, "minimize", "validation_loss", confirm=4)
+    with supervised(database) as worker:
+        for _ in range(TRIALS):
+            worker.run_trial()
+            tidy_up(database)
+    with database.transaction() as conn:
+        trials = trial_reader.page(conn, job, limit=TRIALS)
+    by_candidate: dict[int, list[Trial]] = {}
+    for trial in trials:
+        if "candidate" in trial.user_attrs:
+            by_candidate.setdefault(trial.user_attrs["candidate"], []).append(trial)
+    best = [min(again, key=lambda trial: trial.value or math.inf) for again in by_candidate.values()]
+    expected = {trial.number for trial in best} | {best_of(database, job).number}
+    assert models(database) == sorted((str(job.id), number) for number in expected)
+    with TestClient(create_app(Settings(), database)) as client:
+        answer = client.get(f"/v1/jobs/{job.id}/best-lr").json()
+        served = int(client.get(f"/v1/jobs/{job.id}/best-model").headers["x-stride-trial"])
+    assert served in {trial.number for trial in best}
+    assert trials[served].params["learning_rate"] == answer["learning_rate"]
 
 
 @pytest.mark.parametrize("place", ["database", "folder"])
