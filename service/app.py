@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from objectives.catalog import load_catalog
-from service.api import across_jobs, answers, comparisons, health, jobs, models, objectives, problems, trials, workers
+from service.api import across_jobs, answers, comparisons, events, health, jobs, models, objectives, problems, trials, workers
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
 from service.api.kept_answers import KeptAnswers
@@ -50,7 +50,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.catalog = load_catalog(settings.objective_modules)
     app.state.answers = KeptAnswers()
     problems.install(app)
-    for resource in (jobs, trials, answers, across_jobs, comparisons, models, objectives, workers, health):
+    for resource in (jobs, events, trials, answers, across_jobs, comparisons, models, objectives, workers, health):
         app.include_router(resource.router)
 
     @app.get("/", include_in_schema=False)

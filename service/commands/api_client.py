@@ -76,6 +76,10 @@ class ApiClient:
         for page in self.pages(path, **query):
             yield from page["items"]
 
+    def whole(self, path: str, **query: Any) -> Any:
+        """A list with all its items, as one page."""
+        return {"items": list(self.items(path, **query)), "next_cursor": None}
+
     def job_id(self, job: str) -> str:
         """The id of the job that `job` names: by its id, an unambiguous prefix of it, or 'latest'. Raises Refused."""
         if job == LATEST:

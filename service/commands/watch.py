@@ -1,9 +1,9 @@
 """Shows the progress of a job: a live line in a terminal, a line every few seconds elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
@@ -11,6 +11,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from service.analysis.words.numbers import number
 from service.commands.api_client import ApiClient, ServiceFailed, Unreachable
 from service.commands.tables import Document, finished, learning_rate, plain, trials_done
+
+Polled = TypeVar("Polled")
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 POLL_S = 0.5
@@ -26,23 +28,30 @@ def watch(client: ApiClient, job_id: str, console: Console) -> Document:
     return _live(polls, console) if console.is_terminal else _sparse(polls, console)
 
 
-def _polls(client: ApiClient, job_id: str) -> Iterator[tuple[Document, str]]:
-    """The job, polled until it ends, each time with its progress in words."""
-    began = answered = time.monotonic()
-    done_at_first: int | None = None
+def poll(ask: Callable[[], Polled]) -> Iterator[Polled]:
+    """What `ask` returns, again and again. Raises Unreachable or ServiceFailed when the service does not serve for too long."""
+    answered = time.monotonic()
     while True:
         try:
-            job: Any = client.get(f"/v1/jobs/{job_id}")
+            answer = ask()
         except (Unreachable, ServiceFailed):
             if time.monotonic() - answered > UNREACHABLE_FOR_S:
                 raise
         else:
             answered = time.monotonic()
-            done_at_first = finished(job) if done_at_first is None else done_at_first
-            yield job, describe(job, seconds_left(job, answered - began, finished(job) - done_at_first))
-            if job["state"] in FINAL:
-                return
+            yield answer
         time.sleep(POLL_S)
+
+
+def _polls(client: ApiClient, job_id: str) -> Iterator[tuple[Document, str]]:
+    """The job, polled until it ends, each time with its progress in words."""
+    began = time.monotonic()
+    done_at_first: int | None = None
+    for job in poll(lambda: client.get(f"/v1/jobs/{job_id}")):
+        done_at_first = finished(job) if done_at_first is None else done_at_first
+        yield job, describe(job, seconds_left(job, time.monotonic() - began, finished(job) - done_at_first))
+        if job["state"] in FINAL:
+            return
 
 
 def describe(job: Document, left_s: float | None) -> str:

@@ -1,7 +1,10 @@
-"""The names of all events. The same name is used as log message, in the table `events`, and later for subscribers."""
+"""The names of all events: the same in the log, in the table `events` and in the API. And an event as stored."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from service.domain.job import JobState
 
@@ -45,3 +48,15 @@ FINAL_EVENTS: Mapping[JobState, Event] = {
     JobState.CANCELLED: Event.JOB_CANCELLED,
 }
 """The event that is written when a job reaches each final state."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobEvent:
+    """An event of a job as stored."""
+
+    seq: int
+    """Its number in the job, from 1: the order in which events were committed."""
+    at: datetime
+    type: str
+    """An `Event`, or one that only a newer version knows."""
+    payload: Mapping[str, Any]

@@ -179,6 +179,18 @@ def test_an_ambiguous_beginning_of_an_id_is_refused(stride: RunningStride, done_
         known[job_id[0]] = job_id
 
 
+def test_events_are_followed_until_the_job_ends(stride: RunningStride, slow_job: str) -> None:
+    following = start("events", slow_job, "--follow", STRIDE_URL=stride.url)
+    assert following.stdout is not None
+    assert f"job.submitted{' ' * 11}objective=quadratic" in following.stdout.readline()
+    stride.ask("POST", f"/v1/jobs/{slow_job}/cancel")
+    said, complaint = following.communicate(timeout=DEADLINE_S)
+    assert (following.returncode, complaint) == (0, "")
+    assert "job.cancelled" in said.splitlines()[-1]
+    document = json.loads(stride.run("events", slow_job, "--json").stdout)
+    assert [event["seq"] for event in document["items"]] == list(range(1, len(said.splitlines()) + 2))
+
+
 def test_best_lr_answers_with_the_rate_and_its_evidence(stride: RunningStride, done_job: str) -> None:
     result = stride.run("best-lr", done_job)
     assert result.returncode == 0, result.stderr

@@ -1,6 +1,6 @@
-"""What the statements of claim, report, finish and sweep cost at 100,000 trials: each finds its rows by an index.
+"""What the statements of claim, report, finish, sweep and lists cost at 100,000 trials: each finds its rows by an index.
 
-Nothing is listed here: every statement that dispatch really sends is explained as it is sent, with its own parameters and in its
+Nothing is listed here: every statement that dispatch or a list really sends is explained as it is sent, with its own parameters and in its
 own transaction, just before it runs. The indexes that a query file names after "Needs" must be the ones that its plan uses.
 """
 
@@ -18,7 +18,7 @@ from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import JobState
 from service.domain.trial import TrialError
-from service.store import checkpoints, leases, queries
+from service.store import checkpoints, events, leases, queries
 from service.store.postgres import Database
 from tests.conftest import execute
 from tests.databases import connection_url
@@ -250,6 +250,17 @@ def test_rounds_with_nothing_to_do(crowded: Database) -> None:
             sweep(crowded)
             tidy_up(crowded)
     assert "finish_trial" not in plans.files
+    plans.check()
+
+
+# Read
+
+
+def test_a_page_of_events(crowded: Database) -> None:
+    job_id = largest_job(crowded)["job_id"]
+    with plans_collected() as plans, crowded.transaction() as conn:
+        events.page(conn, job_id, after=5, limit=100)
+    assert any("events_job_id_seq_key" in plan.indexes for plan in plans.all)
     plans.check()
 
 

@@ -1,0 +1,54 @@
+"""The commands that answer, as `stride --help` shows them. What does the work is imported when one runs."""
+
+from typing import Annotated
+
+import typer
+
+from service.commands.options import ANSWERS, JOB_HELP, BadUsage, Json, Url
+
+app = typer.Typer()
+
+
+@app.command("best-lr", rich_help_panel=ANSWERS)
+def best_lr(
+    job: Annotated[str | None, typer.Argument(metavar="JOB", help=JOB_HELP, show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="The best rate of each recipe, across jobs.")] = False,
+    objective: Annotated[str | None, typer.Option(help="With --all: only jobs with this objective.", show_default=False)] = None,
+    metric: Annotated[str | None, typer.Option(help="With --all: only jobs with this metric.", show_default=False)] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME:VALUE", help="With --all: only jobs with this label; may be repeated.", show_default=False),
+    ] = None,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Show the best learning rate, how certain it is, and how far one may deviate from it."""
+    from service.commands import across_jobs_tables, answers
+
+    if everything:
+        if job is not None:
+            raise BadUsage("Give either a job or --all.")
+        across_jobs_tables.best_lr_of_all(url, objective=objective, metric=metric, labels=label or [], as_json=json)
+    elif job is None:
+        raise BadUsage("Give a job, or --all for the best rate of each recipe across jobs.")
+    elif objective or metric or label:
+        raise BadUsage("--objective, --metric and --label go with --all.")
+    else:
+        answers.best_lr(url, job, as_json=json)
+
+
+@app.command(rich_help_panel=ANSWERS)
+def compare(
+    jobs: Annotated[
+        list[str], typer.Argument(metavar="JOB...", help="Two or more jobs, each by its id or an unambiguous prefix of it.")
+    ],
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Also compare them at this one learning rate, as is often done.", show_default=False)
+    ] = None,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Show which recipe is better, each at its own best learning rate."""
+    from service.commands import comparison_tables
+
+    comparison_tables.compare(url, jobs, learning_rate=learning_rate, as_json=json)

@@ -1,0 +1,114 @@
+"""The commands for jobs, trials and workers, as `stride --help` shows them. What does the work is imported when one runs."""
+
+from typing import Annotated
+
+import typer
+
+from service.commands.options import JOBS, Job, Json, Url
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=JOBS)
+def submit(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The job, as YAML or JSON; - reads it from standard input.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what the job would do, without creating it.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show its progress until the job ends.")] = False,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Submit a job."""
+    from service.commands import jobs
+
+    if dry_run and watch:
+        raise typer.BadParameter("--dry-run creates no job, so there is none to --watch")
+    jobs.submit(url, file, dry_run=dry_run, watch=watch, as_json=json)
+
+
+@app.command("jobs", rich_help_panel=JOBS)
+def list_jobs(
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many, newest first.")] = 20,
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state: queued, running, ...", show_default=False)] = None,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """List the newest jobs."""
+    from service.commands import jobs
+
+    jobs.list_jobs(url, limit=limit, state=state, as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
+def show(
+    job: Job,
+    watch: Annotated[bool, typer.Option("--watch", help="Show its progress until the job ends.")] = False,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Show a job: its specification, its progress and its best trial."""
+    from service.commands import jobs
+
+    jobs.show(url, job, watch=watch, as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
+def events(
+    job: Job,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print further events as they happen, until the job ends; with --json a line each.")
+    ] = False,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Show what happened to a job: when trials started, failed or were taken over, and why."""
+    from service.commands import events
+
+    events.events(url, job, follow=follow, as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
+def cancel(job: Job, json: Json = False, url: Url = None) -> None:
+    """Cancel a job; its running trials keep their measurements."""
+    from service.commands import jobs
+
+    jobs.move(url, job, "cancel", as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
+def pause(job: Job, json: Json = False, url: Url = None) -> None:
+    """Pause a job: start no further trials, and stop the running ones, which continue at resume."""
+    from service.commands import jobs
+
+    jobs.move(url, job, "pause", as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
+def extend(
+    job: Job,
+    trials: Annotated[int | None, typer.Option(help="Further trials.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Further seconds.")] = None,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Give a job more trials or seconds; a completed or cancelled one runs again."""
+    if (trials is None) == (seconds is None):
+        raise typer.BadParameter("give either --trials or --seconds: by how much the job is to be extended")
+    from service.commands import jobs
+
+    jobs.extend(url, job, trials=trials, seconds=seconds, as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
+def resume(job: Job, json: Json = False, url: Url = None) -> None:
+    """Resume a paused job."""
+    from service.commands import jobs
+
+    jobs.move(url, job, "resume", as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
+def objectives(json: Json = False, url: Url = None) -> None:
+    """List the objectives, each with its settings, parameters, default search space and metrics."""
+    from service.commands import jobs
+
+    jobs.objectives(url, as_json=json)
