@@ -81,7 +81,9 @@ def _extended(conn: sa.Connection, job: Job, issued: Issued, extension: Extensio
     target = None if target_reached(job, None if best is None else best.value) else job.budget.target
     trials, seconds = job.budget.trials, job.budget.seconds
     if job.state in FINAL:
-        begun = job.phase.first_number + job.next_point if job.phase.counts_points else issued.next_number
+        # With confirmation each phase has a share, and one that counts points is limited by that alone.
+        counts_points = job.phase.counts_points and job.spec.budget.confirm == 0
+        begun = job.phase.first_number + job.next_point if counts_points else issued.next_number
         trials = None if extension.trials is None else begun + extension.trials
         seconds = extension.seconds
     elif extension.trials is not None:
@@ -111,7 +113,8 @@ def _within_grid(job: Job, budget: Budget, extension: Extension) -> Budget:
     if job.phase.position > 0:
         raise NotExtendable(f"Job {job.id} has trained the points of its grid, and confirms the best ones; submit a finer grid.")
     n_trials = n_points * spec.replicates
-    left = n_trials - (job.next_point if job.state in FINAL else min(n_trials, (job.share or job.budget.trials or n_trials)))
+    counts_begun = job.state in FINAL or extension.trials is None  # more time is for all points that have not begun
+    left = n_trials - (job.next_point if counts_begun else min(n_trials, (job.share or job.budget.trials or n_trials)))
     if (extension.trials or 1) > left:
         points = f"{n_trials} trials" if spec.replicates > 1 else f"{n_points} points"
         more = f"at most {left} further trials are possible" if left else "submit a finer grid"
@@ -132,7 +135,8 @@ def _extend_phases(conn: sa.Connection, job: Job, issued: Issued, addition: _Add
     if job.state in FINAL:
         begun = job.next_point if job.phase.counts_points else issued.next_number - job.phase.first_number
         more = 0 if job.phase.is_confirming else addition.search_trials
-        phases.set_share(conn, job.id, job.phase.position, trials=None if more is None else begun + more)
+        n_points = strategy_of(job.phase.spec).n_points(job.search_space)  # of a grid, replicates do not confirm
+        phases.set_share(conn, job.id, job.phase.position, trials=n_points if more is None else begun + more)
         for phase in planned:  # of what was left of the earlier budget, nothing is
             is_confirming = phase.name == CONFIRM
             phases.set_share(

@@ -18,7 +18,7 @@ from service.domain.trial import TrialError
 from service.errors import IdempotencyKeyReused, JobNotFound, NotExtendable
 from service.store.postgres import Database
 from tests.factories import submit_job
-from tests.integration.dispatch.phases import RATE_ALONE, complete, complete_next
+from tests.integration.dispatch.phases import RATE_ALONE, add_foreign, complete, complete_next
 from tests.integration.dispatch.test_confirmation import confirming, time_left
 from tests.integration.dispatch.training import SPACE, claimed, claimer_of, conclude, current, events, run_job, state_of, stored
 from tests.processes import at_once, wait_for_the_others
@@ -258,6 +258,32 @@ def test_a_grid_goes_on_to_its_last_point_and_no_further(database: Database) -> 
     assert state_of(database, job) is JobState.COMPLETED
     with pytest.raises(NotExtendable, match="has 10 points, so submit a finer grid"):
         extended(database, job, trials=1)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_grid_that_confirms_goes_on_for_seconds_to_its_last_point_and_confirms(database: Database, ends: bool) -> None:
+    budget = {"trials": 13, "confirm": 3, "seconds": None if ends else 50.0}
+    job = submit_job(database, strategy="grid", search_space=RATE_ALONE, budget=budget)
+    claimer = claimer_of(database)
+    complete_next(database, claimer)
+    if ends:
+        database.transact(lambda conn: lifecycle.cancel(conn, job.id))
+    extended(database, job, seconds=60)
+    assert done(database, claimer) == 12
+    assert kinds(database, job) == "s" * 10 + "c" * 3
+    assert len({trial.params["learning_rate"] for trial in stored(database, job)[:10]}) == 10
+    assert state_of(database, job) is JobState.COMPLETED
+
+
+def test_foreign_trials_after_the_end_take_nothing_of_an_extension(database: Database) -> None:
+    job = submit_job(database, search_space=RATE_ALONE, budget=BUDGET)
+    claimer = claimer_of(database)
+    done(database, claimer)
+    add_foreign(database, job, 12)
+    assert extended(database, job, trials=10).budget.trials == 16 + 12 + 10
+    assert done(database, claimer) == 10
+    assert kinds(database, job)[16 + 12 :] == "s" * 7 + "c" * 3
+    assert state_of(database, job) is JobState.COMPLETED
 
 
 def test_a_job_without_confirmation_just_goes_on(database: Database) -> None:
