@@ -42,6 +42,7 @@ def downgrade() -> None:
         FROM stride.jobs
         WHERE jobs.id = phases.job_id AND phases.position = jobs.phase
             AND (phases.name = 'confirm' OR (jobs.spec #>> '{budget,confirm}') IS DISTINCT FROM '0');
+        UPDATE stride.phases SET trials = NULL WHERE trials = 0; -- of a phase that is over, which nobody reads again
         UPDATE stride.phases
         SET name = 'search',
             strategy = jobs.spec -> 'strategy',
