@@ -53,7 +53,7 @@ check: install  ## Check style, types, and who imports whom
 chaos: install  ## Inject the faults of SEED=1 into a running service for MINUTES=2, and compare with a calm run; LONG=1: disk and clock too
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),2) --seed $(or $(SEED),1) $(if $(LONG),--long)
 
-prove: install  ## Prove the figures that take minutes: 20,000 trials by 200 loops, three strategies on five seeds, eight workers on a grid, the answer's intervals, early stopping, 20 minutes of faults
+prove: install  ## Prove the figures that take minutes: 20,000 trials by 200 loops, three strategies on five seeds, eight workers on a grid, the answer's intervals, early stopping, 5,000 data files, 20 minutes of faults
 	$(BIN)/python -m benchmarks.prove
 
 bench: install  ## Measure against stock Optuna; prints tables

@@ -14,6 +14,7 @@ from objectives.data.files import KEPT, DataFile, data_file, unreadable
 
 UNNAMED = re.compile(r"(Unnamed: 0(\.\d+)?)?")
 """The name of the first column where pandas has written row labels: none, or this where it has read and written them again."""
+OTHER_SEPARATORS = ";\t|"
 N_JUDGED = 100
 """Rows by which a column is judged when the header is checked."""
 
@@ -66,6 +67,7 @@ def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
         raise DataProblem(f"{path}, row {count + 1} is not CSV ({error}).") from error
     if not cells:
         raise DataProblem(f"{path} holds no data: a row with the names of the columns and rows below it are needed.")
+    _check_separator(path, header, names, cells)
     _check_names(path, header, names, cells)
     return names, rows, cells
 
@@ -98,17 +100,25 @@ def _check_row(path: Path, row: int, names: list[str], cells: list[str]) -> None
         raise missing_cell(path, row, names[cells.index("")], "")
 
 
+def _check_separator(path: Path, row: int, names: list[str], cells: list[list[str]]) -> None:
+    """Raise DataProblem where another character than the comma separates cells, and commas only occur in them."""
+    for mark in OTHER_SEPARATORS:
+        n = "".join(names).count(mark)
+        if n >= len(names) - 1 and all("".join(line).count(mark) == n for line in cells):
+            raise DataProblem(f"{path}, row {row} and all others have {n} {mark!r} each: cells must be separated by commas.")
+
+
 def _check_names(path: Path, row: int, names: list[str], cells: list[list[str]]) -> None:
     """Raise DataProblem where the first row seems to hold data: it would be lost.
 
-    It holds names when one of them is no number though its column has numbers. Otherwise whole numbers must count the columns
-    from 0, as pandas names them, and most names of text columns must not be values of their columns.
+    It holds names when one of them is no number though its column has numbers only. Otherwise whole numbers must count the
+    columns from 0, as pandas names them, and most names of text columns must not be values of their columns.
     """
     wrong = f"{path}, row {row}: {{}}, where the header must name the columns."
     if value := next((name for name in names if number(name) is not None and not _is_whole(name)), None):
         raise DataProblem(wrong.format(f"{value} is a number"))
     some = cells[:N_JUDGED]
-    is_numeric = [any(number(line[position]) is not None for line in some) for position in range(len(names))]
+    is_numeric = [all(_is_data(line[position]) for line in some) for position in range(len(names))]
     if any(numeric and name and not _is_data(name) for name, numeric in zip(names, is_numeric, strict=True)):
         return
     first = 0 if names[0] else 1
@@ -125,8 +135,8 @@ def _is_whole(name: str) -> bool:
     return name.isascii() and name.isdecimal()
 
 
-def _is_data(name: str) -> bool:
-    return number(name) is not None or is_missing(name)
+def _is_data(cell: str) -> bool:
+    return number(cell) is not None or is_missing(cell)
 
 
 def _row_labels(path: Path, names: list[str], cells: list[list[str]]) -> list[str]:

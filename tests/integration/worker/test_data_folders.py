@@ -1,5 +1,6 @@
 """Jobs name data files only below the folders that the operator allows."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from service.domain.job import FINAL, Job
 from service.domain.lease import Outcome
 from service.domain.trial import TrialState
-from service.store import jobs
+from service.store import jobs, leases, trial_reader
 from service.store.postgres import Database
 from service.worker.ending import Unfit
 from tests.factories import submit_job
@@ -59,6 +60,28 @@ def test_a_worker_hands_the_folders_of_its_settings_to_its_trainer(
     start_worker(STRIDE_DATA_FOLDERS=f"{tmp_path / 'elsewhere'}, {file.parent}")
     wait_until(lambda: database.transact(lambda conn: jobs.get(conn, job.id)).state in FINAL, "the end of the job")
     assert trial_of(database, job).state is TrialState.COMPLETE
+
+
+def test_the_log_of_every_trial_tells_what_was_read_and_what_was_left_out(database: Database, tmp_path: Path) -> None:
+    """Also where the data are those of the trial before, which the trainer still has in memory."""
+    path = tmp_path / "table.csv"
+    path.write_text(",size,kind\n" + "".join(f"{row},{row * 0.5},{'ab'[row % 2]}\n" for row in range(20)))
+    job = submit_job(
+        database,
+        objective={"name": "tabular-classification", "settings": {"dataset": "csv", "path": "table.csv"}},
+        metric="validation_loss",
+        search_space={"learning_rate": {"type": "float", "low": 0.01, "high": 0.02}, "epochs": 1, "batch_size": 4},
+        budget={"trials": 2},
+    )
+    with supervised(database, data_folders=[tmp_path]) as worker:
+        for number in range(2):
+            worker.run_trial()
+            trial_id = database.transact(partial(trial_reader.trial_id, job=job, number=number))
+            assert database.transact(partial(leases.log_tail, trial_id=trial_id)).splitlines() == [
+                f"Read 20 rows of 2 classes from {path}: a 10, b 10.",
+                "The target is 'kind', the inputs are size.",
+                f"Left out of {path}: the first column, without a name, which holds row labels.",
+            ]
 
 
 def test_a_folder_that_is_gone_is_the_workers_fault(database: Database, tmp_path: Path, file: Path) -> None:

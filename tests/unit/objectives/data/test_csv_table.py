@@ -247,6 +247,14 @@ def test_other_separators_are_refused(tmp_path: Path, between: str, quote: str) 
         csv_table(path)
 
 
+def test_another_separator_is_refused_also_where_names_hold_commas(tmp_path: Path) -> None:
+    path = write(tmp_path, *(f"{row};1,5;{row % 2}" for row in range(20)), header="a;x,y;b")
+    sentence = r"table\.csv, row 1 and all others have 2 ';' each: cells must be separated by commas\.$"
+    with pytest.raises(DataProblem, match=sentence):
+        csv_table(path)
+    assert csv_table(write(tmp_path, *ROWS, header="a;b,c;d,e;f,y")).input_shape == (4,)
+
+
 @pytest.mark.parametrize("cell", MARKERS)
 @pytest.mark.parametrize("values", [("0", "1"), ("no", "yes")])
 @pytest.mark.parametrize("column", ["x", "y"])
