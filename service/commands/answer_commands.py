@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import ANSWERS, JOB_HELP, BadUsage, Json, Url
+from service.commands.options import ANSWERS, JOB_HELP, BadUsage, Job, Json, Url
 
 app = typer.Typer()
 
@@ -19,6 +19,13 @@ def best_lr(
         list[str] | None,
         typer.Option(metavar="NAME:VALUE", help="With --all: only jobs with this label; may be repeated.", show_default=False),
     ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            help="How much worse the metric may get in the safe ranges, in its own units. (default: from the trials)",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
     url: Url = None,
 ) -> None:
@@ -28,13 +35,15 @@ def best_lr(
     if everything:
         if job is not None:
             raise BadUsage("Give either a job or --all.")
+        if tolerance is not None:
+            raise BadUsage("--tolerance goes with a job: it is in the units of one metric.")
         across_jobs_tables.best_lr_of_all(url, objective=objective, metric=metric, labels=label or [], as_json=json)
     elif job is None:
         raise BadUsage("Give a job, or --all for the best rate of each recipe across jobs.")
     elif objective or metric or label:
         raise BadUsage("--objective, --metric and --label go with --all.")
     else:
-        answers.best_lr(url, job, as_json=json)
+        answers.best_lr(url, job, tolerance=tolerance, as_json=json)
 
 
 @app.command(rich_help_panel=ANSWERS)
@@ -52,3 +61,39 @@ def compare(
     from service.commands import comparison_tables
 
     comparison_tables.compare(url, jobs, learning_rate=learning_rate, as_json=json)
+
+
+@app.command("batch-scaling", rich_help_panel=ANSWERS)
+def batch_scaling(
+    job: Job,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Predict the best rate for this batch size, summed over all devices.", show_default=False)
+    ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(help="Predict it for this many devices, each with the batch size that is best on one.", show_default=False),
+    ] = None,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Show how the best learning rate depends on the batch size, in a job that searches both."""
+    from service.commands import batch_scaling
+
+    batch_scaling.batch_scaling(url, job, batch_size=batch_size, devices=devices, as_json=json)
+
+
+@app.command("trade-off", rich_help_panel=ANSWERS)
+def trade_off(
+    job: Job,
+    target: Annotated[
+        float | None,
+        typer.Option(help="The metric's value to reach. (default: close to the best final value)", show_default=False),
+    ] = None,
+    by: Annotated[str, typer.Option(help="What counts as speed: steps or seconds.")] = "steps",
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Show how soon each configuration of a job reaches a target, its final value, and its spread over seeds."""
+    from service.commands import trade_off
+
+    trade_off.trade_off(url, job, target=target, by=by, as_json=json)

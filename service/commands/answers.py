@@ -1,6 +1,6 @@
 """best-lr for people: the answer in sentences, with a chart and a table by batch size."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE
 from rich.console import Console, Group, RenderableType
@@ -14,7 +14,7 @@ from service.commands.api_client import ApiClient
 from service.commands.chart import PLAIN, PRETTY, chart
 from service.commands.output import parsed, print_document
 from service.commands.tables import Document, console, plain, rate_name, searched
-from service.domain.answer import Answer, AnswerVerdict
+from service.domain.answer import Answer, AnswerVerdict, BatchSizeView
 
 GOOD, BAD = "bold green", "bold red"
 VERDICT_STYLES: Mapping[str, str] = {
@@ -24,11 +24,11 @@ VERDICT_STYLES: Mapping[str, str] = {
 }
 
 
-def best_lr(url: str | None, job: str, *, as_json: bool) -> None:
+def best_lr(url: str | None, job: str, *, tolerance: float | None = None, as_json: bool) -> None:
     """Print the best learning rate of a job."""
     with ApiClient(url) as client:
         job_id = client.job_id(job)
-        document = client.get(f"/v1/jobs/{job_id}/best-lr")
+        document = client.get(f"/v1/jobs/{job_id}/best-lr", tolerance=tolerance)
 
         def render(document: Document) -> RenderableType:
             return in_words(parsed(Answer, document), client.get(f"/v1/jobs/{job_id}"), console())
@@ -51,15 +51,16 @@ def in_words(answer: Answer, job: Document, console: Console) -> RenderableType:
         legend.append(f"{signs.band} 90% of where the curve may lie")
         parts.append(Text(", ".join(legend) + "\n", style="dim"))
     if answer.by_batch_size:
-        parts.append(_by_batch_size(answer))
+        parts.append(by_batch_size(answer.by_batch_size, answer.metric))
     verdict = Text(f"{answer.verdict}: ", style=VERDICT_STYLES.get(answer.verdict, BAD))
     parts.append(verdict + plain(f"{answer.because}."))
     return Group(*parts)
 
 
-def _by_batch_size(answer: Answer) -> Table:
-    table = Table("batch size", "trials", "learning rate", "90%", answer.metric, box=SIMPLE)
-    for each in answer.by_batch_size:
+def by_batch_size(answers: Sequence[BatchSizeView], metric: str) -> Table:
+    """A row per batch size."""
+    table = Table("batch size", "trials", "learning rate", "90%", metric, box=SIMPLE)
+    for each in answers:
         table.add_row(
             str(each.batch_size),
             str(each.trials),

@@ -15,6 +15,7 @@ ANSWER_TIMEOUT_S = 300.0
 """Comparing twenty jobs with thousands of trials takes a minute or more; what waits for the database times out in the service."""
 TIMEOUTS = httpx2.Timeout(TIMEOUT_S, read=ANSWER_TIMEOUT_S)
 LATEST = "latest"
+NO_CONTENT = 204
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -60,6 +61,10 @@ class ApiClient:
     def post(self, path: str, document: Any = None, **query: Any) -> Any:
         """Post `document`, or an empty body; returns the response's document."""
         return self._ask("POST", path, query, document)
+
+    def delete(self, path: str) -> None:
+        """Delete what is at `path`."""
+        self._ask("DELETE", path, {})
 
     def pages(self, path: str, **query: Any) -> Iterator[Any]:
         """All pages of a list."""
@@ -116,7 +121,7 @@ class ApiClient:
             answer = response.json()
         except ValueError:
             answer = None
-        if response.is_success and answer is not None:
+        if response.is_success and (answer is not None or response.status_code == NO_CONTENT):
             return answer
         if not isinstance(answer, dict) or "title" not in answer:
             raise Unreachable(f"The server at {self.url} is not Stride: {method} {path} returned status {response.status_code}.")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import JOBS, Job, Json, Url
+from service.commands.options import JOBS, Job, Json, Number, Url
 
 app = typer.Typer()
 
@@ -49,6 +49,30 @@ def show(
     from service.commands import jobs
 
     jobs.show(url, job, watch=watch, as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
+def trials(job: Job, json: Json = False, url: Url = None) -> None:
+    """List a job's trials: state, value, the parameters searched, steps, and why a trial failed or ended early."""
+    from service.commands import trials
+
+    trials.trials(url, job, as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
+def trial(job: Job, number: Number, json: Json = False, url: Url = None) -> None:
+    """Show a trial: its parameters, its attempts, and its error with the traceback."""
+    from service.commands import trials
+
+    trials.trial(url, job, number, as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
+def log(job: Job, number: Number, json: Json = False, url: Url = None) -> None:
+    """Print the last lines that a trial's training printed."""
+    from service.commands import trials
+
+    trials.log(url, job, number, as_json=json)
 
 
 @app.command(rich_help_panel=JOBS)
@@ -107,8 +131,33 @@ def resume(job: Job, json: Json = False, url: Url = None) -> None:
 
 
 @app.command(rich_help_panel=JOBS)
+def delete(
+    job: Job,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Delete a completed, failed or cancelled job with all its trials."""
+    from service.commands import jobs
+
+    jobs.delete(url, job, yes=yes, as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
 def objectives(json: Json = False, url: Url = None) -> None:
     """List the objectives, each with its settings, parameters, default search space and metrics."""
     from service.commands import jobs
 
     jobs.objectives(url, as_json=json)
+
+
+@app.command(rich_help_panel=JOBS)
+def workers(
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many, newest first.")] = 20,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """List the newest workers: what they do, what they train on, and which objectives they have set aside and why."""
+    from service.commands import workers
+
+    workers.workers(url, limit=limit, as_json=json)

@@ -3,9 +3,13 @@
 import sys
 from typing import Any
 
+import typer
+
+from service.analysis.words.numbers import counted
 from service.commands import tables
 from service.commands.api_client import ApiClient
 from service.commands.documents import read_document
+from service.commands.options import BadUsage
 from service.commands.output import print_document
 from service.commands.watch import watch as watch_job
 from service.errors import StrideError
@@ -68,6 +72,21 @@ def extend(url: str | None, job: str, *, trials: int | None, seconds: float | No
     with ApiClient(url) as client:
         extended = client.post(f"/v1/jobs/{client.job_id(job)}/extend", extension)
         print_document(extended, tables.job_details, as_json)
+
+
+def delete(url: str | None, job: str, *, yes: bool, as_json: bool) -> None:
+    """Delete a job, if `yes` or if whoever sits at the terminal confirms it. Raises BadUsage where there is nobody to ask."""
+    with ApiClient(url) as client:
+        found = client.get(f"/v1/jobs/{client.job_id(job)}")
+        if not yes:
+            if not sys.stdin.isatty():
+                raise BadUsage("Nothing was deleted: outside a terminal, where nobody can be asked, give --yes.")
+            name = tables.plain(f" {found['name']!r}" if found["name"] else "").plain
+            trials = counted(found["progress"]["trials"]["total"], "trial", "trials")
+            question = f"Delete job {found['id']}{name}, which is {found['state']}, with all that is stored of its {trials}?"
+            typer.confirm(question, abort=True, err=True)
+        client.delete(f"/v1/jobs/{found['id']}")
+        print_document({"id": found["id"], "deleted": True}, lambda done: f"Job {done['id']} was deleted.", as_json)
 
 
 def objectives(url: str | None, *, as_json: bool) -> None:

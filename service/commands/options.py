@@ -17,6 +17,7 @@ Url = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the API's JSON.")]
 JOB_HELP = "The job's id, an unambiguous prefix of it, or 'latest'."
 Job = Annotated[str, typer.Argument(metavar="JOB", help=JOB_HELP)]
+Number = Annotated[int, typer.Argument(metavar="NUMBER", min=0, max=2**31 - 1, help="The trial's number in its job.")]
 Data = Annotated[
     Path | None,
     typer.Option(

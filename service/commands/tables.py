@@ -55,7 +55,7 @@ def job_details(job: Document) -> RenderableType:
     counts = ", ".join(
         f"{trials[name]} {name}" for name in ("waiting", "running", "complete", "infeasible", "pruned", "failed") if trials[name]
     )
-    return _pairs(
+    return pairs(
         {
             "job": job["id"],
             "name": job["name"],
@@ -64,6 +64,7 @@ def job_details(job: Document) -> RenderableType:
             "waiting for": job["waiting_for"],
             "objective": f"{spec['objective']['name']} {values(spec['objective']['settings'])}",
             "search space": space(spec["search_space"]),
+            "fixed": values(fixed(spec["search_space"])),
             "strategy": " ".join(map(str, spec["strategy"].values())),
             "pruner": spec["pruner"]["type"],
             "budget": values({name: most for name, most in job["budget"].items() if most is not None}),
@@ -82,10 +83,11 @@ def plan_table(plan: Document) -> RenderableType:
     """What a job would do."""
     spec, epochs = plan["spec"], plan["epochs"]
     most = epochs and epochs["at_most"]
-    return _pairs(
+    return pairs(
         {
             "objective": f"{spec['objective']['name']} {values(spec['objective']['settings'])}",
             "search space": space(spec["search_space"]),
+            "fixed": values(fixed(spec["search_space"])),
             "strategy": " ".join(map(str, spec["strategy"].values())),
             "trials": _planned(plan),
             f"{plan['step_word']}s": most and f"about {number(epochs['expected'])}, at most {most}",
@@ -167,8 +169,14 @@ def rate_name(job: Document) -> str | None:
 
 
 def space(dimensions: Document) -> str:
-    """A line per parameter."""
-    return "\n".join(f"{name}: {dimension(wanted)}" for name, wanted in sorted(dimensions.items()))
+    """A line for each parameter that is searched."""
+    searched = {name: wanted for name, wanted in dimensions.items() if isinstance(wanted, Mapping)}
+    return "\n".join(f"{name}: {dimension(wanted)}" for name, wanted in sorted(searched.items()))
+
+
+def fixed(dimensions: Document) -> Document:
+    """The parameters that have one value: an objective may have dozens."""
+    return {name: wanted for name, wanted in dimensions.items() if not isinstance(wanted, Mapping)}
 
 
 def dimension(wanted: Any) -> str:
@@ -196,16 +204,16 @@ def moment(text: str) -> str:
     return text[:19].replace("T", " ") + " UTC"
 
 
-def _choices(schema: Document) -> str:
-    """The values, or the types, that a setting may have."""
-    allowed = schema.get("enum") or schema.get("type", "")
-    return allowed if isinstance(allowed, str) else " | ".join(map(str, allowed))
-
-
-def _pairs(named: Mapping[str, str | Text | None]) -> RenderableType:
+def pairs(named: Mapping[str, str | Text | None]) -> RenderableType:
     """One line for each name whose value is not empty."""
     table = Table.grid(padding=(0, 2))
     for name, value in named.items():
         if value:
             table.add_row(Text(name, style="dim"), value if isinstance(value, Text) else plain(value))
     return table
+
+
+def _choices(schema: Document) -> str:
+    """The values, or the types, that a setting may have."""
+    allowed = schema.get("enum") or schema.get("type", "")
+    return allowed if isinstance(allowed, str) else " | ".join(map(str, allowed))

@@ -100,6 +100,8 @@ class Trial:
     started_at: datetime | None
     finished_at: datetime | None
     attempts: tuple[Attempt, ...] = ()
+    last_step: int | None = None
+    """The last step that was measured; None also where measurements were not asked for, or have been deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)

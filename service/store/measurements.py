@@ -1,5 +1,6 @@
 """Measurements as read back. They are written by `leases.report`, under the lease."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +27,16 @@ def newest(conn: sa.Connection, trial_id: int) -> Measurement | None:
     statement = tables.measurements.select().where(columns.trial_id == trial_id).order_by(columns.step.desc()).limit(1)
     row = conn.execute(statement).one_or_none()
     return None if row is None else _of_row(row)
+
+
+def last_steps(conn: sa.Connection, trial_ids: Sequence[int]) -> dict[int, int]:
+    """The last step that was measured of each trial that has one. Needs measurements_pkey."""
+    rows = conn.exec_driver_sql(
+        "SELECT trial.id, last.step FROM unnest(%(ids)s::integer[]) AS trial (id), LATERAL"
+        " (SELECT step FROM stride.measurements WHERE trial_id = trial.id ORDER BY step DESC LIMIT 1) AS last",
+        {"ids": list(trial_ids)},
+    )
+    return {trial_id: step for trial_id, step in rows}
 
 
 def seconds_until(conn: sa.Connection, trial_id: int, step: int) -> float:

@@ -12,7 +12,7 @@ from service.domain.measurement import CurvePoint
 from service.domain.space import Point, fixed
 from service.domain.trial import Trial, TrialCounts, TrialError, TrialState
 from service.errors import TrialNotFound
-from service.store import leases
+from service.store import leases, measurements
 from service.store.trials import TrialRecord, read_trial, trials_since
 
 _INTERNAL_ATTRS = frozenset({"error", "diverged_at_step"})
@@ -78,9 +78,10 @@ def page(conn: sa.Connection, job: Job, *, limit: int, after: int = -1) -> list[
     )
     if not ids:
         return []
-    attempts = leases.attempts(conn, ids)
+    attempts, steps = leases.attempts(conn, ids), measurements.last_steps(conn, ids)
     records = trials_since(conn, job.study_id, after=2**31 - 1, again=ids)
-    return sorted((as_trial(record, job, attempts[record.trial_id]) for record in records), key=lambda trial: trial.number)
+    trials = (as_trial(record, job, attempts[record.trial_id], steps.get(record.trial_id)) for record in records)
+    return sorted(trials, key=lambda trial: trial.number)
 
 
 def finished(conn: sa.Connection, job: Job) -> list[Trial]:
@@ -135,10 +136,11 @@ def trial_id(conn: sa.Connection, job: Job, number: int) -> int:
 def get(conn: sa.Connection, job: Job, number: int) -> Trial:
     """One trial with its attempts. Raises TrialNotFound."""
     found = trial_id(conn, job, number)
-    return as_trial(read_trial(conn, job.study_id, found), job, leases.attempts(conn, [found])[found])
+    attempts, steps = leases.attempts(conn, [found])[found], measurements.last_steps(conn, [found])
+    return as_trial(read_trial(conn, job.study_id, found), job, attempts, steps.get(found))
 
 
-def as_trial(record: TrialRecord, job: Job, attempts: Sequence[Attempt] = ()) -> Trial:
+def as_trial(record: TrialRecord, job: Job, attempts: Sequence[Attempt] = (), last_step: int | None = None) -> Trial:
     """A stored trial as the API shows it: with all its parameters, fixed ones included."""
     searched: Point = {param.name: value for param in record.params if (value := param.external) is not None}
     return Trial(
@@ -152,6 +154,7 @@ def as_trial(record: TrialRecord, job: Job, attempts: Sequence[Attempt] = ()) ->
         started_at=_utc(record.started_at),
         finished_at=_utc(record.completed_at),
         attempts=tuple(attempts),
+        last_step=last_step,
     )
 
 

@@ -44,13 +44,13 @@ def run(*arguments: str, stdin: str = "", **stride: str) -> subprocess.Completed
     )
 
 
-def start(*arguments: str, **stride: str) -> subprocess.Popen[str]:
+def start(*arguments: str, stdin: int = subprocess.DEVNULL, **stride: str) -> subprocess.Popen[str]:
     """Start `stride ARGUMENT...`."""
     return subprocess.Popen(
         [*STRIDE, *arguments],
         cwd=REPOSITORY,
         env=environment(**stride),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

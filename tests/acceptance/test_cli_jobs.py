@@ -2,6 +2,8 @@
 
 import http.server
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -191,6 +193,40 @@ def test_events_are_followed_until_the_job_ends(stride: RunningStride, slow_job:
     assert [event["seq"] for event in document["items"]] == list(range(1, len(said.splitlines()) + 2))
 
 
+def test_a_jobs_trials_are_listed_and_each_is_shown_with_its_log(stride: RunningStride, done_job: str) -> None:
+    result = stride.run("trials", done_job)
+    assert result.returncode == 0, result.stderr
+    rows = [line.split() for line in result.stdout.splitlines() if "complete" in line]
+    assert [row[0] for row in rows] == ["0", "1", "2", "3"]
+    assert [row[-1] for row in rows] == ["4"] * 4, "epochs"
+    assert len(json.loads(stride.run("trials", done_job, "--json").stdout)["items"]) == 4
+    assert re.search(r"attempts +1: \S+, .* UTC, finished", stride.run("trial", done_job, "2").stdout)
+    assert re.fullmatch(r"training at \S+\n", stride.run("log", done_job, "2").stdout)
+    assert_fails(stride.run("trial", done_job, "4"), 2, "has no trial 4")
+
+
+def test_workers_are_listed(stride: RunningStride) -> None:
+    shown = stride.run("workers").stdout
+    assert len(re.findall("quadratic", shown)) == 2
+    assert len(json.loads(stride.run("workers", "--json", "--limit", "1").stdout)["items"]) == 1
+
+
+def test_a_job_is_deleted_once_somebody_has_said_yes(stride: RunningStride) -> None:
+    job_id = stride.submit(name="to go", search_space=GRID, strategy="grid")
+    stride.wait_until_done(job_id)
+    assert_fails(stride.run("delete", job_id), 2, "Nothing was deleted", "give --yes")
+    for said, code in ((b"n\n", 1), (b"y\n", 0)):
+        terminal, other_end = pty.openpty()
+        os.write(terminal, said)
+        asked = start("delete", job_id[:8], stdin=other_end, STRIDE_URL=stride.url)
+        shown, question = asked.communicate(timeout=DEADLINE_S)
+        assert f"Delete job {job_id} 'to go', which is completed, with all that is stored of its 4 trials?" in question
+        assert (asked.returncode, shown.strip()) == (code, f"Job {job_id} was deleted." if code == 0 else "")
+        os.close(terminal)
+        os.close(other_end)
+    assert_fails(stride.run("delete", job_id, "--yes"), 2, f"There is no job {job_id}")
+
+
 def test_best_lr_answers_with_the_rate_and_its_evidence(stride: RunningStride, done_job: str) -> None:
     result = stride.run("best-lr", done_job)
     assert result.returncode == 0, result.stderr
@@ -198,6 +234,15 @@ def test_best_lr_answers_with_the_rate_and_its_evidence(stride: RunningStride, d
     assert "in trial 2: " in result.stdout or "loss was 0.1 in trial" in result.stdout
     assert "This rests on 4 trials." in result.stdout
     assert json.loads(stride.run("best-lr", done_job, "--json").stdout)["learning_rate"] == pytest.approx(0.01, rel=0.3)
+    assert_fails(stride.run("best-lr", done_job, "--tolerance", "0"), 2, "\n  /tolerance: should be greater than 0", lines=2)
+
+
+def test_the_trade_off_of_a_job_names_its_front(stride: RunningStride, done_job: str) -> None:
+    result = stride.run("trade-off", done_job, "--target", "0.5")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("To a loss of 0.5: as asked for.\n")
+    assert re.search(r"^ +0.01 +- ", result.stdout, re.M)
+    assert_fails(stride.run("batch-scaling", done_job), 2, "takes a job that searches both")
 
 
 def test_best_lr_says_when_there_is_no_answer_yet(stride: RunningStride) -> None:
@@ -229,6 +274,7 @@ def test_best_lr_of_all_shows_each_recipe_and_which_jobs_have_no_answer(stride: 
     [
         ((), "Give a job, or --all for the best rate of each recipe across jobs."),
         (("latest", "--all"), "Give either a job or --all."),
+        (("--all", "--tolerance", "0.1"), "--tolerance goes with a job: it is in the units of one metric."),
         (("latest", "--objective", "quadratic"), "--objective, --metric and --label go with --all."),
         (("latest", "--label", "a:b"), "--objective, --metric and --label go with --all."),
     ],

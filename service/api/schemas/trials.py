@@ -46,6 +46,8 @@ class TrialView(View):
     state: TrialState
     value: Number
     params: Point
+    last_step: int | None
+    """The last step that was measured; null: nothing was measured, or the measurements were deleted."""
     diverged_at_step: int | None
     user_attrs: dict[str, Any]
     error: ErrorView | None
@@ -60,6 +62,7 @@ class TrialView(View):
             state=trial.state,
             value=trial.value,
             params=trial.params,
+            last_step=trial.last_step,
             diverged_at_step=trial.diverged_at_step,
             user_attrs=_jsonable(trial.user_attrs),
             error=None if trial.error is None else ErrorView.of(trial.error),

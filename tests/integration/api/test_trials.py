@@ -67,6 +67,14 @@ def test_a_trial_of_each_state_is_shown_as_it_is(client: TestClient, worker: Wor
         assert get(client, job, f"/trials/{trial['number']}") == trial
 
 
+def test_a_trial_shows_how_far_it_was_measured(client: TestClient, worker: Worker, job: Job) -> None:
+    claims = [worker.claim(), worker.claim()]
+    for step in (1, 2, 3):
+        worker.report(claims[0], 0.5, step)
+    assert [trial["last_step"] for trial in get(client, job, "/trials")["items"]] == [3, None]
+    assert get(client, job, "/trials/0")["last_step"] == 3
+
+
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
 def test_trials_are_paged_by_number(client: TestClient, worker: Worker, job: Job, limit: int) -> None:
     worker.train(5)

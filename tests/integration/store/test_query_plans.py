@@ -1,7 +1,8 @@
 """What the statements of claim, report, finish, sweep and lists cost at 100,000 trials: each finds its rows by an index.
 
-Nothing is listed here: every statement that dispatch or a list really sends is explained as it is sent, with its own parameters and in its
-own transaction, just before it runs. The indexes that a query file names after "Needs" must be the ones that its plan uses.
+Nothing is listed here: every statement that dispatch or a list really sends is explained as it is sent, with its own parameters
+and in its own transaction, just before it runs. The indexes that a query file names after "Needs" must be the ones that its plan
+uses.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import JobState
 from service.domain.trial import TrialError
-from service.store import checkpoints, events, leases, queries
+from service.store import checkpoints, events, leases, measurements, queries
 from service.store.postgres import Database
 from tests.conftest import execute
 from tests.databases import connection_url
@@ -261,6 +262,15 @@ def test_a_page_of_events(crowded: Database) -> None:
     with plans_collected() as plans, crowded.transaction() as conn:
         events.page(conn, job_id, after=5, limit=100)
     assert any("events_job_id_seq_key" in plan.indexes for plan in plans.all)
+    plans.check()
+
+
+def test_the_last_steps_of_a_page_of_trials(crowded: Database) -> None:
+    with crowded.transaction() as conn:
+        ids = list(conn.exec_driver_sql("SELECT DISTINCT trial_id FROM stride.measurements LIMIT 100").scalars())
+    with plans_collected() as plans, crowded.transaction() as conn:
+        assert measurements.last_steps(conn, ids).keys() == set(ids)
+    assert plans.all[0].indexes == {"measurements_pkey"}
     plans.check()
 
 

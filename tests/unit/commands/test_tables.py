@@ -77,8 +77,18 @@ def test_of_a_trials_parameters_the_learning_rate_and_those_that_are_searched_ar
 ) -> None:
     console().print(table)
     said = capsys.readouterr().out
-    assert CHOSEN in said
-    assert "epochs=4" not in said
+    [told] = [line for line in said.splitlines() if CHOSEN in line]
+    assert "epochs=4" not in told
+
+
+@pytest.mark.parametrize("table", [job_details(JOB), plan_table(PLAN)], ids=["job", "plan"])
+def test_what_is_searched_has_a_line_each_and_what_is_fixed_one_for_all(
+    capsys: pytest.CaptureFixture[str], table: RenderableType
+) -> None:
+    console().print(table)
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    at = told.index(["search", "space", "batch_size:", "16", "|", "32"])
+    assert told[at + 1] == ["fixed", "epochs=4", "learning_rate=0.01"]
 
 
 @pytest.mark.parametrize("table", [job_details(JOB | {"best": None}), answer()])
