@@ -28,7 +28,7 @@ _MINUS = r"[+\-\u2013\u2212]"
 _QUOTES = r"""'"\u2018\u2019\u201c\u201d"""
 _PLAIN = rf"\d{{1,3}}(?:(?:[.,'\u2019_]|{_SPACE})\d{{2,3}})*(?:[.,]\d+)?|\d+(?:[.,]\d*)?|[.,]\d+"
 DECORATED = re.compile(
-    rf"[{_QUOTES}(\[]?{_SPACE}*{_MINUS}?{_SPACE}*(?:{_CURRENCY})?{_SPACE}*{_MINUS}?(?:{_PLAIN})(?:e[+-]?\d+)?{_SPACE}*"
+    rf"=?[{_QUOTES}(\[]?{_SPACE}*[~<>\u2248\u2264\u2265]?{_SPACE}*{_MINUS}?{_SPACE}*(?:{_CURRENCY})?{_SPACE}*{_MINUS}?(?:{_PLAIN})(?:[eE][+-]?\d+)?{_SPACE}*"
     rf"(?:(?:{_CURRENCY})|[%\u2030]|(?P<unit>[a-zA-Z\u00b0\u00b5\u03a9\u03bc][\w\u00b0\u00b2\u00b3/^]*))?"
     rf"{_SPACE}*{_MINUS}?{_SPACE}*[{_QUOTES})\]]?"
 )

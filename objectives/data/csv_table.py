@@ -57,6 +57,8 @@ def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
                 names, header = row, count
                 if len(names) == 1:
                     raise _one_column(path, count, names[0])
+                if "" in names[1:]:
+                    raise DataProblem(f"{path}: column {names.index('', 1) + 1} has no name in the header.")
                 continue
             _check_row(path, count, names, row)
             rows.append(count)
@@ -140,13 +142,17 @@ def _is_data(cell: str) -> bool:
 
 
 def _row_labels(path: Path, names: list[str], cells: list[list[str]]) -> list[str]:
-    """One note, that the first column is left out, where it holds the row labels of pandas; empty where it is a column.
+    """A note for each of the first columns that is left out, since it holds the row labels of pandas.
 
-    Raises DataProblem when it has no name and may be something else.
+    Raises DataProblem when such a column has no name and may be something else.
     """
-    if not UNNAMED.fullmatch(names[0]):
-        return []
-    labels = [row[0] for row in cells]
-    if all(map(_is_whole, labels)) and (names[0] or len(set(labels)) == len(labels)):
-        return [f"Left out of {path}: the first column, {names[0] or 'without a name'}, which holds row labels."]
-    raise DataProblem(f"{path}: column 1 has no name in the header: give it one, or write the file without row labels.")
+    notes: list[str] = []
+    while UNNAMED.fullmatch(name := names[len(notes)]):
+        labels = [row[len(notes)] for row in cells]
+        if not all(map(_is_whole, labels)) or (not name and len(set(labels)) < len(labels)):
+            raise DataProblem(f"{path}: column 1 has no name in the header: give it one, or write the file without row labels.")
+        which = "the first column" if not notes else "the next column"
+        notes.append(f"Left out of {path}: {which}, {name or 'without a name'}, which holds row labels.")
+        if len(notes) == len(names):
+            break
+    return notes

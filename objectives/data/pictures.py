@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from objectives.contract import DataProblem
 from objectives.data.files import needs, unreadable
+from objectives.data.png import without_metadata
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """One image, (size, size) in greyscale or (size, size, 3), with the number of bits that its file has."""
@@ -28,7 +29,7 @@ GREY = ("1", "L", "LA", "La")
 ORIENTATION = 0x0112
 """The EXIF tag that says how a picture is turned, from 1 to 8."""
 MORE = "several pictures in a file, of which the first is used"
-NOT_TURNED = "damaged EXIF data, so that the picture is not turned"
+NOT_TURNED = "damaged EXIF or other data about the picture, so that it is not turned"
 TO_DO = "Convert it to PNG or JPEG, or take it out."
 BRIGHT = 2**15
 """Images of 16 bits that use their range have pixels at least as bright."""
@@ -41,6 +42,42 @@ def read_picture(file: Path | BytesIO, name: object, image_size: int, remarks: C
     which names `name`.
     """
     remarks = Counter() if remarks is None else remarks
+    try:
+        return _read(file, name, image_size, remarks)
+    except DataProblem:
+        bare = without_metadata(file) if _is_there(file) else None
+        if bare is None:
+            raise
+    picture = _read(bare, name, image_size, remarks)
+    remarks[NOT_TURNED] += 1
+    return picture
+
+
+def stacked(pictures: Sequence[Pixels], source: object) -> Pixels:
+    """All images as one array (n, channels, size, size): one channel if all are greyscale, otherwise three.
+
+    Where some have 16 bits per channel, those of 8 bits are scaled to 16. Raises DataProblem, which names `source`, where
+    those of 16 bits are so dark that they seem to count in other units.
+    """
+    deep = [picture for picture in pictures if picture.dtype == np.uint16]
+    if deep and len(deep) < len(pictures) and (brightest := max(int(picture.max()) for picture in deep)) < BRIGHT:
+        raise DataProblem(
+            f"{source} mixes {len(pictures) - len(deep)} images of 8 bits per channel with {len(deep)} of 16 bits, whose"
+            f" brightest pixel is {brightest} of 65535: they would be nearly black beside the others. Convert all to 8 bits."
+        )
+    n_channels = 1 if all(picture.ndim == 2 for picture in pictures) else 3
+    pixels: Pixels = np.empty((len(pictures), n_channels, *pictures[0].shape[:2]), dtype=np.uint16 if deep else np.uint8)
+    for position, picture in enumerate(pictures):
+        scaled = picture * np.uint16(257) if deep and picture.dtype == np.uint8 else picture
+        pixels[position] = scaled if scaled.ndim == 2 else scaled.transpose(2, 0, 1)
+    return pixels
+
+
+def _is_there(file: Path | BytesIO) -> bool:
+    return isinstance(file, BytesIO) or file.is_file()
+
+
+def _read(file: Path | BytesIO, name: object, image_size: int, remarks: Counter[str]) -> Pixels:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -63,26 +100,6 @@ def read_picture(file: Path | BytesIO, name: object, image_size: int, remarks: C
         raise
     except Exception as error:  # Pillow's decoders may raise anything for a damaged file
         raise unreadable(name, "an image", error) from error
-
-
-def stacked(pictures: Sequence[Pixels], source: object) -> Pixels:
-    """All images as one array (n, channels, size, size): one channel if all are greyscale, otherwise three.
-
-    Where some have 16 bits per channel, those of 8 bits are scaled to 16. Raises DataProblem, which names `source`, where
-    those of 16 bits are so dark that they seem to count in other units.
-    """
-    deep = [picture for picture in pictures if picture.dtype == np.uint16]
-    if deep and len(deep) < len(pictures) and (brightest := max(int(picture.max()) for picture in deep)) < BRIGHT:
-        raise DataProblem(
-            f"{source} mixes {len(pictures) - len(deep)} images of 8 bits per channel with {len(deep)} of 16 bits, whose"
-            f" brightest pixel is {brightest} of 65535: they would be nearly black beside the others. Convert all to 8 bits."
-        )
-    n_channels = 1 if all(picture.ndim == 2 for picture in pictures) else 3
-    pixels: Pixels = np.empty((len(pictures), n_channels, *pictures[0].shape[:2]), dtype=np.uint16 if deep else np.uint8)
-    for position, picture in enumerate(pictures):
-        scaled = picture * np.uint16(257) if deep and picture.dtype == np.uint8 else picture
-        pixels[position] = scaled if scaled.ndim == 2 else scaled.transpose(2, 0, 1)
-    return pixels
 
 
 @contextmanager

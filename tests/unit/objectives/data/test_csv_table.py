@@ -127,6 +127,7 @@ def changed(row: int, cells: str) -> list[str]:
             "{}: column 1 has no name in the header: give it one, or write the file without row labels.",
         ),
         ([",,c,d", *ROWS], "{}: column 2 has no name in the header."),
+        (["a,b,c,d,", *(f"{row}," for row in ROWS)], "{}: column 5 has no name in the header."),
         (
             [",c", *(f"{row},{row % 2}" for row in range(20))],
             "{} has one column only, 'c', where the target and an input are needed.",
@@ -303,6 +304,9 @@ def test_plus_and_minus_are_classes(tmp_path: Path) -> None:
         ["1'163.74", "2'000.00"],
         ["\uff11\uff12", "\uff13"],
         ["12,34,567", "1,00,000"],
+        ["1,5E+05", "2,25E-01"],
+        ["<0.1", "> 5"],
+        ["~5", "~7.5"],
         [f"{n}.5 kg" for n in range(11)],
         [f"{n}{'kM'[n % 2]}" for n in range(11)],
     ],
@@ -403,6 +407,10 @@ def test_the_row_labels_that_pandas_writes_are_left_out(tmp_path: Path, name: st
         == f"Left out of {tmp_path / 'table.csv'}: the first column, {name or 'without a name'}, which holds row labels."
     )
     assert csv_table(write(tmp_path, *rows, header=f"{name},0,1,2,3")).input_shape == (4,)
+    second = "Unnamed: 0.2"
+    twice = csv_table(write(tmp_path, *(f"{row},{line}" for row, line in enumerate(rows)), header=f"{name},{second},{HEADER}"))
+    assert torch.equal(twice.training.inputs, plain.training.inputs)
+    assert twice.notes[3].endswith(f"table.csv: the next column, {second}, which holds row labels.")
 
 
 def test_what_was_read_is_told(tmp_path: Path) -> None:

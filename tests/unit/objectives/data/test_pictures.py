@@ -165,6 +165,25 @@ def test_exif_data_of_a_wrong_type_in_a_jpeg_do_not_hide_the_picture() -> None:
     assert np.array_equal(read_picture(BytesIO(with_data), "x", 8), read_picture(BytesIO(jpeg), "x", 8)[::-1, ::-1])
 
 
+@pytest.mark.parametrize("before_pixels", [True, False])
+@pytest.mark.parametrize("name", [b"eXIf", b"tEXt", b"iCCP", b"zTXt"])
+def test_a_wrong_checksum_of_a_png_files_metadata_does_not_hide_the_picture(name: bytes, before_pixels: bool) -> None:
+    png, wrong = draw(COLOUR), chunk(name, b"text\0about it")[:-1] + b"?"
+    place = 33 if before_pixels else len(png) - 12
+    found: Counter[str] = Counter()
+    picture = read_picture(BytesIO(png[:place] + wrong + png[place:]), "x", 8, found)
+    assert np.array_equal(picture, COLOUR)
+    assert found.total() <= 1
+
+
+@pytest.mark.parametrize("place", [30, 45, 60])
+def test_damaged_pixels_are_refused_also_beside_other_data(place: int) -> None:
+    png = bytearray(draw(COLOUR))
+    png[place] ^= 1
+    with pytest.raises(DataProblem, match=r"^x cannot be read as an image"):
+        read_picture(BytesIO(bytes(png[:33]) + chunk(b"tEXt", b"a\0b") + bytes(png[33:])), "x", 8)
+
+
 def test_further_pictures_in_a_file_are_counted() -> None:
     file, remarks = BytesIO(), Counter[str]()
     Image.fromarray(GREY).save(file, "GIF", save_all=True, append_images=[Image.fromarray(255 - GREY)])
