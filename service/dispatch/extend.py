@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from service.dispatch.submit import CONFIRMING_SHARE, add_confirming_phase, add_phase
-from service.domain.budget import Issued, confirming_trials_added, target_reached
+from service.domain.budget import Issued, confirming_trials_added, foreign_trials, target_reached
 from service.domain.events import Event
 from service.domain.job import FINAL, Job, JobState
 from service.domain.phase import CONFIRM
@@ -81,10 +81,8 @@ def _extended(conn: sa.Connection, job: Job, issued: Issued, extension: Extensio
     target = None if target_reached(job, None if best is None else best.value) else job.budget.target
     trials, seconds = job.budget.trials, job.budget.seconds
     if job.state in FINAL:
-        # With confirmation each phase has a share, and one that counts points is limited by that alone.
-        counts_points = job.phase.counts_points and job.spec.budget.confirm == 0
-        begun = job.phase.first_number + job.next_point if counts_points else issued.next_number
-        trials = None if extension.trials is None else begun + extension.trials
+        counted = issued.next_number - foreign_trials(job, next_number=issued.next_number)
+        trials = None if extension.trials is None else counted + extension.trials
         seconds = extension.seconds
     elif extension.trials is not None:
         if trials is None:

@@ -12,14 +12,14 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from service.dispatch import lifecycle
-from service.domain.budget import Issued, phase_issued
+from service.domain.budget import Issued, foreign_trials, phase_issued
 from service.domain.events import Event
 from service.domain.job import Job, JobState
 from service.domain.measurement import CurvePoint
 from service.domain.strategy import PhaseStrategies
 from service.domain.trial import Trial
 from service.search.strategies import strategy_of
-from service.store import claims, jobs, phases, trial_reader
+from service.store import claims, extensions, jobs, phases, trial_reader
 from service.store.jobs import EventRow
 from service.store.phases import Planned
 from service.store.postgres import Database
@@ -86,9 +86,10 @@ def _choose(found: _Found) -> _Chosen:
     job, planned, strategy = found.job, found.planned, strategy_of(found.planned.spec)
     if not strategy.needs_results:
         return _Chosen()
-    left = None if job.budget.trials is None else job.budget.trials - found.issued.next_number
+    counted = found.issued.next_number - foreign_trials(job, next_number=found.issued.next_number)
+    left = None if job.budget.trials is None else job.budget.trials - counted
     limits = [limit for limit in (planned.trials, left) if limit is not None]
-    if 0 in limits:
+    if any(limit <= 0 for limit in limits):
         return _Chosen()
     try:
         chosen = strategy.begin(
@@ -116,6 +117,10 @@ def _begin(conn: sa.Connection, found: _Found, chosen: _Chosen) -> bool:
     if is_without_trials and chosen.error is None and found.issued.open_leases:
         claims.look_again(conn, job.id, WAIT_S)
         return False
+    foreign = foreign_trials(job, next_number=issued.next_number)
+    if job.budget.trials is not None and foreign:
+        budget = job.budget.model_copy(update={"trials": job.budget.trials + foreign})
+        extensions.set_budget(conn, job, budget, added_seconds=None, anew=False)
     phases.begin_next(
         conn,
         job,

@@ -47,7 +47,16 @@ def all_issued(job: Job, issued: Issued) -> bool:
     """Whether the job's budget of trials has been issued: the current phase's share, and nothing is left for a later phase."""
     if not phase_issued(job, next_number=issued.next_number):
         return False
-    return not job.has_next_phase or (job.budget.trials is not None and issued.next_number >= job.budget.trials)
+    counted = issued.next_number - foreign_trials(job, next_number=issued.next_number)
+    return not job.has_next_phase or (job.budget.trials is not None and counted >= job.budget.trials)
+
+
+def foreign_trials(job: Job, *, next_number: int) -> int:
+    """How many trials have taken none of the current phase's points; 0 where it does not count points.
+
+    The budget does not count them: `budget.trials` grows by them when the next phase begins, so that they take nothing of it.
+    """
+    return next_number - job.phase.first_number - job.next_point if job.phase.counts_points else 0
 
 
 def spec_of_phase(job: Job) -> JobSpec:

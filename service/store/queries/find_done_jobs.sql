@@ -10,7 +10,8 @@ WHERE job.state IN ('queued', 'running')
     )
     AND (
         (job.counts_points AND NOT job.has_next_phase)
-        OR EXISTS (
+        OR (job.counts_points AND job.phase_first_number + job.next_point >= job.budget_trials)
+        OR NOT job.counts_points AND EXISTS (
             SELECT FROM optuna.trials
             WHERE study_id = job.study_id
                 AND number >= CASE

@@ -29,7 +29,12 @@ WHERE job.state IN ('queued', 'running')
             AND (job.next_point >= least(job.phase_trials, job.budget_trials - job.phase_first_number)) IS NOT TRUE
         )
         OR (
-            (job.has_next_phase OR NOT job.counts_points)
+            job.counts_points
+            AND job.has_next_phase
+            AND (job.phase_first_number + job.next_point >= job.budget_trials) IS NOT TRUE
+        )
+        OR (
+            NOT job.counts_points
             AND NOT EXISTS (
                 SELECT FROM optuna.trials
                 WHERE study_id = job.study_id

@@ -91,6 +91,17 @@ def test_the_search_is_the_same_as_without_confirmation(database: Database, stra
     ]
 
 
+def test_foreign_trials_take_nothing_of_a_grid_nor_of_its_confirmation(database: Database) -> None:
+    job = confirmed_job(database, strategy="grid", budget={"trials": 10 + CONFIRM, "confirm": CONFIRM})
+    claimer = claimer_of(database)
+    complete_next(database, claimer)
+    add_foreign(database, job, 10 + CONFIRM)
+    while (claim := claimer.claim(uuid4())) is not None:
+        complete(database, claim)
+    assert len(confirming(stored(database, job))) == CONFIRM
+    assert state_of(database, job) is JobState.COMPLETED
+
+
 def test_running_trials_are_not_waited_for(database: Database) -> None:
     job = confirmed_job(database)
     claimer = claimer_of(database)

@@ -280,9 +280,22 @@ def test_foreign_trials_after_the_end_take_nothing_of_an_extension(database: Dat
     claimer = claimer_of(database)
     done(database, claimer)
     add_foreign(database, job, 12)
-    assert extended(database, job, trials=10).budget.trials == 16 + 12 + 10
+    extended(database, job, trials=10)
     assert done(database, claimer) == 10
     assert kinds(database, job)[16 + 12 :] == "s" * 7 + "c" * 3
+    assert current(database, job).budget.trials == 16 + 12 + 10
+    assert state_of(database, job) is JobState.COMPLETED
+
+
+def test_foreign_trials_while_points_are_confirmed_take_nothing_of_an_extension(database: Database) -> None:
+    job = submit_job(database, search_space=RATE_ALONE, budget=BUDGET)
+    claimer = claimer_of(database)
+    for _ in range(14):
+        complete_next(database, claimer)
+    extended(database, job, trials=10)
+    add_foreign(database, job, 30)
+    assert done(database, claimer) == 12
+    assert kinds(database, job)[14 + 30 :] == "cc" + "s" * 7 + "c" * 3
     assert state_of(database, job) is JobState.COMPLETED
 
 

@@ -76,15 +76,20 @@ def test_foreign_trials_take_numbers_of_the_phase_in_which_they_come(database: D
     assert state_of(database, job) is JobState.COMPLETED
 
 
-def test_foreign_trials_that_leave_nothing_for_a_later_phase_end_the_job(database: Database) -> None:
+@pytest.mark.parametrize(("trials", "position"), [(2, 0), (4, 1)])
+def test_foreign_trials_take_nothing_of_the_phase_after_a_grid(database: Database, trials: int, position: int) -> None:
+    """As they take none of its points. Where the budget ends with the grid, so does the job."""
     grid_of_two = {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True, "points": 2}, "momentum": 0.9}
-    job = submit_job_of_phases(database, 2, narrowed("random"), strategy="grid", search_space=grid_of_two, budget={"trials": 4})
+    budget = {"trials": trials}
+    job = submit_job_of_phases(database, 2, narrowed("random"), strategy="grid", search_space=grid_of_two, budget=budget)
     claimer = claimer_of(database)
     complete_next(database, claimer)
     add_foreign(database, job, 3)
-    complete_next(database, claimer)
+    for _ in range(trials - 1):
+        complete_next(database, claimer)
     assert claimer.claim(uuid4()) is None
-    assert (current(database, job).phase.position, state_of(database, job)) == (0, JobState.COMPLETED)
+    assert (current(database, job).phase.position, state_of(database, job)) == (position, JobState.COMPLETED)
+    assert current(database, job).budget.trials == trials + 3 * position
 
 
 def test_a_job_whose_last_numbers_a_foreign_script_took_in_its_last_phase_is_completed_by_the_sweeper(database: Database) -> None:
