@@ -5,6 +5,7 @@ StrideError
 ├── DatabaseUnavailable       it did not respond, or not in time: try again later
 ├── DatabaseNotMigrated       `stride migrate` has not been run, or another version ran it
 ├── JobNotFound
+├── AmbiguousJob              several jobs' ids begin like this; carries them
 ├── TrialNotFound
 ├── InvalidJob                what was submitted cannot be run; carries one `Invalid` per fault
 ├── InvalidQuestion           a request's parameters are not valid; carries one `Invalid` per fault
@@ -20,6 +21,7 @@ StrideError
 └── LeaseLost                 the lease has ended: drop the result
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -46,9 +48,20 @@ class DatabaseNotMigrated(StrideError):
 class JobNotFound(StrideError):
     """There is no such job."""
 
-    def __init__(self, job_id: UUID) -> None:
-        super().__init__(f"There is no job {job_id}.")
+    def __init__(self, job_id: UUID | str) -> None:
+        """job_id: or the digits with which no job's id begins."""
+        super().__init__(f"There is no job {'whose id begins with ' if isinstance(job_id, str) else ''}{job_id}.")
         self.job_id = job_id
+
+
+class AmbiguousJob(StrideError):
+    """Several jobs have ids that begin like this: give more of the id."""
+
+    def __init__(self, digits: str, job_ids: Sequence[UUID], *, more: bool) -> None:
+        """job_ids: some of the jobs. more: whether there are others."""
+        listed = ", ".join([*map(str, job_ids), *(["..."] if more else [])])
+        super().__init__(f"Several jobs have ids that begin with {digits}: {listed} (give more of the id).")
+        self.job_ids = job_ids
 
 
 class TrialNotFound(StrideError):

@@ -1,13 +1,12 @@
 """best-lr of a job: its best learning rate; batch-scaling: how that depends on the batch size."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Query
 
 from service.analysis.answer.other_batch_sizes import scaled
 from service.analysis.model.response_curve import Kind
-from service.api.dependencies import Answers, Db
+from service.api.dependencies import Answers, Db, JobId
 from service.api.problems import documented
 from service.domain.answer import Answer, BatchScalingView
 from service.domain.job import FINAL
@@ -36,7 +35,7 @@ CurveKind = Annotated[
 
 @router.get("/jobs/{job_id}/best-lr", responses=documented(404, 409, 422))
 def best_learning_rate_of_job(
-    job_id: UUID, database: Db, answers: Answers, tolerance: Tolerance = None, kind: CurveKind = "params"
+    job_id: JobId, database: Db, answers: Answers, tolerance: Tolerance = None, kind: CurveKind = "params"
 ) -> Answer:
     """The best learning rate by a job's trials so far, how certain it is, and how far one may deviate from it."""
     with database.transaction() as conn:
@@ -49,7 +48,7 @@ def best_learning_rate_of_job(
 
 @router.get("/jobs/{job_id}/batch-scaling", responses=documented(404, 409, 422))
 def batch_scaling_of_job(
-    job_id: UUID,
+    job_id: JobId,
     database: Db,
     answers: Answers,
     batch_size: Annotated[

@@ -1,5 +1,6 @@
 """compare: recipes, each at its own best learning rate; trade-off: the configurations of one job, speed against stability."""
 
+import re
 from typing import Annotated
 from uuid import UUID
 
@@ -9,20 +10,24 @@ from fastapi import APIRouter, Query
 from service.analysis.comparison import comparison
 from service.analysis.comparison.trade_off import By, trade_off
 from service.analysis.comparison.tuned import Finished
-from service.api.dependencies import Answers, Db
+from service.api.dependencies import Answers, Db, JobId, job_named
+from service.api.faults import JOB_ID
 from service.api.kept_answers import seen_of
 from service.api.problems import documented
 from service.domain.comparison import ComparisonView, TradeOffView
 from service.errors import Invalid, NotComparable
 from service.store import jobs as stored_jobs
 from service.store import measurements, trial_reader
+from service.store.postgres import Database
 
 router = APIRouter(prefix="/v1", tags=["answers"])
 
 
 @router.get("/compare", responses=documented(404, 409, 422))
 def compare_jobs(
-    jobs: Annotated[list[str], Query(description="Ids of 2 to 20 jobs: jobs=A&jobs=B, or jobs=A,B.", max_length=20)],
+    jobs: Annotated[
+        list[str], Query(description="Ids of 2 to 20 jobs, or their first digits: jobs=A&jobs=B, or jobs=A,B.", max_length=20)
+    ],
     database: Db,
     answers: Answers,
     learning_rate: Annotated[
@@ -31,7 +36,7 @@ def compare_jobs(
     ] = None,
 ) -> ComparisonView:
     """Which recipe (optimizer, schedule, normalization, ...) is better, each at its own best learning rate."""
-    ids = _ids(jobs)
+    ids = _ids(database, jobs)
     comparison.check(ids)
     with database.transaction() as conn:
         all_finished = [_finished(conn, job_id) for job_id in ids]
@@ -41,7 +46,7 @@ def compare_jobs(
 
 @router.get("/jobs/{job_id}/trade-off", responses=documented(404, 409, 422))
 def trade_off_of_job(
-    job_id: UUID,
+    job_id: JobId,
     database: Db,
     target: Annotated[
         float | None,
@@ -61,14 +66,14 @@ def _finished(conn: sa.Connection, job_id: UUID) -> Finished:
     return Finished(job=job, trials=trials, curves=curves, seconds=measurements.seconds_of_study(conn, job.study_id))
 
 
-def _ids(texts: list[str]) -> list[UUID]:
-    """The ids in `jobs=A,B&jobs=C`. Raises NotComparable for texts that are no ids."""
+def _ids(database: Database, texts: list[str]) -> list[UUID]:
+    """The ids in `jobs=A,B&jobs=C`. Raises NotComparable for texts that are no ids, JobNotFound, AmbiguousJob."""
     ids, faults = [], []
     for index, text in enumerate(text.strip() for given in texts for text in given.split(",")):
-        try:
-            ids.append(UUID(text))
-        except ValueError:
+        if re.fullmatch(JOB_ID, text):
+            ids.append(text)
+        else:
             faults.append(Invalid(f"/jobs/{index}", f"should be the id of a job, not {text!r}"))
     if faults:
         raise NotComparable(faults)
-    return ids
+    return [job_named(database, text) for text in ids]

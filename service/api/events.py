@@ -1,12 +1,11 @@
 """/v1/jobs/{id}/events: what happened to a job."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Query
 
 from service.api import cursors
-from service.api.dependencies import Db
+from service.api.dependencies import Db, JobId
 from service.api.problems import documented
 from service.api.schemas.events import EventView
 from service.api.schemas.view import Page
@@ -20,9 +19,9 @@ After = Annotated[
 ]
 
 
-@router.get("", responses=documented(404, 422))
+@router.get("", responses=documented(404, 409, 422))
 def list_events(
-    job_id: UUID, database: Db, after: After = 0, limit: cursors.Limit = 100, cursor: cursors.Cursor = None
+    job_id: JobId, database: Db, after: After = 0, limit: cursors.Limit = 100, cursor: cursors.Cursor = None
 ) -> Page[EventView]:
     """List a job's events, oldest first. Those of jobs that ended long ago may have been deleted."""
     start = max(after, cursors.number(cursor, default=0))

@@ -25,7 +25,11 @@ NO_NUL = r"^[^\x00]*$"
 NAME_AND_VALUE = r"^[^:\x00]*:[^\x00]*$"
 """The pattern of labels in a query."""
 
+JOB_ID = r"^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]){0,24}-?$"
+"""The pattern of a job's id, and of its first 8 digits or more; hyphens may be left out."""
+
 _PATTERNS = {
+    JOB_ID: "should be a job's id, or its first 8 digits or more",
     NO_NUL: "must not contain the character U+0000: remove it",
     NAME_AND_VALUE: "should look like name:value, without the character U+0000",
 }

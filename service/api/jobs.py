@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
 from service.api import cursors
-from service.api.dependencies import Catalog, Db, Folder
+from service.api.dependencies import Catalog, Db, Folder, JobId
 from service.api.examples import JOBS
 from service.api.json_body import JsonRoute
 from service.api.labels import Labels, labels_of
@@ -84,33 +84,33 @@ def list_jobs(
     return Page(items=views, next_cursor=cursors.encode(views[-1].created_at, views[-1].id) if more else None)
 
 
-@router.get("/{job_id}", responses=documented(404, 422))
-def get_job(job_id: UUID, database: Db) -> JobView:
+@router.get("/{job_id}", responses=documented(404, 409, 422))
+def get_job(job_id: JobId, database: Db) -> JobView:
     """A job, its progress and its best trial so far."""
     with database.transaction() as conn:
         return _view(conn, jobs.get(conn, job_id))
 
 
 @router.post("/{job_id}/cancel", responses=documented(404, 409, 422))
-def cancel_job(job_id: UUID, database: Db) -> JobView:
+def cancel_job(job_id: JobId, database: Db) -> JobView:
     """Cancel a job; its running trials keep their measurements."""
     return _moved(database, job_id, lifecycle.cancel)
 
 
 @router.post("/{job_id}/pause", responses=documented(404, 409, 422))
-def pause_job(job_id: UUID, database: Db) -> JobView:
+def pause_job(job_id: JobId, database: Db) -> JobView:
     """Pause a job: start no further trials, and release the running ones, which continue at resume."""
     return _moved(database, job_id, lifecycle.pause)
 
 
 @router.post("/{job_id}/resume", responses=documented(404, 409, 422))
-def resume_job(job_id: UUID, database: Db) -> JobView:
+def resume_job(job_id: JobId, database: Db) -> JobView:
     """Resume a paused job."""
     return _moved(database, job_id, lifecycle.resume)
 
 
 @router.post("/{job_id}/extend", status_code=202, responses=documented(400, 404, 409, 413, 415, 422))
-def extend_job(job_id: UUID, extension: Extension, database: Db, idempotency_key: IdempotencyKey = None) -> JobView:
+def extend_job(job_id: JobId, extension: Extension, database: Db, idempotency_key: IdempotencyKey = None) -> JobView:
     """Give a job more trials or seconds: an open one more than its budget, a final one more than it has issued; that runs again.
 
     Of a final job's other limits none is left, and a target that was reached is dropped. A failed job cannot be extended.
@@ -125,7 +125,7 @@ def extend_job(job_id: UUID, extension: Extension, database: Db, idempotency_key
 
 
 @router.delete("/{job_id}", status_code=204, responses=documented(404, 409, 422))
-def delete_job(job_id: UUID, database: Db, folder: Folder) -> None:
+def delete_job(job_id: JobId, database: Db, folder: Folder) -> None:
     """Delete a completed, failed or cancelled job with all its trials."""
     paths = database.transact(lambda conn: lifecycle.delete(conn, job_id), timeout_s=DELETE_TIMEOUT_S)
     checkpoint_files.delete(folder, paths)

@@ -4,13 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
-from uuid import UUID
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, Response
 
-from service.api.dependencies import Answers, Db, Folder
+from service.api.dependencies import Answers, Db, Folder, JobId
 from service.api.problems import documented
 from service.domain.answer import Answer
 from service.domain.checkpoint import Kind
@@ -32,7 +31,7 @@ MEDIA_TYPE = "application/octet-stream"
     responses={200: {"description": "A safetensors file.", "content": {MEDIA_TYPE: {}}}, **documented(404, 409, 422)},
 )
 def best_model(
-    job_id: UUID,
+    job_id: JobId,
     database: Db,
     folder: Folder,
     answers: Answers,

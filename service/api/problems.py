@@ -21,6 +21,7 @@ RETRY_AFTER_S = 2
 
 PROBLEMS: Mapping[type[errors.StrideError], tuple[str, str, int]] = {
     errors.JobNotFound: ("job-not-found", "There is no such job", 404),
+    errors.AmbiguousJob: ("ambiguous-job", "The job's id is ambiguous", 409),
     errors.TrialNotFound: ("trial-not-found", "There is no such trial", 404),
     errors.InvalidJob: ("invalid-job", "The job cannot be run as submitted", 422),
     errors.InvalidQuestion: ("invalid-request", "The request is not valid", 422),

@@ -1,12 +1,11 @@
 """/v1/jobs/{id}/trials: the trials of a job, their measurements and logs."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Path
 
 from service.api import cursors
-from service.api.dependencies import Db
+from service.api.dependencies import Db, JobId
 from service.api.problems import documented
 from service.api.schemas.trials import Log, MeasurementView, TrialView
 from service.api.schemas.view import Page
@@ -17,8 +16,8 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/trials", tags=["trials"])
 Number = Annotated[int, Path(ge=0, lt=2**31, description="The trial's number in its job.")]
 
 
-@router.get("", responses=documented(404, 422))
-def list_trials(job_id: UUID, database: Db, limit: cursors.Limit = 20, cursor: cursors.Cursor = None) -> Page[TrialView]:
+@router.get("", responses=documented(404, 409, 422))
+def list_trials(job_id: JobId, database: Db, limit: cursors.Limit = 20, cursor: cursors.Cursor = None) -> Page[TrialView]:
     """List a job's trials by number."""
     with database.transaction() as conn:
         job = jobs.get(conn, job_id)
@@ -27,16 +26,16 @@ def list_trials(job_id: UUID, database: Db, limit: cursors.Limit = 20, cursor: c
     return Page(items=items, next_cursor=cursors.encode(items[-1].number) if len(trials) > limit else None)
 
 
-@router.get("/{number}", responses=documented(404, 422))
-def get_trial(job_id: UUID, number: Number, database: Db) -> TrialView:
+@router.get("/{number}", responses=documented(404, 409, 422))
+def get_trial(job_id: JobId, number: Number, database: Db) -> TrialView:
     """A trial, with all attempts at it."""
     with database.transaction() as conn:
         return TrialView.of(trial_reader.get(conn, jobs.get(conn, job_id), number))
 
 
-@router.get("/{number}/measurements", responses=documented(404, 422))
+@router.get("/{number}/measurements", responses=documented(404, 409, 422))
 def list_measurements(
-    job_id: UUID, number: Number, database: Db, limit: cursors.Limit = 100, cursor: cursors.Cursor = None
+    job_id: JobId, number: Number, database: Db, limit: cursors.Limit = 100, cursor: cursors.Cursor = None
 ) -> Page[MeasurementView]:
     """What was measured at each step."""
     with database.transaction() as conn:
@@ -47,8 +46,8 @@ def list_measurements(
     return Page(items=items, next_cursor=cursors.encode(items[-1].step) if len(measured) > limit else None)
 
 
-@router.get("/{number}/log", responses=documented(404, 422))
-def get_log(job_id: UUID, number: Number, database: Db) -> Log:
+@router.get("/{number}/log", responses=documented(404, 409, 422))
+def get_log(job_id: JobId, number: Number, database: Db) -> Log:
     """The last lines that the trial's training printed: at most 200, and 16 KB."""
     with database.transaction() as conn:
         trial_id = trial_reader.trial_id(conn, jobs.get(conn, job_id), number)

@@ -16,6 +16,8 @@ ANSWER_TIMEOUT_S = 300.0
 TIMEOUTS = httpx2.Timeout(TIMEOUT_S, read=ANSWER_TIMEOUT_S)
 LATEST = "latest"
 NO_CONTENT = 204
+BEGINNING = re.compile("[0-9A-Fa-f]{8}[0-9A-Fa-f-]*")
+"""Of a job's id: as much as the API takes for it."""
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -95,6 +97,8 @@ class ApiClient:
             return str(UUID(job))
         except ValueError:
             pass
+        if BEGINNING.fullmatch(job):
+            return str(self.get(f"/v1/jobs/{job}")["id"])
         matching = [item["id"] for item in self.items("/v1/jobs") if item["id"].startswith(job.lower())] if job else []
         if len(matching) == 1:
             return str(matching[0])

@@ -64,6 +64,13 @@ def get(conn: sa.Connection, job_id: UUID) -> Job:
     return _from_row(row)
 
 
+def ids_beginning(conn: sa.Connection, digits: str, *, limit: int) -> list[UUID]:
+    """The ids that begin with these hexadecimal digits, at most `limit`, in order. Needs jobs_pkey."""
+    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    ids = tables.jobs.c.id
+    return list(conn.execute(sa.select(ids).where(ids.between(first, last)).order_by(ids).limit(limit)).scalars())
+
+
 # Reading and validating a spec takes longer than the rest of `lock`.
 @cached(LRUCache(1_000), key=lambda conn, job_id: job_id, lock=Lock())
 def recall(conn: sa.Connection, job_id: UUID) -> Job:

@@ -19,7 +19,7 @@ from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import JobState
 from service.domain.trial import TrialError
-from service.store import checkpoints, events, leases, measurements, queries
+from service.store import checkpoints, events, jobs, leases, measurements, queries
 from service.store.postgres import Database
 from tests.conftest import execute
 from tests.databases import connection_url
@@ -271,6 +271,14 @@ def test_the_last_steps_of_a_page_of_trials(crowded: Database) -> None:
     with plans_collected() as plans, crowded.transaction() as conn:
         assert measurements.last_steps(conn, ids).keys() == set(ids)
     assert plans.all[0].indexes == {"measurements_pkey"}
+    plans.check()
+
+
+def test_a_job_named_by_its_first_digits(crowded: Database) -> None:
+    job_id = largest_job(crowded)["job_id"]
+    with plans_collected() as plans, crowded.transaction() as conn:
+        assert job_id in jobs.ids_beginning(conn, job_id.hex[:8], limit=6)
+    assert plans.all[0].indexes == {"jobs_pkey"}
     plans.check()
 
 

@@ -72,6 +72,15 @@ def test_a_list_is_read_page_after_page(monkeypatch: pytest.MonkeyPatch) -> None
         assert client.job_id("ab") == "ab2"
 
 
+def test_eight_digits_of_an_id_are_looked_up_by_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = httpx2.Response(200, json={"id": "8d8a199b-1d62-4654-a5f0-e5312a20323e"})
+    with client_that_gets(monkeypatch, found) as client:
+        assert client.job_id("8D8a199b-1") == "8d8a199b-1d62-4654-a5f0-e5312a20323e"
+    several = problem(409, title="Several jobs", detail="Several jobs: a, b.")
+    with client_that_gets(monkeypatch, several) as client, pytest.raises(Refused, match=r"^Several jobs: a, b\.$"):
+        client.job_id("8d8a199b")
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://stride", "http://", "/v1"])
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="should look like http"):
