@@ -30,6 +30,8 @@ NEEDY = [
     ("GET", f"/v1/jobs/{ID}/trade-off"),
     ("GET", f"/v1/compare?jobs={ID}&jobs={UUID(int=1)}"),
     ("GET", f"/v1/jobs/{ID}/best-model"),
+    ("GET", f"/v1/jobs/{str(ID)[:8]}"),  # which has to be looked up first
+    ("GET", f"/v1/jobs/{ID}/events"),
     ("GET", f"/v1/jobs/{ID}/trials"),
     ("GET", f"/v1/jobs/{ID}/trials/0"),
     ("GET", f"/v1/jobs/{ID}/trials/0/measurements"),

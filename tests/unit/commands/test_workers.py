@@ -9,7 +9,7 @@ from service.commands.workers import workers_table
 WORKER: dict[str, Any] = {
     **{"id": "8d8a199b-1d62-4654-a5f0-e5312a20323e", "name": "host:1\x1b", "state": "training", "device": "cuda:0"},
     **{"objectives": ["a", "b"], "set_aside": {}, "version": "0.1.0", "started_at": "2026-11-22T10:00:00Z", "open_leases": 1},
-    "seen_at": (datetime.now(UTC) - timedelta(seconds=200)).isoformat(),
+    "seen_at": (datetime.now(UTC) - timedelta(hours=2.5)).isoformat(),
 }
 
 
@@ -20,7 +20,7 @@ def said(capsys: pytest.CaptureFixture[str], *workers: Any, cursor: str | None =
 
 def test_a_worker_is_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     row = said(capsys, WORKER).splitlines()[3]
-    assert row.split() == ["host:1?", "training", "1", "cuda:0", "0.1.0", "3", "min", "ago", "a,", "b"]
+    assert row.split() == ["host:1?", "training", "1", "cuda:0", "0.1.0", "2", "h", "ago", "a,", "b"]
 
 
 def test_what_a_worker_has_set_aside_is_told_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
