@@ -138,15 +138,18 @@ def _optimum(
 
     bounds: draws of the highest shifted rate that may be the best. only_tried: choose a point that was tried, if one is allowed.
     """
+    # Where the best rate lies is asked of the surface alone: retrained points that moved away from it, while those beside them
+    # stay, would be the best ones of nearly all draws, or of none.
+    surface = draws
     if among.fresh is not None:
         draws, mean = _towards_fresh_runs(posterior, among.fresh, draws, mean)
-    points, rates, allowed = among.points, among.points[:, 0], draws
+    points, rates, allowed = among.points, among.points[:, 0], surface
     only_choices = seen.choices is not None and not seen.axes
     score = mean if only_choices or among.fresh is not None else mean + CAUTION * draws.std(axis=0)
     may = among.promising.copy()
     if bounds is not None:
         at = posterior.surface.shifted(points)
-        allowed = np.where(at > np.maximum(bounds, at.min())[:, None], math.inf, draws)
+        allowed = np.where(at > np.maximum(bounds, at.min())[:, None], math.inf, surface)
         loses = posterior.loses(points)
         score = score + loses * seen.spread  # a run that diverges costs as much as a bad one
         trains = (loses <= MOST_DIVERGE) & (at <= posterior.ceiling)
@@ -174,7 +177,7 @@ def _optimum(
         draws=draws[:, best],
         at_low_edge=float((optima <= seen.low + margin).mean()),
         at_high_edge=float((optima >= seen.high - margin).mean()),
-        regret=max(0.0, float(np.quantile(draws[:, best] - allowed.min(axis=1), LEVEL))),
+        regret=max(0.0, float(np.quantile(np.maximum(draws, surface)[:, best] - allowed.min(axis=1), LEVEL))),
     )
     return optimum, optima
 

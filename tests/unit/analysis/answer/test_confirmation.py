@@ -60,6 +60,19 @@ def searched(n: int = 24, seed: int = 0, noise: float = 0.02, loss: Callable[[fl
     return trained(loss or bowl(BEST), n, seed=seed, noise=noise)
 
 
+@pytest.mark.parametrize("runs", [1, 3])
+def test_the_interval_still_holds_the_best_rate_which_was_not_retrained(runs: int) -> None:
+    loss, held = bowl(BEST), []
+    for seed in range(12):
+        search, random = searched(seed=seed), np.random.default_rng(1_000 + seed)
+        tried = points(search)
+        values = [[loss(at["learning_rate"]) + 0.02 * random.standard_normal() for _ in range(runs)] for at in tried]  # type: ignore[arg-type]
+        interval = answer(job(), retrain(search, tried, *values)).interval
+        assert interval is not None
+        held.append(interval.low <= BEST <= interval.high)
+    assert sum(held) >= 10
+
+
 @pytest.mark.parametrize("better", range(3))
 def test_the_retrained_point_whose_fresh_runs_are_much_better_is_answered(better: int) -> None:
     search = searched()
