@@ -98,7 +98,7 @@ def judge_few(of: Tried, seen: Observations | None) -> Judged:
     else:
         left_out = seen.left_out(len(of.complete))
         because = words.few_trials(int(seen.complete.sum()), seen.n_rates, left_out, fewest=FEWEST, enough=ENOUGH)
-    further = ENOUGH if seen is None else max(1, ENOUGH - int(seen.complete.sum()))
+    further = ENOUGH if seen is None else max(1, ENOUGH - seen.n_rates)
     return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because, further=further)
 
 

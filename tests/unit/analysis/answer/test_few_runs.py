@@ -46,7 +46,7 @@ def test_one_of_each_kind() -> None:
 
 def test_seeds_of_their_own_leave_nothing_to_explain() -> None:
     found = answer(a_job(), [of_seed(number, 0.01 if number % 2 else 0.1, number) for number in range(6)])
-    assert found.because == "the 6 trials that have trained to the end did so at 2 different rates" + ENDS + command(10)
+    assert found.because == "the 6 trials that have trained to the end did so at 2 different rates" + ENDS + command(14)
 
 
 @pytest.mark.parametrize("value", [1e101, 1e300, 1.7e308])
@@ -69,4 +69,4 @@ def test_the_command_that_adds_trials_is_named_where_it_would_add_some() -> None
     others = [replace(finished, state=state) for state in JobState if state not in (JobState.COMPLETED, JobState.CANCELLED)]
     for job in [grid, *others]:
         assert "stride extend" not in answer(job, trials).because
-    assert answer(replace(finished, state=JobState.CANCELLED), trials).because.endswith(command(10))
+    assert answer(replace(finished, state=JobState.CANCELLED), trials).because.endswith(command(14))

@@ -22,7 +22,8 @@ def test_too_few_trials_are_told_with_how_many_would_do() -> None:
 def test_one_rate_tried_over_and_over_is_no_curve() -> None:
     found = asked([trial(number, 0.01, 0.1 * number) for number in range(20)])
     assert (found.verdict, found.interval) == (AnswerVerdict.MORE_TRIALS, None)
-    assert "at 1 rate:" in found.because
+    assert "at 1 rate: about 16 trials at as many rates" in found.because
+    assert found.because.endswith("--trials 15)")
 
 
 def test_noise_that_hides_the_optimum_asks_for_more_trials_and_says_how_many() -> None:
