@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def read_document(file: str) -> dict[str, Any]:
         raise ConfigurationError(f"{name} cannot be read: {(error.strerror or str(error)).lower()}.") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{name} is not UTF-8 text.") from error
+    except _Repeated as error:
+        raise ConfigurationError(f"{name}: {error}.") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigurationError(f"{name} is neither YAML nor JSON: {_where(error)}.") from error
     if not isinstance(document, dict):
@@ -34,10 +37,34 @@ def read_document(file: str) -> dict[str, Any]:
     return document
 
 
+class _Repeated(yaml.YAMLError):
+    """A key stands twice in one mapping: one of its values would be lost."""
+
+    def __init__(self, key: yaml.ScalarNode, before: yaml.ScalarNode) -> None:
+        lines = sorted({before.start_mark.line + 1, key.start_mark.line + 1})
+        where = f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} and {lines[1]}"
+        super().__init__(f"the key {key.value!r} is given twice, in {where}: give it once")
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core schema: 1e-5 is a number there, and neither `no` nor a date is anything but text."""
+    """YAML 1.2's core schema: 1e-5 is a number there, and neither `no` nor a date is anything but text.
+
+    Keys are text, as in JSON, and as they are written: `1` and `true` are two keys.
+    """
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  as PyYAML declares it
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Raises _Repeated."""
+        keys: dict[str, yaml.ScalarNode] = {}
+        document: dict[Hashable, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be text", key.start_mark)
+            if (before := keys.setdefault(key.value, key)) is not key:
+                raise _Repeated(key, before)
+            document[key.value] = self.construct_object(value, deep=deep)
+        return document
 
 
 for _tag, _pattern, _first in (

@@ -46,6 +46,30 @@ def test_a_dash_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_document("-") == {"seed": 3}
 
 
+def test_keys_are_text_as_they_are_written(job: Path) -> None:
+    job.write_text("labels: {1: a, true: b, null: c, 1e-5: d, ~: e, 'x': f}")
+    assert read_document(str(job)) == {"labels": {"1": "a", "true": "b", "null": "c", "1e-5": "d", "~": "e", "x": "f"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "where"),
+    [
+        ("seed: 1\nmetric: a\nseed: 2\n", "seed", "lines 1 and 3"),
+        ("a:\n  rate: {low: 1, log: true}\n  other: 1\n  rate: {low: 2}\n", "rate", "lines 2 and 4"),
+        ("a: [{b: {c: 1, c: 1}}]", "c", "line 1"),
+        ('{"seed": 1,\n "seed": 2}', "seed", "lines 1 and 2"),
+        ('{"seed": 1, "s\\u0065ed": 2}', "seed", "line 1"),
+        ('1: a\n"1": b', "1", "lines 1 and 2"),
+        ("a: {<<: {b: 1}, <<: {b: 2}}", "<<", "line 1"),
+    ],
+)
+def test_a_key_given_twice_is_refused_with_its_lines(job: Path, text: str, key: str, where: str) -> None:
+    job.write_text(text)
+    with pytest.raises(ConfigurationError) as refused:
+        read_document(str(job))
+    assert str(refused.value) == f"{job}: the key {key!r} is given twice, in {where}: give it once."
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -56,6 +80,8 @@ def test_a_dash_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"a: \x00", "neither YAML nor JSON"),
         (b"a: .inf", "what JSON cannot represent"),
         (b"a: &a [*a]", "what JSON cannot represent"),
+        (b"a: &a {b: *a}", "what JSON cannot represent"),
+        (b"a:\n  [1]: 2", "neither YAML nor JSON: a key must be text, in line 2"),
         (b"a: !!binary aGk=", "what JSON cannot represent"),
         (b"a: !!python/name:os.system", "neither YAML nor JSON"),
     ],
