@@ -174,6 +174,7 @@ def _views(conn: Connection, listed: list[Job]) -> list[JobView]:
             job,
             counts[job.study_id],
             trial_reader.best(conn, job),
+            trial_reader.last_failed(conn, job) if counts[job.study_id].failed else None,
             _waiting_for(job, counts[job.study_id], offered),
             warnings_of(job.spec),
         )

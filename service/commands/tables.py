@@ -71,6 +71,7 @@ def job_details(job: Document) -> RenderableType:
             "phase": job["phase"],
             "trials": trials_done(job) + (f": {counts}" if counts else ""),
             f"best {spec['metric']}": best_trial(best, job),
+            "last failure": job["last_failure"] and _failure(job["last_failure"], job["id"]),
             "created": moment(job["created_at"]),
             "started": job["started_at"] and moment(job["started_at"]),
             "finished": job["finished_at"] and moment(job["finished_at"]),
@@ -211,6 +212,11 @@ def pairs(named: Mapping[str, str | Text | None]) -> RenderableType:
         if value:
             table.add_row(Text(name, style="dim"), value if isinstance(value, Text) else plain(value))
     return table
+
+
+def _failure(failure: Document, job_id: str) -> str:
+    where = f"stride trial {job_id[:ID_LENGTH]} {failure['number']}"
+    return f"{failure['type']}: {failure['message']}\n(in trial {failure['number']}; with its traceback: {where})"
 
 
 def _choices(schema: Document) -> str:

@@ -57,14 +57,21 @@ def best(conn: sa.Connection, job: Job) -> Trial | None:
 
 
 def last_failure(conn: sa.Connection, job: Job) -> TrialError | None:
-    """The error of the trial that failed last, if it has one."""
-    stored = conn.exec_driver_sql(
-        "SELECT value_json FROM optuna.trials JOIN optuna.trial_user_attributes USING (trial_id)"
+    """The error of the trial that failed last with one."""
+    failed = last_failed(conn, job)
+    return None if failed is None else failed[1]
+
+
+def last_failed(conn: sa.Connection, job: Job) -> tuple[int, TrialError] | None:
+    """The number and the error of the trial that failed last with one."""
+    row = conn.exec_driver_sql(
+        "SELECT number, value_json FROM optuna.trials JOIN optuna.trial_user_attributes USING (trial_id)"
         " WHERE study_id = %(study_id)s AND state = 'FAIL' AND key = 'error'"
         " ORDER BY datetime_complete DESC, number DESC LIMIT 1",
         {"study_id": job.study_id},
-    ).scalar()
-    return None if stored is None else _error(json.loads(stored))
+    ).one_or_none()
+    error = None if row is None else _error(json.loads(row.value_json))
+    return None if row is None or error is None else (row.number, error)
 
 
 def page(conn: sa.Connection, job: Job, *, limit: int, after: int = -1) -> list[Trial]:

@@ -10,7 +10,7 @@ from service.domain.job import Job, JobState
 from service.domain.meaning import Role
 from service.domain.request import Budget, JobRequest
 from service.domain.space import Point
-from service.domain.trial import Trial, TrialCounts
+from service.domain.trial import Trial, TrialCounts, TrialError
 
 
 class TrialProgress(View):
@@ -55,6 +55,18 @@ class WarningView(View):
     """What is doubtful, and what would be better."""
 
 
+class FailureView(View):
+    """A trial that failed, and why."""
+
+    number: int
+    type: str
+    message: str
+
+    @classmethod
+    def of(cls, number: int, error: TrialError) -> Self:
+        return cls(number=number, type=error.type, message=error.message)
+
+
 class JobView(View):
     """A job."""
 
@@ -77,6 +89,8 @@ class JobView(View):
     step_word: str
     """What the objective calls a step: epoch, update, episode."""
     best: BestTrial | None
+    last_failure: FailureView | None
+    """The trial that failed last with an error; null where none did. The trial itself has the traceback."""
     study_name: str
     created_at: Moment
     started_at: Moment | None
@@ -85,7 +99,13 @@ class JobView(View):
 
     @classmethod
     def of(
-        cls, job: Job, counts: TrialCounts, best: Trial | None, waiting_for: str | None, warnings: Sequence[WarningView]
+        cls,
+        job: Job,
+        counts: TrialCounts,
+        best: Trial | None,
+        last_failed: tuple[int, TrialError] | None,
+        waiting_for: str | None,
+        warnings: Sequence[WarningView],
     ) -> Self:
         return cls(
             id=job.id,
@@ -100,6 +120,7 @@ class JobView(View):
             roles=job.spec.meaning.roles,
             step_word=job.spec.meaning.step_word,
             best=None if best is None else BestTrial(number=best.number, value=best.value, params=best.params),
+            last_failure=None if last_failed is None else FailureView.of(*last_failed),
             study_name=job.study_name,
             created_at=job.created_at,
             started_at=job.started_at,

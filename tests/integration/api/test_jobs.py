@@ -13,6 +13,7 @@ from service.dispatch.outcome import Failed, Pruned
 from service.domain.trial import TrialError
 from service.store.postgres import Database
 from tests.factories import submit_job
+from tests.integration.api.asking import ask
 from tests.integration.api.training import Worker, diverged
 
 
@@ -250,3 +251,15 @@ def test_objectives_are_listed_with_all_that_a_job_needs(client: TestClient) -> 
     for item in page["items"]:
         job = {"objective": {"name": item["name"]}, "search_space": item["search_space"]}
         assert client.post("/v1/jobs?dry_run=true", json=job).status_code == 200
+
+
+def test_a_job_shows_why_a_trial_failed_last(client: TestClient, database: Database, worker: Worker) -> None:
+    job = submit_job(database, budget={"trials": 20, "failures": 10})
+    assert ask(client, f"/v1/jobs/{job.id}")["last_failure"] is None
+    worker.train(1)
+    for message in ("first", "second"):
+        worker.train(1, lambda _, message=message: Failed(error=TrialError(type="E", message=message, traceback="t")))  # type: ignore[misc]
+    worker.train(1)
+    shown = ask(client, f"/v1/jobs/{job.id}")
+    assert shown["last_failure"] == {"number": 2, "type": "E", "message": "second"}
+    assert ask(client, "/v1/jobs")["items"][0] == shown

@@ -60,6 +60,7 @@ JOB = {
         "spec": SPEC,
         "roles": ROLES,
         "best": BEST,
+        "last_failure": None,
     },
     "progress": {"trials": dict.fromkeys(("planned", "waiting", "running", "complete", "infeasible", "pruned", "failed"), 0)},
     **{"created_at": "2026-01-01T00:00:00Z", "started_at": None, "finished_at": None, "study_name": "a"},
@@ -89,6 +90,15 @@ def test_what_is_searched_has_a_line_each_and_what_is_fixed_one_for_all(
     told = [line.split() for line in capsys.readouterr().out.splitlines()]
     at = told.index(["search", "space", "batch_size:", "16", "|", "32"])
     assert told[at + 1] == ["fixed", "epochs=4", "learning_rate=0.01"]
+
+
+def test_the_last_failure_is_told_with_its_reason_and_where_to_see_more(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(job_details(JOB | {"last_failure": {"number": 3, "type": "ValueError", "message": "no such\x1b file"}}))
+    lines = [line.split("  ")[-1].strip() or line for line in (row.rstrip() for row in capsys.readouterr().out.splitlines())]
+    at = lines.index("ValueError: no such? file")
+    assert lines[at + 1] == "(in trial 3; with its traceback: stride trial 8d8a199b 3)"
+    console().print(job_details(JOB))
+    assert "last failure" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("table", [job_details(JOB | {"best": None}), answer()])
