@@ -4,6 +4,7 @@ The class folders are in the folder itself, or in train/ (or training/), with op
 testing/) next to it; capitals do not matter. Images in folders below a class folder belong to the class.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -46,6 +47,7 @@ def image_folder(folder: Path, fold: int = 0, image_size: int = 32) -> Sets:
     are cached until a file changes.
     """
     skipped: Counter[str] = Counter()
+    folder = _unpacked(folder)
     parts = _parts(folder, skipped)
     classes = tuple(entry.name for entry in _folders_in(parts["training"]))
     if not classes:
@@ -54,6 +56,18 @@ def image_folder(folder: Path, fold: int = 0, image_size: int = 32) -> Sets:
     labels = np.array([label for _, label in (*training, *validation, *test)], dtype=np.int64)
     notes = (contents(folder, "images", labels, classes), *left_out(folder, skipped))
     return _load(parts["training"], training, validation, test, classes, fold, image_size, notes)
+
+
+def _unpacked(folder: Path) -> Path:
+    """The folder, or what an archive has unpacked into it: the only folder in it, where that holds folders in its turn."""
+    inside = _folders_in(folder)
+    if len(inside) > 1 or not inside or _is_part(inside[0].name) or not _folders_in(inside[0]):
+        return folder
+    return _unpacked(inside[0])
+
+
+def _is_part(name: str) -> bool:
+    return any(name.casefold() in names for names in PARTS.values())
 
 
 def _parts(folder: Path, skipped: Counter[str]) -> dict[str, Path]:
@@ -93,9 +107,9 @@ def _skip_files(folder: Path, skipped: Counter[str]) -> None:
 def _labelled(part: Path, classes: tuple[str, ...], skipped: Counter[str]) -> Labelled:
     """The image files of all classes with their labels, the positions of their classes in `classes`."""
     labelled: list[tuple[DataFile, int]] = []
-    folders = _folders_in(part)
+    by_folder: dict[Path, Sequence[Path]] = {}
     _skip_files(part, skipped)
-    for folder in folders:
+    for folder in _folders_in(part):
         if folder.name not in classes:
             raise DataProblem(f"{folder} is not one of the training classes ({', '.join(classes)}).")
         found, unseen = files_below(folder)
@@ -103,27 +117,36 @@ def _labelled(part: Path, classes: tuple[str, ...], skipped: Counter[str]) -> La
         skipped.update(map(counted, [*unseen, *(entry for entry in found if entry.suffix.lower() in NO_IMAGES)]))
         if not images:
             raise DataProblem(f"{folder} holds no images, such as PNG or JPEG files.")
+        by_folder[folder] = images
         labelled += [(data_file(image), classes.index(folder.name)) for image in images]
     if not labelled:
         raise DataProblem(f"{part} holds no folders: one for each class is needed, with its images.")
-    _check_are_classes(part, folders)
+    _check_are_classes(part, by_folder)
     return tuple(labelled)
 
 
-def _check_are_classes(part: Path, folders: Sequence[Path]) -> None:
-    """Raise DataProblem where the folders seem to be parts of the data, or to lie above the classes."""
-    inside = {folder: {entry.name for entry in _folders_in(folder)} for folder in folders}
-    for folder, names in inside.items():
-        if known := sorted(name for name in names if any(name.casefold() in these for these in PARTS.values())):
+def _check_are_classes(part: Path, images: Mapping[Path, Sequence[Path]]) -> None:
+    """Raise DataProblem where the folders seem to be parts of the data, or to lie above the classes. images: those in each."""
+    places = {folder: {image.parent for image in of_class} for folder, of_class in images.items()}
+    for folder, inside in places.items():
+        first_below = {place.relative_to(folder).parts[0] for place in inside - {folder}}
+        if known := sorted(filter(_is_part, first_below)):
             raise DataProblem(f"{folder / known[0]} is a part of a class, but parts hold the classes: {_known_names()}.")
-    above = [folder for folder in folders if len(inside[folder]) > 1 and len(inside[folder]) == len(entries(folder))]
-    for first, second in combinations(above, 2):
-        if len(common := sorted(inside[first] & inside[second])) > 1:
+    by_part = {name: [folder.name for folder in images if _has_word(folder.name, PARTS[name])] for name in PARTS}
+    if by_part["training"] and (others := by_part["validation"] + by_part["test"]):
+        raise DataProblem(f"{part}: {by_part['training'][0]} and {others[0]} seem to be parts of the data: {_known_names()}.")
+    above = {folder: {place.name for place in inside} for folder, inside in places.items() if folder not in inside}
+    for first, second in combinations([folder for folder, names in above.items() if len(names) > 1], 2):
+        if len(common := sorted(above[first] & above[second])) > 1:
             raise DataProblem(
                 f"{part}: {first.name} and {second.name} hold no images but the same folders ({', '.join(common[:5])}). If these"
                 f" are the classes, name one folder above them in the setting path, or rename those above them: {_known_names()}."
                 " If they are not, move the images into the folders of their classes."
             )
+
+
+def _has_word(name: str, words: Sequence[str]) -> bool:
+    return any(word.lower() in words for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", name))
 
 
 @lru_cache(maxsize=KEPT)

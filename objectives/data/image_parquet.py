@@ -105,7 +105,8 @@ def _check_shards(tables: Sequence[Path]) -> None:
                 raise DataProblem(
                     f"{table} promises {total} files {Path(begin).name}*.parquet, but the folder holds {len(shards)}."
                 )
-        if missing := set(range(len(shards))) - {number for _, number, _ in shards}:
+        first = min(number for _, number, _ in shards) == 1  # some count from 1
+        if missing := {number + first for number in range(len(shards))} - {number for _, number, _ in shards}:
             raise DataProblem(f"{shards[0][0]} promises {len(shards)} files, but number {min(missing)} of them is missing.")
 
 

@@ -12,11 +12,18 @@ from numpy.typing import NDArray
 from objectives.data.examples import Examples, Sets
 from objectives.data.split import Split
 
+SMALLEST = 1e-100
+"""The squares of smaller numbers may be rounded to 0, so that a column that varies would seem to have no deviation."""
+
 
 def standardized_columns(columns: NDArray[np.float64], training: NDArray[np.int64]) -> NDArray[np.float32]:
     """Standardize each column of (n, columns) by the mean and standard deviation of its rows `training`."""
     seen = columns[training]
     varies = seen.min(axis=0) != seen.max(axis=0)
+    if (tiny := varies & (np.abs(seen).max(axis=0) < SMALLEST)).any():
+        # Exactly: a power of two.
+        columns = columns * np.where(tiny, 2.0**1000, 1.0)
+        seen = columns[training]
     # By rounding, the standard deviation of equal numbers may be slightly above zero.
     deviations = np.where(varies, seen.std(axis=0), np.inf)
     standardized: NDArray[np.float32] = ((columns - seen.mean(axis=0)) / deviations).astype(np.float32)

@@ -25,7 +25,7 @@ SHOWN = (
     ("1\u202f163", "5\u00a0000"),
     ("\u22125", "\u22126"),
 )
-ENCODINGS = ("utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252", "utf-32-le", "utf-7")
+ENCODINGS = ("utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252", "utf-32-le")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ WORDS = (
     *("red", "blue", "a,b", 'say "hi"', "línea", "line\nbreak", "x;y", "tab\tbed", "ünï", "日本", "🙂", "O'Neil", "#1", "1st"),
     *("True", "-x", "e5", "0x1F", "no data yet", "2024-01-05", "12:30", "(none)", "A1", "+-", "Na", "nano", "Unnamed: 0"),
 )
-NAMES = ("a", "b", "size (cm)", "größe", "x,y", 'q"r', "id", "2nd", "a.b", "__index__", "k;l", "y")
+NAMES = ("a", "b", "size (cm)", "größe", "x,y", 'q"r', "id", "2nd", "a.b", "__index__", "y")
 CLASSES = (
     *(("no", "yes"), ("0", "1"), ("1", "2", "3"), ("01", "02"), ("9007199254740993", "9007199254740992"), ("1.5", "-2.5")),
     *(("a", "1"), ("+", "-"), ("5%", "10%"), ("none", "mild", "severe"), ("18446744073709551615", "7"), ("0.1", "0.10", "2")),
@@ -96,4 +96,8 @@ def _inputs(values: Sequence[Any], split: Split) -> list[np.ndarray]:
 
 def _standardized(values: np.ndarray, split: Split) -> np.ndarray:
     seen = values[split.training]
-    return (values - seen.mean()) / seen.std() if len(set(seen)) > 1 else 0 * values
+    if len(set(seen)) == 1:
+        return 0 * values
+    largest = np.abs(seen).max()  # the square of a tiny number would be 0
+    scaled = values / largest
+    return (scaled - (seen / largest).mean()) / (seen / largest).std()

@@ -19,6 +19,7 @@ HEADER = "a,b,colour,bought"
 
 
 def write(folder: Path, *rows: str, header: str = HEADER) -> Path:
+    folder.mkdir(exist_ok=True)
     path = folder / "table.csv"
     path.write_text("\n".join([header, *rows]) + "\n")
     return path
@@ -41,6 +42,14 @@ def test_numbers_are_standardized_and_texts_one_hot(tmp_path: Path, fold: int) -
         assert part.inputs[:, 3].tolist() == [row % 3 != 0 for row in positions]  # red
         assert part.targets.tolist() == [row % 2 for row in positions]
     assert (data.input_shape, data.n_classes) == ((4,), 2)
+
+
+@pytest.mark.parametrize("exponent", [-320, -200, -160, 30])
+def test_numbers_of_any_size_are_standardized(tmp_path: Path, exponent: int) -> None:
+    """The squares of tiny ones are 0: their column must not seem to have no deviation."""
+    path = write(tmp_path, *(f"{row % 7}e{exponent},{row % 2}" for row in range(40)), header="x,y")
+    plain = write(tmp_path / "plain", *(f"{row % 7},{row % 2}" for row in range(40)), header="x,y")
+    assert_close(csv_table(path).training.inputs, csv_table(plain).training.inputs, rtol=1e-3, atol=1e-3)
 
 
 def test_the_target_may_be_any_column(tmp_path: Path) -> None:

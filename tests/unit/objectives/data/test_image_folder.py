@@ -94,6 +94,17 @@ def test_other_files_and_hidden_folders_are_left_out(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("layout", ["{}", "train/{}", "data/train/{}", "unpacked/data/{}"])
+def test_the_folder_that_an_archive_unpacks_is_found(tmp_path: Path, layout: str) -> None:
+    write(tmp_path, {layout.format(name): n for name, n in CLASSES.items()})
+    data = image_folder(tmp_path, image_size=8)
+    assert (n_images(data), data.n_classes) == (15, 2)
+
+
+def test_classes_may_have_words_of_parts_in_their_names(tmp_path: Path) -> None:
+    assert image_folder(write(tmp_path, {"train_station": 5, "valley": 5, "testudo": 5}), image_size=8).n_classes == 3
+
+
 @pytest.mark.parametrize("ending", NO_IMAGES)
 def test_endings_of_annotations_are_no_images(tmp_path: Path, ending: str) -> None:
     (write(tmp_path) / "cat" / f"00{ending}").touch()
@@ -238,12 +249,19 @@ def with_parts(folder: Path) -> Path:
             lambda folder: write(folder, {"cat/Train": 3, "dog/Train": 3}),
             f"{{}}/cat/Train is a part of a class, but parts hold the classes: {NAMES}.",
         ),
+        *(
+            (
+                lambda folder, first=first, second=second: write(folder, {f"{first}/cat": 3, f"{second}/cat": 3}),
+                f"{{}}: {first} and {second} seem to be parts of the data: {NAMES}.",
+            )
+            for first, second in (("train_images", "test images"), ("seg_train", "seg_test"), ("trainA", "valB"))
+        ),
         (
             lambda folder: [
                 write(folder / part) and [shutil.rmtree(folder / name, ignore_errors=True) for name in CLASSES]
-                for part in ("train images", "test images")
+                for part in ("morning/all", "evening/all")
             ],
-            "{}: test images and train images hold no images but the same folders (cat, dog). If these are the classes, name one"
+            "{}: evening and morning hold no images but the same folders (cat, dog). If these are the classes, name one"
             f" folder above them in the setting path, or rename those above them: {NAMES}. If they are not, move the images into"
             " the folders of their classes.",
         ),

@@ -75,6 +75,12 @@ def test_parts_are_told_by_a_word_as_on_the_hub(tmp_path: Path, training: str, v
     assert [len(part) for part in (data.training, data.validation, data.test)] == [15, 4, 3]
 
 
+def test_files_may_be_counted_from_1(tmp_path: Path) -> None:
+    for number in (1, 2):
+        write(tmp_path / f"train-{number}-of-2.parquet")
+    assert len(image_parquet(tmp_path, image_size=8).training) == 18
+
+
 def test_files_without_any_part_in_their_names_are_split(tmp_path: Path) -> None:
     for name in ("0000", "0001"):
         write(tmp_path / f"{name}.parquet")
