@@ -116,7 +116,7 @@ class TooFewToCompare(StrideError):
 
 
 class IdempotencyKeyReused(StrideError):
-    """This Idempotency-Key was used within the last 7 days with another body: use a new key for a new job."""
+    """This Idempotency-Key was used within the last 7 days with another body: use a new key for a new request."""
 
 
 class IllegalMove(StrideError):

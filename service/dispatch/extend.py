@@ -10,7 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from service.dispatch.submit import CONFIRMING_SHARE, add_confirming_phase, add_phase
+from service.dispatch.submit import add_confirming_phase, add_phase, confirming_seconds
 from service.domain.budget import Issued, confirming_trials_added, foreign_trials, target_reached
 from service.domain.events import Event
 from service.domain.job import FINAL, Job, JobState
@@ -122,7 +122,7 @@ def _within_grid(job: Job, budget: Budget, extension: Extension) -> Budget:
 
 def _addition(extension: Extension) -> _Addition:
     if extension.seconds is not None:
-        return _Addition(confirming_seconds=CONFIRMING_SHARE * extension.seconds, seconds=extension.seconds)
+        return _Addition(confirming_seconds=confirming_seconds(extension.seconds), seconds=extension.seconds)
     assert extension.trials is not None
     confirming = confirming_trials_added(extension.trials)
     return _Addition(search_trials=extension.trials - confirming, confirming_trials=confirming)

@@ -62,6 +62,11 @@ CONFIRMING_SHARE = 0.1
 """The part of `budget.seconds` that is kept for trials that confirm."""
 
 
+def confirming_seconds(seconds: float) -> float | None:
+    """How many of these seconds are kept for trials that confirm; None where the part is too small for a float above zero."""
+    return CONFIRMING_SHARE * seconds or None
+
+
 def _add_phases(conn: sa.Connection, job_id: UUID, spec: JobSpec) -> None:
     """The search, and what the budget keeps to confirm what it finds."""
     budget, confirm = spec.budget, spec.budget.confirm
@@ -69,7 +74,7 @@ def _add_phases(conn: sa.Connection, job_id: UUID, spec: JobSpec) -> None:
         add_phase(conn, job_id, 0, spec)
         return
     add_phase(conn, job_id, 0, spec, trials=None if budget.trials is None else budget.trials - (confirm or 0))
-    seconds = None if budget.seconds is None else CONFIRMING_SHARE * budget.seconds
+    seconds = None if budget.seconds is None else confirming_seconds(budget.seconds)
     add_confirming_phase(conn, job_id, 1, spec, trials=confirm, seconds=seconds)
 
 

@@ -205,6 +205,14 @@ def left(database: Database, job: Job, seconds: float) -> None:
     assert float(found) == pytest.approx(seconds, abs=2.0)
 
 
+def test_the_shortest_time_is_time_nonetheless(database: Database) -> None:
+    """A tenth of it is no float above zero."""
+    job = submit_job(database, search_space=RATE_ALONE, budget={"seconds": 5e-324, "confirm": None})
+    assert extended(database, job, seconds=5e-324).state is JobState.QUEUED
+    database.transact(lambda conn: lifecycle.cancel(conn, job.id))
+    assert extended(database, job, seconds=5e-324).state is JobState.QUEUED
+
+
 def test_a_job_of_trials_that_has_ended_may_go_on_for_seconds(database: Database) -> None:
     job = submit_job(database, search_space=RATE_ALONE, budget=BUDGET)
     claimer = claimer_of(database)
