@@ -17,8 +17,8 @@ SETTING = "STRIDE_DATA_FOLDERS"
 KEPT = 2
 """Size of each loader's LRU cache of results. Small, since CIFAR-10 takes 740 MB."""
 
-HIDDEN = (".", "__MACOSX")
-"""How the names of hidden files and folders begin."""
+HIDDEN = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "Icon\r")
+"""How the names begin of what operating systems and network drives put beside data: some are copies of images."""
 
 _folders: tuple[Path, ...] | None = None
 

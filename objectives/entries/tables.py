@@ -12,7 +12,7 @@ TARGET: Mapping[str, Any] = {
     "target": {
         "type": ["string", "null"],
         "default": None,
-        "description": "Target column of a local file; null: the last one.",
+        "description": "Target column of a local file; null: the last one that is no index of pandas.",
         APPLIES_WHEN: [{"dataset": list(TABLE_FILES)}],
         DEFINES_MEASURE: True,
     },

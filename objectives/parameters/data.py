@@ -23,7 +23,8 @@ def path(files: Sequence[str]) -> dict[str, Any]:
         "path": {
             "type": ["string", "null"],
             "default": None,
-            "description": "File or folder of a data set that is read from local files, below a folder that the workers allow.",
+            "description": "File or folder of a data set that is read from local files, below a folder that the workers allow. A"
+            " trial's log tells what was read, and what was left out.",
             APPLIES_WHEN: [{"dataset": list(files)}],
             DEFINES_MEASURE: True,
         }

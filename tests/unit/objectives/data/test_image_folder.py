@@ -94,6 +94,13 @@ def test_other_files_and_hidden_folders_are_left_out(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", [".thumbnails", "@eaDir", "__MACOSX"])
+def test_copies_that_a_system_makes_are_no_images(tmp_path: Path, name: str) -> None:
+    data = image_folder(write(tmp_path, {"cat": 5, "dog": 10, f"cat/{name}": 3, name: 5}), image_size=8)
+    assert n_images(data) == 15
+    assert data.notes[1] == f"Left out of {tmp_path}: 2 {name}."
+
+
 @pytest.mark.parametrize("layout", ["{}", "train/{}", "data/train/{}", "unpacked/data/{}"])
 def test_the_folder_that_an_archive_unpacks_is_found(tmp_path: Path, layout: str) -> None:
     write(tmp_path, {layout.format(name): n for name, n in CLASSES.items()})
