@@ -199,16 +199,14 @@ def test_a_jobs_trials_are_listed_and_each_is_shown_with_its_log(stride: Running
     rows = [line.split() for line in result.stdout.splitlines() if "complete" in line]
     assert [row[0] for row in rows] == ["0", "1", "2", "3"]
     assert [row[-1] for row in rows] == ["4"] * 4, "epochs"
-    assert len(json.loads(stride.run("trials", done_job, "--json").stdout)["items"]) == 4
     assert re.search(r"attempts +1: \S+, .* UTC, finished", stride.run("trial", done_job, "2").stdout)
     assert re.fullmatch(r"training at \S+\n", stride.run("log", done_job, "2").stdout)
-    assert_fails(stride.run("trial", done_job, "4"), 2, "has no trial 4")
 
 
 def test_workers_are_listed(stride: RunningStride) -> None:
-    shown = stride.run("workers").stdout
-    assert len(re.findall("quadratic", shown)) == 2
-    assert len(json.loads(stride.run("workers", "--json", "--limit", "1").stdout)["items"]) == 1
+    shown = stride.run("workers", "--limit", "1").stdout
+    assert len(re.findall("quadratic", shown)) == 1
+    assert "There are more: --limit shows up to 100." in shown
 
 
 def test_a_job_is_deleted_once_somebody_has_said_yes(stride: RunningStride) -> None:
