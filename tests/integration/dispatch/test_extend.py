@@ -1,6 +1,7 @@
 """Extended jobs: in every state, with every kind of budget, before, in and after their confirmation."""
 
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ from service.domain.request import Budget, Extension
 from service.domain.training_seeds import TRAINING_SEED
 from service.domain.trial import TrialError
 from service.errors import IdempotencyKeyReused, JobNotFound, NotExtendable
+from service.store import jobs
 from service.store.postgres import Database
 from tests.factories import submit_job
 from tests.integration.dispatch.phases import RATE_ALONE, add_foreign, complete, complete_next
@@ -163,30 +165,32 @@ def test_a_job_of_seconds_gets_more_of_them_the_last_tenth_to_confirm(database: 
     claimer = claimer_of(database)
     for _ in range(4):
         complete_next(database, claimer)
-    time_left(database, job, 50.0)
+    before = ends_at(database, job)
     assert extended(database, job, seconds=50).budget.seconds == 150.0
-    left(database, job, 100.0)
-    time_left(database, job, 15.5)
+    assert ends_at(database, job) - before == timedelta(seconds=50)
+    time_left(database, job, 40.0)
     assert complete_next(database, claimer).job.phase.name == "search"
     time_left(database, job, 14.5)
     assert complete_next(database, claimer).job.phase.name == "confirm"
     # While it confirms: that goes on until only what was added is left.
-    extended(database, job, seconds=20)
-    left(database, job, 34.5)
-    time_left(database, job, 20.5)
+    before = ends_at(database, job)
+    extended(database, job, seconds=200)
+    assert ends_at(database, job) - before == timedelta(seconds=200)
+    time_left(database, job, 240.0)
     assert complete_next(database, claimer).job.phase.position == 1
-    time_left(database, job, 19.5)
+    time_left(database, job, 199.0)
     assert complete_next(database, claimer).job.phase.position == 2
-    time_left(database, job, 1.9)
+    time_left(database, job, 19.5)
     assert complete_next(database, claimer).job.phase.position == 3
     time_left(database, job, -0.1)
     database.transact(lambda conn: lifecycle.expire(conn, job.id))
     # The final one runs again, with these seconds from now on.
-    again = extended(database, job, seconds=30)
-    assert (again.state, again.budget.seconds) == (JobState.RUNNING, 30.0)
-    left(database, job, 30.0)
+    begun = database.transact(jobs.now)
+    again = extended(database, job, seconds=300)
+    assert (again.state, again.budget.seconds) == (JobState.RUNNING, 300.0)
+    assert begun < ends_at(database, job) - timedelta(seconds=300) < database.transact(jobs.now)
     assert complete_next(database, claimer).job.phase.position == 4
-    time_left(database, job, 2.9)
+    time_left(database, job, 29.0)
     assert complete_next(database, claimer).job.phase.position == 5
     # By trials: its seconds no longer count.
     time_left(database, job, -0.1)
@@ -197,20 +201,10 @@ def test_a_job_of_seconds_gets_more_of_them_the_last_tenth_to_confirm(database: 
     assert state_of(database, job) is JobState.COMPLETED
 
 
-def left(database: Database, job: Job, seconds: float) -> None:
-    with database.transaction() as conn:
-        found = conn.exec_driver_sql(
-            "SELECT extract(epoch FROM deadline_at - clock_timestamp()) FROM stride.jobs WHERE id = %(id)s", {"id": job.id}
-        ).scalar_one()
-    assert float(found) == pytest.approx(seconds, abs=2.0)
-
-
-def test_the_shortest_time_is_time_nonetheless(database: Database) -> None:
-    """A tenth of it is no float above zero."""
-    job = submit_job(database, search_space=RATE_ALONE, budget={"seconds": 5e-324, "confirm": None})
-    assert extended(database, job, seconds=5e-324).state is JobState.QUEUED
-    database.transact(lambda conn: lifecycle.cancel(conn, job.id))
-    assert extended(database, job, seconds=5e-324).state is JobState.QUEUED
+def ends_at(database: Database, job: Job) -> datetime:
+    deadline = current(database, job).deadline_at
+    assert deadline is not None
+    return deadline
 
 
 def test_a_job_of_trials_that_has_ended_may_go_on_for_seconds(database: Database) -> None:
@@ -220,7 +214,7 @@ def test_a_job_of_trials_that_has_ended_may_go_on_for_seconds(database: Database
     assert extended(database, job, seconds=60).budget == Budget(trials=None, seconds=60.0, confirm=3)
     for _ in range(30):
         assert complete_next(database, claimer).job.phase.position == 2
-    time_left(database, job, 5.9)
+    time_left(database, job, 5.5)
     assert complete_next(database, claimer).job.phase.position == 3
 
 
