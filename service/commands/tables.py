@@ -71,7 +71,7 @@ def job_details(job: Document) -> RenderableType:
             "phase": job["phase"],
             "trials": trials_done(job) + (f": {counts}" if counts else ""),
             f"best {spec['metric']}": best_trial(best, job),
-            "last failure": job["last_failure"] and _failure(job["last_failure"], job["id"]),
+            "last failure": _failure(job),
             "created": moment(job["created_at"]),
             "started": job["started_at"] and moment(job["started_at"]),
             "finished": job["finished_at"] and moment(job["finished_at"]),
@@ -214,8 +214,11 @@ def pairs(named: Mapping[str, str | Text | None]) -> RenderableType:
     return table
 
 
-def _failure(failure: Document, job_id: str) -> str:
-    where = f"stride trial {job_id[:ID_LENGTH]} {failure['number']}"
+def _failure(job: Document) -> str | None:
+    failure = job.get("last_failure")  # which older APIs do not send
+    if failure is None:
+        return None
+    where = f"stride trial {job['id'][:ID_LENGTH]} {failure['number']}"
     return f"{failure['type']}: {failure['message']}\n(in trial {failure['number']}; with its traceback: {where})"
 
 

@@ -65,7 +65,7 @@ def trials_table(trials: list[Document], job: Document) -> RenderableType:
             _state(each),
             number(each["value"]),
             *(plain(number(each["params"].get(name))) for name in parameters),
-            number(each["last_step"]),
+            number(each.get("last_step")),
             plain(_shortened(_note(each, job))),
         )
     return table
@@ -75,7 +75,7 @@ def trial_details(trial: Document, job: Document) -> RenderableType:
     """Everything about one trial but its measurements and its log."""
     shown = searched(job) | {rate_name(job)}
     params, attrs = trial["params"], trial["user_attrs"]
-    error = trial["error"]
+    error, last = trial["error"], trial.get("last_step")  # which older APIs do not send
     return pairs(
         {
             "trial": f"{trial['number']} of job {job['id']}",
@@ -84,7 +84,7 @@ def trial_details(trial: Document, job: Document) -> RenderableType:
             job["spec"]["metric"]: None if trial["value"] is None else number(trial["value"]),
             "parameters": "\n".join(f"{name}: {number(value)}" for name, value in sorted(params.items()) if name in shown),
             "fixed": values({name: value for name, value in params.items() if name not in shown}),
-            "last " + job["step_word"]: trial["last_step"] and str(trial["last_step"]),
+            "last " + job["step_word"]: None if last is None else str(last),
             "started": trial["started_at"] and moment(trial["started_at"]),
             "finished": trial["finished_at"] and moment(trial["finished_at"]),
             "attempts": "\n".join(map(_attempt, trial["attempts"])),

@@ -60,7 +60,6 @@ JOB = {
         "spec": SPEC,
         "roles": ROLES,
         "best": BEST,
-        "last_failure": None,
     },
     "progress": {"trials": dict.fromkeys(("planned", "waiting", "running", "complete", "infeasible", "pruned", "failed"), 0)},
     **{"created_at": "2026-01-01T00:00:00Z", "started_at": None, "finished_at": None, "study_name": "a"},
