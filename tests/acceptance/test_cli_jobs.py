@@ -182,12 +182,12 @@ def test_an_ambiguous_beginning_of_an_id_is_refused(stride: RunningStride, done_
 
 
 def test_events_are_followed_until_the_job_ends(stride: RunningStride, slow_job: str) -> None:
-    following = start("events", slow_job, "--follow", STRIDE_URL=stride.url)
-    assert following.stdout is not None
-    assert f"job.submitted{' ' * 11}objective=quadratic" in following.stdout.readline()
-    stride.ask("POST", f"/v1/jobs/{slow_job}/cancel")
-    said = following.stdout.read()  # communicate() would lose what readline() has taken into its buffer
-    assert following.wait(DEADLINE_S) == 0
+    with start("events", slow_job, "--follow", STRIDE_URL=stride.url) as following:
+        assert following.stdout is not None
+        assert f"job.submitted{' ' * 11}objective=quadratic" in following.stdout.readline()
+        stride.ask("POST", f"/v1/jobs/{slow_job}/cancel")
+        said = following.stdout.read()  # communicate() would lose what readline() has taken into its buffer
+    assert following.returncode == 0
     assert "job.cancelled" in said.splitlines()[-1]
     document = json.loads(stride.run("events", slow_job, "--json").stdout)
     assert [event["seq"] for event in document["items"]] == list(range(1, len(said.splitlines()) + 2))
