@@ -11,8 +11,8 @@ from service.domain.job import JobState
 from service.store import jobs, migrate
 from service.store.postgres import Database
 from tests.factories import submit_job
+from tests.integration.dispatch.confirming import BUDGET, done, extended, kinds
 from tests.integration.dispatch.phases import RATE_ALONE, complete_next
-from tests.integration.dispatch.test_extend import BUDGET, done, extended, kinds
 from tests.integration.dispatch.training import claimed, claimer_of, conclude, state_of
 
 BEFORE = "0009"

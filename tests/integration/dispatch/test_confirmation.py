@@ -1,24 +1,29 @@
-"""The phase that confirms: which trials it has, when it begins, what others see of it, and bad luck in the middle of it."""
+"""The phase that confirms: which trials it has, when it begins, what others see of it."""
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from service.dispatch import lifecycle
-from service.dispatch.claim import Claimer
-from service.dispatch.outcome import Completed, Failed, Infeasible
-from service.domain.job import Job, JobState
+from service.dispatch.outcome import Completed
+from service.domain.job import JobState
 from service.domain.training_seeds import TRAINING_SEED
-from service.domain.trial import TrialError
-from service.search.strategies.confirm import Confirmation
 from service.store import jobs
 from service.store.postgres import Database
 from tests.factories import submit_job
+from tests.integration.dispatch.confirming import (
+    CONFIRM,
+    SEARCH,
+    candidates_of,
+    confirmed_job,
+    confirming,
+    searched,
+    time_left,
+)
 from tests.integration.dispatch.phases import QMC, RATE_ALONE, add_foreign, complete, complete_next, phases_of
 from tests.integration.dispatch.training import (
     SPACE,
@@ -27,38 +32,11 @@ from tests.integration.dispatch.training import (
     conclude,
     current,
     events,
-    expire,
     run_job,
     state_of,
     stored,
 )
 from tests.processes import at_once, wait_for_the_others
-
-SEARCH, CONFIRM = 13, 3
-DIVERGED = Infeasible(step=1, fraction=0.25, evidence="loss became inf")
-
-
-def confirmed_job(database: Database, confirm: int = CONFIRM, **overrides: Any) -> Job:
-    given: dict[str, Any] = {"search_space": RATE_ALONE, "budget": {"trials": SEARCH + confirm, "confirm": confirm}}
-    return submit_job(database, **given | overrides)
-
-
-def searched(database: Database, claimer: Claimer, count: int = SEARCH) -> None:
-    for _ in range(count):
-        assert complete_next(database, claimer).job.phase.position == 0
-
-
-def confirming(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    return [trial for trial in trials if trial.user_attrs.get("phase") == "confirm"]
-
-
-def candidates_of(database: Database, job: Job) -> list[dict[str, Any]]:
-    """As they were written with the event that says that the phase has begun."""
-    with database.transaction() as conn:
-        rows = conn.exec_driver_sql(
-            "SELECT payload -> 'candidates' FROM stride.events WHERE job_id = %(id)s AND type = 'phase.started'", {"id": job.id}
-        )
-        return list(rows.scalar_one())
 
 
 @pytest.mark.parametrize("strategy", ["random", "bayesian", QMC])
@@ -143,112 +121,6 @@ def test_while_nothing_has_a_result_the_phase_waits_and_other_jobs_go_on(databas
     assert (claim.job.id, claim.job.phase.name) == (job.id, "confirm")
 
 
-@pytest.mark.parametrize("ending", ["failed", "cancelled"])
-def test_a_search_without_a_result_leaves_nothing_to_confirm(database: Database, ending: str) -> None:
-    job = confirmed_job(database, budget={"trials": SEARCH + CONFIRM, "confirm": CONFIRM, "failures": 99})
-    claimer = claimer_of(database)
-    for _ in range(SEARCH):
-        conclude(database, claimed(claimer), Failed(error=TrialError(type="RuntimeError", message="told to fail")))
-    assert claimer.claim(uuid4()) is None
-    assert current(database, job).phase.name == "confirm"
-    assert confirming(stored(database, job)) == []
-    assert state_of(database, job) is JobState.FAILED
-    assert "all 13 trials failed" in str(current(database, job).reason)
-
-
-def test_where_every_trial_diverged_but_one_that_one_is_trained_again(database: Database) -> None:
-    job = confirmed_job(database)
-    claimer = claimer_of(database)
-    for _ in range(SEARCH - 1):
-        conclude(database, claimed(claimer), DIVERGED)
-    only = complete_next(database, claimer)
-    for _ in range(CONFIRM):
-        complete_next(database, claimer)
-    rates = {trial.params["learning_rate"] for trial in confirming(stored(database, job))}
-    assert only.params["learning_rate"] in rates
-    assert state_of(database, job) is JobState.COMPLETED
-
-
-def test_a_strategy_that_fails_is_an_event_and_the_job_is_completed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise FloatingPointError("singular")
-
-    job = confirmed_job(database)
-    claimer = claimer_of(database)
-    searched(database, claimer)
-    monkeypatch.setattr(Confirmation, "begin", fail)
-    assert claimer.claim(uuid4()) is None
-    assert events(database, job)[-3:] == ["sampler.failed", "phase.started", "job.completed"]
-    assert state_of(database, job) is JobState.COMPLETED
-
-
-def test_every_candidate_diverges(database: Database) -> None:
-    job = confirmed_job(database)
-    claimer = claimer_of(database)
-    searched(database, claimer)
-    for _ in range(CONFIRM):
-        conclude(database, claimed(claimer), DIVERGED)
-    assert state_of(database, job) is JobState.COMPLETED
-    assert [trial.state for trial in confirming(stored(database, job))] == [TrialState.COMPLETE] * CONFIRM
-
-
-def test_a_failed_trial_counts_as_begun(database: Database) -> None:
-    job = confirmed_job(database)
-    claimer = claimer_of(database)
-    searched(database, claimer)
-    conclude(database, claimed(claimer), Failed(error=TrialError(type="RuntimeError", message="told to fail")))
-    for _ in range(CONFIRM - 1):
-        complete_next(database, claimer)
-    assert [trial.user_attrs["candidate"] for trial in confirming(stored(database, job))][:2] == [0, 1]
-    assert state_of(database, job) is JobState.COMPLETED
-
-
-def test_a_worker_killed_while_it_confirms_is_followed_by_one_with_the_same_point_and_seed(database: Database) -> None:
-    job = confirmed_job(database)
-    claimer = claimer_of(database)
-    searched(database, claimer)
-    killed = claimed(claimer)
-    expire(database, killed)
-    taken = claimed(claimer_of(database))
-    assert (taken.lease.number, taken.params, taken.training_seed) == (
-        killed.lease.number,
-        killed.params,
-        killed.training_seed,
-    )
-    with database.transaction() as conn:  # by a foreign script
-        conn.exec_driver_sql("DELETE FROM optuna.trial_user_attributes WHERE key = 'training_seed'")
-    expire(database, taken)
-    assert claimed(claimer_of(database)).training_seed == killed.training_seed
-    assert state_of(database, job) is JobState.RUNNING
-
-
-@pytest.mark.parametrize("after", [0, 1])
-def test_a_job_paused_before_or_while_it_confirms_goes_on_where_it_was(database: Database, after: int) -> None:
-    job = confirmed_job(database)
-    claimer = claimer_of(database)
-    searched(database, claimer)
-    for _ in range(after):
-        complete_next(database, claimer)
-    database.transact(lambda conn: lifecycle.pause(conn, job.id))
-    assert claimer.claim(uuid4()) is None
-    database.transact(lambda conn: lifecycle.resume(conn, job.id))
-    for _ in range(CONFIRM - after):
-        complete_next(database, claimer)
-    assert state_of(database, job) is JobState.COMPLETED
-    assert len(confirming(stored(database, job))) == CONFIRM
-
-
-def test_a_job_cancelled_while_it_confirms_keeps_what_is_confirmed(database: Database) -> None:
-    job = confirmed_job(database)
-    claimer = claimer_of(database)
-    searched(database, claimer)
-    complete_next(database, claimer)
-    claimed(claimer)
-    database.transact(lambda conn: lifecycle.cancel(conn, job.id))
-    assert [trial.state for trial in confirming(stored(database, job))] == [TrialState.COMPLETE, TrialState.FAIL]
-    assert claimer.claim(uuid4()) is None
-
-
 @pytest.mark.parametrize("max_parallel", [1, 64])
 def test_no_more_trials_run_at_once_than_the_job_allows(database: Database, max_parallel: int) -> None:
     job = confirmed_job(database, max_parallel=max_parallel)
@@ -289,14 +161,6 @@ def test_of_a_budget_of_seconds_the_last_tenth_confirms(database: Database) -> N
     assert claimer.claim(uuid4()) is None
     database.transact(lambda conn: lifecycle.expire(conn, job.id))
     assert current(database, job).reason == "time budget used up"
-
-
-def time_left(database: Database, job: Job, seconds: float) -> None:
-    with database.transaction() as conn:
-        conn.exec_driver_sql(
-            "UPDATE stride.jobs SET deadline_at = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE id = %(id)s",
-            {"seconds": seconds, "id": job.id},
-        )
 
 
 def test_a_job_that_reaches_its_target_confirms_nothing_and_says_so(database: Database) -> None:
