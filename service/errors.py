@@ -13,6 +13,7 @@ StrideError
 ├── TooFewToCompare           fewer than two of the jobs can be judged yet
 ├── IdempotencyKeyReused
 ├── IllegalMove               the job's state does not allow the request
+├── NotExtendable             the job cannot be given more trials or seconds like this
 ├── NothingFinished           there is no answer yet
 ├── NoModel                   the best trial's weights are not stored, or cannot be read here
 ├── NoLearningRate            the objective has no learning rate among its parameters
