@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,data,dev]'
 	@touch $@
 
-demo: install  ## Run grid, random and bayesian search on digits, and compare their answers; under three minutes
+demo: install  ## Run grid, random and bayesian search on digits, and compare their answers; under a minute after the install
 	$(BIN)/python examples/demo.py
 
 up: install  ## Run PostgreSQL, the API and two workers, until Ctrl-C
