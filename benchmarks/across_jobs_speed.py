@@ -40,7 +40,7 @@ def main() -> None:
         migrate.upgrade(database)
         app = create_app(Settings(), database)
         bench = Bench(database)
-        with TestClient(app) as client:
+        with TestClient(app, "http://127.0.0.1") as client:
             for recipes in RECIPES:
                 _submit(bench, recipes)
             _ask(client, RECIPES[0])  # it imports what it needs

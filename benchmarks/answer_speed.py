@@ -36,7 +36,7 @@ def main() -> None:
         database = Database(server.url)
         migrate.upgrade(database)
         app = create_app(Settings(), database)
-        with TestClient(app) as client:
+        with TestClient(app, "http://127.0.0.1") as client:
             for count in TRIALS:
                 bench = Bench(database)
                 job, _ = bench.job("random", bench.history(count))

@@ -13,6 +13,7 @@ from objectives.catalog import load_catalog
 from service.api import across_jobs, answers, comparisons, events, health, jobs, models, objectives, problems, trials, workers
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
+from service.api.hosts import AllowedHosts
 from service.api.kept_answers import KeptAnswers
 from service.dispatch.sweeper import sweep, tidy_up
 from service.settings import Settings
@@ -59,6 +60,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
 
     app.add_middleware(Dashboard, database=database)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(AllowedHosts, allowed=(settings.host, *settings.allowed_hosts))  # the last one is asked first
     return app
 
 

@@ -1,5 +1,7 @@
 """The settings: read once when a process starts, then passed down; never imported as values."""
 
+import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -18,6 +20,11 @@ class Settings(BaseSettings):
     data_dir: Path | None = Field(None, description="Folder of the embedded PostgreSQL; unset: stride in the user's data folder.")
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Names, separated by commas, that the API answers to beside localhost and the address of host; *.example.org:"
+        " all that end so; *: any.",
+    )
     url: str = Field("http://127.0.0.1:8000", description="Where the command line finds the API.")
     workers: int = Field(2, ge=0, le=1024, description="Worker processes that `stride up` starts.")
     objective_modules: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -60,7 +67,7 @@ class Settings(BaseSettings):
     def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
         lists = {
             field: tuple(name.strip() for name in listed.split(",") if name.strip())
-            for field in ("objective_modules", "data_folders")
+            for field in ("allowed_hosts", "objective_modules", "data_folders")
             if isinstance(listed := values.get(field), str)
         }
         return values | lists
@@ -71,4 +78,15 @@ class Settings(BaseSettings):
             raise ValueError(f"heartbeat_s ({self.heartbeat_s:g}) must be at most a third of lease_s ({self.lease_s:g})")
         if self.database_timeout_s >= self.lease_s:
             raise ValueError(f"database_timeout_s ({self.database_timeout_s:g}) must be less than lease_s ({self.lease_s:g})")
+        for name in self.allowed_hosts:
+            if not (re.fullmatch(r"\*|(\*\.)?[\w.-]+", name) or _is_address(name.strip("[]"))):
+                raise ValueError(f"allowed_hosts: {name!r} should be a host name or address alone, without scheme and port")
         return self
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -66,7 +66,7 @@ class Problem(BaseModel):
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an endpoint that may answer with problems of these statuses."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in (*statuses, 503)}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in (*statuses, 421, 503)}
 
 
 def problem(slug: str, title: str, status: int, detail: str | None = None, faults: list[Fault] | None = None) -> JSONResponse:

@@ -50,7 +50,7 @@ def run_everything(settings: Settings, *, parent: int | None) -> None:
         environment = os.environ | {"STRIDE_DATABASE_URL": postgres.url, "STRIDE_LOG_LEVEL": settings.log_level}
         api = LocalProcess(
             "api",
-            ["api", "--fd", str(listener.fileno())],
+            ["api", "--host", settings.host, "--fd", str(listener.fileno())],
             environment=environment,
             grace_s=GRACEFUL_SHUTDOWN_S,
             descriptors=[listener.fileno()],

@@ -77,7 +77,7 @@ def recorded() -> dict[str, Any]:
 def api(url: str) -> Iterator[TestClient]:
     """The API over a database, without its sweeper, which would end what is over, forget old keys and delete checkpoints."""
     database = Database(url)
-    yield TestClient(create_app(SETTINGS, database))  # entered, it would start the sweeper
+    yield TestClient(create_app(SETTINGS, database), "http://127.0.0.1")  # entered, it would start the sweeper
     database.close()
 
 

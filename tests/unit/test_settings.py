@@ -1,5 +1,6 @@
 """Settings that are lists."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,15 @@ def test_without_folders_of_data_there_are_none(monkeypatch: pytest.MonkeyPatch,
     if nothing is not None:
         monkeypatch.setenv("STRIDE_DATA_FOLDERS", nothing)
     assert Settings().data_folders == ()
+
+
+def test_hosts_are_names_or_addresses_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIDE_ALLOWED_HOSTS", "api,*.example.org, 10.0.0.1 ,[::2],*,")
+    assert Settings().allowed_hosts == ("api", "*.example.org", "10.0.0.1", "[::2]", "*")
+
+
+@pytest.mark.parametrize("host", ["api:8000", "http://api", "api/", "*example.org", "a b"])
+def test_a_host_with_more_than_its_name_is_refused(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("STRIDE_ALLOWED_HOSTS", host)
+    with pytest.raises(ValueError, match=f"{re.escape(repr(host))} should be a host name or address alone"):
+        Settings()

@@ -151,7 +151,7 @@ def test_jobs_are_those_of_an_objective_a_metric_and_all_labels(client: TestClie
 def test_an_objective_that_is_gone_from_the_catalog_is_found(client: TestClient, database: Database, worker: Worker) -> None:
     job = trained(database, worker, 0.5, metric="accuracy", direction="maximize")
     without = SETTINGS.model_copy(update={"objective_modules": ()})
-    with TestClient(create_app(without, database)) as other:
+    with TestClient(create_app(without, database), "http://127.0.0.1") as other:
         [item] = ask(other, "/v1/best-lr", objective="quadratic", metric="accuracy")["items"]
         assert item["jobs"] == [str(job.id)]
         assert ask(other, "/v1/best-lr", objective="quadratic", label="a:b")["items"] == []
@@ -192,6 +192,8 @@ def test_no_transaction_is_open_while_a_curve_is_fitted(
         return answered(*args, **kwargs)
 
     monkeypatch.setattr("service.api.kept_answers.answered", watched)
-    without_sweeper = TestClient(app)  # entered, it would start the sweeper, which has transactions of its own
+    without_sweeper = TestClient(
+        app, "http://127.0.0.1"
+    )  # entered, it would start the sweeper, which has transactions of its own
     assert len(ask(without_sweeper, "/v1/best-lr")["items"]) == 2
     assert held == [0, 0]

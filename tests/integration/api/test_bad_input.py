@@ -45,7 +45,7 @@ def database(shared_database: Database) -> Database:
 
 @pytest.fixture(scope="module")
 def client(database: Database) -> Iterator[TestClient]:
-    with TestClient(create_app(SETTINGS, database), raise_server_exceptions=False) as client:
+    with TestClient(create_app(SETTINGS, database), "http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 

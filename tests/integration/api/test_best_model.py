@@ -65,7 +65,7 @@ def trained(
 
 def client_of(database: Database, folder: Path | None) -> TestClient:
     settings = Settings.model_validate({"objective_modules": "tests.quadratic", "checkpoint_dir": folder})
-    return TestClient(create_app(settings, database), raise_server_exceptions=False)
+    return TestClient(create_app(settings, database), "http://127.0.0.1", raise_server_exceptions=False)
 
 
 def refused(client: TestClient, job_id: Any, status: int, slug: str) -> str:

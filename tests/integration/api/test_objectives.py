@@ -16,7 +16,7 @@ RATE = {"type": "float", "low": 0.1, "high": 1.0}
 @pytest.fixture
 def client(database: Database) -> Iterator[TestClient]:
     settings = Settings.model_validate({"objective_modules": "tests.quadratic,tests.integration.worker.odd"})
-    with TestClient(create_app(settings, database), raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings, database), "http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 

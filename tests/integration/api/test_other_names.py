@@ -30,7 +30,9 @@ DOCUMENT: dict[str, Any] = {
 
 @pytest.fixture
 def client(database: Database) -> Iterator[TestClient]:
-    with TestClient(create_app(Settings.model_validate({"objective_modules": "tests.other_names"}), database)) as client:
+    with TestClient(
+        create_app(Settings.model_validate({"objective_modules": "tests.other_names"}), database), "http://127.0.0.1"
+    ) as client:
         yield client
 
 
@@ -144,7 +146,7 @@ def test_recipes_are_compared_each_at_its_own_best_rate(client: TestClient, data
 def test_a_job_is_answered_when_its_objective_is_gone(client: TestClient, database: Database) -> None:
     job = submitted(client)
     train(database)
-    with TestClient(create_app(Settings(), database)) as without:
+    with TestClient(create_app(Settings(), database), "http://127.0.0.1") as without:
         assert ask(without, f"/v1/jobs/{job}/best-lr") == ask(client, f"/v1/jobs/{job}/best-lr")
         assert ask(without, f"/v1/jobs/{job}/batch-scaling") == ask(client, f"/v1/jobs/{job}/batch-scaling")
         assert ask(without, f"/v1/jobs/{job}")["roles"]["learning_rate"] == "lr"

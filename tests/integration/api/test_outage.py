@@ -48,7 +48,7 @@ NEEDY = [
 
 
 def client_of(database: Database) -> TestClient:
-    return TestClient(create_app(SETTINGS, database), raise_server_exceptions=False)
+    return TestClient(create_app(SETTINGS, database), "http://127.0.0.1", raise_server_exceptions=False)
 
 
 def send(client: TestClient, method: str, path: str) -> Any:

@@ -15,7 +15,7 @@ from service.store.postgres import Database
 
 settings = Settings(database_url=sys.argv[1], objective_modules="tests.quadratic")
 database = Database(settings.database_url)
-with TestClient(create_app(settings, database)) as client:
+with TestClient(create_app(settings, database), "http://127.0.0.1") as client:
     for objective in ("image-classification", "quadratic"):
         for sampler in ("tpe", "gp"):
             job = {"objective": {"name": objective}, "strategy": {"type": "bayesian", "sampler": sampler}}

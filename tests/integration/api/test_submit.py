@@ -202,7 +202,7 @@ def test_one_key_sent_many_times_at_once_makes_one_job(app: FastAPI, document: d
     answers = []
 
     def send() -> None:
-        client = TestClient(app, raise_server_exceptions=False)
+        client = TestClient(app, "http://127.0.0.1", raise_server_exceptions=False)
         together.wait()
         answers.append(submit(client, document, "key"))
 

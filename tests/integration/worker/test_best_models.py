@@ -93,7 +93,7 @@ def test_workers_at_once_keep_one_model_of_each_job_and_its_weights_give_the_bes
     best = {job.id: best_of(database, job) for job in (minimized, maximized)}
     assert models(database) == sorted((str(job_id), trial.number) for job_id, trial in best.items())
     settings = Settings.model_validate({"checkpoint_dir": folder})
-    with TestClient(create_app(settings, database)) as client:
+    with TestClient(create_app(settings, database), "http://127.0.0.1") as client:
         for job in (minimized, maximized):
             answer = client.get(f"/v1/jobs/{job.id}/best-model")
             assert answer.status_code == 200, answer.text
@@ -127,7 +127,7 @@ def test_the_best_weights_of_each_point_that_is_trained_again_are_kept_and_the_a
     best = [min(again, key=lambda trial: trial.value or math.inf) for again in by_candidate.values()]
     expected = {trial.number for trial in best} | {best_of(database, job).number}
     assert models(database) == sorted((str(job.id), number) for number in expected)
-    with TestClient(create_app(Settings(), database)) as client:
+    with TestClient(create_app(Settings(), database), "http://127.0.0.1") as client:
         answer = client.get(f"/v1/jobs/{job.id}/best-lr").json()
         served = int(client.get(f"/v1/jobs/{job.id}/best-model").headers["x-stride-trial"])
     assert served in {trial.number for trial in best}
@@ -147,7 +147,7 @@ def test_where_a_run_restored_the_weights_of_an_earlier_step_these_are_served_wi
     with database.transaction() as conn:
         steps = conn.exec_driver_sql("SELECT step FROM stride.checkpoints WHERE kind = 'model'").scalars().all()
     assert steps == [1]
-    with TestClient(create_app(Settings.model_validate({"checkpoint_dir": folder}), database)) as client:
+    with TestClient(create_app(Settings.model_validate({"checkpoint_dir": folder}), database), "http://127.0.0.1") as client:
         (tmp_path / "best-model").write_bytes(client.get(f"/v1/jobs/{job.id}/best-model").content)
     with safe_open(tmp_path / "best-model", "pt") as opened:
         assert (float(opened.metadata()["value"]), opened.get_tensor("weight").tolist()) == (1.0, [1.0])

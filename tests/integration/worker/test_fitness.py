@@ -115,7 +115,7 @@ def test_an_objective_set_aside_is_shown_and_offered_again_when_it_can_be_traine
 ) -> None:
     monkeypatch.setattr(loop, "TRY_AGAIN_S", 0.2)
     job = fickle_job(database, max_attempts=1)
-    with TestClient(create_app(Settings.model_validate({"objective_modules": MODULES}), database)) as client:
+    with TestClient(create_app(Settings.model_validate({"objective_modules": MODULES}), database), "http://127.0.0.1") as client:
 
         def shown() -> dict[str, Any]:
             [worker] = client.get("/v1/workers").json()["items"]

@@ -1,0 +1,62 @@
+"""Refuses requests that were addressed to another host name, so that a web page cannot reach the API by DNS rebinding.
+
+A page whose name its owner has pointed at this machine is allowed by the browser to read the answers. What gives it away is the
+name in the header Host.
+"""
+
+import re
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from service.api.dashboard import App, Receive, Scope, Send
+from service.api.problems import problem
+
+SETTING = "STRIDE_ALLOWED_HOSTS"
+ANY = "*"
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:[0-9]*)?", re.IGNORECASE)
+
+
+class AllowedHosts:
+    """ASGI middleware that answers 421 to requests that do not name an allowed host.
+
+    Allowed are loopback names, the IP address at which the connection arrived, and the names in `allowed`, at any port. A name
+    that begins with `*.` stands for all names that end with the rest, `*` for any.
+    """
+
+    def __init__(self, app: App, allowed: Sequence[str]) -> None:
+        self._app = app
+        names = {_normal(name) for name in allowed}
+        self._any = ANY in names
+        self._names = {name for name in names if not name.startswith("*")} | {"localhost"}
+        self._endings = tuple(name[1:] for name in names if name.startswith("*."))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._any or scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        if len(given) == 1 and self._is_allowed(given[0], scope):
+            await self._app(scope, receive, send)
+            return
+        said = f"The request is addressed to {given[0]!r}" if given else "The request does not name a host"
+        detail = f"{said}. The API answers to 127.0.0.1, localhost, [::1], and the names in {SETTING}: add yours there."
+        await problem("host-not-allowed", "The API does not answer to this host name", 421, detail)(scope, receive, send)
+
+    def _is_allowed(self, host: str, scope: Scope) -> bool:
+        matched = _HOST.fullmatch(host)
+        if matched is None:
+            return False
+        name = _normal(matched[1])
+        if name in self._names or name.endswith(self._endings):
+            return True
+        try:
+            address = ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or name == (scope.get("server") or ("",))[0]
+
+
+def _normal(name: str) -> str:
+    """A host name in the form in which names are compared: in lower case, without brackets and the final dot."""
+    return name.lower().strip("[]").removesuffix(".")
