@@ -59,6 +59,8 @@ class _History:
 
     job: Job
     snapshot: StudySnapshot
+    waiting: FrozenTrial | None
+    """An enqueued trial, which comes before any other point."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,25 +166,27 @@ class Claimer:
         return True
 
     def _read_history(self, conn: sa.Connection, found: FoundJob) -> _History | None:
-        """The data that the job's sampler needs; None when another worker is already sampling this job's next point."""
+        """The data that the job's sampler needs; None when another worker is already sampling this job's next point.
+
+        Raises _PhaseOver.
+        """
+        job = claims.recall(conn, found)
+        snapshot = self.cache.snapshot(conn, job)
+        waiting = next((trial for trial in snapshot.trials if trial.state.name == "WAITING"), None)
+        if waiting is None and phase_issued(job, next_number=snapshot.next_number):
+            raise _PhaseOver(job.id)  # before the hint, which would keep this worker too from beginning the next phase
         expected_s = self._sampling_s.get(found.job_id, 0.0)
         if expected_s > SLOW_S and not claims.hint_sampling(conn, found.job_id, 2 * expected_s):
             return None
-        job = claims.recall(conn, found)
-        return _History(job=job, snapshot=self.cache.snapshot(conn, job))
+        return _History(job=job, snapshot=snapshot, waiting=waiting)
 
     def _sample(self, history: _History, token: UUID) -> Claim | None:
-        job, snapshot = history.job, history.snapshot
-        waiting = next((trial for trial in snapshot.trials if trial.state.name == "WAITING"), None)
-        proposed = None
-        if waiting is not None or not phase_issued(job, next_number=snapshot.next_number):
-            started = time.monotonic()
-            spec = spec_of_phase(job)
-            proposed = _Proposed(
-                proposal=_propose(job, spec, snapshot, number=snapshot.next_number, waiting=waiting), phase=job.phase.position
-            )
-            if proposed.proposal.replicate == 0:  # a repeat runs no sampler, so its time does not predict that of the next trial
-                self._sampling_s[job.id] = time.monotonic() - started
+        job, number = history.job, history.snapshot.next_number
+        started = time.monotonic()
+        proposal = _propose(job, spec_of_phase(job), history.snapshot, number=number, waiting=history.waiting)
+        if proposal.replicate == 0:  # a repeat runs no sampler, so its time does not predict that of the next trial
+            self._sampling_s[job.id] = time.monotonic() - started
+        proposed = _Proposed(proposal=proposal, phase=job.phase.position)
         return self._database.transact(lambda conn: self._insert(conn, job.id, token, proposed))
 
     def _insert(

@@ -12,7 +12,9 @@ from service.dispatch.attempt import Claim
 from service.search.strategies.bayesian import Tpe
 from service.store.postgres import Database
 from tests.factories import submit_job
+from tests.integration.dispatch.confirming import CONFIRM, SEARCH, confirmed_job
 from tests.integration.dispatch.foreign import foreign
+from tests.integration.dispatch.phases import complete_next
 from tests.integration.dispatch.training import (
     SPACE,
     claimed,
@@ -122,3 +124,17 @@ def test_a_slow_sampler_keeps_others_from_sampling_the_same_point(database: Data
     claim = claimed(claimer)
     assert (claim.job.id, found[0].job.id) == (job.id, quick.id)
     assert claimed(other).job.id == job.id, "the hint outlived the claim"
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_job_whose_sampler_is_slow_begins_its_next_phase(
+    database: Database, monkeypatch: pytest.MonkeyPatch, n_workers: int
+) -> None:
+    monkeypatch.setattr(claim_module, "SLOW_S", -1.0)
+    job = confirmed_job(database, strategy="bayesian")
+    claimers = [claimer_of(database) for _ in range(n_workers)]
+    for number in range(SEARCH):
+        complete_next(database, claimers[number % n_workers])
+    for claimer in claimers:
+        claimer._sampling_s[job.id] = 30.0
+    assert [complete_next(database, claimers[0]).job.phase.position for _ in range(CONFIRM)] == [1] * CONFIRM
