@@ -3,7 +3,9 @@
 So `stride --help` does not import Optuna, SQLAlchemy or FastAPI, and is quick.
 """
 
+import os
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -27,13 +29,26 @@ app = typer.Typer(
 
 def main() -> None:
     """Run a command and exit with its code."""
+    code: str | int | None = None
     try:
         app()
+    except SystemExit as ended:
+        code = ended.code
     except StrideError as error:
         from service.commands.api_client import Refused
 
         print(f"stride: {error}", file=sys.stderr)
-        sys.exit(BAD_USAGE if isinstance(error, BadUsage | ConfigurationError | Refused) else FAILED)
+        code = BAD_USAGE if isinstance(error, BadUsage | ConfigurationError | Refused) else FAILED
+    _leave_threads(code)
+    sys.exit(code)
+
+
+def _leave_threads(code: str | int | None) -> None:
+    """Exit now if threads run that Python would wait for: a user's module of objectives may have started one that never ends."""
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else FAILED if code else 0)
 
 
 @app.command(rich_help_panel=SERVICE)

@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from objectives.catalog import all_values, conditions
+from objectives.catalog import all_values
 from objectives.contract import Objective, may_apply
+from objectives.declarations import conditions
 from service.domain.space import CategoricalRange, FloatRange, IntRange, SearchSpace, contains
 
 

@@ -140,33 +140,35 @@ def _space_faults(space: SearchSpace, objective: Objective) -> Iterator[Invalid]
         if name not in parameters:
             yield Invalid(where, f"{objective.name} has no parameter {name!r}; it has: {', '.join(sorted(parameters))}")
         else:
-            for detail in _dimension_faults(parameters[name], dimension):
+            for detail in range_faults(parameters[name], dimension):
                 yield Invalid(where, detail)
 
 
-def _dimension_faults(parameter: Parameter, dimension: Dimension) -> Iterator[str]:
+def range_faults(parameter: Parameter, dimension: Dimension) -> Iterator[str]:
+    """Why a parameter cannot be searched in a range, or fixed at a value."""
     match dimension:
         case FloatRange() if parameter.type != "float":
             yield f"takes {_KINDS[parameter.type]}, so its range cannot be of type float"
         case IntRange() if parameter.type == "categorical":
             yield f"takes {_KINDS[parameter.type]}, so its range must be of type categorical"
         case FloatRange() | IntRange():
-            yield from _value_faults(parameter, dimension.low)
-            yield from _value_faults(parameter, dimension.high)
+            yield from value_faults(parameter, dimension.low)
+            yield from value_faults(parameter, dimension.high)
             # Optuna's samplers draw from half a step below the range to half a step above it.
             if not math.isfinite(dimension.high - dimension.low + (dimension.step or 0)):
                 yield f"is wider than the largest number: narrow {dimension.low:g} to {dimension.high:g}"
         case CategoricalRange():
             for choice in dimension.choices:
-                yield from _value_faults(parameter, choice)
+                yield from value_faults(parameter, choice)
         case _:
-            yield from _value_faults(parameter, dimension)
+            yield from value_faults(parameter, dimension)
 
 
 _KINDS = {"float": "a number", "int": "a whole number", "categorical": "one of its choices"}
 
 
-def _value_faults(parameter: Parameter, value: Scalar) -> Iterator[str]:
+def value_faults(parameter: Parameter, value: Scalar) -> Iterator[str]:
+    """Why a parameter cannot have a value."""
     if parameter.type == "categorical":
         choices = parameter.choices or ()
         if not any(_same(value, choice) for choice in choices):

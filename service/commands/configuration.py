@@ -1,7 +1,5 @@
 """The settings of a command: from the environment, overridden by the options of the command line."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,19 +51,6 @@ def database_url(settings: Settings) -> str:
     if url is None:
         raise DatabaseUnavailable(f"No database runs in {folder}: start `stride up`, or set STRIDE_DATABASE_URL.")
     return url
-
-
-def check_objectives(settings: Settings) -> None:
-    """Raises ConfigurationError when one of the objective modules cannot be used."""
-    from objectives.catalog import CatalogProblem, load_catalog
-
-    # As `python -m` does in the other processes: modules in the working directory can be imported.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        load_catalog(settings.objective_modules)
-    except CatalogProblem as error:
-        raise ConfigurationError(f"STRIDE_OBJECTIVE_MODULES: {error}") from error
 
 
 def check_data_folders(settings: Settings) -> None:

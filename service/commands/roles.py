@@ -3,7 +3,7 @@
 import signal
 import socket
 
-from service.commands.configuration import check_data_folders, check_objectives, database_url
+from service.commands.configuration import check_data_folders, database_url
 from service.errors import ConfigurationError, DatabaseUnavailable
 from service.processes import die_with
 from service.settings import Settings
@@ -15,7 +15,10 @@ GRACEFUL_SHUTDOWN_S = 3
 
 def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -> None:
     """Serve until SIGTERM or SIGINT, on the socket `descriptor` if one is given, and else on the settings' host and port."""
-    database = _begin(settings, parent)
+    if parent is not None:
+        die_with(parent)
+    check_objectives(settings, trains=False)
+    database = _begin(settings)
     with socket.socket(fileno=descriptor) if descriptor is not None else listen(settings.host, settings.port) as listener:
         _check_schema(database)
         # Imported late, since they take seconds: the errors above are reported before.
@@ -36,7 +39,10 @@ def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -
 
 def run_a_worker(settings: Settings, *, parent: int | None) -> None:
     """Claim trials and train them, until SIGTERM or SIGINT."""
-    database = _begin(settings, parent)
+    if parent is not None:
+        die_with(parent)
+    check_objectives(settings, trains=True)
+    database = _begin(settings)
     check_data_folders(settings)
     from service.worker.loop import run_worker
 
@@ -46,7 +52,7 @@ def run_a_worker(settings: Settings, *, parent: int | None) -> None:
 
 def run_migrations(settings: Settings) -> None:
     """Migrate the database to this version's schema."""
-    database = _begin(settings, parent=None)
+    database = _begin(settings)
     from service.store import migrate
 
     migrate.upgrade(database)
@@ -56,7 +62,7 @@ def run_migrations(settings: Settings) -> None:
 
 def run_retention(settings: Settings, *, days: float) -> None:
     """Delete events and measurements of jobs that ended more than `days` days ago, and workers that ended as long ago."""
-    database = _begin(settings, parent=None)
+    database = _begin(settings)
     from service.store import migrate, retention
 
     with database.transaction() as conn:
@@ -72,6 +78,14 @@ def run_retention(settings: Settings, *, days: float) -> None:
 def print_url(settings: Settings) -> None:
     """Print the database's URL in the form that stock Optuna takes."""
     print(stock_url(database_url(settings)))
+
+
+def check_objectives(settings: Settings, *, trains: bool) -> None:
+    """Raises ConfigurationError when one of the objective modules cannot be used. trains: also when `start` is nowhere here."""
+    if settings.objective_modules:
+        from service.commands.own_objectives import check  # it takes half a second to import
+
+        check(settings.objective_modules, trains=trains)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -96,11 +110,8 @@ def address(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _begin(settings: Settings, parent: int | None) -> Database:
+def _begin(settings: Settings) -> Database:
     """The first steps of every role. Raises ConfigurationError, and DatabaseUnavailable when no embedded database runs."""
-    if parent is not None:
-        die_with(parent)
-    check_objectives(settings)
     database = Database(database_url(settings), timeout_s=settings.database_timeout_s)
     from service import logs
 

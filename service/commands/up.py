@@ -14,9 +14,9 @@ import httpx2
 import structlog
 
 from service.commands import pool
-from service.commands.configuration import check_data_folders, check_objectives, data_dir
+from service.commands.configuration import check_data_folders, data_dir
 from service.commands.pool import LocalProcess
-from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, listen
+from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, check_objectives, listen
 from service.errors import ConfigurationError, StrideError
 from service.processes import die_with
 from service.settings import Settings
@@ -39,7 +39,7 @@ def run_everything(settings: Settings, *, parent: int | None) -> None:
         die_with(parent)
     if "log_level" not in settings.model_fields_set:
         settings = settings.model_copy(update={"log_level": "warning"})  # at info, every trial logs a line
-    check_objectives(settings)
+    check_objectives(settings, trains=settings.workers > 0)
     if settings.workers:
         check_data_folders(settings)
     with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as cleanup:

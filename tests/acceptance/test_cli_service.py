@@ -1,13 +1,16 @@
 """The commands that run one role each, on a database that is there, or is not."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import optuna
@@ -123,6 +126,81 @@ def test_a_port_that_is_taken_is_refused(database_url: str) -> None:
 def test_an_objective_module_that_cannot_be_imported_is_refused(database_url: str) -> None:
     result = run("worker", STRIDE_DATABASE_URL=database_url, STRIDE_OBJECTIVE_MODULES="tests.absent")
     assert_fails(result, 2, "STRIDE_OBJECTIVE_MODULES: tests.absent cannot be imported")
+
+
+OWN = """{top}
+from objectives.contract import Metric, Objective, Parameter
+
+def start(params, settings, seed, device, threads): ...
+
+OBJECTIVES = [
+    Objective(
+        name="mine",
+        description="",
+        module="{module}",
+        metrics=[Metric(name="loss", direction="minimize", description="")],
+        parameters=[
+            Parameter(name="lr", role="learning_rate", type="float", default={default}, space={space}, description=""),
+        ],
+    )
+]
+"""
+SPACE = {"type": "float", "low": 1e-4, "high": 0.1, "log": True}
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "imports torch": ({"top": "import torch"}, "broken imports torch, which the API must not load: import it inside `start`, or"),
+    "exits": ({"top": "exit(0)"}, "broken cannot be imported: it ends the process: SystemExit: 0 ("),
+    "default": ({"default": "'0.1'"}, "broken: mine's lr has a default that no job may give: '0.1' is not a number ("),
+    "space": ({"space": SPACE | {"low": 0.2}}, "broken: mine's lr has a space that no job may give: the range is empty: low"),
+    "no type": ({"space": {"low": 0.1}}, 'space that no job may give: must be a value, or a range whose "type" is'),
+}
+
+
+def write_own(folder: Path, name: str, **given: Any) -> dict[str, str]:
+    """Write a module of objectives; returns the environment in which it is found."""
+    text = OWN.format(**{"top": "", "module": name, "default": 0.01, "space": SPACE} | given)
+    (folder / f"{name}.py").write_text(text)
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path]), "STRIDE_OBJECTIVE_MODULES": name}
+
+
+@pytest.mark.parametrize("command", ["api", "worker", "up"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_objective_module_that_cannot_be_used_is_refused_with_file_and_line(
+    database_url: str, tmp_path: Path, command: str, fault: str
+) -> None:
+    given, said = FAULTS[fault]
+    result = run(command, STRIDE_DATABASE_URL=database_url, STRIDE_PORT="0", **write_own(tmp_path, "broken", **given))
+    assert_fails(result, 2, f"stride: STRIDE_OBJECTIVE_MODULES: {'' if said.startswith('space') else said}", said)
+    assert f"({tmp_path / 'broken.py'}, line " in result.stderr
+
+
+def test_a_module_that_trains_must_be_where_workers_are_and_need_not_be_where_the_api_is(
+    database_url: str, tmp_path: Path
+) -> None:
+    own = write_own(tmp_path, "declared", module="trained_elsewhere")
+    result = run("worker", STRIDE_DATABASE_URL=database_url, **own)
+    assert_fails(
+        result, 2, "declared: mine names the module 'trained_elsewhere', which cannot be found (", "declared.py, line 8)"
+    )
+    port = free_port()
+    with role("api", "--port", str(port), STRIDE_DATABASE_URL=database_url, **own) as api:
+        wait_for_status(f"http://127.0.0.1:{port}/readyz", 200, api)
+
+
+def test_the_migration_needs_no_objective_modules(empty_database_url: str) -> None:
+    result = run("migrate", STRIDE_DATABASE_URL=empty_database_url, STRIDE_OBJECTIVE_MODULES="tests.absent")
+    assert result.returncode == 0, result
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_a_thread_of_an_objective_module_keeps_no_process_alive(database_url: str, tmp_path: Path, broken: bool) -> None:
+    top = "import threading, time; threading.Thread(target=time.sleep, args=(3600,)).start()"
+    own = write_own(tmp_path, "threaded", top=top, default="None" if broken else 0.01)
+    if broken:
+        assert_fails(run("worker", STRIDE_DATABASE_URL=database_url, **own), 2, "threaded: mine's lr has default=None")
+        return
+    port = free_port()
+    with role("api", "--port", str(port), STRIDE_DATABASE_URL=database_url, **own) as api:
+        wait_for_status(f"http://127.0.0.1:{port}/readyz", 200, api)
 
 
 @pytest.mark.parametrize("command", ["worker", "up"])

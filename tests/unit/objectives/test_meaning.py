@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from objectives.catalog import BUILTIN, CatalogProblem, load_catalog
+from objectives.catalog import BUILTIN, load_catalog
 from objectives.contract import DEFINES_MEASURE, ROLE, Objective, Parameter, RateShift
 from objectives.meaning import RATE_SHIFTS, declared, measure_defining_settings, threads_of
+from objectives.own_modules import CatalogProblem
 from service.api.meaning import meaning_of
 from tests.factories import MEANING
 

@@ -1,0 +1,68 @@
+"""Modules of objectives of the user's own, checked before a process starts: can jobs be made of what they declare?"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+
+from pydantic import ValidationError
+
+from objectives.catalog import add_own, load_catalog
+from objectives.contract import Objective
+from objectives.declarations import Fault
+from objectives.own_modules import CatalogProblem, place_of
+from service.api.submission import range_faults, value_faults
+from service.domain.request import ObjectiveChoice
+from service.domain.space import parse_space
+from service.errors import ConfigurationError
+
+
+def check(modules: Sequence[str], *, trains: bool) -> None:
+    """Raises ConfigurationError when one of the modules cannot be used. trains: or the module that trains is not here."""
+    # As `python -m` does in the other processes: modules in the working directory can be imported.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    catalog = load_catalog()
+    for module in modules:
+        known = set(catalog)
+        try:
+            add_own(catalog, module)
+        except CatalogProblem as error:
+            raise ConfigurationError(f"STRIDE_OBJECTIVE_MODULES: {error}") from error
+        for objective in (catalog[name] for name in catalog if name not in known):
+            for fault in (*_faults_of_defaults(objective), *(_faults_of_place(objective) if trains else ())):
+                where = place_of(sys.modules[module], fault.name)
+                raise ConfigurationError(f"STRIDE_OBJECTIVE_MODULES: {module}: {fault.text}{where}")
+
+
+def _faults_of_place(objective: Objective) -> Iterator[Fault]:
+    # Of a module in a package the package only is looked for: it would be imported, and may import torch.
+    if find_spec(objective.module.partition(".")[0]) is None:
+        yield Fault(objective.name, f"{objective.name} names the module {objective.module!r}, which cannot be found")
+
+
+def _faults_of_defaults(objective: Objective) -> Iterator[Fault]:
+    """What of its name, default values and default ranges no job may give."""
+    try:
+        ObjectiveChoice(name=objective.name)
+    except ValidationError as error:
+        yield Fault(objective.name, f"the name {objective.name!r} cannot be given in a job: {_first(error)}")
+    for parameter in objective.parameters:
+        of = f"{objective.name}'s {parameter.name}"
+        for fault in value_faults(parameter, parameter.default):
+            yield Fault(parameter.name, f"{of} has a default that no job may give: {fault}")
+        if parameter.space is None:
+            continue
+        try:
+            dimension = parse_space({parameter.name: parameter.space})[parameter.name]
+        except ValidationError as error:
+            yield Fault(parameter.name, f"{of} has a space that no job may give: {_first(error)}")
+            continue
+        for fault in range_faults(parameter, dimension):
+            yield Fault(parameter.name, f"{of} has a space that no job may give: {fault}")
+
+
+def _first(error: ValidationError) -> str:
+    fault = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in fault["loc"][2:])  # after the parameter's name and the kind of range
+    return f"{where + ': ' if where else ''}{fault['msg'].removeprefix('Value error, ')}"
