@@ -5,12 +5,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from objectives.catalog import load_catalog
-from service.api import across_jobs, answers, comparisons, events, health, jobs, models, objectives, problems, trials, workers
+from service.api import (
+    across_jobs,
+    answers,
+    comparisons,
+    events,
+    health,
+    jobs,
+    models,
+    objectives,
+    problems,
+    query,
+    trials,
+    workers,
+)
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
 from service.api.hosts import AllowedHosts
@@ -51,8 +64,9 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.catalog = load_catalog(settings.objective_modules)
     app.state.answers = KeptAnswers()
     problems.install(app)
+    query.install(app)
     for resource in (jobs, events, trials, answers, across_jobs, comparisons, models, objectives, workers, health):
-        app.include_router(resource.router)
+        app.include_router(resource.router, dependencies=[Depends(query.check_names)])
 
     @app.get("/", include_in_schema=False)
     def redirect_to_dashboard() -> RedirectResponse:

@@ -11,7 +11,7 @@ from service.analysis.comparison import comparison
 from service.analysis.comparison.trade_off import By, trade_off
 from service.analysis.comparison.tuned import Finished
 from service.api.dependencies import Answers, Db, JobId, job_named
-from service.api.faults import JOB_ID
+from service.api.faults import JOB_ID, JOB_IDS
 from service.api.kept_answers import seen_of
 from service.api.problems import documented
 from service.domain.comparison import ComparisonView, TradeOffView
@@ -26,7 +26,16 @@ router = APIRouter(prefix="/v1", tags=["answers"])
 @router.get("/compare", responses=documented(404, 409, 422))
 def compare_jobs(
     jobs: Annotated[
-        list[str], Query(description="Ids of 2 to 20 jobs, or their first digits: jobs=A&jobs=B, or jobs=A,B.", max_length=20)
+        list[str],
+        Query(
+            description="Ids of 2 to 20 jobs, or their first digits: jobs=A&jobs=B, or jobs=A,B.",
+            min_length=1,
+            max_length=comparison.MOST_JOBS,
+            json_schema_extra={
+                "items": {"type": "string", "pattern": JOB_IDS},
+                "anyOf": [{"minItems": comparison.FEWEST_JOBS}, {"items": {"pattern": ","}}],
+            },
+        ),
     ],
     database: Db,
     answers: Answers,

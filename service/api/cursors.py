@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import re
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -11,8 +12,14 @@ from fastapi import Query
 
 from service.errors import InvalidCursor
 
+ALPHABET = "[0-9A-Za-z_-]+"
+"""The pattern of a cursor: base64url without padding."""
+
 Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of items.")]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the previous page.")]
+Cursor = Annotated[
+    str | None,
+    Query(max_length=500, description="`next_cursor` of the previous page.", json_schema_extra={"pattern": f"^{ALPHABET}$"}),
+]
 
 
 def encode(*position: object) -> str:
@@ -64,7 +71,9 @@ def place(cursor: str | None) -> tuple[str, tuple[float, float, str]] | None:
 
 def _decode(cursor: str) -> list[str]:
     """The parts given to `encode`, as texts. Raises ValueError, also as JSON's and Unicode's subclasses of it."""
-    padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+    if not re.fullmatch(ALPHABET, cursor):
+        raise ValueError("not base64url")
+    padded = cursor.encode() + b"=" * (-len(cursor) % 4)
     parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise ValueError("not a position")

@@ -28,6 +28,9 @@ NAME_AND_VALUE = r"^[^:\x00]*:[^\x00]*$"
 JOB_ID = r"^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]){0,24}-?$"
 """The pattern of a job's id, and of its first 8 digits or more; hyphens may be left out."""
 
+JOB_IDS = rf"^\s*{JOB_ID[1:-1]}\s*(,\s*{JOB_ID[1:-1]}\s*)*$"
+"""The pattern of such ids, separated by commas."""
+
 _PATTERNS = {
     JOB_ID: "should be a job's id, or its first 8 digits or more",
     NO_NUL: "must not contain the character U+0000: remove it",

@@ -16,13 +16,13 @@ class Health(BaseModel):
     status: str
 
 
-@router.get("/healthz", summary="Is the process alive?")
+@router.get("/healthz", summary="Is the process alive?", responses={422: documented(422)[422]})
 def alive() -> Health:
     """Whether the process is alive; the database is not checked."""
     return Health(status="alive")
 
 
-@router.get("/readyz", summary="Can requests be served?", responses=documented())
+@router.get("/readyz", summary="Can requests be served?", responses=documented(422))
 def ready(database: Db) -> Health:
     """Whether requests can be served: the database responds, and is migrated to this version."""
     with database.transaction() as conn:

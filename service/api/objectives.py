@@ -5,13 +5,14 @@ from fastapi import APIRouter
 from objectives.contract import Objective
 from service.api.dependencies import Catalog
 from service.api.meaning import meaning_of
+from service.api.problems import documented
 from service.api.schemas.objectives import MetricView, ObjectiveView, ParameterView
 from service.api.schemas.view import Page
 
 router = APIRouter(prefix="/v1/objectives", tags=["objectives"])
 
 
-@router.get("")
+@router.get("", responses={422: documented(422)[422]})
 def list_objectives(catalog: Catalog) -> Page[ObjectiveView]:
     """List the objectives, each with its settings, parameters, default search space and metrics."""
     return Page(items=[_view(catalog[name]) for name in sorted(catalog)], next_cursor=None)
