@@ -22,6 +22,7 @@ from service.domain.space import (
     Scalar,
     SearchSpace,
     contains,
+    discrete_values,
     fixed,
     parse_space,
     searched,
@@ -154,6 +155,8 @@ def range_faults(parameter: Parameter, dimension: Dimension) -> Iterator[str]:
         case FloatRange() | IntRange():
             yield from value_faults(parameter, dimension.low)
             yield from value_faults(parameter, dimension.high)
+            if discrete_values(dimension) == 1:  # not checked with the range, since stored jobs may have such steps
+                yield f"the range holds one value only, its step is larger: write {dimension.low!r} instead to fix the parameter"
             # Optuna's samplers draw from half a step below the range to half a step above it.
             if not math.isfinite(dimension.high - dimension.low + (dimension.step or 0)):
                 yield f"is wider than the largest number: narrow {dimension.low:g} to {dimension.high:g}"
@@ -179,9 +182,9 @@ def value_faults(parameter: Parameter, value: Scalar) -> Iterator[str]:
         return
     low, high = parameter.low, parameter.high
     if low is not None and (value < low or (value == low and parameter.low_open)):
-        yield f"{value!r} must be {'above' if parameter.low_open else 'at least'} {low:g}"
+        yield f"{value!r} must be {'above' if parameter.low_open else 'at least'} {low:.12g}"
     if high is not None and (value > high or (value == high and parameter.high_open)):
-        yield f"{value!r} must be {'below' if parameter.high_open else 'at most'} {high:g}"
+        yield f"{value!r} must be {'below' if parameter.high_open else 'at most'} {high:.12g}"
 
 
 def _same(one: Scalar, other: Scalar) -> bool:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, assert_never
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
+
+from service.domain.steps import n_steps, step_equal_to
 
 Scalar = bool | int | float | str
 Point = dict[str, Scalar]
@@ -127,13 +128,8 @@ def discrete_values(dimension: Range) -> int | None:
             return None
         case FloatRange():
             assert dimension.step is not None
-            return _steps(dimension.low, dimension.high, dimension.step)
+            return n_steps(dimension.low, dimension.high, dimension.step)
     assert_never(dimension)
-
-
-def _steps(low: float, high: float, step: float) -> int:
-    # In decimals as written: the quotient of the floats may be just below an integer, as 0.3 / 0.1 is.
-    return math.floor((Decimal(repr(high)) - Decimal(repr(low))) / Decimal(repr(step))) + 1
 
 
 def contains(dimension: Range, value: Scalar) -> bool:
@@ -142,11 +138,24 @@ def contains(dimension: Range, value: Scalar) -> bool:
         return any(type(choice) is type(value) and choice == value for choice in dimension.choices)
     if isinstance(value, bool | str):
         return False
-    if isinstance(dimension, IntRange):
-        on_step = isinstance(value, int) and (value - dimension.low) % dimension.step == 0
-    else:
-        on_step = dimension.step is None or math.isclose(math.remainder(value - dimension.low, dimension.step), 0, abs_tol=1e-9)
-    return on_step and dimension.low <= value <= dimension.high
+    if isinstance(dimension, FloatRange) and dimension.step is not None:
+        return step_equal_to(dimension.low, dimension.high, dimension.step, value) is not None
+    if isinstance(dimension, IntRange) and not (isinstance(value, int) and (value - dimension.low) % dimension.step == 0):
+        return False
+    return dimension.low <= value <= dimension.high
+
+
+def as_written(dimension: Range, value: Scalar) -> Scalar:
+    """`value` as people write it, where it is a step of `dimension` up to the rounding of floats; any other value unchanged."""
+    if not isinstance(dimension, FloatRange) or dimension.step is None or isinstance(value, str):
+        return value
+    step = step_equal_to(dimension.low, dimension.high, dimension.step, value)
+    return value if step is None else step
+
+
+def key_of(ranges: Mapping[str, Range], point: Point) -> tuple[tuple[str, Scalar], ...]:
+    """What the trials of one point have in common, also where earlier versions stored its steps as floats add up."""
+    return tuple((name, as_written(ranges[name], value) if name in ranges else value) for name, value in sorted(point.items()))
 
 
 _PARSER: TypeAdapter[SearchSpace] = TypeAdapter(SearchSpace)

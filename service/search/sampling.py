@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from service.domain.space import Point, searched
+from service.domain.space import Point, as_written, searched
 from service.domain.spec import JobSpec
 from service.domain.trial import Param
 from service.search.pruners import pruner
@@ -126,7 +126,7 @@ def _ask(spec: JobSpec, snapshot: StudySnapshot, chosen: BaseSampler, number: in
         study = optuna.study.Study(study_name=view_name(spec.seed), storage=view, sampler=chosen, pruner=pruner(spec.pruner))
         study.ask(space)
     assert view.own is not None
-    point = {name: view.own.params[name] for name in space}
+    point = {name: as_written(dimension, view.own.params[name]) for name, dimension in searched(spec.search_space).items()}
     return Proposal(
         number=number,
         waiting_trial_id=waiting._trial_id if waiting else None,

@@ -23,6 +23,7 @@ from service.domain.space import (
     discrete_values,
     searched,
 )
+from service.domain.steps import nearest_step
 
 Array = npt.NDArray[np.float64]
 
@@ -101,10 +102,10 @@ class Axis:
                 return min(self.range.choices, key=lambda choice: abs(float(choice) - number))
             case IntRange():
                 return round(number)
-            case FloatRange(step=None):
-                return min(max(self._to_three_digits(number), self.range.low), self.range.high)
+            case FloatRange(step=float(step)):
+                return nearest_step(self.range.low, self.range.high, step, number)
             case FloatRange():
-                return round(number, 12)
+                return min(max(self._to_three_digits(number), self.range.low), self.range.high)
 
     def candidates(self, parts: Array) -> Array:
         """Coordinates, (n, width), of values at `parts` of the range, numbers from 0 to 1, (n,)."""

@@ -10,6 +10,7 @@ from service.analysis.model.observations import MOST_CHOICES, Observations
 from service.domain.job import Job
 from service.domain.meaning import Role
 from service.domain.space import CategoricalRange, FloatRange, IntRange, Point, Scalar, discrete_values
+from service.domain.steps import nearest_step
 
 
 def exactly(job: Job, rate: float) -> float:
@@ -23,10 +24,8 @@ def exactly(job: Job, rate: float) -> float:
         case FloatRange() | IntRange() as dimension:
             known = [float(dimension.low), float(dimension.high)]
             if dimension.step is not None:
-                count = discrete_values(dimension) or 1
-                steps = min(max(round((rate - dimension.low) / dimension.step), 0), count - 1)
-                nearest = float(f"{dimension.low + steps * dimension.step:.12g}")
-                if count > MOST_CHOICES:
+                nearest = nearest_step(dimension.low, dimension.high, dimension.step, rate)
+                if (discrete_values(dimension) or 1) > MOST_CHOICES:
                     return nearest
                 known.append(nearest)
         case _:

@@ -16,6 +16,7 @@ from service.analysis.words import verdict as words
 from service.domain.job import Job
 from service.domain.meaning import Meaning, Role
 from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, Point, discrete_values
+from service.domain.steps import steps
 from service.domain.trial import GUESSING, Trial, TrialState
 
 MOST_CHOICES = 1_000
@@ -229,10 +230,9 @@ def _choices(dimension: Dimension | None) -> Array | None:
         case CategoricalRange():
             numbers = [float(choice) for choice in dimension.choices if not isinstance(choice, str | bool)]
         case FloatRange(step=float() as step) | IntRange(step=step):
-            count = discrete_values(dimension)
-            if count is None or count > MOST_CHOICES:
+            if (discrete_values(dimension) or 1) > MOST_CHOICES:
                 return None
-            numbers = [dimension.low + index * step for index in range(count)]
+            numbers = list(steps(dimension.low, dimension.high, step))
         case _:
             return None
     positive = np.unique([math.log10(number) for number in numbers if number > 0])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.domain.job import Job
-from service.domain.space import Point
+from service.domain.space import Point, key_of, searched
 from service.domain.training_seeds import stored_seed
 from service.domain.trial import Trial, TrialState
 
@@ -56,9 +56,9 @@ def learned(trial: Trial) -> bool:
 
 def tried_points(job: Job, trials: Sequence[Trial]) -> list[TriedPoint]:
     """The points, in the order in which they were first tried."""
-    by_point: defaultdict[tuple[tuple[str, object], ...], list[Trial]] = defaultdict(list)
+    by_point, ranges = defaultdict[object, list[Trial]](list), searched(job.search_space)
     for trial in trials:
-        by_point[tuple(sorted(trial.params.items()))].append(trial)
+        by_point[key_of(ranges, trial.params)].append(trial)
     return [_tried(job, of_point) for of_point in by_point.values()]
 
 

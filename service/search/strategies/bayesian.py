@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from service.domain.meaning import Meaning
 from service.domain.request import JobRequest
-from service.domain.space import Point, SearchSpace, discrete_values, searched
+from service.domain.space import Point, SearchSpace, discrete_values, key_of, searched
 from service.domain.spec import JobSpec
 from service.domain.strategy import NoPruner
 from service.domain.training_seeds import replicate_of
@@ -100,12 +100,12 @@ def to_repeat(spec: JobSpec, trials: Sequence[FrozenTrial], number: int) -> tupl
     """
     if not may_repeat(spec, number):
         return None
-    space = distributions(spec)
-    tried: defaultdict[tuple[object, ...], list[FrozenTrial]] = defaultdict(list)
+    space, ranges = distributions(spec), searched(spec.search_space)
+    tried = defaultdict[tuple[object, ...], list[FrozenTrial]](list)
     for trial in trials:
         point = point_of(trial, space)
         if point is not None:
-            tried[tuple(point.values())].append(trial)
+            tried[key_of(ranges, point)].append(trial)
     means = {values: mean for values, of_point in tried.items() if (mean := _mean(of_point)) is not None}
     for values in sorted(means, key=lambda values: spec.cost_sign * means[values])[:BEST]:
         begun = {replicate_of(trial.user_attrs, spec.replicates) for trial in tried[values]}

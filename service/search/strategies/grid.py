@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import assert_never
@@ -23,6 +23,7 @@ from service.domain.space import (
     searched,
 )
 from service.domain.spec import JobSpec
+from service.domain.steps import spaced, steps
 from service.errors import Invalid, pointer
 from service.search.samplers import at_random
 from service.search.sampling import Proposal, at_point
@@ -103,19 +104,16 @@ def axis(name: str, dimension: Range) -> list[Scalar]:
     match dimension:
         case CategoricalRange():
             return list(dimension.choices)
-        case IntRange(points=None):
-            return list(range(dimension.low, dimension.high + 1, dimension.step))
+        case IntRange(points=int(points)):
+            return sorted({round(value) for value in _spaced(dimension, points)})  # there may be more points than integers
         case IntRange():
-            return sorted({round(value) for value in _spaced(dimension)})  # there may be more points than integers
-        case FloatRange(step=None, points=None):
-            raise GridProblem(name, "a grid over a continuous range needs a step, or a number of points")
-        case FloatRange(step=None):
-            return sorted(set(_spaced(dimension)))  # points may be so close together that some are equal
+            return list(range(dimension.low, dimension.high + 1, dimension.step))
+        case FloatRange(points=int(points)):
+            return sorted(set(_spaced(dimension, points)))  # points may be so close together that some are equal
+        case FloatRange(step=float(step)):
+            return list(steps(dimension.low, dimension.high, step))
         case FloatRange():
-            count = discrete_values(dimension)
-            assert dimension.step is not None
-            assert count is not None
-            return [min(dimension.low + index * dimension.step, dimension.high) for index in range(count)]
+            raise GridProblem(name, "a grid over a continuous range needs a step, or a number of points")
     assert_never(dimension)
 
 
@@ -126,14 +124,8 @@ def _count(name: str, dimension: Range) -> int:
     return values
 
 
-def _spaced(dimension: FloatRange | IntRange) -> list[float]:
-    assert dimension.points is not None
-    low, high, last = float(dimension.low), float(dimension.high), dimension.points - 1
-    # Interpolated in log10 for a log range, and without the difference or ratio of the ends, which may overflow.
-    ends = (math.log10(low), math.log10(high)) if dimension.log else (low, high)
-    inner = (ends[0] * (1 - index / last) + ends[1] * (index / last) for index in range(1, last))
-    values = (10**value if dimension.log else value for value in inner)
-    return [low, *(min(max(value, low), high) for value in values), high]
+def _spaced(dimension: FloatRange | IntRange, points: int) -> Sequence[float]:
+    return spaced(float(dimension.low), float(dimension.high), points, log=dimension.log)
 
 
 @lru_cache(maxsize=16)

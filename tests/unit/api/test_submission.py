@@ -264,3 +264,24 @@ def test_gp_is_refused_ranges_with_more_values_than_it_can_list() -> None:
     assert "50000000 values" in found["/search_space/epochs"]
     assert completed(search_space={"learning_rate": LOG, "epochs": {"type": "int", "low": 1, "high": 100}}, **gp)
     assert completed(search_space={"learning_rate": LOG, "epochs": wide}, strategy="bayesian")
+
+
+@pytest.mark.parametrize(
+    ("of_range", "only"),
+    [
+        ({"type": "float", "low": 0.1, "high": 0.2, "step": 1.0}, "0.1"),
+        ({"type": "float", "low": 1e-9, "high": 2e-9, "step": 1.5e-9}, "1e-09"),
+        ({"type": "float", "low": 0.1, "high": 0.2, "step": 0.1000001}, "0.1"),
+    ],
+)
+def test_a_step_that_is_larger_than_its_range_is_refused(of_range: dict[str, Any], only: str) -> None:
+    said = f"the range holds one value only, its step is larger: write {only} instead to fix the parameter"
+    assert faults(search_space={"learning_rate": of_range}) == {"/search_space/learning_rate": said}
+
+
+def test_so_it_is_where_numbers_are_whole() -> None:
+    said = "the range holds one value only, its step is larger: write 2 instead to fix the parameter"
+    of_range = {"type": "int", "low": 2, "high": 4, "step": 3}
+    assert faults(search_space={"learning_rate": LOG, "epochs": of_range}) == {"/search_space/epochs": said}
+    assert completed(search_space={"learning_rate": LOG, "epochs": of_range | {"step": 2}})
+    assert completed(search_space={"learning_rate": {"type": "float", "low": 0.1, "high": 0.3, "step": 0.2}})

@@ -151,3 +151,38 @@ def test_the_preview_of_a_job_shows_what_its_first_trials_will_be() -> None:
     proposals: list[Proposal] = [propose(document, EMPTY, number=number) for number in range(1, 5)]
     assert [point["learning_rate"] for point in shown[1:]] == [proposal.point["learning_rate"] for proposal in proposals]
     assert all(point["momentum"] == 0.9 for point in shown)
+
+
+STEPPED = {"decay": {"type": "float", "low": 0.0, "high": 10.0, "step": 0.1}, "learning_rate": 0.1}
+DECAY = {"decay": distribution(searched(spec(search_space=STEPPED).search_space)["decay"])}
+WRITTEN = [number / 10 for number in range(101)]
+
+
+def stepped_history(count: int) -> StudySnapshot:
+    """Complete trials, of which each decay is as floats add up."""
+    trials = []
+    for number in range(count):
+        decay = {"decay": 0.1 * (number * 7 % 101)}
+        trial = create_trial(
+            value=abs(decay["decay"] - 4.6), params=decay, distributions=DECAY, system_attrs={"constraints": [-1.0]}
+        )
+        trial.number, trial._trial_id = number, 100 + number
+        trials.append(trial)
+    return StudySnapshot(trials=trials, attrs={})
+
+
+@pytest.mark.parametrize("strategy", ["random", "bayesian", QMC, GP])
+@pytest.mark.parametrize("n_before", [0, 12])
+def test_steps_are_proposed_and_stored_as_people_write_them(strategy: Any, n_before: int) -> None:
+    document = spec(search_space=STEPPED, strategy=strategy)
+    for number in range(n_before, n_before + 6):
+        proposal = propose(document, stepped_history(n_before), number=number)
+        assert proposal.sampler_error is None
+        assert proposal.point["decay"] in WRITTEN
+        assert [param.value for param in proposal.params] == [proposal.point["decay"]]
+
+
+@pytest.mark.parametrize(("asked", "trained"), [(0.1 * 46, 4.6), (4.6, 4.6), (4.65, 4.65)])
+def test_an_enqueued_step_is_trained_as_people_write_it(asked: float, trained: float) -> None:
+    proposal = propose(spec(search_space=STEPPED), EMPTY, number=0, waiting=enqueued(0, decay=asked))
+    assert (proposal.point, [param.value for param in proposal.params]) == ({"decay": trained}, [trained])
