@@ -154,9 +154,9 @@ class _Number:
         rule = "a whole number" if self.whole else "a number"
         bounds = []
         if self.low is not None:
-            bounds.append(f"above {self.low:g}" if self.low_open else f"of at least {self.low:g}")
+            bounds.append(f"above {self.low:.12g}" if self.low_open else f"of at least {self.low:.12g}")
         if self.high is not None:
-            bounds.append(f"below {self.high:g}" if self.high_open else f"of at most {self.high:g}")
+            bounds.append(f"below {self.high:.12g}" if self.high_open else f"of at most {self.high:.12g}")
         return f"{rule} {' and '.join(bounds)}" if bounds else rule
 
 

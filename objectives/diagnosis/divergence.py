@@ -2,7 +2,8 @@
 
 A run has diverged if, after an epoch, there is
 
-- a loss that is not finite, or
+- a loss that is not finite,
+- a number that is too large for the next update, such as a learning rate above 3.4e38, or
 - a mean training loss of the epoch above LIMIT times the loss of guessing (the same prediction for every example; log(n_classes)
   for cross-entropy), or LIMIT times the loss of the untrained network where that is higher. A run that learns nothing stays near
   this loss and has not diverged. A run that blew up exceeds the limit, even if all its units die and it ends up guessing.
@@ -31,10 +32,12 @@ def find_divergence(
     epoch: int,
     epochs: int,
     updates_per_epoch: int,
+    overflow: str | None = None,
 ) -> Divergence | None:
     """Return the evidence that a run diverged in epoch `epoch`, counted from 1, or None.
 
-    losses: the training losses of the epoch's updates, in order. They may end early, at one that is not finite.
+    losses: the training losses of the epoch's updates, in order. They may end early, at one that is not finite, or at the update
+    that could not be made. overflow: why it could not, in words.
     """
 
     def seen_at(update: int, reason: str) -> Divergence:
@@ -44,6 +47,8 @@ def find_divergence(
     for update, loss in enumerate(losses, start=1):
         if not isfinite(loss):
             return seen_at(update, f"training loss became {loss} at update {update} of epoch {epoch}")
+    if overflow is not None:
+        return seen_at(len(losses), f"{overflow} at update {len(losses)} of epoch {epoch}")
     if not isfinite(validation_loss):
         return seen_at(len(losses), f"validation loss became {validation_loss} in epoch {epoch}")
     mean_loss = fmean(losses)

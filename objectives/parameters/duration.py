@@ -10,6 +10,7 @@ EPOCHS = Parameter(
     space={"type": "int", "low": 2, "high": 20},
     description="Passes over the training set.",
     low=1,
+    high=2**31 - 1,  # steps beyond it cannot be stored
 )
 
 EARLY_STOPPING = (

@@ -181,6 +181,7 @@ class SupervisedRun:
             epoch=step,
             epochs=self._epochs,
             updates_per_epoch=self._span.updates_per_epoch,
+            overflow=epoch.overflow,
         )
         self._diverged = divergence is not None
         training_loss = fmean(epoch.losses)

@@ -16,6 +16,8 @@ from objectives.training.schedules import Schedule
 
 CHECK_EVERY = 64
 """Updates between two checks within an epoch that the loss is finite: every check synchronizes with the GPU."""
+LARGEST: float = torch.finfo(torch.float32).max
+"""Weights and gradients are 32-bit floats: a larger number is infinite to them, and some of PyTorch's operations refuse it."""
 
 
 def in_precision(precision: str, device: torch.device) -> AbstractContextManager[Any]:
@@ -25,7 +27,10 @@ def in_precision(precision: str, device: torch.device) -> AbstractContextManager
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """Measurements of an epoch's updates. The lists end early at the first check (CHECK_EVERY) that finds a non-finite loss."""
+    """Measurements of an epoch's updates.
+
+    The lists end early at an overflow, and at the first check (CHECK_EVERY) that finds a non-finite loss.
+    """
 
     losses: list[float]
     gradient_norms: list[float]
@@ -39,6 +44,8 @@ class Epoch:
     """At the last update; nan if the epoch ended early."""
     update_to_weight_ratio: float
     """Norm of the last update divided by the norm of all weights before it; nan if the epoch ended early."""
+    overflow: str | None
+    """The number of the update after the last one that was too large for it, in words."""
 
 
 class Updates:
@@ -75,7 +82,7 @@ class Updates:
     def of_epoch(self, batches: Iterable[tuple[Tensor, Tensor]], first: int, last: int) -> Epoch:
         """Train on the batches (inputs, targets). first, last: the numbers of their updates in the run, from 0."""
         losses, gradient_norms, clipped, applied = [], [], [], []
-        flow = before = None
+        flow = before = overflow = None
         learning_rate = 0.0
         self._model.train()
         for update, (inputs, targets) in enumerate(batches, start=first):
@@ -84,12 +91,15 @@ class Updates:
             gradient_norms.append(norm)
             if (update - first + 1) % CHECK_EVERY == 0 and not losses[-1].isfinite():
                 break
+            next_rate = self._learning_rate * self._schedule.multiplier(update)
+            set_rates(self._optimizer, next_rate, self._schedule.momentum(update))
+            if (overflow := self._overflow()) is not None:
+                break
             if update == last:
                 flow, before = self._gradients.flow(), self._weights()
             if (is_clipped := self._gradients.clip(self._clipping, norm)) is not None:
                 clipped.append(is_clipped)
-            learning_rate = self._learning_rate * self._schedule.multiplier(update)
-            set_rates(self._optimizer, learning_rate, self._schedule.momentum(update))
+            learning_rate = next_rate
             self._optimizer.step()
             applied.append([(group["lr"], momentum_of(group)) for group in self._optimizer.param_groups])
         return Epoch(
@@ -100,7 +110,17 @@ class Updates:
             learning_rate=learning_rate,
             gradient_flow=math.nan if flow is None else flow.item(),
             update_to_weight_ratio=math.nan if before is None else _relative_change(before, self._weights()).item(),
+            overflow=overflow,
         )
+
+    def _overflow(self) -> str | None:
+        """The first number of the next update that is too large for it, in words."""
+        for numbers in (*self._optimizer.param_groups, vars(self._clipping)):
+            for name, number in numbers.items():
+                if isinstance(number, float) and name != "multiplier" and not number <= LARGEST:
+                    known_as = "learning_rate" if name == "lr" else name
+                    return f"{known_as} was {number:.3g}, above the largest 32-bit float, {LARGEST:.3g},"
+        return None
 
     def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Compute the gradients of a batch, in microbatches if there are several; returns the mean loss of the batch."""

@@ -54,7 +54,7 @@ MULTIPLIERS = "argument --learning-rate-multipliers: "
         (["--learning-rate", "inf"], "argument --learning-rate: must be a number above 0, not 'inf'"),
         (["--learning-rate", "fast"], "argument --learning-rate: must be a number above 0, not 'fast'"),
         (["--momentum", "1"], "argument --momentum: must be a number of at least 0 and below 1, not '1'"),
-        (["--epochs", "2.5"], "argument --epochs: must be a whole number of at least 1, not '2.5'"),
+        (["--epochs", "2.5"], "argument --epochs: must be a whole number of at least 1 and of at most 2147483647, not '2.5'"),
         (["--threads", "0"], "argument --threads: must be a whole number of at least 1 and of at most 256, not '0'"),
         (["--model", "vit"], "argument --model: invalid choice: 'vit' (choose from 'mlp', 'cnn', 'resnet')"),
         (["--nesterov", "yes"], "argument --nesterov: invalid choice: 'yes' (choose from False, True)"),

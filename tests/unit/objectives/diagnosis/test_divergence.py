@@ -36,6 +36,16 @@ def test_a_validation_loss_that_is_not_finite_is_divergence_at_the_end_of_the_ep
     )
 
 
+def test_an_update_that_could_not_be_made_is_divergence_at_it_unless_the_loss_was_not_finite_before() -> None:
+    overflow = "learning_rate was 1e+39"
+    assert find_in_second_of_four_epochs([1.0, 2.0], 1.0, overflow=overflow) == Divergence(
+        reason="learning_rate was 1e+39 at update 2 of epoch 2", update=7, fraction=7 / 20
+    )
+    divergence = find_in_second_of_four_epochs([1.0, inf], nan, overflow=overflow)
+    assert divergence is not None
+    assert divergence.reason == "training loss became inf at update 2 of epoch 2"
+
+
 def test_a_mean_loss_beyond_the_limit_is_divergence_even_when_the_network_is_dead_by_then() -> None:
     divergence = find_in_second_of_four_epochs([1e6, 1e3, GUESSING, GUESSING, GUESSING], GUESSING)
     assert divergence is not None
