@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.dispatch.outcome import Completed, Failed, Result, as_stored
+from service.dispatch.outcome import Completed, Failed, Result, StoredResult, as_stored
 from service.domain.budget import Issued, verdict
 from service.domain.events import FINAL_EVENTS
 from service.domain.job import Job, JobState
@@ -51,8 +51,7 @@ def finish(
         user_attrs={**stored.user_attrs, **({} if isinstance(result, Failed) else notes or {})},
         system_attrs=stored.system_attrs,
     )
-    event: EventRow = (stored.event, {"trial": lease.number, "value": _json_number(stored.value)})
-    return _settle(conn, job, issued, [event], result)
+    return _settle(conn, job, issued, [_event(lease.number, stored, result)], result)
 
 
 def lock_job(conn: sa.Connection, lease: Lease) -> Job:
@@ -77,7 +76,13 @@ def fail_exhausted(
     )
     stored = as_stored(result, job.spec)
     trials.finish_trial(conn, last.trial_id, stored.state, user_attrs=stored.user_attrs)
-    _settle(conn, job, claims.issued(conn, job), [*events, (stored.event, {"trial": last.number, "value": None})], result)
+    _settle(conn, job, claims.issued(conn, job), [*events, _event(last.number, stored, result)], result)
+
+
+def _event(number: int, stored: StoredResult, result: Result) -> EventRow:
+    """The event that trial `number` has ended."""
+    error = {"error": str(result.error)} if isinstance(result, Failed) else {}
+    return stored.event, {"trial": number, "value": _json_number(stored.value), **error}
 
 
 def _settle(conn: sa.Connection, job: Job, issued: Issued, events: list[EventRow], result: Result) -> JobState:
@@ -91,7 +96,7 @@ def _settle(conn: sa.Connection, job: Job, issued: Issued, events: list[EventRow
             issued,
             failures_in_a_row=failures,
             value=result.value if isinstance(result, Completed) else None,
-            error=f"{result.error.type}: {result.error.message}" if isinstance(result, Failed) else None,
+            error=str(result.error) if isinstance(result, Failed) else None,
         )
     if final is None:
         jobs.move(conn, job, failures_in_a_row=failures, events=events)

@@ -98,7 +98,7 @@ def _final(conn: sa.Connection, job: Job) -> tuple[JobState, str] | None:
         claims.issued(conn, job),
         failures_in_a_row=job.failures_in_a_row,
         value=best.value if best else None,
-        error=f"{failure.type}: {failure.message}" if failure else None,
+        error=str(failure) if failure else None,
     )
 
 

@@ -84,6 +84,9 @@ class TrialError:
         if self.traceback is not None:
             object.__setattr__(self, "traceback", storable(self.traceback))
 
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:

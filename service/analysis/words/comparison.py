@@ -135,8 +135,15 @@ def named_before() -> str:
 
 def another_measure(differing: Mapping[str, tuple[Any, Any]]) -> str:
     """Why a job's metric is not that of the first one. differing: by name, what the job has and what the first one has."""
-    has = [f"{name} {its!r} where the first job has {of_first!r}" for name, (its, of_first) in differing.items()]
+    has = [
+        f"{f'no {name}' if its is None else f'{name} {its!r}'} where the first job has {_or_none(of_first)}"
+        for name, (its, of_first) in differing.items()
+    ]
     return f"its metric is not the same measure: it has {', and '.join(has)}"
+
+
+def _or_none(value: Any) -> str:
+    return "none" if value is None else repr(value)
 
 
 def searches_its_measure(name: str, metric: str) -> str:

@@ -58,6 +58,7 @@ def test_events_are_paged_by_their_number(client: TestClient, job: Job, limit: i
 def test_who_follows_a_job_asks_for_what_came_after_the_last_event(client: TestClient, job: Job) -> None:
     page = ask(client, f"/v1/jobs/{job.id}/events", after=5, limit=1)
     assert told(page["items"]) == [("trial.failed", 1)]
+    assert page["items"][0]["payload"] == {"trial": 1, "value": None, "error": "ValueError: no such file"}
     page = ask(client, f"/v1/jobs/{job.id}/events", after=5, limit=1, cursor=page["next_cursor"])
     assert told(page["items"]) == [("job.completed", None)]
     assert ask(client, f"/v1/jobs/{job.id}/events", after=7) == {"items": [], "next_cursor": None}

@@ -108,13 +108,19 @@ def test_the_number_of_jobs_is_checked_and_none_may_come_twice() -> None:
         ({"direction": "maximize"}, "direction 'maximize' where the first job has 'minimize'"),
         (
             {"objective": {"name": "quadratic", "settings": {"dataset": "wine", "fold": 1}}},
-            "dataset 'wine' where the first job has None, and fold 1 where the first job has None",
+            "dataset 'wine' where the first job has none, and fold 1 where the first job has none",
         ),
     ],
 )
 def test_metrics_that_are_not_the_same_measure_are_not_compared(other: dict[str, Any], said: str) -> None:
     made = finished(a_job(1, **other), bowl(0.01))
     assert faults_of(finished(a_job(0), bowl(0.01)), made) == [("/jobs/1", f"its metric is not the same measure: it has {said}")]
+
+
+def test_what_the_other_job_alone_has_is_said_to_be_missing() -> None:
+    of_wine = finished(a_job(0, objective={"name": "quadratic", "settings": {"dataset": "wine"}}), bowl(0.01))
+    said = "its metric is not the same measure: it has no dataset where the first job has 'wine'"
+    assert faults_of(of_wine, finished(a_job(1), bowl(0.01))) == [("/jobs/1", said)]
 
 
 def test_a_loss_is_not_compared_between_loss_functions_but_accuracy_is() -> None:
