@@ -29,6 +29,7 @@ from service.api.dashboard import Dashboard
 from service.api.hosts import AllowedHosts
 from service.api.kept_answers import KeptAnswers
 from service.dispatch.sweeper import sweep, tidy_up
+from service.errors import DatabaseUnavailable
 from service.settings import Settings
 from service.store import checkpoint_files
 from service.store.postgres import Database
@@ -84,5 +85,7 @@ def _sweep_until(stopping: threading.Event, database: Database, settings: Settin
         try:
             sweep(database)
             checkpoint_files.delete(settings.checkpoint_dir, tidy_up(database))
+        except DatabaseUnavailable as error:
+            database.outage.failed(error)
         except Exception as error:  # any error: the next sweep must still run, since jobs reach their deadlines
             log.warning("sweep.failed", error=f"{type(error).__name__}: {error}")

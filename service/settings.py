@@ -10,9 +10,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Everything an operator may set, each as the environment variable STRIDE_<NAME>."""
+    """Everything an operator may set, each as the environment variable STRIDE_<NAME>; an empty one is as if it were not set."""
 
-    model_config = SettingsConfigDict(env_prefix="STRIDE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="STRIDE_", env_ignore_empty=True, frozen=True, extra="forbid")
 
     database_url: str | None = Field(
         None, description="PostgreSQL 16 to 18, as postgresql://...; unset: an embedded one in data_dir."

@@ -121,12 +121,10 @@ def _begin(settings: Settings) -> Database:
 
 def _check_schema(database: Database) -> None:
     """Raises DatabaseNotMigrated. A database that does not respond is only logged: until it does, requests get 503."""
-    import structlog
-
     from service.store import migrate
 
     try:
         with database.transaction() as conn:
             migrate.check(conn)
     except DatabaseUnavailable as error:
-        structlog.get_logger().warning("database.unavailable", error=str(error))
+        database.outage.failed(error)

@@ -24,6 +24,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from service.errors import ConfigurationError, DatabaseNotMigrated, DatabaseUnavailable
+from service.store.outage import OutageLog
 
 IDLE_IN_TRANSACTION_S = 5
 """A process that hangs inside a transaction keeps its locks no longer than this."""
@@ -75,6 +76,8 @@ class Database:
         self.timeout_s = timeout_s
         self._watchdog = _Watchdog()
         self._contact = _Contact()
+        self.outage = OutageLog()
+        """To be told of each failed try that is repeated; answers it notes by itself."""
         self._engine = sa.create_engine(
             self.url,
             creator=self._connect,
@@ -111,6 +114,7 @@ class Database:
                 finally:
                     self._watchdog.forget(raw, watch)
             self._contact.answered()
+            self.outage.answered()
         except DBAPIError as error:
             if _is_unavailable(error):
                 self._contact.failed()

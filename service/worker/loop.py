@@ -115,7 +115,7 @@ class Worker:
                 self._try_again(supervisor)
                 claim = self._claim()
             except DatabaseUnavailable as error:
-                log.warning("database.unavailable", error=str(error))
+                self._database.outage.failed(error)
                 claim = None
             if claim is None:
                 self._asked_to_stop.wait(random.uniform(0.5, 1.0) * pause_s)
@@ -245,7 +245,7 @@ class Worker:
             try:
                 return ask()
             except DatabaseUnavailable as error:
-                log.warning("database.unavailable", error=str(error))
+                self._database.outage.failed(error)
                 self._asked_to_stop.wait(1.0)
 
 

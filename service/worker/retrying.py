@@ -7,14 +7,11 @@ the lease expires, and then pauses itself.
 import time
 from collections.abc import Callable
 
-import structlog
 from sqlalchemy import Connection
 
 from service.errors import DatabaseUnavailable
 from service.store.postgres import Database
 from service.worker.waiting import T, Wait, Waits
-
-log = structlog.get_logger()
 
 RETRY_S = 0.5
 """Pause before a database that did not answer is asked again."""
@@ -77,10 +74,10 @@ class RetryingDatabase:
         try:
             question()
         except DatabaseUnavailable as error:
-            log.warning("database.unavailable", error=str(error))
+            self.plain.outage.failed(error)
             self.waited_s += time.monotonic() - asked_at
 
     def _drop_if_too_late(self, error: DatabaseUnavailable) -> None:
-        log.warning("database.unavailable", error=str(error))
+        self.plain.outage.failed(error)
         if self._seconds_left() <= 0:
             raise Dropped from error

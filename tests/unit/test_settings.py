@@ -1,4 +1,4 @@
-"""Settings that are lists."""
+"""Settings that are lists, or empty."""
 
 import re
 from pathlib import Path
@@ -31,3 +31,12 @@ def test_a_host_with_more_than_its_name_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("STRIDE_ALLOWED_HOSTS", host)
     with pytest.raises(ValueError, match=f"{re.escape(repr(host))} should be a host name or address alone"):
         Settings()
+
+
+def test_an_empty_setting_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"STRIDE_{name.upper()}", raising=False)
+    expected = Settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"STRIDE_{name.upper()}", "")
+    assert Settings() == expected

@@ -1,6 +1,7 @@
 """Outages longer than a lease, with an idle worker beside the one that trains: trials go on where they are."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -125,6 +126,13 @@ def test_after_a_crash_of_the_server_a_trial_goes_on_where_it_is_though_an_idle_
         server.start()
         wait_until(lambda: is_completed(own_database, job), "the end of the job")
         assert_went_on(own_database, job)
+        for worker in workers:  # a line when it began, and one when it was over: how long it lasted
+            logged = [line for line in worker.log.splitlines() if "database." in line]
+            assert ["database.unavailable" in line for line in logged] == [True, False], logged
+            lasted = re.search(r"database\.available.*after_s=([0-9.]+) tries=([0-9]+)", logged[1])
+            assert lasted
+            assert 1.5 < float(lasted[1]) < 30
+            assert int(lasted[2]) > 1
 
 
 def test_an_attempt_whose_lease_ran_out_while_the_server_was_down_does_not_count(
