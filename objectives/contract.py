@@ -26,11 +26,19 @@ APPLIES_WHEN = "x-applies-when"
 DEFINES_MEASURE = "x-defines-measure"
 """Keyword in the JSON Schema of a setting, with the meaning of `Parameter.defines_measure`: true for the data set or the fold."""
 ROLE = "x-role"
-"""Keyword in the JSON Schema of a setting: its role. "threads" is the number of CPU threads of a run."""
+"""Keyword in the JSON Schema of a setting: its role. "threads" is the number of CPU threads of a run, "data_path" a file or folder
+below the folders that workers allow."""
 
 
 class DataProblem(ValueError):
-    """The settings or the data cannot be used for training; the message names the setting, file or row."""
+    """The settings or the data cannot be used for training; the message names the setting, file or row.
+
+    for_every_trial: whether no trial of the job can be trained, whatever its parameters. The job then fails with this one.
+    """
+
+    def __init__(self, message: str, *, for_every_trial: bool = False) -> None:
+        super().__init__(message)
+        self.for_every_trial = for_every_trial
 
 
 @dataclass(frozen=True, kw_only=True)

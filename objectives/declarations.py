@@ -17,6 +17,8 @@ from objectives.meaning import declared, measure_defining_settings
 TYPES = ("float", "int", "categorical")
 ARGUMENTS = ("params", "settings", "seed", "device", "threads")
 """Of `start`, in this order."""
+TYPES_BY_ROLE: Mapping[str, tuple[object, ...]] = {"threads": ("integer",), "data_path": ("string", ["string", "null"])}
+"""The roles of settings, and the types that the JSON Schema of such a setting may have."""
 RUN_WANTED = "`start` must be a function that returns an object with __iter__, state_dict, load_state_dict and evaluate"
 
 
@@ -166,7 +168,7 @@ def _faults_of_meaning(objective: Objective) -> Iterator[Fault]:
         yield Fault(where, f"{where} has a parameter of the scale {scale!r}; there are: {', '.join(get_args(Scale))}")
     for name in (each.name for each in objective.parameters if each.rate_shift and each.scale == "linear"):
         yield Fault(name, f"{where}'s {name} has a rate_shift, a power law, on a linear scale: make that log or decay")
-    yield from _faults_of_threads(objective)
+    yield from _faults_of_settings(objective)
     metrics = {metric.name for metric in objective.metrics}
     defining = {each.name: each.defines_measure for each in objective.parameters} | measure_defining_settings(objective)
     for name, measured in defining.items():
@@ -184,16 +186,19 @@ def _faults_of_rate(objective: Objective) -> Iterator[Fault]:
         yield Fault(rate.name, f"{objective.name}'s {rate.name} is the learning rate: its type must be float, not {rate.type}")
 
 
-def _faults_of_threads(objective: Objective) -> Iterator[Fault]:
+def _faults_of_settings(objective: Objective) -> Iterator[Fault]:
     where = objective.name
-    roles = {name: schema[ROLE] for name, schema in objective.settings_schema.get("properties", {}).items() if ROLE in schema}
+    properties = objective.settings_schema.get("properties", {})
+    roles = {name: schema[ROLE] for name, schema in properties.items() if ROLE in schema}
     for name, role in roles.items():
-        if role != "threads":
-            yield Fault(where, f"{where}'s setting {name} has the role {role!r}; the one role of settings is threads")
-        if objective.settings_schema["properties"][name].get("type") != "integer":
-            yield Fault(where, f"{where}'s setting {name} has the role threads: its type must be integer")
-    if len(roles) > 1:
-        yield Fault(where, f"{where} has {len(roles)} settings with the role threads: one may have it")
+        types = TYPES_BY_ROLE.get(role) if isinstance(role, str) else None
+        if types is None:
+            known = " and ".join(TYPES_BY_ROLE)
+            yield Fault(where, f"{where}'s setting {name} has the role {role!r}; the roles of settings are {known}")
+        elif properties[name].get("type") not in types:
+            yield Fault(where, f"{where}'s setting {name} has the role {role}: its type must be {types[0]}")
+    if (threads := list(roles.values()).count("threads")) > 1:
+        yield Fault(where, f"{where} has {threads} settings with the role threads: one may have it")
 
 
 def _repeated(names: Iterator[object]) -> list[object]:

@@ -6,6 +6,7 @@ read, whether it is named directly, through `..`, or through a symlink.
 
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from objectives.contract import DataProblem
 SETTING = "STRIDE_DATA_FOLDERS"
 KEPT = 2
 """Size of each loader's LRU cache of results. Small, since CIFAR-10 takes 740 MB."""
+
+LONGEST_PATH = 4_096
+"""In characters: Linux takes no longer one."""
 
 HIDDEN = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "Icon\r")
 """How the names begin of what operating systems and network drives put beside data: some are copies of images."""
@@ -31,6 +35,26 @@ class DataFile:
     size: int
     """In bytes."""
     modified_ns: int
+
+
+def flaw_of(path: str) -> str | None:
+    """Why a job must not name `path`, wherever its data lie; None when a worker is to judge it.
+
+    An absolute path is for a worker to judge: only there are its folders known.
+    """
+    if not path.strip():
+        return "names no file or folder"
+    if len(path) > LONGEST_PATH:
+        return f"has {len(path):,} characters: a path may have {LONGEST_PATH:,} at most"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+        return "contains a control character or half a surrogate pair: remove it"
+    if "\\" in path:
+        return "contains a backslash: separate folders by /"
+    if ".." in path.split("/"):
+        return "contains .., which may lead out of the folders that workers allow: write the path without it"
+    if path.split("/")[0] == "~":
+        return "begins with ~, which workers do not replace by a folder: write the path below a folder that they allow"
+    return None
 
 
 def allow(folders: Sequence[Path]) -> None:
@@ -148,7 +172,9 @@ def needs(package: str, name: object) -> Iterator[None]:
 
 
 def _outside(name: str) -> DataProblem:
-    return DataProblem(f"{name!r} is refused, because it lies outside the allowed folders ({_names_of_folders()}).")
+    return DataProblem(
+        f"{name!r} is refused, because it lies outside the allowed folders ({_names_of_folders()}).", for_every_trial=True
+    )
 
 
 def _names_of_folders() -> str:

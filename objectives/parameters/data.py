@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from objectives.contract import APPLIES_WHEN, DEFINES_MEASURE
+from objectives.contract import APPLIES_WHEN, DEFINES_MEASURE, ROLE
 
 FOLD: Mapping[str, Any] = {
     "fold": {
@@ -27,5 +27,6 @@ def path(files: Sequence[str]) -> dict[str, Any]:
             " trial's log tells what was read, and what was left out.",
             APPLIES_WHEN: [{"dataset": list(files)}],
             DEFINES_MEASURE: True,
+            ROLE: "data_path",
         }
     }

@@ -7,7 +7,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from objectives.catalog import default_settings, typed_params
-from objectives.contract import Objective, Parameter
+from objectives.contract import ROLE, Objective, Parameter
+from objectives.data.files import flaw_of
 from service.api.applicability import Applicability, described, shown
 from service.api.budgets import completed_budget, points_to_try_first
 from service.api.meaning import meaning_of
@@ -108,6 +109,10 @@ def _settings_faults(request: JobRequest, objective: Objective) -> Iterator[Inva
             yield Invalid(where, _wanted(objective, error.absolute_path))
         else:
             yield Invalid(where, error.message.replace(repr(error.instance), shown(error.instance), 1))
+    for name, schema in objective.settings_schema.get("properties", {}).items():
+        value = request.objective.settings.get(name)
+        if schema.get(ROLE) == "data_path" and isinstance(value, str) and (flaw := flaw_of(value)):
+            yield Invalid(pointer("objective", "settings", name), flaw)
 
 
 def _settings(request: JobRequest, objective: Objective) -> dict[str, Any]:

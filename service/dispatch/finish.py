@@ -97,6 +97,7 @@ def _settle(conn: sa.Connection, job: Job, issued: Issued, events: list[EventRow
             failures_in_a_row=failures,
             value=result.value if isinstance(result, Completed) else None,
             error=str(result.error) if isinstance(result, Failed) else None,
+            for_every_trial=isinstance(result, Failed) and result.for_every_trial,
         )
     if final is None:
         jobs.move(conn, job, failures_in_a_row=failures, events=events)

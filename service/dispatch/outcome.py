@@ -60,6 +60,8 @@ class Failed:
     """The objective raised, or measured what cannot be stored."""
 
     error: TrialError
+    for_every_trial: bool = False
+    """Whether the job's other trials would fail for the same reason."""
 
 
 Result = Completed | Infeasible | Pruned | Failed

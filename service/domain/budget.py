@@ -95,12 +95,21 @@ def target_reached(job: Job, value: float | None) -> bool:
 
 
 def verdict(
-    job: Job, issued: Issued, *, failures_in_a_row: int, value: float | None, error: str | None
+    job: Job,
+    issued: Issued,
+    *,
+    failures_in_a_row: int,
+    value: float | None,
+    error: str | None,
+    for_every_trial: bool = False,
 ) -> tuple[JobState, str] | None:
     """The final state of a running job and the reason, or None while it goes on.
 
     value: the value of the trial that has just finished, if it succeeded. error: why it failed, if it did.
+    for_every_trial: whether all others would fail for that reason.
     """
+    if for_every_trial:
+        return JobState.FAILED, f"no trial of this job can be trained: {error}"
     if failures_in_a_row >= job.budget.failures:
         if failures_in_a_row == 1:
             return JobState.FAILED, f"a trial failed: {error}"

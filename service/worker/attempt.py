@@ -141,7 +141,8 @@ class Attempt:
                 return self._curve.completed(message.test_metrics, message.guessing)
             case Raised():
                 yield from self._ending.examine_worker()
-                return Failed(error=TrialError(type=message.type, message=message.message, traceback=message.traceback))
+                error = TrialError(type=message.type, message=message.message, traceback=message.traceback)
+                return Failed(error=error, for_every_trial=message.for_every_trial)
             case Stopped():
                 yield from self._heartbeat.give_back(self._heartbeat.leaving or "it was stopped")
         return None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.catalog import import_start, load_catalog
-from objectives.contract import Objective, Run
+from objectives.contract import DataProblem, Objective, Run
 from objectives.data import files
 from service.domain.checkpoint import Kind
 from service.domain.parts import is_pruning_step
@@ -136,7 +136,12 @@ class _Training:
         except Exception as error:
             traceback.print_exc()
             lines = traceback.format_exc().strip().splitlines()
-            return Raised(type=type(error).__name__, message=str(error), traceback="\n".join(lines[-TRACEBACK_LINES:]))
+            return Raised(
+                type=type(error).__name__,
+                message=str(error),
+                traceback="\n".join(lines[-TRACEBACK_LINES:]),
+                for_every_trial=isinstance(error, DataProblem) and error.for_every_trial,
+            )
 
     def save_model(self, command: SaveModel) -> FromTrainer:
         """Save the weights of the run, which must have trained to its end."""

@@ -160,6 +160,8 @@ class Raised:
     type: str
     message: str
     traceback: str
+    for_every_trial: bool = False
+    """Whether the job's other trials would raise it as well."""
 
 
 @dataclass(frozen=True, kw_only=True)

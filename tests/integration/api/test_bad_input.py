@@ -215,6 +215,36 @@ def test_a_fault_is_pointed_to_and_said_in_words(
     assert says in found[where]
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("../secret.csv", "contains .., which may lead out"),
+        ("a/../../b.csv", "contains .."),
+        ("/data/..", "contains .."),
+        ("a\0b.csv", "must not contain the character U+0000"),
+        ("a\nb.csv", "contains a control character"),
+        ("a\x7fb.csv", "contains a control character"),
+        ("", "names no file or folder"),
+        (" ", "names no file or folder"),
+        ("x" * 4_097, "has 4,097 characters: a path may have 4,096 at most"),
+        ("~/data.csv", "begins with ~"),
+        ("C:\\data\\a.csv", "contains a backslash"),
+    ],
+)
+@pytest.mark.parametrize("dry", ["false", "true"])
+def test_a_path_that_no_worker_could_take_is_refused_at_submission(client: TestClient, path: str, says: str, dry: str) -> None:
+    for name, dataset in (("tabular-classification", "csv"), ("image-classification", "image-folder")):
+        settings = {"dataset": dataset, "path": path}
+        answer = client.post(f"/v1/jobs?dry_run={dry}", json={"objective": {"name": name, "settings": settings}})
+        assert says in faults(answer)["/objective/settings/path"]
+
+
+@pytest.mark.parametrize("path", ["/etc", "/data/a.csv", "a..b/..c/d.csv", "~a.csv", "two words/ü.csv", "./a.csv", "x" * 4_096])
+def test_any_other_path_is_for_a_worker_to_judge(client: TestClient, path: str) -> None:
+    objective = {"name": "tabular-classification", "settings": {"dataset": "csv", "path": path}}
+    assert client.post("/v1/jobs?dry_run=true", json={"objective": objective}).status_code == 200
+
+
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The path to every value in a document."""
     yield path

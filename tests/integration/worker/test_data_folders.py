@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.domain.job import FINAL, Job
+from service.domain.job import FINAL, Job, JobState
 from service.domain.lease import Outcome
 from service.domain.trial import TrialState
 from service.store import jobs, leases, trial_reader
@@ -51,6 +51,40 @@ def test_what_lies_outside_of_them_is_not(database: Database, tmp_path: Path, fi
     error = trial_of(database, job).error
     assert error is not None
     assert (error.type, "lies outside the allowed folders" in error.message) == ("DataProblem", True)
+
+
+def test_a_path_outside_of_them_fails_the_job_at_its_first_trial(database: Database, tmp_path: Path) -> None:
+    job = submit_job(
+        database,
+        objective={"name": "tabular-classification", "settings": {"dataset": "csv", "path": "/etc/passwd"}},
+        metric="validation_loss",
+        search_space={"learning_rate": {"type": "float", "low": 0.01, "high": 0.02}, "epochs": 1, "batch_size": 4},
+        budget={"trials": 6},
+    )
+    with supervised(database, data_folders=[tmp_path]) as worker:
+        worker.run_trial()
+    ended = database.transact(lambda conn: jobs.get(conn, job.id))
+    assert ended.state is JobState.FAILED
+    assert ended.reason == (
+        "no trial of this job can be trained: DataProblem: '/etc/passwd' is refused, because it lies outside the allowed folders"
+        f" (STRIDE_DATA_FOLDERS: {tmp_path})."
+    )
+    assert len(database.transact(lambda conn: trial_reader.page(conn, job, limit=10))) == 1
+
+
+def test_a_file_that_is_not_there_fails_one_trial(database: Database, tmp_path: Path) -> None:
+    """Another worker may have it."""
+    job = submit_job(
+        database,
+        objective={"name": "tabular-classification", "settings": {"dataset": "csv", "path": "nowhere.csv"}},
+        metric="validation_loss",
+        search_space={"learning_rate": {"type": "float", "low": 0.01, "high": 0.02}, "epochs": 1, "batch_size": 4},
+        budget={"trials": 6},
+    )
+    with supervised(database, data_folders=[tmp_path]) as worker:
+        worker.run_trial()
+    assert trial_of(database, job).state is TrialState.FAILED
+    assert database.transact(lambda conn: jobs.get(conn, job.id)).state is JobState.RUNNING
 
 
 def test_a_worker_hands_the_folders_of_its_settings_to_its_trainer(

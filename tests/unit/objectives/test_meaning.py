@@ -137,9 +137,10 @@ def test_a_rate_shift_is_a_power_law_and_so_on_no_linear_scale() -> None:
     [
         (
             "{'cores': {'type': 'integer', 'x-role': 'thread'}}",
-            "setting cores has the role 'thread'; the one role of settings is threads",
+            "setting cores has the role 'thread'; the roles of settings are threads and data_path",
         ),
         ("{'cores': {'type': ['integer', 'null'], 'x-role': 'threads'}}", "its type must be integer"),
+        ("{'file': {'type': 'integer', 'x-role': 'data_path'}}", "its type must be string"),
         (
             "{'a': {'type': 'integer', 'x-role': 'threads'}, 'b': {'type': 'integer', 'x-role': 'threads'}}",
             "has 2 settings with the role threads: one may have it",
