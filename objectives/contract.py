@@ -26,8 +26,8 @@ APPLIES_WHEN = "x-applies-when"
 DEFINES_MEASURE = "x-defines-measure"
 """Keyword in the JSON Schema of a setting, with the meaning of `Parameter.defines_measure`: true for the data set or the fold."""
 ROLE = "x-role"
-"""Keyword in the JSON Schema of a setting: its role. "threads" is the number of CPU threads of a run, "data_path" a file or folder
-below the folders that workers allow."""
+"""Keyword in the JSON Schema of a setting: its role. "threads" is the number of CPU threads of a run, "data_path" a file or
+folder below the folders that workers allow."""
 
 
 class DataProblem(ValueError):

@@ -35,7 +35,9 @@ class Settings(BaseSettings):
         (),
         description="Folders, separated by commas, in which jobs may name data files; none: jobs can use bundled data only.",
     )
-    device: str = Field("auto", description="Where workers train: auto, cpu, cuda or cuda:N.")
+    device: str = Field(
+        "auto", description="Where workers train: auto (a GPU, each worker the next one; else the CPU), cpu, cuda or cuda:N."
+    )
     heartbeat_s: float = Field(10.0, gt=0, description="Seconds between renewals of a lease; at most a third of lease_s.")
     lease_s: float = Field(30.0, gt=0, description="Seconds after its last renewal at which a lease may be taken over.")
     database_timeout_s: float = Field(10.0, gt=0, description="Seconds a transaction may take; less than lease_s.")

@@ -11,16 +11,21 @@ from pathlib import Path
 from objectives.catalog import import_start
 from objectives.contract import Objective
 from objectives.data import files
+from service.worker.trainer.gpus import device_for
 
 SAMPLE_BYTES = 65_536
 
 
-def find_problem(objective: Objective, device: str, folder: str | None) -> str | None:
-    """Why `objective` cannot be trained here; None when it can. folder: where checkpoints go, if not to the database."""
+def find_problem(objective: Objective, device: str, folder: str | None, number: int = 0) -> str | None:
+    """Why `objective` cannot be trained here; None when it can. folder: where checkpoints go, if not to the database.
+
+    number: of the worker, which decides on its GPU.
+    """
     try:
         import_start(objective)
     except Exception as error:
         return f"{objective.name} cannot be imported: {type(error).__name__}: {error}"
+    device = device_for(device, number)
     if "torch" in sys.modules:
         try:
             _try_device(device)

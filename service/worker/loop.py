@@ -28,6 +28,7 @@ from service.version import VERSION
 from service.worker.checkpointing import CheckpointSettings
 from service.worker.ending import Unfit
 from service.worker.lease import Pace
+from service.worker.number import worker_number
 from service.worker.stopping import StopRequest
 from service.worker.supervise import TrialSupervisor
 from service.worker.trainer.kept import KeptTrainer
@@ -50,13 +51,14 @@ class _AskedToStop(Exception):
 
 
 class Worker:
-    """One worker: a claimer, a supervisor, and the trainer process that it keeps warm."""
+    """One worker: a claimer, a supervisor, and the trainer process that it keeps warm. number: decides which GPU it takes."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, number: int = 0) -> None:
         self.id = uuid4()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._database = database
         self._settings = settings
+        self._number = number
         self._catalog = load_catalog(settings.objective_modules)
         self._objectives = sorted(self._catalog)
         self._claimer = Claimer(database, self.id, self._objectives, settings.lease_s)
@@ -77,17 +79,16 @@ class Worker:
         """Work until asked to stop. Waits for a database that does not answer; one that is not migrated is an error."""
         self._until_available(self._register)
         log.info(Event.WORKER_STARTED, worker=self.name, objectives=self._objectives)
-        trainer = KeptTrainer(lambda: TrainerProcess(self._settings.objective_modules, self._settings.data_folders))
+        settings = self._settings
+        trainer = KeptTrainer(partial(TrainerProcess, settings.objective_modules, settings.data_folders, self._number))
         supervisor = TrialSupervisor(
             self._database,
             self._claimer,
             self._catalog,
             trainer,
-            pace=Pace(heartbeat_s=self._settings.heartbeat_s, lease_s=self._settings.lease_s, device=self._settings.device),
+            pace=Pace(heartbeat_s=settings.heartbeat_s, lease_s=settings.lease_s, device=settings.device),
             keep=CheckpointSettings(
-                interval_s=self._settings.checkpoint_s,
-                folder=self._settings.checkpoint_dir,
-                max_bytes=self._settings.checkpoint_max_bytes,
+                interval_s=settings.checkpoint_s, folder=settings.checkpoint_dir, max_bytes=settings.checkpoint_max_bytes
             ),
             on_heartbeat=self._maintain,
             seconds_left=lambda: self._stop_at - time.monotonic(),
@@ -251,7 +252,8 @@ class Worker:
 
 def run_worker(database: Database, settings: Settings) -> None:
     """Run a worker in this process until SIGTERM or SIGINT."""
-    worker = Worker(database, settings)
-    signal.signal(signal.SIGTERM, worker.stop)
-    signal.signal(signal.SIGINT, worker.stop)
-    worker.run()
+    with worker_number() as number:
+        worker = Worker(database, settings, number)
+        signal.signal(signal.SIGTERM, worker.stop)
+        signal.signal(signal.SIGINT, worker.stop)
+        worker.run()

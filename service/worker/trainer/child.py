@@ -26,6 +26,7 @@ from service.processes import die_with
 from service.worker import fitness
 from service.worker.trainer import checkpoint_format
 from service.worker.trainer.checkpoint_format import BadCheckpoint, UnreachableCheckpoint
+from service.worker.trainer.gpus import device_for
 from service.worker.trainer.messages import (
     END_OF_LOG,
     CheckFitness,
@@ -63,7 +64,7 @@ def main() -> None:
     files.allow(arguments.data_folder)
     catalog = load_catalog(arguments.modules)
     with socket.socket(fileno=arguments.pipe) as end, contextlib.suppress(WorkerGone):
-        _serve(WorkerPipe(end), catalog)
+        _serve(WorkerPipe(end), catalog, arguments.number)
 
 
 def _arguments() -> argparse.Namespace:
@@ -72,24 +73,25 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("worker", type=int, help="process id")
     parser.add_argument("modules", nargs="*", help="with OBJECTIVES of the user's own")
     parser.add_argument("--data-folder", type=Path, action="append", default=[], help="below which jobs may name data files")
+    parser.add_argument("--number", type=int, default=0, help="of the worker, which decides on its GPU")
     return parser.parse_args()
 
 
-def _serve(worker: WorkerPipe, catalog: Mapping[str, Objective]) -> None:
+def _serve(worker: WorkerPipe, catalog: Mapping[str, Objective], number: int) -> None:
     training: _Training | None = None
     while True:
         run, message = worker.receive()
         match message:
             case Train():
                 training = None  # free its memory before the next run needs its own
-                training = _Training(worker, run, message)
+                training = _Training(worker, run, message, number)
                 ended = training.run(catalog[message.objective])
                 _end_log()
                 worker.send(run, ended)
             case SaveModel() if training is not None and training.id == run:
                 worker.send(run, training.save_model(message))
             case CheckFitness():
-                problem = fitness.find_problem(catalog[message.objective], message.device, message.folder)
+                problem = fitness.find_problem(catalog[message.objective], message.device, message.folder, number)
                 worker.send(run, Fitness(problem=problem))
             case _:
                 pass  # meant for a run that has just ended
@@ -98,10 +100,11 @@ def _serve(worker: WorkerPipe, catalog: Mapping[str, Objective]) -> None:
 class _Training:
     """One run, from a worker's command to its end."""
 
-    def __init__(self, worker: WorkerPipe, run: int, train: Train) -> None:
+    def __init__(self, worker: WorkerPipe, run: int, train: Train, number: int) -> None:
         self.id = run
         self._worker = worker
         self._train = train
+        self._number = number
         self._hold_at = train.hold_at
         self._checkpointed_at = time.monotonic()
         self._run: Run | None = None
@@ -112,7 +115,7 @@ class _Training:
         train = self._train
         try:
             start = import_start(objective)
-            run = start(train.params, train.settings, train.seed, train.device, train.threads)
+            run = start(train.params, train.settings, train.seed, device_for(train.device, self._number), train.threads)
             if train.resume is not None:
                 unusable = self._resume(run, train.resume)
                 if unusable is not None:

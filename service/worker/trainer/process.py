@@ -34,13 +34,14 @@ class TrainerDied(Exception):
 class TrainerProcess:
     """One child process, warm between trials: it keeps its imports and its data."""
 
-    def __init__(self, objective_modules: Sequence[str] = (), data_folders: Sequence[Path] = ()) -> None:
+    def __init__(self, objective_modules: Sequence[str] = (), data_folders: Sequence[Path] = (), number: int = 0) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "service.worker.trainer.child"),
                     *(f"--data-folder={folder}" for folder in data_folders),
+                    f"--number={number}",
                     *(str(theirs.fileno()), str(os.getpid()), *objective_modules),
                 ],
                 pass_fds=(theirs.fileno(),),

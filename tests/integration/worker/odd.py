@@ -166,6 +166,8 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
         raise ValueError("no such data set")
     if settings["how"] == "reads a file":
         files.find(settings["file"])
+    if settings["how"] == "says where":
+        print(f"computes on {device}")
     return OddRun(settings)
 
 

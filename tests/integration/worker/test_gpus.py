@@ -1,0 +1,47 @@
+"""Workers that train on "auto", as processes."""
+
+from functools import partial
+
+from service.domain.job import FINAL
+from service.store import jobs, leases, trial_reader
+from service.store.postgres import Database
+from service.worker.number import worker_number
+from tests.factories import submit_job
+from tests.integration.worker.conftest import Start
+from tests.polling import wait_until
+from tests.processes import at_once, wait_for_the_others
+
+
+def held_together() -> int:
+    with worker_number() as number:
+        wait_for_the_others()
+        return number
+
+
+def test_workers_of_one_machine_have_consecutive_numbers() -> None:
+    with worker_number() as number:
+        others = sorted(at_once([(held_together, ()) for _ in range(3)]))
+    first = min(number, *others)
+    # Workers of other tests may run meanwhile.
+    assert len({number, *others}) == 4
+    assert max(number, *others) < first + 40
+
+
+def test_a_number_is_free_again_after_its_worker() -> None:
+    with worker_number() as number:
+        pass
+    with worker_number() as following:
+        assert following <= number + 40
+
+
+def test_an_objective_without_torch_is_left_to_choose(database: Database, start_worker: Start) -> None:
+    job = submit_job(
+        database,
+        objective={"name": "odd", "settings": {"how": "says where"}},
+        search_space={"learning_rate": {"type": "float", "low": 0.1, "high": 1.0}},
+        budget={"trials": 1},
+    )
+    start_worker(STRIDE_DEVICE="auto")
+    wait_until(lambda: database.transact(lambda conn: jobs.get(conn, job.id)).state in FINAL, "the end of the job")
+    trial_id = database.transact(partial(trial_reader.trial_id, job=job, number=0))
+    assert database.transact(partial(leases.log_tail, trial_id=trial_id)) == "computes on auto\n"
