@@ -42,7 +42,8 @@ def best_learning_rate_of_job(
         job = jobs.get(conn, job_id)
         read = trial_reader.finished_with_pruned_curves(conn, job)
     if not read[0] and job.state in FINAL:
-        raise NothingFinished(f"The job is {job.state}, and none of its trials has a result: {job.reason}.")
+        reason = str(job.reason).removesuffix(".")  # the sentence of an error may have its own
+        raise NothingFinished(f"The job is {job.state}, and none of its trials has a result: {reason}.")
     return answers.answer(job, *read, tolerance=tolerance, kind=kind).answer
 
 

@@ -20,6 +20,7 @@ from service.domain.space import (
     Dimension,
     FloatRange,
     IntRange,
+    Range,
     Scalar,
     SearchSpace,
     contains,
@@ -46,6 +47,7 @@ def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
     if objective is None:
         known = ", ".join(sorted(catalog))
         raise InvalidJob([Invalid("/objective/name", f"there is no objective {request.objective.name!r}; there are: {known}")])
+    request = _typed(request, objective)
     asked_for = request.search_space or {}
     faults = [*_settings_faults(request, objective), *_metric_faults(request, objective), *_space_faults(asked_for, objective)]
     if faults:
@@ -89,6 +91,18 @@ def warnings_of(spec: JobSpec) -> list[WarningView]:
     detail += ", and low above 0" if rates.low <= 0 else ""
     detail += ", and leave step out" if rates.step not in (None, 1) else ""
     return [WarningView(pointer=pointer("search_space", str(name)), detail=detail)]
+
+
+def _typed(request: JobRequest, objective: Objective) -> JobRequest:
+    """The request, with 1 as 1.0 where a float parameter has choices: JSON does not distinguish them."""
+    space, points = dict(request.search_space or {}), [dict(point) for point in request.try_first]
+    for name, dimension in space.items():
+        if isinstance(dimension, CategoricalRange):
+            choices = tuple(typed_params(objective, {name: choice})[name] for choice in dimension.choices)
+            space[name] = dimension.model_copy(update={"choices": choices})
+            for point in points:
+                point.update(typed_params(objective, {name: point[name]} if name in point else {}))
+    return request.model_copy(update={"search_space": request.search_space and space, "try_first": points})
 
 
 def _settings_faults(request: JobRequest, objective: Objective) -> Iterator[Invalid]:
@@ -166,6 +180,8 @@ def range_faults(parameter: Parameter, dimension: Dimension) -> Iterator[str]:
             if not math.isfinite(dimension.high - dimension.low + (dimension.step or 0)):
                 yield f"is wider than the largest number: narrow {dimension.low:g} to {dimension.high:g}"
         case CategoricalRange():
+            if len(set(dimension.choices)) < len(dimension.choices):  # as floats: two large integers may be one
+                yield "the choices must differ from each other"
             for choice in dimension.choices:
                 yield from value_faults(parameter, choice)
         case _:
@@ -254,4 +270,15 @@ def _try_first_faults(request: JobRequest, space: SearchSpace, applicability: Ap
             elif name not in ranges:
                 yield Invalid(where, f"is not a parameter of the search space, which has: {', '.join(sorted(space))}")
             elif not contains(ranges[name], value):
-                yield Invalid(where, f"{shown(value)} lies outside the range of the search space, {described(ranges[name])}")
+                yield Invalid(where, f"{shown(value)} {_why_not_in(ranges[name], value)}, {described(ranges[name])}")
+
+
+def _why_not_in(dimension: Range, value: Scalar) -> str:
+    """What is wrong with a value that a range does not contain; the range in words is to follow."""
+    if isinstance(dimension, CategoricalRange):
+        return "is not one of the choices of the search space"
+    if isinstance(value, bool | str) or (isinstance(dimension, IntRange) and not isinstance(value, int)):
+        return f"is not {_KINDS[dimension.type]} of the search space"
+    if dimension.low <= value <= dimension.high:
+        return "lies between the steps of the search space"
+    return "lies outside the range of the search space"

@@ -285,3 +285,51 @@ def test_so_it_is_where_numbers_are_whole() -> None:
     assert faults(search_space={"learning_rate": LOG, "epochs": of_range}) == {"/search_space/epochs": said}
     assert completed(search_space={"learning_rate": LOG, "epochs": of_range | {"step": 2}})
     assert completed(search_space={"learning_rate": {"type": "float", "low": 0.1, "high": 0.3, "step": 0.2}})
+
+
+@pytest.mark.parametrize(
+    ("of_range", "value", "said"),
+    [
+        (LOG, "0.01", "'0.01' is not a number of the search space, 0.0001 to 0.1"),
+        (LOG, True, "true is not a number of the search space, 0.0001 to 0.1"),
+        (LOG, 0.2, "0.2 lies outside the range of the search space, 0.0001 to 0.1"),
+        (
+            {"type": "float", "low": 1e-9, "high": 1e-8, "step": 1e-9},
+            1.5e-9,
+            "1.5e-09 lies between the steps of the search space, 1e-09 to 1e-08 in steps of 1e-09",
+        ),
+        (
+            {"type": "int", "low": 1, "high": 9, "step": 4},
+            3,
+            "3 lies between the steps of the search space, whole numbers 1 to 9 in steps of 4",
+        ),
+        ({"type": "int", "low": 1, "high": 9}, 2.0, "2.0 is not a whole number of the search space, whole numbers 1 to 9"),
+        ({"type": "categorical", "choices": [0.1, 1]}, 2, "2.0 is not one of the choices of the search space, 0.1 or 1.0"),
+    ],
+)
+def test_why_a_point_of_ones_own_is_not_in_the_search_space_is_said(of_range: dict[str, Any], value: Any, said: str) -> None:
+    found = faults(search_space={"learning_rate": of_range}, try_first=[{"learning_rate": value}], budget={"trials": 3})
+    assert found == {"/try_first/0/learning_rate": said}
+
+
+def test_a_whole_number_among_the_choices_of_a_float_is_a_float() -> None:
+    for written in (0, 0.0):
+        spec = completed(
+            search_space={
+                "learning_rate": LOG,
+                "momentum": {"type": "categorical", "choices": [0, 0.5]},
+                "epochs": {"type": "categorical", "choices": [1, 2]},
+            },
+            try_first=[{"momentum": written, "epochs": 1}],
+            budget={"trials": 3},
+        )
+        assert [repr(choice) for choice in spec.search_space["momentum"].choices] == ["0.0", "0.5"]  # type: ignore[union-attr]
+        assert [repr(choice) for choice in spec.search_space["epochs"].choices] == ["1", "2"]  # type: ignore[union-attr]
+        assert repr(spec.try_first[0]) == "{'momentum': 0.0, 'epochs': 1}"
+
+
+def test_choices_that_are_one_float_are_refused() -> None:
+    large = {"type": "categorical", "choices": [2**53, 2**53 + 1]}
+    assert faults(search_space={"learning_rate": large}) == {
+        "/search_space/learning_rate": "the choices must differ from each other"
+    }
