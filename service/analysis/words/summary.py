@@ -69,7 +69,7 @@ def _safe_ranges(answer: Answer, *, alone: bool) -> Iterator[str]:
 def _why_not(best: BestTrial, answer: Answer, rate: str | None) -> str:
     """Why the answer is not the best trial's point, as the end of a sentence; empty where it is, and where there is no curve."""
     if answer.confirmed is not None:
-        return _retrained_beside(answer.confirmed, answer)
+        return _retrained_beside(answer.confirmed, answer, best.value)
     answered = answer.learning_rate
     if answered is None or answer.interval is None:
         return ""
@@ -84,7 +84,7 @@ def _why_not(best: BestTrial, answer: Answer, rate: str | None) -> str:
     return f"; a single trial may be lucky, so the answer follows the curve through all {answer.evidence.trials}"
 
 
-def _retrained_beside(confirmed: ConfirmationView, answer: Answer) -> str:
+def _retrained_beside(confirmed: ConfirmationView, answer: Answer, best_value: float | None) -> str:
     """What retraining showed of the best trial's point beside the answered one, as the end of a sentence."""
     best = next((each for each in confirmed.candidates if each.is_best_trial), None)
     answered = next((each for each in confirmed.candidates if each.is_answered), None)
@@ -93,10 +93,14 @@ def _retrained_beside(confirmed: ConfirmationView, answer: Answer) -> str:
     if best.diverged:
         found = f"; retrained, {best.diverged} of {counted(best.runs + best.diverged, 'run', 'runs')} diverged"
         return found if answered is None or answered is best else f"{found}; the answered point has {number(answered.value)}"
-    found = f"; retrained {times(best.runs)}, it has {number(best.value)}" + (" on average" if best.runs > 1 else "")
+    if best.runs == 1 and best.value == best_value:
+        found, beside = "; it is the only fresh run of its point", "; the answered point has"
+    else:
+        beside = ", the answered point"
+        found = f"; retrained {times(best.runs)}, it has {number(best.value)}" + (" on average" if best.runs > 1 else "")
     if answered is None or answered is best:
         return found
-    found += f", the answered point {number(answered.value)}"
+    found += f"{beside} {number(answered.value)}"
     if confirmed.candidates.index(best) < confirmed.candidates.index(answered):
         found += f", but the curve through all {answer.evidence.trials} trials is better there"
     return found

@@ -153,6 +153,10 @@ def test_it_says_why_it_departs_from_the_best_trial(
             [ANSWERED | {"runs": 2}, OF_BEST | {"runs": 2}],
             "; retrained twice, it has 0.0931 on average, the answered point 0.0842.",
         ),
+        (
+            [ANSWERED, OF_BEST | {"runs": 1, "value": 0.0812}],
+            "; it is the only fresh run of its point; the answered point has 0.0842.",
+        ),
         ([OF_BEST, ANSWERED], "0.0842, but the curve through all 64 trials is better there."),
         ([ANSWERED | {"is_best_trial": True}], "; retrained 4 times, it has 0.0842 on average."),
         ([ANSWERED], "; it was not retrained, and the answer is one of the points that were."),
