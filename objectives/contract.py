@@ -2,7 +2,7 @@
 
 An objective is a module with `start(params, settings, seed, device, threads) -> Run`. A `Run` is an iterator with state:
 iterating it trains, and yields one `Measurement` per step (an epoch, or a stated number of updates). The caller stops a run
-by not asking for the next item.
+by not asking for the next item. `device` is a name that torch knows, such as "cpu" or "cuda:1", never "auto".
 
 A run may have an attribute `guessing`: a mapping from metrics to their values for a model that predicts the same for every
 example, in the metric's units. A loss that ends far above this value has diverged, even if it is finite.

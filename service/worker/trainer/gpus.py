@@ -1,20 +1,27 @@
-"""Which of several GPUs a trainer process computes on."""
+"""Which device a trainer process computes on."""
 
 import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
+"""One of them is there on a machine with GPUs that torch calls cuda: NVIDIA, on Windows' Linux too, and AMD."""
 
 
 def device_for(device: str, number: int) -> str:
-    """`device`, but for "auto" the GPU for the worker with this number, where there are several.
+    """`device`, a name that torch knows; for "auto" the GPU for the worker with this number, or the CPU.
 
-    They are counted by torch if the objective has imported it: an objective without torch uses none.
+    Torch counts the GPUs. Where no driver is, it is not imported for that: not every objective needs it.
     """
-    if device != "auto" or "torch" not in sys.modules:
+    if device != "auto":
         return device
+    if "torch" not in sys.modules and (find_spec("torch") is None or not any(driver.exists() for driver in DRIVERS)):
+        return "cpu"
     import torch
 
-    return gpu_for(number, torch.cuda.device_count()) or device
+    return gpu_for(number, torch.cuda.device_count())
 
 
-def gpu_for(number: int, gpus: int) -> str | None:
-    """The GPU for the worker with this number, in turn; None where there is no choice."""
-    return f"cuda:{number % gpus}" if gpus > 1 else None
+def gpu_for(number: int, gpus: int) -> str:
+    """The GPU for the worker with this number, in turn; the CPU where there is none."""
+    return f"cuda:{number % gpus}" if gpus else "cpu"
