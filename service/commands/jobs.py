@@ -103,6 +103,8 @@ def _watch(client: ApiClient, job_id: str, as_json: bool) -> None:
         _say(f"The job keeps running. Watch it again with: stride show {job_id[:8]} --watch")
         raise
     print_document(job, tables.job_details, as_json)
+    if job["best"] and not as_json:
+        _say(f"Its best learning rate, and how sure it is: stride best-lr {job_id[:8]}")
     if job["state"] != COMPLETED:
         raise JobNotCompleted(f"Job {job_id} {'was' if job['state'] == 'cancelled' else 'has'} {job['state']}: {job['reason']}.")
 

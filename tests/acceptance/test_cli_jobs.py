@@ -71,6 +71,7 @@ def test_submit_watches_the_job_to_its_end_and_shows_it(stride: RunningStride, t
     assert "completed 4/4, best trial 0.1 at learning rate 0.01" in result.stderr
     assert re.search(r"state +completed", result.stdout)
     assert re.search(r"best loss +0.1 in trial \d: .*learning_rate=0.01", result.stdout)
+    assert re.search(r"stride best-lr [0-9a-f]{8}$", result.stderr, re.M)
 
 
 def test_submit_warns_of_a_wide_linear_range_of_rates_and_submits_it(stride: RunningStride) -> None:
