@@ -168,7 +168,7 @@ def needs(package: str, name: object) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise DataProblem(f"{name} needs {package} to be read: pip install 'stride[data]'.") from error
+        raise DataProblem(f"{name} needs {package} to be read: install it, or Stride with its extra data.") from error
 
 
 def _outside(name: str) -> DataProblem:

@@ -167,7 +167,7 @@ Ctrl-C stops everything.""",
         flush=True,
     )
     if settings.workers and find_spec("torch") is None:
-        log.warning("torch.missing", hint="the built-in objectives need it: pip install 'stride[train]'")
+        log.warning("torch.missing", hint="the built-in objectives need it: install Stride with its extra train")
 
 
 def _stop_workers(workers: list[LocalProcess]) -> None:
