@@ -1,7 +1,6 @@
 """The objective of one's own in examples/, as the README says to run it."""
 
 import importlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ PARAMS = {"learning_rate": 0.05, "batch_size": 32, "epochs": 6}
 
 
 @pytest.fixture
-def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def own(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(EXAMPLES)
-    yield importlib.import_module("own_objective")
+    return importlib.import_module("own_objective")
 
 
 def test_a_job_of_it_is_answered(tmp_path: Path) -> None:
