@@ -25,14 +25,13 @@ class Broken(Exception):
 
 
 class Stack:
-    """The services of docker-compose.yml, under a project name and on ports of their own."""
+    """The services of docker-compose.yml, under a project name and on a port of their own."""
 
     def __init__(self, compose: list[str], engine: str, settings: Mapping[str, str]) -> None:
         self._compose = compose
         self._engine = engine
-        self._ports = {"api": _free_port(), "dashboard": _free_port()}
-        ports = {"STRIDE_PORT": str(self._ports["api"]), "STRIDE_DASHBOARD_PORT": str(self._ports["dashboard"])}
-        self._environment = os.environ | settings | ports
+        self._port = _free_port()
+        self._environment = os.environ | settings | {"STRIDE_PORT": str(self._port)}
         # No proxy: the services run on this machine.
         self._http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -82,15 +81,19 @@ class Stack:
         engines = f"{self.engine('--version')}, {Path(self._compose[0]).name} {' '.join(compose.split())}"
         return f"{engines}; image of {size:.0f} MB with {self.exec('worker', 'python', '-c', inside)}"
 
-    def answers(self, path: str, of: str = "api") -> bool:
+    def answers(self, path: str) -> bool:
         try:
-            self.get(path, of=of)
+            self.get(path)
         except OSError:
             return False
         return True
 
-    def get(self, path: str, of: str = "api") -> Any:
-        return self._ask(f"http://127.0.0.1:{self._ports[of]}{path}")
+    def get(self, path: str, host: str | None = None) -> Any:
+        """The JSON at `path`. host: the name to ask the API by, if not its address."""
+        return json.loads(self._ask(path, headers={} if host is None else {"Host": host}))
+
+    def read(self, path: str) -> bytes:
+        return self._ask(path)
 
     def items(self, path: str) -> list[Document]:
         """All items of a list, page after page."""
@@ -102,7 +105,12 @@ class Stack:
         return items
 
     def post(self, path: str, document: Document) -> Any:
-        return self._ask(f"http://127.0.0.1:{self._ports['api']}{path}", json.dumps(document).encode())
+        return json.loads(self._ask(path, json.dumps(document).encode(), {"Content-Type": "application/json"}))
+
+    def log(self, container: str, since: str) -> str:
+        """What a container has logged since a Unix time."""
+        done = subprocess.run([self._engine, "logs", "--since", since, container], capture_output=True, text=True, check=True)
+        return done.stdout + done.stderr
 
     def show_logs(self) -> None:
         """Print the end of every container's log to standard error."""
@@ -121,10 +129,11 @@ class Stack:
         ours = f"--filter=label=com.docker.compose.project={PROJECT}"
         return self.engine("ps", "--all", "--quiet", ours, *filters).split()
 
-    def _ask(self, url: str, body: bytes | None = None) -> Any:
-        request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+    def _ask(self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", body, dict(headers or {}))
         with self._http.open(request, timeout=30) as response:
-            return json.load(response)
+            content: bytes = response.read()
+            return content
 
 
 def wait(look: Callable[[], T | None], seconds: float, otherwise: str) -> T:
