@@ -2,10 +2,13 @@
 
 from functools import partial
 
+import torch
+
 from service.domain.job import FINAL
 from service.store import jobs, leases, trial_reader
 from service.store.postgres import Database
 from service.worker.number import worker_number
+from service.worker.trainer.gpus import gpu_for
 from tests.factories import submit_job
 from tests.integration.worker.conftest import Start
 from tests.polling import wait_until
@@ -34,7 +37,7 @@ def test_a_number_is_free_again_after_its_worker() -> None:
         assert following <= number + 40
 
 
-def test_an_objective_without_torch_is_left_to_choose(database: Database, start_worker: Start) -> None:
+def test_an_objective_is_told_the_device_that_its_worker_takes(database: Database, start_worker: Start) -> None:
     job = submit_job(
         database,
         objective={"name": "odd", "settings": {"how": "says where"}},
@@ -44,4 +47,6 @@ def test_an_objective_without_torch_is_left_to_choose(database: Database, start_
     start_worker(STRIDE_DEVICE="auto")
     wait_until(lambda: database.transact(lambda conn: jobs.get(conn, job.id)).state in FINAL, "the end of the job")
     trial_id = database.transact(partial(trial_reader.trial_id, job=job, number=0))
-    assert database.transact(partial(leases.log_tail, trial_id=trial_id)) == "computes on auto\n"
+    [line] = database.transact(partial(leases.log_tail, trial_id=trial_id)).splitlines()
+    gpus = torch.cuda.device_count()
+    assert line in {f"computes on {gpu_for(number, gpus)}" for number in range(max(1, gpus))}
