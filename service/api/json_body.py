@@ -11,8 +11,9 @@ from fastapi import Request, Response
 from fastapi.exceptions import HTTPException, RequestValidationError
 from fastapi.routing import APIRoute
 
+from service.domain.space import MAX_INTEGER
+
 MAX_DEPTH = 32
-MAX_INTEGER = 2**63
 MAX_FAULTS = 20
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]

@@ -1,16 +1,28 @@
 """The search space of a job: what each parameter may be."""
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, assert_never
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
 
 from service.domain.steps import n_steps, step_equal_to
 
 Scalar = bool | int | float | str
 Point = dict[str, Scalar]
 """One value per parameter."""
+
+MAX_INTEGER = 2**63
+"""Integers of requests lie below it."""
+
+
+def _read(value: Scalar) -> Scalar:
+    """PostgreSQL gives 1e300 back with all its digits, as an integer that equals no float."""
+    return float(value) if isinstance(value, int) and MAX_INTEGER <= abs(value) <= sys.float_info.max else value
+
+
+_Value = Annotated[Scalar, Field(union_mode="smart"), AfterValidator(_read)]
 
 
 class _Range(BaseModel):
@@ -59,7 +71,7 @@ class CategoricalRange(_Range):
     """One of the listed choices."""
 
     type: Literal["categorical"]
-    choices: tuple[Annotated[Scalar, Field(union_mode="smart")], ...] = Field(strict=False, min_length=1, max_length=1_000)
+    choices: tuple[_Value, ...] = Field(strict=False, min_length=1, max_length=1_000)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -95,7 +107,7 @@ Dimension = Annotated[
     Annotated[FloatRange, Tag("float")]
     | Annotated[IntRange, Tag("int")]
     | Annotated[CategoricalRange, Tag("categorical")]
-    | Annotated[Scalar, Tag("value"), Field(union_mode="smart")],
+    | Annotated[_Value, Tag("value")],
     Discriminator(
         _kind,
         custom_error_type="unknown_range",

@@ -91,3 +91,13 @@ def test_a_space_reads_back_from_its_own_json() -> None:
     )
     document = {name: value.model_dump(mode="json") if hasattr(value, "model_dump") else value for name, value in space.items()}
     assert parse_space(document) == space
+
+
+def test_large_floats_are_read_as_floats_from_the_digits_that_postgresql_gives_back() -> None:
+    digits = [10**300, -(10**39), 17 * 10**307, 2**63, 2**63 - 1]
+    space = parse_space(
+        {"x": {"type": "categorical", "choices": digits}} | {f"y{index}": value for index, value in enumerate(digits)}
+    )
+    expected = ["1e+300", "-1e+39", "1.7e+308", "9.223372036854776e+18", "9223372036854775807"]
+    assert [repr(choice) for choice in space["x"].choices] == expected  # type: ignore[union-attr]
+    assert [repr(value) for value in fixed(space).values()] == expected
