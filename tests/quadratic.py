@@ -82,10 +82,22 @@ class QuadraticRun:
                 return
 
     def state_dict(self) -> dict[str, Any]:
+        match self._settings.get("state"):
+            case "numpy":
+                import numpy as np
+
+                return {"done": np.int64(self._done), "weights": np.full(3, self._done, dtype=np.float32)}
+            case "without position":
+                return {"weights": [0.5]}
+            case "empty":
+                return {}
         return {"done": self._done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._done = state["done"]
+        if self._settings.get("state") not in ("without position", "empty"):
+            self._done = int(state["done"])
+        if "weights" in state and self._settings.get("state") == "numpy":
+            assert state["weights"].tolist() == [self._done] * 3
 
     def evaluate(self) -> dict[str, float]:
         return {"test_loss": expected_loss(self._params["learning_rate"])}
@@ -164,6 +176,10 @@ QUADRATIC = Objective(
                 "type": "number",
                 "minimum": 0,
                 "description": "How much the seed adds to the loss: times a normal draw.",
+            },
+            "state": {
+                "enum": ["numpy", "without position", "empty"],
+                "description": "What its state is made of, if not a number.",
             },
             "keep_step": _STEP | {"description": "From this step on, say that its weights would be kept."},
         },

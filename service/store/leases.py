@@ -100,8 +100,8 @@ def excuse(conn: sa.Connection, token: UUID) -> None:
     )
 
 
-def resumed(conn: sa.Connection, lease: Lease, step: int) -> None:
-    """Record that the attempt was resumed from the checkpoint of `step`. The caller holds the lease."""
+def resumed(conn: sa.Connection, lease: Lease, step: int | None) -> None:
+    """Record that the attempt was resumed from the checkpoint of `step`; None: it was not. The caller holds the lease."""
     conn.exec_driver_sql("UPDATE stride.leases SET from_step = %(step)s WHERE id = %(id)s", {"id": lease.id, "step": step})
 
 

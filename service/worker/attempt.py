@@ -66,8 +66,8 @@ class Attempt:
         self._limits = LimitsOfAttempt(self._spec.limits, database, trainer)
         self._ending = Ending(lease, objective, trainer, self._heartbeat, keep, best_models, pace.device)
         self._position: Position | None = None
-        self._skipped: list[int] = []
-        """Ids of checkpoints that this attempt could not resume from."""
+        self._skipped: dict[int, str] = {}
+        """Checkpoints that this attempt could not resume from, by id, and why, for the trial's log."""
         self._curve = Curve(self._spec.metric)
 
     def run(self) -> Waits[Claim | None]:
@@ -98,7 +98,7 @@ class Attempt:
 
     def _start(self) -> Waits[None]:
         """Have the trainer run the trial, from its newest checkpoint if it has one."""
-        self._position = position = yield from self._lease.position(self._skipped)
+        self._position = position = yield from self._lease.position(list(self._skipped))
         self._curve = Curve(self._spec.metric, None if position is None else position.last)
         self._limits.started(0.0 if position is None else position.seconds)
         self._trainer.train(
@@ -114,6 +114,7 @@ class Attempt:
                 checkpoint_s=self._keep.interval_s,
                 place=self._keep.place(self._claim),
                 resume=None if position is None else Resume(checkpoint=position.checkpoint, before=_counted(position.last)),
+                notes=list(self._skipped.values()),
             )
         )
 
@@ -126,7 +127,8 @@ class Attempt:
                 return (yield from self._resumed())
             case Unusable(reason=reason, damaged=damaged):
                 assert self._position is not None
-                self._skipped.append(self._position.checkpoint.id)
+                unusable = self._position.checkpoint
+                self._skipped[unusable.id] = f"The checkpoint at step {unusable.step} cannot be used: {reason}"
                 yield from self._lease.pass_over(self._position, reason, damaged=damaged)
                 if self._heartbeat.leaving is not None:  # the run ended before it read the command to suspend
                     yield from self._heartbeat.give_back(self._heartbeat.leaving)

@@ -86,6 +86,7 @@ def pass_over(conn: sa.Connection, claim: Claim, unusable: StoredCheckpoint, eve
     """Record that the trial cannot resume from a checkpoint. A damaged one is deleted. Raises LeaseLost."""
     job = lock_job(conn, claim.lease)
     leases.hold(conn, claim.lease)
+    leases.resumed(conn, claim.lease, None)  # it may have seemed so until the first step after it
     if event is Event.CHECKPOINT_DAMAGED:
         checkpoints.discard(conn, unusable.id)
     payload = _payload(claim, unusable.step) | {"reason": reason}

@@ -1,7 +1,7 @@
 """Checkpoints as bytes, on the trainer's side: encoded, written, read back and checked.
 
-A state with tensors is written by `torch.save` and read by `torch.load(weights_only=True)`, which builds tensors and plain values
-and runs no code. A state of plain values only is JSON, so that objectives without torch do not need it.
+A state with tensors or NumPy arrays is written by `torch.save` and read by `torch.load(weights_only=True)`, which builds tensors,
+arrays and plain values, and runs no code. A state of plain values only is JSON, so that objectives without torch do not need it.
 Weights to be served are safetensors, with the trial's parameters as metadata.
 """
 
@@ -27,25 +27,37 @@ class UnreachableCheckpoint(Exception):
 
 
 def encode(state: Mapping[str, Any]) -> bytes:
-    """A run's state as bytes."""
+    """A run's state as bytes. Raises BadCheckpoint when it cannot be stored."""
     if _is_plain(state):
         return json.dumps(state).encode()
-    import torch
+    try:
+        return _torch_saved(state)
+    except Exception as error:  # pickle asks the values themselves, which may raise anything
+        raise BadCheckpoint(_unstorable(state) or f"state_dict() cannot be stored: {_first_line(error)}") from error
 
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getvalue()
+
+def check_usable(state: Mapping[str, Any], content: bytes) -> None:
+    """Raises BadCheckpoint when a run cannot resume from a state: it is empty, or `content`, its bytes, cannot be read back."""
+    if not isinstance(state, Mapping):
+        raise BadCheckpoint(f"state_dict() is {_a(state)}: it must be a dictionary of what the run needs to resume")
+    if not state:
+        raise BadCheckpoint("state_dict() is empty: it must hold what the run needs to resume, such as the step that it is at")
+    try:
+        decode(content)
+    except BadCheckpoint as error:
+        raise BadCheckpoint(_unstorable(state) or str(error)) from error
 
 
 def decode(content: bytes) -> dict[str, Any]:
-    """The state in `content`. Raises BadCheckpoint when it holds anything but tensors and plain values, or is no state."""
+    """The state in `content`. Raises BadCheckpoint when it holds anything but tensors, NumPy arrays and plain values."""
     try:
         if content.startswith(b"{"):
             state: dict[str, Any] = json.loads(content)
             return state
         import torch
 
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_numpy_globals()):
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return state
     except Exception as error:  # a broken file may raise anything
         raise BadCheckpoint(f"it cannot be read: {_first_line(error)}") from error
@@ -53,7 +65,7 @@ def decode(content: bytes) -> dict[str, Any]:
 
 def encode_model(state: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes | None:
     """The weights under `model` in a run's state as safetensors; None when there are none."""
-    model = state.get("model")
+    model = state.get("model") if isinstance(state, Mapping) else None
     if not isinstance(model, Mapping) or not model:
         return None
     import torch
@@ -117,6 +129,41 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _torch_saved(value: Any) -> bytes:
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def _numpy_globals() -> list[Any]:
+    """What NumPy's arrays and scalars are made of when they are read: constructors, none of which runs code from the file."""
+    import numpy as np
+
+    constructors = [np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]]
+    dtypes = {type(np.dtype(code)) for code in np.typecodes["All"]}
+    return [np.ndarray, np.dtype, bytes, *constructors, *dtypes]  # an empty array holds bytes()
+
+
+def _unstorable(state: Any, where: str = "state_dict()") -> str | None:
+    """Which value in a state cannot be stored and read back, in a sentence; None: each of them can."""
+    if type(state) in (dict, list, tuple) or isinstance(state, Mapping):
+        entries = state.items() if isinstance(state, Mapping) else enumerate(state)
+        return next(filter(None, (_unstorable(value, f"{where}[{key!r}]") for key, value in entries)), None)
+    try:
+        decode(_torch_saved(state))
+    except Exception:  # pickle asks the value itself, which may raise anything
+        return f"{where} is {_a(state)}: a checkpoint holds tensors, NumPy arrays, numbers, text, lists and dictionaries"
+    return None
+
+
+def _a(value: Any) -> str:
+    kind = type(value)
+    of = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return "None" if value is None else f"a value of type {of}{kind.__qualname__}"
 
 
 def _is_plain(value: Any) -> bool:

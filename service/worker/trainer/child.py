@@ -13,18 +13,20 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from importlib import invalidate_caches
 from pathlib import Path
-from typing import Any
 
-from objectives.catalog import import_start, load_catalog
+from objectives.catalog import add_own, load_catalog
 from objectives.contract import DataProblem, Objective, Run
 from objectives.data import files
-from service.domain.checkpoint import Kind
+from objectives.own_modules import CatalogProblem
+from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.parts import is_pruning_step
 from service.processes import die_with
 from service.worker import fitness
 from service.worker.trainer import checkpoint_format
+from service.worker.trainer.beginning import NotARun, begin
 from service.worker.trainer.checkpoint_format import BadCheckpoint, UnreachableCheckpoint
 from service.worker.trainer.gpus import device_for
 from service.worker.trainer.messages import (
@@ -49,7 +51,7 @@ from service.worker.trainer.messages import (
     Unusable,
 )
 from service.worker.trainer.pipe import WorkerGone, WorkerPipe
-from service.worker.trainer.plain import plain
+from service.worker.trainer.plain import numbers, plain
 
 TRACEBACK_LINES = 40
 
@@ -62,7 +64,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     files.allow(arguments.data_folder)
-    catalog = load_catalog(arguments.modules)
+    catalog = _Catalog(arguments.modules)
     with socket.socket(fileno=arguments.pipe) as end, contextlib.suppress(WorkerGone):
         _serve(WorkerPipe(end), catalog, arguments.number)
 
@@ -77,7 +79,40 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _serve(worker: WorkerPipe, catalog: Mapping[str, Objective], number: int) -> None:
+class _NotResumed(Exception):
+    """The run has not resumed after its checkpoint: it measured a step again."""
+
+
+class _Catalog:
+    """The objectives. A module that was broken since the worker has read it does not affect the others, and is tried again."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        self._known = load_catalog()
+        self._broken: dict[str, str] = {}
+        """Modules that cannot be used, and why."""
+        for module in modules:
+            self._add(module)
+
+    def __getitem__(self, name: str) -> Objective:
+        """Raises CatalogProblem."""
+        if name not in self._known:
+            invalidate_caches()
+            for module in list(self._broken):
+                sys.modules.pop(module, None)
+                self._add(module)
+        if name not in self._known:
+            raise CatalogProblem("; ".join(self._broken.values()) or f"no module has the objective {name!r} any more")
+        return self._known[name]
+
+    def _add(self, module: str) -> None:
+        self._broken.pop(module, None)
+        try:
+            add_own(self._known, module)
+        except CatalogProblem as problem:
+            self._broken[module] = str(problem)
+
+
+def _serve(worker: WorkerPipe, catalog: _Catalog, number: int) -> None:
     training: _Training | None = None
     while True:
         run, message = worker.receive()
@@ -85,16 +120,23 @@ def _serve(worker: WorkerPipe, catalog: Mapping[str, Objective], number: int) ->
             case Train():
                 training = None  # free its memory before the next run needs its own
                 training = _Training(worker, run, message, number)
-                ended = training.run(catalog[message.objective])
+                ended = training.run(catalog)
                 _end_log()
                 worker.send(run, ended)
             case SaveModel() if training is not None and training.id == run:
                 worker.send(run, training.save_model(message))
             case CheckFitness():
-                problem = fitness.find_problem(catalog[message.objective], message.device, message.folder, number)
-                worker.send(run, Fitness(problem=problem))
+                worker.send(run, Fitness(problem=_find_problem(catalog, message, number)))
             case _:
                 pass  # meant for a run that has just ended
+
+
+def _find_problem(catalog: _Catalog, asked: CheckFitness, number: int) -> str | None:
+    try:
+        objective = catalog[asked.objective]
+    except CatalogProblem as problem:
+        return str(problem)
+    return fitness.find_problem(objective, asked.device, asked.folder, number)
 
 
 class _Training:
@@ -109,13 +151,18 @@ class _Training:
         self._checkpointed_at = time.monotonic()
         self._run: Run | None = None
         self._step = 0
+        self._is_usable = False
+        """Whether a checkpoint of this run has been read back, so that one of no use is noticed before it is needed."""
+        self._refused: str | None = None
+        """Why the run's state cannot be stored, once that has been told."""
 
-    def run(self, objective: Objective) -> RunEnded:
+    def run(self, catalog: _Catalog) -> RunEnded:
         """Train, sending each step; returns how it ended."""
         train = self._train
         try:
-            start = import_start(objective)
-            run = start(train.params, train.settings, train.seed, device_for(train.device, self._number), train.threads)
+            for note in train.notes:
+                _note(note)
+            run = begin(catalog[train.objective], train, device_for(train.device, self._number))
             if train.resume is not None:
                 unusable = self._resume(run, train.resume)
                 if unusable is not None:
@@ -130,12 +177,17 @@ class _Training:
                 if command is Command.STOP:
                     return Stopped()
                 if command is Command.SUSPEND or time.monotonic() - self._checkpointed_at >= train.checkpoint_s:
-                    self._send(self._checkpoint(run))
+                    self._keep(run)
                 if command is Command.SUSPEND:
                     return Stopped()
-            return Trained(test_metrics=_numbers(run.evaluate()), guessing=_numbers(getattr(run, "guessing", {})))
+            return Trained(test_metrics=numbers("evaluate()", run.evaluate()), guessing=_guessing(run))
         except WorkerGone:
             raise
+        except _NotResumed as error:
+            return Unusable(reason=str(error), damaged=False)
+        except NotARun as error:
+            _note(str(error))
+            return Raised(type=type(error).__name__, message=str(error), traceback=None, for_every_trial=True)
         except Exception as error:
             traceback.print_exc()
             lines = traceback.format_exc().strip().splitlines()
@@ -168,26 +220,46 @@ class _Training:
         self._step = resume.checkpoint.step
         return None
 
-    def _checkpoint(self, run: Run) -> FromTrainer:
+    def _keep(self, run: Run) -> None:
+        """Take a checkpoint. If that fails, the trial's log says so, too; of a state that cannot be stored it is told once."""
         try:
-            content = checkpoint_format.encode(run.state_dict())
-            _check_readable(self._train.objective, content)
-            return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.STATE, self._step, self._train.place))
-        except Exception as error:  # raised by the objective's state_dict, or by the disk
-            return NotCheckpointed(step=self._step, reason=_reason(error))
-        finally:
-            self._checkpointed_at = time.monotonic()
+            self._send(Checkpointed(checkpoint=self._checkpoint(run)))
+        except Exception as error:
+            if isinstance(error, WorkerGone):
+                raise
+            if (reason := _reason(error)) != self._refused:  # else told before
+                self._refused = reason if isinstance(error, BadCheckpoint) else None
+                _note(f"The checkpoint at step {self._step} could not be taken: {reason}")
+                self._send(NotCheckpointed(step=self._step, reason=reason))
+        self._checkpointed_at = time.monotonic()
+
+    def _checkpoint(self, run: Run) -> Checkpoint:
+        """Raises BadCheckpoint, OSError, and what the objective's state_dict raises."""
+        state = run.state_dict()
+        content = checkpoint_format.encode(state)
+        if not self._is_usable:
+            checkpoint_format.check_usable(state, content)
+            self._is_usable = True
+        return checkpoint_format.keep(content, Kind.STATE, self._step, self._train.place)
 
     def _steps(self, run: Run) -> Iterator[Measured]:
         parts, resume = self._train.parts, self._train.resume
         before = 0.0 if resume is None else resume.before
         for item in run:
+            measured = plain(item)
             waits = (
-                parts is not None and item.divergence is None and is_pruning_step(before, item.fraction, item.in_warmup, parts)
+                parts is not None
+                and measured.divergence is None
+                and is_pruning_step(before, measured.fraction, measured.in_warmup, parts)
             )
-            before = before if item.in_warmup else item.fraction
-            self._step = int(item.step)
-            yield Measured(measurement=plain(item), waits=waits)
+            before = before if measured.in_warmup else measured.fraction
+            if resume is not None and self._step == resume.checkpoint.step >= measured.step:
+                raise _NotResumed(
+                    f"{self._train.objective}'s load_state_dict did not restore the position: after step {self._step} the run"
+                    f" went on with step {measured.step}"
+                )
+            self._step = measured.step
+            yield Measured(measurement=measured, waits=waits)
 
     def _next_command(self, *, waits: bool) -> Command | None:
         """The command that follows an item: stop or suspend; None: go on.
@@ -208,22 +280,19 @@ class _Training:
         return None
 
 
-def _numbers(of_objective: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in of_objective.items()}
-
-
-_readable: set[str] = set()
-
-
-def _check_readable(objective: str, content: bytes) -> None:
-    """Decode an objective's first checkpoint, so that one that cannot be loaded is noticed before it is needed."""
-    if objective not in _readable:
-        checkpoint_format.decode(content)
-        _readable.add(objective)
+def _guessing(run: Run) -> dict[str, float]:
+    return numbers("guessing", getattr(run, "guessing", None))
 
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, BadCheckpoint | UnreachableCheckpoint) else f"{type(error).__name__}: {error}"
+
+
+def _note(text: str) -> None:
+    """Say something in the trial's log."""
+    with contextlib.suppress(OSError, ValueError):  # an objective may have closed it
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 def _end_log() -> None:

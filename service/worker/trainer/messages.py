@@ -4,7 +4,7 @@ Each message carries the id of its run; late messages of a run that has ended ar
 runs has an id of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -55,6 +55,8 @@ class Train:
     checkpoint_s: float
     place: CheckpointPlace
     resume: Resume | None
+    notes: Sequence[str] = ()
+    """What the trial's log begins with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,7 @@ class Resumed:
 
 @dataclass(frozen=True, kw_only=True)
 class Unusable:
-    """Trainer to worker: the run cannot resume from the checkpoint. Nothing was trained."""
+    """Trainer to worker: the run cannot resume from the checkpoint. Nothing was measured."""
 
     reason: str
     damaged: bool
@@ -159,7 +161,7 @@ class Raised:
 
     type: str
     message: str
-    traceback: str
+    traceback: str | None
     for_every_trial: bool = False
     """Whether the job's other trials would raise it as well."""
 

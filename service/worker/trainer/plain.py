@@ -1,6 +1,7 @@
 """Measurements in plain values, whatever types the objective used."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from operator import index
 from typing import Any, TypeVar
 
@@ -15,19 +16,58 @@ class BadMeasurement(ValueError):
 
 def plain(item: Measurement) -> Measurement:
     """The same measurement in plain values. Raises BadMeasurement."""
-    step = int(item.step)
+    if not isinstance(item, Measurement):
+        raise BadMeasurement(f"the run yielded a {type(item).__name__}: it must yield objectives.contract.Measurement")
+    step = _step(item.step)
     return Measurement(
         step=step,
-        fraction=float(item.fraction),
+        fraction=_number(f"step {step} has the fraction", item.fraction),
         in_warmup=bool(item.in_warmup),
-        metrics={name: float(value) for name, value in item.metrics.items()},
-        learning_rate=float(item.learning_rate),
-        seconds=float(item.seconds),
+        metrics=numbers(f"step {step}", item.metrics),
+        learning_rate=_number(f"step {step} has the learning_rate", item.learning_rate),
+        seconds=_number(f"step {step} has seconds", item.seconds),
         group_rates=_each(step, "group_rates", item.group_rates, _group_rate),
         update_losses=_each(step, "update_losses", item.update_losses, _update_loss),
         best_step=None if item.best_step is None else _best_step(step, item.best_step),
         divergence=None if item.divergence is None else _divergence(step, item.divergence),
     )
+
+
+def numbers(where: str, metrics: Any) -> dict[str, float]:
+    """Metrics by name as plain numbers; none for None. where: what measured them, for the message. Raises BadMeasurement."""
+    if metrics is None:
+        return {}
+    if not isinstance(metrics, Mapping):
+        raise BadMeasurement(f"{where} measured a {type(metrics).__name__}: it must be a dictionary from names to numbers")
+    for name in metrics:
+        if not isinstance(name, str):
+            raise BadMeasurement(f"{where} measured {name!r}, a name that is no text")
+    return {str(name): _number(f"{where} measured the {name}", value) for name, value in metrics.items()}
+
+
+def _number(what: str, value: Any) -> float:
+    """A number of any library, or a tensor of one element. One too large for a float is infinite. Raises BadMeasurement."""
+    try:
+        number = value.item() if hasattr(value, "item") else value
+        if not isinstance(number, str | bytes):
+            return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+    except Exception as error:  # a value may be anything, and raise anything
+        raise BadMeasurement(f"{what} {_shown(value)}: it must be one number") from error
+    raise BadMeasurement(f"{what} {_shown(value)}, which is text: it must be a number")
+
+
+def _step(step: Any) -> int:
+    try:
+        return int(step) if isinstance(step, float) and step.is_integer() else index(step)
+    except TypeError:
+        raise BadMeasurement(f"a run measured step {_shown(step)}: steps are whole numbers, counted from 1") from None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{text[:40]}..." if len(text) > 43 else text
 
 
 def _divergence(step: int, evidence: Any) -> Divergence:

@@ -77,6 +77,14 @@ class OddRun:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "not a number":
                 loss = math.nan
+            case "text":
+                loss = "0.5"  # type: ignore[assignment]
+            case "no text":
+                metrics = {"loss": 1.0, 3: 1.0}  # type: ignore[dict-item]
+            case "beyond floats":
+                loss = 10**400
+            case "a pair":
+                yield (1, 0.5)  # type: ignore[misc]
             case "same step twice":
                 steps = (1, 1)
             case "keeps a step that it passed over":
@@ -128,10 +136,10 @@ class OddRun:
 
     def state_dict(self) -> dict[str, Any]:
         match self._how:
-            case "array in its state":
-                import numpy as np
-
-                return {"weights": np.ones(3)}
+            case "object in its state":
+                return {"step": self._done, "share": Fraction(1, 3)}
+            case "no state":
+                return None  # type: ignore[return-value]
             case "keeps weights of step 1":
                 import torch
 
@@ -155,6 +163,8 @@ class OddRun:
             os.kill(os.getpid(), signal.SIGKILL)
         if self._how == "evaluate raises":
             raise ValueError("no test set")
+        if self._how == "no test metrics":
+            return None  # type: ignore[return-value]
         if self._how == "strange test metric":
             return {"a\0b": 2.0}
         return {"test_loss": math.nan if self._how == "test is no number" else 2.0}
@@ -168,7 +178,29 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
         files.find(settings["file"])
     if settings["how"] == "says where":
         print(f"computes on {device}")
-    return OddRun(settings)
+    run = OddRun(settings)
+    match settings["how"]:
+        case "start returns a generator":
+            return iter(run)  # type: ignore[return-value]
+        case "start returns a class":
+            return OddRun  # type: ignore[return-value]
+        case "start returns nothing":
+            return None  # type: ignore[return-value]
+        case "start returns a coroutine":
+            return _later(run)  # type: ignore[return-value]
+        case "start returns a run without evaluate":
+            return _Lacking()  # type: ignore[return-value]
+    return run
+
+
+async def _later(run: OddRun) -> OddRun:
+    return run
+
+
+class _Lacking:
+    """A run but for one method."""
+
+    __iter__, state_dict, load_state_dict = OddRun.__iter__, OddRun.state_dict, OddRun.load_state_dict
 
 
 ODD = Objective(

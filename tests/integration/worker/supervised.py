@@ -18,7 +18,7 @@ from service.dispatch.claim import Claimer
 from service.domain.job import Job
 from service.domain.measurement import Measurement
 from service.domain.trial import Trial
-from service.store import measurements, trial_reader
+from service.store import leases, measurements, trial_reader
 from service.store.postgres import Database
 from service.worker.checkpointing import CheckpointSettings
 from service.worker.lease import Pace
@@ -168,6 +168,12 @@ def curve_of(database: Database, job: Job, number: int = 0) -> list[Measurement]
     """What was measured in a trial."""
     with database.transaction() as conn:
         return measurements.of_trial(conn, trial_reader.trial_id(conn, job, number))
+
+
+def log_of(database: Database, job: Job, number: int = 0) -> str:
+    """The last lines that a trial printed."""
+    with database.transaction() as conn:
+        return leases.log_tail(conn, trial_reader.trial_id(conn, job, number))
 
 
 def heard(trainer: TrainerProcess, within_s: float) -> FromTrainer | None:

@@ -24,6 +24,7 @@ from tests.integration.worker.checkpoints import assert_complete, files, states
 from tests.integration.worker.supervised import (
     Supervised,
     curve_of,
+    log_of,
     stepping_job,
     supervised,
     told,
@@ -193,6 +194,44 @@ def test_a_state_of_another_objective_is_no_state_to_go_on_from(database: Databa
             )
         worker.run_trial()
     assert [event["reason"] for event in told(database, job, "checkpoint.passed_over")] == ["KeyError: 'done'"] * 2
+    assert_complete(database, job)
+
+
+def test_a_state_of_numpys_arrays_and_numbers_is_gone_on_from(database: Database, worker: Supervised) -> None:
+    job = stepping_job(database, settings={"state": "numpy"})
+    last = worker.pause_after(job, 3)
+    worker.run_trial()
+    assert [attempt.from_step for attempt in trial_of(database, job).attempts] == [None, last]
+    assert told(database, job, "checkpoint.failed") == []
+    assert_complete(database, job)
+
+
+def test_a_run_that_does_not_restore_its_position_starts_anew_and_is_named(database: Database, worker: Supervised) -> None:
+    job = stepping_job(database, settings={"state": "without position"})
+    last = worker.pause_after(job, 3)
+    worker.run_trial()
+    trial = trial_of(database, job)
+    assert [attempt.from_step for attempt in trial.attempts] == [None, None]
+    assert [event["reason"] for event in told(database, job, "checkpoint.passed_over")] == [
+        f"quadratic's load_state_dict did not restore the position: after step {step} the run went on with step 1"
+        for step in (last, last - 1)
+    ]
+    assert f"The checkpoint at step {last} cannot be used: quadratic's load_state_dict" in log_of(database, job)
+    assert_complete(database, job)
+
+
+@pytest.mark.parametrize("step", [1, 4])
+def test_a_run_without_a_state_starts_anew_when_its_trial_is_given_back(
+    database: Database, worker: Supervised, step: int
+) -> None:
+    job = stepping_job(database, settings={"state": "empty"})
+    worker.pause_after(job, step)
+    assert states(database) == []
+    worker.run_trial()
+    assert [attempt.from_step for attempt in trial_of(database, job).attempts] == [None, None]
+    failed = told(database, job, "checkpoint.failed")
+    assert [(event["attempt"], event["step"]) for event in failed] == [(1, 1), (2, 1)], "once for each attempt"
+    assert all("state_dict() is empty" in event["reason"] for event in failed)
     assert_complete(database, job)
 
 

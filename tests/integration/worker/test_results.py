@@ -1,6 +1,7 @@
 """What becomes of trials, as one worker process leaves them. It runs all jobs once; the tests look at what it stored."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,15 @@ def odd(how: str, **overrides: Any) -> dict[str, Any]:
     return quadratic(search_space=ODD, **overrides) | {"objective": {"name": "odd", "settings": {"how": how}}}
 
 
+NO_RUNS = {
+    "a generator": "a generator, without state_dict, load_state_dict, evaluate: `start` must be a function that returns",
+    "a class": "the class OddRun, not an object of it: `start` must be a function that returns an object",
+    "nothing": "nothing, without __iter__, state_dict, load_state_dict, evaluate: `start` must be a function that",
+    "a coroutine": "a coroutine, without __iter__, state_dict, load_state_dict, evaluate: `start` must be a function that",
+    "a run without evaluate": "a _Lacking, without evaluate: `start` must be a function that returns an object with __iter__,",
+}
+"""What else than a run `start` returns, and what is said of it."""
+
 JOBS: dict[str, dict[str, Any]] = {
     "healthy": quadratic(),
     "maximized": quadratic(metric="score"),
@@ -56,6 +66,12 @@ JOBS: dict[str, dict[str, Any]] = {
     "not a number": odd("not a number"),
     "not a number, pruned": odd("not a number", pruner="successive_halving"),
     "another metric": odd("another metric"),
+    "text": odd("text"),
+    "no text": odd("no text"),
+    "beyond floats": odd("beyond floats"),
+    "a pair": odd("a pair"),
+    "no test metrics": odd("no test metrics"),
+    **{f"start returns {what}": odd(f"start returns {what}", budget={"trials": 9}) for what in NO_RUNS},
     "same step twice": odd("same step twice"),
     "step too large": odd("step too large"),
     "strange metric": odd("strange metric"),
@@ -245,6 +261,44 @@ def test_a_run_that_measures_no_number_is_infeasible_and_never_pruned(ended: Loo
     trial = ended(name).trial
     assert (trial.state, trial.value) == (TrialState.INFEASIBLE, math.inf)
     assert trial.user_attrs["divergence"].startswith("loss was nan at step ")
+
+
+def test_an_integer_beyond_floats_is_infinite_and_so_infeasible(ended: Look) -> None:
+    trial = ended("beyond floats").trial
+    assert (trial.state, trial.user_attrs["divergence"]) == (TrialState.INFEASIBLE, "loss was inf at step 2")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("text", "step 1 measured the loss '0.5', which is text: it must be a number"),
+        ("no text", "step 1 measured 3, a name that is no text"),
+        ("a pair", "the run yielded a tuple: it must yield objectives.contract.Measurement"),
+    ],
+)
+def test_what_is_no_measurement_fails_the_trial_in_a_sentence(ended: Look, name: str, said: str) -> None:
+    error = ended(name).trial.error
+    assert error is not None
+    assert (error.type, error.message) == ("BadMeasurement", said)
+
+
+def test_an_objective_may_measure_nothing_on_a_test_set(ended: Look) -> None:
+    trial = ended("no test metrics").trial
+    assert (trial.state, trial.user_attrs) == (TrialState.COMPLETE, {"training_seed": ended("no test metrics").seed})
+
+
+@pytest.mark.parametrize("what", NO_RUNS)
+def test_a_start_that_returns_no_run_fails_the_job_with_its_first_trial_before_a_step(ended: Look, what: str) -> None:
+    found = ended(f"start returns {what}")
+    assert found.job.state is JobState.FAILED
+    assert str(found.job.reason).startswith("no trial of this job can be trained: NotARun: odd has a `start` that returned ")
+    error = found.trial.error
+    assert error is not None
+    assert (error.type, error.traceback) == ("NotARun", None)
+    assert f"odd has a `start` that returned {NO_RUNS[what]}" in error.message
+    assert re.search(r"odd\.py, line \d+\)$", error.message)
+    assert found.of_trial(measurements.of_trial) == []
+    assert found.of_trial(leases.log_tail) == f"{error.message}\n"
 
 
 def test_too_many_failures_in_a_row_fail_the_job(ended: Look) -> None:

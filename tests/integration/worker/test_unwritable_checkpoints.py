@@ -11,6 +11,8 @@ from service.domain.trial import TrialState
 from service.store.postgres import Database
 from tests.integration.worker.checkpoints import assert_complete, files, states
 from tests.integration.worker.supervised import (
+    curve_of,
+    log_of,
     odd_job,
     stepping_job,
     supervised,
@@ -41,7 +43,13 @@ def test_a_checkpoint_too_large_for_the_database_is_an_event_that_names_the_sett
 
 
 @pytest.mark.parametrize(
-    ("how", "said"), [("array in its state", "cannot be read"), ("state raises", "RuntimeError: no state to be had")]
+    ("how", "said"),
+    [
+        ("object in its state", "state_dict()['share'] is a value of type fractions.Fraction"),
+        ("state raises", "RuntimeError: no state to be had"),
+        ("nothing odd", "state_dict() is empty"),
+        ("no state", "state_dict() is None"),
+    ],
 )
 def test_an_objective_whose_state_cannot_be_kept_is_told_so_at_its_first_checkpoint_and_goes_through(
     database: Database, how: str, said: str
@@ -50,6 +58,17 @@ def test_an_objective_whose_state_cannot_be_kept_is_told_so_at_its_first_checkpo
     with supervised(database) as worker:
         worker.run_trial()
     assert_goes_through_without_checkpoints(database, job, said)
+    assert f"The checkpoint at step 1 could not be taken: {told(database, job, 'checkpoint.failed')[0]['reason']}\n" in log_of(
+        database, job
+    )
+
+
+def test_a_state_that_cannot_be_stored_is_told_once(database: Database) -> None:
+    job = odd_job(database, "object in its state")
+    with supervised(database) as worker:
+        worker.run_trial()
+    assert len(curve_of(database, job)) == 2
+    assert [event["step"] for event in told(database, job, "checkpoint.failed")] == [1]
 
 
 def test_a_folder_that_cannot_be_written_is_an_event_and_the_trial_completes(database: Database, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from service.domain.checkpoint import Checkpoint, Kind
 from service.worker.trainer.checkpoint_format import (
     BadCheckpoint,
     UnreachableCheckpoint,
+    check_usable,
     decode,
     encode,
     encode_model,
@@ -87,6 +88,24 @@ def test_a_state_with_tensors_is_read_back_bit_for_bit() -> None:
         assert torch.equal(found["tensors"][name].view(torch.uint8), tensor.view(torch.uint8)), name
 
 
+@pytest.mark.parametrize("code", [code for code in np.typecodes["All"] if code not in "OV"])
+def test_numpys_arrays_and_scalars_are_read_back_with_every_type(code: str) -> None:
+    array = np.arange(6).reshape(2, 3).astype(code) if code not in "mM" else np.arange(6).reshape(2, 3).astype(f"{code}8[s]")
+    found = decode(encode({"array": array, "transposed": array.T, "scalar": array[1, 2], "empty": array[:0]}))
+    for name, stored in {"array": array, "transposed": array.T, "scalar": array[1, 2], "empty": array[:0]}.items():
+        assert isinstance(found[name], np.ndarray) == isinstance(stored, np.ndarray)
+        assert found[name].dtype == stored.dtype
+        assert np.array_equal(found[name], stored)
+
+
+def test_numpys_generators_are_kept_by_their_states() -> None:
+    for generator in (np.random.default_rng(3), np.random.Generator(np.random.MT19937(3))):
+        state = generator.bit_generator.state
+        drawn = generator.random(4)
+        generator.bit_generator.state = decode(encode({"generator": state}))["generator"]
+        assert np.array_equal(generator.random(4), drawn)
+
+
 # What is refused.
 
 
@@ -122,10 +141,45 @@ def test_a_bomb_in_a_checkpoint_whose_sha256_is_right_is_refused_too(tmp_path: P
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("state", [{"x": np.ones(3)}, {"x": np.float64(0.5)}, {"x": Path("x")}, {"x": BadCheckpoint("x")}])
-def test_a_state_that_cannot_be_loaded_back_without_pickle_is_refused_on_loading(state: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"x": Path("x")}, r"state_dict\(\)\['x'\] is a value of type pathlib\.(_local\.)?PosixPath"),
+        (
+            {"model": {"a": torch.ones(1), "b": [1, BadCheckpoint("x")]}},
+            r"state_dict\(\)\['model'\]\['b'\]\[1\] is a value of type ",
+        ),
+        ({"x": np.random.default_rng(0)}, r"\['x'\] is a value of type numpy\.random\._generator\.Generator"),
+        ({"x": np.array([Path("x")])}, r"\['x'\] is a value of type numpy\.ndarray"),
+    ],
+    ids=["path", "object", "generator", "array of objects"],
+)
+def test_a_state_that_cannot_be_loaded_back_without_pickle_is_refused_with_its_place(state: dict[str, Any], said: str) -> None:
+    content = encode(state)
+    with pytest.raises(BadCheckpoint, match=said):
+        check_usable(state, content)
     with pytest.raises(BadCheckpoint):
-        decode(encode(state))
+        decode(content)
+
+
+def test_a_state_that_cannot_even_be_stored_is_refused_with_its_place() -> None:
+    with pytest.raises(
+        BadCheckpoint, match=r"state_dict\(\)\['next'\]\[1\] is a value of type function: a checkpoint holds tensors"
+    ):
+        encode({"at": 3, "next": (1, lambda: 2)})
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({}, "is empty: it must hold what the run needs"),
+        (None, "is None: it must be"),
+        ([1], "is a value of type list: it must be"),
+    ],
+)
+def test_a_state_that_nothing_can_resume_from_is_refused(state: Any, said: str) -> None:
+    with pytest.raises(BadCheckpoint, match=said):
+        check_usable(state, encode(state))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"PK\x03\x04", b"\x80\x04.", b"\0" * 100, torch_saved({"x": 1})[:-20]])
