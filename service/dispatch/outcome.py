@@ -14,6 +14,7 @@ import structlog
 from objectives.catalog import all_values
 from objectives.contract import Objective
 from objectives.diagnosis.diagnose import diagnose
+from objectives.diagnosis.divergence import find_blow_up
 from service.domain.events import Event
 from service.domain.lease import Lease
 from service.domain.measurement import MAX_STEP, MAX_UPDATE_LOSSES, Measurement
@@ -70,14 +71,15 @@ Result = Completed | Infeasible | Pruned | Failed
 class Curve:
     """The measurements of one trial, as far as the attempt under way has come, and the result that they make.
 
-    metric: the one that the job is judged by. last: the step that the attempt goes on after.
+    metric: the one that the job is judged by. last: the step that the attempt goes on after. is_minimized: whether the metric is.
     """
 
-    def __init__(self, metric: str, last: Measurement | None = None) -> None:
+    def __init__(self, metric: str, last: Measurement | None = None, *, is_minimized: bool = True) -> None:
         self.last = last
         self.divergence: Infeasible | None = None
-        """The trial's result, once the run has said that it diverged."""
+        """The trial's result, once the run has diverged: it has said so itself, or its metric has blown up."""
         self._metric = metric
+        self._is_minimized = is_minimized
         self._steps: list[Measurement] = []
         self._update_losses = 0
         """How many the attempt has measured."""
@@ -98,6 +100,8 @@ class Curve:
         self._update_losses += len(step.update_losses)
         if step.divergence is not None:
             self.divergence = Infeasible(step=step.step, fraction=step.divergence.fraction, evidence=step.divergence.reason)
+        elif step.best_step in (None, step.step):  # else the value is an earlier step's
+            self.divergence = self._blown_up(step)
         return None
 
     def completed(self, test_metrics: Mapping[str, float], guessing: Mapping[str, float]) -> Result:
@@ -113,6 +117,8 @@ class Curve:
         value = valued.metrics[self._metric]
         if not math.isfinite(value):
             return self._not_finite(valued)
+        if (blown_up := self._blown_up(valued, _finite(guessing).get(self._metric))) is not None:
+            return blown_up
         attributes: dict[str, object] = {
             name: metric for name, metric in _finite(test_metrics).items() if name not in OWN_ATTRIBUTES
         }
@@ -142,6 +148,16 @@ class Curve:
         if (losses := self._update_losses + len(item.update_losses)) > MAX_UPDATE_LOSSES:
             return f"the run has measured {losses:,} update_losses by step {item.step}: at most {MAX_UPDATE_LOSSES:,} are stored"
         return None
+
+    def _blown_up(self, item: Measurement, guessing: float | None = None) -> Infeasible | None:
+        """The result of a run whose metric is still finite, but so far off that it has diverged."""
+        value = item.metrics[self._metric]
+        if not self._is_minimized or not math.isfinite(value):
+            return None
+        found = find_blow_up(self._steps[0].metrics.get(self._metric, math.nan), value, guessing=guessing)
+        if found is None:
+            return None
+        return Infeasible(step=item.step, fraction=item.fraction, evidence=f"{self._metric} was {found}, at step {item.step}")
 
     def _not_finite(self, item: Measurement) -> Infeasible:
         """The result of a run that measured no number, and did not say itself that it had diverged."""

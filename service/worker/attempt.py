@@ -68,7 +68,7 @@ class Attempt:
         self._position: Position | None = None
         self._skipped: dict[int, str] = {}
         """Checkpoints that this attempt could not resume from, by id, and why, for the trial's log."""
-        self._curve = Curve(self._spec.metric)
+        self._curve = self._new_curve(None)
 
     def run(self) -> Waits[Claim | None]:
         """Train until the result is stored; returns None then.
@@ -99,7 +99,7 @@ class Attempt:
     def _start(self) -> Waits[None]:
         """Have the trainer run the trial, from its newest checkpoint if it has one."""
         self._position = position = yield from self._lease.position(list(self._skipped))
-        self._curve = Curve(self._spec.metric, None if position is None else position.last)
+        self._curve = self._new_curve(None if position is None else position.last)
         self._limits.started(0.0 if position is None else position.seconds)
         self._trainer.train(
             Train(
@@ -156,6 +156,9 @@ class Attempt:
             yield from self._trainer.stop()
             return failed
         self._lease.add(item)
+        if self._curve.divergence is not None and item.divergence is None:
+            yield from self._trainer.stop()  # the run itself has not noticed
+            return self._curve.divergence
         if not message.waits:
             return None
         ended = self._curve.ended_at(item)
@@ -202,6 +205,9 @@ class Attempt:
         if last is None:
             return Failed(error=TrialError(type="TimeLimit", message=f"nothing was measured within {stopped_by}"))
         return self._curve.ended_at(last, stopped_by=stopped_by)
+
+    def _new_curve(self, last: Measurement | None) -> Curve:
+        return Curve(self._spec.metric, last, is_minimized=self._spec.direction == "minimize")
 
     @property
     def _parts(self) -> int | None:

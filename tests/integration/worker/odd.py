@@ -75,6 +75,8 @@ class OddRun:
                     time.sleep(30)
                     os._exit(0)
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "blows up":
+                steps = tuple(range(1, 101))
             case "not a number":
                 loss = math.nan
             case "text":
@@ -121,6 +123,8 @@ class OddRun:
         details = DETAILS.get(self._how, {})
         for step in steps:
             self._done = step
+            if self._how == "blows up" and step > 2:
+                loss *= 1e8
             if self._how == "keeps a step that it passed over" and step == 3:
                 details = {"best_step": 2}
             yield Measurement(

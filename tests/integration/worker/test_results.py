@@ -66,6 +66,8 @@ JOBS: dict[str, dict[str, Any]] = {
     "not a number": odd("not a number"),
     "not a number, pruned": odd("not a number", pruner="successive_halving"),
     "another metric": odd("another metric"),
+    "blows up": odd("blows up"),
+    "blows up, pruned": odd("blows up", pruner="successive_halving"),
     "text": odd("text"),
     "no text": odd("no text"),
     "beyond floats": odd("beyond floats"),
@@ -261,6 +263,16 @@ def test_a_run_that_measures_no_number_is_infeasible_and_never_pruned(ended: Loo
     trial = ended(name).trial
     assert (trial.state, trial.value) == (TrialState.INFEASIBLE, math.inf)
     assert trial.user_attrs["divergence"].startswith("loss was nan at step ")
+
+
+@pytest.mark.parametrize("name", ["blows up", "blows up, pruned"])
+def test_a_run_whose_metric_blows_up_is_infeasible_at_that_step_and_goes_no_further(ended: Look, name: str) -> None:
+    found = ended(name)
+    evidence = "loss was 1e+08, above 1,000,000 times its first value, 1, at step 3"
+    assert (found.trial.state, found.trial.diverged_at_step) == (TrialState.INFEASIBLE, 3)
+    assert found.trial.user_attrs["divergence"] == evidence
+    assert found.trial.user_attrs["diagnosis"]["diverged"] == evidence
+    assert [item.step for item in found.of_trial(measurements.of_trial)] == [1, 2, 3]
 
 
 def test_an_integer_beyond_floats_is_infinite_and_so_infeasible(ended: Look) -> None:

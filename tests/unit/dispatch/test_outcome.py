@@ -87,6 +87,41 @@ def test_without_a_number_a_run_is_infeasible_however_it_ends(loss: float) -> No
     assert found.ended_at(found.last) == found.ended_at(found.last, stopped_by="a limit") == infeasible
 
 
+def test_a_metric_that_blows_up_and_stays_finite_is_a_divergence_at_that_step() -> None:
+    found = curve(2.3, 2.0)
+    assert found.divergence is None
+    found.take(measured(3, 1e8))
+    evidence = "loss was 1e+08, above 1,000,000 times its first value, 2.3, at step 3"
+    assert found.divergence == found.completed({}, {}) == Infeasible(step=3, fraction=0.5, evidence=evidence)
+
+
+def test_a_step_of_an_earlier_attempt_is_the_first() -> None:
+    after = Curve("loss", measured(1, 2.3))
+    after.go_on_after([measured(1, 2.3)])
+    after.take(measured(2, 1e8))
+    assert after.divergence is not None
+
+
+def test_a_metric_far_above_guessing_from_the_first_step_on_is_a_divergence_at_the_end() -> None:
+    found = curve(1e8, 1e8)
+    assert found.divergence is None
+    assert found.completed({}, {"loss": 2.3}) == Infeasible(
+        step=2, fraction=0.5, evidence="loss was 1e+08, above 1,000 times that of guessing, 2.3, at step 2"
+    )
+    assert found.completed({}, {"accuracy": 0.1}) == Completed(value=1e8, user_attrs={"guessing": {"accuracy": 0.1}})
+
+
+def test_a_maximized_metric_does_not_blow_up() -> None:
+    found = Curve("loss", is_minimized=False)
+    for step, loss in enumerate((2.3, 1e30), start=1):
+        found.take(measured(step, loss))
+    assert found.completed({}, {"loss": 2.3}) == Completed(value=1e30, user_attrs={"guessing": {"loss": 2.3}})
+
+
+def test_a_run_that_keeps_an_earlier_step_has_not_diverged_after_it() -> None:
+    assert curve(2.3, 1.0, 1e30, best_step=2).completed({}, {}) == Completed(value=1.0, best_step=2)
+
+
 def test_a_run_that_is_ended_early_is_pruned_with_its_value() -> None:
     found = curve(3.0, 1.0)
     assert found.last is not None

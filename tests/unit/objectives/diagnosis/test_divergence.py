@@ -1,10 +1,11 @@
+import math
 from functools import partial
 from math import inf, log, nan
 
 import pytest
 
 from objectives.contract import Divergence
-from objectives.diagnosis.divergence import LIMIT, find_divergence
+from objectives.diagnosis.divergence import FAR, FAR_FROM_FIRST, LIMIT, find_blow_up, find_divergence
 
 GUESSING = log(10)
 
@@ -55,3 +56,40 @@ def test_a_mean_loss_beyond_the_limit_is_divergence_even_when_the_network_is_dea
 
 def test_a_mean_loss_at_the_limit_is_no_divergence() -> None:
     assert find_in_second_of_four_epochs([LIMIT * GUESSING] * 4, GUESSING) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "guessing", "said"),
+    [
+        (2.3, 1e8, None, "1e+08, above 1,000,000 times its first value, 2.3"),
+        (2.3, 1e30, None, "1e+30, above 1,000,000 times its first value, 2.3"),
+        (0.0, 1e8, None, "1e+08, above 1,000,000 times its first value, 0"),
+        (-100.0, 1e9, None, "1e+09, above 1,000,000 times its first value, -100"),
+        (1e8, 1e8, 2.3, "1e+08, above 1,000 times that of guessing, 2.3"),
+        (2.3, 1.001 * FAR * 2.3, 2.3, "2.3e+03, above 1,000 times that of guessing, 2.3"),
+    ],
+)
+def test_a_metric_far_above_its_first_value_or_that_of_guessing_has_blown_up(
+    first: float, last: float, guessing: float | None, said: str
+) -> None:
+    assert find_blow_up(first, last, guessing=guessing) == said
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "guessing"),
+    [
+        (2.3, 0.99 * FAR_FROM_FIRST * 2.3, None),
+        (2.3, 0.99 * FAR * 2.3, 2.3),
+        (1e-9, 0.5, None),  # a loss that starts near zero, and rises
+        (0.0, 1e5, None),  # a regret that adds up
+        (1e30, 1e30, None),  # far off from the first step on: other rates tell
+        (1e12, 1e12 + 5, None),
+        (-1e3, 1e3, None),
+        (5.0, -1e300, None),
+        (math.nan, 1e30, None),
+        (2.3, 100.0, 0.0),
+        (2.3, 100.0, -5.0),  # no scale
+    ],
+)
+def test_a_metric_that_rises_without_blowing_up_has_not_diverged(first: float, last: float, guessing: float | None) -> None:
+    assert find_blow_up(first, last, guessing=guessing) is None
