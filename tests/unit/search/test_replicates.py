@@ -266,3 +266,15 @@ def test_what_a_job_without_replicates_asks_its_sampler_is_what_it_asked_before(
     for strategy in ("random", "bayesian", {"type": "random", "sampler": "qmc"}):
         proposal = propose_next(spec(1, strategy=strategy), EMPTY, number=7, next_point=0)
         assert (proposal.replicate, proposal.takes_point, proposal.trial_attrs) == (0, False, {})
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.1 * 46, 4.6), (4.6, 0.1 * 46)])
+def test_a_step_that_an_earlier_version_stored_as_floats_add_up_is_the_point_repeated(first: float, second: float) -> None:
+    of_steps = spec(search_space={"decay": {"type": "float", "low": 0.0, "high": 10.0, "step": 0.1}, "learning_rate": 0.1})
+    trials = [
+        create_trial(
+            value=1.0, params={"decay": decay}, distributions=distributions(of_steps), user_attrs={"replicate": replicate}
+        )
+        for replicate, decay in enumerate([first, second])
+    ]
+    assert to_repeat(of_steps, trials, TURN) == ({"decay": first}, 2)
