@@ -51,6 +51,18 @@ def register(
     )
 
 
+def hosts_before(conn: sa.Connection, worker_id: UUID) -> int:
+    """How many hosts have had living workers for longer than this worker's host. Containers of a worker each: 0, 1, 2, ..."""
+    hosts: int = conn.exec_driver_sql(
+        "WITH host AS (SELECT split_part(name, ':', 1) AS name, min(started_at) AS since FROM stride.workers"
+        f" WHERE stopped_at IS NULL AND (id = %(id)s OR NOT ({_LOST})) GROUP BY 1)"
+        " SELECT count(*) FROM host JOIN host AS own ON (host.since, host.name) < (own.since, own.name)"
+        " WHERE own.name = (SELECT split_part(name, ':', 1) FROM stride.workers WHERE id = %(id)s)",
+        {"id": worker_id},
+    ).scalar_one()
+    return hosts
+
+
 def seen(conn: sa.Connection, worker_id: UUID) -> int:
     """Record a heartbeat; returns how many workers are alive, 0 when this one is not registered."""
     alive: int | None = conn.exec_driver_sql(

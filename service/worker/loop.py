@@ -6,7 +6,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from types import FrameType
@@ -51,7 +51,7 @@ class _AskedToStop(Exception):
 
 
 class Worker:
-    """One worker: a claimer, a supervisor, and the trainer process that it keeps warm. number: decides which GPU it takes."""
+    """One worker: a claimer, a supervisor, and the trainer process that it keeps warm. number: of this worker on its host."""
 
     def __init__(self, database: Database, settings: Settings, number: int = 0) -> None:
         self.id = uuid4()
@@ -59,6 +59,7 @@ class Worker:
         self._database = database
         self._settings = settings
         self._number = number
+        self._hosts_before = 0
         self._catalog = load_catalog(settings.objective_modules)
         self._objectives = sorted(self._catalog)
         self._claimer = Claimer(database, self.id, self._objectives, settings.lease_s)
@@ -80,7 +81,9 @@ class Worker:
         self._until_available(self._register)
         log.info(Event.WORKER_STARTED, worker=self.name, objectives=self._objectives)
         settings = self._settings
-        trainer = KeptTrainer(partial(TrainerProcess, settings.objective_modules, settings.data_folders, self._number))
+        # Containers number their workers from 0 each, and may see the same GPUs.
+        number = self._number + self._hosts_before
+        trainer = KeptTrainer(partial(TrainerProcess, settings.objective_modules, settings.data_folders, number))
         supervisor = TrialSupervisor(
             self._database,
             self._claimer,
@@ -223,19 +226,9 @@ class Worker:
             checkpoint_files.delete_leftovers(self._database, self._settings.checkpoint_dir)
 
     def _register(self) -> None:
-        def work(conn: Connection) -> None:
-            migrate.check(conn)
-            workers.register(
-                conn,
-                self.id,
-                name=self.name,
-                objectives=self._claimer.objectives,
-                device=self._settings.device,
-                version=VERSION,
-                lost_after_s=self._settings.lease_s,
-            )
-
-        self._database.transact(work)
+        self._database.transact(lambda conn: _register_worker(conn, self.id, self.name, self._claimer.objectives, self._settings))
+        # Not in the same transaction: workers that start together see each other now.
+        self._hosts_before = self._database.transact(lambda conn: workers.hosts_before(conn, self.id))
 
     def _deregister(self) -> None:
         with suppress(DatabaseUnavailable):  # the missing heartbeat will show it
@@ -248,6 +241,19 @@ class Worker:
             except DatabaseUnavailable as error:
                 self._database.outage.failed(error)
                 self._asked_to_stop.wait(1.0)
+
+
+def _register_worker(conn: Connection, worker_id: UUID, name: str, objectives: Sequence[str], settings: Settings) -> None:
+    migrate.check(conn)
+    workers.register(
+        conn,
+        worker_id,
+        name=name,
+        objectives=objectives,
+        device=settings.device,
+        version=VERSION,
+        lost_after_s=settings.lease_s,
+    )
 
 
 def run_worker(database: Database, settings: Settings) -> None:

@@ -1,23 +1,19 @@
-"""The number of a worker among those that may see the same GPUs, so that they share these evenly.
-
-Workers in one network namespace hold a number each; the kernel frees it when a worker ends, however it ends. Containers have
-namespaces of their own, and see the same GPUs all the same: an engine gives replicas consecutive addresses.
-"""
+"""The number of a worker among those of its machine or container, by which they share GPUs."""
 
 import errno
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import IPv4Address
 from itertools import count
-
-import psutil
 
 
 @contextmanager
 def worker_number() -> Iterator[int]:
-    """A number that no other worker in this network namespace has while the block runs, plus the last byte of our address."""
+    """The lowest number, from 0, that no other worker in this network namespace has, held while the block runs.
+
+    The kernel frees it when the process ends, however it ends. A container has a namespace, and so numbers, of its own.
+    """
     if sys.platform != "linux":
         yield 0  # without abstract sockets, and without CUDA
         return
@@ -29,14 +25,5 @@ def worker_number() -> Iterator[int]:
                 if error.errno != errno.EADDRINUSE:
                     raise
                 continue
-            yield number + _last_byte()
+            yield number
             return
-
-
-def _last_byte() -> int:
-    """Of the first IPv4 address of this machine or container that is not a loopback one; 0 without one."""
-    for addresses in psutil.net_if_addrs().values():
-        for each in addresses:
-            if each.family == socket.AF_INET and not (address := IPv4Address(each.address)).is_loopback:
-                return address.packed[-1]
-    return 0

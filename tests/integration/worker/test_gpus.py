@@ -1,11 +1,12 @@
 """Workers that train on "auto", as processes."""
 
 from functools import partial
+from uuid import uuid4
 
 import torch
 
 from service.domain.job import FINAL
-from service.store import jobs, leases, trial_reader
+from service.store import jobs, leases, trial_reader, workers
 from service.store.postgres import Database
 from service.worker.number import worker_number
 from service.worker.trainer.gpus import gpu_for
@@ -50,3 +51,24 @@ def test_an_objective_is_told_the_device_that_its_worker_takes(database: Databas
     [line] = database.transact(partial(leases.log_tail, trial_id=trial_id)).splitlines()
     gpus = torch.cuda.device_count()
     assert line in {f"computes on {gpu_for(number, gpus)}" for number in range(max(1, gpus))}
+
+
+def test_containers_take_numbers_by_how_long_they_are_there(database: Database) -> None:
+    """Each numbers its workers from 0, and the hosts before it are added."""
+    ids = {name: uuid4() for name in ("one:7", "one:8", "two:7", "three:6", "one:9", "gone:1", "lost:1")}
+    for name, worker_id in [("gone:1", ids["gone:1"]), ("lost:1", ids["lost:1"]), *ids.items()]:
+        lost_after_s = 0.0 if name == "lost:1" else 60.0
+        database.transact(
+            lambda conn, name=name, worker_id=worker_id, lost_after_s=lost_after_s: workers.register(
+                conn, worker_id, name=name, objectives=[], device="auto", version="0", lost_after_s=lost_after_s
+            )
+        )
+    database.transact(lambda conn: workers.stopped(conn, ids["gone:1"]))
+    before = {name: database.transact(partial(workers.hosts_before, worker_id=worker_id)) for name, worker_id in ids.items()}
+    assert {name: before[name] for name in ("one:7", "one:8", "one:9", "two:7", "three:6")} == {
+        "one:7": 0,
+        "one:8": 0,
+        "one:9": 0,
+        "two:7": 1,
+        "three:6": 2,
+    }
