@@ -94,7 +94,9 @@ class Curve:
             return _failed("BadMeasurement", problem)
         if self._metric not in step.metrics:
             known = ", ".join(sorted(step.metrics))
-            return _failed("MissingMetric", f"step {step.step} measured no {self._metric}, only {known}")
+            # At the first step the objective does not measure what it declares, whatever the parameters.
+            text = f"step {step.step} measured no {self._metric}, only {known}"
+            return _failed("MissingMetric", text, for_every_trial=self.last is None)
         self.last = step
         self._steps.append(step)
         self._update_losses += len(step.update_losses)
@@ -232,5 +234,5 @@ def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
     return {storable(name): metric for name, metric in metrics.items() if math.isfinite(metric)}
 
 
-def _failed(type_: str, message: str) -> Failed:
-    return Failed(error=TrialError(type=type_, message=message))
+def _failed(type_: str, message: str, *, for_every_trial: bool = False) -> Failed:
+    return Failed(error=TrialError(type=type_, message=message), for_every_trial=for_every_trial)

@@ -51,7 +51,7 @@ from service.worker.trainer.messages import (
     Unusable,
 )
 from service.worker.trainer.pipe import WorkerGone, WorkerPipe
-from service.worker.trainer.plain import numbers, plain
+from service.worker.trainer.plain import BadMeasurement, numbers, plain
 
 TRACEBACK_LINES = 40
 
@@ -195,7 +195,7 @@ class _Training:
                 type=type(error).__name__,
                 message=str(error),
                 traceback="\n".join(lines[-TRACEBACK_LINES:]),
-                for_every_trial=isinstance(error, DataProblem) and error.for_every_trial,
+                for_every_trial=isinstance(error, DataProblem | BadMeasurement) and error.for_every_trial,
             )
 
     def save_model(self, command: SaveModel) -> FromTrainer:

@@ -11,13 +11,21 @@ T = TypeVar("T")
 
 
 class BadMeasurement(ValueError):
-    """An objective measured what cannot be stored. The name of this class is stored as the type of the trial's error."""
+    """An objective measured what cannot be stored. The name of this class is stored as the type of the trial's error.
+
+    for_every_trial: whether that lies in its code, whatever the parameters.
+    """
+
+    def __init__(self, message: str, *, for_every_trial: bool = False) -> None:
+        super().__init__(message)
+        self.for_every_trial = for_every_trial
 
 
 def plain(item: Measurement) -> Measurement:
     """The same measurement in plain values. Raises BadMeasurement."""
     if not isinstance(item, Measurement):
-        raise BadMeasurement(f"the run yielded a {type(item).__name__}: it must yield objectives.contract.Measurement")
+        text = f"the run yielded a {type(item).__name__}: it must yield objectives.contract.Measurement"
+        raise BadMeasurement(text, for_every_trial=True)
     step = _step(item.step)
     return Measurement(
         step=step,

@@ -6,6 +6,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from service.domain.job import Job, JobState
 from service.domain.lease import Outcome
 from service.store import jobs
@@ -13,13 +15,15 @@ from service.store.postgres import Database
 from service.worker.trainer.messages import Checkpointed, CheckpointPlace, Measured, Resume, Resumed, Train, Trained
 from service.worker.trainer.process import TrainerProcess
 from tests.factories import submit_job
-from tests.integration.worker.checkpoints import files
+from tests.integration.worker.checkpoints import assert_complete, files
 from tests.integration.worker.conftest import Start, WorkerProcess
 from tests.integration.worker.supervised import (
     MODULES,
     curve_of,
     heard,
     seeded,
+    stepping_job,
+    told,
     trial_of,
 )
 from tests.polling import wait_until
@@ -38,6 +42,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "params": {"learning_rate": 0.02, "epochs": 4, "batch_size": 128, "momentum": 0.5},
     },
     "without torch": {"objective": "quadratic", "settings": {}, "params": {"learning_rate": 0.02, "epochs": 5}},
+    "numpy": {"objective": "quadratic", "settings": {"state": "numpy"}, "params": {"learning_rate": 0.02, "epochs": 5}},
 }
 
 
@@ -173,3 +178,25 @@ def test_a_trial_whose_worker_was_killed_has_the_result_of_one_that_was_left_alo
         assert [attempt.from_step for attempt in attempts] == [None, killed_at[job.id]]
         assert stored_result(database, job) == stored_result(database, calm)
     assert len(trial_of(database, calm).attempts) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [("numpy", "trial.resumed"), ("without position", "checkpoint.passed_over"), ("empty", "checkpoint.failed")],
+)
+def test_a_trial_whose_worker_was_killed_completes_whatever_its_state_is_made_of(
+    database: Database, start_worker: Start, state: str, event: str
+) -> None:
+    job = stepping_job(database, epoch_s=0.3, settings={"state": state})
+    victim = start_worker(STRIDE_CHECKPOINT_S="0.01")
+    wait_until(lambda: bool(told(database, job, "trial.started")), "the trial")
+    wait_until(lambda: len(curve_of(database, job)) > 3, "some steps")
+    victim.signal(signal.SIGKILL)
+    victim.wait()
+    start_worker(STRIDE_CHECKPOINT_S="0.01")
+    wait_for_end(database, job)
+    attempts = trial_of(database, job).attempts
+    assert [attempt.outcome for attempt in attempts] == [Outcome.VANISHED, Outcome.FINISHED]
+    assert (attempts[1].from_step is not None) == (state == "numpy")
+    assert told(database, job, event)
+    assert_complete(database, job)
