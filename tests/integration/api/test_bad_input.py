@@ -62,7 +62,7 @@ def test_each_fault_of_a_job_has_its_pointer(client: TestClient, document: dict[
     document["search_space"] |= {"rate": 1}
     answer = client.post("/v1/jobs", json=document)
     assert problem(answer, 422)["type"] == "urn:stride:invalid-job"
-    settings = "epoch_s, gate, raise_at, kill_at, exit_at, hang_at, seed_noise, keep_step"
+    settings = "epoch_s, gate, raise_at, kill_at, exit_at, hang_at, seed_noise, state, keep_step"
     assert faults(answer) == {
         "/objective/settings/foo": f"quadratic has no setting 'foo'; it has: {settings}",
         "/objective/settings/epoch_s": "-1 is less than the minimum of 0",

@@ -240,5 +240,5 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_what_to_install_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "x.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DataProblem, match=r"x\.parquet needs pyarrow to be read: pip install 'stride\[data\]'\.$"):
+    with pytest.raises(DataProblem, match=r"x\.parquet needs pyarrow to be read: install it, or Stride with its extra data\.$"):
         image_parquet(path)
