@@ -1,154 +1,33 @@
 """`stride up`: PostgreSQL, the API and workers on this machine, kept running until Ctrl-C, then stopped in order."""
 
-import os
-import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import suppress
 from importlib.util import find_spec
-from types import FrameType
-from typing import NoReturn
 
-import httpx2
 import structlog
 
-from service.commands import pool
-from service.commands.configuration import check_data_folders, data_dir
-from service.commands.pool import LocalProcess
-from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, check_objectives, listen
-from service.errors import ConfigurationError, StrideError
+from service.commands.local_service import LocalService, running
 from service.processes import die_with
 from service.settings import Settings
-from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from service.store.postgres import Database, psycopg_url
 
-READY_WITHIN_S = 60.0
 CHECK_EVERY_S = 0.2
 
 log = structlog.get_logger()
-
-
-class StartFailed(StrideError):
-    """Stride did not start."""
 
 
 def run_everything(settings: Settings, *, parent: int | None) -> None:
     """Run until SIGINT or SIGTERM. Raises StrideError, with nothing left running, when something cannot be started."""
     if parent is not None:
         die_with(parent)
-    if "log_level" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"log_level": "warning"})  # at info, every trial logs a line
-    check_objectives(settings, trains=settings.workers > 0)
-    if settings.workers:
-        check_data_folders(settings)
-    with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as cleanup:
-        listener = cleanup.enter_context(listen(settings.host, settings.port))
-        postgres = _Postgres(settings)
-        cleanup.callback(postgres.stop)
-        _migrate(postgres.url, settings)
-        environment = os.environ | {"STRIDE_DATABASE_URL": postgres.url, "STRIDE_LOG_LEVEL": settings.log_level}
-        api = LocalProcess(
-            "api",
-            ["api", "--host", settings.host, "--fd", str(listener.fileno())],
-            environment=environment,
-            grace_s=GRACEFUL_SHUTDOWN_S,
-            descriptors=[listener.fileno()],
-        )
-        cleanup.callback(pool.stop, [api])
-        workers: list[LocalProcess] = []
-        cleanup.callback(_stop_workers, workers)
-        for number in range(1, settings.workers + 1):
-            workers.append(LocalProcess(f"worker {number}", ["worker"], environment=environment, grace_s=settings.grace_s))
-        _wait_until_ready(address(listener), [api, *workers])
-        try:
-            _print_start(settings, address(listener), postgres)
-            while True:
-                time.sleep(CHECK_EVERY_S)
-                postgres.restart_if_ended()
-                for process in (api, *workers):
-                    process.restart_if_ended()
-        except KeyboardInterrupt:
-            pass
-
-
-class _Postgres:
-    """The database of the settings: one that runs elsewhere, or an embedded one, which is restarted when it dies."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._server: EmbeddedPostgres | None = None
-        self.folder = None if settings.database_url is not None else data_dir(settings)
-        if settings.database_url is not None:
-            self.url = settings.database_url
-        else:
-            self._start(port=None)
-
-    def restart_if_ended(self) -> None:
-        """To be called often. Raises ConfigurationError when the embedded server cannot be restarted."""
-        if self._server is None or _is_alive(self._server.pid):
-            return
-        log.warning("process.died", process="postgresql")
-        self._server.stop()
-        self._start(port=psycopg_url(self.url).port)  # the other processes connect to this port
-
-    def stop(self) -> None:
-        """Stop the embedded server, if there is one."""
-        if self._server is not None:
-            self._server.stop()
-
-    def _start(self, port: int | None) -> None:
-        assert self.folder is not None
-        try:
-            self._server = EmbeddedPostgres.start(self.folder, port=port)
-        except EmbeddedPostgresError as error:
-            raise ConfigurationError(str(error)) from error
-        self.url = self._server.url
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _migrate(url: str, settings: Settings) -> None:
-    # Imported late, since they take a second: errors in the settings are reported before.
-    from service import logs
-    from service.store import migrate
-
-    logs.configure(settings)
-    database = Database(url, timeout_s=settings.database_timeout_s)
-    try:
-        migrate.upgrade(database)
-    finally:
-        database.close()
-
-
-def _wait_until_ready(url: str, processes: list[LocalProcess]) -> None:
-    """Raises StartFailed. When one of the processes ends, exits with its code: it has printed why."""
-    deadline = time.monotonic() + READY_WITHIN_S
-    # Not through a proxy: the API runs on this machine.
-    with httpx2.Client(base_url=url, timeout=1.0, trust_env=False) as client:
+    with running(settings) as service, suppress(KeyboardInterrupt):
+        _print_start(settings, service)
         while True:
-            for process in processes:
-                if process.exit_code is not None:
-                    sys.exit(process.exit_code if process.exit_code > 0 else 1)
-            try:
-                answer = client.get("/readyz")
-                reason = answer.text
-                if answer.is_success:
-                    return
-            except httpx2.TransportError as error:
-                reason = str(error)
-            if time.monotonic() > deadline:
-                raise StartFailed(f"The API was not ready after {READY_WITHIN_S:g} s: {reason}")
-            time.sleep(0.05)
+            time.sleep(CHECK_EVERY_S)
+            service.restart_what_ended()
 
 
-def _print_start(settings: Settings, url: str, postgres: _Postgres) -> None:
-    stored = f"Data       {postgres.folder}" if postgres.folder else f"Database   {psycopg_url(postgres.url).render_as_string()}"
+def _print_start(settings: Settings, service: LocalService) -> None:
+    url = service.url
     option = "" if url == settings.url else f" --url {url}"
     print(
         f"""Stride is running.
@@ -156,7 +35,7 @@ def _print_start(settings: Settings, url: str, postgres: _Postgres) -> None:
   API        {url}
   Dashboard  {url}/dashboard
   Docs       {url}/docs
-  {stored}
+  {service.stored}
   Workers    {settings.workers}
 
 Try, in another terminal:
@@ -168,31 +47,3 @@ Ctrl-C stops everything.""",
     )
     if settings.workers and find_spec("torch") is None:
         log.warning("torch.missing", hint="the built-in objectives need it: install Stride with its extra train")
-
-
-def _stop_workers(workers: list[LocalProcess]) -> None:
-    if sys.stderr.isatty() and any(worker.exit_code is None for worker in workers):
-        longest = max(worker.grace_s for worker in workers)
-        print(
-            f"\nStopping: trials that end within {longest:g} s are finished, others continue at the next start. Ctrl-C: now.",
-            file=sys.stderr,
-        )
-    pool.stop(workers)
-
-
-@contextmanager
-def _interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
-    """Treat these signals as Ctrl-C, unless they are ignored (nohup)."""
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
