@@ -4,8 +4,13 @@ An objective is a module with `start(params, settings, seed, device, threads) ->
 iterating it trains, and yields one `Measurement` per step (an epoch, or a stated number of updates). The caller stops a run
 by not asking for the next item. `device` is a name that torch knows, such as "cpu" or "cuda:1", never "auto".
 
-A run may have an attribute `guessing`: a mapping from metrics to their values for a model that predicts the same for every
-example, in the metric's units. A loss that ends far above this value has diverged, even if it is finite.
+A run may have these attributes, which are read when it has come to its end:
+
+- `guessing`: a mapping from metrics to their values for a model that predicts the same for every example, in the metric's units.
+  A loss that ends far above this value has diverged, even if it is finite;
+- `value`: the trial's value, where that is not the job's metric at the last step; None: it is;
+- `user_attrs`: what else is to be stored with the trial, a mapping from names to what JSON can hold;
+- `pruned`: why the run has ended itself before its end, in words: the trial is pruned then; None: it has not.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -6,7 +6,7 @@ Steps and the end of a run come in as values of the domain, and a result goes ou
 import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, assert_never
 
 import structlog
@@ -106,8 +106,16 @@ class Curve:
             self.divergence = self._blown_up(step)
         return None
 
-    def completed(self, test_metrics: Mapping[str, float], guessing: Mapping[str, float]) -> Result:
-        """The result of a run that has come to its end. guessing: as the objective's contract has it."""
+    def completed(
+        self,
+        test_metrics: Mapping[str, float],
+        guessing: Mapping[str, float],
+        *,
+        value: float | None = None,
+        user_attrs: Mapping[str, Any] | None = None,
+        pruned: str | None = None,
+    ) -> Result:
+        """The result of a run that has come to its end. guessing and what follows it: as the objective's contract has them."""
         if self.divergence is not None:
             return self.divergence
         if self.last is None:
@@ -116,14 +124,17 @@ class Curve:
         valued = last if best_step is None else next((item for item in self._steps if item.step == best_step), None)
         if valued is None:
             return _failed("BadMeasurement", f"step {last.step} named step {best_step} as its best_step, which was not measured")
+        if pruned is not None:
+            return self.ended_at(valued, stopped_by=storable(pruned))
+        if value is not None:
+            valued = replace(valued, metrics={**valued.metrics, self._metric: value})
         value = valued.metrics[self._metric]
         if not math.isfinite(value):
             return self._not_finite(valued)
         if (blown_up := self._blown_up(valued, _finite(guessing).get(self._metric))) is not None:
             return blown_up
-        attributes: dict[str, object] = {
-            name: metric for name, metric in _finite(test_metrics).items() if name not in OWN_ATTRIBUTES
-        }
+        noted = _storable(dict(user_attrs or {})) | _finite(test_metrics)
+        attributes: dict[str, object] = {name: attr for name, attr in noted.items() if name not in OWN_ATTRIBUTES}
         if guesses := _finite(guessing):
             attributes[GUESSING] = guesses
         return Completed(value=value, best_step=best_step, user_attrs=attributes)
@@ -232,6 +243,15 @@ def as_stored(result: Result, spec: JobSpec) -> StoredResult:
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
     """JSON knows no nan: a metric without a number is left out."""
     return {storable(name): metric for name, metric in metrics.items() if math.isfinite(metric)}
+
+
+def _storable(attr: Any) -> Any:
+    """What PostgreSQL can store of a value that JSON has."""
+    if isinstance(attr, str):
+        return storable(attr)
+    if isinstance(attr, list):
+        return list(map(_storable, attr))
+    return {storable(name): _storable(each) for name, each in attr.items()} if isinstance(attr, dict) else attr
 
 
 def _failed(type_: str, message: str, *, for_every_trial: bool = False) -> Failed:

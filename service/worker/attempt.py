@@ -140,7 +140,13 @@ class Attempt:
             case NotCheckpointed(step=step, reason=reason):
                 yield from self._lease.checkpoint_failed(step, reason)
             case Trained():
-                return self._curve.completed(message.test_metrics, message.guessing)
+                return self._curve.completed(
+                    message.test_metrics,
+                    message.guessing,
+                    value=message.value,
+                    user_attrs=message.user_attrs,
+                    pruned=message.pruned,
+                )
             case Raised():
                 yield from self._ending.examine_worker()
                 error = TrialError(type=message.type, message=message.message, traceback=message.traceback)

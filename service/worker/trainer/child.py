@@ -51,7 +51,7 @@ from service.worker.trainer.messages import (
     Unusable,
 )
 from service.worker.trainer.pipe import WorkerGone, WorkerPipe
-from service.worker.trainer.plain import BadMeasurement, numbers, plain
+from service.worker.trainer.plain import BadMeasurement, attributes, numbers, plain, value_of
 
 TRACEBACK_LINES = 40
 
@@ -180,7 +180,7 @@ class _Training:
                     self._keep(run)
                 if command is Command.SUSPEND:
                     return Stopped()
-            return Trained(test_metrics=numbers("evaluate()", run.evaluate()), guessing=_guessing(run))
+            return _trained(run)
         except WorkerGone:
             raise
         except _NotResumed as error:
@@ -280,8 +280,16 @@ class _Training:
         return None
 
 
-def _guessing(run: Run) -> dict[str, float]:
-    return numbers("guessing", getattr(run, "guessing", None))
+def _trained(run: Run) -> Trained:
+    """What a run that has come to its end leaves. Raises BadMeasurement, and what the objective raises."""
+    pruned = getattr(run, "pruned", None)
+    return Trained(
+        test_metrics=numbers("evaluate()", run.evaluate()),
+        guessing=numbers("guessing", getattr(run, "guessing", None)),
+        value=value_of(getattr(run, "value", None)),
+        user_attrs=attributes(getattr(run, "user_attrs", None)),
+        pruned=None if pruned is None else str(pruned),
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -153,6 +153,12 @@ class Trained:
     test_metrics: Mapping[str, float]
     guessing: Mapping[str, float] = field(default_factory=dict)
     """The metrics of a constant prediction, as far as the objective declares them."""
+    value: float | None = None
+    """None: the job's metric at the last step, or at the one whose weights the run kept."""
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    """What else is stored with the trial, as JSON has it."""
+    pruned: str | None = None
+    """Why the run has ended itself early; None: it has not."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Measurements in plain values, whatever types the objective used."""
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from operator import index
@@ -51,6 +52,26 @@ def numbers(where: str, metrics: Any) -> dict[str, float]:
         if not isinstance(name, str):
             raise BadMeasurement(f"{where} measured {name!r}, a name that is no text")
     return {str(name): _number(f"{where} measured the {name}", value) for name, value in metrics.items()}
+
+
+def value_of(value: Any) -> float | None:
+    """A run's `value` as a plain number; None where it has none. Raises BadMeasurement."""
+    return None if value is None else _number("the run has the value", value)
+
+
+def attributes(attrs: Any) -> dict[str, Any]:
+    """A run's `user_attrs` as JSON has them. Raises BadMeasurement."""
+    if attrs is None:
+        return {}
+    if not isinstance(attrs, Mapping):
+        raise BadMeasurement(f"the run has user_attrs of type {type(attrs).__name__}: they must be a dictionary")
+    stored = {}
+    for name, value in attrs.items():
+        try:
+            stored[str(name)] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BadMeasurement(f"the run has the user attribute {name!r}, which cannot be stored: {error}") from error
+    return stored
 
 
 def _number(what: str, value: Any) -> float:

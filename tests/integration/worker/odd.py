@@ -50,6 +50,9 @@ class OddRun:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._how = settings["how"]
         self._done = 0
+        self.value = {"a value of its own": Fraction(1, 4), "a value in words": "low"}.get(self._how)
+        self.user_attrs = {"notes": [1, "two"]} if self._how == "a value of its own" else None
+        self.pruned = "it gave up" if self._how == "gives up" else None
 
     def __iter__(self) -> Iterator[Measurement]:
         loss, metrics, steps = 1.0, {}, (1, 2)

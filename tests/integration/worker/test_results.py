@@ -73,6 +73,9 @@ JOBS: dict[str, dict[str, Any]] = {
     "beyond floats": odd("beyond floats"),
     "a pair": odd("a pair", budget={"trials": 9}),
     "no test metrics": odd("no test metrics"),
+    "a value of its own": odd("a value of its own"),
+    "a value in words": odd("a value in words"),
+    "gives up": odd("gives up"),
     **{f"start returns {what}": odd(f"start returns {what}", budget={"trials": 9}) for what in NO_RUNS},
     "same step twice": odd("same step twice"),
     "step too large": odd("step too large"),
@@ -181,6 +184,18 @@ def test_a_healthy_trial_is_complete_with_its_last_value_and_its_test_metrics(en
     assert trial.user_attrs == {"training_seed": found.seed, "test_loss": pytest.approx(trial.value)}
     [attempt] = trial.attempts
     assert (attempt.attempt, attempt.outcome) == (1, Outcome.FINISHED)
+
+
+def test_a_run_may_name_its_value_and_note_more(ended: Look) -> None:
+    trial = ended("a value of its own").trial
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.25)
+    assert trial.user_attrs == {"notes": [1, "two"], "test_loss": 2.0, "training_seed": ended("a value of its own").seed}
+
+
+def test_a_run_that_gave_up_is_pruned(ended: Look) -> None:
+    trial = ended("gives up").trial
+    assert (trial.state, trial.value) == (TrialState.PRUNED, 1.0)
+    assert (trial.user_attrs["pruned_at_step"], trial.user_attrs["stopped_by"]) == (2, "it gave up")
 
 
 def test_every_step_is_stored(ended: Look) -> None:
@@ -345,6 +360,7 @@ def test_bad_trials_are_pruned_where_a_rung_ends(ended: Look) -> None:
         ("end of file", "EOFError", "the checkpoint is cut off"),
         ("strange letters", "RuntimeError", "a NUL \ufffd and half a letter ?"),
         ("no measurement", "NothingMeasured", "the objective ended without a single measurement"),
+        ("a value in words", "BadMeasurement", "the run has the value 'low', which is text: it must be a number"),
         ("another metric", "MissingMetric", "step 1 measured no loss, only accuracy"),
         (
             "same step twice",

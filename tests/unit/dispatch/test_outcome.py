@@ -127,3 +127,25 @@ def test_a_run_that_is_ended_early_is_pruned_with_its_value() -> None:
     assert found.last is not None
     assert found.ended_at(found.last) == Pruned(value=1.0, step=2)
     assert found.ended_at(found.last, stopped_by="a limit") == Pruned(value=1.0, step=2, stopped_by="a limit")
+
+
+def test_a_run_may_have_a_value_that_it_measured_at_no_step() -> None:
+    assert curve(3.0, 1.0).completed({}, {}, value=0.5) == Completed(value=0.5)
+    assert curve(3.0, 1.0, best_step=1).completed({}, {}, value=0.5) == Completed(value=0.5, best_step=1)
+
+
+@pytest.mark.parametrize(("value", "evidence"), [(math.nan, "loss was nan at step 2"), (1e30, "loss was 1e+30, above")])
+def test_a_value_that_is_none_has_diverged_as_a_measured_one_has(value: float, evidence: str) -> None:
+    result = curve(3.0, 1.0).completed({}, {}, value=value)
+    assert isinstance(result, Infeasible)
+    assert result.evidence.startswith(evidence)
+
+
+def test_what_a_run_notes_is_stored_but_under_no_name_of_strides_own() -> None:
+    noted = {"data": ["a\0b", {"c\0": 1}], "best_step": 7, "test_loss": 9.0}
+    result = curve(3.0, 1.0).completed({"test_loss": 4.0}, {}, user_attrs=noted)
+    assert result == Completed(value=1.0, user_attrs={"data": ["a\ufffdb", {"c\ufffd": 1}], "test_loss": 4.0})
+
+
+def test_a_run_that_has_ended_itself_is_pruned_with_its_last_value() -> None:
+    assert curve(3.0, 1.0).completed({}, {}, pruned="by itself") == Pruned(value=1.0, step=2, stopped_by="by itself")
