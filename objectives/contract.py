@@ -101,7 +101,10 @@ class Run(Protocol):
     def __iter__(self) -> Iterator[Measurement]: ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to resume between two items: model, optimizer, schedule, generators, position."""
+        """Everything needed to resume between two items: model, optimizer, schedule, generators, position.
+
+        Of tensors, NumPy arrays, numbers, text, lists and dictionaries.
+        """
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume from `state`, which may come from another process."""
