@@ -10,12 +10,15 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from service.domain.checkpoint import Checkpoint, Kind
 from service.worker.trainer.messages import CheckpointPlace
+
+HOLDS = "a checkpoint holds tensors, NumPy arrays, numbers, text, lists and dictionaries"
 
 
 class BadCheckpoint(Exception):
@@ -28,24 +31,31 @@ class UnreachableCheckpoint(Exception):
 
 def encode(state: Mapping[str, Any]) -> bytes:
     """A run's state as bytes. Raises BadCheckpoint when it cannot be stored."""
-    if _is_plain(state):
-        return json.dumps(state).encode()
     try:
-        return _torch_saved(state)
+        return json.dumps(state).encode() if _is_plain(state) else _torch_saved(state)
+    except RecursionError as error:
+        raise BadCheckpoint("state_dict() contains itself, or is nested too deeply to be stored") from error
     except Exception as error:  # pickle asks the values themselves, which may raise anything
         raise BadCheckpoint(_unstorable(state) or f"state_dict() cannot be stored: {_first_line(error)}") from error
 
 
-def check_usable(state: Mapping[str, Any], content: bytes) -> None:
-    """Raises BadCheckpoint when a run cannot resume from a state: it is empty, or `content`, its bytes, cannot be read back."""
+def check_usable(state: Mapping[str, Any], content: bytes, readable: set[type]) -> None:
+    """Raises BadCheckpoint when a run cannot resume from a state: it is empty, or `content`, its bytes, cannot be read back.
+
+    readable: the types that were found readable before. Only a state with others is read back, and these are added.
+    """
     if not isinstance(state, Mapping):
         raise BadCheckpoint(f"state_dict() is {_a(state)}: it must be a dictionary of what the run needs to resume")
     if not state:
         raise BadCheckpoint("state_dict() is empty: it must hold what the run needs to resume, such as the step that it is at")
+    types = _types_in(state)
+    if types <= readable:
+        return
     try:
         decode(content)
     except BadCheckpoint as error:
         raise BadCheckpoint(_unstorable(state) or str(error)) from error
+    readable |= types
 
 
 def decode(content: bytes) -> dict[str, Any]:
@@ -60,7 +70,9 @@ def decode(content: bytes) -> dict[str, Any]:
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return state
     except Exception as error:  # a broken file may raise anything
-        raise BadCheckpoint(f"it cannot be read: {_first_line(error)}") from error
+        refused = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))  # torch's first line says how to run code from it
+        said = _first_line(error) if refused is None else f"it holds a value of type {refused[1]}; {HOLDS}"
+        raise BadCheckpoint(f"it cannot be read: {said}") from error
 
 
 def encode_model(state: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes | None:
@@ -152,12 +164,34 @@ def _unstorable(state: Any, where: str = "state_dict()") -> str | None:
     """Which value in a state cannot be stored and read back, in a sentence; None: each of them can."""
     if type(state) in (dict, list, tuple) or isinstance(state, Mapping):
         entries = state.items() if isinstance(state, Mapping) else enumerate(state)
-        return next(filter(None, (_unstorable(value, f"{where}[{key!r}]") for key, value in entries)), None)
+        found = next(filter(None, (_unstorable(value, f"{where}[{key!r}]") for key, value in entries)), None)
+        if found is not None or type(state) in (dict, list, tuple):
+            return found
     try:
         decode(_torch_saved(state))
     except Exception:  # pickle asks the value itself, which may raise anything
-        return f"{where} is {_a(state)}: a checkpoint holds tensors, NumPy arrays, numbers, text, lists and dictionaries"
+        return f"{where} is {_a(state)}: {HOLDS}"
     return None
+
+
+def _types_in(state: Any) -> set[type]:
+    """The types of all values in a state."""
+    types, seen, to_do = set[type](), set[int](), [state]
+    while to_do:
+        value = to_do.pop()
+        types.add(type(value))
+        if id(value) in seen:  # it contains itself
+            continue
+        if isinstance(value, Mapping):
+            to_do += (*value, *value.values())
+        elif isinstance(value, list | tuple | set | frozenset):
+            to_do += value
+        elif getattr(getattr(value, "dtype", None), "hasobject", False):  # an array of Python objects
+            to_do += value.flat
+        else:
+            continue
+        seen.add(id(value))
+    return types
 
 
 def _a(value: Any) -> str:

@@ -151,8 +151,8 @@ class _Training:
         self._checkpointed_at = time.monotonic()
         self._run: Run | None = None
         self._step = 0
-        self._is_usable = False
-        """Whether a checkpoint of this run has been read back, so that one of no use is noticed before it is needed."""
+        self._readable = set[type]()
+        """The types in this run's states that have been read back, so that a state of no use is noticed before it is needed."""
         self._refused: str | None = None
         """Why the run's state cannot be stored, once that has been told."""
 
@@ -237,9 +237,7 @@ class _Training:
         """Raises BadCheckpoint, OSError, and what the objective's state_dict raises."""
         state = run.state_dict()
         content = checkpoint_format.encode(state)
-        if not self._is_usable:
-            checkpoint_format.check_usable(state, content)
-            self._is_usable = True
+        checkpoint_format.check_usable(state, content, self._readable)
         return checkpoint_format.keep(content, Kind.STATE, self._step, self._train.place)
 
     def _steps(self, run: Run) -> Iterator[Measured]:

@@ -265,5 +265,7 @@ def test_damage_within_a_file_is_found(tmp_path: Path) -> None:
 def test_what_to_install_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DataProblem, match=r"table\.parquet needs pyarrow to be read: install it, or Stride with its extra data\.$"):
+    with pytest.raises(
+        DataProblem, match=r"table\.parquet needs pyarrow to be read: install it, or Stride with its extra data\.$"
+    ):
         parquet_table(path)

@@ -9,7 +9,7 @@ import resource
 import stat
 import subprocess
 import sys
-from collections import OrderedDict
+from collections import OrderedDict, UserDict, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -151,13 +151,15 @@ def test_a_bomb_in_a_checkpoint_whose_sha256_is_right_is_refused_too(tmp_path: P
         ),
         ({"x": np.random.default_rng(0)}, r"\['x'\] is a value of type numpy\.random\._generator\.Generator"),
         ({"x": np.array([Path("x")])}, r"\['x'\] is a value of type numpy\.ndarray"),
+        ({"x": defaultdict(list, {"a": [torch.ones(1)]})}, r"\(\)\['x'\] is a value of type collections\.defaultdict: a check"),
+        ({"x": UserDict({"a": 1})}, r"\(\)\['x'\] is a value of type collections\.UserDict: a check"),
     ],
-    ids=["path", "object", "generator", "array of objects"],
+    ids=["path", "object", "generator", "array of objects", "mapping", "mapping that is no dictionary"],
 )
 def test_a_state_that_cannot_be_loaded_back_without_pickle_is_refused_with_its_place(state: dict[str, Any], said: str) -> None:
     content = encode(state)
     with pytest.raises(BadCheckpoint, match=said):
-        check_usable(state, content)
+        check_usable(state, content, set())
     with pytest.raises(BadCheckpoint):
         decode(content)
 
@@ -179,7 +181,56 @@ def test_a_state_that_cannot_even_be_stored_is_refused_with_its_place() -> None:
 )
 def test_a_state_that_nothing_can_resume_from_is_refused(state: Any, said: str) -> None:
     with pytest.raises(BadCheckpoint, match=said):
-        check_usable(state, encode(state))
+        check_usable(state, encode(state), set())
+
+
+@pytest.mark.parametrize(
+    "value", [Path("x"), [Path("x")], {Path("x")}, np.array([Path("x")]), defaultdict(list), {0.5: 1, "a": Path("x")}]
+)
+def test_a_value_that_only_later_states_hold_is_refused_too(value: Any) -> None:
+    """A best epoch's path, None at first, is noticed when it comes, and not when the trial has to resume."""
+    readable = set[type]()
+    for state in ({"step": 1, "best": None}, {"step": 2, "best": None}):
+        check_usable(state, encode(state), readable)
+    later = {"step": 3, "best": value}
+    for _ in range(2):  # a refusal makes nothing readable
+        with pytest.raises(BadCheckpoint, match=r"state_dict\(\)\['best'\]"):
+            check_usable(later, encode(later), readable)
+
+
+def test_a_state_is_read_back_again_only_for_types_that_are_new() -> None:
+    readable = set[type]()
+    state = {"step": 1, "weights": torch.ones(3)}
+    check_usable(state, encode(state), readable)
+    check_usable(state, b"not read", readable)
+    with pytest.raises(BadCheckpoint, match="cannot be read"):
+        check_usable({**state, "best": 0.5}, b"not read", readable)
+    with pytest.raises(BadCheckpoint, match="is empty"):
+        check_usable({}, encode({}), readable)
+
+
+def test_a_state_that_contains_itself_is_told_in_one_sentence_or_kept() -> None:
+    plain: dict[str, Any] = {"step": 1}
+    plain["all"] = plain
+    with pytest.raises(BadCheckpoint, match="contains itself"):
+        encode(plain)
+    with_tensor: dict[str, Any] = {"weights": torch.ones(1)}
+    with_tensor["all"] = with_tensor
+    check_usable(with_tensor, encode(with_tensor), set())
+    assert decode(encode(with_tensor))["all"]["all"]["weights"] == 1
+
+
+def test_a_number_beyond_every_format_is_refused_as_a_state_that_cannot_be_stored() -> None:
+    with pytest.raises(BadCheckpoint, match=r"state_dict\(\)\['step'\] is a value of type int"):
+        encode({"step": 10**5000})
+
+
+def test_a_checkpoint_of_before_that_holds_more_names_it_and_no_way_to_run_its_code() -> None:
+    with pytest.raises(BadCheckpoint) as refused:
+        decode(torch_saved({"x": defaultdict(list)}))
+    assert str(refused.value).startswith(
+        "it cannot be read: it holds a value of type collections.defaultdict; a checkpoint holds"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"PK\x03\x04", b"\x80\x04.", b"\0" * 100, torch_saved({"x": 1})[:-20]])
