@@ -1,4 +1,5 @@
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,25 @@ def test_json_is_yaml(job: Path) -> None:
 
 
 def test_a_dash_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("seed: 3"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"seed: 3")))
     assert read_document("-") == {"seed": 3}
+
+
+@pytest.mark.parametrize("locale", ["utf-8", "ascii", "latin-1"])
+def test_standard_input_is_utf_8_whatever_the_locale(monkeypatch: pytest.MonkeyPatch, locale: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("name: é".encode()), encoding=locale, errors="surrogateescape"))
+    assert read_document("-") == {"name": "é"}
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"seed: 3\nname: \xe9"), encoding=locale))
+    with pytest.raises(ConfigurationError, match=r"^standard input is not UTF-8 text, in line 2: save it as UTF-8\.$"):
+        read_document("-")
+
+
+def test_letters_beyond_16_bits_are_read_as_json_writes_them(job: Path) -> None:
+    job.write_text(json.dumps({"name": "🦜", "labels": {"🦜": "x"}}))
+    assert read_document(str(job)) == {"name": "🦜", "labels": {"🦜": "x"}}
+    job.write_text('{"🦜": 1, "\\ud83e\\udd9c": 2}')
+    with pytest.raises(ConfigurationError, match=r"the key '🦜' is given twice"):
+        read_document(str(job))
 
 
 def test_keys_are_text_as_they_are_written(job: Path) -> None:
@@ -78,15 +96,24 @@ def test_a_key_given_twice_is_refused_with_its_lines(job: Path, text: str, key: 
         (b"a: [", "neither YAML nor JSON: expected the node content.* in line 1"),
         (b"\xff", "not UTF-8"),
         (b"a: \x00", "neither YAML nor JSON"),
-        (b"a: .inf", "what JSON cannot represent"),
-        (b"a: &a [*a]", "what JSON cannot represent"),
-        (b"a: &a {b: *a}", "what JSON cannot represent"),
+        (b"b: 1\na: .inf", r"'\.inf', in line 2, cannot be read as a finite number\.$"),
+        (b"a: .nan", r"'\.nan', in line 1, cannot be read as a finite number\.$"),
+        (b"a: -1e400", r"'-1e400', in line 1, cannot be read as a finite number\.$"),
+        (b"a: !!float x", r"'x', in line 1, cannot be read as a finite number\.$"),
+        (b"a: !!int x", r"'x', in line 1, cannot be read as a whole number\.$"),
+        (b"a: " + b"9" * 5_000, r"'9{37}\.\.\.', in line 1, cannot be read as a whole number\.$"),
+        (b"a: !!bool x", r"'x', in line 1, cannot be read as true or false\.$"),
+        (b'a: "\\ud800"', r"in line 1, cannot be read as text: it holds half a surrogate pair\.$"),
+        (b"a: {<<: {b: 1}, c: 2}", r"the merge key <<, in line 1, is not of YAML 1\.2: write the fields out\.$"),
+        (b"a: &a [*a]", "contains itself, by an alias: JSON cannot"),
+        (b"a: &a {b: *a}", "contains itself, by an alias: JSON cannot"),
         (b"a:\n  [1]: 2", "neither YAML nor JSON: a key must be text, in line 2"),
-        (b"a: !!binary aGk=", "what JSON cannot represent"),
+        (b"a: !!binary aGk=", "neither YAML nor JSON: could not determine a constructor .* in line 1"),
+        (b"a: !!timestamp 2026-11-21", "neither YAML nor JSON: could not determine a constructor .* in line 1"),
         (b"a: !!python/name:os.system", "neither YAML nor JSON"),
     ],
 )
 def test_what_is_no_job_is_refused_with_the_reason(job: Path, content: bytes, said: str) -> None:
     job.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=f"^{job} .*{said}"):
+    with pytest.raises(ConfigurationError, match=f"^{job}:? .*{said}"):
         read_document(str(job))
