@@ -62,9 +62,11 @@ def up(
     parent: Parent = None,
 ) -> None:
     """Run everything on this machine: PostgreSQL (unless STRIDE_DATABASE_URL names one), the API and workers."""
-    from service.commands.configuration import read_settings
+    from service.commands.configuration import read_settings, warn_of_unknown
     from service.commands.up import run_everything
 
+    if parent is None:  # else it has warned
+        warn_of_unknown()
     run_everything(read_settings(port=port, host=host, data_dir=data, workers=workers), parent=parent)
 
 
@@ -77,27 +79,32 @@ def api(
     fd: Annotated[int | None, typer.Option(hidden=True, help="File descriptor of an open socket to listen on.")] = None,
 ) -> None:
     """Run the API on the database at STRIDE_DATABASE_URL, or on the embedded one of a running `stride up`."""
-    from service.commands.configuration import read_settings
+    from service.commands.configuration import read_settings, warn_of_unknown
     from service.commands.roles import run_api
 
+    if parent is None:  # else it has warned
+        warn_of_unknown()
     run_api(read_settings(port=port, host=host, data_dir=data), parent=parent, descriptor=fd)
 
 
 @app.command(rich_help_panel=SERVICE)
 def worker(data: Data = None, parent: Parent = None) -> None:
     """Run a worker on the database at STRIDE_DATABASE_URL, or on the embedded one of a running `stride up`."""
-    from service.commands.configuration import read_settings
+    from service.commands.configuration import read_settings, warn_of_unknown
     from service.commands.roles import run_a_worker
 
+    if parent is None:  # else it has warned
+        warn_of_unknown()
     run_a_worker(read_settings(data_dir=data), parent=parent)
 
 
 @app.command(rich_help_panel=SERVICE)
 def migrate(data: Data = None) -> None:
     """Migrate the database to the schema of this version. Safe at any time, and from several processes at once."""
-    from service.commands.configuration import read_settings
+    from service.commands.configuration import read_settings, warn_of_unknown
     from service.commands.roles import run_migrations
 
+    warn_of_unknown()
     run_migrations(read_settings(data_dir=data))
 
 

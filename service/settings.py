@@ -8,11 +8,13 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+PREFIX = "STRIDE_"
+
 
 class Settings(BaseSettings):
     """Everything an operator may set, each as the environment variable STRIDE_<NAME>; an empty one is as if it were not set."""
 
-    model_config = SettingsConfigDict(env_prefix="STRIDE_", env_ignore_empty=True, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     database_url: str | None = Field(
         None, description="PostgreSQL 16 to 18, as postgresql://...; unset: an embedded one in data_dir."
@@ -77,12 +79,18 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.heartbeat_s > self.lease_s / 3 * (1 + 1e-9):  # 0.4 is a third of 1.2
-            raise ValueError(f"heartbeat_s ({self.heartbeat_s:g}) must be at most a third of lease_s ({self.lease_s:g})")
+            raise ValueError(
+                f"{PREFIX}HEARTBEAT_S ({self.heartbeat_s:g}) must be at most a third of {PREFIX}LEASE_S ({self.lease_s:g})"
+            )
         if self.database_timeout_s >= self.lease_s:
-            raise ValueError(f"database_timeout_s ({self.database_timeout_s:g}) must be less than lease_s ({self.lease_s:g})")
+            text = (
+                f"{PREFIX}DATABASE_TIMEOUT_S ({self.database_timeout_s:g}) must be less than {PREFIX}LEASE_S ({self.lease_s:g})"
+            )
+            raise ValueError(text)
         for name in self.allowed_hosts:
             if not (re.fullmatch(r"\*|(\*\.)?[\w.-]+", name) or _is_address(name.strip("[]"))):
-                raise ValueError(f"allowed_hosts: {name!r} should be a host name or address alone, without scheme and port")
+                text = f"{PREFIX}ALLOWED_HOSTS: {name!r} should be a host name or address alone, without scheme and port"
+                raise ValueError(text)
         return self
 
 

@@ -1,12 +1,15 @@
 """The settings of a command: from the environment, overridden by the options of the command line."""
 
+import os
+import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from service.errors import ConfigurationError, DatabaseUnavailable
-from service.settings import Settings
+from service.settings import PREFIX, Settings
 
 
 def read_settings(**given: Any) -> Settings:
@@ -25,6 +28,18 @@ def read_settings(**given: Any) -> Settings:
             f"{_name(fault['loc'])}{fault['msg'].removeprefix('Value error, ')}" for fault in error.errors(include_url=False)
         ]
         raise ConfigurationError("; ".join(faults)) from None
+
+
+def warn_of_unknown() -> None:
+    """Say on stderr which variables of the environment look like settings and are none: a misspelt one would be as if not set.
+
+    They are not refused: Kubernetes sets such variables for a service called stride.
+    """
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    for name in sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
+        similar = get_close_matches(name, known, n=1, cutoff=0.8)
+        hint = f": is {similar[0]} meant?" if similar else "."
+        print(f"Warning: {name} is set, but Stride has no such setting{hint}", file=sys.stderr)
 
 
 def data_dir(settings: Settings) -> Path:
@@ -63,4 +78,4 @@ def check_data_folders(settings: Settings) -> None:
 
 
 def _name(place: tuple[int | str, ...]) -> str:
-    return f"STRIDE_{str(place[0]).upper()}: " if place else ""
+    return f"{PREFIX}{str(place[0]).upper()}: " if place else ""

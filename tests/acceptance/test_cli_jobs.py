@@ -328,7 +328,7 @@ def test_a_service_that_is_not_there_is_exit_code_1(another_server: str) -> None
 
 def test_wrong_settings_are_one_line_and_exit_code_2() -> None:
     assert_fails(run("jobs", STRIDE_PORT="many"), 2, "STRIDE_PORT: Input should be a valid integer")
-    assert_fails(run("up", STRIDE_LEASE_S="5"), 2, "heartbeat_s (10) must be at most a third of lease_s (5)")
+    assert_fails(run("up", STRIDE_LEASE_S="5"), 2, "STRIDE_HEARTBEAT_S (10) must be at most a third of STRIDE_LEASE_S (5)")
 
 
 def test_help_is_quick_since_it_loads_nothing_heavy() -> None:
