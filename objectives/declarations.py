@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple, get_args
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import SchemaError, best_match
 
 from objectives.contract import APPLIES_WHEN, ROLE, Conditions, Direction, Metric, Objective, Parameter, Role, Scale
+from objectives.data.files import flaw_of
 from objectives.meaning import declared, measure_defining_settings
 
 TYPES = ("float", "int", "categorical")
@@ -197,8 +198,21 @@ def _faults_of_settings(objective: Objective) -> Iterator[Fault]:
             yield Fault(where, f"{where}'s setting {name} has the role {role!r}; the roles of settings are {known}")
         elif properties[name].get("type") not in types:
             yield Fault(where, f"{where}'s setting {name} has the role {role}: its type must be {types[0]}")
+    for name, schema in properties.items():
+        if "default" in schema and (flaw := _flaw_of_default(objective, name)) is not None:
+            yield Fault(name, f"{where}'s setting {name} has a default that no job may give: {flaw}")
     if (threads := list(roles.values()).count("threads")) > 1:
         yield Fault(where, f"{where} has {threads} settings with the role threads: one may have it")
+
+
+def _flaw_of_default(objective: Objective, name: str) -> str | None:
+    """Why a job must not give a setting its own default; None: it may."""
+    schema = objective.settings_schema["properties"][name]
+    found = Draft202012Validator(dict(objective.settings_schema)).iter_errors({name: schema["default"]})
+    error = best_match(error for error in found if list(error.absolute_path)[:1] == [name])  # others are of missing settings
+    if error is not None:
+        return str(error.message)
+    return flaw_of(schema["default"]) if schema.get(ROLE) == "data_path" and schema["default"] is not None else None
 
 
 def _repeated(names: Iterator[object]) -> list[object]:

@@ -27,6 +27,9 @@ class CatalogProblem(ValueError):
 
 def import_own(name: str) -> ModuleType:
     """Import a module of objectives. Raises CatalogProblem, also when it imports torch, and even if it handles that failure."""
+    if "/" in name or name.startswith(".") or name.endswith(".py"):
+        stem = Path(name).stem
+        raise CatalogProblem(f"{name} is a file's name: write {stem}, that of its module, with its folder on PYTHONPATH")
     with _without_torch() as attempts:
         try:
             module, problem = import_module(name), None

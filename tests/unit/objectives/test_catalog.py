@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -215,6 +216,7 @@ def test_objectives_may_be_a_list_or_a_tuple_or_one(write_module: WriteModule, w
     assert list(load_catalog(["my_objectives"])) == [*load_catalog(), "mine"]
 
 
+SETTING = "settings_schema={{'properties': {{'a': {{{}}}}}}}"
 LR = "Parameter(name='lr', role='learning_rate', type='float', default=0.1, description='')"
 
 
@@ -250,6 +252,21 @@ LR = "Parameter(name='lr', role='learning_rate', type='float', default=0.1, desc
         ),
         (LR, "settings_schema={'type': 'objekt'}", "mine's settings_schema must be a JSON Schema of an object: 'objekt' is not"),
         (LR, "settings_schema={'properties': {'a': 3}}", "mine's settings_schema must be a JSON Schema of an object: its a is 3"),
+        (
+            LR,
+            SETTING.format("'type': 'integer', 'default': 'x'"),
+            "mine's setting a has a default that no job may give: 'x' is not",
+        ),
+        (
+            LR,
+            SETTING.format("'enum': ['x', 'y'], 'default': 'z'"),
+            "mine's setting a has a default that no job may give: 'z' is not",
+        ),
+        (
+            LR,
+            SETTING.format("'type': 'string', 'default': '../x', 'x-role': 'data_path'"),
+            "mine's setting a has a default that no job may give: contains ..",
+        ),
         (LR, "step_word=None", "has an objective whose step_word is None: it must be text"),
     ],
 )
@@ -323,6 +340,28 @@ def test_a_module_that_imports_torch_is_refused_with_file_and_line(tmp_path: Pat
         assert re.search(
             "^broken imports torch, which the API must not load: .*" + said.replace("FILE", str(tmp_path)), found.stdout
         )
+
+
+@pytest.mark.parametrize(("default", "is_refused"), [(3, False), ("x", True)])
+def test_a_default_is_judged_by_the_whole_schema(write_module: WriteModule, default: object, is_refused: bool) -> None:
+    """A definition elsewhere in it counts, and what it requires beside the setting does not."""
+    schema = {
+        "$defs": {"size": {"type": "integer"}},
+        "properties": {"size": {"$ref": "#/$defs/size", "default": default}},
+        "required": ["path"],
+    }
+    text = USER_MODULE.format(name="mine", module="sized")
+    write_module("sized", text.replace("metrics=", f"settings_schema={schema},\n        metrics="))
+    with pytest.raises(CatalogProblem, match="mine's setting size .* 'x' is not of type") if is_refused else nullcontext():
+        load_catalog(["sized"])
+
+
+@pytest.mark.parametrize("name", ["my_objectives.py", "./my_objectives", "folder/my_objectives.py", "/folder/my_objectives.py"])
+def test_a_file_in_place_of_a_module_is_told_its_modules_name(name: str) -> None:
+    with pytest.raises(
+        CatalogProblem, match=rf"^{re.escape(name)} is a file's name: write my_objectives, that of its module, with"
+    ):
+        load_catalog([name])
 
 
 def test_a_module_named_twice_repeats_its_names(write_module: WriteModule) -> None:
