@@ -13,6 +13,7 @@ from jsonschema.exceptions import SchemaError, best_match
 
 from objectives.contract import APPLIES_WHEN, ROLE, Conditions, Direction, Metric, Objective, Parameter, Role, Scale
 from objectives.data.files import flaw_of
+from objectives.documents import document_of
 from objectives.meaning import declared, measure_defining_settings
 
 TYPES = ("float", "int", "categorical")
@@ -40,6 +41,7 @@ def faults_of(objective: Objective) -> Iterator[Fault]:
     yield from _faults_of_meaning(objective)
     yield from _faults_of_metrics(objective)
     yield from _faults_of_rate(objective)
+    yield from _faults_of_document(objective)
 
 
 def fault_of_start(start: object) -> str | None:
@@ -185,6 +187,14 @@ def _faults_of_rate(objective: Objective) -> Iterator[Fault]:
         yield Fault(objective.name, text)
     elif rate.type != "float":
         yield Fault(rate.name, f"{objective.name}'s {rate.name} is the learning rate: its type must be float, not {rate.type}")
+
+
+def _faults_of_document(objective: Objective) -> Iterator[Fault]:
+    """Workers announce declarations as JSON."""
+    try:
+        document_of(objective)
+    except (TypeError, ValueError) as error:
+        yield Fault(objective.name, f"{objective.name} declares what JSON cannot hold: {error}")
 
 
 def _faults_of_settings(objective: Objective) -> Iterator[Fault]:

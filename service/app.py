@@ -9,7 +9,6 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
-from objectives.catalog import load_catalog
 from service.api import (
     across_jobs,
     answers,
@@ -25,6 +24,7 @@ from service.api import (
     workers,
 )
 from service.api.body_limit import BodyLimit
+from service.api.catalog import Catalog
 from service.api.dashboard import Dashboard
 from service.api.hosts import AllowedHosts
 from service.api.kept_answers import KeptAnswers
@@ -62,7 +62,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
-    app.state.catalog = load_catalog(settings.objective_modules)
+    app.state.catalog = Catalog(database, settings.objective_modules)
     app.state.answers = KeptAnswers()
     problems.install(app)
     query.install(app)

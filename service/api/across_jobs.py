@@ -61,7 +61,7 @@ def best_learning_rates(
         n_finished = trial_reader.n_finished(conn, [job.study_id for job in asked_about])
         in_use = set() if asked_about else jobs.metrics_in_use(conn)
     if not asked_about:
-        _check_names(catalog, in_use, objective, metric)
+        _check_names(catalog.all(), in_use, objective, metric)
     in_brief = [(job, _brief(database, answers, job, n_finished[job.study_id])) for job in asked_about]
     briefs = [brief for _, brief in in_brief if isinstance(brief, Brief)]
     page, is_last = _page(database, answers, by_measure(briefs), after, limit)

@@ -1,13 +1,13 @@
 """What endpoints depend on: the database, the catalog, the kept answers, the folder of the checkpoints, which job is meant."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path as FilePath
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Path, Request
 
-from objectives.contract import Objective
+from service.api import catalog
 from service.api.faults import JOB_ID
 from service.api.kept_answers import KeptAnswers
 from service.errors import AmbiguousJob, JobNotFound
@@ -25,9 +25,9 @@ def _database(request: Request) -> Database:
     return database
 
 
-def _catalog(request: Request) -> Mapping[str, Objective]:
-    catalog: Mapping[str, Objective] = request.app.state.catalog
-    return catalog
+def _catalog(request: Request) -> catalog.Catalog:
+    known: catalog.Catalog = request.app.state.catalog
+    return known
 
 
 def _checkpoint_dir(request: Request) -> FilePath | None:
@@ -60,7 +60,7 @@ def job_named(database: Database, text: str) -> UUID:
 
 Answers = Annotated[KeptAnswers, Depends(_answers)]
 Db = Annotated[Database, Depends(_database)]
-Catalog = Annotated[Mapping[str, Objective], Depends(_catalog)]
+Catalog = Annotated[catalog.Catalog, Depends(_catalog)]
 Folder = Annotated[FilePath | None, Depends(_checkpoint_dir)]
 """The folder of the checkpoints; None: they are in the database."""
 

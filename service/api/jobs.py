@@ -1,7 +1,7 @@
 """/v1/jobs: submit, list, show, cancel, pause, resume, extend, delete."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated
 from uuid import UUID
 
@@ -24,7 +24,6 @@ from service.dispatch.submit import submit
 from service.domain.job import OPEN, Job, JobState
 from service.domain.request import Extension, JobRequest
 from service.domain.spec import JobSpec
-from service.domain.trial import TrialCounts
 from service.search.preview import first_points, steps_per_trial
 from service.store import checkpoint_files, jobs, trial_reader, workers
 
@@ -53,13 +52,16 @@ def submit_job(
     ] = False,
 ) -> JobView | JSONResponse:
     """Submit a tuning job. Workers start it as soon as they are free."""
-    spec = complete(request, catalog)
+    name = request.objective.name
+    objective, version = catalog.find(name)
+    spec = complete(request, catalog.all() if objective is None else {name: objective})
     if dry:
         return JSONResponse(_dry_run(spec).model_dump(mode="json"))
     request_sha256 = hashlib.sha256(request.model_dump_json(exclude_defaults=True).encode()).digest() if idempotency_key else None
 
     def work(conn: Connection) -> JobView:
-        job, _ = submit(conn, spec, idempotency_key=idempotency_key, request_sha256=request_sha256)
+        sha256 = catalog.version_of_loaded(conn, name) if version is None else version.sha256
+        job, _ = submit(conn, spec, objective_sha256=sha256, idempotency_key=idempotency_key, request_sha256=request_sha256)
         return _view(conn, job)
 
     view = database.transact(work)
@@ -168,21 +170,27 @@ def _view(conn: Connection, job: Job) -> JobView:
 
 def _views(conn: Connection, listed: list[Job]) -> list[JobView]:
     counts = trial_reader.counts(conn, [job.study_id for job in listed])
-    offered = {name: workers.offering(conn, name) for name in {job.spec.objective.name for job in listed if job.state in OPEN}}
+    offered = workers.offered(conn, {job.spec.objective.name for job in listed if job.state in OPEN})
     return [
         JobView.of(
             job,
             counts[job.study_id],
             trial_reader.best(conn, job),
             trial_reader.last_failed(conn, job) if counts[job.study_id].failed else None,
-            _waiting_for(job, counts[job.study_id], offered),
+            _waiting_for(job, offered),
             warnings_of(job.spec),
         )
         for job in listed
     ]
 
 
-def _waiting_for(job: Job, counts: TrialCounts, offered: dict[str, bool]) -> str | None:
-    if job.state not in (JobState.QUEUED, JobState.RUNNING) or offered[job.spec.objective.name]:
+def _waiting_for(job: Job, offered: Mapping[str, Collection[bytes | None]]) -> str | None:
+    name = job.spec.objective.name
+    versions = offered.get(name, ())
+    if job.state not in (JobState.QUEUED, JobState.RUNNING):
         return None
-    return f"a worker that offers {job.spec.objective.name}"
+    if not versions:
+        return f"a worker that offers {name}"
+    if job.objective_sha256 is None or job.objective_sha256 in versions:
+        return None
+    return f"a worker that offers {name} as it was when the job was submitted: those that run have another version of it"

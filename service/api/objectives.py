@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from objectives.contract import Objective
+from service.api.catalog import Listed
 from service.api.dependencies import Catalog
 from service.api.meaning import meaning_of
 from service.api.problems import documented
@@ -12,13 +12,17 @@ from service.api.schemas.view import Page
 router = APIRouter(prefix="/v1/objectives", tags=["objectives"])
 
 
-@router.get("", responses={422: documented(422)[422]})
+@router.get("", responses=documented(422))
 def list_objectives(catalog: Catalog) -> Page[ObjectiveView]:
-    """List the objectives, each with its settings, parameters, default search space and metrics."""
-    return Page(items=[_view(catalog[name]) for name in sorted(catalog)], next_cursor=None)
+    """List the objectives, each with its settings, parameters, default search space and metrics.
+
+    Besides the built-in ones these are the objectives that workers have announced.
+    """
+    return Page(items=[_view(listed) for listed in catalog.listed()], next_cursor=None)
 
 
-def _view(objective: Objective) -> ObjectiveView:
+def _view(listed: Listed) -> ObjectiveView:
+    objective = listed.objective
     meaning = meaning_of(objective)
     return ObjectiveView(
         name=objective.name,
@@ -49,4 +53,6 @@ def _view(objective: Objective) -> ObjectiveView:
         step_word=objective.step_word,
         search_space={parameter.name: parameter.space for parameter in objective.parameters if parameter.space is not None},
         settings_schema=dict(objective.settings_schema),
+        offered=listed.is_offered,
+        sha256=None if listed.sha256 is None else listed.sha256.hex(),
     )

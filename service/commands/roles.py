@@ -70,7 +70,8 @@ def run_retention(settings: Settings, *, days: float) -> None:
     deleted = retention.delete_all(database, days)
     database.close()
     print(
-        f"Deleted {deleted.measurements:,} measurements, {deleted.events:,} events and {deleted.workers:,} workers"
+        f"Deleted {deleted.measurements:,} measurements, {deleted.events:,} events, {deleted.workers:,} workers"
+        f" and {deleted.objectives:,} announced objectives"
         f" older than {days:g} days."
     )
 

@@ -102,6 +102,9 @@ def _planned(plan: Document) -> str:
     return number(plan["trials"]) + (f", {confirm} of them to confirm the best points" if confirm else "")
 
 
+UNOFFERED = "No worker offers it now."
+
+
 def objectives_table(objectives: list[Document]) -> RenderableType:
     """The objectives, with their metrics, parameters and settings."""
     table = Table(box=SIMPLE, show_lines=True)
@@ -115,7 +118,7 @@ def objectives_table(objectives: list[Document]) -> RenderableType:
         ]
         settings = [f"{name}: {_choices(schema)}" for name, schema in objective["settings_schema"].get("properties", {}).items()]
         table.add_row(
-            plain(f"{objective['name']}\n{objective['description']}"),
+            plain(f"{objective['name']}\n{objective['description']}" + ("" if objective["offered"] else f"\n{UNOFFERED}")),
             plain("\n".join(f"{metric['name']} ({metric['direction']})" for metric in objective["metrics"])),
             plain("\n".join(parameters)),
             plain("\n".join(settings)),

@@ -97,8 +97,8 @@ class Claimer:
     def __init__(self, database: Database, worker_id: UUID, objectives: Sequence[str], lease_s: float) -> None:
         self.cache = StudyCache()
         self._database = database
-        self.objectives = list(objectives)
-        """The objectives that the worker can train; may change from claim to claim."""
+        self.objectives, self.sha256s = list(objectives), list[bytes]()
+        """What the worker can train, and the versions of what is not built in; may change from claim to claim."""
         self._claimant = Claimant(worker_id=worker_id, lease_s=lease_s)
         self._patience = Patience(database, unrenewed_s=lease_s)
         self._sampling_s: dict[UUID, float] = {}
@@ -143,7 +143,7 @@ class Claimer:
                 return claim
 
         def claim_or_read(conn: sa.Connection) -> Claim | _History | None:
-            found = claims.find_job(conn, self.objectives)
+            found = claims.find_job(conn, self.objectives, self.sha256s)
             if found is None:
                 return None
             if found.needs_history:
@@ -155,7 +155,7 @@ class Claimer:
         return self._sample(result, token) if isinstance(result, _History) else result
 
     def _find_expired(self, conn: sa.Connection) -> tuple[int, UUID] | None:
-        return leases.find_expired(conn, self.objectives, patience_s=self._patience.seconds)
+        return leases.find_expired(conn, self.objectives, self.sha256s, patience_s=self._patience.seconds)
 
     def _is_time_to_take_over(self) -> bool:
         # For trials of milliseconds this query would be the largest cost of a claim; a lease expires in tens of seconds.

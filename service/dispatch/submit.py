@@ -24,11 +24,13 @@ def submit(
     conn: sa.Connection,
     spec: JobSpec,
     *,
+    objective_sha256: bytes | None = None,
     idempotency_key: str | None = None,
     request_sha256: bytes | None = None,
 ) -> tuple[Job, bool]:
     """Store a job of this spec; returns it, and whether it is new.
 
+    objective_sha256: the version of its objective that may train it; None: any.
     The same key with the same request returns the existing job. Raises IdempotencyKeyReused for another request. Of two
     concurrent submissions with one key the second violates the unique index, is retried by the transaction helper, and then
     finds the job of the first.
@@ -42,7 +44,15 @@ def submit(
             return jobs.get(conn, job_id), False
     job_id = uuid4()
     study_id = _insert_study(conn, job_id, spec)
-    jobs.insert_job(conn, job_id, spec, study_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
+    jobs.insert_job(
+        conn,
+        job_id,
+        spec,
+        study_id,
+        objective_sha256=objective_sha256,
+        idempotency_key=idempotency_key,
+        request_sha256=request_sha256,
+    )
     _add_phases(conn, job_id, spec)
     job = jobs.lock_with_study(conn, job_id)
     for number, (point, replicate) in enumerate(points_to_try_first(spec)):

@@ -39,6 +39,7 @@ class Event(StrEnum):
     WORKER_STOPPED = "worker.stopped"
     WORKER_LOST = "worker.lost"
     WORKER_SET_ASIDE = "worker.set_aside"
+    WORKER_REFUSED = "worker.refused"
     WORKER_FIT = "worker.fit"
 
 

@@ -58,6 +58,8 @@ class Job:
     """The current budget, which may be changed while the job runs."""
     phases: tuple[Phase, ...]
     """The phases that have begun, in order; the last is the current one."""
+    objective_sha256: bytes | None = None
+    """Which version of its objective may train it, by declaration and source; None: any, as of one that is built in."""
     study_id: int
     study_name: str
     share: int | None = None

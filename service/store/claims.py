@@ -34,9 +34,13 @@ class FoundJob:
     """Whether trials of other jobs of the same priority could be claimed."""
 
 
-def find_job(conn: sa.Connection, objectives: Sequence[str]) -> FoundJob | None:
-    """The job whose turn it is, among those of `objectives`. Locks nothing: the claim checks again under locks."""
-    row = conn.exec_driver_sql(query("find_job"), {"objectives": list(objectives)}).mappings().one_or_none()
+def find_job(conn: sa.Connection, objectives: Sequence[str], sha256s: Sequence[bytes] = ()) -> FoundJob | None:
+    """The job whose turn it is, among those of `objectives`. Locks nothing: the claim checks again under locks.
+
+    sha256s: the versions offered of those that are not built in.
+    """
+    offered = {"objectives": list(objectives), "sha256s": list(sha256s)}
+    row = conn.exec_driver_sql(query("find_job"), offered).mappings().one_or_none()
     return None if row is None else FoundJob(**row)
 
 

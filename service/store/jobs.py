@@ -33,6 +33,7 @@ def insert_job(
     spec: JobSpec,
     study_id: int,
     *,
+    objective_sha256: bytes | None = None,
     idempotency_key: str | None = None,
     request_sha256: bytes | None = None,
 ) -> None:
@@ -48,6 +49,7 @@ def insert_job(
             budget_target=spec.budget.target,
             budget_failures=spec.budget.failures,
             seconds_left=spec.budget.seconds,
+            objective_sha256=objective_sha256,
             idempotency_key=idempotency_key,
             request_sha256=request_sha256,
         )
@@ -289,5 +291,6 @@ def _from_row(row: sa.RowMapping) -> Job:
         study_id=row["study_id"],
         study_name=row["study_name"],
         created_at=row["created_at"],
+        objective_sha256=row["objective_sha256"],
         **_changing(row, spec.budget),
     )

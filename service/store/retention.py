@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import sqlalchemy as sa
 
+from service.store.objectives import OFFERED
 from service.store.postgres import Database
 
 TIMEOUT_S = 60.0
@@ -24,6 +25,8 @@ class Deleted:
     events: int = 0
     workers: int = 0
     """Workers that have stopped or were lost, and their names in attempts with them."""
+    objectives: int = 0
+    """Versions of announced objectives that no worker offers. Jobs need none of them: they keep what was declared."""
 
     def __add__(self, other: "Deleted") -> "Deleted":
         return Deleted(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
@@ -69,5 +72,10 @@ def _delete(conn: sa.Connection, days: float) -> Deleted:
             "stride.workers",
             f"SELECT worker.ctid FROM stride.workers AS worker WHERE coalesce(stopped_at, lost_at) < {before}"
             " AND NOT EXISTS (SELECT FROM stride.leases WHERE worker_id = worker.id AND ended_at IS NULL)",
+        ),
+        objectives=delete(
+            "stride.objectives",
+            f"SELECT ctid FROM stride.objectives WHERE announced_at < {before}"
+            f" AND (name, encode(sha256, 'hex')) NOT IN ({OFFERED})",
         ),
     )

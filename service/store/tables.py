@@ -56,6 +56,7 @@ jobs = sa.Table(
     sa.Column("started_at", _moment, comment="the first claim"),
     sa.Column("claimed_at", _moment, comment="the latest claim: whose is oldest is next among equals"),
     sa.Column("finished_at", _moment),
+    sa.Column("objective_sha256", sa.LargeBinary, comment="of the version of its objective; null: any"),
     sa.CheckConstraint("state IN ('queued', 'running', 'paused', 'completed', 'failed', 'cancelled')", name="jobs_state_check"),
     sa.CheckConstraint("(finished_at IS NOT NULL) = (state IN ('completed', 'failed', 'cancelled'))", name="jobs_finished_check"),
     sa.Index(
@@ -189,7 +190,28 @@ workers = sa.Table(
     sa.Column("stopped_at", _moment),
     sa.Column("set_aside", JSONB, nullable=False, server_default="{}", comment="objectives that it cannot train now, and why"),
     sa.Column("lost_at", _moment, comment="when its silence was noticed"),
+    sa.Column(
+        "objective_sha256s",
+        JSONB,
+        nullable=False,
+        server_default="{}",
+        comment="by name, in hexadecimal digits, of those that are not built in",
+    ),
     sa.Index("workers_seen_at_idx", "seen_at", postgresql_where=sa.text("stopped_at IS NULL")),
+)
+
+objectives = sa.Table(
+    "objectives",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.LargeBinary, primary_key=True, comment="of declaration and source"),
+    # Not jsonb, which would read 1e300 back as an integer of 301 digits.
+    sa.Column("declaration", sa.JSON, nullable=False),
+    sa.Column("declaration_sha256", sa.LargeBinary, nullable=False),
+    sa.Column("announced_at", _moment, nullable=False, server_default=_now, comment="the last time"),
+    sa.Column(
+        "announced_by", UUID(as_uuid=True), nullable=False, comment="the worker that did so; retention may have deleted it"
+    ),
 )
 
 events = sa.Table(

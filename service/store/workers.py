@@ -1,6 +1,7 @@
 """The register of workers, with the times of their last heartbeats. No function here commits."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,6 +14,8 @@ from service.store import tables
 
 _LOST = "seen_at + make_interval(secs => lost_after_s) < clock_timestamp()"
 """The condition under which a worker counts as lost: no heartbeat for `lost_after_s`, which it set when it registered."""
+ALIVE = f"stopped_at IS NULL AND NOT ({_LOST})"
+"""The condition under which a worker counts as alive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +76,26 @@ def seen(conn: sa.Connection, worker_id: UUID) -> int:
     return 0 if alive is None else max(1, alive)
 
 
-def offer(conn: sa.Connection, worker_id: UUID, *, objectives: Sequence[str], set_aside: Mapping[str, str]) -> None:
-    """Set which objectives a worker offers from now on, and which it has set aside."""
+def offer(
+    conn: sa.Connection,
+    worker_id: UUID,
+    *,
+    objectives: Sequence[str],
+    sha256s: Mapping[str, bytes],
+    set_aside: Mapping[str, str],
+) -> None:
+    """Set which objectives a worker offers from now on, and which it has set aside.
+
+    sha256s: of declaration and source, by name, of those that are not built in.
+    """
     conn.execute(
         tables.workers.update()
         .where(tables.workers.c.id == worker_id)
-        .values(objectives=list(objectives), set_aside={name: storable(why) for name, why in set_aside.items()})
+        .values(
+            objectives=list(objectives),
+            objective_sha256s={name: sha256.hex() for name, sha256 in sha256s.items()},
+            set_aside={name: storable(why) for name, why in set_aside.items()},
+        )
     )
 
 
@@ -133,10 +150,15 @@ def page(conn: sa.Connection, *, limit: int, before: tuple[datetime, UUID] | Non
     ]
 
 
-def offering(conn: sa.Connection, objective: str) -> bool:
-    """Whether a worker that is alive offers `objective`."""
-    row = conn.exec_driver_sql(
-        f"SELECT FROM stride.workers WHERE stopped_at IS NULL AND %(objective)s = ANY(objectives) AND NOT ({_LOST}) LIMIT 1",
-        {"objective": objective},
-    ).one_or_none()
-    return row is not None
+def offered(conn: sa.Connection, objectives: Collection[str]) -> dict[str, set[bytes | None]]:
+    """Which of these objectives the workers that are alive offer, and in which versions; None: of one that is built in."""
+    found: dict[str, set[bytes | None]] = defaultdict(set)
+    rows = conn.exec_driver_sql(
+        "SELECT DISTINCT name, decode(objective_sha256s ->> name, 'hex') AS sha256"
+        f" FROM (SELECT unnest(objectives) AS name, objective_sha256s FROM stride.workers WHERE {ALIVE}) AS offer"
+        " WHERE name = ANY(%(objectives)s::text[])",
+        {"objectives": list(objectives)},
+    )
+    for row in rows:
+        found[row.name].add(None if row.sha256 is None else bytes(row.sha256))
+    return found

@@ -6,7 +6,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
@@ -22,13 +22,14 @@ from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.events import Event
 from service.errors import DatabaseUnavailable
 from service.settings import Settings
-from service.store import checkpoint_files, checkpoints, events, migrate, retention, workers
+from service.store import checkpoint_files, checkpoints, migrate, retention, workers
 from service.store.postgres import Database
 from service.version import VERSION
 from service.worker.checkpointing import CheckpointSettings
 from service.worker.ending import Unfit
 from service.worker.lease import Pace
 from service.worker.number import worker_number
+from service.worker.offers import Offers, own_objectives
 from service.worker.stopping import StopRequest
 from service.worker.supervise import TrialSupervisor
 from service.worker.trainer.kept import KeptTrainer
@@ -61,25 +62,22 @@ class Worker:
         self._number = number
         self._hosts_before = 0
         self._catalog = load_catalog(settings.objective_modules)
-        self._objectives = sorted(self._catalog)
-        self._claimer = Claimer(database, self.id, self._objectives, settings.lease_s)
+        self._claimer = Claimer(database, self.id, [], settings.lease_s)
+        own = own_objectives(self._catalog, settings.objective_modules)
+        self._offers = Offers(database, self._claimer, self.id, self.name, list(self._catalog), own)
         self._asked_to_stop = StopRequest()
         self._stop_at = math.inf
-        self._set_aside: dict[str, str] = {}
-        """Objectives that this worker cannot train at present, and why."""
-        self._try_again_at = math.inf
+        self._try_again_at = time.monotonic() + TRY_AGAIN_S
         self._peers = 1
         """How many workers there are, itself included."""
         self._seen_at = self._swept_at = self._tidied_at = self._cleaned_at = -math.inf
         self._unanswered: UUID | None = None
         """The token of a claim whose reply was lost."""
-        self._unreported: list[tuple[Event, dict[str, str]]] = []
-        """Changes of the objectives offered that are not in the database yet."""
 
     def run(self) -> None:
         """Work until asked to stop. Waits for a database that does not answer; one that is not migrated is an error."""
         self._until_available(self._register)
-        log.info(Event.WORKER_STARTED, worker=self.name, objectives=self._objectives)
+        log.info(Event.WORKER_STARTED, worker=self.name, objectives=self._claimer.objectives)
         settings = self._settings
         # Containers number their workers from 0 each, and may see the same GPUs.
         number = self._number + self._hosts_before
@@ -113,7 +111,7 @@ class Worker:
         pause_s = SHORTEST_POLL_S
         while not self._asked_to_stop.is_set():
             try:
-                self._report_offers()
+                self._offers.report()
                 self._maintain()
                 self._clean_up()
                 self._try_again(supervisor)
@@ -129,24 +127,16 @@ class Worker:
             try:
                 supervisor.run_trial(claim)
             except Unfit as unfit:
-                self._set_aside[unfit.objective] = unfit.problem
+                self._offers.set_aside(unfit.objective, unfit.problem)
                 self._try_again_at = time.monotonic() + TRY_AGAIN_S
-                self._offer(Event.WORKER_SET_ASIDE, unfit.objective, unfit.problem)
 
     def _try_again(self, supervisor: TrialSupervisor) -> None:
-        """Check from time to time whether objectives that were set aside can be trained again."""
-        if time.monotonic() < self._try_again_at or not self._set_aside:
+        """See from time to time whether objectives that are withheld can be offered again."""
+        if time.monotonic() < self._try_again_at:
             return
         self._try_again_at = time.monotonic() + TRY_AGAIN_S
-        for objective in sorted(self._set_aside):
-            try:
-                problem = supervisor.find_problem(objective, meanwhile=self._keep_alive)
-            except _AskedToStop:
-                return
-            if problem is None:
-                del self._set_aside[objective]
-                self._offer(Event.WORKER_FIT, objective, "it can be trained again")
-        self._report_offers()
+        with suppress(_AskedToStop):
+            self._offers.try_again(partial(supervisor.find_problem, meanwhile=self._keep_alive))
 
     def _keep_alive(self) -> None:
         """Keep the heartbeat going while a trainer process is slow to answer. Raises _AskedToStop."""
@@ -154,24 +144,6 @@ class Worker:
             raise _AskedToStop
         with suppress(DatabaseUnavailable):  # tried again at the next call
             self._maintain()
-
-    def _offer(self, event: Event, objective: str, reason: str) -> None:
-        """Change which objectives are offered from now on, and report the reason."""
-        log.warning(event, objective=objective, reason=reason)
-        self._claimer.objectives = [name for name in self._objectives if name not in self._set_aside]
-        self._unreported.append((event, {"worker": self.name, "id": str(self.id), "objective": objective, "reason": reason}))
-
-    def _report_offers(self) -> None:
-        """Write the changes to the database. Raises DatabaseUnavailable, and keeps them for the next call."""
-
-        def report(conn: Connection) -> None:
-            workers.offer(conn, self.id, objectives=self._claimer.objectives, set_aside=self._set_aside)
-            for event, payload in self._unreported:
-                events.write(conn, event, payload)
-
-        if self._unreported:
-            self._database.transact(report)
-            self._unreported.clear()
 
     def _claim(self) -> Claim | None:
         """The next trial, None when there is none.
@@ -226,7 +198,9 @@ class Worker:
             checkpoint_files.delete_leftovers(self._database, self._settings.checkpoint_dir)
 
     def _register(self) -> None:
-        self._database.transact(lambda conn: _register_worker(conn, self.id, self.name, self._claimer.objectives, self._settings))
+        self._database.transact(lambda conn: _register_worker(conn, self.id, self.name, self._settings))
+        self._offers.announce_anew()
+        self._offers.report()
         # Not in the same transaction: workers that start together see each other now.
         self._hosts_before = self._database.transact(lambda conn: workers.hosts_before(conn, self.id))
 
@@ -243,13 +217,13 @@ class Worker:
                 self._asked_to_stop.wait(1.0)
 
 
-def _register_worker(conn: Connection, worker_id: UUID, name: str, objectives: Sequence[str], settings: Settings) -> None:
+def _register_worker(conn: Connection, worker_id: UUID, name: str, settings: Settings) -> None:
     migrate.check(conn)
     workers.register(
         conn,
         worker_id,
         name=name,
-        objectives=objectives,
+        objectives=[],  # until they are announced
         device=settings.device,
         version=VERSION,
         lost_after_s=settings.lease_s,

@@ -17,7 +17,10 @@ def test_clean_deletes_what_is_older_and_says_how_much(database: Database, datab
     database.transact(lambda conn: report(conn, claim.job, claim.lease, [measurement(1), measurement(2)], lease_s=LEASE_S))
     conclude(database, claim, Completed(value=1.0))
     kept = run("clean", "--older-than", "1", STRIDE_DATABASE_URL=database_url)
-    assert (kept.returncode, kept.stdout) == (0, "Deleted 0 measurements, 0 events and 0 workers older than 1 days.\n")
+    assert (kept.returncode, kept.stdout) == (
+        0,
+        "Deleted 0 measurements, 0 events, 0 workers and 0 announced objectives older than 1 days.\n",
+    )
     done = run("clean", "--older-than", "0", STRIDE_DATABASE_URL=database_url)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Deleted 2 measurements, ")

@@ -20,6 +20,7 @@ from uuid import uuid4
 import psycopg
 from starlette.testclient import TestClient
 
+from objectives.catalog import load_catalog
 from service.app import create_app
 from service.dispatch.claim import Claimer
 from service.settings import Settings
@@ -128,7 +129,7 @@ def next_claims(url: str) -> list[dict[str, Any]]:
             assert client.post(f"/v1/jobs/{job['id']}/resume").is_success
     wait_for_takeovers(url)
     database = Database(url, timeout_s=QUICK_S)
-    claimer = Claimer(database, uuid4(), sorted(create_app(SETTINGS, database).state.catalog), LEASE_S)
+    claimer = Claimer(database, uuid4(), sorted(load_catalog(SETTINGS.objective_modules)), LEASE_S)
     claims = []
     while len(claims) < MOST_CLAIMS and (claim := claimer.claim(uuid4())) is not None:
         claims.append(

@@ -12,12 +12,13 @@ from alembic.runtime.migration import MigrationContext
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, create_trial
 
+from service.dispatch.submit import submit
 from service.domain.training_seeds import replicate_seed
 from service.errors import DatabaseNotMigrated
 from service.store import jobs, measurements, migrate, tables
 from service.store.postgres import Database, psycopg_url, stock_url
 from tests.conftest import execute
-from tests.factories import MEANING, measurement, submit_job
+from tests.factories import MEANING, job_spec, measurement, submit_job
 from tests.integration.dispatch.training import claimed, claimer_of
 from tests.processes import at_once, wait_for_the_others
 from tests.stock_optuna import stock
@@ -193,6 +194,21 @@ def test_a_job_from_before_objectives_declared_meanings_is_read_by_the_names_tha
     assert meaning.measure == ("dataset",)
     assert meaning.measured_with == {"validation_loss": ("loss",), "training_loss": ("loss",)}
     assert (meaning.step_word, meaning.threads) == ("epoch", "threads")
+
+
+def test_a_job_from_before_objectives_had_versions_may_be_trained_by_any_worker_that_offers_its_objective(
+    empty: Database,
+) -> None:
+    migrate.upgrade(empty)
+    with empty.transaction() as conn:
+        job, _ = submit(conn, job_spec(), objective_sha256=b"a version")
+    assert claimer_of(empty).claim(uuid4()) is None
+    with empty.transaction() as conn:
+        command.downgrade(migrate._config(conn), "0011")
+    migrate.upgrade(empty)
+    assert claimed(claimer_of(empty)).job.id == job.id
+    with empty.transaction() as conn:
+        assert jobs.get(conn, job.id).objective_sha256 is None
 
 
 def test_down_twice_is_harmless(empty: Database) -> None:

@@ -59,3 +59,7 @@ class ObjectiveView(View):
     """JSON Schema of the settings."""
     step_word: str
     """What the objective calls a step: epoch, update, episode."""
+    offered: bool
+    """Whether a worker offers it now. A job for one that none offers waits."""
+    sha256: str | None
+    """Of the declaration and source that a worker announced last; null: it is built in, or none has announced it."""

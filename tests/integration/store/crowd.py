@@ -43,6 +43,7 @@ def fill(database: Database) -> None:
             conn.exec_driver_sql(statement)
         conn.exec_driver_sql(_RUNNING, {"studies": list(open_jobs), "count": OPEN_LEASES})
         conn.exec_driver_sql(_WORKERS)
+        conn.exec_driver_sql(_OBJECTIVES)
     with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True) as raw:
         raw.execute("SET default_statistics_target = 400")  # looks at every row, so that the plans are the same in every run
         raw.execute("VACUUM ANALYZE")
@@ -143,7 +144,13 @@ UPDATE stride.leases SET ended_at = NULL, outcome = NULL, expires_at = now() + i
 WHERE trial_id IN (SELECT trial_id FROM trial)
 """
 _WORKERS = """
-INSERT INTO stride.workers (id, name, objectives, device, version, lost_after_s, stopped_at)
-SELECT gen_random_uuid(), 'host:' || n, ARRAY['quadratic'], 'cpu', '0', 30, CASE WHEN n > 200 THEN now() END
+INSERT INTO stride.workers (id, name, objectives, device, version, lost_after_s, stopped_at, objective_sha256s)
+SELECT gen_random_uuid(), 'host:' || n, ARRAY['quadratic', 'announced 1'], 'cpu', '0', 30, CASE WHEN n > 200 THEN now() END,
+    jsonb_build_object('announced 1', encode(sha256('1'), 'hex'))
 FROM generate_series(1, 5000) AS n
+"""
+_OBJECTIVES = """
+INSERT INTO stride.objectives (name, sha256, declaration, declaration_sha256, announced_by)
+SELECT 'announced ' || mod(n, 20), sha256(n::text::bytea), '{}', sha256('same'), gen_random_uuid()
+FROM generate_series(1, 2000) AS n
 """

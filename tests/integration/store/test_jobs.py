@@ -199,6 +199,7 @@ def test_deleting_leaves_no_row_behind_in_any_table(database: Database, database
     grown = {name for name in before if full[name] > before[name]}
     assert set(before) - grown == {
         "stride.alembic_version",
+        "stride.objectives",
         "stride.workers",
         "optuna.alembic_version",
         "optuna.version_info",

@@ -6,6 +6,7 @@ uses.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -19,15 +20,17 @@ from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import JobState
 from service.domain.trial import TrialError
-from service.store import checkpoints, events, jobs, leases, measurements, queries
+from service.store import checkpoints, events, jobs, leases, measurements, objectives, queries, workers
 from service.store.postgres import Database
 from tests.conftest import execute
 from tests.databases import connection_url
 from tests.factories import measurement
+from tests.integration.dispatch.test_announce import offering, version
 from tests.integration.dispatch.training import LEASE_S, claimed, conclude, state_of
 from tests.integration.store.crowd import fill, open_job
 from tests.integration.store.plans import Plans, plans_collected
 from tests.polling import wait_until
+from tests.quadratic import QUADRATIC
 
 # A database that has seen much
 
@@ -158,6 +161,21 @@ def test_checkpoints(crowded: Database) -> None:
         assert found.step == step
         assert "insert_checkpoint" in plans.files
         plans.check()
+
+
+def test_what_workers_announce_and_offer(crowded: Database) -> None:
+    mine = replace(QUADRATIC, name="announced 1")
+    with plans_collected() as plans:
+        _, refused = offering(crowded, "host:1", version(mine))
+        assert list(refused) == ["announced 1"]
+        with crowded.transaction() as conn:
+            first, *others = objectives.versions_of(conn, "announced 1")
+            assert (first.is_offered, len(others), any(other.is_offered for other in others)) == (True, 99, False)
+            assert objectives.declaration(conn, first) == {}
+            assert len(objectives.newest(conn)) == 20
+            assert workers.offered(conn, ["announced 1", "nothing"]) == {"announced 1": {first.sha256}}
+    assert len(plans.all) >= 7
+    plans.check()
 
 
 # Finish

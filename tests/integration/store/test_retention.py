@@ -10,10 +10,12 @@ from service.dispatch.renew import report
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.events import Event
 from service.domain.job import Job
-from service.store import checkpoints, events, measurements, retention, trial_reader, workers
+from service.store import checkpoints, events, measurements, objectives, retention, trial_reader, workers
 from service.store.postgres import Database
 from service.store.retention import Deleted, delete_all, delete_some
 from tests.factories import measurement, submit_job
+from tests.integration.dispatch.test_announce import claimer_of as claimer_offering
+from tests.integration.dispatch.test_announce import end, job_of, offering, version
 from tests.integration.dispatch.training import LEASE_S, claimed, claimer_of, conclude, stored
 
 STEPS = 4
@@ -76,6 +78,23 @@ def test_what_is_old_of_ended_jobs_goes_and_nothing_of_open_or_younger_ones(data
     assert counts(database, old) == (0, 0)
     assert (counts(database, young), counts(database, running)) == before
     assert before[1][0] == 1
+
+
+def test_of_announced_objectives_only_old_ones_that_no_live_worker_offers_go(database: Database) -> None:
+    """Not those that jobs have been submitted for: a job keeps what was declared."""
+    versions = [version(source=source) for source in (b"offered", b"not", b"young")]
+    for each in versions:
+        worker_id, _ = offering(database, "host:1", each)
+        if each is not versions[0]:
+            end(database, worker_id)
+    job = job_of(database, versions[1].sha256)
+    with database.transaction() as conn:
+        conn.exec_driver_sql("UPDATE stride.objectives SET announced_at = announced_at - interval '10 days'")
+        objectives.announce(conn, uuid4(), name="mine", sha256=versions[2].sha256, declaration={}, declaration_sha256=b"")
+    assert delete_all(database, days=7) == Deleted(objectives=1)
+    with database.transaction() as conn:
+        assert {each.sha256 for each in objectives.versions_of(conn, "mine")} == {versions[0].sha256, versions[2].sha256}
+    assert claimed(claimer_offering(database, versions[1].sha256)).job.id == job.id
 
 
 def test_trials_values_and_best_models_of_old_jobs_stay(database: Database) -> None:

@@ -20,6 +20,7 @@ def main(environment: Mapping[str, str], log: Path) -> None:
     for name in [name for name in os.environ if name.startswith("STRIDE_")]:
         del os.environ[name]
     os.environ.update(environment)
+    sys.path[:0] = environment.get("PYTHONPATH", "").split(os.pathsep)  # as Python does when a process starts
     with log.open("wb") as out:
         os.dup2(out.fileno(), sys.__stdout__.fileno())  # type: ignore[union-attr]
         os.dup2(out.fileno(), sys.__stderr__.fileno())  # type: ignore[union-attr]
