@@ -352,7 +352,7 @@ def test_a_default_is_judged_by_the_whole_schema(write_module: WriteModule, defa
     }
     text = USER_MODULE.format(name="mine", module="sized")
     write_module("sized", text.replace("metrics=", f"settings_schema={schema},\n        metrics="))
-    with pytest.raises(CatalogProblem, match="mine's setting size .* 'x' is not of type") if is_refused else nullcontext():
+    with pytest.raises(CatalogProblem, match=r"mine's setting size .* 'x' is not of type") if is_refused else nullcontext():
         load_catalog(["sized"])
 
 
