@@ -91,6 +91,8 @@ class QuadraticRun:
                 return {"weights": [0.5]}
             case "empty":
                 return {}
+            case "raises after step 1" if self._done > 1:
+                raise RuntimeError("no state after step 1")
         return {"done": self._done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -178,7 +180,7 @@ QUADRATIC = Objective(
                 "description": "How much the seed adds to the loss: times a normal draw.",
             },
             "state": {
-                "enum": ["numpy", "without position", "empty"],
+                "enum": ["numpy", "without position", "empty", "raises after step 1"],
                 "description": "What its state is made of, if not a number.",
             },
             "keep_step": _STEP | {"description": "From this step on, say that its weights would be kept."},

@@ -234,8 +234,11 @@ class _Training:
         self._checkpointed_at = time.monotonic()
 
     def _checkpoint(self, run: Run) -> Checkpoint:
-        """Raises BadCheckpoint, OSError, and what the objective's state_dict raises."""
-        state = run.state_dict()
+        """Raises BadCheckpoint and OSError."""
+        try:
+            state = run.state_dict()
+        except Exception as error:  # an objective may raise anything
+            raise BadCheckpoint(f"state_dict() raised {_reason(error)}") from error
         content = checkpoint_format.encode(state)
         checkpoint_format.check_usable(state, content, self._readable)
         return checkpoint_format.keep(content, Kind.STATE, self._step, self._train.place)

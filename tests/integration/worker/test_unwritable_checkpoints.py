@@ -71,6 +71,18 @@ def test_a_state_that_cannot_be_stored_is_told_once(database: Database) -> None:
     assert [event["step"] for event in told(database, job, "checkpoint.failed")] == [1]
 
 
+def test_a_state_dict_that_raises_is_told_once(database: Database) -> None:
+    job = stepping_job(database, epochs=4, epoch_s=0.0, settings={"state": "raises after step 1"})
+    with supervised(database) as worker:
+        worker.run_trial()
+    told_of = [event for event in told(database, job, "checkpoint.failed") if event["reason"].startswith("state_dict() raised")]
+    assert [(event["step"], event["reason"]) for event in told_of] == [
+        (2, "state_dict() raised RuntimeError: no state after step 1")
+    ]
+    assert [step for _, step, _ in states(database)] == [1]
+    assert_complete(database, job, epochs=4)
+
+
 def test_a_folder_that_cannot_be_written_is_an_event_and_the_trial_completes(database: Database, tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
     job = stepping_job(database, epochs=4, epoch_s=0.0)
