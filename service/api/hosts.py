@@ -6,7 +6,7 @@ name in the header Host.
 
 import re
 from collections.abc import Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from service.api.dashboard import App, Receive, Scope, Send
 from service.api.problems import problem
@@ -50,13 +50,23 @@ class AllowedHosts:
         name = _normal(matched[1])
         if name in self._names or name.endswith(self._endings):
             return True
-        try:
-            address = ip_address(name)
-        except ValueError:
-            return False
-        return address.is_loopback or name == (scope.get("server") or ("",))[0]
+        address = _address(name)
+        return address is not None and (address.is_loopback or address == _address((scope.get("server") or ("",))[0]))
 
 
 def _normal(name: str) -> str:
-    """A host name in the form in which names are compared: in lower case, without brackets and the final dot."""
-    return name.lower().strip("[]").removesuffix(".")
+    """A host name in the form in which names are compared: in lower case, without brackets and the final dot.
+
+    An address in its shortest form: IPv6 has many for one.
+    """
+    name = name.lower().strip("[]").removesuffix(".")
+    return str(_address(name) or name)
+
+
+def _address(name: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that a name is; None if it is none. One of IPv4 is the same within IPv6, as a socket for both shows it."""
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

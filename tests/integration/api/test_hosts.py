@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from service.api.dashboard import App, Receive, Scope, Send
 from service.app import create_app
 from service.commands.roles import listen
 from service.settings import Settings
@@ -25,7 +27,19 @@ def client_of(database: Database, *, host: str = "127.0.0.1", allowed: Sequence[
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:8000", "localhost.", "127.0.0.1", "127.0.0.1:1", "127.1.2.3:65535", "[::1]", "[::1]:8000"]
+    "host",
+    [
+        "localhost",
+        "LOCALHOST:8000",
+        "localhost.",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "127.1.2.3:65535",
+        "[::1]",
+        "[::1]:8000",
+        "[0:0::1]",
+        "[::ffff:127.0.0.1]",
+    ],
 )
 def test_loopback_names_are_answered_at_any_port(database: Database, host: str) -> None:
     assert client_of(database).get("/healthz", headers={"Host": host}).status_code == 200
@@ -33,7 +47,17 @@ def test_loopback_names_are_answered_at_any_port(database: Database, host: str) 
 
 REFUSED = [
     *("evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil.example"),
-    *("localhost:80:evil.example", "localhost,evil.example", "evil.example#localhost", "10.0.0.1", "[::2]", "0.0.0.0", "api", ""),
+    *(
+        "localhost:80:evil.example",
+        "localhost,evil.example",
+        "evil.example#localhost",
+        "10.0.0.1",
+        "[::2]",
+        "[::ffff:10.0.0.1]",
+        "0.0.0.0",
+        "api",
+        "",
+    ),
 ]
 
 
@@ -66,6 +90,29 @@ def test_every_route_is_refused(database: Database, method: str, path: str) -> N
 )
 def test_listed_names_are_answered(database: Database, host: str, status: int) -> None:
     assert client_of(database, allowed=LISTED).get("/healthz", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize("listed", ["2001:db8::1", "[2001:DB8:0::1]", "2001:0db8:0:0:0:0:0:1"])
+@pytest.mark.parametrize("host", ["[2001:db8::1]:8000", "[2001:DB8::0:1]"])
+def test_an_address_is_the_same_however_it_is_written(database: Database, listed: str, host: str) -> None:
+    assert client_of(database, allowed=[listed]).get("/healthz", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7:80", "[::ffff:192.0.2.7]"])
+@pytest.mark.parametrize("reached", ["192.0.2.7", "::ffff:192.0.2.7"])  # the latter on a socket for both versions of IP
+def test_the_address_that_was_reached_is_answered(database: Database, reached: str, host: str) -> None:
+    client = TestClient(at(create_app(Settings(), database), reached))
+    assert client.get("/healthz", headers={"Host": host}).status_code == 200
+    assert client.get("/healthz", headers={"Host": "192.0.2.8"}).status_code == 421
+
+
+def at(app: FastAPI, address: str) -> App:
+    """The app, for connections that arrive at `address`."""
+
+    async def reached(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "server": (address, 8000)}, receive, send)
+
+    return reached
 
 
 def test_a_star_turns_the_check_off(database: Database) -> None:
