@@ -190,9 +190,9 @@ def test_a_state_that_nothing_can_resume_from_is_refused(state: Any, said: str) 
 def test_a_value_that_only_later_states_hold_is_refused_too(value: Any) -> None:
     """A best epoch's path, None at first, is noticed when it comes, and not when the trial has to resume."""
     readable = set[type]()
-    for state in ({"step": 1, "best": None}, {"step": 2, "best": None}):
+    for state in ({"step": 1, "best": None}, {"step": 2, "best": np.array([None, 0.5])}, {"step": 3, "best": None}):
         check_usable(state, encode(state), readable)
-    later = {"step": 3, "best": value}
+    later = {"step": 4, "best": value}
     for _ in range(2):  # a refusal makes nothing readable
         with pytest.raises(BadCheckpoint, match=r"state_dict\(\)\['best'\]"):
             check_usable(later, encode(later), readable)
