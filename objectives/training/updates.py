@@ -83,6 +83,7 @@ class Updates:
         """Train on the batches (inputs, targets). first, last: the numbers of their updates in the run, from 0."""
         losses, gradient_norms, clipped, applied = [], [], [], []
         flow = before = overflow = None
+        too_large = self._fixed_overflow()
         learning_rate = 0.0
         self._model.train()
         for update, (inputs, targets) in enumerate(batches, start=first):
@@ -93,7 +94,7 @@ class Updates:
                 break
             next_rate = self._learning_rate * self._schedule.multiplier(update)
             set_rates(self._optimizer, next_rate, self._schedule.momentum(update))
-            if (overflow := self._overflow()) is not None:
+            if (overflow := self._rate_overflow() or too_large) is not None:
                 break
             if update == last:
                 flow, before = self._gradients.flow(), self._weights()
@@ -113,13 +114,17 @@ class Updates:
             overflow=overflow,
         )
 
-    def _overflow(self) -> str | None:
-        """The first number of the next update that is too large for it, in words."""
+    def _rate_overflow(self) -> str | None:
+        """The first learning rate of the next update that is too large for it, in words."""
+        rates = (group["lr"] for group in self._optimizer.param_groups)
+        return next((_too_large("learning_rate", rate) for rate in rates if not rate <= LARGEST), None)
+
+    def _fixed_overflow(self) -> str | None:
+        """The first number that is too large for every update, in words: asked once an epoch, since it takes microseconds."""
         for numbers in (*self._optimizer.param_groups, vars(self._clipping)):
             for name, number in numbers.items():
-                if isinstance(number, float) and name != "multiplier" and not number <= LARGEST:
-                    known_as = "learning_rate" if name == "lr" else name
-                    return f"{known_as} was {number:.3g}, above the largest 32-bit float, {LARGEST:.3g},"
+                if isinstance(number, float) and name not in ("lr", "multiplier") and not number <= LARGEST:
+                    return _too_large(name, number)
         return None
 
     def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -151,3 +156,7 @@ class Updates:
 def _relative_change(before: Tensor, after: Tensor) -> Tensor:
     change: Tensor = torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before)
     return change
+
+
+def _too_large(name: str, number: float) -> str:
+    return f"{name} was {number:.3g}, above the largest 32-bit float, {LARGEST:.3g},"
