@@ -1,13 +1,14 @@
 """The source files of users' objectives, found without importing what trains: it may import torch."""
 
+import hashlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 from objectives.contract import Objective
 from objectives.documents import version_sha256
-from objectives.own_modules import import_own, objectives_in
+from objectives.own_modules import CatalogProblem, import_own, objectives_in
 
 
 def own_versions(catalog: Mapping[str, Objective], modules: Sequence[str]) -> dict[str, bytes]:
@@ -15,13 +16,35 @@ def own_versions(catalog: Mapping[str, Objective], modules: Sequence[str]) -> di
 
     catalog: what `load_catalog` made of the modules. Raises CatalogProblem.
     """
-    versions = {}
-    for name in modules:
-        for entry in objectives_in(import_own(name)):
-            objective = catalog[entry.name]
-            places = [name] if objective.module == name else [name, objective.module]
-            versions[objective.name] = version_sha256(objective, *map(source_of, places))
-    return versions
+    return {
+        objective.name: version_sha256(objective, *map(source_of, places))
+        for module in modules
+        for objective, places in _places(catalog, module)
+    }
+
+
+def source_digests(catalog: Mapping[str, Objective], modules: Sequence[str]) -> dict[str, str]:
+    """The sha256, in hexadecimal digits, of the file of each module that declares or trains, by the module's name.
+
+    Modules without a file to read are left out. catalog: as in `own_versions`.
+    """
+    places = {place for module in modules for _, places in _places(catalog, module) for place in places}
+    sources = {place: source_of(place) for place in sorted(places)}
+    return {place: hashlib.sha256(source).hexdigest() for place, source in sources.items() if source}
+
+
+def refuse_changed(catalog: Mapping[str, Objective], module: str, digests: Mapping[str, str]) -> None:
+    """Raises CatalogProblem when a file that declares or trains what `module` has is not as it was for `source_digests`."""
+    for place in (place for _, places in _places(catalog, module) for place in places):
+        if place in digests and hashlib.sha256(source_of(place)).hexdigest() != digests[place]:
+            raise CatalogProblem(f"{place} has changed since this worker was started, so start it again ({_file_of(place)})")
+
+
+def _places(catalog: Mapping[str, Objective], module: str) -> Iterator[tuple[Objective, list[str]]]:
+    """The objectives that the module declares, each with the modules that declare and train it."""
+    for entry in objectives_in(import_own(module)):
+        objective = catalog[entry.name]
+        yield objective, [module] if objective.module == module else [module, objective.module]
 
 
 def source_of(module: str) -> bytes:

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import Connection
 
 from objectives.catalog import load_catalog
+from objectives.sources import source_digests
 from service.dispatch.attempt import Claim
 from service.dispatch.claim import Claimer
 from service.dispatch.sweeper import sweep, tidy_up
@@ -63,6 +64,7 @@ class Worker:
         self._hosts_before = 0
         self._catalog = load_catalog(settings.objective_modules)
         self._claimer = Claimer(database, self.id, [], settings.lease_s)
+        self._digests = source_digests(self._catalog, settings.objective_modules)
         own = own_objectives(self._catalog, settings.objective_modules)
         self._offers = Offers(database, self._claimer, self.id, self.name, list(self._catalog), own)
         self._asked_to_stop = StopRequest()
@@ -81,7 +83,7 @@ class Worker:
         settings = self._settings
         # Containers number their workers from 0 each, and may see the same GPUs.
         number = self._number + self._hosts_before
-        trainer = KeptTrainer(partial(TrainerProcess, settings.objective_modules, settings.data_folders, number))
+        trainer = KeptTrainer(partial(TrainerProcess, settings.objective_modules, settings.data_folders, number, self._digests))
         supervisor = TrialSupervisor(
             self._database,
             self._claimer,

@@ -13,12 +13,10 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from importlib import invalidate_caches
+from collections.abc import Iterator
 from pathlib import Path
 
-from objectives.catalog import add_own, load_catalog
-from objectives.contract import DataProblem, Objective, Run
+from objectives.contract import DataProblem, Run
 from objectives.data import files
 from objectives.own_modules import CatalogProblem
 from service.domain.checkpoint import Checkpoint, Kind
@@ -27,6 +25,7 @@ from service.processes import die_with
 from service.worker import fitness
 from service.worker.trainer import checkpoint_format
 from service.worker.trainer.beginning import NotARun, begin
+from service.worker.trainer.catalog import TrainerCatalog
 from service.worker.trainer.checkpoint_format import BadCheckpoint, UnreachableCheckpoint
 from service.worker.trainer.gpus import device_for
 from service.worker.trainer.messages import (
@@ -64,7 +63,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     files.allow(arguments.data_folder)
-    catalog = _Catalog(arguments.modules)
+    catalog = TrainerCatalog(arguments.modules, dict(arguments.digest))
     with socket.socket(fileno=arguments.pipe) as end, contextlib.suppress(WorkerGone):
         _serve(WorkerPipe(end), catalog, arguments.number)
 
@@ -75,6 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("worker", type=int, help="process id")
     parser.add_argument("modules", nargs="*", help="with OBJECTIVES of the user's own")
     parser.add_argument("--data-folder", type=Path, action="append", default=[], help="below which jobs may name data files")
+    parser.add_argument("--digest", nargs=2, action="append", default=[], help="a module, and the sha256 of its file")
     parser.add_argument("--number", type=int, default=0, help="of the worker, which decides on its GPU")
     return parser.parse_args()
 
@@ -83,36 +83,7 @@ class _NotResumed(Exception):
     """The run has not resumed after its checkpoint: it measured a step again."""
 
 
-class _Catalog:
-    """The objectives. A module that was broken since the worker has read it does not affect the others, and is tried again."""
-
-    def __init__(self, modules: Sequence[str]) -> None:
-        self._known = load_catalog()
-        self._broken: dict[str, str] = {}
-        """Modules that cannot be used, and why."""
-        for module in modules:
-            self._add(module)
-
-    def __getitem__(self, name: str) -> Objective:
-        """Raises CatalogProblem."""
-        if name not in self._known:
-            invalidate_caches()
-            for module in list(self._broken):
-                sys.modules.pop(module, None)
-                self._add(module)
-        if name not in self._known:
-            raise CatalogProblem("; ".join(self._broken.values()) or f"no module has the objective {name!r} any more")
-        return self._known[name]
-
-    def _add(self, module: str) -> None:
-        self._broken.pop(module, None)
-        try:
-            add_own(self._known, module)
-        except CatalogProblem as problem:
-            self._broken[module] = str(problem)
-
-
-def _serve(worker: WorkerPipe, catalog: _Catalog, number: int) -> None:
+def _serve(worker: WorkerPipe, catalog: TrainerCatalog, number: int) -> None:
     training: _Training | None = None
     while True:
         run, message = worker.receive()
@@ -131,7 +102,7 @@ def _serve(worker: WorkerPipe, catalog: _Catalog, number: int) -> None:
                 pass  # meant for a run that has just ended
 
 
-def _find_problem(catalog: _Catalog, asked: CheckFitness, number: int) -> str | None:
+def _find_problem(catalog: TrainerCatalog, asked: CheckFitness, number: int) -> str | None:
     try:
         objective = catalog[asked.objective]
     except CatalogProblem as problem:
@@ -156,7 +127,7 @@ class _Training:
         self._refused: str | None = None
         """Why the run's state cannot be stored, once that has been told."""
 
-    def run(self, catalog: _Catalog) -> RunEnded:
+    def run(self, catalog: TrainerCatalog) -> RunEnded:
         """Train, sending each step; returns how it ended."""
         train = self._train
         try:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -34,13 +34,21 @@ class TrainerDied(Exception):
 class TrainerProcess:
     """One child process, warm between trials: it keeps its imports and its data."""
 
-    def __init__(self, objective_modules: Sequence[str] = (), data_folders: Sequence[Path] = (), number: int = 0) -> None:
+    def __init__(
+        self,
+        objective_modules: Sequence[str] = (),
+        data_folders: Sequence[Path] = (),
+        number: int = 0,
+        digests: Mapping[str, str] | None = None,
+    ) -> None:
+        """digests: of the files of the modules, by `source_digests`, so that it trains nothing else; None: whatever they hold."""
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "service.worker.trainer.child"),
                     *(f"--data-folder={folder}" for folder in data_folders),
+                    *(word for digest in (digests or {}).items() for word in ("--digest", *digest)),
                     f"--number={number}",
                     *(str(theirs.fileno()), str(os.getpid()), *objective_modules),
                 ],

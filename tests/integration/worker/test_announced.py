@@ -109,6 +109,30 @@ def test_a_job_waits_for_the_source_that_it_was_submitted_with(client: TestClien
     wait_for_end(client, third)
 
 
+def test_a_file_that_has_changed_since_its_worker_was_started_is_set_aside_with_a_sentence(
+    client: TestClient, database: Database, start_worker: Start, tmp_path: Path
+) -> None:
+    settings = settings_for(tmp_path / "mine")
+    start_worker(**settings)
+    wait_until(lambda: is_offered(client), "the announcement")
+    settings_for(tmp_path / "mine", source="# changed")
+    waiting = submitted(client)
+    wait_until(lambda: bool(worker_events(database, "worker.set_aside")), "the objective set aside")
+    [event] = worker_events(database, "worker.set_aside")
+    file = tmp_path / "mine" / "mine.py"
+    assert event["reason"] == f"mine has changed since this worker was started, so start it again ({file})"
+    wait_until(lambda: state(client, waiting) == ("running", "a worker that offers mine"), "the trial given back")
+    wait_for_end(client, submitted(client, objective={"name": "quadratic"}))
+    start_worker(**settings)
+    wait_until(lambda: is_offered(client), "the announcement of the changed one")
+    wait_for_end(client, submitted(client))
+    settings_for(tmp_path / "mine")
+    start_worker(**settings)
+    wait_for_end(client, waiting)
+    trials = client.get(f"/v1/jobs/{waiting['id']}/trials").json()["items"]
+    assert [trial["state"] for trial in trials] == ["complete"] * 3
+
+
 def test_of_two_workers_with_different_declarations_the_second_trains_other_things_until_the_first_has_stopped(
     client: TestClient, database: Database, start_worker: Start, tmp_path: Path
 ) -> None:

@@ -7,7 +7,8 @@ from textwrap import dedent
 import pytest
 
 from objectives.catalog import load_catalog
-from objectives.sources import own_versions, source_of
+from objectives.own_modules import CatalogProblem
+from objectives.sources import own_versions, refuse_changed, source_digests, source_of
 
 DECLARES = """
 from objectives.contract import Metric, Objective, Parameter
@@ -58,3 +59,19 @@ def test_a_module_without_a_file_has_no_source(folder: Path) -> None:
     assert [source_of(name) for name in ("sys", "space", "space.none", "nowhere.none")] == [b""] * 4
     (folder / "space" / "one.py").write_bytes(b"one")
     assert source_of("space.one") == b"one"
+
+
+def test_a_changed_file_is_refused_by_its_name_and_one_that_could_not_be_read_never(folder: Path) -> None:
+    version(folder, DECLARES.format(name="mine", module="trains.fast"), "1")
+    catalog = load_catalog(["declares"])
+    digests = source_digests(catalog, ["declares"])
+    assert digests.keys() == {"declares", "trains.fast"}
+    refuse_changed(catalog, "declares", digests)
+    (folder / "trains" / "fast.py").write_text("2")
+    with pytest.raises(CatalogProblem) as refusal:
+        refuse_changed(catalog, "declares", digests)
+    file = folder / "trains" / "fast.py"
+    assert str(refusal.value) == f"trains.fast has changed since this worker was started, so start it again ({file})"
+    file.unlink()
+    assert source_digests(catalog, ["declares"]).keys() == {"declares"}
+    refuse_changed(catalog, "declares", source_digests(catalog, ["declares"]))

@@ -1,0 +1,48 @@
+"""The objectives of a trainer process, as its worker has announced them."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import invalidate_caches
+
+from objectives.catalog import add_own, load_catalog
+from objectives.contract import Objective
+from objectives.own_modules import CatalogProblem
+from objectives.sources import refuse_changed
+
+
+class TrainerCatalog:
+    """The objectives. A module that has been broken or changed since the worker read it does not affect the others.
+
+    It is tried again whenever its objective is asked for. digests: of the modules' files when the worker read them, by
+    `source_digests`.
+    """
+
+    def __init__(self, modules: Sequence[str], digests: Mapping[str, str]) -> None:
+        self._digests = digests
+        self._known = load_catalog()
+        self._broken: dict[str, str] = {}
+        """Modules that cannot be used, and why."""
+        for module in modules:
+            self._add(module)
+
+    def __getitem__(self, name: str) -> Objective:
+        """Raises CatalogProblem."""
+        if name not in self._known:
+            invalidate_caches()
+            for module in list(self._broken):
+                sys.modules.pop(module, None)
+                self._add(module)
+        if name not in self._known:
+            raise CatalogProblem("; ".join(self._broken.values()) or f"no module has the objective {name!r} any more")
+        return self._known[name]
+
+    def _add(self, module: str) -> None:
+        self._broken.pop(module, None)
+        catalog = dict(self._known)
+        try:
+            add_own(catalog, module)
+            refuse_changed(catalog, module, self._digests)
+        except CatalogProblem as problem:
+            self._broken[module] = str(problem)
+        else:
+            self._known = catalog
