@@ -200,9 +200,7 @@ class Worker:
             checkpoint_files.delete_leftovers(self._database, self._settings.checkpoint_dir)
 
     def _register(self) -> None:
-        self._database.transact(lambda conn: _register_worker(conn, self.id, self.name, self._settings))
-        self._offers.announce_anew()
-        self._offers.report()
+        self._offers.register(lambda conn: _register_worker(conn, self.id, self.name, self._settings))
         # Not in the same transaction: workers that start together see each other now.
         self._hosts_before = self._database.transact(lambda conn: workers.hosts_before(conn, self.id))
 
@@ -225,7 +223,7 @@ def _register_worker(conn: Connection, worker_id: UUID, name: str, settings: Set
         conn,
         worker_id,
         name=name,
-        objectives=[],  # until they are announced
+        objectives=[],  # before they are announced
         device=settings.device,
         version=VERSION,
         lost_after_s=settings.lease_s,

@@ -55,7 +55,7 @@ class Offers:
         """Of its own, those that it has announced and not set aside since."""
         self._unreported: list[Told] = []
         self._is_reported = False
-        claimer.sha256s = [each.sha256 for each in own]
+        claimer.objectives, claimer.sha256s = self._names({}), [each.sha256 for each in own]
 
     @property
     def withheld(self) -> dict[str, str]:
@@ -82,16 +82,23 @@ class Offers:
             self._is_reported = False
         self.report()
 
-    def announce_anew(self) -> None:
-        """Have the next `report` write all of it, since the worker's row is new."""
+    def register(self, insert: Callable[[Connection], None]) -> None:
+        """Announce and write all of it, in the transaction in which `insert` inserts the worker's row. Raises as `report`."""
         self._announced.clear()
         self._is_reported = False
+        self._transact(insert)
 
     def report(self) -> None:
         """Announce and write what has changed. Raises DatabaseUnavailable, and keeps the changes for the next call."""
-        if self._is_reported:
-            return
-        refused = self._database.transact(self._write)
+        if not self._is_reported:
+            self._transact(lambda conn: None)
+
+    def _transact(self, begin: Callable[[Connection], None]) -> None:
+        def work(conn: Connection) -> dict[str, str]:
+            begin(conn)
+            return self._write(conn)
+
+        refused = self._database.transact(work)
         for event, payload in self._answers(refused):
             log.warning(event, objective=payload["objective"], reason=payload["reason"])
         self._unreported.clear()
