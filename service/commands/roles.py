@@ -61,7 +61,7 @@ def run_migrations(settings: Settings) -> None:
 
 
 def run_retention(settings: Settings, *, days: float) -> None:
-    """Delete events and measurements of jobs that ended more than `days` days ago, and workers that ended as long ago."""
+    """Delete events and measurements of jobs that ended more than `days` days ago, and as old workers and announcements."""
     database = _begin(settings)
     from service.store import migrate, retention
 

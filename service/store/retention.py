@@ -1,4 +1,7 @@
-"""Retention: deletes events and measurements of jobs that ended long ago. Their trials and best models stay until DELETE."""
+"""Retention: deletes events and measurements of jobs that ended long ago. Their trials and best models stay until DELETE.
+
+Also workers that have ended, and announced objectives that no worker offers.
+"""
 
 import math
 import time

@@ -58,7 +58,7 @@ class Offers:
         claimer.objectives, claimer.sha256s = self._names({}), [each.sha256 for each in own]
 
     @property
-    def withheld(self) -> dict[str, str]:
+    def _withheld(self) -> dict[str, str]:
         """The objectives that are not offered, and why."""
         return self._set_aside | self._refused
 
@@ -66,7 +66,7 @@ class Offers:
         """Offer an objective no more, since it cannot be trained here."""
         self._set_aside[objective] = problem
         self._announced.discard(objective)  # another worker may announce it meanwhile
-        self._claimer.objectives = self._names(self.withheld)
+        self._claimer.objectives = self._names(self._withheld)
         self._tell(Event.WORKER_SET_ASIDE, objective, problem)
 
     def try_again(self, find_problem: Callable[[str], str | None]) -> None:
@@ -103,8 +103,8 @@ class Offers:
             log.warning(event, objective=payload["objective"], reason=payload["reason"])
         self._unreported.clear()
         self._refused = refused
-        self._announced = self._own.keys() & set(self._names(self.withheld))
-        self._claimer.objectives = self._names(self.withheld)
+        self._announced = self._own.keys() & set(self._names(self._withheld))
+        self._claimer.objectives = self._names(self._withheld)
         self._is_reported = True
 
     def _write(self, conn: Connection) -> dict[str, str]:

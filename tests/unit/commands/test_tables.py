@@ -5,7 +5,7 @@ from rich.console import RenderableType
 
 from service.analysis.words.numbers import number
 from service.commands.answers import in_words
-from service.commands.tables import age, console, dimension, job_details, jobs_table, plain, plan_table
+from service.commands.tables import age, console, dimension, job_details, jobs_table, objectives_table, plain, plan_table
 from service.domain.answer import Answer
 from tests.unit.commands.answers import LITTLE_KNOWN
 
@@ -22,6 +22,17 @@ from tests.unit.commands.answers import LITTLE_KNOWN
 )
 def test_a_dimension_is_told_shortly(wanted: object, told: str) -> None:
     assert dimension(wanted) == told
+
+
+def test_an_objective_that_no_worker_offers_is_shown_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = {
+        "name": "mine",
+        "description": "A user's own.",
+        **{"metrics": [{"name": "loss", "direction": "minimize"}], "parameters": [], "search_space": {}, "settings_schema": {}},
+    }
+    for is_offered in (True, False):
+        console().print(objectives_table([shown | {"offered": is_offered}]))
+        assert ("No worker offers it now." in capsys.readouterr().out) == (not is_offered)
 
 
 def test_what_would_steer_the_terminal_is_taken_out_of_anybodys_text() -> None:
