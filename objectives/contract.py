@@ -11,6 +11,8 @@ A run may have these attributes, which are read when it has come to its end:
 - `value`: the trial's value, where that is not the job's metric at the last step; None: it is;
 - `user_attrs`: what else is to be stored with the trial, a mapping from names to what JSON can hold;
 - `pruned`: why the run has ended itself before its end, in words: the trial is pruned then; None: it has not.
+
+One that has an attribute `number` gets there the number of its trial in the job, before it is iterated.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -44,6 +46,27 @@ class DataProblem(ValueError):
     def __init__(self, message: str, *, for_every_trial: bool = False) -> None:
         super().__init__(message)
         self.for_every_trial = for_every_trial
+
+
+class RunLost(Exception):
+    """The process in which a run trained has ended; the message says how. The trial is attempted again, as after a crash."""
+
+
+class RunRaised(Exception):
+    """What was raised in another process that trains for a run, to be told as if it had been raised in this one.
+
+    It has been printed there. for_every_trial: as of DataProblem.
+    """
+
+    def __init__(self, type_: str, message: str, traceback: str | None, *, for_every_trial: bool = False) -> None:
+        super().__init__(message)
+        self.type = type_
+        self.traceback = traceback
+        self.for_every_trial = for_every_trial
+
+
+class NoState(Exception):
+    """Raised by `state_dict`: the run cannot be resumed at this step. The message says why; without one, it can be at others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +123,14 @@ class Run(Protocol):
 
     def __iter__(self) -> Iterator[Measurement]: ...
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any] | bytes:
         """Everything needed to resume between two items: model, optimizer, schedule, generators, position.
 
-        Of tensors, NumPy arrays, numbers, text, lists and dictionaries.
+        Of tensors, NumPy arrays, numbers, text, lists and dictionaries. Bytes are stored as they are: a run that returns them
+        has a method `weights`, which returns those of its model by name, or None.
         """
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Any) -> None:
         """Resume from `state`, which may come from another process."""
 
     def evaluate(self) -> dict[str, float]:
@@ -198,3 +222,5 @@ class Objective:
     APPLIES_WHEN, DEFINES_MEASURE and ROLE."""
     step_word: str = "epoch"
     """What a step is called in texts for people: epoch, update, episode."""
+    knows_fraction: bool = True
+    """Whether its runs know what fraction of their schedule a step ends at. If not, a job may have no pruner."""

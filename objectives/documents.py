@@ -48,7 +48,11 @@ def declaration_sha256(objective: Objective) -> bytes:
 
 def version_sha256(objective: Objective, *sources: bytes) -> bytes:
     """Of the declaration and of the source files that it is trained by: what a job keeps, and a worker offers."""
-    digests = (hashlib.sha256(source).digest() for source in sources)
+    return version_of_digests(objective, *(hashlib.sha256(source).digest() for source in sources))
+
+
+def version_of_digests(objective: Objective, *digests: bytes) -> bytes:
+    """The same, of the sources' sha256."""
     return hashlib.sha256(declaration_sha256(objective) + b"".join(digests)).digest()
 
 

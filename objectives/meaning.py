@@ -39,7 +39,7 @@ def declared(objective: Objective) -> Objective:
     if not _declares(objective):
         objective = replace(
             objective,
-            parameters=tuple(map(_by_name, objective.parameters)),
+            parameters=tuple(map(by_usual_name, objective.parameters)),
             settings_schema=_settings_by_name(objective.settings_schema),
         )
     return replace(objective, parameters=tuple(map(_by_role, objective.parameters)))
@@ -75,7 +75,8 @@ def _by_role(parameter: Parameter) -> Parameter:
     return replace(parameter, scale=scale, rate_shift=parameter.rate_shift or usual_shift)
 
 
-def _by_name(parameter: Parameter) -> Parameter:
+def by_usual_name(parameter: Parameter) -> Parameter:
+    """The parameter with what its name means, if it is a usual one."""
     return replace(
         parameter,
         role=_USUAL_ROLES.get(parameter.name),

@@ -88,14 +88,39 @@ def api(
 
 
 @app.command(rich_help_panel=SERVICE)
-def worker(data: Data = None, parent: Parent = None) -> None:
+def worker(
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE[:NAME]", help="A training script, or one objective in it; repeatable.", show_default=False),
+    ] = None,
+    direction: Annotated[
+        str | None,
+        typer.Option(help="minimize or maximize an Optuna objective. (default: minimize)", show_default=False),
+    ] = None,
+    learning_rate: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The learning rate. (default: learning_rate or lr)", show_default=False),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many steps an Optuna objective reports.", show_default=False),
+    ] = None,
+    data: Data = None,
+    parent: Parent = None,
+) -> None:
     """Run a worker on the database at STRIDE_DATABASE_URL, or on the embedded one of a running `stride up`."""
     from service.commands.configuration import read_settings, warn_of_unknown
     from service.commands.roles import run_a_worker
 
     if parent is None:  # else it has warned
         warn_of_unknown()
-    run_a_worker(read_settings(data_dir=data), parent=parent)
+    scripts = {
+        "objective_files": tuple(objective) if objective else None,
+        "objective_direction": direction,
+        "objective_learning_rate": learning_rate,
+        "objective_steps": steps,
+    }
+    run_a_worker(read_settings(data_dir=data, **scripts), parent=parent)
 
 
 @app.command(rich_help_panel=SERVICE)

@@ -33,6 +33,24 @@ class Settings(BaseSettings):
         (),
         description="Python modules with OBJECTIVES of your own, separated by commas; must not import torch at their top level.",
     )
+    objective_files: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Training scripts, separated by commas, each as FILE or FILE:NAME: a worker offers the objectives in them.",
+    )
+    objective_direction: str | None = Field(
+        None,
+        pattern="^(minimize|maximize)$",
+        description="minimize or maximize: direction of the Optuna objectives in objective_files; unset: minimize.",
+    )
+    objective_learning_rate: str | None = Field(
+        None,
+        description="The parameter that is the learning rate, in objective_files; unset: learning_rate or lr.",
+    )
+    objective_steps: int | None = Field(
+        None,
+        ge=1,
+        description="How many steps an Optuna objective in objective_files reports; unset: not known, so trials are not pruned.",
+    )
     data_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
         (),
         description="Folders, separated by commas, in which jobs may name data files; none: jobs can use bundled data only.",
@@ -71,7 +89,7 @@ class Settings(BaseSettings):
     def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
         lists = {
             field: tuple(name.strip() for name in listed.split(",") if name.strip())
-            for field in ("allowed_hosts", "objective_modules", "data_folders")
+            for field in ("allowed_hosts", "objective_modules", "objective_files", "data_folders")
             if isinstance(listed := values.get(field), str)
         }
         return values | lists

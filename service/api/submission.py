@@ -30,6 +30,7 @@ from service.domain.space import (
     searched,
 )
 from service.domain.spec import JobSpec
+from service.domain.strategy import NoPruner
 from service.errors import Invalid, InvalidJob, pointer
 from service.search.strategies import strategy_of
 
@@ -58,6 +59,7 @@ def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
     meaning = meaning_of(objective)
     faults = [
         *_inapplicable_faults(request.objective.settings, asked_for, objective, applicability),
+        *_pruner_faults(request, objective),
         *_strategy_faults(request, space, meaning),
         *_try_first_faults(request, space, applicability),
     ]
@@ -244,6 +246,16 @@ def _inapplicable_faults(
         # A default may come from a job that was read from the API: its settings are complete.
         if value != defaults.get(name) and not applicability.may_apply(name):
             yield Invalid(pointer("objective", "settings", name), applicability.why_not(name))
+
+
+def _pruner_faults(request: JobRequest, objective: Objective) -> Iterator[Invalid]:
+    if not objective.knows_fraction and not isinstance(request.pruner, NoPruner):
+        detail = (
+            f"{objective.name} does not say how many steps a run has, so pruners cannot compare runs at the same part of their"
+            " schedules: leave the pruner out, or state steps, in @stride.objective or, for an Optuna objective, by"
+            " stride worker --steps"
+        )
+        yield Invalid("/pruner", detail)
 
 
 def _strategy_faults(request: JobRequest, space: SearchSpace, meaning: Meaning) -> Iterator[Invalid]:

@@ -1,20 +1,24 @@
-"""Modules of objectives of the user's own, checked before a process starts: can jobs be made of what they declare?"""
+"""Users' own objectives, in modules and scripts, checked before a process starts: can jobs be made of what they declare?"""
 
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from typing import cast
 
 from pydantic import ValidationError
 
 from objectives.catalog import add_own, load_catalog
-from objectives.contract import Objective
+from objectives.contract import Direction, Objective
 from objectives.declarations import Fault
 from objectives.own_modules import CatalogProblem, place_of
+from objectives.scripts.catalog import describe_files
+from objectives.scripts.entry import Asked, ScriptObjective
 from service.api.submission import range_faults, value_faults
 from service.domain.request import ObjectiveChoice
 from service.domain.space import parse_space
 from service.errors import ConfigurationError
+from service.settings import Settings
 
 
 def check(modules: Sequence[str], *, trains: bool) -> None:
@@ -33,6 +37,26 @@ def check(modules: Sequence[str], *, trains: bool) -> None:
             for fault in (*_faults_of_defaults(objective), *(_faults_of_place(objective) if trains else ())):
                 where = place_of(sys.modules[module], fault.name)
                 raise ConfigurationError(f"STRIDE_OBJECTIVE_MODULES: {module}: {fault.text}{where}")
+
+
+def read_scripts(settings: Settings) -> dict[str, ScriptObjective]:
+    """The objectives in `settings.objective_files`, by name. Raises ConfigurationError when a file cannot be used."""
+    asked = Asked(
+        direction=cast(Direction | None, settings.objective_direction),
+        learning_rate=settings.objective_learning_rate,
+        steps=settings.objective_steps,
+    )
+    try:
+        found = describe_files(settings.objective_files, asked)
+        known = load_catalog(settings.objective_modules)
+    except CatalogProblem as error:
+        raise ConfigurationError(str(error)) from error
+    for name, script in found.items():
+        if name in known:
+            raise ConfigurationError(f"{script.function.path}: there is another objective {name!r}: give this one another name")
+        for fault in _faults_of_defaults(script.objective):
+            raise ConfigurationError(f"{script.function.path}: {fault.text}")
+    return found
 
 
 def _faults_of_place(objective: Objective) -> Iterator[Fault]:

@@ -2,12 +2,17 @@
 
 import signal
 import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from service.commands.configuration import check_data_folders, database_url
 from service.errors import ConfigurationError, DatabaseUnavailable
 from service.processes import die_with
 from service.settings import Settings
 from service.store.postgres import Database, stock_url
+
+if TYPE_CHECKING:
+    from objectives.scripts.entry import ScriptObjective
 
 GRACEFUL_SHUTDOWN_S = 3
 """How long open requests may take to finish when the API is asked to stop."""
@@ -41,12 +46,12 @@ def run_a_worker(settings: Settings, *, parent: int | None) -> None:
     """Claim trials and train them, until SIGTERM or SIGINT."""
     if parent is not None:
         die_with(parent)
-    check_objectives(settings, trains=True)
+    scripts = check_objectives(settings, trains=True)
     database = _begin(settings)
     check_data_folders(settings)
     from service.worker.loop import run_worker
 
-    run_worker(database, settings)
+    run_worker(database, settings, scripts)
     database.close()
 
 
@@ -81,12 +86,20 @@ def print_url(settings: Settings) -> None:
     print(stock_url(database_url(settings)))
 
 
-def check_objectives(settings: Settings, *, trains: bool) -> None:
-    """Raises ConfigurationError when one of the objective modules cannot be used. trains: also when `start` is nowhere here."""
+def check_objectives(settings: Settings, *, trains: bool) -> "Mapping[str, ScriptObjective]":
+    """Raises ConfigurationError when one of the objective modules cannot be used.
+
+    trains: also when `start` is nowhere here, or a script cannot be used; returns the objectives of the scripts, by name, then.
+    """
     if settings.objective_modules:
         from service.commands.own_objectives import check  # it takes half a second to import
 
         check(settings.objective_modules, trains=trains)
+    if not settings.objective_files or not trains:
+        return {}
+    from service.commands.own_objectives import read_scripts
+
+    return read_scripts(settings)
 
 
 def listen(host: str, port: int) -> socket.socket:

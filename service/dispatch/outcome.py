@@ -118,6 +118,8 @@ class Curve:
         """The result of a run that has come to its end. guessing and what follows it: as the objective's contract has them."""
         if self.divergence is not None:
             return self.divergence
+        if self.last is None and pruned is not None:
+            return Pruned(value=math.nan, step=0, stopped_by=storable(pruned))
         if self.last is None:
             return _failed("NothingMeasured", "the objective ended without a single measurement")
         last, best_step = self.last, self.last.best_step

@@ -26,6 +26,7 @@ from service.worker.trainer.messages import (
     Checkpointed,
     Command,
     FromTrainer,
+    Lost,
     Measured,
     NotCheckpointed,
     Raised,
@@ -104,6 +105,7 @@ class Attempt:
         self._trainer.train(
             Train(
                 objective=self._spec.objective.name,
+                number=self._claim.lease.number,
                 params=typed_params(self._objective, self._claim.params),
                 settings=self._spec.objective.settings,
                 seed=self._claim.training_seed,
@@ -151,6 +153,8 @@ class Attempt:
                 yield from self._ending.examine_worker()
                 error = TrialError(type=message.type, message=message.message, traceback=message.traceback)
                 return Failed(error=error, for_every_trial=message.for_every_trial)
+            case Lost(reason=reason):
+                raise TrainerDied(reason)
             case Stopped():
                 yield from self._heartbeat.give_back(self._heartbeat.leaving or "it was stopped")
         return None

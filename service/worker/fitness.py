@@ -6,25 +6,30 @@ of these checks fails, no exception fails a trial.
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from objectives.catalog import import_start
-from objectives.contract import Objective
 from objectives.data import files
+from objectives.own_modules import CatalogProblem
 from service.worker.trainer.gpus import device_for
 
 SAMPLE_BYTES = 65_536
 
 
-def find_problem(objective: Objective, device: str, folder: str | None, number: int = 0) -> str | None:
-    """Why `objective` cannot be trained here; None when it can. folder: where checkpoints go, if not to the database.
+def find_problem(
+    objective: str, import_start: Callable[[], object], device: str, folder: str | None, number: int = 0
+) -> str | None:
+    """Why the objective of this name cannot be trained here; None when it can.
 
-    number: of the worker, which decides on its GPU.
+    import_start: loads what trains it. folder: where checkpoints go, if not to the database. number: of the worker, which decides
+    on its GPU.
     """
     try:
-        import_start(objective)
+        import_start()
+    except CatalogProblem as error:
+        return str(error)
     except Exception as error:
-        return f"{objective.name} cannot be imported: {type(error).__name__}: {error}"
+        return f"{objective} cannot be imported: {type(error).__name__}: {error}"
     device = device_for(device, number)
     if "torch" in sys.modules:
         try:

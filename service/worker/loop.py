@@ -6,16 +6,17 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from types import FrameType
+from types import FrameType, MappingProxyType
 from uuid import UUID, uuid4
 
 import structlog
 from sqlalchemy import Connection
 
 from objectives.catalog import load_catalog
+from objectives.scripts.entry import ScriptObjective
 from objectives.sources import source_digests
 from service.dispatch.attempt import Claim
 from service.dispatch.claim import Claimer
@@ -53,19 +54,29 @@ class _AskedToStop(Exception):
 
 
 class Worker:
-    """One worker: a claimer, a supervisor, and the trainer process that it keeps warm. number: of this worker on its host."""
+    """One worker: a claimer, a supervisor, and the trainer process that it keeps warm.
 
-    def __init__(self, database: Database, settings: Settings, number: int = 0) -> None:
+    number: of this worker on its host. scripts: the objectives in `settings.objective_files`, by name.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        number: int = 0,
+        scripts: Mapping[str, ScriptObjective] = MappingProxyType({}),
+    ) -> None:
         self.id = uuid4()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._database = database
         self._settings = settings
         self._number = number
         self._hosts_before = 0
-        self._catalog = load_catalog(settings.objective_modules)
+        self._catalog = load_catalog(settings.objective_modules) | {name: each.objective for name, each in scripts.items()}
+        self._scripts = {name: each.function for name, each in scripts.items()}
         self._claimer = Claimer(database, self.id, [], settings.lease_s)
         self._digests = source_digests(self._catalog, settings.objective_modules)
-        own = own_objectives(self._catalog, settings.objective_modules)
+        own = own_objectives(self._catalog, settings.objective_modules, scripts)
         self._offers = Offers(database, self._claimer, self.id, self.name, list(self._catalog), own)
         self._asked_to_stop = StopRequest()
         self._stop_at = math.inf
@@ -83,7 +94,8 @@ class Worker:
         settings = self._settings
         # Containers number their workers from 0 each, and may see the same GPUs.
         number = self._number + self._hosts_before
-        trainer = KeptTrainer(partial(TrainerProcess, settings.objective_modules, settings.data_folders, number, self._digests))
+        modules, folders = settings.objective_modules, settings.data_folders
+        trainer = KeptTrainer(partial(TrainerProcess, modules, folders, number, self._digests, self._scripts))
         supervisor = TrialSupervisor(
             self._database,
             self._claimer,
@@ -230,10 +242,10 @@ def _register_worker(conn: Connection, worker_id: UUID, name: str, settings: Set
     )
 
 
-def run_worker(database: Database, settings: Settings) -> None:
-    """Run a worker in this process until SIGTERM or SIGINT."""
+def run_worker(database: Database, settings: Settings, scripts: Mapping[str, ScriptObjective] = MappingProxyType({})) -> None:
+    """Run a worker in this process until SIGTERM or SIGINT. scripts: the objectives in `settings.objective_files`, by name."""
     with worker_number() as number:
-        worker = Worker(database, settings, number)
+        worker = Worker(database, settings, number, scripts)
         signal.signal(signal.SIGTERM, worker.stop)
         signal.signal(signal.SIGINT, worker.stop)
         worker.run()

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import Connection
 
 from objectives.contract import Objective
+from objectives.scripts.entry import ScriptObjective
 from objectives.sources import own_versions
 from service.dispatch.announce import Announced, announce
 from service.dispatch.claim import Claimer
@@ -20,9 +21,11 @@ Told = tuple[Event, dict[str, str]]
 """An event and its payload."""
 
 
-def own_objectives(catalog: Mapping[str, Objective], modules: Sequence[str]) -> list[Announced]:
-    """What a worker with these modules of objectives announces. catalog: what `load_catalog` made of them."""
-    versions = own_versions(catalog, modules)
+def own_objectives(
+    catalog: Mapping[str, Objective], modules: Sequence[str], scripts: Mapping[str, ScriptObjective]
+) -> list[Announced]:
+    """What a worker with these modules and scripts announces. catalog: the objectives of both, by name."""
+    versions = own_versions(catalog, modules) | {name: script.version_sha256 for name, script in scripts.items()}
     return [Announced(objective=catalog[name], sha256=sha256) for name, sha256 in versions.items()]
 
 

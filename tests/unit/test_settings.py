@@ -68,10 +68,10 @@ def test_a_misspelt_setting_is_named_with_the_one_that_is_like_it(
     monkeypatch.setenv("STRIDE_LEASE_S", "40")
     warn_of_unknown()
     assert capsys.readouterr() == ("", "")
-    monkeypatch.setenv("STRIDE_OBJECTIVES", "mine")
+    monkeypatch.setenv("STRIDE_OBJECTIVE_MODULE", "mine")
     monkeypatch.setenv("STRIDE_SERVICE_HOST", "10.0.0.1")  # as in Kubernetes
     warn_of_unknown()
     assert capsys.readouterr().err.splitlines() == [
-        "Warning: STRIDE_OBJECTIVES is set, but Stride has no such setting: is STRIDE_OBJECTIVE_MODULES meant?",
+        "Warning: STRIDE_OBJECTIVE_MODULE is set, but Stride has no such setting: is STRIDE_OBJECTIVE_MODULES meant?",
         "Warning: STRIDE_SERVICE_HOST is set, but Stride has no such setting.",
     ]

@@ -2,8 +2,8 @@
 
 import inspect
 
-from objectives.catalog import import_start
-from objectives.contract import Objective, Run
+from objectives.catalog import Start
+from objectives.contract import Run
 from objectives.declarations import fault_of_run, fault_of_start
 from service.worker.trainer.messages import Train
 
@@ -12,17 +12,18 @@ class NotARun(TypeError):
     """`start` cannot begin a run, whatever the parameters. The name of this class is stored as the type of the trial's error."""
 
 
-def begin(objective: Objective, train: Train, device: str) -> Run:
-    """Begin the run. Raises NotARun, CatalogProblem, and whatever the objective raises."""
-    start = import_start(objective)
+def begin(start: Start, train: Train, device: str) -> Run:
+    """Begin the run. Raises NotARun, and whatever the objective raises."""
     fault = fault_of_start(start)
     if fault is None:
         run = start(train.params, train.settings, train.seed, device, train.threads)
         fault = fault_of_run(run)
         if fault is None:
+            if hasattr(run, "number"):
+                run.number = train.number
             return run
         if inspect.iscoroutine(run):
             run.close()  # else Python warns that nobody has awaited it
     code = getattr(start, "__code__", None)
     where = "" if code is None else f" ({code.co_filename}, line {code.co_firstlineno})"
-    raise NotARun(f"{objective.name} {fault}{where}")
+    raise NotARun(f"{train.objective} {fault}{where}")

@@ -1,12 +1,13 @@
-"""The objectives of a trainer process, as its worker has announced them."""
+"""What a trainer process can train: the built-in objectives, and those of users' modules and scripts, as its worker read them."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import invalidate_caches
 
-from objectives.catalog import add_own, load_catalog
-from objectives.contract import Objective
+from objectives.catalog import Start, add_own, import_start, load_catalog
 from objectives.own_modules import CatalogProblem
+from objectives.scripts.entry import ScriptFunction
+from objectives.scripts.run import Scripts
 from objectives.sources import refuse_changed
 
 
@@ -14,19 +15,22 @@ class TrainerCatalog:
     """The objectives. A module that has been broken or changed since the worker read it does not affect the others.
 
     It is tried again whenever its objective is asked for. digests: of the modules' files when the worker read them, by
-    `source_digests`.
+    `source_digests`. scripts: the functions that train the objectives of users' files, by the objective's name.
     """
 
-    def __init__(self, modules: Sequence[str], digests: Mapping[str, str]) -> None:
+    def __init__(self, modules: Sequence[str], digests: Mapping[str, str], scripts: Mapping[str, ScriptFunction]) -> None:
         self._digests = digests
         self._known = load_catalog()
+        self._scripts = Scripts(scripts)
         self._broken: dict[str, str] = {}
         """Modules that cannot be used, and why."""
         for module in modules:
             self._add(module)
 
-    def __getitem__(self, name: str) -> Objective:
-        """Raises CatalogProblem."""
+    def import_start(self, name: str) -> Start:
+        """Load what trains an objective, and return its `start`. Raises CatalogProblem."""
+        if name in self._scripts:
+            return self._scripts.import_start(name)
         if name not in self._known:
             invalidate_caches()
             for module in list(self._broken):
@@ -34,7 +38,7 @@ class TrainerCatalog:
                 self._add(module)
         if name not in self._known:
             raise CatalogProblem("; ".join(self._broken.values()) or f"no module has the objective {name!r} any more")
-        return self._known[name]
+        return import_start(self._known[name])
 
     def _add(self, module: str) -> None:
         self._broken.pop(module, None)

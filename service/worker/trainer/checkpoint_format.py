@@ -2,6 +2,7 @@
 
 A state with tensors or NumPy arrays is written by `torch.save` and read by `torch.load(weights_only=True)`, which builds tensors,
 arrays and plain values, and runs no code. A state of plain values only is JSON, so that objectives without torch do not need it.
+Bytes, which a script's own process makes and reads, are stored as they are.
 Weights to be served are safetensors, with the trial's parameters as metadata.
 """
 
@@ -19,6 +20,8 @@ from service.domain.checkpoint import Checkpoint, Kind
 from service.worker.trainer.messages import CheckpointPlace
 
 HOLDS = "a checkpoint holds tensors, NumPy arrays, numbers, text, lists and dictionaries"
+_BYTES = b"bytes\n"
+"""Begins the checkpoint of a run whose state is bytes: neither JSON nor a file of torch."""
 
 
 class BadCheckpoint(Exception):
@@ -29,8 +32,10 @@ class UnreachableCheckpoint(Exception):
     """It cannot be read here, but perhaps elsewhere or later."""
 
 
-def encode(state: Mapping[str, Any]) -> bytes:
+def encode(state: Mapping[str, Any] | bytes) -> bytes:
     """A run's state as bytes. Raises BadCheckpoint when it cannot be stored."""
+    if isinstance(state, bytes):
+        return _BYTES + state
     try:
         return json.dumps(state).encode() if _is_plain(state) else _torch_saved(state)
     except RecursionError as error:
@@ -39,11 +44,13 @@ def encode(state: Mapping[str, Any]) -> bytes:
         raise BadCheckpoint(_unstorable(state) or f"state_dict() cannot be stored: {_first_line(error)}") from error
 
 
-def check_usable(state: Mapping[str, Any], content: bytes, readable: set[type]) -> None:
+def check_usable(state: Mapping[str, Any] | bytes, content: bytes, readable: set[type]) -> None:
     """Raises BadCheckpoint when a run cannot resume from a state: it is empty, or `content`, its bytes, cannot be read back.
 
     readable: the types that were found readable before. Only a state with others is read back, and these are added.
     """
+    if isinstance(state, bytes):
+        return  # the run has made them itself
     if not isinstance(state, Mapping):
         raise BadCheckpoint(f"state_dict() is {_a(state)}: it must be a dictionary of what the run needs to resume")
     if not state:
@@ -58,8 +65,10 @@ def check_usable(state: Mapping[str, Any], content: bytes, readable: set[type]) 
     readable |= types
 
 
-def decode(content: bytes) -> dict[str, Any]:
+def decode(content: bytes) -> Any:
     """The state in `content`. Raises BadCheckpoint when it holds anything but tensors, NumPy arrays and plain values."""
+    if content.startswith(_BYTES):
+        return content.removeprefix(_BYTES)
     try:
         if content.startswith(b"{"):
             state: dict[str, Any] = json.loads(content)
@@ -104,7 +113,7 @@ def keep(content: bytes, kind: Kind, step: int, place: CheckpointPlace) -> Check
     return Checkpoint(kind=kind, step=step, size=len(content), sha256=digest, content=content, path=None)
 
 
-def read(checkpoint: Checkpoint, folder: str | None) -> dict[str, Any]:
+def read(checkpoint: Checkpoint, folder: str | None) -> Any:
     """The state in a checkpoint. Raises BadCheckpoint when it is damaged, UnreachableCheckpoint when it cannot be read here."""
     if checkpoint.path is None:
         content = checkpoint.content or b""

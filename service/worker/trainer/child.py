@@ -14,11 +14,13 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from objectives.contract import DataProblem, Run
+from objectives.contract import DataProblem, NoState, Run, RunLost, RunRaised
 from objectives.data import files
-from objectives.own_modules import CatalogProblem
+from objectives.scripts.entry import from_text
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.parts import is_pruning_step
 from service.processes import die_with
@@ -35,6 +37,7 @@ from service.worker.trainer.messages import (
     Command,
     Fitness,
     FromTrainer,
+    Lost,
     Measured,
     NoModel,
     NotCheckpointed,
@@ -63,7 +66,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     files.allow(arguments.data_folder)
-    catalog = TrainerCatalog(arguments.modules, dict(arguments.digest))
+    catalog = TrainerCatalog(arguments.modules, dict(arguments.digest), from_text(arguments.scripts))
     with socket.socket(fileno=arguments.pipe) as end, contextlib.suppress(WorkerGone):
         _serve(WorkerPipe(end), catalog, arguments.number)
 
@@ -75,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("modules", nargs="*", help="with OBJECTIVES of the user's own")
     parser.add_argument("--data-folder", type=Path, action="append", default=[], help="below which jobs may name data files")
     parser.add_argument("--digest", nargs=2, action="append", default=[], help="a module, and the sha256 of its file")
+    parser.add_argument("--scripts", default="{}", help="objectives of the user's files, as JSON")
     parser.add_argument("--number", type=int, default=0, help="of the worker, which decides on its GPU")
     return parser.parse_args()
 
@@ -97,17 +101,12 @@ def _serve(worker: WorkerPipe, catalog: TrainerCatalog, number: int) -> None:
             case SaveModel() if training is not None and training.id == run:
                 worker.send(run, training.save_model(message))
             case CheckFitness():
-                worker.send(run, Fitness(problem=_find_problem(catalog, message, number)))
+                problem = fitness.find_problem(
+                    message.objective, partial(catalog.import_start, message.objective), message.device, message.folder, number
+                )
+                worker.send(run, Fitness(problem=problem))
             case _:
                 pass  # meant for a run that has just ended
-
-
-def _find_problem(catalog: TrainerCatalog, asked: CheckFitness, number: int) -> str | None:
-    try:
-        objective = catalog[asked.objective]
-    except CatalogProblem as problem:
-        return str(problem)
-    return fitness.find_problem(objective, asked.device, asked.folder, number)
 
 
 class _Training:
@@ -133,7 +132,7 @@ class _Training:
         try:
             for note in train.notes:
                 _note(note)
-            run = begin(catalog[train.objective], train, device_for(train.device, self._number))
+            run = begin(catalog.import_start(train.objective), train, device_for(train.device, self._number))
             if train.resume is not None:
                 unusable = self._resume(run, train.resume)
                 if unusable is not None:
@@ -159,6 +158,10 @@ class _Training:
         except NotARun as error:
             _note(str(error))
             return Raised(type=type(error).__name__, message=str(error), traceback=None, for_every_trial=True)
+        except RunLost as lost:
+            return Lost(reason=str(lost))
+        except RunRaised as error:
+            return Raised(type=error.type, message=str(error), traceback=error.traceback, for_every_trial=error.for_every_trial)
         except Exception as error:
             traceback.print_exc()
             lines = traceback.format_exc().strip().splitlines()
@@ -173,7 +176,7 @@ class _Training:
         """Save the weights of the run, which must have trained to its end."""
         assert self._run is not None
         try:
-            content = checkpoint_format.encode_model(self._run.state_dict(), command.metadata)
+            content = checkpoint_format.encode_model(_state_with_weights(self._run), command.metadata)
             if content is None:
                 return NoModel()
             return Checkpointed(checkpoint=checkpoint_format.keep(content, Kind.MODEL, command.step, self._train.place))
@@ -195,19 +198,28 @@ class _Training:
         """Take a checkpoint. If that fails, the trial's log says so, too; of a state that cannot be stored it is told once."""
         try:
             self._send(Checkpointed(checkpoint=self._checkpoint(run)))
+        except NoState as error:
+            if str(error):
+                self._tell_refused(str(error), once=True)
+            return  # the next step may have one
+        except (WorkerGone, RunLost):
+            raise
         except Exception as error:
-            if isinstance(error, WorkerGone):
-                raise
-            if (reason := _reason(error)) != self._refused:  # else told before
-                self._refused = reason if isinstance(error, BadCheckpoint) else None
-                _note(f"The checkpoint at step {self._step} could not be taken: {reason}")
-                self._send(NotCheckpointed(step=self._step, reason=reason))
+            self._tell_refused(_reason(error), once=isinstance(error, BadCheckpoint))
         self._checkpointed_at = time.monotonic()
 
+    def _tell_refused(self, reason: str, *, once: bool) -> None:
+        if reason != self._refused:  # else told before
+            self._refused = reason if once else None
+            _note(f"The checkpoint at step {self._step} could not be taken: {reason}")
+            self._send(NotCheckpointed(step=self._step, reason=reason))
+
     def _checkpoint(self, run: Run) -> Checkpoint:
-        """Raises BadCheckpoint and OSError."""
+        """Raises BadCheckpoint, NoState, RunLost and OSError."""
         try:
             state = run.state_dict()
+        except (NoState, RunLost):
+            raise
         except Exception as error:  # an objective may raise anything
             raise BadCheckpoint(f"state_dict() raised {_reason(error)}") from error
         content = checkpoint_format.encode(state)
@@ -262,6 +274,11 @@ def _trained(run: Run) -> Trained:
         user_attrs=attributes(getattr(run, "user_attrs", None)),
         pruned=None if pruned is None else str(pruned),
     )
+
+
+def _state_with_weights(run: Run) -> Any:
+    weights = getattr(run, "weights", None)
+    return run.state_dict() if weights is None else {"model": weights()}
 
 
 def _reason(error: Exception) -> str:

@@ -55,6 +55,8 @@ class Train:
     checkpoint_s: float
     place: CheckpointPlace
     resume: Resume | None
+    number: int = 0
+    """Of the trial, in its job."""
     notes: Sequence[str] = ()
     """What the trial's log begins with."""
 
@@ -173,10 +175,17 @@ class Raised:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lost:
+    """Trainer to worker: the process in which a script trained has ended. As if the trainer had: the trial is attempted again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stopped:
     """Trainer to worker: stopped on command, ready for the next run."""
 
 
 ToTrainer = Train | Renewed | Command | SaveModel | CheckFitness
-RunEnded = Trained | Raised | Stopped | Unusable
+RunEnded = Trained | Raised | Lost | Stopped | Unusable
 FromTrainer = Measured | Resumed | Checkpointed | NotCheckpointed | NoModel | Fitness | RunEnded

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from objectives.scripts.entry import ScriptFunction, as_text
 from service.worker.trainer.messages import END_OF_LOG, FromTrainer, RunEnded, ToTrainer
 from service.worker.trainer.pipe import TrainerPipe
 
@@ -40,8 +41,13 @@ class TrainerProcess:
         data_folders: Sequence[Path] = (),
         number: int = 0,
         digests: Mapping[str, str] | None = None,
+        scripts: Mapping[str, ScriptFunction] | None = None,
     ) -> None:
-        """digests: of the files of the modules, by `source_digests`, so that it trains nothing else; None: whatever they hold."""
+        """Start it. number: of its worker.
+
+        digests: of the files of the modules, by `source_digests`, so that it trains nothing else; None: whatever they hold.
+        scripts: the functions that train the objectives of users' files, by the objective's name.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -50,6 +56,7 @@ class TrainerProcess:
                     *(f"--data-folder={folder}" for folder in data_folders),
                     *(word for digest in (digests or {}).items() for word in ("--digest", *digest)),
                     f"--number={number}",
+                    f"--scripts={as_text(scripts or {})}",
                     *(str(theirs.fileno()), str(os.getpid()), *objective_modules),
                 ],
                 pass_fds=(theirs.fileno(),),

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from service.commands.own_objectives import read_scripts
 from service.settings import Settings
 from service.store.postgres import Database
 from service.worker.loop import run_worker
@@ -27,5 +28,5 @@ def main(environment: Mapping[str, str], log: Path) -> None:
     settings = Settings()
     assert settings.database_url is not None
     database = Database(settings.database_url, timeout_s=settings.database_timeout_s)
-    run_worker(database, settings)
+    run_worker(database, settings, read_scripts(settings))
     database.close()

@@ -4,14 +4,16 @@ import math
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
 from objectives.catalog import load_catalog
+from objectives.scripts.entry import ScriptObjective
 from service.dispatch import lifecycle
 from service.dispatch.attempt import Claim
 from service.dispatch.claim import Claimer
@@ -51,14 +53,17 @@ class Supervised:
         data_folders: Sequence[Path] = (),
         heartbeat_s: float = 0.2,
         lease_s: float = 60.0,
+        scripts: Mapping[str, ScriptObjective] = MappingProxyType({}),
     ) -> None:
         self.database = database
-        self.claimer = Claimer(database, uuid4(), tuple(load_catalog(modules)), lease_s)
-        self.trainer = KeptTrainer(lambda: TrainerProcess(modules, data_folders))
+        catalog = load_catalog(modules) | {name: script.objective for name, script in scripts.items()}
+        functions = {name: script.function for name, script in scripts.items()}
+        self.claimer = Claimer(database, uuid4(), tuple(catalog), lease_s)
+        self.trainer = KeptTrainer(lambda: TrainerProcess(modules, data_folders, scripts=functions))
         self.supervisor = TrialSupervisor(
             database,
             self.claimer,
-            load_catalog(modules),
+            catalog,
             self.trainer,
             pace=Pace(heartbeat_s=heartbeat_s, lease_s=lease_s, device="cpu"),
             keep=CheckpointSettings(interval_s=interval_s, folder=folder, max_bytes=max_bytes),

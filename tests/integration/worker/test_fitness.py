@@ -26,7 +26,7 @@ from tests.integration.worker.supervised import odd_job, stepping_job, supervise
 from tests.polling import wait_until
 
 MODULES = "tests.quadratic,tests.integration.worker.fickle"
-SAID = "fickle cannot be imported: CatalogProblem: tests.integration.worker.fickle_training cannot be imported:"
+SAID = "tests.integration.worker.fickle_training cannot be imported:"
 
 
 def fickle_job(database: Database, **overrides: Any) -> Job:

@@ -1,0 +1,44 @@
+"""The objectives in users' files: each file is described in a process of its own, once, when a worker starts."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from objectives.own_modules import CatalogProblem
+from objectives.scripts.entry import Asked, ScriptObjective, objective_of
+from objectives.scripts.process import LOAD_S, ScriptProcess
+
+DESCRIBE_S = 600.0
+"""How long an Optuna objective may train until it reports first: it is asked for its search space."""
+
+
+def describe_files(
+    files: Sequence[str], asked: Asked, *, load_s: float = LOAD_S, describe_s: float = DESCRIBE_S
+) -> dict[str, ScriptObjective]:
+    """The objectives in files, each given as FILE or FILE:NAME, by name. Raises CatalogProblem, a sentence with file and line."""
+    found: dict[str, ScriptObjective] = {}
+    for file in files:
+        path, name = _place(file)
+        process = ScriptProcess(path, load_s=load_s, own_group=True)
+        try:
+            descriptions = process.describe(name, describe_s)
+        finally:
+            process.end()
+        for description in descriptions:
+            entry = objective_of(description, path, process.sha256, asked)
+            if entry.objective.name in found:
+                other = found[entry.objective.name].function.path
+                raise CatalogProblem(f"{path} repeats the objective name {entry.objective.name!r} of {other}: choose another")
+            found[entry.objective.name] = entry
+    return found
+
+
+def _place(file: str) -> tuple[Path, str | None]:
+    """The file's path, and the name of one objective in it; None: all."""
+    path, colon, name = file.rpartition(":")
+    if not colon or os.path.exists(file):
+        path, name = file, ""
+    absolute = Path(path).expanduser().absolute()
+    if not absolute.is_file():
+        raise CatalogProblem(f"there is no file {absolute}")
+    return absolute, name or None

@@ -1,0 +1,127 @@
+"""A script process, from outside: started on a user's file, asked what the file holds, and given runs.
+
+The file is loaded there and nowhere else: its modules may have the names of ours, and it may do to its process what it likes.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import stride
+from objectives.contract import RunLost
+from objectives.own_modules import CatalogProblem
+from stride.connection import Closed, Connection, Message
+
+LOAD_S = 120.0
+"""How long a file may take to load: it may import torch from a slow disk."""
+END_S = 2.0
+"""How long the process may take to end by itself, with the children that it started."""
+_LOOK_UP_S = 0.5
+_MAIN = f"import sys; sys.path.append({str(Path(stride.__file__).parents[1])!r}); from stride.process import main; main()"
+"""The same `stride` as here, wherever it was imported from. With -P the working directory is not looked in."""
+
+
+class ScriptProcess:
+    """One process with one file loaded. Raises CatalogProblem when it cannot be loaded, in a sentence.
+
+    own_group: whether its children are to end with it, also where the process that started it goes on.
+    """
+
+    def __init__(self, path: Path, *, load_s: float = LOAD_S, own_group: bool = False) -> None:
+        self.path = path
+        self._own_group = own_group
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _MAIN, str(path), str(theirs.fileno()), str(os.getpid())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                process_group=0 if own_group else None,
+            )
+        self._connection = Connection(ours)
+        try:
+            loaded, _ = self._first(load_s)
+        except BaseException:
+            self.end()
+            raise
+        self.sha256: str = loaded["sha256"]
+        """Of the file's bytes, in hexadecimal digits."""
+
+    def describe(self, name: str | None, within_s: float) -> list[dict[str, Any]]:
+        """What the file holds, as `stride.script` describes it. name: the one to describe; None: all. Raises CatalogProblem."""
+        self.send({"type": "describe", "name": name})
+        try:
+            described, _ = self._receive(time.monotonic() + within_s)
+        except TimeoutError:
+            raise CatalogProblem(
+                f"{self.path.name} was asked for its search space, and reported nothing within {within_s:g} s"
+                f" ({self.path}): report earlier, or declare the space with @stride.objective"
+            ) from None
+        if described["type"] == "refused":
+            raise CatalogProblem(described["reason"])
+        objectives: list[dict[str, Any]] = described["objectives"]
+        return objectives
+
+    def send(self, message: Message, blob: bytes = b"") -> None:
+        """Raises RunLost when the process has ended."""
+        try:
+            self._connection.send(message, blob)
+        except Closed:
+            raise RunLost(self._how_it_ended()) from None
+
+    def receive(self) -> tuple[Message, bytes]:
+        """The next message; waits for it as long as the process runs. Raises RunLost."""
+        return self._receive(None)
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def end(self) -> None:
+        """End the process: by itself, or else by force."""
+        self._connection.close()
+        if not self._own_group:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_S)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
+            os.killpg(self._process.pid, signal.SIGKILL) if self._own_group else self._process.kill()
+        self._process.wait()
+
+    def _first(self, load_s: float) -> tuple[Message, bytes]:
+        try:
+            message, blob = self._receive(time.monotonic() + load_s)
+        except TimeoutError:
+            raise CatalogProblem(f"{self.path.name} is not loaded within {load_s:g} s ({self.path})") from None
+        except RunLost as lost:
+            raise CatalogProblem(f"{self.path.name} cannot be loaded: {lost} ({self.path})") from None
+        if message["type"] == "refused":
+            raise CatalogProblem(message["reason"])
+        return message, blob
+
+    def _receive(self, until: float | None) -> tuple[Message, bytes]:
+        """Raises TimeoutError, RunLost."""
+        try:
+            while not self._connection.has_message(_LOOK_UP_S):
+                # Its end of the socket may be held open by a child that it left behind.
+                if self._process.poll() is not None and not self._connection.has_message(0):
+                    raise Closed
+                if until is not None and time.monotonic() > until:
+                    raise TimeoutError
+            return self._connection.receive()
+        except Closed:
+            raise RunLost(self._how_it_ended()) from None
+
+    def _how_it_ended(self) -> str:
+        try:
+            code = self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            return f"the process of {self.path.name} has closed its connection"
+        if code < 0:
+            return f"the process of {self.path.name} was killed by {signal.Signals(-code).name}"
+        return f"the process of {self.path.name} exited with code {code}"

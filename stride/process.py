@@ -1,0 +1,175 @@
+"""The script process: loads a user's file, and calls what it holds for whoever started it, one run after the other.
+
+`main` is called in a new process with the arguments FILE FD PID: its end of a socket pair, and the process id of its parent.
+"""
+
+import contextlib
+import ctypes
+import io
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from stride import generators
+from stride.connection import Closed, Connection, Message
+from stride.declaration import DECLARED, original
+from stride.optuna_trial import OptunaTrial, is_pruned
+from stride.reporting import Reports, Stopped, number
+from stride.script import Refused, Script
+from stride.trial import Trial
+
+TRACEBACK_LINES = 40
+_PR_SET_PDEATHSIG = 1
+_USUAL: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_MASKS: list[Any] = []
+"""Of signals, as they were before a fork that is under way."""
+
+
+def main() -> None:
+    """Load the file, then serve until the other end is closed."""
+    path, descriptor, parent = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    _die_with(parent)
+    _ignore_signals()
+    with socket.socket(fileno=descriptor) as end, contextlib.suppress(Closed):
+        connection = Connection(end)
+        try:
+            script = Script(path)
+        except Refused as refused:
+            connection.send({"type": "refused", "reason": str(refused)})
+            return
+        connection.send({"type": "loaded", "sha256": script.sha256})
+        _serve(connection, script)
+
+
+def _serve(connection: Connection, script: Script) -> None:
+    surroundings = _Surroundings()
+    reports: Reports | None = None
+    while True:
+        message, blob = connection.receive()
+        match message["type"]:
+            case "describe":
+                try:
+                    connection.send({"type": "described", "objectives": script.describe(message["name"])})
+                except Refused as refused:
+                    connection.send({"type": "refused", "reason": str(refused)})
+            case "run":
+                surroundings.restore()
+                reports = Reports(connection, blob)
+                began = time.monotonic()
+                ended = _run(script, message, reports)
+                reports.end()
+                surroundings.flush()
+                connection.send(ended | {"seconds": time.monotonic() - began})
+            case "save":
+                assert reports is not None
+                reports.send_state(message["only"], ended=True)
+
+
+def _run(script: Script, message: Message, reports: Reports) -> Message:
+    """Call the function; returns how that ended."""
+    function = script.function(message["function"])
+    generators.seed(message["seed"])
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(message["threads"])
+    try:
+        if message["kind"] == "optuna":
+            returned = function(OptunaTrial(reports, message["params"], message["number"]))
+            return {"type": "ended", "value": _value(message["function"], returned), "attributes": reports.attributes}
+        params = {name: _original(function, name, value) for name, value in message["params"].items()}
+        function(Trial(reports, message["metric"], params, message["seed"], message["device"], message["number"]))
+        return {"type": "ended", "value": None, "attributes": reports.attributes}
+    except Stopped:
+        return {"type": "ended", "value": None, "attributes": reports.attributes}
+    except BaseException as error:  # a user's function may raise anything, SystemExit included
+        if is_pruned(error):
+            return {"type": "ended", "value": None, "attributes": reports.attributes, "pruned": str(error)}
+        return _raised(error)
+
+
+def _value(function: str, returned: Any) -> float:
+    if isinstance(returned, tuple | list):
+        raise TypeError(f"{function} returned {len(returned)} values: Stride tunes one")
+    return number(f"what {function} returned", returned)
+
+
+def _original(function: Any, name: str, value: Any) -> Any:
+    """The value of a parameter as the function's declaration writes it: Stride knows None by its text."""
+    dimension = getattr(function, DECLARED).space.get(name)
+    choices = dimension.get("choices", ()) if isinstance(dimension, dict) else ()
+    return original(choices, value)
+
+
+def _raised(error: BaseException) -> Message:
+    """Print the traceback without Stride's own first frame, and tell it."""
+    trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
+    lines = traceback.format_exception(type(error), error, trace)
+    with contextlib.suppress(OSError, ValueError):  # the function may have closed it
+        sys.stderr.write("".join(lines))
+        sys.stderr.flush()
+    kind = type(error)
+    said = f"the function ended the process, with {error}" if isinstance(error, SystemExit) else str(error)
+    tail = "".join(lines).strip().splitlines()[-TRACEBACK_LINES:]
+    return {"type": "raised", "error": kind.__name__, "message": said, "traceback": "\n".join(tail)}
+
+
+class _Surroundings:
+    """What a function may change of its process, and the next one must find as it was: streams and the working directory."""
+
+    def __init__(self) -> None:
+        self._descriptors = {number: os.dup(number) for number in (1, 2)}
+        self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+        self._folder = os.getcwd()
+
+    def restore(self) -> None:
+        for descriptor, kept in self._descriptors.items():
+            os.dup2(kept, descriptor)
+        for (name, stream), descriptor in zip(self._streams.items(), self._descriptors, strict=True):
+            if stream.closed:
+                raw = open(descriptor, "wb", buffering=0, closefd=False)
+                self._streams[name] = stream = io.TextIOWrapper(raw, write_through=True)
+            setattr(sys, name, stream)
+        os.chdir(self._folder)
+
+    def flush(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends. Elsewhere than on Linux the closed socket ends it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before
+            sys.exit(1)
+
+
+def _ignore_signals() -> None:
+    """It is the worker that decides how a run ends; but what the script starts can be interrupted and terminated as ever."""
+    for each in _USUAL:
+        signal.signal(each, _take_no_notice)
+    os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_heed_signals)
+
+
+def _hold_signals() -> None:
+    # Else one that is sent to a child at once would meet our handler there.
+    _MASKS.append(signal.pthread_sigmask(signal.SIG_BLOCK, _USUAL))
+
+
+def _release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _MASKS.pop())
+
+
+def _heed_signals() -> None:
+    for each, usual in _USUAL.items():
+        if signal.getsignal(each) is _take_no_notice:
+            signal.signal(each, usual)
+    _release_signals()
+
+
+def _take_no_notice(number: int, frame: object) -> None: ...

@@ -1,0 +1,165 @@
+"""A user's file, loaded by path, and what it holds: functions under `@stride.objective`, or an Optuna objective."""
+
+import hashlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from stride.connection import Message
+from stride.declaration import DECLARED, Declaration
+from stride.recorder import ChangingSpace, record
+
+POSSIBLE = "a file holds functions under @stride.objective(space=...), or an Optuna objective, def objective(trial)"
+
+
+class Refused(Exception):
+    """The file cannot be used; the message is one sentence."""
+
+
+class Script:
+    """A loaded file. Raises Refused."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            source = path.read_bytes()
+        except OSError as error:
+            raise Refused(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        self.sha256 = hashlib.sha256(source).hexdigest()
+        self._module = _loaded(path, source, self)
+
+    def function(self, name: str) -> Callable[[Any], Any]:
+        """The function of this name in the file."""
+        found: Callable[[Any], Any] = getattr(self._module, name)
+        return found
+
+    def describe(self, chosen: str | None) -> list[Message]:
+        """What can be trained, each with its function and what it declares. chosen: the name of one; None: all that there are."""
+        declared, others = self._declared(), self._others()
+        if chosen is None:
+            found = [*(f"{name} under @stride.objective" for name in declared), *others]
+            if not found or (declared and others) or len(others) > 1:
+                raise Refused(f"{self._path.name} holds {' and '.join(found) or 'no objective'}: {POSSIBLE}")
+        if declared and chosen is None:
+            return self._all_declared(declared)
+        named = [name for name, (_, it) in declared.items() if chosen in (name, it.name)]
+        if named:
+            return self._all_declared({named[0]: declared[named[0]]})
+        if others and chosen is None and others[0] == "OBJECTIVES":
+            raise Refused(
+                f"{self._path.name} holds OBJECTIVES: name it in STRIDE_OBJECTIVE_MODULES, with its folder on PYTHONPATH"
+            )
+        function = chosen or "objective"
+        if not callable(getattr(self._module, function, None)):
+            raise Refused(f"{self._path.name} has no function {function!r}")
+        return [self._recorded(function)]
+
+    def sentence(self, error: BaseException) -> str:
+        """An error that the file raised, with the line of the file that led there."""
+        said = next(iter(str(error).strip().splitlines()), "")
+        if isinstance(error, SyntaxError):
+            return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
+        kind = "it ends the process: SystemExit" if isinstance(error, SystemExit) else type(error).__name__
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(self._path)]
+        return f"{kind}: {said}".removesuffix(": ") + (f" ({self._path}, line {lines[-1]})" if lines else f" ({self._path})")
+
+    def _declared(self) -> dict[str, tuple[Any, Declaration]]:
+        found: dict[str, tuple[Any, Declaration]] = {}
+        for name, value in vars(self._module).items():
+            declaration = inspect.getattr_static(value, DECLARED, None)
+            if isinstance(declaration, Declaration) and all(value is not other for other, _ in found.values()):
+                found[name] = value, declaration
+        return found
+
+    def _others(self) -> list[str]:
+        found = [name for name in ("OBJECTIVES",) if hasattr(self._module, name)]
+        objective = getattr(self._module, "objective", None)
+        if callable(objective) and inspect.getattr_static(objective, DECLARED, None) is None:
+            found.append("the Optuna objective `objective`")
+        return found
+
+    def _all_declared(self, declared: dict[str, tuple[Any, Declaration]]) -> list[Message]:
+        if len(declared) > 1 and (unnamed := [name for name, (_, it) in declared.items() if it.name is None]):
+            raise Refused(
+                f"{self._path.name} holds {len(declared)} functions under @stride.objective, and {unnamed[0]} has no name:"
+                " give each one, name=..."
+            )
+        return [
+            {
+                "kind": "function",
+                "function": name,
+                "name": it.name or self._path.stem,
+                "description": _described(function),
+                "space": {name: _plain(it.space[name], name) for name in it.space},
+                "metric": it.metric,
+                "direction": it.direction,
+                "steps": it.steps,
+            }
+            for name, (function, it) in declared.items()
+            if self._takes_a_trial(name, function)
+        ]
+
+    def _recorded(self, name: str) -> Message:
+        function = self.function(name)
+        self._takes_a_trial(name, function)
+        try:
+            space = record(function)
+        except ChangingSpace as error:
+            raise Refused(f"{self._path.name}'s {name} has no fixed search space: {error}") from error
+        except BaseException as error:
+            raise Refused(f"{self._path.name}'s {name}, asked for its search space, raised {self.sentence(error)}") from error
+        if not space:
+            raise Refused(f"{self._path.name}'s {name} suggests nothing before its first report: there is nothing to search")
+        return {
+            "kind": "optuna",
+            "function": name,
+            "name": self._path.stem if name == "objective" else name,
+            "description": _described(function),
+            "space": space,
+            "metric": "value",
+        }
+
+    def _takes_a_trial(self, name: str, function: Any) -> bool:
+        try:
+            inspect.signature(function).bind("trial")
+        except TypeError as error:
+            raise Refused(f"{self._path.name}'s {name} cannot be called with a trial: {error}") from error
+        except ValueError:  # written in C: it does not tell
+            pass
+        return True
+
+
+def _loaded(path: Path, source: bytes, script: Script) -> ModuleType:
+    # A name that no module of the user's has. Classes find their module by it, and pickles their classes.
+    name = f"_stride_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    module = ModuleType(name)
+    module.__file__, module.__spec__ = str(path), spec
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    sys.argv = [str(path)]
+    try:
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - it is what the worker was told to run
+    except BaseException as error:  # a user's file may raise anything
+        raise Refused(f"{path.name} cannot be loaded: {script.sentence(error)}") from error
+    return module
+
+
+def _described(function: Any) -> str:
+    return next(iter((inspect.getdoc(function) or "").splitlines()), "")
+
+
+def _plain(dimension: Any, name: str) -> Any:
+    """A range with lists for tuples, as JSON has it; choices of any type stay, since `original` knows them by their text."""
+    if not isinstance(dimension, dict):
+        return dimension
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in dimension.items()}
+    if "choices" in plain:
+        plain["choices"] = [each if isinstance(each, bool | int | float | str) else str(each) for each in plain["choices"]]
+    return plain

@@ -1,0 +1,110 @@
+"""Training scripts, offered by `stride worker --objective`: from the file to the answer, with no module of the API's."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import DEADLINE_S, RunningStride, assert_fails, run, running_stride, start
+
+FUNCTION = """
+import math
+import stride
+
+@stride.objective(space={"learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True}}, STEPS)
+def train(trial):
+    for step in range(4):
+        loss = math.log10(trial.params["learning_rate"] / 0.01) ** 2 + 1 / (step + 1)
+        if trial.report(step, validation_loss=loss):
+            break
+"""
+OPTUNA = """
+import math
+import optuna
+
+def objective(trial):
+    lr = trial.suggest_float("lr", 1e-4, 1.0, log=True)
+    for step in range(4):
+        trial.report(math.log10(lr / 0.01) ** 2 + 1 / (step + 1), step)
+        if trial.should_prune():
+            raise optuna.TrialPruned()
+    return math.log10(lr / 0.01) ** 2
+
+if __name__ == "__main__":
+    study = optuna.create_study()
+    study.optimize(objective, n_trials=20)
+"""
+
+
+@contextmanager
+def offering(stride: RunningStride, file: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A worker that offers the objectives of a file."""
+    arguments = ("worker", "--data", str(stride.folder), "--objective", str(file), *options)
+    worker = start(*arguments, STRIDE_OBJECTIVE_MODULES="")
+    try:
+        yield worker
+    finally:
+        worker.terminate()
+        worker.communicate(timeout=DEADLINE_S)
+
+
+def listed(stride: RunningStride, name: str) -> dict[str, Any]:
+    """The objective of this name, once a worker has announced it."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (found := [each for each in stride.ask("GET", "/v1/objectives")["items"] if each["name"] == name]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return dict(found[0])
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStride]:
+    """One without workers and without modules of objectives."""
+    with running_stride(tmp_path_factory.mktemp("up") / "data", "--workers", "0", STRIDE_OBJECTIVE_MODULES="") as running:
+        yield running
+
+
+@pytest.mark.parametrize(("name", "text"), [("mine", FUNCTION.replace("STEPS", "steps=4")), ("study", OPTUNA)])
+def test_a_script_is_tuned_as_it_is(empty: RunningStride, tmp_path: Path, name: str, text: str) -> None:
+    file = tmp_path / f"{name}.py"
+    file.write_text(text)
+    with offering(empty, file, "--steps", "4"):
+        assert listed(empty, name)["offered"]
+        job = f"{{objective: {{name: {name}}}, pruner: {{type: successive_halving}}, budget: {{trials: 12, confirm: 0}}}}"
+        result = empty.run("submit", "-", "--watch", stdin=job)
+        assert result.returncode == 0, result.stderr
+    job_id = empty.ask("GET", "/v1/jobs")["items"][0]["id"]  # the newest
+    trials = empty.ask("GET", f"/v1/jobs/{job_id}/trials")["items"]
+    assert {trial["state"] for trial in trials} == {"complete", "pruned"}
+    assert 1e-3 < empty.ask("GET", f"/v1/jobs/{job_id}/best-lr")["learning_rate"] < 1e-1
+
+
+def test_without_steps_no_pruner_is_taken_and_it_is_said_what_to_do(empty: RunningStride, tmp_path: Path) -> None:
+    file = tmp_path / "stepless.py"
+    file.write_text(FUNCTION.replace("STEPS", "steps=None"))
+    with offering(empty, file):
+        listed(empty, "stepless")
+        result = empty.run("submit", "-", stdin="{objective: {name: stepless}, pruner: {type: median}}")
+    assert_fails(result, 2, "stepless does not say how many steps a run has", "state steps, in @stride.objective", lines=2)
+
+
+def test_a_file_that_cannot_be_used_ends_the_worker_with_a_sentence(empty: RunningStride, tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("\n1 / 0\n")
+    said = f"broken.py cannot be loaded: ZeroDivisionError: division by zero ({file}, line 2)"
+    assert_fails(run("worker", "--data", str(empty.folder), "--objective", str(file)), 2, said)
+    absent = run("worker", "--data", str(empty.folder), "--objective", "absent.py")
+    assert_fails(absent, 2, "there is no file ")
+    direction = run("worker", "--data", str(empty.folder), "--objective", str(file), "--direction", "up")
+    assert_fails(direction, 2, "STRIDE_OBJECTIVE_DIRECTION: ")
+
+
+def test_a_name_of_another_objective_is_refused(empty: RunningStride, tmp_path: Path) -> None:
+    file = tmp_path / "tabular-regression.py"
+    file.write_text(FUNCTION.replace("STEPS", "steps=4"))
+    result = run("worker", "--data", str(empty.folder), "--objective", str(file))
+    assert_fails(result, 2, "there is another objective 'tabular-regression': give this one another name")

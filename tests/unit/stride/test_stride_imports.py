@@ -1,0 +1,34 @@
+"""A script's process holds the standard library, `stride` and what the script itself has imported: nothing else of Stride."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import stride
+
+PACKAGE = Path(stride.__file__).parent
+LAZY = {"torch", "numpy"}
+"""Imported in functions only, where a script has made use of them."""
+
+
+def test_it_imports_the_standard_library_only() -> None:
+    for path in PACKAGE.glob("*.py"):
+        tree = ast.parse(path.read_text())
+        top = {id(node) for node in tree.body}
+        for node in ast.walk(tree):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for root in {name.partition(".")[0] for name in names}:
+                allowed = {"stride"} | (set() if id(node) in top else LAZY)
+                assert root in sys.stdlib_module_names or root in allowed, (path.name, root)
+
+
+def test_its_process_loads_nothing_else() -> None:
+    code = "import sys; before = set(sys.modules); import stride.process; print(*set(sys.modules) - before)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names == {"stride"}
+
+
+def test_what_scripts_import_of_it() -> None:
+    assert stride.__all__ == ["Trial", "objective"]
