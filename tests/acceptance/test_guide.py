@@ -1,0 +1,70 @@
+"""The guide to users' own training is true: each block of it is run, in the order in which it stands there."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, RunningStride, environment, running_stride
+from tests.polling import wait_until
+
+GUIDE = (REPOSITORY / "docs" / "guide" / "your-own-training.md").read_text(encoding="utf-8")
+WAYS = re.findall(r"^## (An? [^\n]+)\n(.*?)(?=^## )", GUIDE, flags=re.MULTILINE | re.DOTALL)
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStride]:
+    """The `stride up --workers 0` of the guide."""
+    with running_stride(tmp_path_factory.mktemp("up") / "data", "--workers", "0", STRIDE_OBJECTIVE_MODULES="") as running:
+        yield running
+
+
+@pytest.mark.parametrize(("title", "text"), WAYS, ids=[title for title, _ in WAYS])
+def test_each_block_runs(service: RunningStride, tmp_path: Path, title: str, text: str) -> None:
+    [script], commands = blocks(text, "python"), "\n".join(blocks(text, "sh"))
+    name = re.match(r"# (\w+\.py)\n", script)
+    assert name
+    (tmp_path / name[1]).write_text(script)
+    (tmp_path / "stride").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m service.cli "$@"\n')
+    (tmp_path / "stride").chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]])
+    settings = {"STRIDE_URL": service.url, "STRIDE_DATA_DIR": str(service.folder), "STRIDE_OBJECTIVE_MODULES": ""}
+    env = environment(**settings) | {"PATH": path, "PYTHONPATH": str(REPOSITORY)}
+    lines = [line for line in commands.splitlines() if not line.startswith("stride up")]
+    workers = [line for line in lines if line.startswith("stride worker")]
+    rest = "\n".join(line for line in lines if line not in workers)
+    with ExitStack() as stack:
+        for line in workers:
+            worker = subprocess.Popen(shlex.split(line), cwd=tmp_path, env=env)
+            stack.callback(worker.wait, DEADLINE_S)
+            stack.callback(worker.terminate)
+        wait_until(lambda: Path(name[1]).stem in _offered(service), "the worker to announce it", deadline_s=DEADLINE_S)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", rest],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=3 * DEADLINE_S,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^state +completed", done.stdout, flags=re.MULTILINE), done.stdout
+
+
+def _offered(service: RunningStride) -> set[str]:
+    return {each["name"] for each in service.ask("GET", "/v1/objectives")["items"] if each["offered"]}
+
+
+def test_the_guide_has_the_two_ways() -> None:
+    assert [title for title, _ in WAYS] == ["An Optuna objective", "A training function"]
