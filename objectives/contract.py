@@ -12,7 +12,8 @@ A run may have these attributes, which are read when it has come to its end:
 - `user_attrs`: what else is to be stored with the trial, a mapping from names to what JSON can hold;
 - `pruned`: why the run has ended itself before its end, in words: the trial is pruned then; None: it has not.
 
-One that has an attribute `number` gets there the number of its trial in the job, before it is iterated.
+One that has an attribute `number` gets there the number of its trial in the job, before it is iterated. `restored_by` is what
+messages call that which restores its position; by default load_state_dict.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -138,8 +138,10 @@ def _with_role(parameter: Parameter, rate: str, steps: int | str | None) -> Para
         if parameter.low is None:
             parameter = replace(parameter, low=0.0, low_open=True)
         return replace(parameter, role="learning_rate")
+    if parameter.name == steps:
+        return replace(parameter, role="duration", low=1 if parameter.low is None else parameter.low)
     is_taken = parameter.role == "learning_rate" or (parameter.role == "duration" and steps is not None)
-    return replace(parameter, role="duration" if parameter.name == steps else None if is_taken else parameter.role)
+    return replace(parameter, role=None if is_taken else parameter.role)
 
 
 def _bounded(parameter: Parameter, dimension: Mapping[str, Any]) -> Parameter:

@@ -92,6 +92,8 @@ class _Start:
 class ScriptRun:
     """One run."""
 
+    restored_by = "state, from trial.restored(),"
+
     def __init__(
         self,
         scripts: Scripts,

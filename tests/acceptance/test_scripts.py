@@ -108,3 +108,15 @@ def test_a_name_of_another_objective_is_refused(empty: RunningStride, tmp_path: 
     file.write_text(FUNCTION.replace("STEPS", "steps=4"))
     result = run("worker", "--data", str(empty.folder), "--objective", str(file))
     assert_fails(result, 2, "there is another objective 'tabular-regression': give this one another name")
+
+
+def test_stride_up_offers_the_files_of_its_settings(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(FUNCTION.replace("STEPS", "steps=4"))
+    with running_stride(tmp_path / "data", "--workers", "1", STRIDE_OBJECTIVE_FILES=str(file)) as stride:
+        assert listed(stride, "mine")["offered"]
+        job_id = stride.submit(objective={"name": "mine"}, budget={"trials": 2, "confirm": 0})
+        assert stride.wait_until_done(job_id)["state"] == "completed"
+    file.write_text("1 / 0\n")
+    result = run("up", "--data", str(tmp_path / "data"), STRIDE_OBJECTIVE_FILES=str(file))
+    assert_fails(result, 2, "mine.py cannot be loaded: ZeroDivisionError: division by zero")

@@ -238,8 +238,9 @@ class _Training:
             )
             before = before if measured.in_warmup else measured.fraction
             if resume is not None and self._step == resume.checkpoint.step >= measured.step:
+                restored_by = getattr(run, "restored_by", "load_state_dict")
                 raise _NotResumed(
-                    f"{self._train.objective}'s load_state_dict did not restore the position: after step {self._step} the run"
+                    f"{self._train.objective}'s {restored_by} did not restore the position: after step {self._step} the run"
                     f" went on with step {measured.step}"
                 )
             self._step = measured.step

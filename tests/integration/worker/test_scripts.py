@@ -16,6 +16,7 @@ from service.domain.trial import Trial, TrialState
 from service.store.postgres import Database
 from service.worker.ending import Unfit
 from stride.reporting import NOTHING_SAVED
+from tests.integration.worker.conftest import Start
 from tests.integration.worker.scripts import job_of, script_processes, training, written
 from tests.integration.worker.supervised import Supervised, curve_of, log_of, told, trial_of
 from tests.polling import wait_until
@@ -473,4 +474,38 @@ for step in range(1, 5):
         killed_after(worker, database, 2, gate)
     trial = trial_of(database, job)
     assert (trial.state, trial.attempts[-1].from_step) == (TrialState.COMPLETE, None)
-    assert "did not" in told(database, job, "checkpoint.passed_over")[0]["reason"]
+    assert told(database, job, "checkpoint.passed_over")[0]["reason"] == (
+        "train's state, from trial.restored(), did not restore the position: after step 2 the run went on with step 1"
+    )
+
+
+# Workers.
+
+
+def test_a_worker_that_is_killed_takes_its_scripts_process_along_and_another_goes_on(
+    database: Database, start_worker: Start, tmp_path: Path
+) -> None:
+    body = """
+import os, time
+state = trial.restored() or {"step": 0}
+open(FILE, "a").write(f"{os.getpid()} ")
+for step in range(state["step"] + 1, 41):
+    time.sleep(0.05)
+    trial.save({"step": step})
+    trial.report(step, validation_loss=1 / step)
+"""
+    pids = tmp_path / "pids"
+    path = written(tmp_path, body, before=f"FILE = {str(pids)!r}\n")
+    settings = {"STRIDE_OBJECTIVE_FILES": str(path), "STRIDE_CHECKPOINT_S": "0.1"}
+    job = job_of(database)
+    first = start_worker(**settings)
+    wait_until(lambda: len(told(database, job, "trial.started")) == 1 and len(curve_of(database, job)) > 5, "some steps")
+    first.signal(signal.SIGKILL)
+    first.wait()
+    wait_until(lambda: not lives(int(pids.read_text().split()[0])), "the end of the script's process")
+    start_worker(**settings)
+    wait_until(lambda: trial_of(database, job).state is TrialState.COMPLETE, "the end of the trial", deadline_s=40)
+    attempts = trial_of(database, job).attempts
+    assert [attempt.outcome for attempt in attempts] == [Outcome.VANISHED, Outcome.FINISHED]
+    assert (attempts[1].from_step or 0) > 0
+    assert [item.step for item in curve_of(database, job)] == list(range(1, 41))

@@ -196,3 +196,23 @@ def test_children_of_a_file_end_once_it_is_described(tmp_path: Path) -> None:
         return False
 
     wait_until(is_gone, "the end of the child")
+
+
+def test_a_file_that_is_not_done_with_its_first_report_in_time_is_refused(tmp_path: Path) -> None:
+    text = "import time\ndef objective(trial):\n    trial.suggest_float('lr', 0.1, 1.0)\n    time.sleep(60)\n"
+    with pytest.raises(CatalogProblem, match=r"train\.py was asked for its search space, and reported nothing within 1 s \(/"):
+        described(tmp_path, text, describe_s=1.0)
+
+
+def test_a_version_is_of_the_file_and_of_what_is_said_of_it_but_not_of_its_place(tmp_path: Path) -> None:
+    text = "def objective(trial):\n    return trial.suggest_float('lr', 0.1, 1.0)\n"
+
+    def version(folder: str, text: str, **asked: Any) -> bytes:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        [found] = described(tmp_path / folder, text, asked=Asked(**asked)).values()
+        return found.version_sha256
+
+    one = version("a", text)
+    assert version("b", text) == one
+    others = [version("a", text + "# other\n"), version("a", text, steps=3), version("a", text, steps=4)]
+    assert len({one, *others, version("a", text, direction="maximize")}) == 5
