@@ -140,6 +140,9 @@ class ConfirmationView(Part):
     candidates: tuple[CandidateView, ...]
     """The best mean first. The answered point is one of those that diverged least; none of them where no fresh run trained to its
     end."""
+    repeats_exactly: bool = False
+    """Whether each of these points had the same metric to the last digit whenever it was trained: training draws no random
+    numbers, or sets seeds of its own, and its noise is not known."""
 
 
 class AnswerVerdict(StrEnum):

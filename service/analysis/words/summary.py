@@ -36,6 +36,11 @@ def sentences(answer: Answer, searched: Collection[str], rate: str | None) -> It
     if expected := answer.expected:
         said = f"Expect a {answer.metric} of {number(expected.mean)} ({number(expected.low)} to {number(expected.high)})"
         yield said + (f"; {_retrained(expected.runs)}." if answer.confirmed else ".")
+    if answer.confirmed is not None and answer.confirmed.repeats_exactly:
+        yield (
+            f"Each retrained point had the same {answer.metric} to the last digit with every seed: the training sets seeds of its"
+            " own, or draws no random numbers, so nothing is known of its noise."
+        )
     if best := answer.best_trial:
         tried = value_in_trial(best.value, best.number, chosen(best.params, searched, rate))
         yield f"The best {answer.metric} was {tried}{_why_not(best, answer, rate)}."

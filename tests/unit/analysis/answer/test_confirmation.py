@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from service.analysis.answer.best_lr import answer
 from service.analysis.model.retrained import CONFIRM
 from service.analysis.model.retraining import candidates
+from service.analysis.words.summary import sentences
 from service.domain.answer import Answer, AnswerVerdict, CandidateView
 from service.domain.space import Point
 from service.domain.trial import CANDIDATE, PHASE_NAME, Trial, TrialState
@@ -241,3 +243,30 @@ def test_all_fresh_runs_diverged_and_so_did_every_trial() -> None:
     found = answer(job(), retrain(search, [search[0].params], [math.inf]))
     assert found.verdict == AnswerVerdict.ALL_DIVERGED
     assert found.learning_rate is None
+
+
+def test_points_that_repeat_to_the_last_digit_show_that_the_training_fixes_its_seeds() -> None:
+    def repeats(search: Sequence[Trial], *runs: Sequence[float]) -> bool:
+        found = answer(job(), retrain(search, tried, *runs))
+        assert found.confirmed is not None
+        said = any("to the last digit with every seed" in each for each in sentences(found, ["learning_rate"], "learning_rate"))
+        assert said == found.confirmed.repeats_exactly
+        return said
+
+    search = searched(noise=0.0)
+    tried = points(search)
+    of_curve, second, third = (bowl(BEST)(at["learning_rate"]) for at in tried)  # type: ignore[arg-type]
+    assert repeats(search, [of_curve] * 3)
+    assert repeats(search, [of_curve], [second], [third]), "the search has tried the second and the third"
+    assert not repeats(search, [of_curve] * 2), "it may be chance"
+    assert not repeats(search, [of_curve] * 3, [second, second + 1e-12])
+    # Two trials of the search are retrained.
+    tried = [each.params for each in search[:2]]
+    values = [float(each.value or 0.0) for each in search[:2]]
+    assert repeats(search, values[:1], values[1:])
+    assert not repeats(search, values[:1], [values[1] + 1e-12])
+    # A coarse metric repeats by chance.
+    coarse = [replace(each, value=round(float(each.value or 0.0), 1)) for each in search]
+    values = [float(each.value or 0.0) for each in coarse[:2]]
+    assert not repeats(coarse, values[:1], values[1:])
+    assert repeats(coarse, values[:1] * 2, values[1:] * 2)
