@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import multiprocessing  # noqa: F401 - it sets `__mp_main__` when it is imported, so that must come before the file
 import sys
 import traceback
 from collections.abc import Callable
@@ -136,8 +137,10 @@ class Script:
 
 
 def _loaded(path: Path, source: bytes, script: Script) -> ModuleType:
-    # A name that no module of the user's has. Classes find their module by it, and pickles their classes.
-    name = f"_stride_{path.stem}"
+    # As multiprocessing calls it in children that it does not fork: they load the file themselves, and find its functions there.
+    name = "__mp_main__"
+    main = sys.modules["__main__"]
+    main.__file__, main.__spec__ = str(path), None
     spec = spec_from_file_location(name, path)
     module = ModuleType(name)
     module.__file__, module.__spec__ = str(path), spec

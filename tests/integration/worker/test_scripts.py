@@ -239,6 +239,17 @@ trial.report(validation_loss=float(child.exitcode))
     assert ended(database, tmp_path, body).value == -signal.SIGTERM
 
 
+@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
+def test_children_find_the_functions_of_the_script_however_they_are_started(database: Database, tmp_path: Path, how: str) -> None:
+    before = "import multiprocessing\n\ndef half(x):\n    return x / 2\n"
+    body = f"""
+with multiprocessing.get_context({how!r}).Pool(2) as pool:
+    trial.report(validation_loss=sum(pool.map(half, [1.0, 2.0])))
+"""
+    trial = ended(database, tmp_path, body, before=before)
+    assert (trial.error, trial.value) == (None, 1.5)
+
+
 def test_one_process_serves_many_trials_until_one_raises(database: Database, tmp_path: Path) -> None:
     body = """
 import os
