@@ -1,0 +1,253 @@
+"""A run whose training is a command, in any language.
+
+Parameters go in as arguments, in the environment and in a JSON file; measurements come out as lines of JSON, on standard output
+or in a file. SIGTERM asks the command to stop.
+"""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+from typing import IO, Any
+
+import psutil
+
+from objectives.contract import Measurement
+
+MAX_LINE = 1_000_000
+"""Bytes of a line beyond which the rest of it is dropped."""
+POLL_S = 0.05
+"""Seconds between two looks at the file of measurements."""
+TERMINATE_S = 1.25
+"""Seconds that the command has to end after SIGTERM, before it is killed."""
+EXAMPLE = '{"step": 1, "validation_loss": 0.5}'
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_OWN = frozenset({"seed", "device"})
+"""Placeholders beside the parameters."""
+
+
+class CommandFailed(RuntimeError):
+    """The command failed, or measured what cannot be used; the message says what, and which line it was."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command that trains."""
+
+    line: str
+    """As a shell would take it, with a placeholder {name} for each parameter; it is started without a shell."""
+    folder: Path
+    """Where it is started."""
+    metric: str
+    """The name of a measurement's metric: lines of standard output without it are no measurements."""
+    learning_rate: str
+    """The name of the parameter that is the learning rate."""
+    steps: int | str | None
+    """The number of steps of a run, or the parameter that is this number; None: not known."""
+
+
+def placeholders(line: str) -> list[str]:
+    """The names of the parameters in a command, in order, each once. Raises ValueError when it cannot be split into words."""
+    words = shlex.split(line)
+    return list(dict.fromkeys(name for word in words for name in _PLACEHOLDER.findall(word) if name not in _OWN))
+
+
+class CommandRun:
+    """Starts the command when it is iterated; yields what it measures, as soon as it is measured."""
+
+    def __init__(self, command: Command, params: Mapping[str, Any], seed: int, device: str, threads: int) -> None:
+        self._command = command
+        self._params = params
+        self._environment = {
+            **{f"STRIDE_PARAM_{name.upper()}": _text(value) for name, value in params.items()},
+            "STRIDE_SEED": str(seed),
+            "STRIDE_DEVICE": device,
+            "OMP_NUM_THREADS": str(threads),
+        }
+        values = {name: _text(value) for name, value in params.items()} | {"seed": str(seed), "device": device}
+        self._words = [_PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), word) for word in shlex.split(command.line)]
+        steps = params[command.steps] if isinstance(command.steps, str) else command.steps
+        self._steps = None if steps is None else max(1, int(steps))
+        self._step = 0
+
+    def __iter__(self) -> Iterator[Measurement]:
+        with tempfile.TemporaryDirectory(prefix="stride-") as folder:
+            report, params = Path(folder, "report.jsonl"), Path(folder, "params.json")
+            report.touch()
+            params.write_text(json.dumps(dict(self._params)), encoding="utf-8")
+            process = self._start({"STRIDE_REPORT": str(report), "STRIDE_PARAMS": str(params)})
+            try:
+                with report.open("rb") as written:
+                    yield from self._measurements(process, written)
+                _check_end(process.wait())
+            finally:
+                _end(process)
+        if not self._step:
+            raise CommandFailed(
+                f"the command measured nothing: a line such as {EXAMPLE} was expected, on standard output or in the file that"
+                f" STRIDE_REPORT names, with the metric {self._command.metric!r}"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: a command is started anew."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """There is no state to resume from."""
+
+    def evaluate(self) -> dict[str, float]:
+        """Nothing more than was measured."""
+        return {}
+
+    def _start(self, files: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                self._words,
+                cwd=self._command.folder,
+                env={**os.environ, **self._environment, **files},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+            )
+        except OSError as error:
+            raise CommandFailed(f"the command {self._words[0]!r} cannot be started: {error.strerror}") from error
+
+    def _measurements(self, process: subprocess.Popen[bytes], written: IO[bytes]) -> Iterator[Measurement]:
+        assert process.stdout is not None
+        printed, reported = _Lines("standard output"), _Lines("STRIDE_REPORT")
+        started = time.monotonic()
+        with process.stdout as output, DefaultSelector() as selector:
+            selector.register(output, EVENT_READ)
+            is_open = True
+            while is_open or process.poll() is None:
+                if not is_open:
+                    time.sleep(POLL_S)
+                elif selector.select(POLL_S):
+                    chunk = os.read(output.fileno(), 65_536)
+                    is_open = bool(chunk)
+                    if not is_open:
+                        selector.unregister(output)
+                    for number, line in printed.complete(chunk):
+                        yield from self._printed(number, line, started)
+                for number, line in reported.complete(written.read()):
+                    yield self._reported(number, line, started)
+        for number, line in reported.complete(written.read() + b"\n"):
+            yield self._reported(number, line, started)
+        for number, line in printed.complete(b"\n"):
+            yield from self._printed(number, line, started)
+
+    def _printed(self, number: int, line: str, started: float) -> Iterator[Measurement]:
+        """The measurement in a line of standard output; any other line belongs to the log."""
+        entries = _entries(line)
+        if entries is None or self._command.metric not in entries:
+            print(line, flush=True)
+        else:
+            yield self._measured(f"line {number} of standard output", entries, started)
+
+    def _reported(self, number: int, line: str, started: float) -> Measurement:
+        where = f"line {number} of STRIDE_REPORT"
+        entries = _entries(line)
+        if entries is None:
+            raise CommandFailed(f"{where} is {_shown(line)}: it must be a JSON object such as {EXAMPLE}")
+        return self._measured(where, entries, started)
+
+    def _measured(self, where: str, entries: dict[str, Any], started: float) -> Measurement:
+        step = entries.pop("step", self._step + 1)
+        if not isinstance(step, int) or isinstance(step, bool) or step < 1:
+            raise CommandFailed(f"{where} has the step {_shown(step)}: steps are whole numbers, counted from 1")
+        rate = entries.pop("learning_rate", self._params[self._command.learning_rate])
+        self._step = step
+        return Measurement(
+            step=step,
+            fraction=1.0 if self._steps is None else min(1.0, step / self._steps),
+            in_warmup=False,
+            metrics={name: _number(where, name, value) for name, value in entries.items()},
+            learning_rate=_number(where, "learning_rate", rate),
+            seconds=time.monotonic() - started,
+        )
+
+
+class _Lines:
+    """Lines of text, put together from what has been read of them."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._begun = bytearray()
+        self._number = 0
+        self._is_too_long = False
+
+    def complete(self, chunk: bytes) -> Iterator[tuple[int, str]]:
+        """The lines that are complete with this chunk, each with its number from 1; empty ones are left out."""
+        *ended, rest = chunk.split(b"\n")
+        for part in ended:
+            self._add(part)
+            self._number += 1
+            line, was_too_long = self._begun.decode(errors="replace").strip(), self._is_too_long
+            self._begun, self._is_too_long = bytearray(), False
+            if was_too_long:
+                print(f"Line {self._number} of {self._where} is longer than {MAX_LINE:,} bytes: it was dropped.", flush=True)
+            elif line:
+                yield self._number, line
+        self._add(rest)
+
+    def _add(self, part: bytes) -> None:
+        self._is_too_long = self._is_too_long or len(self._begun) + len(part) > MAX_LINE
+        if not self._is_too_long:
+            self._begun += part
+
+
+def _entries(line: str) -> dict[str, Any] | None:
+    """The JSON object in a line; None when there is none."""
+    if not line.startswith("{"):
+        return None
+    with suppress(ValueError, RecursionError):
+        found = json.loads(line)
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def _number(where: str, name: str, value: Any) -> float:
+    """A number, also one in text such as "NaN", as languages without a JSON number for it write it."""
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        with suppress(ValueError):
+            return float(value)
+    raise CommandFailed(f"{where} has {name} {_shown(value)}: it must be a number")
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{text[:60]}..." if len(text) > 63 else text
+
+
+def _check_end(code: int) -> None:
+    if code:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        raise CommandFailed(f"the command {how}; its last lines are in the trial's log")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask the command to stop, if it still runs; then kill it, with what it has started."""
+    if process.poll() is not None:
+        return
+    with suppress(psutil.NoSuchProcess):
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(TERMINATE_S)
+        process.kill()
+        for each in started:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+    process.wait()
