@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import NoReturn
@@ -13,7 +13,7 @@ import httpx2
 import structlog
 
 from service.commands import pool
-from service.commands.configuration import check_data_folders, data_dir
+from service.commands.configuration import check_data_folders, data_dir, database_url
 from service.commands.pool import LocalProcess
 from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, check_objectives, listen
 from service.errors import ConfigurationError, StrideError
@@ -33,29 +33,34 @@ class StartFailed(StrideError):
 class LocalService:
     """What runs on this machine."""
 
-    def __init__(self, url: str, postgres: "_Postgres", processes: Sequence[LocalProcess]) -> None:
+    def __init__(self, url: str, postgres: "_Postgres | None", processes: Sequence[LocalProcess]) -> None:
         self.url = url
         """Of the API."""
-        self.stored = postgres.stored
+        self.stored = "" if postgres is None else postgres.stored
         """Where the data is, in words."""
         self._postgres = postgres
         self._processes = processes
 
     def restart_what_ended(self) -> None:
         """To be called often. Raises ConfigurationError when the embedded PostgreSQL cannot be restarted."""
-        self._postgres.restart_if_ended()
+        if self._postgres is not None:
+            self._postgres.restart_if_ended()
         for process in self._processes:
             process.restart_if_ended()
 
+    def exit_if_ended(self) -> None:
+        """Exit with the code of the first process that has ended at its start: it has printed why."""
+        _exit_if_ended(self._processes)
+
 
 @contextmanager
-def running(settings: Settings) -> Iterator[LocalService]:
+def running(settings: Settings, worker: Sequence[str] = ("worker",)) -> Iterator[LocalService]:
     """Start everything, and stop it at the end of the block. Ctrl-C, SIGTERM and SIGHUP end the block by KeyboardInterrupt.
 
-    Raises StrideError, with nothing left running, when something cannot be started.
+    worker: the arguments of `stride` that start one. Raises StrideError, with nothing left running, when something cannot be
+    started.
     """
-    if "log_level" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"log_level": "warning"})  # at info, every trial logs a line
+    settings = _quiet(settings)
     check_objectives(settings, trains=settings.workers > 0)
     if settings.workers:
         check_data_folders(settings)
@@ -64,7 +69,7 @@ def running(settings: Settings) -> Iterator[LocalService]:
         postgres = _Postgres(settings)
         cleanup.callback(postgres.stop)
         _migrate(postgres.url, settings)
-        environment = os.environ | {"STRIDE_DATABASE_URL": postgres.url, "STRIDE_LOG_LEVEL": settings.log_level}
+        environment = _environment(settings, postgres.url)
         api = LocalProcess(
             "api",
             ["api", "--host", settings.host, "--fd", str(listener.fileno())],
@@ -73,12 +78,43 @@ def running(settings: Settings) -> Iterator[LocalService]:
             descriptors=[listener.fileno()],
         )
         cleanup.callback(pool.stop, [api])
-        workers: list[LocalProcess] = []
-        cleanup.callback(_stop_workers, workers)
-        for number in range(1, settings.workers + 1):
-            workers.append(LocalProcess(f"worker {number}", ["worker"], environment=environment, grace_s=settings.grace_s))
+        workers = _workers(settings, worker, environment, cleanup)
         _wait_until_ready(address(listener), [api, *workers])
         yield LocalService(address(listener), postgres, [api, *workers])
+
+
+@contextmanager
+def running_workers(settings: Settings, worker: Sequence[str]) -> Iterator[LocalService]:
+    """As `running`, where database and API run already: workers alone."""
+    settings = _quiet(settings)
+    check_objectives(settings, trains=True)
+    check_data_folders(settings)
+    with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as cleanup:
+        environment = _environment(settings, database_url(settings))
+        yield LocalService(settings.url, None, _workers(settings, worker, environment, cleanup))
+
+
+def _quiet(settings: Settings) -> Settings:
+    """At the level info, every trial logs a line."""
+    return settings if "log_level" in settings.model_fields_set else settings.model_copy(update={"log_level": "warning"})
+
+
+def _environment(settings: Settings, database: str) -> dict[str, str]:
+    return os.environ | {"STRIDE_DATABASE_URL": database, "STRIDE_LOG_LEVEL": settings.log_level}
+
+
+def _workers(settings: Settings, worker: Sequence[str], environment: Mapping[str, str], cleanup: ExitStack) -> list[LocalProcess]:
+    workers: list[LocalProcess] = []
+    cleanup.callback(_stop_workers, workers)
+    for number in range(1, settings.workers + 1):
+        workers.append(LocalProcess(f"worker {number}", worker, environment=environment, grace_s=settings.grace_s))
+    return workers
+
+
+def _exit_if_ended(processes: Sequence[LocalProcess]) -> None:
+    for process in processes:
+        if process.exit_code is not None:
+            sys.exit(process.exit_code if process.exit_code > 0 else 1)
 
 
 class _Postgres:
@@ -146,9 +182,7 @@ def _wait_until_ready(url: str, processes: list[LocalProcess]) -> None:
     # Not through a proxy: the API runs on this machine.
     with httpx2.Client(base_url=url, timeout=1.0, trust_env=False) as client:
         while True:
-            for process in processes:
-                if process.exit_code is not None:
-                    sys.exit(process.exit_code if process.exit_code > 0 else 1)
+            _exit_if_ended(processes)
             try:
                 answer = client.get("/readyz")
                 reason = answer.text

@@ -1,0 +1,187 @@
+"""`stride run`: from a training script to a learning rate, in one command."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+from objectives.scripts.catalog import describe_files
+from objectives.scripts.entry import Asked, ScriptObjective
+
+from objectives.contract import Direction
+from objectives.own_modules import CatalogProblem
+from service.commands import answers, tables
+from service.commands.api_client import ApiClient
+from service.commands.documents import read_document
+from service.commands.jobs import COMPLETED, JobNotCompleted
+from service.commands.local_service import LocalService, running, running_workers
+from service.commands.options import BadUsage
+from service.commands.watch import FINAL, watch
+from service.errors import ConfigurationError, StrideError
+from service.settings import Settings
+
+OFFERED_WITHIN_S = 150.0
+"""How long a worker may take until it offers the script: it loads it first."""
+CHECK_EVERY_S = 0.2
+FURTHER = 16
+"""Trials that the command at the end adds."""
+
+
+class NotOffered(StrideError):
+    """No worker has offered the script."""
+
+
+def asked_for(direction: str | None, learning_rate: str | None, steps: int | None) -> Asked:
+    """What the options say of the script. Raises BadUsage."""
+    if direction not in (None, "minimize", "maximize"):
+        raise BadUsage(f"--direction is {direction!r}: it must be minimize or maximize.")
+    return Asked(direction=cast(Direction | None, direction), learning_rate=learning_rate, steps=steps)
+
+
+def run_script(
+    settings: Settings,
+    file: str,
+    asked: Asked,
+    *,
+    job_file: str | None,
+    strategy: str | None,
+    trials: int | None,
+    goes_on_with: str | None,
+    keeps_running: bool,
+) -> None:
+    """Find the best learning rate of the training in `file`. goes_on_with: the id of an earlier job, which gets `trials` more.
+
+    Raises ConfigurationError and BadUsage before anything is started, and JobNotCompleted.
+    """
+    described = _described(file, asked)
+    document = None if goes_on_with else _job(described, job_file, strategy, trials)
+    _say(_summary(described, Path(file)))
+    worker = ["worker", *_of_worker(file, asked)]
+    # Where an API answers already, only workers are missing.
+    begun = running_workers(settings, worker) if _answers(settings.url) else running(settings, worker)
+    with begun as service, ApiClient(service.url) as client:
+        _wait_until_offered(client, described, service)
+        with _supervised(service):
+            job = client.post("/v1/jobs", document) if document else _earlier(client, str(goes_on_with), trials)
+            _say(f"Job {job['id'][:8]} at {service.url}/dashboard, with {settings.workers} workers.")
+            try:
+                job = watch(client, job["id"], tables.console(stderr=True))
+            except KeyboardInterrupt:
+                _say(f"The job is kept. To go on with it: stride run {file} --go-on {job['id'][:8]}")
+                raise
+            _answer(client, job, file)
+            if keeps_running:
+                _say("Stride keeps running until Ctrl-C.")
+                with suppress(KeyboardInterrupt):
+                    threading.Event().wait()
+
+
+def _described(file: str, asked: Asked) -> ScriptObjective:
+    """The one objective of the file. Raises ConfigurationError and BadUsage."""
+    try:
+        found = describe_files([file], asked)
+    except CatalogProblem as problem:
+        raise ConfigurationError(f"{problem}.") from None
+    if len(found) > 1:
+        raise BadUsage(f"{file} holds {', '.join(found)}: name one of them, as {file}:{next(iter(found))}.")
+    return next(iter(found.values()))
+
+
+def _job(described: ScriptObjective, job_file: str | None, strategy: str | None, trials: int | None) -> dict[str, Any]:
+    """The job to submit: what the file says, and the options where it says nothing. Raises BadUsage."""
+    document = {} if job_file is None else read_document(job_file)
+    if not isinstance(document, dict):
+        raise BadUsage(f"{job_file} holds no job: a mapping such as {{search_space: ..., budget: ...}} was expected.")
+    given: dict[str, Any] = {"objective": {"name": described.objective.name}}
+    if strategy is not None:
+        given["strategy"] = strategy
+    if trials is not None:
+        given["budget"] = {"trials": trials}
+    return given | document
+
+
+def _summary(described: ScriptObjective, path: Path) -> str:
+    """What is trained, as one line."""
+    objective, [metric] = described.objective, described.objective.metrics
+    searched = [f"{each.name} {_range(each.space)}" for each in objective.parameters if each.space is not None]
+    rate = described.function.learning_rate
+    what = f"{objective.name} ({path.name}): {metric.direction} {metric.name}"
+    return f"{what}; learning rate: {rate}; searched: {', '.join(searched)}"
+
+
+def _range(space: Mapping[str, Any]) -> str:
+    if space["type"] == "categorical":
+        return " | ".join(map(str, space["choices"]))
+    return f"{space['low']:g} to {space['high']:g}" + (" (log)" if space.get("log") else "")
+
+
+def _of_worker(file: str, asked: Asked) -> Sequence[str]:
+    options = {"--direction": asked.direction, "--learning-rate": asked.learning_rate, "--steps": asked.steps}
+    given = [part for name, value in options.items() if value is not None for part in (name, str(value))]
+    return ["--objective", file, *given]
+
+
+@contextmanager
+def _supervised(service: LocalService) -> Iterator[None]:
+    """Restart what ends while the block runs."""
+    ended = threading.Event()
+
+    def supervise() -> None:
+        while not ended.wait(CHECK_EVERY_S):
+            service.restart_what_ended()
+
+    thread = threading.Thread(target=supervise, name="supervisor", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _answers(url: str) -> bool:
+    """Whether a Stride answers there."""
+    try:
+        return httpx2.get(f"{url}/healthz", timeout=2.0, trust_env=False).json() == {"status": "alive"}
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+        return False
+
+
+def _wait_until_offered(client: ApiClient, described: ScriptObjective, service: LocalService) -> None:
+    """Raises NotOffered. Exits with a worker's code when one ends at its start: it has printed why."""
+    name, deadline = described.objective.name, time.monotonic() + OFFERED_WITHIN_S
+    while not any(name in worker["objectives"] for worker in client.get("/v1/workers")["items"] if worker["state"] != "lost"):
+        service.exit_if_ended()
+        if time.monotonic() > deadline:
+            raise NotOffered(
+                f"No worker has offered {name} at {client.url} within {OFFERED_WITHIN_S:g} s. If that Stride uses another"
+                " database, set STRIDE_DATABASE_URL to it."
+            )
+        time.sleep(CHECK_EVERY_S)
+
+
+def _earlier(client: ApiClient, job: str, trials: int | None) -> Any:
+    """An earlier job, with so many trials more."""
+    found = client.get(f"/v1/jobs/{client.job_id(job)}")
+    if trials is None and found["state"] not in FINAL:
+        return client.post(f"/v1/jobs/{found['id']}/resume") if found["state"] == "paused" else found
+    return client.post(f"/v1/jobs/{found['id']}/extend", {"trials": trials or FURTHER})
+
+
+def _answer(client: ApiClient, job: Any, file: str) -> None:
+    """Print the job's answer and the command to go on. Raises JobNotCompleted."""
+    if job["best"]:
+        answers.best_lr(client.url, job["id"], as_json=False)
+        _say(f"More trials: stride run {file} --go-on {job['id'][:8]} --trials {FURTHER}")
+    if job["state"] != COMPLETED:
+        raise JobNotCompleted(
+            f"Job {job['id']} {'was' if job['state'] == 'cancelled' else 'has'} {job['state']}: {job['reason']}."
+        )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
