@@ -154,7 +154,7 @@ def _answers(url: str) -> bool:
 def _wait_until_offered(client: ApiClient, described: ScriptObjective, service: LocalService) -> None:
     """Raises NotOffered. Exits with a worker's code when one ends at its start: it has printed why."""
     name, deadline = described.objective.name, time.monotonic() + OFFERED_WITHIN_S
-    while not any(name in worker["objectives"] for worker in client.get("/v1/workers")["items"] if worker["state"] != "lost"):
+    while not any(each["name"] == name and each["offered"] for each in client.get("/v1/objectives")["items"]):
         service.exit_if_ended()
         if time.monotonic() > deadline:
             raise NotOffered(

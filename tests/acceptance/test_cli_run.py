@@ -1,0 +1,101 @@
+"""`stride run`: from a script to an answer."""
+
+import json
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import DEADLINE_S, RunningStride, assert_fails, run, start
+
+SCRIPT = """
+import math
+import optuna
+
+def objective(trial):
+    lr = trial.suggest_float("lr", 1e-4, 1.0, log=True)
+    for step in range(3):
+        trial.report(math.log10(lr / 0.01) ** 2 + 1 / (step + 1), step)
+        if trial.should_prune():
+            raise optuna.TrialPruned()
+    return math.log10(lr / 0.01) ** 2
+
+if __name__ == "__main__":
+    raise SystemExit("run as a program")
+"""
+SLOW = SCRIPT.replace("import math\n", "import math\nimport time\n").replace(
+    "        trial.report", "        time.sleep(1)\n        trial.report"
+)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "tune.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def run_script(script: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    return run(
+        "run", str(script), "--port", "0", "--data", str(script.parent / "data"), *options, STRIDE_URL="http://127.0.0.1:9"
+    )
+
+
+def test_an_optuna_script_is_answered_in_one_command_and_goes_on_in_another(script: Path) -> None:
+    first = run_script(script, "--trials", "6", "--strategy", "random", "--workers", "1")
+    assert first.returncode == 0, first.stderr
+    assert "tune (tune.py): minimize value; learning rate: lr; searched: lr 0.0001 to 1 (log)\n" in first.stderr
+    assert "completed 6/6" in first.stderr
+    assert re.search(r"^Learning rate 0\.\d+", first.stdout)
+    found = re.search(rf"^More trials: stride run {re.escape(str(script))} (--go-on \w+ --trials) 16$", first.stderr, re.M)
+    assert found, first.stderr
+    further = run_script(script, *found[1].split(), "2")
+    assert further.returncode == 0, further.stderr
+    assert "completed 8/8" in further.stderr
+
+
+def test_workers_join_a_stride_that_runs(stride: RunningStride, script: Path, tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("{name: mine, budget: {trials: 3}, strategy: random}")
+    job = str(tmp_path / "job.yaml")
+    result = run("run", str(script), "--job", job, "--trials", "9", "--data", str(stride.folder), STRIDE_URL=stride.url)
+    assert result.returncode == 0, result.stderr
+    assert f" at {stride.url}/dashboard" in result.stderr
+    [mine] = [each for each in stride.ask("GET", "/v1/jobs")["items"] if each["name"] == "mine"]
+    assert (mine["state"], mine["progress"]["trials"]["complete"]) == ("completed", 3)
+    assert len([each for each in stride.ask("GET", "/v1/workers")["items"] if each["state"] != "stopped"]) == 2
+
+
+def test_ctrl_c_keeps_the_job_and_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    process = start(
+        "run", str(tmp_path / "slow.py"), "--port", "0", "--data", str(tmp_path / "data"), STRIDE_URL="http://127.0.0.1:9"
+    )
+    assert process.stderr is not None
+    assert any(line.startswith("running") for line in iter(process.stderr.readline, ""))
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=DEADLINE_S)
+    assert re.search(r"^The job is kept\. To go on with it: stride run \S+slow\.py --go-on [0-9a-f]{8}$", said, re.M)
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = 1", "holds no objective"),
+        ("def objective(trial):\n    trial.suggest_float('x', 0, 1)", "no parameter called learning_rate or lr"),
+        ("import no_such_module", "No module named 'no_such_module'"),
+        (SCRIPT.replace("def objective", "def objective(", 1), "line 5"),
+    ],
+)
+def test_a_script_that_cannot_be_run_is_one_sentence(tmp_path: Path, source: str, said: str) -> None:
+    (tmp_path / "mine.py").write_text(source)
+    assert_fails(run("run", str(tmp_path / "mine.py")), 2, said)
+
+
+def test_what_the_options_cannot_be_is_one_sentence(script: Path, tmp_path: Path) -> None:
+    assert_fails(run("run", str(tmp_path / "none.py")), 2, f"there is no file {tmp_path / 'none.py'}")
+    assert_fails(run("run", str(script), "--direction", "up"), 2, "--direction is 'up': it must be minimize or maximize")
+    (tmp_path / "list.json").write_text(json.dumps([1]))
+    assert_fails(run("run", str(script), "--job", str(tmp_path / "list.json")), 2, "list.json")
