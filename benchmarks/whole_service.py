@@ -113,6 +113,11 @@ def run_job(
         answer(api.post(f"/v1/jobs/{job['id']}/pause"))
         fill(database_url, job["study_name"], before)
         answer(api.post(f"/v1/jobs/{job['id']}/resume"))
+    return finished(api, job)
+
+
+def finished(api: httpx2.Client, job: dict[str, Any]) -> dict[str, Any]:
+    """The job, once it has completed."""
     while job["state"] not in ("completed", "failed", "cancelled"):
         time.sleep(0.1)
         job = answer(api.get(f"/v1/jobs/{job['id']}"))
