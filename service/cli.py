@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands import answer_commands, job_commands
+from service.commands import answer_commands, job_commands, script_commands
 from service.commands.options import SERVICE, BadUsage, Data, Host, Parent, Port
 from service.errors import ConfigurationError, StrideError
 
@@ -51,6 +51,10 @@ def _leave_threads(code: str | int | None) -> None:
         os._exit(code if isinstance(code, int) else FAILED if code else 0)
 
 
+# The order is that of the help.
+app.add_typer(script_commands.app)
+
+
 @app.command(rich_help_panel=SERVICE)
 def up(
     port: Port = None,
@@ -68,62 +72,6 @@ def up(
     if parent is None:  # else it has warned
         warn_of_unknown()
     run_everything(read_settings(port=port, host=host, data_dir=data, workers=workers), parent=parent)
-
-
-@app.command(rich_help_panel=SERVICE)
-def run(
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE",
-            help="A Python file with an Optuna objective or a function under @stride.objective; FILE:NAME names it.",
-        ),
-    ],
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials of the job. (default: 32)", show_default=False)] = None,
-    strategy: Annotated[
-        str | None, typer.Option(help="bayesian, random or grid. (default: bayesian)", show_default=False)
-    ] = None,
-    job: Annotated[
-        str | None, typer.Option(metavar="JOB_FILE", help="A job in YAML or JSON; what it says comes first.", show_default=False)
-    ] = None,
-    go_on: Annotated[
-        str | None,
-        typer.Option(metavar="JOB", help="Go on with an earlier job of this file, with --trials more.", show_default=False),
-    ] = None,
-    direction: Annotated[
-        str | None,
-        typer.Option(help="minimize or maximize what an Optuna objective returns. (default: minimize)", show_default=False),
-    ] = None,
-    learning_rate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="The parameter that is the learning rate. (default: learning_rate, or lr)", show_default=False
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="How many steps an Optuna objective reports; pruners need it.", show_default=False)
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Worker processes. (default: STRIDE_WORKERS, or 2)", show_default=False)
-    ] = None,
-    keep_running: Annotated[bool, typer.Option("--keep-running", help="Keep API and workers running after the answer.")] = False,
-    port: Port = None,
-    data: Data = None,
-) -> None:
-    """Find the best learning rate of a training script: start all that is needed, tune, print the answer."""
-    from service.commands.configuration import read_settings
-    from service.commands.run import asked_for, run_script
-
-    run_script(
-        read_settings(port=port, data_dir=data, workers=workers),
-        file,
-        asked_for(direction, learning_rate, steps),
-        job_file=job,
-        strategy=strategy,
-        trials=trials,
-        goes_on_with=go_on,
-        keeps_running=keep_running,
-    )
 
 
 @app.command(rich_help_panel=SERVICE)
@@ -215,7 +163,6 @@ def url(data: Data = None) -> None:
     print_url(read_settings(data_dir=data))
 
 
-# After the service's own: the order is that of the help.
 app.add_typer(job_commands.app)
 app.add_typer(answer_commands.app)
 

@@ -7,6 +7,7 @@ import typer
 
 from service.errors import StrideError
 
+SCRIPTS = "Tune a training script"
 SERVICE = "Run the service"
 JOBS = "Work with jobs"
 ANSWERS = "Ask for answers"
@@ -32,6 +33,25 @@ Port = Annotated[
     typer.Option(
         min=0, max=65535, help="Port of the API; 0 takes a free one. (default: STRIDE_PORT, or 8000)", show_default=False
     ),
+]
+Script = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE", help="A Python file with an Optuna objective or a function under @stride.objective; FILE:NAME names one."
+    ),
+]
+Direction = Annotated[
+    str | None,
+    typer.Option(help="minimize or maximize what an Optuna objective returns. (default: minimize)", show_default=False),
+]
+LearningRate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The parameter that is the learning rate. (default: learning_rate, or lr)", show_default=False
+    ),
+]
+Steps = Annotated[
+    int | None, typer.Option(min=1, help="How many steps an Optuna objective reports; pruners need it.", show_default=False)
 ]
 Parent = Annotated[int | None, typer.Option(hidden=True, help="Id of the parent process: end when it ends.")]
 

@@ -57,14 +57,14 @@ def run_script(
 
     Raises ConfigurationError and BadUsage before anything is started, and JobNotCompleted.
     """
-    described = _described(file, asked)
-    document = None if goes_on_with else _job(described, job_file, strategy, trials)
-    _say(_summary(described, Path(file)))
+    script = described(file, asked)
+    document = None if goes_on_with else _job(script, job_file, strategy, trials)
+    _say(_summary(script, Path(file)))
     worker = ["worker", *_of_worker(file, asked)]
     # Where an API answers already, only workers are missing.
     begun = running_workers(settings, worker) if _answers(settings.url) else running(settings, worker)
     with begun as service, ApiClient(service.url) as client:
-        _wait_until_offered(client, described, service)
+        _wait_until_offered(client, script, service)
         with _supervised(service):
             job = client.post("/v1/jobs", document) if document else _earlier(client, str(goes_on_with), trials)
             _say(f"Job {job['id'][:8]} at {service.url}/dashboard, with {settings.workers} workers.")
@@ -80,7 +80,7 @@ def run_script(
                     threading.Event().wait()
 
 
-def _described(file: str, asked: Asked) -> ScriptObjective:
+def described(file: str, asked: Asked) -> ScriptObjective:
     """The one objective of the file. Raises ConfigurationError and BadUsage."""
     try:
         found = describe_files([file], asked)
@@ -91,12 +91,12 @@ def _described(file: str, asked: Asked) -> ScriptObjective:
     return next(iter(found.values()))
 
 
-def _job(described: ScriptObjective, job_file: str | None, strategy: str | None, trials: int | None) -> dict[str, Any]:
+def _job(script: ScriptObjective, job_file: str | None, strategy: str | None, trials: int | None) -> dict[str, Any]:
     """The job to submit: what the file says, and the options where it says nothing. Raises BadUsage."""
     document = {} if job_file is None else read_document(job_file)
     if not isinstance(document, dict):
         raise BadUsage(f"{job_file} holds no job: a mapping such as {{search_space: ..., budget: ...}} was expected.")
-    given: dict[str, Any] = {"objective": {"name": described.objective.name}}
+    given: dict[str, Any] = {"objective": {"name": script.objective.name}}
     if strategy is not None:
         given["strategy"] = strategy
     if trials is not None:
@@ -104,11 +104,11 @@ def _job(described: ScriptObjective, job_file: str | None, strategy: str | None,
     return given | document
 
 
-def _summary(described: ScriptObjective, path: Path) -> str:
+def _summary(script: ScriptObjective, path: Path) -> str:
     """What is trained, as one line."""
-    objective, [metric] = described.objective, described.objective.metrics
+    objective, [metric] = script.objective, script.objective.metrics
     searched = [f"{each.name} {_range(each.space)}" for each in objective.parameters if each.space is not None]
-    rate = described.function.learning_rate
+    rate = script.function.learning_rate
     what = f"{objective.name} ({path.name}): {metric.direction} {metric.name}"
     return f"{what}; learning rate: {rate}; searched: {', '.join(searched)}"
 
@@ -151,9 +151,9 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _wait_until_offered(client: ApiClient, described: ScriptObjective, service: LocalService) -> None:
+def _wait_until_offered(client: ApiClient, script: ScriptObjective, service: LocalService) -> None:
     """Raises NotOffered. Exits with a worker's code when one ends at its start: it has printed why."""
-    name, deadline = described.objective.name, time.monotonic() + OFFERED_WITHIN_S
+    name, deadline = script.objective.name, time.monotonic() + OFFERED_WITHIN_S
     while not any(each["name"] == name and each["offered"] for each in client.get("/v1/objectives")["items"]):
         service.exit_if_ended()
         if time.monotonic() > deadline:

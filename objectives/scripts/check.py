@@ -1,0 +1,182 @@
+"""What works with a training script: a few steps are trained, saved, and repeated in other processes."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from objectives.catalog import default_params
+from objectives.contract import Measurement, NoState, RunLost, RunRaised
+from objectives.own_modules import CatalogProblem
+from objectives.scripts.entry import ScriptObjective
+from objectives.scripts.run import ScriptRun, Scripts
+
+STEPS = 2
+"""Steps of a run that is compared."""
+SEED, OTHER_SEED = 1, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What was found of one thing that Stride does with a script."""
+
+    name: str
+    works: bool
+    text: str
+    """What was seen; where it does not work, what would make it."""
+
+
+class _Failed(Exception):
+    """A run raised, or its process ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """The first steps of a run, and what it gave after the first."""
+
+    steps: list[Measurement]
+    state: Any
+    no_state: str
+    """Why there is no state."""
+    weights: Mapping[str, Any] | None
+
+
+def findings(script: ScriptObjective, device: str, note: Callable[[str], None] = lambda _: None) -> Iterator[Finding]:
+    """Each as soon as it is known. note: told what is done next. Each run has a process of its own."""
+    params = default_params(script.objective)
+    note(f"training {STEPS} steps")
+    try:
+        first = _begun(script, params, SEED, device)
+    except _Failed as failed:
+        yield Finding(name="training", works=False, text=str(failed))
+        return
+    yield _training(first, script)
+    note("training them again, with the same seed and with another")
+    try:
+        yield _seeds(first, _begun(script, params, SEED, device), _begun(script, params, OTHER_SEED, device))
+    except _Failed as failed:
+        yield Finding(name="seeds", works=False, text=f"a second run {failed}")
+    note("resuming after the first step, in another process")
+    yield _resume(first, script, params, device)
+    yield _best_model(first, script)
+    yield _diagnosis(first)
+    note("training at the highest learning rate")
+    yield _divergence(script, params, device)
+    yield _pruning(script)
+
+
+def _begun(
+    script: ScriptObjective, params: Mapping[str, Any], seed: int, device: str, state: Any = None, count: int = STEPS
+) -> _Begun:
+    """Raises _Failed."""
+    scripts = Scripts({script.objective.name: script.function})
+    try:
+        run = scripts.start(script.objective.name, params, seed, device, 1)
+        if state is not None:
+            run.load_state_dict(state)
+        return _first_steps(run, count)
+    except (RunRaised, RunLost, CatalogProblem) as error:
+        kind = f"{error.type}: " if isinstance(error, RunRaised) else ""
+        raise _Failed(f"ended with {kind}{error}") from error
+    finally:
+        scripts.drop()
+
+
+def _first_steps(run: ScriptRun, count: int) -> _Begun:
+    steps: list[Measurement] = []
+    state, no_state, weights = None, "", None
+    for step in run:
+        steps.append(step)
+        if len(steps) == 1:
+            try:
+                state, weights = run.state_dict(), run.weights()
+            except NoState as none:
+                no_state = str(none)
+        if len(steps) == count:
+            break
+    return _Begun(steps=steps, state=state, no_state=no_state, weights=weights)
+
+
+def _training(first: _Begun, script: ScriptObjective) -> Finding:
+    metric = script.function.metric
+    values = " and ".join(f"{step.metrics[metric]:.6g}" for step in first.steps)
+    only = "" if len(first.steps) == STEPS else ", its only step"
+    return Finding(name="training", works=True, text=f"{metric} was {values}{only}, in {first.steps[0].seconds:.2g} s a step")
+
+
+def _seeds(first: _Begun, same: _Begun, other: _Begun) -> Finding:
+    if _values(same) != _values(first):
+        text = "the same seed gave other values: something draws random numbers from a generator that the seed does not reach"
+        return Finding(name="seeds", works=False, text=text)
+    if _values(other) == _values(first):
+        text = "another seed gave the same values: the script sets its own seed, or draws nothing at random"
+        return Finding(name="seeds", works=False, text=text)
+    return Finding(name="seeds", works=True, text="the same seed gives the same values, and another seed others")
+
+
+def _resume(first: _Begun, script: ScriptObjective, params: Mapping[str, Any], device: str) -> Finding:
+    if first.state is None:
+        why = "an Optuna objective saves no state" if script.function.kind == "optuna" else first.no_state
+        return Finding(name="resume", works=False, text=f"{why}: a trial that is interrupted starts anew")
+    if len(first.steps) < STEPS:
+        return Finding(name="resume", works=True, text="a state was saved; a run of one step has nothing to resume")
+    try:
+        resumed = _begun(script, params, SEED, device, first.state, count=1)
+    except _Failed as failed:
+        return Finding(name="resume", works=False, text=f"the resumed run {failed}")
+    [*_, wanted], got = first.steps, resumed.steps[0] if resumed.steps else None
+    if got is None or got.step != wanted.step:
+        went_on = "ended" if got is None else f"went on with step {got.step}"
+        text = f"after step 1 the resumed run {went_on}: begin after the step in what trial.restored() returns"
+        return Finding(name="resume", works=False, text=text)
+    metric = script.function.metric
+    if got.metrics != wanted.metrics:
+        text = (
+            f"{metric} was {got.metrics[metric]!r} at step {got.step} instead of {wanted.metrics[metric]!r}: what trial.save is"
+            " given lacks something, such as the optimizer's state"
+        )
+        return Finding(name="resume", works=False, text=text)
+    return Finding(name="resume", works=True, text="step 2 is the same in another process, to the last digit")
+
+
+def _best_model(first: _Begun, script: ScriptObjective) -> Finding:
+    if first.weights:
+        return Finding(name="best model", works=True, text=f"{len(first.weights)} tensors were saved under model")
+    text = 'no weights are kept: give trial.save a dictionary with "model": model.state_dict()'
+    if script.function.kind == "optuna":
+        text = "an Optuna objective keeps no weights: a function under @stride.objective can"
+    return Finding(name="best model", works=False, text=text)
+
+
+def _diagnosis(first: _Begun) -> Finding:
+    measured = first.steps[0].metrics
+    if "training_loss" not in measured:
+        return Finding(name="diagnosis", works=False, text="report training_loss, and gradient_norm where it is known")
+    more = [name for name in ("validation_loss", "gradient_norm") if name not in measured]
+    text = "from training_loss" + (f"; {' and '.join(more)} would tell more" if more else " and the other metrics")
+    return Finding(name="diagnosis", works=True, text=text)
+
+
+def _divergence(script: ScriptObjective, params: Mapping[str, Any], device: str) -> Finding:
+    rate = script.function.learning_rate
+    space = next(each.space for each in script.objective.parameters if each.name == rate) or {}
+    highest = max(space.get("choices", [space.get("high", params[rate])]))
+    try:
+        begun = _begun(script, {**params, rate: highest}, SEED, device, count=5)
+    except _Failed as failed:
+        text = f"at {rate} {highest:g} the run {failed}: report nan or inf instead, so that the rate counts as too high"
+        return Finding(name="divergence", works=False, text=text)
+    last = begun.steps[-1].metrics[script.function.metric]
+    seen = "diverged" if not math.isfinite(last) else f"came to {last:.3g} in {len(begun.steps)} steps"
+    return Finding(name="divergence", works=True, text=f"at {rate} {highest:g}, the highest, the run {seen}")
+
+
+def _pruning(script: ScriptObjective) -> Finding:
+    if script.function.steps is not None:
+        return Finding(name="pruning", works=True, text=f"a run has {script.function.steps} steps")
+    text = "the number of steps is not known: say it with --steps, or steps= of @stride.objective"
+    return Finding(name="pruning", works=False, text=text)
+
+
+def _values(begun: _Begun) -> list[Mapping[str, float]]:
+    return [step.metrics for step in begun.steps]

@@ -1,0 +1,73 @@
+"""What `stride check` finds in scripts that do a thing right, or wrong. Each run is a real process."""
+
+from pathlib import Path
+
+import pytest
+
+from objectives.scripts.catalog import describe_files
+from objectives.scripts.check import Finding, findings
+from objectives.scripts.entry import Asked
+
+RIGHT = """
+import random
+import stride
+
+@stride.objective(
+    space={"learning_rate": {"type": "float", "low": 1e-3, "high": 10.0, "log": True}}, metric="loss", steps=4
+)
+def train(trial):
+    state = trial.restored() or {"step": 0, "x": random.random()}
+    for step in range(state["step"] + 1, 5):
+        x = state["x"] = state["x"] + random.random()
+        state["step"] = step
+        loss = float("nan") if trial.params["learning_rate"] > 1 else x
+        trial.save(dict(state))
+        if trial.report(step=step, loss=loss, training_loss=x):
+            return
+"""
+OPTUNA = """
+def objective(trial):
+    return trial.suggest_float("lr", 1e-3, 1.0, log=True)
+"""
+
+
+def found(folder: Path, source: str) -> dict[str, Finding]:
+    (folder / "train.py").write_text(source)
+    [script] = describe_files([str(folder / "train.py")], Asked()).values()
+    return {finding.name: finding for finding in findings(script, "cpu")}
+
+
+def test_a_script_that_does_all_right(tmp_path: Path) -> None:
+    all_found = found(tmp_path, RIGHT)
+    assert [name for name, finding in all_found.items() if not finding.works] == ["best model"]
+    assert all_found["resume"].text == "step 2 is the same in another process, to the last digit"
+    assert all_found["divergence"].text == "at learning_rate 10, the highest, the run diverged"
+    assert 'give trial.save a dictionary with "model"' in all_found["best model"].text
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "name", "said"),
+    [
+        ('"x": random.random()}', '"x": 0.0}\n    random.seed(7)', "seeds", "the script sets its own seed"),
+        ("import random\n", "import random, secrets\nrandom = secrets.SystemRandom()\n", "seeds", "does not reach"),
+        ('state["step"] + 1, 5', "1, 5", "resume", "the resumed run"),
+        ("trial.save(dict(state))", "trial.save({'step': step, 'x': 0.0})", "resume", "at step 2 instead of"),
+        ("trial.save(dict(state))", "pass", "resume", "nothing was saved with trial.save"),
+        ("training_loss=x", "loss_of_training=x", "diagnosis", "report training_loss"),
+        ('float("nan")', "1 / 0", "divergence", "ZeroDivisionError"),
+        (", steps=4", "", "pruning", "the number of steps is not known"),
+        ('"x": random.random()}', '"x": missing}', "training", "NameError: name 'missing' is not defined"),
+    ],
+)
+def test_what_a_script_does_wrong_is_told_with_its_cure(tmp_path: Path, right: str, wrong: str, name: str, said: str) -> None:
+    assert right in RIGHT
+    finding = found(tmp_path, RIGHT.replace(right, wrong))[name]
+    assert not finding.works
+    assert said in finding.text
+
+
+def test_an_optuna_objective_without_reports(tmp_path: Path) -> None:
+    all_found = found(tmp_path, OPTUNA)
+    assert {name for name, finding in all_found.items() if finding.works} == {"training", "divergence"}
+    assert "an Optuna objective saves no state" in all_found["resume"].text
+    assert "draws nothing at random" in all_found["seeds"].text
