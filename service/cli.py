@@ -109,6 +109,7 @@ def worker(
         int | None,
         typer.Option(min=1, help="How many steps an Optuna objective reports.", show_default=False),
     ] = None,
+    script: Annotated[list[str] | None, typer.Option(hidden=True, help="An objective that `stride run` has described.")] = None,
     data: Data = None,
     parent: Parent = None,
 ) -> None:
@@ -124,7 +125,7 @@ def worker(
         "objective_learning_rate": learning_rate,
         "objective_steps": steps,
     }
-    run_a_worker(read_settings(data_dir=data, **scripts), parent=parent)
+    run_a_worker(read_settings(data_dir=data, **scripts), parent=parent, described=script or ())
 
 
 @app.command(rich_help_panel=SERVICE)

@@ -5,22 +5,26 @@ or in a file. SIGTERM asks the command to stop.
 """
 
 import json
+import math
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import IO, Any
 
 import psutil
 
-from objectives.contract import Measurement
+from objectives.catalog import Start
+from objectives.contract import Divergence, Measurement, NoState, RunRaised
+from objectives.own_modules import CatalogProblem
+from objectives.scripts.entry import ScriptFunction
 
 MAX_LINE = 1_000_000
 """Bytes of a line beyond which the rest of it is dropped."""
@@ -35,36 +39,29 @@ _OWN = frozenset({"seed", "device"})
 """Placeholders beside the parameters."""
 
 
-class CommandFailed(RuntimeError):
-    """The command failed, or measured what cannot be used; the message says what, and which line it was."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """A command that trains."""
-
-    line: str
-    """As a shell would take it, with a placeholder {name} for each parameter; it is started without a shell."""
-    folder: Path
-    """Where it is started."""
-    metric: str
-    """The name of a measurement's metric: lines of standard output without it are no measurements."""
-    learning_rate: str
-    """The name of the parameter that is the learning rate."""
-    steps: int | str | None
-    """The number of steps of a run, or the parameter that is this number; None: not known."""
-
-
 def placeholders(line: str) -> list[str]:
     """The names of the parameters in a command, in order, each once. Raises ValueError when it cannot be split into words."""
     words = shlex.split(line)
     return list(dict.fromkeys(name for word in words for name in _PLACEHOLDER.findall(word) if name not in _OWN))
 
 
+def starter(command: ScriptFunction) -> Start:
+    """What starts its runs. Raises CatalogProblem where its program is not there."""
+    program = shlex.split(command.name)[0]
+    if shutil.which(program, path=os.environ.get("PATH")) is None and not (Path(command.path) / program).is_file():
+        raise CatalogProblem(f"there is no program {program!r} here, which the command {command.name!r} starts")
+
+    def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> "CommandRun":
+        return CommandRun(command, params, seed, device, threads)
+
+    return start
+
+
 class CommandRun:
     """Starts the command when it is iterated; yields what it measures, as soon as it is measured."""
 
-    def __init__(self, command: Command, params: Mapping[str, Any], seed: int, device: str, threads: int) -> None:
+    def __init__(self, command: ScriptFunction, params: Mapping[str, Any], seed: int, device: str, threads: int) -> None:
+        """command: of this kind."""
         self._command = command
         self._params = params
         self._environment = {
@@ -74,10 +71,12 @@ class CommandRun:
             "OMP_NUM_THREADS": str(threads),
         }
         values = {name: _text(value) for name, value in params.items()} | {"seed": str(seed), "device": device}
-        self._words = [_PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), word) for word in shlex.split(command.line)]
+        self._words = [_PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), word) for word in shlex.split(command.name)]
         steps = params[command.steps] if isinstance(command.steps, str) else command.steps
         self._steps = None if steps is None else max(1, int(steps))
         self._step = 0
+        self._since = time.monotonic()
+        """When the last measurement was made."""
 
     def __iter__(self) -> Iterator[Measurement]:
         with tempfile.TemporaryDirectory(prefix="stride-") as folder:
@@ -87,22 +86,28 @@ class CommandRun:
             process = self._start({"STRIDE_REPORT": str(report), "STRIDE_PARAMS": str(params)})
             try:
                 with report.open("rb") as written:
-                    yield from self._measurements(process, written)
+                    for measured in self._measurements(process, written):
+                        yield measured
+                        if measured.divergence is not None:
+                            return
                 _check_end(process.wait())
             finally:
                 _end(process)
         if not self._step:
-            raise CommandFailed(
+            raise _failure(
                 f"the command measured nothing: a line such as {EXAMPLE} was expected, on standard output or in the file that"
                 f" STRIDE_REPORT names, with the metric {self._command.metric!r}"
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: a command is started anew."""
-        return {}
+        """Raises NoState: a command is started anew."""
+        raise NoState("a command saves no state")
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """There is no state to resume from."""
+
+    def weights(self) -> None:
+        """There are none."""
 
     def evaluate(self) -> dict[str, float]:
         """Nothing more than was measured."""
@@ -112,18 +117,17 @@ class CommandRun:
         try:
             return subprocess.Popen(
                 self._words,
-                cwd=self._command.folder,
+                cwd=self._command.path,
                 env={**os.environ, **self._environment, **files},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
             )
         except OSError as error:
-            raise CommandFailed(f"the command {self._words[0]!r} cannot be started: {error.strerror}") from error
+            raise _failure(f"the command {self._words[0]!r} cannot be started: {error.strerror}") from error
 
     def _measurements(self, process: subprocess.Popen[bytes], written: IO[bytes]) -> Iterator[Measurement]:
         assert process.stdout is not None
         printed, reported = _Lines("standard output"), _Lines("STRIDE_REPORT")
-        started = time.monotonic()
         with process.stdout as output, DefaultSelector() as selector:
             selector.register(output, EVENT_READ)
             is_open = True
@@ -136,42 +140,50 @@ class CommandRun:
                     if not is_open:
                         selector.unregister(output)
                     for number, line in printed.complete(chunk):
-                        yield from self._printed(number, line, started)
+                        yield from self._printed(number, line)
                 for number, line in reported.complete(written.read()):
-                    yield self._reported(number, line, started)
+                    yield self._reported(number, line)
         for number, line in reported.complete(written.read() + b"\n"):
-            yield self._reported(number, line, started)
+            yield self._reported(number, line)
         for number, line in printed.complete(b"\n"):
-            yield from self._printed(number, line, started)
+            yield from self._printed(number, line)
 
-    def _printed(self, number: int, line: str, started: float) -> Iterator[Measurement]:
+    def _printed(self, number: int, line: str) -> Iterator[Measurement]:
         """The measurement in a line of standard output; any other line belongs to the log."""
         entries = _entries(line)
         if entries is None or self._command.metric not in entries:
             print(line, flush=True)
         else:
-            yield self._measured(f"line {number} of standard output", entries, started)
+            yield self._measured(f"line {number} of standard output", entries)
 
-    def _reported(self, number: int, line: str, started: float) -> Measurement:
+    def _reported(self, number: int, line: str) -> Measurement:
         where = f"line {number} of STRIDE_REPORT"
         entries = _entries(line)
         if entries is None:
-            raise CommandFailed(f"{where} is {_shown(line)}: it must be a JSON object such as {EXAMPLE}")
-        return self._measured(where, entries, started)
+            raise _failure(f"{where} is {_shown(line)}: it must be a JSON object such as {EXAMPLE}")
+        return self._measured(where, entries)
 
-    def _measured(self, where: str, entries: dict[str, Any], started: float) -> Measurement:
+    def _measured(self, where: str, entries: dict[str, Any]) -> Measurement:
         step = entries.pop("step", self._step + 1)
         if not isinstance(step, int) or isinstance(step, bool) or step < 1:
-            raise CommandFailed(f"{where} has the step {_shown(step)}: steps are whole numbers, counted from 1")
+            raise _failure(f"{where} has the step {_shown(step)}: steps are whole numbers, counted from 1")
         rate = entries.pop("learning_rate", self._params[self._command.learning_rate])
+        metrics = {name: _number(where, name, value) for name, value in entries.items()}
+        fraction = step / (step + 1) if self._steps is None else min(1.0, step / self._steps)
+        value, divergence = metrics.get(self._command.metric, 0.0), None
+        if not math.isfinite(value):
+            reason = f"{self._command.metric} was {value} at step {step}"
+            divergence = Divergence(reason=reason, update=step, fraction=fraction)
+        seconds, self._since = time.monotonic() - self._since, time.monotonic()
         self._step = step
         return Measurement(
             step=step,
-            fraction=1.0 if self._steps is None else min(1.0, step / self._steps),
+            fraction=fraction,
             in_warmup=False,
-            metrics={name: _number(where, name, value) for name, value in entries.items()},
+            metrics=metrics,
             learning_rate=_number(where, "learning_rate", rate),
-            seconds=time.monotonic() - started,
+            seconds=seconds,
+            divergence=divergence,
         )
 
 
@@ -219,7 +231,13 @@ def _number(where: str, name: str, value: Any) -> float:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         with suppress(ValueError):
             return float(value)
-    raise CommandFailed(f"{where} has {name} {_shown(value)}: it must be a number")
+    raise _failure(f"{where} has {name} {_shown(value)}: it must be a number")
+
+
+def _failure(message: str) -> RunRaised:
+    """The command failed, or measured what cannot be used: what happened, for the trial's log, too."""
+    print(message, flush=True)
+    return RunRaised("CommandFailed", message, None)
 
 
 def _text(value: Any) -> str:
@@ -234,7 +252,7 @@ def _shown(value: Any) -> str:
 def _check_end(code: int) -> None:
     if code:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        raise CommandFailed(f"the command {how}; its last lines are in the trial's log")
+        raise _failure(f"the command {how}; its last lines are in the trial's log")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from objectives import documents
 from objectives.contract import Direction, Metric, Objective, Parameter, Scalar
 from objectives.declarations import faults_of
 from objectives.documents import version_of_digests
@@ -34,13 +35,15 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptFunction:
-    """A function of a script: what a trainer process needs to know to call it."""
+    """A function of a script, or a command: what a trainer process needs to know to call it."""
 
     path: str
+    """Of the file; of a command, the folder where it is started."""
     sha256: str
-    """Of the file's bytes, in hexadecimal digits."""
-    kind: Literal["function", "optuna"]
+    """Of the file's bytes, or of the command, in hexadecimal digits."""
+    kind: Literal["function", "optuna", "command"]
     name: str
+    """Of the function; or the command, as a shell would take it."""
     metric: str
     steps: int | str | None
     """How many steps a run reports, or the parameter that says so; None: not known."""
@@ -101,6 +104,18 @@ def objective_of(description: Mapping[str, Any], path: Path, sha256: str, asked:
     return ScriptObjective(objective=declared(objective), function=function)
 
 
+def to_document(script: ScriptObjective) -> dict[str, Any]:
+    """The objective as what JSON can hold."""
+    return {"objective": documents.document_of(script.objective), "function": asdict(script.function)}
+
+
+def from_document(document: Mapping[str, Any]) -> ScriptObjective:
+    """The objective that `to_document` was given."""
+    return ScriptObjective(
+        objective=documents.objective_of(document["objective"]), function=ScriptFunction(**document["function"])
+    )
+
+
 def as_text(functions: Mapping[str, ScriptFunction]) -> str:
     """Functions by their objective's name, as JSON."""
     return json.dumps({name: asdict(function) for name, function in functions.items()})
@@ -133,7 +148,8 @@ def _learning_rate(space: Mapping[str, Any], asked: Asked, name: str) -> str:
 
 
 def _with_role(parameter: Parameter, rate: str, steps: int | str | None) -> Parameter:
-    parameter = by_usual_name(parameter)
+    # What a usual name says of a measure is about the metrics of our own tasks.
+    parameter = replace(by_usual_name(parameter), defines_measure=False)
     if parameter.name == rate:
         if parameter.low is None:
             parameter = replace(parameter, low=0.0, low_open=True)

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from objectives.catalog import Start
 from objectives.contract import Divergence, Measurement, NoState, RunLost, RunRaised
 from objectives.own_modules import CatalogProblem
+from objectives.scripts import command
 from objectives.scripts.entry import ScriptFunction
 from objectives.scripts.process import ScriptProcess
 from stride import states
@@ -29,8 +31,11 @@ class Scripts:
     def __contains__(self, name: str) -> bool:
         return name in self._functions
 
-    def import_start(self, name: str) -> "_Start":
+    def import_start(self, name: str) -> Start:
         """Load the script of the objective, if it is not loaded. Raises CatalogProblem, also when the file has changed."""
+        function = self._functions[name]
+        if function.kind == "command":
+            return command.starter(function)
         self._loaded(name)
         return _Start(self, name)
 

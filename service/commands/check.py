@@ -2,16 +2,15 @@
 
 import sys
 
-from objectives.scripts.entry import Asked
 from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
 from objectives.scripts.check import Finding, findings
+from objectives.scripts.entry import Asked
 from service.commands.run import described
 from service.commands.tables import console, plain
 from service.errors import StrideError
-from service.worker.trainer.gpus import device_for
 
 
 class DoesNotTrain(StrideError):
@@ -21,7 +20,7 @@ class DoesNotTrain(StrideError):
 def check_script(file: str, asked: Asked, device: str) -> None:
     """Print what works with the training in `file`. Raises ConfigurationError, BadUsage, and DoesNotTrain."""
     script = described(file, asked)
-    device = device_for(device, 0)
+    device = "cpu" if device == "auto" else device  # finding a GPU takes torch, which commands do not import
     found: list[Finding] = []
     for finding in findings(script, device, lambda what: print(f"{what} ...", file=sys.stderr)):
         found.append(finding)

@@ -34,12 +34,11 @@ Port = Annotated[
         min=0, max=65535, help="Port of the API; 0 takes a free one. (default: STRIDE_PORT, or 8000)", show_default=False
     ),
 ]
-Script = Annotated[
-    str,
-    typer.Argument(
-        metavar="FILE", help="A Python file with an Optuna objective or a function under @stride.objective; FILE:NAME names one."
-    ),
-]
+FILE = typer.Argument(
+    metavar="FILE",
+    help="A Python file with an Optuna objective or a function under @stride.objective; FILE:NAME names one.",
+    show_default=False,
+)
 Direction = Annotated[
     str | None,
     typer.Option(help="minimize or maximize what an Optuna objective returns. (default: minimize)", show_default=False),

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import cast
 
@@ -48,15 +48,23 @@ def read_scripts(settings: Settings) -> dict[str, ScriptObjective]:
     )
     try:
         found = describe_files(settings.objective_files, asked)
-        known = load_catalog(settings.objective_modules)
     except CatalogProblem as error:
         raise ConfigurationError(str(error)) from error
-    for name, script in found.items():
-        if name in known:
+    check_scripts(found.values(), settings.objective_modules)
+    return found
+
+
+def check_scripts(scripts: Iterable[ScriptObjective], modules: Sequence[str]) -> None:
+    """Raises ConfigurationError when no job can be made of a script's objective, or when another has its name."""
+    try:
+        known = load_catalog(modules)
+    except CatalogProblem as error:
+        raise ConfigurationError(str(error)) from error
+    for script in scripts:
+        if (name := script.objective.name) in known:
             raise ConfigurationError(f"{script.function.path}: there is another objective {name!r}: give this one another name")
         for fault in _faults_of_defaults(script.objective):
             raise ConfigurationError(f"{script.function.path}: {fault.text}")
-    return found
 
 
 def _faults_of_place(objective: Objective) -> Iterator[Fault]:

@@ -1,8 +1,9 @@
 """Processes with a single role, on a database that already runs: API, worker, migration, retention."""
 
+import json
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from service.commands.configuration import check_data_folders, database_url
@@ -42,11 +43,11 @@ def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -
     database.close()
 
 
-def run_a_worker(settings: Settings, *, parent: int | None) -> None:
-    """Claim trials and train them, until SIGTERM or SIGINT."""
+def run_a_worker(settings: Settings, *, parent: int | None, described: Sequence[str] = ()) -> None:
+    """Claim trials and train them, until SIGTERM or SIGINT. described: further objectives of scripts, as JSON."""
     if parent is not None:
         die_with(parent)
-    scripts = check_objectives(settings, trains=True)
+    scripts = {**check_objectives(settings, trains=True), **_scripts(described)}
     database = _begin(settings)
     check_data_folders(settings)
     from service.worker.loop import run_worker
@@ -122,6 +123,15 @@ def address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _scripts(described: Sequence[str]) -> "Mapping[str, ScriptObjective]":
+    if not described:
+        return {}
+    from objectives.scripts.entry import from_document
+
+    scripts = [from_document(json.loads(each)) for each in described]
+    return {script.objective.name: script for script in scripts}
 
 
 def _begin(settings: Settings) -> Database:

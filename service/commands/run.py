@@ -1,25 +1,29 @@
 """`stride run`: from a training script to a learning rate, in one command."""
 
+import json
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import httpx2
-from objectives.scripts.catalog import describe_files
-from objectives.scripts.entry import Asked, ScriptObjective
 
 from objectives.contract import Direction
 from objectives.own_modules import CatalogProblem
+from objectives.scripts.catalog import describe_files
+from objectives.scripts.command_entry import command_objective
+from objectives.scripts.entry import Asked, ScriptObjective, to_document
 from service.commands import answers, tables
 from service.commands.api_client import ApiClient
 from service.commands.documents import read_document
 from service.commands.jobs import COMPLETED, JobNotCompleted
 from service.commands.local_service import LocalService, running, running_workers
 from service.commands.options import BadUsage
+from service.commands.own_objectives import check_scripts
 from service.commands.watch import FINAL, watch
 from service.errors import ConfigurationError, StrideError
 from service.settings import Settings
@@ -42,39 +46,41 @@ def asked_for(direction: str | None, learning_rate: str | None, steps: int | Non
     return Asked(direction=cast(Direction | None, direction), learning_rate=learning_rate, steps=steps)
 
 
-def run_script(
-    settings: Settings,
-    file: str,
-    asked: Asked,
-    *,
-    job_file: str | None,
-    strategy: str | None,
-    trials: int | None,
-    goes_on_with: str | None,
-    keeps_running: bool,
-) -> None:
-    """Find the best learning rate of the training in `file`. goes_on_with: the id of an earlier job, which gets `trials` more.
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the options of `stride run` ask for."""
 
-    Raises ConfigurationError and BadUsage before anything is started, and JobNotCompleted.
+    job_file: str | None
+    strategy: str | None
+    trials: int | None
+    goes_on_with: str | None
+    """An earlier job, which gets `trials` more."""
+    keeps_running: bool
+
+
+def run_script(settings: Settings, script: ScriptObjective, what: str, wanted: Wanted) -> None:
+    """Find the best learning rate of a training. what: the arguments of `stride run` that name it.
+
+    Raises BadUsage before anything is started, and JobNotCompleted.
     """
-    script = described(file, asked)
-    document = None if goes_on_with else _job(script, job_file, strategy, trials)
-    _say(_summary(script, Path(file)))
-    worker = ["worker", *_of_worker(file, asked)]
+    check_scripts([script], settings.objective_modules)
+    document = None if wanted.goes_on_with else _job(script, wanted)
+    _say(_summary(script))
+    worker = ["worker", "--script", json.dumps(to_document(script))]
     # Where an API answers already, only workers are missing.
     begun = running_workers(settings, worker) if _answers(settings.url) else running(settings, worker)
     with begun as service, ApiClient(service.url) as client:
         _wait_until_offered(client, script, service)
         with _supervised(service):
-            job = client.post("/v1/jobs", document) if document else _earlier(client, str(goes_on_with), trials)
+            job = client.post("/v1/jobs", document) if document else _earlier(client, wanted)
             _say(f"Job {job['id'][:8]} at {service.url}/dashboard, with {settings.workers} workers.")
             try:
                 job = watch(client, job["id"], tables.console(stderr=True))
             except KeyboardInterrupt:
-                _say(f"The job is kept. To go on with it: stride run {file} --go-on {job['id'][:8]}")
+                _say(f"The job is kept. To go on with it: stride run {what} --go-on {job['id'][:8]}")
                 raise
-            _answer(client, job, file)
-            if keeps_running:
+            _answer(client, job, what)
+            if wanted.keeps_running:
                 _say("Stride keeps running until Ctrl-C.")
                 with suppress(KeyboardInterrupt):
                     threading.Event().wait()
@@ -91,38 +97,41 @@ def described(file: str, asked: Asked) -> ScriptObjective:
     return next(iter(found.values()))
 
 
-def _job(script: ScriptObjective, job_file: str | None, strategy: str | None, trials: int | None) -> dict[str, Any]:
-    """The job to submit: what the file says, and the options where it says nothing. Raises BadUsage."""
-    document = {} if job_file is None else read_document(job_file)
+def of_command(line: str, params: Sequence[str], metric: str, asked: Asked) -> ScriptObjective:
+    """The objective of a command, started in the working directory. Raises BadUsage."""
+    try:
+        return command_objective(line, Path.cwd(), params, metric, asked)
+    except CatalogProblem as problem:
+        raise BadUsage(f"{problem}.") from None
+
+
+def _job(script: ScriptObjective, wanted: Wanted) -> dict[str, Any]:
+    """The job to submit: what its file says, and the options where it says nothing. Raises BadUsage."""
+    document = {} if wanted.job_file is None else read_document(wanted.job_file)
     if not isinstance(document, dict):
-        raise BadUsage(f"{job_file} holds no job: a mapping such as {{search_space: ..., budget: ...}} was expected.")
+        raise BadUsage(f"{wanted.job_file} holds no job: a mapping such as {{search_space: ..., budget: ...}} was expected.")
     given: dict[str, Any] = {"objective": {"name": script.objective.name}}
-    if strategy is not None:
-        given["strategy"] = strategy
-    if trials is not None:
-        given["budget"] = {"trials": trials}
+    if wanted.strategy is not None:
+        given["strategy"] = wanted.strategy
+    if wanted.trials is not None:
+        given["budget"] = {"trials": wanted.trials}
     return given | document
 
 
-def _summary(script: ScriptObjective, path: Path) -> str:
+def _summary(script: ScriptObjective) -> str:
     """What is trained, as one line."""
     objective, [metric] = script.objective, script.objective.metrics
     searched = [f"{each.name} {_range(each.space)}" for each in objective.parameters if each.space is not None]
     rate = script.function.learning_rate
-    what = f"{objective.name} ({path.name}): {metric.direction} {metric.name}"
-    return f"{what}; learning rate: {rate}; searched: {', '.join(searched)}"
+    return (
+        f"{objective.name}: {metric.direction} {metric.name}; learning rate: {rate}; searched: {', '.join(searched) or 'nothing'}"
+    )
 
 
 def _range(space: Mapping[str, Any]) -> str:
     if space["type"] == "categorical":
         return " | ".join(map(str, space["choices"]))
     return f"{space['low']:g} to {space['high']:g}" + (" (log)" if space.get("log") else "")
-
-
-def _of_worker(file: str, asked: Asked) -> Sequence[str]:
-    options = {"--direction": asked.direction, "--learning-rate": asked.learning_rate, "--steps": asked.steps}
-    given = [part for name, value in options.items() if value is not None for part in (name, str(value))]
-    return ["--objective", file, *given]
 
 
 @contextmanager
@@ -146,7 +155,7 @@ def _supervised(service: LocalService) -> Iterator[None]:
 def _answers(url: str) -> bool:
     """Whether a Stride answers there."""
     try:
-        return httpx2.get(f"{url}/healthz", timeout=2.0, trust_env=False).json() == {"status": "alive"}
+        return bool(httpx2.get(f"{url}/healthz", timeout=2.0, trust_env=False).json() == {"status": "alive"})
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
         return False
 
@@ -164,19 +173,20 @@ def _wait_until_offered(client: ApiClient, script: ScriptObjective, service: Loc
         time.sleep(CHECK_EVERY_S)
 
 
-def _earlier(client: ApiClient, job: str, trials: int | None) -> Any:
+def _earlier(client: ApiClient, wanted: Wanted) -> Any:
     """An earlier job, with so many trials more."""
-    found = client.get(f"/v1/jobs/{client.job_id(job)}")
+    trials = wanted.trials
+    found = client.get(f"/v1/jobs/{client.job_id(str(wanted.goes_on_with))}")
     if trials is None and found["state"] not in FINAL:
         return client.post(f"/v1/jobs/{found['id']}/resume") if found["state"] == "paused" else found
     return client.post(f"/v1/jobs/{found['id']}/extend", {"trials": trials or FURTHER})
 
 
-def _answer(client: ApiClient, job: Any, file: str) -> None:
+def _answer(client: ApiClient, job: Any, what: str) -> None:
     """Print the job's answer and the command to go on. Raises JobNotCompleted."""
     if job["best"]:
         answers.best_lr(client.url, job["id"], as_json=False)
-        _say(f"More trials: stride run {file} --go-on {job['id'][:8]} --trials {FURTHER}")
+        _say(f"More trials: stride run {what} --go-on {job['id'][:8]} --trials {FURTHER}")
     if job["state"] != COMPLETED:
         raise JobNotCompleted(
             f"Job {job['id']} {'was' if job['state'] == 'cancelled' else 'has'} {job['state']}: {job['reason']}."

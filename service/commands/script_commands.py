@@ -1,17 +1,35 @@
 """The commands for training scripts, as `stride --help` shows them. What does the work is imported when one runs."""
 
+import shlex
 from typing import Annotated
 
 import typer
 
-from service.commands.options import SCRIPTS, Data, Direction, LearningRate, Port, Script, Steps
+from service.commands.options import FILE, SCRIPTS, BadUsage, Data, Direction, LearningRate, Port, Steps
 
 app = typer.Typer()
 
 
 @app.command(rich_help_panel=SCRIPTS)
 def run(
-    file: Script,
+    file: Annotated[str | None, FILE] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LINE",
+            help="In place of FILE: a command that trains, with {learning_rate} and further {names} where their values go.",
+            show_default=False,
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=RANGE",
+            help="Of a command's parameter: NAME=16,32,64, NAME=1e-5:1:log, NAME=2:20 or NAME=0.9; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    metric: Annotated[str, typer.Option(metavar="NAME", help="The metric that a command reports.")] = "validation_loss",
     trials: Annotated[int | None, typer.Option(min=1, help="Trials of the job. (default: 32)", show_default=False)] = None,
     strategy: Annotated[
         str | None, typer.Option(help="bayesian, random or grid. (default: bayesian)", show_default=False)
@@ -21,7 +39,7 @@ def run(
     ] = None,
     go_on: Annotated[
         str | None,
-        typer.Option(metavar="JOB", help="Go on with an earlier job of this file, with --trials more.", show_default=False),
+        typer.Option(metavar="JOB", help="Go on with an earlier job of this training, with --trials more.", show_default=False),
     ] = None,
     direction: Direction = None,
     learning_rate: LearningRate = None,
@@ -33,24 +51,26 @@ def run(
     port: Port = None,
     data: Data = None,
 ) -> None:
-    """Find the best learning rate of a training script: start what is needed, tune, and print the answer."""
+    """Find the best learning rate of a training script or command: start what is needed, tune, and print the answer."""
+    from service.commands import run as running
     from service.commands.configuration import read_settings
-    from service.commands.run import asked_for, run_script
 
-    run_script(
-        read_settings(port=port, data_dir=data, workers=workers),
-        file,
-        asked_for(direction, learning_rate, steps),
-        job_file=job,
-        strategy=strategy,
-        trials=trials,
-        goes_on_with=go_on,
-        keeps_running=keep_running,
-    )
+    asked = running.asked_for(direction, learning_rate, steps)
+    if (file is None) == (command is None):
+        raise BadUsage("Name what trains: a FILE, or a command with --command.")
+    if file is not None:
+        script, what = running.described(file, asked), shlex.quote(file)
+    else:
+        script = running.of_command(str(command), param or [], metric, asked)
+        what = " ".join(["--command", shlex.quote(str(command)), *(f"--param {shlex.quote(each)}" for each in param or [])])
+    wanted = running.Wanted(job_file=job, strategy=strategy, trials=trials, goes_on_with=go_on, keeps_running=keep_running)
+    running.run_script(read_settings(port=port, data_dir=data, workers=workers), script, what, wanted)
 
 
 @app.command(rich_help_panel=SCRIPTS)
-def check(file: Script, direction: Direction = None, learning_rate: LearningRate = None, steps: Steps = None) -> None:
+def check(
+    file: Annotated[str, FILE], direction: Direction = None, learning_rate: LearningRate = None, steps: Steps = None
+) -> None:
     """Train a few steps of a training script, and say what works: seeds, resume, best model, diagnosis, divergence, pruning."""
     from service.commands.check import check_script
     from service.commands.configuration import read_settings

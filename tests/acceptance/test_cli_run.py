@@ -46,7 +46,7 @@ def run_script(script: Path, *options: str) -> "subprocess.CompletedProcess[str]
 def test_an_optuna_script_is_answered_in_one_command_and_goes_on_in_another(script: Path) -> None:
     first = run_script(script, "--trials", "6", "--strategy", "random", "--workers", "1")
     assert first.returncode == 0, first.stderr
-    assert "tune (tune.py): minimize value; learning rate: lr; searched: lr 0.0001 to 1 (log)\n" in first.stderr
+    assert "tune: minimize value; learning rate: lr; searched: lr 0.0001 to 1 (log)\n" in first.stderr
     assert "completed 6/6" in first.stderr
     assert re.search(r"^Learning rate 0\.\d+", first.stdout)
     found = re.search(rf"^More trials: stride run {re.escape(str(script))} (--go-on \w+ --trials) 16$", first.stderr, re.M)
@@ -54,6 +54,27 @@ def test_an_optuna_script_is_answered_in_one_command_and_goes_on_in_another(scri
     further = run_script(script, *found[1].split(), "2")
     assert further.returncode == 0, further.stderr
     assert "completed 8/8" in further.stderr
+
+
+def test_a_command_of_any_language_is_answered(tmp_path: Path) -> None:
+    line = 'awk -v lr={lr} -v bs={bs} \'BEGIN {print "{\\"loss\\": " (log(lr) / log(10) + 2) ^ 2 "}"}\''
+    options = ["--param", "lr=1e-4:1:log", "--param", "bs=16,32", "--metric", "loss", "--trials", "6", "--strategy", "random"]
+    place = ["--port", "0", "--data", str(tmp_path / "data"), "--workers", "1"]
+    result = run("run", "--command", line, *options, *place, STRIDE_URL="http://127.0.0.1:9")
+    assert result.returncode == 0, result.stderr
+    assert "awk: minimize loss; learning rate: lr; searched: lr 0.0001 to 1 (log), bs 16 | 32\n" in result.stderr
+    assert "warning" not in result.stderr
+    assert re.search(r"^Learning rate 0\.\d+", result.stdout)
+    assert "More trials: stride run --command 'awk " in result.stderr
+
+
+def test_check_says_what_works(script: Path, tmp_path: Path) -> None:
+    result = run("check", str(script), "--steps", "3")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^ +resume +no +an Optuna objective saves no state", result.stdout, re.M)
+    assert re.search(r"^ +pruning +yes +a run has 3 steps\.", result.stdout, re.M)
+    (tmp_path / "bad.py").write_text(SCRIPT.replace("return math", "return missing"))
+    assert run("check", str(tmp_path / "bad.py")).returncode == 0, "the first steps are right"
 
 
 def test_workers_join_a_stride_that_runs(stride: RunningStride, script: Path, tmp_path: Path) -> None:
@@ -97,5 +118,7 @@ def test_a_script_that_cannot_be_run_is_one_sentence(tmp_path: Path, source: str
 def test_what_the_options_cannot_be_is_one_sentence(script: Path, tmp_path: Path) -> None:
     assert_fails(run("run", str(tmp_path / "none.py")), 2, f"there is no file {tmp_path / 'none.py'}")
     assert_fails(run("run", str(script), "--direction", "up"), 2, "--direction is 'up': it must be minimize or maximize")
+    assert_fails(run("run"), 2, "Name what trains: a FILE, or a command with --command.")
+    assert_fails(run("run", "--command", "train {lr} {bs}"), 2, "it is not known what {bs} may be: say it with --param")
     (tmp_path / "list.json").write_text(json.dumps([1]))
     assert_fails(run("run", str(script), "--job", str(tmp_path / "list.json")), 2, "list.json")

@@ -10,8 +10,11 @@ from typing import Any
 import psutil
 import pytest
 
-from objectives.contract import Measurement
-from objectives.scripts.command import MAX_LINE, Command, CommandFailed, CommandRun, placeholders
+from objectives.contract import Measurement, RunRaised
+from objectives.own_modules import CatalogProblem
+from objectives.scripts.command import MAX_LINE, CommandRun, placeholders
+from objectives.scripts.command_entry import command_objective
+from objectives.scripts.entry import Asked, ScriptFunction, from_document, to_document
 
 PARAMS = {"learning_rate": 0.5, "name": "two words", "nesterov": True, "epochs": 4}
 
@@ -20,7 +23,13 @@ def run(folder: Path, code: str, *arguments: str, steps: int | str | None = None
     """A run of a Python script."""
     (folder / "train.py").write_text(f"import json, os, sys, time\n{code}\n")
     line = " ".join([sys.executable, "-u", "train.py", *arguments])
-    command = Command(line=line, folder=folder, metric="loss", learning_rate="learning_rate", steps=steps)
+    return run_of(line, folder, steps)
+
+
+def run_of(line: str, folder: Path, steps: int | str | None = None) -> CommandRun:
+    command = ScriptFunction(
+        path=str(folder), sha256="", kind="command", name=line, metric="loss", learning_rate="learning_rate", steps=steps
+    )
     return CommandRun(command, PARAMS, 7, "cpu", 1)
 
 
@@ -100,14 +109,13 @@ def test_a_line_of_10_mb_is_dropped_and_said(tmp_path: Path, capfd: pytest.Captu
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(tmp_path: Path, code: str, said: str) -> None:
-    with pytest.raises(CommandFailed, match=said):
+    with pytest.raises(RunRaised, match=said):
         losses(run(tmp_path, code))
 
 
 def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
-    command = Command(line="no-such-program", folder=tmp_path, metric="loss", learning_rate="learning_rate", steps=None)
-    with pytest.raises(CommandFailed, match=r"^the command 'no-such-program' cannot be started: No such file or directory$"):
-        losses(CommandRun(command, PARAMS, 7, "cpu", 1))
+    with pytest.raises(RunRaised, match=r"^the command 'no-such-program' cannot be started: No such file or directory$"):
+        losses(run_of("no-such-program", tmp_path))
 
 
 def begun(of: CommandRun) -> tuple[Any, Measurement, list[psutil.Process]]:
@@ -142,3 +150,47 @@ def test_the_placeholders_of_a_command_are_its_parameters() -> None:
     assert placeholders("train --lr {lr} --bs={bs} '{lr}' {seed} {device} '{\"a\": 1}'") == ["lr", "bs"]
     with pytest.raises(ValueError, match="No closing quotation"):
         placeholders("train 'x")
+
+
+def described(line: str, *params: str, asked: Asked = Asked()) -> dict[str, Any]:  # noqa: B008
+    objective = command_objective(line, Path("/"), params, "loss", asked).objective
+    return {each.name: each.space or each.default for each in objective.parameters}
+
+
+def test_what_the_parameters_of_a_command_may_be() -> None:
+    space = described("train {lr} {bs} {epochs} {loss} {p}", "bs=16,32", "epochs=2:20", "loss=hinge", "p=0.1:0.9", "q=true")
+    assert space == {
+        "bs": {"type": "categorical", "choices": [16, 32]},
+        "epochs": {"type": "int", "low": 2, "high": 20},
+        "loss": "hinge",
+        "p": {"type": "float", "low": 0.1, "high": 0.9},
+        "q": True,
+        "lr": {"type": "float", "low": 1e-5, "high": 1.0, "log": True},
+    }
+    assert described("train {rate}", asked=Asked(learning_rate="rate"))["rate"]["log"]
+    assert described("train {lr}", "lr=1e-3:10:log") == {"lr": {"type": "float", "low": 1e-3, "high": 10, "log": True}}
+
+
+@pytest.mark.parametrize(
+    ("line", "params", "said"),
+    [
+        ("", (), "the command is empty"),
+        ("train '", (), "cannot be split into words: No closing quotation"),
+        ("train {lr} {bs}", (), r"it is not known what \{bs\} may be: say it with --param, as NAME=16,32,64"),
+        ("train {lr}", ("lr",), "--param lr is none of"),
+        ("train {lr}", ("lr=1:2:3",), "--param lr=1:2:3 is none of"),
+        ("train {lr}", ("lr=a:b",), "--param lr=a:b is none of"),
+        ("train {bs}", ("bs=1,2",), "has no parameter called learning_rate or lr"),
+    ],
+)
+def test_a_command_that_cannot_be_tuned_is_one_sentence(line: str, params: tuple[str, ...], said: str) -> None:
+    with pytest.raises(CatalogProblem, match=said):
+        described(line, *params)
+
+
+def test_a_command_is_called_after_its_script_or_its_program(tmp_path: Path) -> None:
+    (tmp_path / "mine.R").touch()
+    names = {line: command_objective(line, tmp_path, [], "loss", Asked()) for line in ("Rscript mine.R {lr}", "/bin/train {lr}")}
+    assert [script.objective.name for script in names.values()] == ["mine", "train"]
+    for script in names.values():
+        assert from_document(json.loads(json.dumps(to_document(script)))) == script
