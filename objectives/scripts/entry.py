@@ -19,6 +19,8 @@ from objectives.parameters import computing
 RATES = ("learning_rate", "lr")
 """What the learning rate is called, unless it is named."""
 MODULE = "objectives.scripts.run"
+RATE_POINTS, POINTS = 9, 4
+"""In how many points a grid divides a range, unless the script says so: that of the learning rate, and others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +152,8 @@ def _learning_rate(space: Mapping[str, Any], asked: Asked, name: str) -> str:
 def _with_role(parameter: Parameter, rate: str, steps: int | str | None) -> Parameter:
     # What a usual name says of a measure is about the metrics of our own tasks.
     parameter = replace(by_usual_name(parameter), defines_measure=False)
+    if parameter.type == "float" and parameter.space is not None and not {"step", "choices", "points"} & parameter.space.keys():
+        parameter = replace(parameter, space={**parameter.space, "points": RATE_POINTS if parameter.name == rate else POINTS})
     if parameter.name == rate:
         if parameter.low is None:
             parameter = replace(parameter, low=0.0, low_open=True)

@@ -163,12 +163,13 @@ def test_what_the_parameters_of_a_command_may_be() -> None:
         "bs": {"type": "categorical", "choices": [16, 32]},
         "epochs": {"type": "int", "low": 2, "high": 20},
         "loss": "hinge",
-        "p": {"type": "float", "low": 0.1, "high": 0.9},
+        "p": {"type": "float", "low": 0.1, "high": 0.9, "points": 4},
         "q": True,
-        "lr": {"type": "float", "low": 1e-5, "high": 1.0, "log": True},
+        "lr": {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 9},
     }
     assert described("train {rate}", asked=Asked(learning_rate="rate"))["rate"]["log"]
-    assert described("train {lr}", "lr=1e-3:10:log") == {"lr": {"type": "float", "low": 1e-3, "high": 10, "log": True}}
+    lr = {"type": "float", "low": 1e-3, "high": 10, "log": True, "points": 9}
+    assert described("train {lr}", "lr=1e-3:10:log") == {"lr": lr}
 
 
 @pytest.mark.parametrize(
