@@ -59,12 +59,14 @@ def run(
     if (file is None) == (command is None):
         raise BadUsage("Name what trains: a FILE, or a command with --command.")
     if file is not None:
-        script, what = running.described(file, asked), shlex.quote(file)
+        script, named = running.described(file, asked), [file]
     else:
         script = running.of_command(str(command), param or [], metric, asked)
-        what = " ".join(["--command", shlex.quote(str(command)), *(f"--param {shlex.quote(each)}" for each in param or [])])
+        named = ["--command", str(command), *(part for each in param or [] for part in ("--param", each)), "--metric", metric]
+    options = {"--direction": direction, "--learning-rate": learning_rate, "--steps": steps}
+    named += [part for name, value in options.items() if value is not None for part in (name, str(value))]
     wanted = running.Wanted(job_file=job, strategy=strategy, trials=trials, goes_on_with=go_on, keeps_running=keep_running)
-    running.run_script(read_settings(port=port, data_dir=data, workers=workers), script, what, wanted)
+    running.run_script(read_settings(port=port, data_dir=data, workers=workers), script, shlex.join(named), wanted)
 
 
 @app.command(rich_help_panel=SCRIPTS)

@@ -44,12 +44,14 @@ def run_script(script: Path, *options: str) -> "subprocess.CompletedProcess[str]
 
 
 def test_an_optuna_script_is_answered_in_one_command_and_goes_on_in_another(script: Path) -> None:
-    first = run_script(script, "--trials", "6", "--strategy", "random", "--workers", "1")
+    first = run_script(script, "--trials", "6", "--strategy", "random", "--workers", "1", "--steps", "3")
     assert first.returncode == 0, first.stderr
     assert "tune: minimize value; learning rate: lr; searched: lr 0.0001 to 1 (log)\n" in first.stderr
     assert "completed 6/6" in first.stderr
     assert re.search(r"^Learning rate 0\.\d+", first.stdout)
-    found = re.search(rf"^More trials: stride run {re.escape(str(script))} (--go-on \w+ --trials) 16$", first.stderr, re.M)
+    found = re.search(
+        rf"^More trials: stride run {re.escape(str(script))} (--steps 3 --go-on \w+ --trials) 16$", first.stderr, re.M
+    )
     assert found, first.stderr
     further = run_script(script, *found[1].split(), "2")
     assert further.returncode == 0, further.stderr
