@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import stride
 from objectives.contract import RunLost
 from objectives.own_modules import CatalogProblem
+from stride import connection
 from stride.connection import Closed, Connection, Message
 
 LOAD_S = 120.0
@@ -23,7 +23,7 @@ LOAD_S = 120.0
 END_S = 2.0
 """How long the process may take to end by itself, with the children that it started."""
 _LOOK_UP_S = 0.5
-_MAIN = f"import sys; sys.path.append({str(Path(stride.__file__).parents[1])!r}); from stride.process import main; main()"
+_MAIN = f"import sys; sys.path.append({str(Path(connection.__file__).parents[1])!r}); from stride.process import main; main()"
 """The same `stride` as here, wherever it was imported from. With -P the working directory is not looked in."""
 
 

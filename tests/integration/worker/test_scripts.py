@@ -223,7 +223,8 @@ trial.report(validation_loss=1.0)
     with training(database, written(tmp_path, body)) as worker:
         for _ in range(3):
             worker.run_trial()
-    assert [trial_of(database, job, number).state for number in range(3)] == [TrialState.COMPLETE] * 3
+    trials = [trial_of(database, job, number) for number in range(3)]
+    assert [(trial.state, len(trial.attempts)) for trial in trials] == [(TrialState.COMPLETE, 1)] * 3
     assert log_of(database, job, 0).endswith(f"0 in {os.getcwd()}\n")
     assert len(log_of(database, job, 0)) < 20_000_000
     assert (log_of(database, job, 1), log_of(database, job, 2)) == ("", f"2 in {os.getcwd()}\n")
