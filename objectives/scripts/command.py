@@ -32,9 +32,13 @@ POLL_S = 0.05
 """Seconds between two looks at the file of measurements."""
 TERMINATE_S = 1.25
 """Seconds that the command has to end after SIGTERM, before it is killed."""
+READS_AFTER_END = 16
+"""Of standard output, in which all that a pipe can hold is read."""
 EXAMPLE = '{"step": 1, "validation_loss": 0.5}'
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_OF_A_SHELL = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1", "2>"})
+_BUILT_IN = frozenset({"cd", "source", ".", "export", "for", "while", "if", "set", "exec", "ulimit"})
 _OWN = frozenset({"seed", "device"})
 """Placeholders beside the parameters."""
 
@@ -45,11 +49,27 @@ def placeholders(line: str) -> list[str]:
     return list(dict.fromkeys(name for word in words for name in _PLACEHOLDER.findall(word) if name not in _OWN))
 
 
+def check_program(line: str, folder: Path) -> None:
+    """Raises CatalogProblem where the program of a command cannot be started in the folder, or where a shell is meant."""
+    program, *_ = words = shlex.split(line)
+    operator = next((word for word in words if word in _OF_A_SHELL), None)
+    if operator is not None:
+        raise CatalogProblem(f"no shell takes the command apart, so {operator} would be an argument: write sh -c '...' around it")
+    if "/" not in program:
+        if shutil.which(program) is not None:
+            return
+        cure = f": write ./{program}" if (folder / program).is_file() else ""
+        cure = f": it is a word of the shell, so write sh -c '{program} ...'" if program in _BUILT_IN else cure
+    elif shutil.which(folder / program) is not None:
+        return
+    else:
+        cure = " that may be executed: name its interpreter, or chmod +x it" if (folder / program).is_file() else ""
+    raise CatalogProblem(f"there is no program {program!r} here{cure or f', which the command {line!r} starts'}")
+
+
 def starter(command: ScriptFunction) -> Start:
     """What starts its runs. Raises CatalogProblem where its program is not there."""
-    program = shlex.split(command.name)[0]
-    if shutil.which(program, path=os.environ.get("PATH")) is None and not (Path(command.path) / program).is_file():
-        raise CatalogProblem(f"there is no program {program!r} here, which the command {command.name!r} starts")
+    check_program(command.name, Path(command.path))
 
     def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> "CommandRun":
         return CommandRun(command, params, seed, device, threads)
@@ -130,17 +150,22 @@ class CommandRun:
         printed, reported = _Lines("standard output"), _Lines("STRIDE_REPORT")
         with process.stdout as output, DefaultSelector() as selector:
             selector.register(output, EVENT_READ)
-            is_open = True
-            while is_open or process.poll() is None:
-                if not is_open:
-                    time.sleep(POLL_S)
-                elif selector.select(POLL_S):
+            is_open, reads_left = True, READS_AFTER_END
+            while is_open and reads_left:
+                # What it has left in the background may hold the output open: only what is there by now is of the command.
+                has_ended = process.poll() is not None
+                if selector.select(0 if has_ended else POLL_S):
+                    reads_left -= has_ended
                     chunk = os.read(output.fileno(), 65_536)
                     is_open = bool(chunk)
-                    if not is_open:
-                        selector.unregister(output)
                     for number, line in printed.complete(chunk):
                         yield from self._printed(number, line)
+                elif has_ended:
+                    break
+                for number, line in reported.complete(written.read()):
+                    yield self._reported(number, line)
+            while process.poll() is None:
+                time.sleep(POLL_S)
                 for number, line in reported.complete(written.read()):
                     yield self._reported(number, line)
         for number, line in reported.complete(written.read() + b"\n"):

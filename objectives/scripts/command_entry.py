@@ -27,6 +27,7 @@ def command_objective(line: str, folder: Path, params: Sequence[str], metric: st
         raise CatalogProblem("the command is empty")
     space = dict(map(_param, params))
     rates = [asked.learning_rate] if asked.learning_rate else [name for name in RATES if name in names]
+    space.update({name: _as_float(space[name]) for name in rates if name in space})
     for name in names:
         if name not in space:
             if name not in rates:
@@ -60,6 +61,15 @@ def _param(text: str) -> tuple[str, Any]:
         raise CatalogProblem(f"--param {text} is none of {FORMS}")
     kind = "int" if all(isinstance(end, int) for end in ends) else "float"
     return name, {"type": kind, "low": ends[0], "high": ends[1], **({"log": True} if scale else {})}
+
+
+def _as_float(dimension: Any) -> Any:
+    """A learning rate that was written in whole numbers, such as 1:10."""
+    if not isinstance(dimension, dict):
+        return float(dimension) if isinstance(dimension, int) else dimension
+    if dimension["type"] == "categorical":
+        return dimension | {"choices": [float(each) if isinstance(each, int) else each for each in dimension["choices"]]}
+    return dimension | {"type": "float", "low": float(dimension["low"]), "high": float(dimension["high"])}
 
 
 def _value(text: str) -> Scalar:

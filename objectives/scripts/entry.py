@@ -145,7 +145,8 @@ def _learning_rate(space: Mapping[str, Any], asked: Asked, name: str) -> str:
             f"has no parameter {asked.learning_rate!r}" if asked.learning_rate else "has no parameter called learning_rate or lr"
         )
         said = f"has both {' and '.join(rates)}" if len(rates) > 1 and not asked.learning_rate else said
-        raise _Flaw(f"{name} {said}: name the learning rate with --learning-rate, one of {', '.join(space)}")
+        cure = f"name the learning rate with --learning-rate, one of {', '.join(space)}"
+        raise _Flaw(f"{name} {said}: {cure if space else 'write {learning_rate} where its value goes'}")
     return rates[0]
 
 

@@ -15,10 +15,11 @@ import httpx2
 from objectives.contract import Direction
 from objectives.own_modules import CatalogProblem
 from objectives.scripts.catalog import describe_files
+from objectives.scripts.command import check_program
 from objectives.scripts.command_entry import command_objective
 from objectives.scripts.entry import Asked, ScriptObjective, to_document
 from service.commands import answers, tables
-from service.commands.api_client import ApiClient
+from service.commands.api_client import ApiClient, ServiceFailed, Unreachable
 from service.commands.documents import read_document
 from service.commands.jobs import COMPLETED, JobNotCompleted
 from service.commands.local_service import LocalService, running, running_workers
@@ -72,11 +73,11 @@ def run_script(settings: Settings, script: ScriptObjective, what: str, wanted: W
     with begun as service, ApiClient(service.url) as client:
         _wait_until_offered(client, script, service)
         with _supervised(service):
-            job = client.post("/v1/jobs", document) if document else _earlier(client, wanted)
+            job = client.post("/v1/jobs", document) if document else _earlier(client, script, wanted)
             _say(f"Job {job['id'][:8]} at {service.url}/dashboard, with {settings.workers} workers.")
             try:
                 job = watch(client, job["id"], tables.console(stderr=True))
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Unreachable, ServiceFailed):  # such as of the `stride run` that has started the service
                 _say(f"The job is kept. To go on with it: stride run {what} --go-on {job['id'][:8]}")
                 raise
             _answer(client, job, what)
@@ -100,9 +101,11 @@ def described(file: str, asked: Asked) -> ScriptObjective:
 def of_command(line: str, params: Sequence[str], metric: str, asked: Asked) -> ScriptObjective:
     """The objective of a command, started in the working directory. Raises BadUsage."""
     try:
-        return command_objective(line, Path.cwd(), params, metric, asked)
+        script = command_objective(line, Path.cwd(), params, metric, asked)
+        check_program(line, Path.cwd())
     except CatalogProblem as problem:
         raise BadUsage(f"{problem}.") from None
+    return script
 
 
 def _job(script: ScriptObjective, wanted: Wanted) -> dict[str, Any]:
@@ -110,7 +113,12 @@ def _job(script: ScriptObjective, wanted: Wanted) -> dict[str, Any]:
     document = {} if wanted.job_file is None else read_document(wanted.job_file)
     if not isinstance(document, dict):
         raise BadUsage(f"{wanted.job_file} holds no job: a mapping such as {{search_space: ..., budget: ...}} was expected.")
-    given: dict[str, Any] = {"objective": {"name": script.objective.name}}
+    name = script.objective.name
+    given: dict[str, Any] = {"objective": {"name": name}}
+    if isinstance(asked := document.get("objective"), dict):
+        if asked.get("name", name) != name:
+            raise BadUsage(f"{wanted.job_file} is a job of {asked['name']}, not of {name}: leave the objective's name out of it.")
+        document = document | {"objective": given["objective"] | asked}
     if wanted.strategy is not None:
         given["strategy"] = wanted.strategy
     if wanted.trials is not None:
@@ -163,7 +171,8 @@ def _answers(url: str) -> bool:
 def _wait_until_offered(client: ApiClient, script: ScriptObjective, service: LocalService) -> None:
     """Raises NotOffered. Exits with a worker's code when one ends at its start: it has printed why."""
     name, deadline = script.objective.name, time.monotonic() + OFFERED_WITHIN_S
-    while not any(each["name"] == name and each["offered"] for each in client.get("/v1/objectives")["items"]):
+    wanted = {"name": name, "offered": True, "sha256": script.version_sha256.hex()}  # other workers may offer another version
+    while not any(wanted.items() <= each.items() for each in client.get("/v1/objectives")["items"]):
         service.exit_if_ended()
         if time.monotonic() > deadline:
             raise NotOffered(
@@ -173,10 +182,18 @@ def _wait_until_offered(client: ApiClient, script: ScriptObjective, service: Loc
         time.sleep(CHECK_EVERY_S)
 
 
-def _earlier(client: ApiClient, wanted: Wanted) -> Any:
-    """An earlier job, with so many trials more."""
-    trials = wanted.trials
+def _earlier(client: ApiClient, script: ScriptObjective, wanted: Wanted) -> Any:
+    """An earlier job, with so many trials more. Raises BadUsage where it is not of this script as it is now."""
+    trials, name = wanted.trials, script.objective.name
     found = client.get(f"/v1/jobs/{client.job_id(str(wanted.goes_on_with))}")
+    earlier = found["spec"]["objective"]["name"]
+    if earlier != name:
+        raise BadUsage(f"Job {found['id'][:8]} trains {earlier}, not {name}: go on with it where that is named.")
+    if found["objective_sha256"] not in (None, script.version_sha256.hex()):
+        raise BadUsage(
+            f"Job {found['id'][:8]} was begun with another version of {name}, or other options: its trials could not be compared"
+            " with new ones. Restore that version, or run it without --go-on as a new job."
+        )
     if trials is None and found["state"] not in FINAL:
         return client.post(f"/v1/jobs/{found['id']}/resume") if found["state"] == "paused" else found
     return client.post(f"/v1/jobs/{found['id']}/extend", {"trials": trials or FURTHER})

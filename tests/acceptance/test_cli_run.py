@@ -88,6 +88,12 @@ def test_workers_join_a_stride_that_runs(stride: RunningStride, script: Path, tm
     [mine] = [each for each in stride.ask("GET", "/v1/jobs")["items"] if each["name"] == "mine"]
     assert (mine["state"], mine["progress"]["trials"]["complete"]) == ("completed", 3)
     assert len([each for each in stride.ask("GET", "/v1/workers")["items"] if each["state"] != "stopped"]) == 2
+    script.write_text(f"{SCRIPT}\n# edited\n")
+    options = ["--go-on", mine["id"], "--data", str(stride.folder), "--workers", "1"]
+    for path, said in ((script, "was begun with another version of tune"), (tmp_path / "other.py", "trains tune, not other")):
+        refused = run("run", str(path if path.exists() else script.rename(path)), *options, STRIDE_URL=stride.url)
+        assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
+    assert stride.ask("GET", f"/v1/jobs/{mine['id']}")["state"] == "completed", "it was not extended"
 
 
 def test_ctrl_c_keeps_the_job_and_says_how_to_go_on(tmp_path: Path) -> None:
@@ -122,5 +128,8 @@ def test_what_the_options_cannot_be_is_one_sentence(script: Path, tmp_path: Path
     assert_fails(run("run", str(script), "--direction", "up"), 2, "--direction is 'up': it must be minimize or maximize")
     assert_fails(run("run"), 2, "Name what trains: a FILE, or a command with --command.")
     assert_fails(run("run", "--command", "train {lr} {bs}"), 2, "it is not known what {bs} may be: say it with --param")
+    assert_fails(run("run", "--command", "no-such-program {lr}"), 2, "there is no program 'no-such-program' here")
+    (tmp_path / "job.yaml").write_text("{objective: {name: digits}}")
+    assert_fails(run("run", str(script), "--job", str(tmp_path / "job.yaml")), 2, "is a job of digits, not of tune")
     (tmp_path / "list.json").write_text(json.dumps([1]))
     assert_fails(run("run", str(script), "--job", str(tmp_path / "list.json")), 2, "list.json")

@@ -12,7 +12,7 @@ import pytest
 
 from objectives.contract import Measurement, RunRaised
 from objectives.own_modules import CatalogProblem
-from objectives.scripts.command import MAX_LINE, CommandRun, placeholders
+from objectives.scripts.command import MAX_LINE, CommandRun, check_program, placeholders
 from objectives.scripts.command_entry import command_objective
 from objectives.scripts.entry import Asked, ScriptFunction, from_document, to_document
 
@@ -146,6 +146,35 @@ def test_a_run_that_does_not_stop_is_killed_with_its_children(tmp_path: Path) ->
     assert psutil.wait_procs(processes, timeout=5)[1] == []
 
 
+@pytest.mark.parametrize("left", ["sleep 60", "yes"])
+def test_a_run_ends_with_its_command_whatever_that_leaves_in_the_background(tmp_path: Path, left: str) -> None:
+    line = f"""sh -c '{left} & echo $! > pid; echo "{{\\"loss\\": 0.5}}"'"""
+    began = time.monotonic()
+    try:
+        assert losses(run_of(line, tmp_path)) == [0.5]
+        assert time.monotonic() - began < 30
+    finally:
+        psutil.Process(int((tmp_path / "pid").read_text())).kill()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("cd x && train {lr}", "^no shell takes the command apart, so && would be an argument: write sh -c '...' around it$"),
+        ("cd x", "^there is no program 'cd' here: it is a word of the shell, so write sh -c 'cd ...'$"),
+        ("no-such-program {lr}", "^there is no program 'no-such-program' here, which the command 'no-such-program {lr}' starts$"),
+        ("mine.sh {lr}", "^there is no program 'mine.sh' here: write ./mine.sh$"),
+        ("./mine.sh {lr}", "^there is no program './mine.sh' here that may be executed: name its interpreter, or chmod [+]x it$"),
+    ],
+)
+def test_a_command_that_cannot_be_started_is_one_sentence(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "mine.sh").touch()
+    with pytest.raises(CatalogProblem, match=said):
+        check_program(line, tmp_path)
+    (tmp_path / "mine.sh").chmod(0o755)
+    check_program("./mine.sh {lr}", tmp_path)
+
+
 def test_the_placeholders_of_a_command_are_its_parameters() -> None:
     assert placeholders("train --lr {lr} --bs={bs} '{lr}' {seed} {device} '{\"a\": 1}'") == ["lr", "bs"]
     with pytest.raises(ValueError, match="No closing quotation"):
@@ -170,6 +199,8 @@ def test_what_the_parameters_of_a_command_may_be() -> None:
     assert described("train {rate}", asked=Asked(learning_rate="rate"))["rate"]["log"]
     lr = {"type": "float", "low": 1e-3, "high": 10, "log": True, "points": 9}
     assert described("train {lr}", "lr=1e-3:10:log") == {"lr": lr}
+    assert described("train {lr}", "lr=1:10")["lr"]["type"] == "float", "a learning rate may be in whole numbers"
+    assert list(map(type, described("train {lr}", "lr=1,2")["lr"]["choices"])) == [float, float]
 
 
 @pytest.mark.parametrize(
@@ -182,6 +213,7 @@ def test_what_the_parameters_of_a_command_may_be() -> None:
         ("train {lr}", ("lr=1:2:3",), "--param lr=1:2:3 is none of"),
         ("train {lr}", ("lr=a:b",), "--param lr=a:b is none of"),
         ("train {bs}", ("bs=1,2",), "has no parameter called learning_rate or lr"),
+        ("train", (), r"no parameter called learning_rate or lr: write \{learning_rate\} where its value goes"),
     ],
 )
 def test_a_command_that_cannot_be_tuned_is_one_sentence(line: str, params: tuple[str, ...], said: str) -> None:
