@@ -69,7 +69,7 @@ def _begun(
     script: ScriptObjective, params: Mapping[str, Any], seed: int, device: str, state: Any = None, count: int = STEPS
 ) -> _Begun:
     """Raises _Failed."""
-    scripts = Scripts({script.objective.name: script.function})
+    scripts = Scripts({script.objective.name: script.function}, own_group=True)
     try:
         run = scripts.start(script.objective.name, params, seed, device, 1)
         if state is not None:

@@ -21,9 +21,10 @@ from stride.connection import Message
 class Scripts:
     """The scripts that a trainer process may be asked to run. That of the last one is kept: imports take seconds."""
 
-    def __init__(self, functions: Mapping[str, ScriptFunction]) -> None:
-        """functions: by the name of their objective."""
+    def __init__(self, functions: Mapping[str, ScriptFunction], *, own_group: bool = False) -> None:
+        """functions: by the name of their objective. own_group: as of ScriptProcess."""
         self._functions = functions
+        self._own_group = own_group
         self._process: ScriptProcess | None = None
         self._is_busy = False
         """Whether a run was left before its end, so that its function may still be at work."""
@@ -59,7 +60,7 @@ class Scripts:
         if self._process is not None and (str(self._process.path) != asked.path or not self._is_free(self._process)):
             self.drop()
         if self._process is None:
-            process = ScriptProcess(Path(asked.path))
+            process = ScriptProcess(Path(asked.path), own_group=self._own_group)
             if process.sha256 != asked.sha256:
                 process.end()
                 raise CatalogProblem(

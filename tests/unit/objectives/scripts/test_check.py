@@ -1,7 +1,9 @@
 """What `stride check` finds in scripts that do a thing right, or wrong. Each run is a real process."""
 
+import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from objectives.scripts.catalog import describe_files
@@ -64,6 +66,11 @@ def test_what_a_script_does_wrong_is_told_with_its_cure(tmp_path: Path, right: s
     finding = found(tmp_path, RIGHT.replace(right, wrong))[name]
     assert not finding.works
     assert said in finding.text
+
+
+def test_what_a_script_has_started_ends_with_its_check(tmp_path: Path) -> None:
+    found(tmp_path, f"import subprocess\nsubprocess.Popen(['sleep', '71.{os.getpid()}'])\n{RIGHT}")
+    assert not [each for each in psutil.process_iter(["cmdline"]) if f"71.{os.getpid()}" in (each.info["cmdline"] or ())]
 
 
 def test_an_optuna_objective_without_reports(tmp_path: Path) -> None:
