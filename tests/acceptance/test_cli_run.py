@@ -82,7 +82,9 @@ def test_check_says_what_works(script: Path, tmp_path: Path) -> None:
 def test_workers_join_a_stride_that_runs(stride: RunningStride, script: Path, tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text("{name: mine, budget: {trials: 3}, strategy: random}")
     job = str(tmp_path / "job.yaml")
-    result = run("run", str(script), "--job", job, "--trials", "9", "--data", str(stride.folder), STRIDE_URL=stride.url)
+    result = run(
+        "run", str(script), "--job", job, "--trials", "9", "--workers", "1", "--data", str(stride.folder), STRIDE_URL=stride.url
+    )
     assert result.returncode == 0, result.stderr
     assert f" at {stride.url}/dashboard" in result.stderr
     [mine] = [each for each in stride.ask("GET", "/v1/jobs")["items"] if each["name"] == "mine"]

@@ -39,7 +39,12 @@ def test_each_block_runs(service: RunningStride, tmp_path: Path, title: str, tex
     (tmp_path / "stride").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m service.cli "$@"\n')
     (tmp_path / "stride").chmod(0o755)
     path = os.pathsep.join([str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]])
-    settings = {"STRIDE_URL": service.url, "STRIDE_DATA_DIR": str(service.folder), "STRIDE_OBJECTIVE_MODULES": ""}
+    settings = {
+        "STRIDE_URL": service.url,
+        "STRIDE_DATA_DIR": str(service.folder),
+        "STRIDE_OBJECTIVE_MODULES": "",
+        "STRIDE_WORKERS": "1",
+    }
     env = environment(**settings) | {"PATH": path, "PYTHONPATH": str(REPOSITORY)}
     lines = [line for line in commands.splitlines() if not line.startswith("stride up")]
     workers = [line for line in lines if line.startswith("stride worker")]
