@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from service.commands import answer_commands, job_commands, script_commands
-from service.commands.options import SERVICE, BadUsage, Data, Host, Parent, Port
+from service.commands.options import SERVICE, BadUsage, Data, Direction, Host, LearningRate, Parent, Port, Steps
 from service.errors import ConfigurationError, StrideError
 
 BAD_USAGE = 2
@@ -97,18 +97,9 @@ def worker(
         list[str] | None,
         typer.Option(metavar="FILE[:NAME]", help="A training script, or one objective in it; repeatable.", show_default=False),
     ] = None,
-    direction: Annotated[
-        str | None,
-        typer.Option(help="minimize or maximize an Optuna objective. (default: minimize)", show_default=False),
-    ] = None,
-    learning_rate: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The learning rate. (default: learning_rate or lr)", show_default=False),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(min=1, help="How many steps an Optuna objective reports.", show_default=False),
-    ] = None,
+    direction: Direction = None,
+    learning_rate: LearningRate = None,
+    steps: Steps = None,
     script: Annotated[list[str] | None, typer.Option(hidden=True, help="An objective that `stride run` has described.")] = None,
     data: Data = None,
     parent: Parent = None,

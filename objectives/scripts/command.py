@@ -5,7 +5,6 @@ or in a file. SIGTERM asks the command to stop.
 """
 
 import json
-import math
 import os
 import re
 import shlex
@@ -22,9 +21,10 @@ from typing import IO, Any
 import psutil
 
 from objectives.catalog import Start
-from objectives.contract import Divergence, Measurement, NoState, RunRaised
+from objectives.contract import Measurement, NoState, RunRaised
 from objectives.own_modules import CatalogProblem
 from objectives.scripts.entry import ScriptFunction
+from objectives.scripts.measured import measured
 
 MAX_LINE = 1_000_000
 """Bytes of a line beyond which the rest of it is dropped."""
@@ -106,9 +106,9 @@ class CommandRun:
             process = self._start({"STRIDE_REPORT": str(report), "STRIDE_PARAMS": str(params)})
             try:
                 with report.open("rb") as written:
-                    for measured in self._measurements(process, written):
-                        yield measured
-                        if measured.divergence is not None:
+                    for measurement in self._measurements(process, written):
+                        yield measurement
+                        if measurement.divergence is not None:
                             return
                 _check_end(process.wait())
             finally:
@@ -194,21 +194,15 @@ class CommandRun:
             raise _failure(f"{where} has the step {_shown(step)}: steps are whole numbers, counted from 1")
         rate = entries.pop("learning_rate", self._params[self._command.learning_rate])
         metrics = {name: _number(where, name, value) for name, value in entries.items()}
-        fraction = step / (step + 1) if self._steps is None else min(1.0, step / self._steps)
-        value, divergence = metrics.get(self._command.metric, 0.0), None
-        if not math.isfinite(value):
-            reason = f"{self._command.metric} was {value} at step {step}"
-            divergence = Divergence(reason=reason, update=step, fraction=fraction)
         seconds, self._since = time.monotonic() - self._since, time.monotonic()
         self._step = step
-        return Measurement(
+        return measured(
+            self._command.metric,
+            self._steps,
             step=step,
-            fraction=fraction,
-            in_warmup=False,
             metrics=metrics,
             learning_rate=_number(where, "learning_rate", rate),
             seconds=seconds,
-            divergence=divergence,
         )
 
 

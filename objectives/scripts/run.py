@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from objectives.catalog import Start
-from objectives.contract import Divergence, Measurement, NoState, RunLost, RunRaised
+from objectives.contract import Measurement, NoState, RunLost, RunRaised
 from objectives.own_modules import CatalogProblem
 from objectives.scripts import command
 from objectives.scripts.entry import ScriptFunction
+from objectives.scripts.measured import measured
 from objectives.scripts.process import ScriptProcess
 from stride import states
 from stride.connection import Message
@@ -196,21 +197,13 @@ class ScriptRun:
             self._scripts.drop()
 
     def _measured(self, report: Message) -> Measurement:
-        step, metrics = report["step"], report["metrics"]
-        fraction = step / (step + 1) if self._steps is None else min(1.0, step / self._steps)
-        value = metrics[self._function.metric]
-        divergence = None
-        if not math.isfinite(value):
-            reason = f"{self._function.metric} was {value} at step {step}"
-            divergence = Divergence(reason=reason, update=step, fraction=fraction)
-        return Measurement(
-            step=step,
-            fraction=fraction,
-            in_warmup=False,
-            metrics=metrics,
+        return measured(
+            self._function.metric,
+            self._steps,
+            step=report["step"],
+            metrics=report["metrics"],
             learning_rate=self._rate if report["rate"] is None else report["rate"],
             seconds=report["seconds"],
-            divergence=divergence,
         )
 
     def _ended(self, message: Message) -> Iterator[Measurement]:

@@ -105,8 +105,15 @@ def _watch(client: ApiClient, job_id: str, as_json: bool) -> None:
     print_document(job, tables.job_details, as_json)
     if job["best"] and not as_json:
         _say(f"Its best learning rate, and how sure it is: stride best-lr {job_id[:8]}")
+    check_completed(job)
+
+
+def check_completed(job: Any) -> None:
+    """Raises JobNotCompleted for a final job that failed or was cancelled."""
     if job["state"] != COMPLETED:
-        raise JobNotCompleted(f"Job {job_id} {'was' if job['state'] == 'cancelled' else 'has'} {job['state']}: {job['reason']}.")
+        raise JobNotCompleted(
+            f"Job {job['id']} {'was' if job['state'] == 'cancelled' else 'has'} {job['state']}: {job['reason']}."
+        )
 
 
 def _warn(document: Any) -> None:

@@ -21,7 +21,7 @@ from objectives.scripts.entry import Asked, ScriptObjective, to_document
 from service.commands import answers, tables
 from service.commands.api_client import ApiClient, ServiceFailed, Unreachable
 from service.commands.documents import read_document
-from service.commands.jobs import COMPLETED, JobNotCompleted
+from service.commands.jobs import check_completed
 from service.commands.local_service import LocalService, running, running_workers
 from service.commands.options import BadUsage
 from service.commands.own_objectives import check_scripts
@@ -204,10 +204,7 @@ def _answer(client: ApiClient, job: Any, what: str) -> None:
     if job["best"]:
         answers.best_lr(client.url, job["id"], as_json=False)
         _say(f"More trials: stride run {what} --go-on {job['id'][:8]} --trials {FURTHER}")
-    if job["state"] != COMPLETED:
-        raise JobNotCompleted(
-            f"Job {job['id']} {'was' if job['state'] == 'cancelled' else 'has'} {job['state']}: {job['reason']}."
-        )
+    check_completed(job)
 
 
 def _say(line: str) -> None:

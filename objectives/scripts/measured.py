@@ -1,0 +1,25 @@
+"""A step of a script or a command, as the contract's measurement."""
+
+import math
+from collections.abc import Mapping
+
+from objectives.contract import Divergence, Measurement
+
+
+def measured(
+    metric: str, steps: int | None, *, step: int, metrics: Mapping[str, float], learning_rate: float, seconds: float
+) -> Measurement:
+    """The measurement of one step. steps: how many the run has; None: not known. A run whose metric is no number has diverged."""
+    fraction = step / (step + 1) if steps is None else min(1.0, step / steps)
+    value, divergence = metrics.get(metric, 0.0), None
+    if not math.isfinite(value):
+        divergence = Divergence(reason=f"{metric} was {value} at step {step}", update=step, fraction=fraction)
+    return Measurement(
+        step=step,
+        fraction=fraction,
+        in_warmup=False,
+        metrics=metrics,
+        learning_rate=learning_rate,
+        seconds=seconds,
+        divergence=divergence,
+    )
