@@ -5,6 +5,7 @@ it; importing it is left to `start`, or to the module that `Objective.module` na
 """
 
 import ast
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,9 @@ def import_own(name: str) -> ModuleType:
     if "/" in name or name.startswith(".") or name.endswith(".py"):
         stem = Path(name).stem
         raise CatalogProblem(f"{name} is a file's name: write {stem}, that of its module, with its folder on PYTHONPATH")
+    # In every process alike, but last: a package of the user's there may have the name of one of ours, such as service.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     with _without_torch() as attempts:
         try:
             module, problem = import_module(name), None

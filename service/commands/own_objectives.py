@@ -1,6 +1,5 @@
 """Users' own objectives, in modules and scripts, checked before a process starts: can jobs be made of what they declare?"""
 
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
@@ -23,9 +22,6 @@ from service.settings import Settings
 
 def check(modules: Sequence[str], *, trains: bool) -> None:
     """Raises ConfigurationError when one of the modules cannot be used. trains: or the module that trains is not here."""
-    # As `python -m` does in the other processes: modules in the working directory can be imported.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
     catalog = load_catalog()
     for module in modules:
         known = set(catalog)

@@ -81,9 +81,10 @@ class LocalProcess:
         self._process.wait()
 
     def _start(self) -> subprocess.Popen[Any]:
+        # -P: the working directory is the user's, and may hold a folder called service.
         self._started_at = time.monotonic()
         return subprocess.Popen(
-            [sys.executable, "-m", "service.cli", *self._arguments, "--parent", str(os.getpid())],
+            [sys.executable, "-P", "-m", "service.cli", *self._arguments, "--parent", str(os.getpid())],
             env=self._environment,
             pass_fds=self._descriptors,
             stdin=subprocess.DEVNULL,

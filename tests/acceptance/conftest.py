@@ -19,7 +19,8 @@ import pytest
 from tests.folders import data_folder
 
 REPOSITORY = Path(__file__).parents[2]
-STRIDE = [sys.executable, "-m", "service.cli"]
+STRIDE = [sys.executable, "-P", "-m", "service.cli"]
+"""With -P the working directory is not looked in first, as it is not for the command `stride`."""
 DEADLINE_S = 60
 
 
@@ -30,12 +31,12 @@ def environment(**stride: str) -> dict[str, str]:
     return kept | settings | {"COLUMNS": "160", "PYTHONUNBUFFERED": "1"}
 
 
-def run(*arguments: str, stdin: str = "", **stride: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, stdin: str = "", cwd: Path = REPOSITORY, **stride: str) -> subprocess.CompletedProcess[str]:
     """Run `stride ARGUMENT...` to its end."""
     return subprocess.run(
         [*STRIDE, *arguments],
         input=stdin,
-        cwd=REPOSITORY,
+        cwd=cwd,
         env=environment(**stride),
         capture_output=True,
         text=True,

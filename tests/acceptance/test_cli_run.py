@@ -58,11 +58,19 @@ def test_an_optuna_script_is_answered_in_one_command_and_goes_on_in_another(scri
     assert "completed 8/8" in further.stderr
 
 
-def test_a_command_of_any_language_is_answered(tmp_path: Path) -> None:
+def test_a_command_of_any_language_is_answered_whatever_the_folder_holds(tmp_path: Path) -> None:
+    for ours in ("objectives", "service", "stride"):
+        (tmp_path / ours).mkdir()
+        (tmp_path / ours / "__init__.py").write_text("raise SystemExit('this is a package of the user, not ours')")
     line = 'awk -v lr={lr} -v bs={bs} \'BEGIN {print "{\\"loss\\": " (log(lr) / log(10) + 2) ^ 2 "}"}\''
     options = ["--param", "lr=1e-4:1:log", "--param", "bs=16,32", "--metric", "loss", "--trials", "6", "--strategy", "random"]
     place = ["--port", "0", "--data", str(tmp_path / "data"), "--workers", "1"]
-    result = run("run", "--command", line, *options, *place, STRIDE_URL="http://127.0.0.1:9")
+    result = run(
+        *("run", "--command", line, *options, *place),
+        cwd=tmp_path,
+        STRIDE_URL="http://127.0.0.1:9",
+        STRIDE_OBJECTIVE_MODULES="",
+    )
     assert result.returncode == 0, result.stderr
     assert "awk: minimize loss; learning rate: lr; searched: lr 0.0001 to 1 (log), bs 16 | 32\n" in result.stderr
     assert "warning" not in result.stderr

@@ -52,7 +52,7 @@ class TrainerProcess:
         with theirs:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "service.worker.trainer.child"),
+                    *(sys.executable, "-P", "-m", "service.worker.trainer.child"),
                     *(f"--data-folder={folder}" for folder in data_folders),
                     *(word for digest in (digests or {}).items() for word in ("--digest", *digest)),
                     f"--number={number}",
