@@ -3,7 +3,6 @@
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.machinery import PathFinder
 from pathlib import Path
 
 from objectives.contract import Objective
@@ -37,7 +36,7 @@ def refuse_changed(catalog: Mapping[str, Objective], module: str, digests: Mappi
     """Raises CatalogProblem when a file that declares or trains what `module` has is not as it was for `source_digests`."""
     for place in (place for _, places in _places(catalog, module) for place in places):
         if place in digests and hashlib.sha256(source_of(place)).hexdigest() != digests[place]:
-            raise CatalogProblem(f"{place} has changed since this worker was started, so start it again ({_file_of(place)})")
+            raise CatalogProblem(f"{place} has changed since this worker was started, so start it again ({file_of(place)})")
 
 
 def _places(catalog: Mapping[str, Objective], module: str) -> Iterator[tuple[Objective, list[str]]]:
@@ -49,7 +48,7 @@ def _places(catalog: Mapping[str, Objective], module: str) -> Iterator[tuple[Obj
 
 def source_of(module: str) -> bytes:
     """The bytes of the module's file; b"" where there is none to read, as of a package without one, or of a file that is gone."""
-    file = _file_of(module)
+    file = file_of(module)
     if file is None:
         return b""
     try:
@@ -58,15 +57,17 @@ def source_of(module: str) -> bytes:
         return b""
 
 
-def _file_of(module: str) -> Path | None:
-    """`importlib.util.find_spec` would import the packages around it."""
+def file_of(module: str) -> Path | None:
+    """The module's file; None: there is none. `importlib.util.find_spec` would import the packages around it."""
     if (known := getattr(sys.modules.get(module), "__file__", None)) is not None:
         return Path(known)
     places: Sequence[str] | None = None
     spec = None
     parts = module.split(".")
     for count in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:count]), places)
+        # All finders, since editable installations have their own.
+        found = (finder.find_spec(".".join(parts[:count]), places) for finder in sys.meta_path)
+        spec = next((each for each in found if each is not None), None)
         if spec is None:
             return None
         places = spec.submodule_search_locations or ()

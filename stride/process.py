@@ -1,6 +1,7 @@
 """The script process: loads a user's file, and calls what it holds for whoever started it, one run after the other.
 
-`main` is called in a new process with the arguments FILE FD PID: its end of a socket pair, and the process id of its parent.
+`main` is called in a new process with the arguments FILE FD PID MODULE: its end of a socket pair, the process id of its parent,
+and the file's name as a module where it belongs to an installed package, else "".
 """
 
 import contextlib
@@ -32,13 +33,13 @@ _MASKS: list[Any] = []
 
 def main() -> None:
     """Load the file, then serve until the other end is closed."""
-    path, descriptor, parent = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    path, descriptor, parent, module = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     _die_with(parent)
     _ignore_signals()
     with socket.socket(fileno=descriptor) as end, contextlib.suppress(Closed):
         connection = Connection(end)
         try:
-            script = Script(path)
+            script = Script(path, module or None)
         except Refused as refused:
             connection.send({"type": "refused", "reason": str(refused)})
             return

@@ -23,16 +23,16 @@ class Refused(Exception):
 
 
 class Script:
-    """A loaded file. Raises Refused."""
+    """A loaded file. module: its name where it belongs to an installed package. Raises Refused."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, module: str | None = None) -> None:
         self._path = path
         try:
             source = path.read_bytes()
         except OSError as error:
             raise Refused(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
         self.sha256 = hashlib.sha256(source).hexdigest()
-        self._module = _loaded(path, source, self)
+        self._module = _loaded(path, source, self, module)
 
     def function(self, name: str) -> Callable[[Any], Any]:
         """The function of this name in the file."""
@@ -136,16 +136,18 @@ class Script:
         return True
 
 
-def _loaded(path: Path, source: bytes, script: Script) -> ModuleType:
+def _loaded(path: Path, source: bytes, script: Script, module_name: str | None) -> ModuleType:
     # As multiprocessing calls it in children that it does not fork: they load the file themselves, and find its functions there.
     name = "__mp_main__"
     main = sys.modules["__main__"]
-    main.__file__, main.__spec__ = str(path), None
-    spec = spec_from_file_location(name, path)
+    spec = spec_from_file_location(module_name or name, path)
+    # With a name, as `python -m` has it: such a module may import relatively, and its folder is not one of modules.
+    main.__file__, main.__spec__ = str(path), spec if module_name else None
     module = ModuleType(name)
     module.__file__, module.__spec__ = str(path), spec
     sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))
+    if module_name is None:
+        sys.path.insert(0, str(path.parent))
     sys.argv = [str(path)]
     try:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - it is what the worker was told to run

@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from objectives.installed import Offered
 from objectives.own_modules import CatalogProblem
 from objectives.scripts.entry import Asked, ScriptObjective, objective_of
 from objectives.scripts.process import LOAD_S, ScriptProcess
+from objectives.sources import file_of
 
 DESCRIBE_S = 600.0
 """How long an Optuna objective may train until it reports first: it is asked for its search space."""
@@ -31,6 +34,20 @@ def describe_files(
                 raise CatalogProblem(f"{path} repeats the objective name {entry.objective.name!r} of {other}: choose another")
             found[entry.objective.name] = entry
     return found
+
+
+def describe_installed(entry: Offered, asked: Asked) -> ScriptObjective:
+    """The objective of an installed package's function, under the name of its entry point. Raises CatalogProblem."""
+    path = file_of(entry.module)
+    if path is None or path.suffix != ".py":
+        raise CatalogProblem(f"there is no Python file of a module {entry.module}")
+    process = ScriptProcess(path, module=entry.module, own_group=True)
+    try:
+        [description] = process.describe(entry.function, DESCRIBE_S)
+    finally:
+        process.end()
+    found = objective_of(description | {"name": entry.name}, path, process.sha256, asked)
+    return replace(found, function=replace(found.function, module=entry.module))
 
 
 def _place(file: str) -> tuple[Path, str | None]:

@@ -51,6 +51,8 @@ class ScriptFunction:
     """How many steps a run reports, or the parameter that says so; None: not known."""
     learning_rate: str
     """The name of the parameter."""
+    module: str | None = None
+    """The file's name as a module, where it belongs to an installed package; None: it stands for itself."""
 
 
 @dataclass(frozen=True, kw_only=True)

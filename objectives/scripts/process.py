@@ -30,16 +30,18 @@ _MAIN = f"import sys; sys.path.append({str(Path(connection.__file__).parents[1])
 class ScriptProcess:
     """One process with one file loaded. Raises CatalogProblem when it cannot be loaded, in a sentence.
 
+    module: the file's name as a module, where it belongs to an installed package.
     own_group: whether its children are to end with it, also where the process that started it goes on.
     """
 
-    def __init__(self, path: Path, *, load_s: float = LOAD_S, own_group: bool = False) -> None:
+    def __init__(self, path: Path, *, module: str | None = None, load_s: float = LOAD_S, own_group: bool = False) -> None:
         self.path = path
+        self.module = module
         self._own_group = own_group
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _MAIN, str(path), str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-P", "-c", _MAIN, str(path), str(theirs.fileno()), str(os.getpid()), module or ""],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 process_group=0 if own_group else None,

@@ -58,10 +58,11 @@ class Scripts:
 
     def _loaded(self, name: str) -> ScriptProcess:
         asked = self._functions[name]
-        if self._process is not None and (str(self._process.path) != asked.path or not self._is_free(self._process)):
-            self.drop()
+        if (kept := self._process) is not None:
+            if (str(kept.path), kept.module) != (asked.path, asked.module) or not self._is_free(kept):
+                self.drop()
         if self._process is None:
-            process = ScriptProcess(Path(asked.path), own_group=self._own_group)
+            process = ScriptProcess(Path(asked.path), module=asked.module, own_group=self._own_group)
             if process.sha256 != asked.sha256:
                 process.end()
                 raise CatalogProblem(

@@ -15,7 +15,7 @@ import structlog
 from service.commands import pool
 from service.commands.configuration import check_data_folders, data_dir, database_url
 from service.commands.pool import LocalProcess
-from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, check_objectives, listen
+from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, listen, own_objectives
 from service.errors import ConfigurationError, StrideError
 from service.settings import Settings
 from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -61,7 +61,7 @@ def running(settings: Settings, worker: Sequence[str] = ("worker",)) -> Iterator
     started.
     """
     settings = _quiet(settings)
-    check_objectives(settings, trains=settings.workers > 0)
+    own_objectives(settings, trains=settings.workers > 0, warns=True, installed=tuple(worker) == ("worker",))
     if settings.workers:
         check_data_folders(settings)
     with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as cleanup:
@@ -87,7 +87,7 @@ def running(settings: Settings, worker: Sequence[str] = ("worker",)) -> Iterator
 def running_workers(settings: Settings, worker: Sequence[str]) -> Iterator[LocalService]:
     """As `running`, where database and API run already: workers alone."""
     settings = _quiet(settings)
-    check_objectives(settings, trains=True)
+    own_objectives(settings, trains=True, warns=False, installed=False)
     check_data_folders(settings)
     with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as cleanup:
         environment = _environment(settings, database_url(settings))

@@ -1,7 +1,8 @@
 """Users' own objectives, in modules and scripts, checked before a process starts: can jobs be made of what they declare?"""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import cast
 
@@ -10,8 +11,9 @@ from pydantic import ValidationError
 from objectives.catalog import add_own, load_catalog
 from objectives.contract import Direction, Objective
 from objectives.declarations import Fault
+from objectives.installed import described, installed, offered
 from objectives.own_modules import CatalogProblem, place_of
-from objectives.scripts.catalog import describe_files
+from objectives.scripts.catalog import describe_files, describe_installed
 from objectives.scripts.entry import Asked, ScriptObjective
 from service.api.submission import range_faults, value_faults
 from service.domain.request import ObjectiveChoice
@@ -24,26 +26,55 @@ def check(modules: Sequence[str], *, trains: bool) -> None:
     """Raises ConfigurationError when one of the modules cannot be used. trains: or the module that trains is not here."""
     catalog = load_catalog()
     for module in modules:
-        known = set(catalog)
         try:
-            add_own(catalog, module)
+            _add(catalog, module, trains=trains)
         except CatalogProblem as error:
             raise ConfigurationError(f"STRIDE_OBJECTIVE_MODULES: {error}") from error
-        for objective in (catalog[name] for name in catalog if name not in known):
-            for fault in (*_faults_of_defaults(objective), *(_faults_of_place(objective) if trains else ())):
-                where = place_of(sys.modules[module], fault.name)
-                raise ConfigurationError(f"STRIDE_OBJECTIVE_MODULES: {module}: {fault.text}{where}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """What installed packages offer by entry points, as far as it can be used."""
+
+    modules: tuple[str, ...]
+    scripts: Mapping[str, ScriptObjective]
+    """By the objective's name."""
+    problems: tuple[str, ...]
+    """What cannot be used, a sentence each."""
+
+
+def read_installed(settings: Settings, files: Mapping[str, ScriptObjective], *, trains: bool) -> Installed:
+    """What installed packages offer beside the modules of the settings and the scripts in `files`, which have been checked.
+
+    trains: functions too, and a module only if what trains it is here. One that cannot be used leaves the others as they are.
+    """
+    catalog = load_catalog(settings.objective_modules) | {name: each.objective for name, each in files.items()}
+    modules: list[str] = []
+    scripts: dict[str, ScriptObjective] = {}
+    problems: list[str] = []
+    for entry in installed():
+        try:
+            offer = offered(entry)
+            if offer.function is not None:
+                if trains:
+                    script = describe_installed(offer, _asked(settings))
+                    _check_script(script, catalog)
+                    scripts[offer.name] = script
+                    catalog[offer.name] = script.objective
+            elif offer.module not in (*settings.objective_modules, *modules):
+                added = dict(catalog)
+                _add(added, offer.module, trains=trains)
+                catalog = added
+                modules.append(offer.module)
+        except CatalogProblem as problem:
+            problems.append(f"{described(entry)}: {problem}")
+    return Installed(modules=tuple(modules), scripts=scripts, problems=tuple(problems))
 
 
 def read_scripts(settings: Settings) -> dict[str, ScriptObjective]:
     """The objectives in `settings.objective_files`, by name. Raises ConfigurationError when a file cannot be used."""
-    asked = Asked(
-        direction=cast(Direction | None, settings.objective_direction),
-        learning_rate=settings.objective_learning_rate,
-        steps=settings.objective_steps,
-    )
     try:
-        found = describe_files(settings.objective_files, asked)
+        found = describe_files(settings.objective_files, _asked(settings))
     except CatalogProblem as error:
         raise ConfigurationError(str(error)) from error
     check_scripts(found.values(), settings.objective_modules)
@@ -57,10 +88,35 @@ def check_scripts(scripts: Iterable[ScriptObjective], modules: Sequence[str]) ->
     except CatalogProblem as error:
         raise ConfigurationError(str(error)) from error
     for script in scripts:
-        if (name := script.objective.name) in known:
-            raise ConfigurationError(f"{script.function.path}: there is another objective {name!r}: give this one another name")
-        for fault in _faults_of_defaults(script.objective):
-            raise ConfigurationError(f"{script.function.path}: {fault.text}")
+        try:
+            _check_script(script, known)
+        except CatalogProblem as error:
+            raise ConfigurationError(str(error)) from error
+
+
+def _asked(settings: Settings) -> Asked:
+    return Asked(
+        direction=cast(Direction | None, settings.objective_direction),
+        learning_rate=settings.objective_learning_rate,
+        steps=settings.objective_steps,
+    )
+
+
+def _add(catalog: dict[str, Objective], module: str, *, trains: bool) -> None:
+    """Add the objectives of a module, of all of which jobs can be made. Raises CatalogProblem."""
+    known = set(catalog)
+    add_own(catalog, module)
+    for objective in (catalog[name] for name in catalog if name not in known):
+        for fault in (*_faults_of_defaults(objective), *(_faults_of_place(objective) if trains else ())):
+            raise CatalogProblem(f"{module}: {fault.text}{place_of(sys.modules[module], fault.name)}")
+
+
+def _check_script(script: ScriptObjective, known: Mapping[str, Objective]) -> None:
+    """Raises CatalogProblem when no job can be made of the script's objective, or when its name is one of `known`."""
+    if (name := script.objective.name) in known:
+        raise CatalogProblem(f"{script.function.path}: there is another objective {name!r}: give this one another name")
+    for fault in _faults_of_defaults(script.objective):
+        raise CatalogProblem(f"{script.function.path}: {fault.text}")
 
 
 def _faults_of_place(objective: Objective) -> Iterator[Fault]:

@@ -3,7 +3,9 @@
 import json
 import signal
 import socket
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.commands.configuration import check_data_folders, database_url
@@ -23,7 +25,7 @@ def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -
     """Serve until SIGTERM or SIGINT, on the socket `descriptor` if one is given, and else on the settings' host and port."""
     if parent is not None:
         die_with(parent)
-    check_objectives(settings, trains=False)
+    settings = own_objectives(settings, trains=False, warns=parent is None).settings
     database = _begin(settings)
     with socket.socket(fileno=descriptor) if descriptor is not None else listen(settings.host, settings.port) as listener:
         _check_schema(database)
@@ -47,7 +49,8 @@ def run_a_worker(settings: Settings, *, parent: int | None, described: Sequence[
     """Claim trials and train them, until SIGTERM or SIGINT. described: further objectives of scripts, as JSON."""
     if parent is not None:
         die_with(parent)
-    scripts = {**check_objectives(settings, trains=True), **_scripts(described)}
+    own = own_objectives(settings, trains=True, warns=parent is None, installed=not described)
+    settings, scripts = own.settings, {**own.scripts, **_scripts(described)}
     database = _begin(settings)
     check_data_folders(settings)
     from service.worker.loop import run_worker
@@ -87,20 +90,39 @@ def print_url(settings: Settings) -> None:
     print(stock_url(database_url(settings)))
 
 
-def check_objectives(settings: Settings, *, trains: bool) -> "Mapping[str, ScriptObjective]":
-    """Raises ConfigurationError when one of the objective modules cannot be used.
+@dataclass(frozen=True)
+class OwnObjectives:
+    """What a process can offer besides the built-in objectives."""
 
-    trains: also when `start` is nowhere here, or a script cannot be used; returns the objectives of the scripts, by name, then.
+    settings: Settings
+    """With all modules of objectives, those of installed packages too."""
+    scripts: "Mapping[str, ScriptObjective]"
+    """By the objective's name."""
+
+
+def own_objectives(settings: Settings, *, trains: bool, warns: bool, installed: bool = True) -> OwnObjectives:
+    """The objectives of settings and installed packages. Raises ConfigurationError when one of the settings' cannot be used.
+
+    trains: also when `start` is nowhere here, or a script cannot be used. warns: of what installed packages offer and cannot be
+    used. installed: whether they are looked for.
     """
-    if settings.objective_modules:
-        from service.commands.own_objectives import check  # it takes half a second to import
+    from objectives.installed import installed as found
 
-        check(settings.objective_modules, trains=trains)
-    if not settings.objective_files or not trains:
-        return {}
-    from service.commands.own_objectives import read_scripts
+    entries = installed and bool(found())
+    if not (settings.objective_modules or entries or (settings.objective_files and trains)):
+        return OwnObjectives(settings, {})
+    from service.commands import own_objectives as own  # it takes half a second to import
 
-    return read_scripts(settings)
+    own.check(settings.objective_modules, trains=trains)
+    scripts = own.read_scripts(settings) if trains else {}
+    if not entries:
+        return OwnObjectives(settings, scripts)
+    more = own.read_installed(settings, scripts, trains=trains)
+    if warns:
+        for problem in more.problems:
+            print(f"Warning: not offered: {problem}.", file=sys.stderr)
+    modules = (*settings.objective_modules, *more.modules)
+    return OwnObjectives(settings.model_copy(update={"objective_modules": modules}), {**scripts, **more.scripts})
 
 
 def listen(host: str, port: int) -> socket.socket:

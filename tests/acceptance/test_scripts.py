@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import DEADLINE_S, RunningStride, assert_fails, run, running_stride, start
+from tests.distributions import install
 
 FUNCTION = """
 import math
@@ -90,6 +91,20 @@ def test_without_steps_no_pruner_is_taken_and_it_is_said_what_to_do(empty: Runni
         listed(empty, "stepless")
         result = empty.run("submit", "-", stdin="{objective: {name: stepless}, pruner: {type: median}}")
     assert_fails(result, 2, "stepless does not say how many steps a run has", "state steps, in @stride.objective", lines=2)
+
+
+def test_an_installed_package_offers_by_an_entry_point_to_every_worker(empty: RunningStride, tmp_path: Path) -> None:
+    points = {"parabola": "acme.training:train", "gone": "acme.gone:train"}
+    site = install(tmp_path / "site", "acme", points, {"training": FUNCTION.replace("STEPS", "steps=4")})
+    worker = start("worker", "--data", str(empty.folder), STRIDE_OBJECTIVE_MODULES="", PYTHONPATH=str(site))
+    try:
+        assert listed(empty, "parabola")["offered"]
+        job_id = empty.submit(objective={"name": "parabola"}, budget={"trials": 2, "confirm": 0})
+        assert empty.wait_until_done(job_id)["state"] == "completed"
+    finally:
+        worker.terminate()
+        _, said = worker.communicate(timeout=DEADLINE_S)
+    assert said.count("Warning: not offered: acme 1.2, entry point gone = acme.gone:train: there is no Python file") == 1
 
 
 def test_a_file_that_cannot_be_used_ends_the_worker_with_a_sentence(empty: RunningStride, tmp_path: Path) -> None:
