@@ -1,5 +1,6 @@
 """Training scripts, offered by `stride worker --objective`: from the file to the answer, with no module of the API's."""
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import DEADLINE_S, RunningStride, assert_fails, run, running_stride, start
+from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, RunningStride, assert_fails, run, running_stride, start
 from tests.distributions import install
 
 FUNCTION = """
@@ -96,7 +97,13 @@ def test_without_steps_no_pruner_is_taken_and_it_is_said_what_to_do(empty: Runni
 def test_an_installed_package_offers_by_an_entry_point_to_every_worker(empty: RunningStride, tmp_path: Path) -> None:
     points = {"parabola": "acme.training:train", "gone": "acme.gone:train"}
     site = install(tmp_path / "site", "acme", points, {"training": FUNCTION.replace("STEPS", "steps=4")})
-    worker = start("worker", "--data", str(empty.folder), STRIDE_OBJECTIVE_MODULES="", PYTHONPATH=str(site))
+    worker = start(
+        "worker",
+        "--data",
+        str(empty.folder),
+        STRIDE_OBJECTIVE_MODULES="",
+        PYTHONPATH=os.pathsep.join([str(site), str(REPOSITORY)]),
+    )
     try:
         assert listed(empty, "parabola")["offered"]
         job_id = empty.submit(objective={"name": "parabola"}, budget={"trials": 2, "confirm": 0})
