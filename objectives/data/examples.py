@@ -1,9 +1,7 @@
 """Examples in memory as tensors, and the training, validation and test sets made of them."""
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -19,9 +17,6 @@ class Examples:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def to(self, device: torch.device) -> "Examples":
-        return Examples(inputs=self.inputs.to(device), targets=self.targets.to(device))
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sets:
@@ -35,16 +30,7 @@ class Sets:
     notes: tuple[str, ...] = ()
     """Sentences for a trial's log: what was read from local files, and what was left out."""
 
-    def to(self, device: torch.device) -> "Sets":
-        return replace(self, training=self.training.to(device), validation=self.validation.to(device), test=self.test.to(device))
-
     @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one input: (channels, height, width), or (columns,)."""
         return tuple(self.training.inputs.shape[1:])
-
-
-@lru_cache(maxsize=2)
-def on_device(sets: Sets, device: torch.device) -> Sets:
-    """The sets on a device. The last two results are cached, so that data are not copied again for every run."""
-    return sets.to(device)

@@ -1,21 +1,13 @@
 """A multilayer perceptron."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
 from itertools import pairwise
 from math import prod
-from typing import Any
 
 from torch import nn
 
 from objectives.models.layers import PLAIN, Between
 
 WIDTH = 128
-
-
-def mlp_of(settings: Mapping[str, Any]) -> Callable[[tuple[int, ...], int, Between], nn.Sequential]:
-    """`mlp` with the hidden layers that a job's settings ask for."""
-    return partial(mlp, hidden_layers=settings["hidden_layers"], width=settings["width"])
 
 
 def mlp(

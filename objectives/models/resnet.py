@@ -7,7 +7,7 @@ for CIFAR-10 with one block per stage (ResNet-8). Deviation: where a block chang
 
 from torch import Tensor, nn
 
-from objectives.models.layers import PLAIN, Activation, Between
+from objectives.models.layers import ACTIVATIONS, PLAIN, Between
 
 CHANNELS = (16, 32, 64)
 
@@ -31,7 +31,7 @@ class ResidualBlock(nn.Module):
                 *between.norm(n_channels, "channels", usual="batch"),
             )
         )
-        self.activation = Activation(between.activation)
+        self.activation = ACTIVATIONS[between.activation]()
 
     def forward(self, images: Tensor) -> Tensor:
         outputs: Tensor = self.activation(self.residual(images) + self.shortcut(images))
@@ -47,7 +47,7 @@ def resnet(input_shape: tuple[int, ...], n_outputs: int, between: Between = PLAI
     return nn.Sequential(
         nn.Conv2d(input_shape[0], first, kernel_size=3, padding=1),
         *between.norm(first, "channels", usual="batch"),
-        Activation(between.activation),
+        ACTIVATIONS[between.activation](),
         ResidualBlock(first, first, 1, between),
         ResidualBlock(first, second, 2, between),
         ResidualBlock(second, third, 2, between),

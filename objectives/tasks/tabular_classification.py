@@ -7,24 +7,42 @@ five folds, seed 0: benchmarks/results/objectives_2cores_202611.md).
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from objectives import command_line
 from objectives.catalog import default_params, default_settings
 from objectives.contract import Run
-from objectives.data.examples import Sets, on_device
+from objectives.data.examples import Sets
 from objectives.data.notes import logged
 from objectives.data.tables import breast_cancer, wine
 from objectives.data.tabular import table
 from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
-from objectives.models.mlp import mlp_of
+from objectives.models.layers import between
+from objectives.models.mlp import mlp
 from objectives.training.classification import classification
 from objectives.training.devices import find_device
+from objectives.training.sets import on_device
 from objectives.training.supervised import SupervisedRun
 
 BUNDLED: Mapping[str, Callable[[int], Sets]] = {"breast-cancer": breast_cancer, "wine": wine}
+
+
+def data(settings: Mapping[str, Any]) -> Sets:
+    """The training, validation and test sets; loaders keep what they have read last."""
+    return table(settings, BUNDLED, "classification")
+
+
+def model(params: Mapping[str, Any], settings: Mapping[str, Any]) -> nn.Module:
+    """A multilayer perceptron from the columns of the table to an output for each class."""
+    sets = data(settings)
+    assert sets.n_classes is not None
+    return mlp(
+        sets.input_shape, sets.n_classes, between(params), hidden_layers=settings["hidden_layers"], width=settings["width"]
+    )
 
 
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
@@ -36,9 +54,9 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
     params = default_params(TABULAR_CLASSIFICATION) | dict(params)
     settings = default_settings(TABULAR_CLASSIFICATION) | dict(settings)
     place = find_device(device)
-    data = on_device(logged(table(settings, BUNDLED, "classification")), place)
-    task = classification(data, params["loss"], params["label_smoothing"])
-    return SupervisedRun(task, data, mlp_of(settings), params, settings, seed, place)
+    sets = logged(data(settings))
+    task = classification(sets, params["loss"], params["label_smoothing"])
+    return SupervisedRun(task, on_device(sets, place), partial(model, params, settings), params, settings, seed, place)
 
 
 if __name__ == "__main__":

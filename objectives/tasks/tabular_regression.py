@@ -10,26 +10,39 @@ determination: 1 for perfect predictions, 0 for predicting the mean of the set.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from objectives import command_line
 from objectives.catalog import default_params, default_settings
 from objectives.contract import DataProblem, Run
-from objectives.data.examples import Sets, on_device
+from objectives.data.examples import Sets
 from objectives.data.notes import logged
 from objectives.data.tables import diabetes
 from objectives.data.tabular import table
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
-from objectives.models.mlp import mlp_of
+from objectives.models.layers import between
+from objectives.models.mlp import mlp
 from objectives.training.devices import find_device
 from objectives.training.losses import guessing_values_loss, regression_loss
+from objectives.training.sets import on_device
 from objectives.training.supervised import SupervisedRun
 from objectives.training.task import Task
 
 BUNDLED: Mapping[str, Callable[[int], Sets]] = {"diabetes": diabetes}
+
+
+def data(settings: Mapping[str, Any]) -> Sets:
+    """The training, validation and test sets; loaders keep what they have read last."""
+    return table(settings, BUNDLED, "regression")
+
+
+def model(params: Mapping[str, Any], settings: Mapping[str, Any]) -> nn.Module:
+    """A multilayer perceptron from the columns of the table to one output."""
+    return mlp(data(settings).input_shape, 1, between(params), hidden_layers=settings["hidden_layers"], width=settings["width"])
 
 
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
@@ -41,22 +54,22 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
     params = default_params(TABULAR_REGRESSION) | dict(params)
     settings = default_settings(TABULAR_REGRESSION) | dict(settings)
     place = find_device(device)
-    data = on_device(logged(table(settings, BUNDLED, "regression")), place)
-    for name, part in (("validation", data.validation), ("test", data.test)):
+    sets = logged(data(settings))
+    for name, part in (("validation", sets.validation), ("test", sets.test)):
         if part.targets.min() == part.targets.max():
             raise DataProblem(
                 f"All targets of the {name} set are equal ({len(part)} of them): R2 has no meaning there. More rows are needed."
             )
     loss = regression_loss(params["loss"], params["huber_delta"])
+    guessing = guessing_values_loss(loss, sets.training.targets)
     task = Task(
-        n_outputs=1,
         training_loss=loss,
         validation_loss=loss,
-        guessing_loss=guessing_values_loss(loss, data.training.targets),
+        guessing_loss=lambda _outputs, _values: guessing,
         score_name="r2",
         score=_r2,
     )
-    return SupervisedRun(task, data, mlp_of(settings), params, settings, seed, place)
+    return SupervisedRun(task, on_device(sets, place), partial(model, params, settings), params, settings, seed, place)
 
 
 def _r2(outputs: Tensor, values: Tensor) -> Tensor:

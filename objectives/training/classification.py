@@ -10,11 +10,11 @@ from objectives.training.task import Task
 def classification(data: Sets, loss: str, label_smoothing: float) -> Task:
     """The task of classifying the data: the class with the highest output is the prediction."""
     assert data.n_classes is not None
+    guessing = guessing_classes_loss(loss, data.n_classes)
     return Task(
-        n_outputs=data.n_classes,
         training_loss=classification_loss(loss, data.n_classes, label_smoothing),
         validation_loss=classification_loss(loss, data.n_classes),
-        guessing_loss=guessing_classes_loss(loss, data.n_classes),
+        guessing_loss=lambda _outputs, _classes: guessing,
         score_name="accuracy",
         score=_accuracy,
     )

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from objectives.models.layers import Activation
+from objectives.training.activations import ACTIVATIONS
 
 SAME = 1e-6
 """Outputs that differ by less count as the same: ReLU units are dead at exactly 0, sigmoid and tanh units where they saturate."""
@@ -15,20 +15,24 @@ SAME = 1e-6
 class DeadUnits:
     """Records the range of each unit's output while a model is evaluated.
 
-    A unit is an output of a hidden layer, or a channel of a convolution over all positions.
+    A unit is an output of a hidden layer, or a channel of a convolution over all positions. Outputs of three dimensions are left
+    out: units stand in the second one of convolutions, and in the third one of sequences.
     """
 
     def __init__(self) -> None:
-        self._ranges: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+        self._ranges: dict[tuple[nn.Module, int], tuple[Tensor, Tensor]] = {}
 
     def look(self, module: nn.Module, _inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
-        """Update the ranges; a forward hook. Outputs are (n, units, ...)."""
+        """Update the ranges; a forward hook. Outputs are (n, units, ...). A module may be called for layers of several sizes."""
+        if outputs.dim() not in (2, 4, 5) or not outputs.numel():
+            return
         other_dimensions = [dimension for dimension in range(outputs.dim()) if dimension != 1]
         low, high = outputs.amin(other_dimensions), outputs.amax(other_dimensions)
-        if module in self._ranges:
-            lowest, highest = self._ranges[module]
+        layer = module, outputs.shape[1]
+        if layer in self._ranges:
+            lowest, highest = self._ranges[layer]
             low, high = torch.minimum(low, lowest), torch.maximum(high, highest)
-        self._ranges[module] = low, high
+        self._ranges[layer] = low, high
 
     def share(self) -> Tensor:
         """The fraction of units whose output was the same for every example; 0 if there were no activations."""
@@ -41,7 +45,7 @@ class DeadUnits:
 def watched(model: nn.Module) -> Iterator[DeadUnits]:
     """Record the outputs of the activations of `model` within the block."""
     dead = DeadUnits()
-    hooks = [module.register_forward_hook(dead.look) for module in model.modules() if isinstance(module, Activation)]
+    hooks = [module.register_forward_hook(dead.look) for module in model.modules() if isinstance(module, ACTIVATIONS)]
     try:
         yield dead
     finally:

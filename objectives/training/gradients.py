@@ -16,21 +16,22 @@ class Clipping:
 
 
 class FlatGradients:
-    """Every weight's `.grad` as a view into one vector, (n_weights,).
+    """The `.grad` of every weight that is trained as a view into one vector, (n_weights,).
 
     Zeroing, norm and clipping are then one operation each. This makes an update of a small network a fifth faster than with
     `zero_grad` and `get_total_norm`. Zero gradients only through `zero`: `zero_grad()` would drop the views.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        parameters = list(model.parameters())
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         sizes = [parameter.numel() for parameter in parameters]
         self._vector = torch.zeros(sum(sizes), device=parameters[0].device)
         self._parts = list(self._vector.split(sizes))
         for parameter, gradient in zip(parameters, self._parts, strict=True):
             parameter.grad = gradient.view_as(parameter)
         matrices = [part for parameter, part in zip(parameters, self._parts, strict=True) if parameter.dim() > 1]
-        self._first_layer, self._last_layer = matrices[0], matrices[-1]
+        layers = matrices or self._parts  # a model may have vectors only
+        self._first_layer, self._last_layer = layers[0], layers[-1]
 
     def zero(self) -> None:
         self._vector.zero_()

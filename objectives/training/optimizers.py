@@ -44,24 +44,26 @@ class LayerGroup:
 
 
 def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str, float]) -> list[LayerGroup]:
-    """Divide the weights of `model` into groups by learning rate, in the model's order from the first layer to the output.
+    """Divide the weights of `model` that are trained into groups by learning rate, in the model's order from the first layer on.
 
-    A layer is a child module of the model with the normalization that follows it; in a resnet, a block. The multiplier of the
+    A layer is a child module of the model with the normalization that follows it; in a resnet, a block. Weights that belong to no
+    child module, such as embeddings of positions, are the first layer, under the name of the first of them. The multiplier of the
     last layer is 1, and that of each earlier layer is `layer_decay` times the next layer's. It is multiplied by the value of the
     longest pattern in `multipliers` that matches the weight's name (not the first: stored jobs do not keep their order).
     Raises DataProblem when a pattern matches no weight.
     """
-    names = [name for name, _ in model.named_parameters()]
+    trained = [(name, weights) for name, weights in model.named_parameters() if weights.requires_grad]
+    names = [name for name, _ in trained]
     for pattern in multipliers:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise DataProblem(f"learning_rate_multipliers: no weight is called {pattern!r}; the model has {', '.join(names)}.")
     if layer_decay == 1 and not multipliers:
-        return [LayerGroup(name=EVERYTHING, multiplier=1.0, parameters=list(model.parameters()))]
-    layer_of = _layers(model)
-    layers = list(dict.fromkeys(layer_of.values()))
+        return [LayerGroup(name=EVERYTHING, multiplier=1.0, parameters=[weights for _, weights in trained])]
+    layer_of = _layers(trained)
+    layers = list(dict.fromkeys(layer_of[name] for name in names))
     groups: dict[tuple[str, float], LayerGroup] = {}
-    for name, weights in model.named_parameters():
-        layer = layer_of[name.partition(".")[0]]
+    for name, weights in trained:
+        layer = layer_of[name]
         matching = [pattern for pattern in multipliers if fnmatchcase(name, pattern)]
         by_name = multipliers[max(matching, key=lambda pattern: (len(pattern), pattern))] if matching else 1.0
         multiplier = layer_decay ** (len(layers) - 1 - layers.index(layer)) * by_name
@@ -73,15 +75,17 @@ def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str,
     return list(groups.values())
 
 
-def _layers(model: nn.Module) -> dict[str, str]:
-    """Maps each child module with weights to its layer: its own name, or for normalization that of the layer before it."""
+def _layers(trained: list[tuple[str, nn.Parameter]]) -> dict[str, str]:
+    """Maps the name of each weight to its layer: its child module's name, or for normalization that of the layer before it."""
+    parts: dict[str, list[tuple[str, nn.Parameter]]] = {}
+    for name, weights in trained:
+        parts.setdefault(name.rpartition(".")[0].partition(".")[0], []).append((name, weights))
     layers: dict[str, str] = {}
     layer = ""
-    for name, part in model.named_children():
-        dimensions = [weights.dim() for weights in part.parameters()]
-        if dimensions:
-            layer = name if max(dimensions) > 1 or not layer else layer
-            layers[name] = layer
+    for child, of_child in parts.items():
+        if not layer or any(weights.dim() > 1 for _, weights in of_child):
+            layer = child or of_child[0][0]
+        layers |= {name: layer for name, _ in of_child}
     return layers
 
 

@@ -2,39 +2,41 @@
 
 A step is an epoch: the training set in a new random order, divided into batches; an incomplete last batch is dropped. Every
 update sets the rates of the schedule, and every epoch checks them against PyTorch's schedulers. The seed determines the initial
-weights, the data order and dropout; on a CPU a run is reproducible bit for bit.
+weights, the data order, and what the global generators draw, such as dropout; on a CPU a run is reproducible bit for bit.
 """
 
 import copy
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 from statistics import fmean
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from objectives.contract import DataProblem, GroupRate, Measurement
-from objectives.data.examples import Examples, Sets
 from objectives.diagnosis.divergence import find_divergence
 from objectives.training.dead_units import watched
 from objectives.training.early_stopping import EarlyStopping
+from objectives.training.evaluation import Evaluation, evaluate
+from objectives.training.forward import Forward
 from objectives.training.generators import named_generator, named_seed
 from objectives.training.gradients import Clipping
 from objectives.training.hyperparameters import picked
+from objectives.training.network import new_network
 from objectives.training.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer
 from objectives.training.rate_audit import RateAudit
 from objectives.training.schedules import Policy, Schedule, Span
-from objectives.training.task import NewModel, Task, initialized
-from objectives.training.updates import Updates, in_precision
+from objectives.training.sets import ThreeSets
+from objectives.training.sources import Source
+from objectives.training.task import Task
+from objectives.training.updates import Updates
 
 UPDATE_LOSSES = 1_000
 """Maximum number of losses of single updates that a run reports."""
-EVALUATED_AT_ONCE = 1_024
-"""Batch size for evaluation on the validation and test sets."""
 
 
 class SupervisedRun:
@@ -43,14 +45,17 @@ class SupervisedRun:
     def __init__(
         self,
         task: Task,
-        data: Sets,
-        new_model: NewModel,
+        data: ThreeSets,
+        new_model: Callable[[], nn.Module],
         params: Mapping[str, Any],
         settings: Mapping[str, Any],
         seed: int,
         device: torch.device,
     ) -> None:
-        """params and settings: all of them (see `objectives/parameters`). Raises DataProblem when they do not fit the data."""
+        """data: on the device. params and settings: all of them (see `objectives/parameters`).
+
+        Raises DataProblem when they do not fit the data.
+        """
         self._task = task
         self._data = data
         self._device = device
@@ -60,13 +65,13 @@ class SupervisedRun:
         n_examples = len(data.training)
         if self._batch_size > n_examples:
             raise DataProblem(f"batch_size {self._batch_size} exceeds the {n_examples} examples of the training set.")
+        self._evaluated_at_once = ceil(self._batch_size / n_pieces)
         self._span = Span(
             updates=self._epochs * (n_examples // self._batch_size), updates_per_epoch=n_examples // self._batch_size
         )
         self._seed = seed
-        self._order = named_generator(seed, "data order")
-        self._dropout = named_generator(seed, "dropout", device)
-        self._model = initialized(task, data, new_model, params, seed, self._dropout).to(device)
+        model, self._randomness = new_network(new_model, data, params, seed)
+        self._model = model.to(device)
         if self._batch_size // n_pieces < 2 and any(isinstance(module, nn.BatchNorm1d) for module in self._model.modules()):
             raise DataProblem("batch norm needs at least 2 examples at once: raise batch_size or microbatch_size.")
         scale = _learning_rate_scale(params)
@@ -89,29 +94,38 @@ class SupervisedRun:
             warmup_start=warmup_start,
         )
         self._audit = self._new_audit()
-        self._precision = settings["precision"]
+        self._forward = Forward(self._model, settings["precision"], device)
         self._updates = Updates(
             self._model,
+            self._forward,
             task.training_loss,
             self._optimizer,
             self._schedule,
             picked(Clipping, params),
             learning_rate=learning_rate,
             n_pieces=n_pieces,
-            precision=self._precision,
             device=device,
         )
+        self._order = named_generator(seed, "data order")
+        with self._randomness.in_use():  # a DataLoader draws when it is made
+            self._new_epoch = data.training.training(self._batch_size, self._order, device)
         self._early_stopping = EarlyStopping(params["early_stopping_patience"])
         self._validation_losses: list[float] = []
-        self.guessing = {"training_loss": task.guessing_loss, "validation_loss": task.guessing_loss}
-        """The values of these metrics for a model that predicts the same for every example."""
+        self._guessing_loss: float | None = None
         self._first_loss: float | None = None
         """The loss of the first update's batch: that of the untrained network."""
         self._diverged = False
 
+    @property
+    def guessing(self) -> dict[str, float]:
+        """The values of metrics for a model that predicts the same for every example; empty where they are unknown."""
+        return {} if self._guessing_loss is None else dict.fromkeys(("training_loss", "validation_loss"), self._guessing_loss)
+
     def __iter__(self) -> Iterator[Measurement]:
         while self._epochs_done < self._epochs and not self._diverged and not self._early_stopping.has_stopped:
-            yield self._step()
+            with self._randomness.in_use():
+                measurement = self._step()
+            yield measurement
         if not self._diverged:
             self._early_stopping.restore(self._model)
 
@@ -124,10 +138,11 @@ class SupervisedRun:
                 "schedule": self._schedule.state_dict(),
                 "early_stopping": self._early_stopping.state_dict(),
                 "order": self._order.get_state(),
-                "dropout": self._dropout.get_state(),
+                "randomness": self._randomness.state_dict(),
                 "device": self._device.type,
                 "validation_losses": self._validation_losses,
                 "first_loss": self._first_loss,
+                "guessing_loss": self._guessing_loss,
                 "diverged": self._diverged,
             }
         )
@@ -140,19 +155,20 @@ class SupervisedRun:
         self._schedule.load_state_dict(state["schedule"])
         self._early_stopping.load_state_dict(state["early_stopping"])
         self._order.set_state(state["order"].cpu())
-        if state["device"] == self._device.type:
-            self._dropout.set_state(state["dropout"].cpu())
-        else:  # the state of another type of generator cannot be loaded: reseed, but do not repeat the draws of the beginning
-            self._dropout.manual_seed(named_seed(self._seed, f"dropout after epoch {len(state['validation_losses'])}"))
+        self._randomness.load_state_dict(state["randomness"])
+        if state["device"] != self._device.type:  # another kind of generators: reseed, but do not draw the beginning's numbers
+            self._randomness.seed(named_seed(self._seed, f"dropout after epoch {len(state['validation_losses'])}"))
         self._validation_losses = state["validation_losses"]
         self._first_loss = state["first_loss"]
+        self._guessing_loss = state["guessing_loss"]
         self._diverged = state["diverged"]
         self._audit = self._new_audit()
         self._audit.skip(self._validation_losses)
 
     def evaluate(self) -> dict[str, float]:
-        loss, score = self._loss_and_score(self._data.test)
-        return {"test_loss": loss, f"test_{self._task.score_name}": score}
+        with self._randomness.in_use():
+            found = self._evaluated(self._data.test)
+        return {"test_loss": found.loss, f"test_{self._task.score_name}": found.score}
 
     @property
     def _epochs_done(self) -> int:
@@ -161,10 +177,11 @@ class SupervisedRun:
     def _step(self) -> Measurement:
         started = time.perf_counter()
         first = self._epochs_done * self._span.updates_per_epoch
-        epoch = self._updates.of_epoch(self._batches(), first, first + self._span.updates_per_epoch - 1)
+        epoch = self._updates.of_epoch(self._new_epoch(), first, first + self._span.updates_per_epoch - 1)
         trained = time.perf_counter()
         with watched(self._model) as dead:
-            validation_loss, validation_score = self._loss_and_score(self._data.validation)
+            found = self._evaluated(self._data.validation)
+        validation_loss, self._guessing_loss = found.loss, found.guessing_loss
         if len(epoch.applied) == self._span.updates_per_epoch:  # else it ended early, diverged
             self._audit.check_epoch(epoch.applied, validation_loss)
         self._validation_losses.append(validation_loss)
@@ -176,8 +193,7 @@ class SupervisedRun:
         divergence = find_divergence(
             epoch.losses,
             validation_loss,
-            # The loss of an untrained network may be higher than that of guessing, which is not divergence.
-            guessing_loss=max(self._task.guessing_loss, self._first_loss),
+            guessing_loss=_usual_loss(self._guessing_loss, self._first_loss),
             epoch=step,
             epochs=self._epochs,
             updates_per_epoch=self._span.updates_per_epoch,
@@ -193,7 +209,7 @@ class SupervisedRun:
             metrics={
                 "training_loss": training_loss,
                 "validation_loss": validation_loss,
-                f"validation_{self._task.score_name}": validation_score,
+                f"validation_{self._task.score_name}": found.score,
                 "generalization_gap": validation_loss - training_loss,
                 "gradient_norm": fmean(epoch.gradient_norms),
                 "gradient_norm_max": max(epoch.gradient_norms),
@@ -210,30 +226,32 @@ class SupervisedRun:
                 GroupRate(group=group["name"], learning_rate=group["lr"], momentum=momentum_of(group))
                 for group in self._optimizer.param_groups
             ],
-            update_losses=self._thinned(epoch.losses),
+            update_losses=_thinned(epoch.losses, first, self._span.updates),
             best_step=best_step if best_step != step else None,
         )
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The training set in a new random order, as batches (inputs, targets) of batch_size examples each."""
-        training = self._data.training
-        order = torch.randperm(len(training), generator=self._order)
-        used = order[: self._span.updates_per_epoch * self._batch_size].to(self._device)
-        return zip(training.inputs[used].split(self._batch_size), training.targets[used].split(self._batch_size), strict=True)
-
-    @torch.inference_mode()
-    def _loss_and_score(self, examples: Examples) -> tuple[float, float]:
+    def _evaluated(self, examples: Source) -> Evaluation:
         self._model.eval()
-        with in_precision(self._precision, self._device):
-            outputs = torch.cat([self._model(batch) for batch in examples.inputs.split(EVALUATED_AT_ONCE)]).float()
-        loss = self._task.validation_loss(outputs, examples.targets)
-        return loss.item(), self._task.score(outputs, examples.targets).item()
+        return evaluate(self._forward, self._task, examples.evaluation(self._evaluated_at_once, self._device))
 
-    def _thinned(self, losses: list[float]) -> list[tuple[int, float]]:
-        """The losses of the last epoch that are reported: every n-th of the run, as (update, loss), updates counted from 1."""
-        every = ceil(self._span.updates / UPDATE_LOSSES)
-        first = (self._epochs_done - 1) * self._span.updates_per_epoch
-        return [(update + 1, loss) for update, loss in enumerate(losses, start=first) if update % every == 0]
+
+def _usual_loss(guessing_loss: float | None, first_loss: float) -> float:
+    """The loss of guessing, or that of the untrained network if it is higher, which is not divergence.
+
+    Infinite if the only one known is not above 0, as in some users' own losses: multiples of it would mean nothing.
+    """
+    if guessing_loss is None:
+        return first_loss if first_loss > 0 else inf
+    return max(guessing_loss, first_loss)
+
+
+def _thinned(losses: list[float], first: int, updates: int) -> list[tuple[int, float]]:
+    """The losses of an epoch that are reported: every n-th of the run, as (update, loss), updates counted from 1.
+
+    first: the number of the epoch's first update, from 0. updates: those of the run.
+    """
+    every = ceil(updates / UPDATE_LOSSES)
+    return [(update + 1, loss) for update, loss in enumerate(losses, start=first) if update % every == 0]
 
 
 def _learning_rate_scale(params: Mapping[str, Any]) -> float:

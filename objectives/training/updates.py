@@ -1,16 +1,16 @@
 """The optimizer updates of an epoch, and what is measured in them: gradients, clipping, and learning rates."""
 
 import math
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from objectives.training.batches import Batch, pieces
+from objectives.training.forward import Forward
 from objectives.training.gradients import Clipping, FlatGradients
-from objectives.training.losses import Loss
 from objectives.training.optimizers import momentum_of, set_rates
 from objectives.training.schedules import Schedule
 
@@ -18,11 +18,6 @@ CHECK_EVERY = 64
 """Updates between two checks within an epoch that the loss is finite: every check synchronizes with the GPU."""
 LARGEST: float = torch.finfo(torch.float32).max
 """Weights and gradients are 32-bit floats: a larger number is infinite to them, and some of PyTorch's operations refuse it."""
-
-
-def in_precision(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """The context that outputs are computed in: float32, or mixed precision with bfloat16."""
-    return nullcontext() if precision == "float32" else torch.autocast(device.type, torch.bfloat16)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,36 +53,36 @@ class Updates:
     def __init__(
         self,
         model: nn.Module,
-        loss: Loss,
+        forward: Forward,
+        loss: Callable[[Any, Any], Tensor],
         optimizer: torch.optim.Optimizer,
         schedule: Schedule,
         clipping: Clipping,
         *,
         learning_rate: float,
         n_pieces: int,
-        precision: str,
         device: torch.device,
     ) -> None:
         self._model = model
+        self._forward = forward
         self._loss = loss
         self._optimizer = optimizer
         self._schedule = schedule
         self._clipping = clipping
         self._learning_rate = learning_rate
         self._n_pieces = n_pieces
-        self._precision = precision
         self._device = device
         self._gradients = FlatGradients(model)
 
-    def of_epoch(self, batches: Iterable[tuple[Tensor, Tensor]], first: int, last: int) -> Epoch:
-        """Train on the batches (inputs, targets). first, last: the numbers of their updates in the run, from 0."""
+    def of_epoch(self, batches: Iterable[Batch], first: int, last: int) -> Epoch:
+        """Train on the batches. first, last: the numbers of their updates in the run, from 0."""
         losses, gradient_norms, clipped, applied = [], [], [], []
         flow = before = overflow = None
         too_large = self._fixed_overflow()
         learning_rate = 0.0
         self._model.train()
-        for update, (inputs, targets) in enumerate(batches, start=first):
-            losses.append(self._backward(inputs, targets))
+        for update, batch in enumerate(batches, start=first):
+            losses.append(self._backward(batch))
             norm = self._gradients.norm()
             gradient_norms.append(norm)
             if (update - first + 1) % CHECK_EVERY == 0 and not losses[-1].isfinite():
@@ -127,30 +122,24 @@ class Updates:
                     return _too_large(name, number)
         return None
 
-    def _backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def _backward(self, batch: Batch) -> Tensor:
         """Compute the gradients of a batch, in microbatches if there are several; returns the mean loss of the batch."""
         self._gradients.zero()
         if self._n_pieces == 1:
-            loss = self._training_loss(inputs, targets)
+            loss = self._loss(self._forward(batch.inputs), batch.targets)
             loss.backward()
             return loss.detach()
         total = torch.zeros((), device=self._device)
-        for some_inputs, some_targets in zip(
-            inputs.tensor_split(self._n_pieces), targets.tensor_split(self._n_pieces), strict=True
-        ):
-            loss = self._training_loss(some_inputs, some_targets) * (len(some_inputs) / len(inputs))
+        n_examples = batch.n_examples
+        for piece in pieces(batch, self._n_pieces):
+            loss = self._loss(self._forward(piece.inputs), piece.targets) * (piece.n_examples / n_examples)
             loss.backward()
             total += loss.detach()
         return total
 
-    def _training_loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        with in_precision(self._precision, self._device):
-            outputs = self._model(inputs)
-        return self._loss(outputs.float(), targets)
-
     def _weights(self) -> Tensor:
-        """A copy of all weights, (n_weights,)."""
-        return torch.cat([weights.detach().flatten() for weights in self._model.parameters()])
+        """A copy of all weights that are trained, (n_weights,)."""
+        return torch.cat([weights.detach().flatten() for weights in self._model.parameters() if weights.requires_grad])
 
 
 def _relative_change(before: Tensor, after: Tensor) -> Tensor:

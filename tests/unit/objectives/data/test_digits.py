@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from objectives.data.digits import digits
 from objectives.data.split import N_FOLDS, stratified_split
+from objectives.training.sets import on_device
 from tests.unit.objectives.rounding import roundings
 
 
@@ -40,11 +41,9 @@ def test_the_shape_of_an_input_is_that_of_an_image() -> None:
 
 
 def test_sets_move_to_a_device_as_a_whole() -> None:
-    moved = digits().to(torch.device("meta"))
-    assert {tensor.device.type for part in (moved.training, moved.validation, moved.test) for tensor in vars(part).values()} == {
-        "meta"
-    }
-    assert moved.n_classes == 10
+    moved = on_device(digits(), torch.device("meta"))
+    parts = moved.training, moved.validation, moved.test
+    assert {tensor.device.type for part in parts for tensor in vars(part).values()} == {"meta"}
 
 
 def test_the_data_are_loaded_once_per_process() -> None:

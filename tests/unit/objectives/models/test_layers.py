@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.testing import assert_close
 
-from objectives.models.layers import ACTIVATIONS, Activation, Between, ChannelNorm, Dropout
+from objectives.models.layers import ACTIVATIONS, Between, ChannelNorm
 from tests.unit.objectives.rounding import roundings
 
 INPUTS = torch.linspace(-5, 5, 101)
@@ -21,7 +21,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def between(**overrides: Any) -> Between:
-    fields: dict[str, Any] = {"activation": "relu", "normalization": "usual", "dropout": 0.0, "generator": generator()}
+    fields: dict[str, Any] = {"activation": "relu", "normalization": "usual", "dropout": 0.0}
     return Between(**fields | overrides)
 
 
@@ -31,7 +31,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_activation_is_the_function_of_its_name(name: str) -> None:
-    assert_close(Activation(name)(INPUTS), FUNCTIONS[name](INPUTS), **roundings(8, of=INPUTS))
+    assert_close(ACTIVATIONS[name]()(INPUTS), FUNCTIONS[name](INPUTS), **roundings(8, of=INPUTS))
 
 
 @pytest.mark.parametrize(
@@ -89,54 +89,11 @@ def test_layer_norm_is_over_all_features_and_has_a_scale_and_a_shift_for_each(
 
 def test_between_layers_stand_normalization_activation_and_dropout_in_this_order() -> None:
     modules = between(normalization="batch", dropout=0.5).modules(5, "units")
-    assert [type(module) for module in modules] == [nn.BatchNorm1d, Activation, Dropout]
-    assert [type(module) for module in between().modules(5, "units")] == [Activation]
-    assert [type(module) for module in between().modules(5, "channels", usual="batch")] == [nn.BatchNorm2d, Activation]
+    assert [type(module) for module in modules] == [nn.BatchNorm1d, nn.ReLU, nn.Dropout]
+    assert [type(module) for module in between().modules(5, "units")] == [nn.ReLU]
+    assert [type(module) for module in between().modules(5, "channels", usual="batch")] == [nn.BatchNorm2d, nn.ReLU]
 
 
 def test_the_activation_between_layers_is_the_chosen_one() -> None:
     (activation,) = between(activation="tanh").modules(5, "units")
     assert_close(activation(INPUTS), functional.tanh(INPUTS), rtol=0, atol=0)
-
-
-def test_dropout_lets_everything_through_unless_in_training() -> None:
-    drawn = generator()
-    dropout = Dropout(0.5, drawn).eval()
-    assert torch.equal(dropout(INPUTS), INPUTS)
-    assert torch.equal(drawn.get_state(), generator().get_state())
-
-
-@pytest.mark.parametrize("probability", [0.1, 0.5, 0.8])
-def test_dropout_keeps_its_share_in_training_and_scales_it_up(probability: float) -> None:
-    outputs = Dropout(probability, generator())(torch.full((200, 500), 3.0))
-    kept = outputs != 0
-    assert kept.float().mean().item() == pytest.approx(1 - probability, abs=0.01)
-    assert_close(outputs[kept], torch.full_like(outputs[kept], 3 / (1 - probability)), **roundings(4, of=outputs))
-    assert outputs.mean().item() == pytest.approx(3, rel=0.02)
-
-
-def test_dropout_drops_each_output_by_itself() -> None:
-    outputs = Dropout(0.5, generator())(torch.ones(20, 8, 6, 6))
-    for over in ((1, 2, 3), (0, 2, 3), (0, 1)):
-        assert outputs.bool().any(over).all()
-        assert not outputs.bool().all(over).any()
-
-
-def test_the_gradient_goes_through_what_dropout_kept() -> None:
-    inputs = torch.ones(50, requires_grad=True)
-    outputs = Dropout(0.5, generator())(inputs)
-    outputs.sum().backward()
-    assert inputs.grad is not None
-    assert torch.equal(inputs.grad, outputs.detach())
-
-
-def test_dropout_draws_from_its_generator_only() -> None:
-    before = torch.get_rng_state()
-    dropout = Dropout(0.5, generator(1))
-    first, second = dropout(torch.ones(50)), dropout(torch.ones(50))
-    assert torch.equal(torch.get_rng_state(), before)
-    assert not torch.equal(first, second)
-    again = Dropout(0.5, generator(1))
-    assert torch.equal(again(torch.ones(50)), first)
-    assert torch.equal(again(torch.ones(50)), second)
-    assert not torch.equal(Dropout(0.5, generator(2))(torch.ones(50)), first)

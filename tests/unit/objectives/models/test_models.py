@@ -9,9 +9,10 @@ from torch.nn.functional import conv2d
 from torch.testing import assert_close
 
 from objectives.models.cnn import cnn
-from objectives.models.layers import ACTIVATIONS, Activation, Between, ChannelNorm, Dropout
+from objectives.models.layers import ACTIVATIONS, Between, ChannelNorm
 from objectives.models.mlp import mlp
 from objectives.models.resnet import ResidualBlock, resnet
+from objectives.training.activations import ACTIVATIONS as KNOWN
 from tests.unit.objectives.rounding import roundings
 
 NewModel = Callable[[tuple[int, ...], int, Between], nn.Sequential]
@@ -23,7 +24,7 @@ each_shape = pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 3
 
 def between(**overrides: Any) -> Between:
     fields: dict[str, Any] = {"activation": "relu", "normalization": "usual", "dropout": 0.0}
-    return Between(generator=torch.Generator().manual_seed(0), **fields | overrides)
+    return Between(**fields | overrides)
 
 
 def images(shape: tuple[int, ...], n: int = 5) -> torch.Tensor:
@@ -65,9 +66,9 @@ def test_the_last_module_is_the_output_layer(new_model: NewModel, shape: tuple[i
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_of_a_model_is_the_chosen_one(new_model: NewModel, activation: str) -> None:
     model = new_model((1, 8, 8), 3, between(activation=activation))
-    activations = [module for module in model.modules() if isinstance(module, Activation)]
+    activations = [module for module in model.modules() if isinstance(module, KNOWN)]
     assert len(activations) == (7 if new_model is resnet else 2)
-    assert {type(module.function) for module in activations} == {type(ACTIVATIONS[activation]())}
+    assert {type(module) for module in activations} == {type(ACTIVATIONS[activation]())}
 
 
 @pytest.mark.parametrize(
@@ -101,9 +102,9 @@ def test_normalization_follows_its_layer_at_once(new_model: NewModel) -> None:
 
 @each_model
 def test_dropout_is_in_a_model_when_asked_for_and_off_in_evaluation(new_model: NewModel) -> None:
-    assert of_type(new_model((1, 8, 8), 3, between()), Dropout) == []
+    assert of_type(new_model((1, 8, 8), 3, between()), nn.Dropout) == []
     model = new_model((1, 8, 8), 3, between(dropout=0.3, normalization="none"))
-    assert len(of_type(model, Dropout)) == (4 if new_model is resnet else 2)
+    assert len(of_type(model, nn.Dropout)) == (4 if new_model is resnet else 2)
     inputs = images((1, 8, 8))
     assert not torch.equal(model(inputs), model(inputs))
     model.eval()

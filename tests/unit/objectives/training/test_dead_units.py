@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from objectives.models.cnn import cnn
-from objectives.models.layers import Activation, Between
+from objectives.models.layers import ACTIVATIONS, Between
 from objectives.models.mlp import mlp
 from objectives.models.resnet import resnet
 from objectives.training.dead_units import watched
@@ -26,7 +26,7 @@ def filled(layer: nn.Linear | nn.Conv2d, *biases: float) -> nn.Linear | nn.Conv2
 
 
 def layer_with(biases: list[float], activation: str) -> nn.Sequential:
-    return nn.Sequential(filled(nn.Linear(4, 10), *biases), Activation(activation))
+    return nn.Sequential(filled(nn.Linear(4, 10), *biases), ACTIVATIONS[activation]())
 
 
 def share(model: nn.Module, *chunks: Tensor) -> float:
@@ -60,12 +60,12 @@ def test_a_unit_that_answers_to_one_example_alone_lives() -> None:
 
 
 def test_units_are_counted_over_all_layers_whatever_the_size_of_each() -> None:
-    model = nn.Sequential(*layer_with([-100.0] * 5, "relu"), filled(nn.Linear(10, 40)), Activation("relu"), nn.Linear(40, 2))
+    model = nn.Sequential(*layer_with([-100.0] * 5, "relu"), filled(nn.Linear(10, 40)), nn.ReLU(), nn.Linear(40, 2))
     assert share(model, INPUTS) == pytest.approx(5 / 50)
 
 
 def test_a_channel_lives_if_it_differs_anywhere_in_the_images() -> None:
-    model = nn.Sequential(filled(nn.Conv2d(1, 8, 3), -100.0, -100.0), Activation("relu"))
+    model = nn.Sequential(filled(nn.Conv2d(1, 8, 3), -100.0, -100.0), nn.ReLU())
     assert share(model, IMAGES) == pytest.approx(2 / 8)
     one_place = torch.zeros(16, 1, 8, 8)
     one_place[3, 0, 6, 1] = 1.0
@@ -101,8 +101,8 @@ def test_every_hidden_unit_of_a_model_counts_once(
     new_model: Callable[..., nn.Sequential], first_layer: int, n_units: int
 ) -> None:
     generator = torch.Generator().manual_seed(0)
-    model = new_model((1, 8, 8), 10, Between(activation="tanh", normalization="none", dropout=0.0, generator=generator))
-    initialize(model, "he-normal", "tanh", generator)
+    model = new_model((1, 8, 8), 10, Between(activation="tanh", normalization="none", dropout=0.0))
+    initialize(model, "he-normal", generator)
     assert share(model, IMAGES) == 0.0
     with torch.no_grad():
         model.get_parameter(f"{first_layer}.bias")[0] = 1000.0

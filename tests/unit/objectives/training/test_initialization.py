@@ -39,12 +39,12 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def hidden(layer: nn.Linear | nn.Conv2d, how: str, activation: str = "relu", seed: int = 0) -> Tensor:
     """The weights of a hidden layer, in two dimensions, (outputs, inputs)."""
-    initialize(nn.Sequential(layer, nn.Linear(1, 1)), how, activation, generator(seed))
+    initialize(nn.Sequential(layer, ACTIVATIONS[activation](), nn.Linear(1, 1)), how, generator(seed))
     return layer.weight.detach().flatten(1)
 
 
 def build(new_model: Callable[..., nn.Sequential], normalization: str = "usual") -> nn.Sequential:
-    return new_model((1, 8, 8), 10, Between(activation="relu", normalization=normalization, dropout=0.0, generator=generator()))
+    return new_model((1, 8, 8), 10, Between(activation="relu", normalization=normalization, dropout=0.0))
 
 
 def layers(model: nn.Sequential) -> list[nn.Linear | nn.Conv2d]:
@@ -84,31 +84,28 @@ def test_orthogonal_weights_are_orthogonal_and_as_long_as_the_gain(layer: nn.Lin
 
 
 def test_the_gain_of_each_activation_is_the_published_one() -> None:
-    assert {activation: gain(activation) for activation in ACTIVATIONS} == pytest.approx(GAINS, rel=1e-12)
+    found = {name: gain(nn.Sequential(nn.Linear(1, 1), new()), "orthogonal") for name, new in ACTIVATIONS.items()}
+    assert found == pytest.approx(GAINS, rel=1e-12)
 
 
-@pytest.mark.parametrize("new_layer", SMALL)
-def test_default_draws_what_a_fresh_layer_of_pytorch_has(new_layer: NewLayer) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        fresh = new_layer()
-    model = nn.Sequential(new_layer())
-    initialize(model, "default", "relu", generator(3))
-    assert_close(model[0].state_dict(), fresh.state_dict(), rtol=0, atol=0)
-
-
-def test_default_draws_recurrent_layers_by_their_width_as_pytorch_does() -> None:
-    initialize(nn.Sequential(layer := nn.GRU(1, 32), nn.Linear(1, 1)), "default", "relu", generator())
-    largest = [weights.abs().max().item() for weights in layer.parameters()]
-    assert largest == pytest.approx([1 / math.sqrt(32)] * 4, rel=0.1)
+def test_without_an_activation_module_the_gain_is_that_of_relu_for_he_and_else_one() -> None:
+    assert [gain(nn.Linear(1, 1), how) for how in ("he-normal", "xavier-normal")] == pytest.approx([math.sqrt(2), 1.0])
 
 
 @each_model
-@pytest.mark.parametrize("how", ["default", *DRAWN])
+def test_default_leaves_the_weights_as_the_models_code_has_left_them(new_model: Callable[..., nn.Sequential]) -> None:
+    model = build(new_model)
+    before = [weights.clone() for weights in model.parameters()]
+    initialize(model, "default", generator(3))
+    assert_close(list(model.parameters()), before, rtol=0, atol=0)
+
+
+@each_model
+@each_drawn
 def test_every_linear_and_convolutional_layer_is_drawn_anew(how: str, new_model: Callable[..., nn.Sequential]) -> None:
     for weights in (model := build(new_model)).parameters():
         nn.init.constant_(weights, 7.0)
-    initialize(model, how, "relu", generator())
+    initialize(model, how, generator())
     assert all((weights != 7).all() for layer in layers(model) for weights in layer.parameters())
 
 
@@ -119,7 +116,7 @@ def test_normalization_stays_as_it_was(new_model: Callable[..., nn.Sequential], 
     drawn = {id(weights) for layer in layers(model) for weights in layer.parameters()}
     others = [weights for weights in model.parameters() if id(weights) not in drawn]
     before = [weights.clone() for weights in others]
-    initialize(model, "he-normal", "relu", generator())
+    initialize(model, "he-normal", generator())
     assert before
     assert_close(others, before, rtol=0, atol=0)
 
@@ -131,7 +128,7 @@ def test_biases_start_at_zero_and_of_the_weights_the_output_layers_if_asked_for(
     how: str, new_model: Callable[..., nn.Sequential], zero_output: bool
 ) -> None:
     model = build(new_model)
-    initialize(model, how, "relu", generator(), zero_output=zero_output)
+    initialize(model, how, generator(), zero_output=zero_output)
     *others, output = layers(model)
     assert not any(layer.bias.any() for layer in (*others, output) if layer.bias is not None)
     assert all(layer.weight.all() for layer in others)
@@ -141,31 +138,44 @@ def test_biases_start_at_zero_and_of_the_weights_the_output_layers_if_asked_for(
 @each_drawn
 def test_the_output_layer_has_no_activation_and_so_a_gain_of_one(how: str) -> None:
     model = nn.Sequential(nn.Linear(40, 30))
-    initialize(model, how, "relu", generator(), zero_output=False)
+    initialize(model, how, generator(), zero_output=False)
     assert_close(model.get_parameter("0.weight").detach(), hidden(nn.Linear(40, 30), how, "sigmoid"), rtol=0, atol=0)
 
 
 @each_model
-@pytest.mark.parametrize("how", ["default", *DRAWN])
+@each_drawn
 def test_only_the_given_generator_is_drawn_from(how: str, new_model: Callable[..., nn.Sequential]) -> None:
     model, same, other = build(new_model), build(new_model), build(new_model)
     global_state = torch.get_rng_state()
     for each, seed in ((model, 0), (same, 0), (other, 1)):
-        initialize(each, how, "relu", generator(seed), zero_output=False)
+        initialize(each, how, generator(seed), zero_output=False)
     assert torch.equal(torch.get_rng_state(), global_state)
     assert_close(same.state_dict(), model.state_dict(), rtol=0, atol=0)
     assert all(not torch.equal(one.weight, another.weight) for one, another in zip(layers(model), layers(other), strict=True))
 
 
-@pytest.mark.parametrize("how", ["default", *DRAWN])
+@each_drawn
 @pytest.mark.parametrize(
-    "layer", [nn.GRU(3, 4, num_layers=2), nn.Embedding(5, 4), nn.Conv1d(2, 3, 3), nn.ConvTranspose2d(2, 3, 2)]
+    "layer",
+    [nn.GRU(3, 4, num_layers=2), nn.LSTMCell(3, 4), nn.Conv1d(2, 3, 3), nn.ConvTranspose2d(2, 3, 2), nn.MultiheadAttention(4, 2)],
+    ids=lambda layer: type(layer).__name__,
 )
 def test_layers_of_other_kinds_are_drawn_from_the_given_generator_too(how: str, layer: nn.Module) -> None:
     for weights in layer.parameters():
         nn.init.constant_(weights, 7.0)
-    initialize(nn.Sequential(layer, nn.Linear(1, 1)), how, "relu", generator())
+    initialize(nn.Sequential(layer, nn.Linear(1, 1)), how, generator())
     once = [weights.clone() for weights in layer.parameters()]
     assert all((weights != 7).all() for weights in once)
-    initialize(nn.Sequential(layer, nn.Linear(1, 1)), how, "relu", generator())
+    initialize(nn.Sequential(layer, nn.Linear(1, 1)), how, generator())
     assert_close(list(layer.parameters()), once, rtol=0, atol=0)
+
+
+@each_drawn
+def test_embeddings_frozen_weights_and_weights_tied_to_an_embedding_stay_as_they_were(how: str) -> None:
+    embedding, frozen, output = nn.Embedding(5, 4), nn.Linear(4, 4), nn.Linear(4, 5, bias=False)
+    output.weight = embedding.weight
+    frozen.requires_grad_(requires_grad=False)
+    model = nn.Sequential(embedding, frozen, output)
+    before = [weights.clone() for weights in model.parameters()]
+    initialize(model, how, generator())
+    assert_close(list(model.parameters()), before, rtol=0, atol=0)

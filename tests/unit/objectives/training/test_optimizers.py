@@ -34,7 +34,7 @@ def choice(optimizer: str, **overrides: Any) -> OptimizerChoice:
 
 def build(new_model: NewModel = mlp, normalization: str = "usual") -> nn.Sequential:
     generator = torch.Generator().manual_seed(0)
-    model = new_model((1, 4, 4), 3, Between(activation="relu", normalization=normalization, dropout=0.0, generator=generator))
+    model = new_model((1, 4, 4), 3, Between(activation="relu", normalization=normalization, dropout=0.0))
     for weights in model.parameters():
         nn.init.normal_(weights, 0, 0.1, generator=generator)
     return model

@@ -1,0 +1,54 @@
+"""Loss and score of a model on the validation or test set."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import fsum
+from typing import Any
+
+import torch
+
+from objectives.training.batches import Batch, concatenated
+from objectives.training.forward import Forward
+from objectives.training.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    loss: float
+    score: float
+    guessing_loss: float | None
+    """The loss of a prediction that ignores the inputs; None: unknown."""
+
+
+@torch.inference_mode()
+def evaluate(forward: Forward, task: Task, batches: Iterable[Batch]) -> Evaluation:
+    """Evaluate a model, which is in evaluation mode.
+
+    The loss is the mean over the batches, weighted by their examples. The score is that of all outputs at once; where those of
+    different batches cannot be concatenated, the weighted mean of the batches' scores.
+    """
+    outputs: list[Any] = []
+    targets: list[Any] = []
+    losses: list[torch.Tensor] = []
+    sizes: list[int] = []
+    for batch in batches:
+        outputs.append(forward(batch.inputs))
+        targets.append(batch.targets)
+        losses.append(task.validation_loss(outputs[-1], batch.targets))
+        sizes.append(batch.n_examples)
+    if len(losses) == 1:
+        loss, all_outputs, all_targets = losses[0].item(), outputs[0], targets[0]
+    else:
+        loss = _weighted_mean(torch.stack(losses).tolist(), sizes)
+        all_outputs, all_targets = concatenated(outputs, sizes), concatenated(targets, sizes)
+    if all_outputs is not None and all_targets is not None:
+        score = float(task.score(all_outputs, all_targets))
+    else:
+        all_outputs, all_targets = outputs[0], targets[0]
+        score = _weighted_mean([float(task.score(*each)) for each in zip(outputs, targets, strict=True)], sizes)
+    guessing = None if task.guessing_loss is None else task.guessing_loss(all_outputs, all_targets)
+    return Evaluation(loss=loss, score=score, guessing_loss=guessing)
+
+
+def _weighted_mean(values: list[float], weights: list[int]) -> float:
+    return fsum(value * weight for value, weight in zip(values, weights, strict=True)) / sum(weights)

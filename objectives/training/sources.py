@@ -1,0 +1,143 @@
+"""Where the examples of a run come from: tensors in memory, or a DataLoader. Both give batches, in training and in evaluation."""
+
+from collections.abc import Callable, Iterator, Sized
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
+
+from objectives.data.examples import Examples
+from objectives.training.batches import Batch, as_batch, mapped, moved
+
+EVALUATED_AT_ONCE = 1_024
+"""Examples in memory that are evaluated in one batch."""
+
+Epoch = Callable[[], Iterator[Batch]]
+"""Begins an epoch: the training set in a new order, as batches of batch_size examples each."""
+
+
+class InMemory:
+    """Tensors, of n examples each. inputs: a tensor, or a tuple or dictionary of them."""
+
+    def __init__(self, inputs: Any, targets: Any) -> None:
+        self.inputs = inputs
+        self.targets = targets
+
+    @classmethod
+    def of(cls, examples: Examples) -> "InMemory":
+        return cls(examples.inputs, examples.targets)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def to(self, device: torch.device) -> "InMemory":
+        return InMemory(*moved(Batch(self.inputs, self.targets), device))
+
+    def first(self, n: int) -> Batch:
+        return Batch(mapped(lambda values: values[:n], self.inputs), self.targets[:n])
+
+    def training(self, batch_size: int, order: torch.Generator, device: torch.device) -> Epoch:
+        """Epochs in random orders, on the device that the tensors are on. An incomplete last batch is dropped."""
+
+        def epoch() -> Iterator[Batch]:
+            drawn = torch.randperm(len(self), generator=order)
+            used = drawn[: len(self) // batch_size * batch_size].to(device)
+            return _batches(mapped(lambda values: values[used], self.inputs), self.targets[used], batch_size)
+
+        return epoch
+
+    def evaluation(self, batch_size: int, device: torch.device) -> Iterator[Batch]:
+        return _batches(self.inputs, self.targets, EVALUATED_AT_ONCE)
+
+
+def _batches(inputs: Any, targets: Tensor, size: int) -> Iterator[Batch]:
+    """Batches of tensors in their order; the last one may be smaller."""
+    if isinstance(inputs, Tensor):
+        yield from map(Batch, inputs.split(size), targets.split(size))
+        return
+    for first in range(0, len(targets), size):
+        part = slice(first, first + size)
+        yield Batch(mapped(lambda values, part=part: values[part], inputs), targets[part])  # type: ignore[misc]
+
+
+class Loaded:
+    """A DataLoader or a Dataset. name: what its batches are called in messages."""
+
+    def __init__(self, source: DataLoader[Any] | Dataset[Any], name: str) -> None:
+        self.source = source
+        self._loader: DataLoader[Any] = source if isinstance(source, DataLoader) else DataLoader(source)
+        self._name = name
+        sampler = self._loader.sampler
+        self._is_shuffled_here = type(sampler) is SequentialSampler or (
+            type(sampler) is RandomSampler
+            and not sampler.replacement
+            and sampler.num_samples == len(_sized(self._loader.dataset))
+        )
+
+    def __len__(self) -> int:
+        """The number of examples in an epoch."""
+        return len(_sized(self._loader.dataset if self._is_shuffled_here else self._loader.sampler))
+
+    def to(self, device: torch.device) -> "Loaded":
+        return self  # each batch is moved
+
+    def first(self, n: int) -> Batch:
+        places = list(islice(iter(self._loader.sampler), n))
+        dataset: Any = self._loader.dataset
+        return as_batch(self._loader.collate_fn([dataset[place] for place in places]), self._name)
+
+    def training(self, batch_size: int, order: torch.Generator, device: torch.device) -> Epoch:
+        """Epochs of a new DataLoader as this one: in random orders if this one's sampler is sequential or random, else in its."""
+        mine = self._loader
+        loader: DataLoader[Any] = DataLoader(
+            mine.dataset,
+            batch_size,
+            sampler=_Shuffled(len(self), order) if self._is_shuffled_here else mine.sampler,
+            drop_last=True,
+            num_workers=mine.num_workers,
+            collate_fn=mine.collate_fn,
+            pin_memory=mine.pin_memory and device.type == "cuda",
+            timeout=mine.timeout,
+            worker_init_fn=mine.worker_init_fn,
+            multiprocessing_context=mine.multiprocessing_context,
+            prefetch_factor=mine.prefetch_factor,
+            persistent_workers=mine.persistent_workers,
+        )
+        return lambda: self._moved(loader, device)
+
+    def evaluation(self, batch_size: int, device: torch.device) -> Iterator[Batch]:
+        """Batches of the loader's own size; of a Dataset, of batch_size examples each."""
+        loader = self.source if isinstance(self.source, DataLoader) else DataLoader(self.source, batch_size)
+        return self._moved(loader, device)
+
+    def _moved(self, loader: DataLoader[Any], device: torch.device) -> Iterator[Batch]:
+        return (moved(as_batch(batch, self._name), device) for batch in loader)
+
+
+class _Shuffled(Sampler[int]):
+    """The numbers below n in a new random order each time."""
+
+    def __init__(self, n: int, generator: torch.Generator) -> None:
+        self._n = n
+        self._generator = generator
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(torch.randperm(self._n, generator=self._generator).tolist())
+
+
+def has_own_batches(loader: DataLoader[Any]) -> bool:
+    """Whether a loader was made with a batch_sampler, or without batches."""
+    return loader.batch_size is None or type(loader.batch_sampler) is not BatchSampler
+
+
+def _sized(value: Any) -> Sized:
+    sized: Sized = value
+    return sized
+
+
+Source = InMemory | Loaded
