@@ -30,7 +30,8 @@ _USUAL_MEASURES: Mapping[str, tuple[str, ...]] = {
     "huber_delta": ("validation_loss", "training_loss"),
     "label_smoothing": ("training_loss",),
 }
-_USUAL_DATA = ("dataset", "path", "fold", "target", "image_size")
+USUAL_DATA = ("dataset", "path", "fold", "target", "image_size")
+"""Settings that say which data a run uses."""
 _USUAL_THREADS = "threads"
 
 
@@ -87,7 +88,7 @@ def by_usual_name(parameter: Parameter) -> Parameter:
 
 def _settings_by_name(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     properties = {name: dict(of_setting) for name, of_setting in schema.get("properties", {}).items()}
-    for name in properties.keys() & set(_USUAL_DATA):
+    for name in properties.keys() & set(USUAL_DATA):
         properties[name][DEFINES_MEASURE] = True
     if _USUAL_THREADS in properties:
         properties[_USUAL_THREADS][ROLE] = "threads"

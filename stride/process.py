@@ -22,6 +22,7 @@ from stride.declaration import DECLARED, original
 from stride.optuna_trial import OptunaTrial, is_pruned
 from stride.reporting import Reports, Stopped, number
 from stride.script import Refused, Script
+from stride.training import Training, train
 from stride.trial import Trial
 
 TRACEBACK_LINES = 40
@@ -31,15 +32,15 @@ _MASKS: list[Any] = []
 """Of signals, as they were before a fork that is under way."""
 
 
-def main() -> None:
-    """Load the file, then serve until the other end is closed."""
+def main(training: str) -> None:
+    """Load the file, then serve until the other end is closed. training: the module that trains a file's model on its data."""
     path, descriptor, parent, module = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     _die_with(parent)
     _ignore_signals()
     with socket.socket(fileno=descriptor) as end, contextlib.suppress(Closed):
         connection = Connection(end)
         try:
-            script = Script(path, module or None)
+            script = Script(path, Training(training), module or None)
         except Refused as refused:
             connection.send({"type": "refused", "reason": str(refused)})
             return
@@ -78,6 +79,8 @@ def _run(script: Script, message: Message, reports: Reports) -> Message:
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(message["threads"])
     try:
+        if message["kind"] == "model":
+            return train(script.start(message), reports)
         if message["kind"] == "optuna":
             returned = function(OptunaTrial(reports, message["params"], message["number"]))
             return {"type": "ended", "value": _value(message["function"], returned), "attributes": reports.attributes}
@@ -115,7 +118,16 @@ def _raised(error: BaseException) -> Message:
     kind = type(error)
     said = f"the function ended the process, with {error}" if isinstance(error, SystemExit) else str(error)
     tail = "".join(lines).strip().splitlines()[-TRACEBACK_LINES:]
-    return {"type": "raised", "error": kind.__name__, "message": said, "traceback": "\n".join(tail)}
+    # What Stride's own training refuses may hold for every trial.
+    for_every_trial = getattr(error, "for_every_trial", False) is True
+    traced = "\n".join(tail)
+    return {
+        "type": "raised",
+        "error": kind.__name__,
+        "message": said,
+        "traceback": traced,
+        "for_every_trial": for_every_trial,
+    }
 
 
 class _Surroundings:

@@ -55,14 +55,15 @@ class Reports:
             raise Stopped
         seconds = time.monotonic() - self._since
         self.step = self._counted(step)
-        self._send({"type": "report", "step": self.step, "metrics": metrics, "rate": learning_rate, "seconds": seconds})
-        self._wait()
-        self._was_saved, self._has_state = self._has_state, False
-        self._since = time.monotonic()
-        return self.stopping
+        return self._told({"step": self.step, "metrics": metrics, "rate": learning_rate, "seconds": seconds})
+
+    def report_measurement(self, measurement: dict[str, Any]) -> bool:
+        """The same with all that Stride's own training measures in a step: the fields of its measurement."""
+        self.step, self._offset = measurement["step"], 0
+        return self._told({"measurement": measurement})
 
     def save(self, state: Any) -> None:
-        """Keep a state for the next report, which stores it if a checkpoint is due."""
+        """Keep a state for the next report, which stores it if a checkpoint is due. It may be a function that makes it then."""
         self._state, self._has_state = state, True
 
     def restored(self) -> Any:
@@ -83,11 +84,12 @@ class Reports:
             self._send({"type": "no state", "reason": reason})
             return
         try:
+            state = self._state() if callable(self._state) else self._state
             if only is None:
-                whole = {"state": self._state, "step": self.step, "offset": self._offset, "random": generators.state()}
+                whole = {"state": state, "step": self.step, "offset": self._offset, "random": generators.state()}
                 content = states.encode(whole, "what trial.save was given")
             else:
-                entry = self._state.get(only) if isinstance(self._state, dict) else None
+                entry = state.get(only) if isinstance(state, dict) else None
                 content = states.encode({only: entry}, "what trial.save was given")
         except (states.BadState, OSError) as error:
             self._send({"type": "no state", "reason": str(error).replace("['state']", "", 1)})
@@ -101,6 +103,13 @@ class Reports:
         for place in self._places:
             place.cleanup()
         self._was_saved = self._was_saved or self._has_state
+
+    def _told(self, report: Message) -> bool:
+        self._send({"type": "report"} | report)
+        self._wait()
+        self._was_saved, self._has_state = self._has_state, False
+        self._since = time.monotonic()
+        return self.stopping
 
     def _wait(self) -> None:
         while True:

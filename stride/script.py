@@ -14,8 +14,12 @@ from typing import Any
 from stride.connection import Message
 from stride.declaration import DECLARED, Declaration
 from stride.recorder import ChangingSpace, record
+from stride.training import Training, declared_in, functions_of, holds_model
 
-POSSIBLE = "a file holds functions under @stride.objective(space=...), or an Optuna objective, def objective(trial)"
+POSSIBLE = (
+    "a file holds functions under @stride.objective(space=...), an Optuna objective, def objective(trial), or"
+    " def model(params, settings) and def data(settings)"
+)
 
 
 class Refused(Exception):
@@ -25,8 +29,9 @@ class Refused(Exception):
 class Script:
     """A loaded file. module: its name where it belongs to an installed package. Raises Refused."""
 
-    def __init__(self, path: Path, module: str | None = None) -> None:
+    def __init__(self, path: Path, training: Training, module: str | None = None) -> None:
         self._path = path
+        self._training = training
         try:
             source = path.read_bytes()
         except OSError as error:
@@ -42,6 +47,8 @@ class Script:
     def describe(self, chosen: str | None) -> list[Message]:
         """What can be trained, each with its function and what it declares. chosen: the name of one; None: all that there are."""
         declared, others = self._declared(), self._others()
+        if holds_model(self._module) and (chosen == "model" or (chosen is None and not declared and not others)):
+            return [self._tried_model()]
         if chosen is None:
             found = [*(f"{name} under @stride.objective" for name in declared), *others]
             if not found or (declared and others) or len(others) > 1:
@@ -59,6 +66,11 @@ class Script:
         if not callable(getattr(self._module, function, None)):
             raise Refused(f"{self._path.name} has no function {function!r}")
         return [self._recorded(function)]
+
+    def start(self, message: Message) -> Any:
+        """Begin a run of the file's model on its data, by Stride's training."""
+        names = ("params", "settings", "seed", "device", "threads")
+        return self._training.module.start(self._held(), *(message[name] for name in names))
 
     def sentence(self, error: BaseException) -> str:
         """An error that the file raised, with the line of the file that led there."""
@@ -125,6 +137,31 @@ class Script:
             "space": space,
             "metric": "value",
         }
+
+    def _held(self) -> Any:
+        """The model, its data, and what the file says of them, in the form of Stride's training."""
+        space = {name: _plain(each, name) for name, each in declared_in(self._module, "search_space").items()}
+        settings = declared_in(self._module, "settings")
+        functions = functions_of(self._module)
+        return self._training.module.Held(name=self._path.stem, functions=functions, search_space=space, settings=settings)
+
+    def _tried_model(self) -> Message:
+        training, held = self._training.module, self._held()
+        try:
+            tried: Message = training.try_out(held)
+        except training.DataProblem as problem:
+            raise Refused(f"{self._path.name}: {problem} ({self._path})") from problem
+        except BaseException as error:  # the file's functions may raise anything
+            raise Refused(f"{self._path.name}'s model, tried on a batch of its data, raised {self.sentence(error)}") from error
+        return {
+            "kind": "model",
+            "function": "model",
+            "name": held.name,
+            "description": _described(self._module) or _described(held.functions["model"]),
+            "space": held.search_space,
+            "settings": dict(held.settings),
+            "metric": "validation_loss",
+        } | tried
 
     def _takes_a_trial(self, name: str, function: Any) -> bool:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from objectives.catalog import default_params
+from objectives.catalog import default_params, default_settings
 from objectives.contract import Measurement, NoState, RunLost, RunRaised
 from objectives.own_modules import CatalogProblem
 from objectives.scripts.entry import ScriptObjective
@@ -14,6 +14,8 @@ from objectives.scripts.run import ScriptRun, Scripts
 STEPS = 2
 """Steps of a run that is compared."""
 SEED, OTHER_SEED = 1, 2
+SPEED = "samples_per_second"
+"""The metric of Stride's own training that no run repeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ def _begun(
     """Raises _Failed."""
     scripts = Scripts({script.objective.name: script.function}, own_group=True)
     try:
-        run = scripts.start(script.objective.name, params, seed, device, 1)
+        run = scripts.start(script.objective.name, params, default_settings(script.objective), seed, device, 1)
         if state is not None:
             run.load_state_dict(state)
         return _first_steps(run, count)
@@ -130,11 +132,12 @@ def _resume(first: _Begun, script: ScriptObjective, params: Mapping[str, Any], d
         text = f"after step 1 the resumed run {went_on}: begin after the step in what trial.restored() returns"
         return Finding(name="resume", works=False, text=text)
     metric = script.function.metric
-    if got.metrics != wanted.metrics:
-        text = (
-            f"{metric} was {got.metrics[metric]!r} at step {got.step} instead of {wanted.metrics[metric]!r}: what trial.save is"
-            " given lacks something, such as the optimizer's state"
-        )
+    if _repeatable(got) != _repeatable(wanted):
+        cause = "what trial.save is given lacks something, such as the optimizer's state"
+        if script.function.kind == "model":
+            cause = "something in the model or the data keeps a state, or draws random numbers, that Stride does not know of"
+        was = f"{got.metrics[metric]!r} at step {got.step} instead of {wanted.metrics[metric]!r}"
+        text = f"{metric} was {was}: {cause}"
         return Finding(name="resume", works=False, text=text)
     return Finding(name="resume", works=True, text="step 2 is the same in another process, to the last digit")
 
@@ -173,10 +176,17 @@ def _divergence(script: ScriptObjective, params: Mapping[str, Any], device: str)
 
 def _pruning(script: ScriptObjective) -> Finding:
     if script.function.steps is not None:
-        return Finding(name="pruning", works=True, text=f"a run has {script.function.steps} steps")
+        steps = script.function.steps
+        text = f"a run has {steps} steps" if isinstance(steps, int) else f"a run has as many steps as {steps} says"
+        return Finding(name="pruning", works=True, text=text)
     text = "the number of steps is not known: say it with --steps, or steps= of @stride.objective"
     return Finding(name="pruning", works=False, text=text)
 
 
 def _values(begun: _Begun) -> list[Mapping[str, float]]:
-    return [step.metrics for step in begun.steps]
+    return [_repeatable(step) for step in begun.steps]
+
+
+def _repeatable(step: Measurement) -> Mapping[str, float]:
+    """What is measured but how fast it was."""
+    return {name: value for name, value in step.metrics.items() if name != SPEED}

@@ -83,7 +83,7 @@ class CommandRun:
     def __init__(self, command: ScriptFunction, params: Mapping[str, Any], seed: int, device: str, threads: int) -> None:
         """command: of this kind."""
         self._command = command
-        self._params = params
+        self._params = params = {**command.params, **params}
         self._environment = {
             **{f"STRIDE_PARAM_{name.upper()}": _text(value) for name, value in params.items()},
             "STRIDE_SEED": str(seed),

@@ -2,25 +2,25 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from objectives import documents
-from objectives.contract import Direction, Metric, Objective, Parameter, Scalar
+from objectives.catalog import default_params, default_settings
+from objectives.contract import Direction, Metric, Objective, Parameter
 from objectives.declarations import faults_of
 from objectives.documents import version_of_digests
 from objectives.meaning import by_usual_name, declared
 from objectives.own_modules import CatalogProblem
 from objectives.parameters import computing
+from objectives.scripts import model_entry
+from objectives.scripts.ranges import POINTS, RATE_POINTS, Flaw, own_parameter, with_points
 
 RATES = ("learning_rate", "lr")
 """What the learning rate is called, unless it is named."""
 MODULE = "objectives.scripts.run"
-RATE_POINTS, POINTS = 9, 4
-"""In how many points a grid divides a range, unless the script says so: that of the learning rate, and others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class ScriptFunction:
     """Of the file; of a command, the folder where it is started."""
     sha256: str
     """Of the file's bytes, or of the command, in hexadecimal digits."""
-    kind: Literal["function", "optuna", "command"]
+    kind: Literal["function", "optuna", "model", "command"]
     name: str
     """Of the function; or the command, as a shell would take it."""
     metric: str
@@ -51,6 +51,10 @@ class ScriptFunction:
     """How many steps a run reports, or the parameter that says so; None: not known."""
     learning_rate: str
     """The name of the parameter."""
+    params: Mapping[str, Any]
+    """The values of parameters that a job leaves out."""
+    settings: Mapping[str, Any]
+    """The same of settings."""
     module: str | None = None
     """The file's name as a module, where it belongs to an installed package; None: it stands for itself."""
 
@@ -72,27 +76,17 @@ class ScriptObjective:
 
 def objective_of(description: Mapping[str, Any], path: Path, sha256: str, asked: Asked) -> ScriptObjective:
     """The objective of one description, as `stride.script` gives it. Raises CatalogProblem."""
-    name, is_optuna = description["name"], description["kind"] == "optuna"
-    steps = asked.steps if is_optuna else description["steps"]
-    direction = (asked.direction or "minimize") if is_optuna else description["direction"]
+    steps: int | str | None
     try:
-        parameters = [_parameter(each, dimension, name) for each, dimension in description["space"].items()]
-        if is_optuna:  # it refuses other values when a trial has them
-            parameters = [_bounded(each, description["space"][each.name]) for each in parameters]
-        rate = _learning_rate(description["space"], asked, name)
-    except _Flaw as flaw:
+        if description["kind"] == "model":
+            steps, rate = "epochs", "learning_rate"
+            objective = _of_model(description, path)
+        else:
+            steps = asked.steps if description["kind"] == "optuna" else description["steps"]
+            rate = _learning_rate(description["space"], asked, description["name"])
+            objective = _of_function(description, path, asked, steps, rate)
+    except Flaw as flaw:
         raise CatalogProblem(f"{flaw} ({path})") from None
-    settings = {"threads": computing.SETTINGS["threads"]}
-    objective = Objective(
-        name=name,
-        description=description["description"] or f"{description['function']} of {path.name}.",
-        module=MODULE,
-        metrics=(Metric(name=description["metric"], direction=direction, description=_of_metric(description)),),
-        parameters=tuple(_with_role(each, rate, steps) for each in parameters),
-        settings_schema={"type": "object", "properties": settings, "additionalProperties": False},
-        step_word="step",
-        knows_fraction=steps is not None,
-    )
     fault = next(faults_of(objective), None)
     if fault is not None:
         raise CatalogProblem(f"{fault.text} ({path})")
@@ -104,6 +98,8 @@ def objective_of(description: Mapping[str, Any], path: Path, sha256: str, asked:
         metric=description["metric"],
         steps=steps,
         learning_rate=rate,
+        params=default_params(objective),
+        settings=default_settings(objective),
     )
     return ScriptObjective(objective=declared(objective), function=function)
 
@@ -130,8 +126,34 @@ def from_text(text: str) -> dict[str, ScriptFunction]:
     return {name: ScriptFunction(**fields) for name, fields in json.loads(text).items()}
 
 
-class _Flaw(ValueError):
-    pass
+def _of_model(description: Mapping[str, Any], path: Path) -> Objective:
+    return Objective(
+        name=description["name"],
+        description=description["description"] or f"The model of {path.name}.",
+        module=MODULE,
+        metrics=model_entry.metrics_of(description["score"], description["loss"]),
+        parameters=model_entry.parameters_of(description["space"], description["name"]),
+        settings_schema=model_entry.settings_schema(description["settings"]),
+    )
+
+
+def _of_function(description: Mapping[str, Any], path: Path, asked: Asked, steps: int | str | None, rate: str) -> Objective:
+    name, space, is_optuna = description["name"], description["space"], description["kind"] == "optuna"
+    direction = (asked.direction or "minimize") if is_optuna else description["direction"]
+    parameters = [own_parameter(each, dimension, name) for each, dimension in space.items()]
+    if is_optuna:  # it refuses other values when a trial has them
+        parameters = [_bounded(each, space[each.name]) for each in parameters]
+    settings = {"threads": computing.SETTINGS["threads"]}
+    return Objective(
+        name=name,
+        description=description["description"] or f"{description['function']} of {path.name}.",
+        module=MODULE,
+        metrics=(Metric(name=description["metric"], direction=direction, description=_of_metric(description)),),
+        parameters=tuple(_with_role(each, rate, steps) for each in parameters),
+        settings_schema={"type": "object", "properties": settings, "additionalProperties": False},
+        step_word="step",
+        knows_fraction=steps is not None,
+    )
 
 
 def _of_metric(description: Mapping[str, Any]) -> str:
@@ -148,15 +170,14 @@ def _learning_rate(space: Mapping[str, Any], asked: Asked, name: str) -> str:
         )
         said = f"has both {' and '.join(rates)}" if len(rates) > 1 and not asked.learning_rate else said
         cure = f"name the learning rate with --learning-rate, one of {', '.join(space)}"
-        raise _Flaw(f"{name} {said}: {cure if space else 'write {learning_rate} where its value goes'}")
+        raise Flaw(f"{name} {said}: {cure if space else 'write {learning_rate} where its value goes'}")
     return rates[0]
 
 
 def _with_role(parameter: Parameter, rate: str, steps: int | str | None) -> Parameter:
     # What a usual name says of a measure is about the metrics of our own tasks.
     parameter = replace(by_usual_name(parameter), defines_measure=False)
-    if parameter.type == "float" and parameter.space is not None and not {"step", "choices", "points"} & parameter.space.keys():
-        parameter = replace(parameter, space={**parameter.space, "points": RATE_POINTS if parameter.name == rate else POINTS})
+    parameter = with_points(parameter, RATE_POINTS if parameter.name == rate else POINTS)
     if parameter.name == rate:
         if parameter.low is None:
             parameter = replace(parameter, low=0.0, low_open=True)
@@ -169,63 +190,3 @@ def _with_role(parameter: Parameter, rate: str, steps: int | str | None) -> Para
 
 def _bounded(parameter: Parameter, dimension: Mapping[str, Any]) -> Parameter:
     return replace(parameter, low=dimension["low"], high=dimension["high"]) if "low" in dimension else parameter
-
-
-def _parameter(name: str, dimension: Any, objective: str) -> Parameter:
-    """A parameter whose default space is this range. A bare value fixes it."""
-    if not isinstance(dimension, Mapping):
-        if not isinstance(dimension, bool | int | float | str):
-            raise _Flaw(f"{objective}'s {name} is {dimension!r}: it must be a range, a number, text, True or False")
-        return _fixed(name, dimension)
-    kind = dimension.get("type")
-    if kind == "categorical":
-        return _categorical(name, dimension, objective)
-    if kind not in ("float", "int"):
-        raise _Flaw(f'{objective}\'s {name} has a range of type {kind!r}: it must be "float", "int" or "categorical"')
-    low, high = dimension.get("low"), dimension.get("high")
-    if not _is_number(low) or not _is_number(high):
-        raise _Flaw(f"{objective}'s {name} has a range from {low!r} to {high!r}: low and high must be numbers")
-    if low == high:
-        return _fixed(name, cast(Scalar, low))
-    return Parameter(name=name, type=kind, default=_middle(kind, dimension), space=dict(dimension), description="")
-
-
-def _fixed(name: str, value: Scalar) -> Parameter:
-    if isinstance(value, bool | str):
-        return Parameter(name=name, type="categorical", choices=(value,), default=value, space=None, description="")
-    kind: Literal["float", "int"] = "int" if isinstance(value, int) else "float"
-    return Parameter(name=name, type=kind, default=value, space=None, description="")
-
-
-def _categorical(name: str, dimension: Mapping[str, Any], objective: str) -> Parameter:
-    given = dimension.get("choices")
-    if not isinstance(given, list | tuple) or not given:
-        raise _Flaw(f"{objective}'s {name} is categorical, and has no choices")
-    numbers = all(map(_is_number, given))
-    choices = list(given) if numbers else [each if isinstance(each, bool | str) else str(each) for each in given]
-    if len(set(choices)) < len(choices):
-        raise _Flaw(f"{objective}'s {name} has choices that are the same as text: {', '.join(map(repr, given))}")
-    if not numbers:
-        space = {"type": "categorical", "choices": choices}
-        return Parameter(name=name, type="categorical", choices=tuple(choices), default=choices[0], space=space, description="")
-    is_whole = all(isinstance(choice, int) for choice in choices)
-    choices = choices if is_whole else list(map(float, choices))
-    space = {"type": "categorical", "choices": choices}
-    return Parameter(name=name, type="int" if is_whole else "float", default=choices[0], space=space, description="")
-
-
-def _middle(kind: str, dimension: Mapping[str, Any]) -> float | int:
-    """A value in the middle of a range, on its own scale, and one of its steps."""
-    low, high, step = dimension["low"], dimension["high"], dimension.get("step")
-    if dimension.get("log") and low > 0:
-        middle = min(max(math.sqrt(low) * math.sqrt(high), low), high)
-    else:
-        middle = low / 2 + high / 2
-    if kind == "int":
-        step = step or 1
-        return int(low + step * int((middle - low) / step))
-    return float(low + step * int((middle - low) / step) if step else middle)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

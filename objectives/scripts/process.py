@@ -23,7 +23,11 @@ LOAD_S = 120.0
 END_S = 2.0
 """How long the process may take to end by itself, with the children that it started."""
 _LOOK_UP_S = 0.5
-_MAIN = f"import sys; sys.path.append({str(Path(connection.__file__).parents[1])!r}); from stride.process import main; main()"
+_TRAINING = "objectives.scripts.training"
+_MAIN = (
+    f"import sys; sys.path.append({str(Path(connection.__file__).parents[1])!r}); from stride.process import main;"
+    f" main({_TRAINING!r})"
+)
 """The same `stride` as here, wherever it was imported from. With -P the working directory is not looked in."""
 
 

@@ -2,14 +2,13 @@
 
 import io
 import json
-import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from objectives.catalog import Start
-from objectives.contract import Measurement, NoState, RunLost, RunRaised
+from objectives.contract import Divergence, GroupRate, Measurement, NoState, RunLost, RunRaised
 from objectives.own_modules import CatalogProblem
 from objectives.scripts import command
 from objectives.scripts.entry import ScriptFunction
@@ -41,9 +40,11 @@ class Scripts:
         self._loaded(name)
         return _Start(self, name)
 
-    def start(self, name: str, params: Mapping[str, Any], seed: int, device: str, threads: int) -> "ScriptRun":
+    def start(
+        self, name: str, params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int
+    ) -> "ScriptRun":
         """Begin a run. Raises CatalogProblem."""
-        return ScriptRun(self, self._loaded(name), self._functions[name], params, seed, device, threads)
+        return ScriptRun(self, self._loaded(name), self._functions[name], params, settings, seed, device, threads)
 
     def set_busy(self, is_busy: bool) -> None:
         """Say whether a function is at work in the process."""
@@ -94,7 +95,7 @@ class _Start:
     def __call__(
         self, params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int
     ) -> "ScriptRun":
-        return self._scripts.start(self._name, params, seed, device, threads)
+        return self._scripts.start(self._name, params, settings, seed, device, threads)
 
 
 class ScriptRun:
@@ -108,31 +109,36 @@ class ScriptRun:
         process: ScriptProcess,
         function: ScriptFunction,
         params: Mapping[str, Any],
+        settings: Mapping[str, Any],
         seed: int,
         device: str,
         threads: int,
     ) -> None:
         self.number = 0
+        self.guessing: dict[str, float] = {}
         self.value: float | None = None
         self.user_attrs: dict[str, Any] = {}
         self.pruned: str | None = None
         self._scripts = scripts
         self._process = process
         self._function = function
+        params = {**function.params, **params}
         self._request = {
             "type": "run",
             "kind": function.kind,
             "function": function.name,
             "metric": function.metric,
-            "params": dict(params),
+            "params": params,
+            "settings": {**function.settings, **settings},
             "seed": seed,
             "device": device,
             "threads": threads,
         }
-        self._rate = float(params.get(function.learning_rate, math.nan))  # without one the script fails, and says so
+        self._rate = float(params[function.learning_rate])
         steps = params[function.steps] if isinstance(function.steps, str) else function.steps
         self._steps = None if steps is None else int(steps)
         self._last: Measurement | None = None
+        self._test: dict[str, float] = {}
         self._state = b""
         """What the run resumes from."""
 
@@ -173,14 +179,16 @@ class ScriptRun:
             return None
 
     def evaluate(self) -> dict[str, float]:
-        """Nothing: a script notes what it measures on a test set with set_user_attr."""
-        return {}
+        """What a model measured on the data's test set. A function notes that with set_user_attr: nothing."""
+        return self._test
 
     def _next(self) -> Message:
         message, _ = self._process.receive()
         if message["type"] == "raised":
             self._scripts.drop()
-            raise RunRaised(message["error"], message["message"], message["traceback"])
+            raise RunRaised(
+                message["error"], message["message"], message["traceback"], for_every_trial=message["for_every_trial"]
+            )
         return message
 
     def _saved(self, only: str | None) -> bytes:
@@ -198,6 +206,15 @@ class ScriptRun:
             self._scripts.drop()
 
     def _measured(self, report: Message) -> Measurement:
+        if (whole := report.get("measurement")) is not None:
+            divergence, groups = whole["divergence"], whole["group_rates"]
+            return Measurement(
+                **whole
+                | {
+                    "divergence": None if divergence is None else Divergence(**divergence),
+                    "group_rates": [GroupRate(**group) for group in groups],
+                }
+            )
         return measured(
             self._function.metric,
             self._steps,
@@ -209,6 +226,7 @@ class ScriptRun:
 
     def _ended(self, message: Message) -> Iterator[Measurement]:
         self.user_attrs = message["attributes"]
+        self._test, self.guessing = message.get("test", {}), message.get("guessing", {})
         value = message["value"]
         if "pruned" in message:
             self.pruned = f"the script raised TrialPruned{message['pruned'] and ': '}{message['pruned']}"

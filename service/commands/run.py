@@ -18,6 +18,7 @@ from objectives.scripts.catalog import describe_files
 from objectives.scripts.command import check_program
 from objectives.scripts.command_entry import command_objective
 from objectives.scripts.entry import Asked, ScriptObjective, to_document
+from objectives.scripts.ranges import as_float, with_ranges, written
 from service.commands import answers, tables
 from service.commands.api_client import ApiClient, ServiceFailed, Unreachable
 from service.commands.documents import read_document
@@ -56,6 +57,10 @@ class Wanted:
     trials: int | None
     goes_on_with: str | None
     """An earlier job, which gets `trials` more."""
+    search_space: Mapping[str, Any]
+    """Ranges and values of a file's parameters, in place of those that it declares."""
+    metric: str | None
+    """None: the objective's first."""
     keeps_running: bool
 
 
@@ -66,7 +71,7 @@ def run_script(settings: Settings, script: ScriptObjective, what: str, wanted: W
     """
     check_scripts([script], settings.objective_modules)
     document = None if wanted.goes_on_with else _job(script, wanted)
-    _say(_summary(script))
+    _say(_summary(script, wanted))
     worker = ["worker", "--script", json.dumps(to_document(script))]
     # Where an API answers already, only workers are missing.
     begun = running_workers(settings, worker) if _answers(settings.url) else running(settings, worker)
@@ -98,6 +103,14 @@ def described(file: str, asked: Asked) -> ScriptObjective:
     return next(iter(found.values()))
 
 
+def ranges(params: Sequence[str]) -> dict[str, Any]:
+    """What the options --param say, by the names of the parameters. Raises BadUsage."""
+    try:
+        return written(params)
+    except CatalogProblem as problem:
+        raise BadUsage(f"{problem}.") from None
+
+
 def of_command(line: str, params: Sequence[str], metric: str, asked: Asked) -> ScriptObjective:
     """The objective of a command, started in the working directory. Raises BadUsage."""
     try:
@@ -115,6 +128,10 @@ def _job(script: ScriptObjective, wanted: Wanted) -> dict[str, Any]:
         raise BadUsage(f"{wanted.job_file} holds no job: a mapping such as {{search_space: ..., budget: ...}} was expected.")
     name = script.objective.name
     given: dict[str, Any] = {"objective": {"name": name}}
+    if wanted.search_space:
+        given["search_space"] = _space(script, wanted.search_space)
+    if wanted.metric is not None:
+        given["metric"] = wanted.metric
     if isinstance(asked := document.get("objective"), dict):
         if asked.get("name", name) != name:
             raise BadUsage(f"{wanted.job_file} is a job of {asked['name']}, not of {name}: leave the objective's name out of it.")
@@ -126,17 +143,34 @@ def _job(script: ScriptObjective, wanted: Wanted) -> dict[str, Any]:
     return given | document
 
 
-def _summary(script: ScriptObjective) -> str:
+def _space(script: ScriptObjective, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The objective's default space with other ranges and values for some of its parameters. Raises BadUsage."""
+    known = {parameter.name: parameter for parameter in script.objective.parameters}
+    for name in asked:
+        if name not in known:
+            raise BadUsage(f"--param {name}: {script.objective.name} has no such parameter; it has {', '.join(known)}.")
+    given = {name: as_float(dimension) if known[name].type == "float" else dimension for name, dimension in asked.items()}
+    try:
+        ranged = with_ranges(script.objective.parameters, given, script.objective.name)
+    except CatalogProblem as problem:
+        raise BadUsage(f"--param: {problem}.") from None
+    return {parameter.name: parameter.space for parameter in ranged if parameter.space is not None} | given
+
+
+def _summary(script: ScriptObjective, wanted: Wanted) -> str:
     """What is trained, as one line."""
-    objective, [metric] = script.objective, script.objective.metrics
-    searched = [f"{each.name} {_range(each.space)}" for each in objective.parameters if each.space is not None]
+    objective, (first, *_) = script.objective, script.objective.metrics
+    metric = next((each for each in objective.metrics if each.name == wanted.metric), first)
+    searched = [f"{name} {_range(space)}" for name, space in _space(script, wanted.search_space).items()]
     rate = script.function.learning_rate
     return (
         f"{objective.name}: {metric.direction} {metric.name}; learning rate: {rate}; searched: {', '.join(searched) or 'nothing'}"
     )
 
 
-def _range(space: Mapping[str, Any]) -> str:
+def _range(space: Any) -> str:
+    if not isinstance(space, Mapping):
+        return str(space)
     if space["type"] == "categorical":
         return " | ".join(map(str, space["choices"]))
     return f"{space['low']:g} to {space['high']:g}" + (" (log)" if space.get("log") else "")

@@ -25,11 +25,18 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="NAME=RANGE",
-            help="Of a command's parameter: NAME=16,32,64, NAME=1e-5:1:log, NAME=2:20 or NAME=0.9; repeatable.",
+            help="Range or value of a parameter: NAME=16,32,64, NAME=1e-5:1:log, NAME=2:20 or NAME=0.9; repeatable.",
             show_default=False,
         ),
     ] = None,
-    metric: Annotated[str, typer.Option(metavar="NAME", help="The metric that a command reports.")] = "validation_loss",
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The metric that counts. (default: the first that FILE declares; of a command validation_loss)",
+            show_default=False,
+        ),
+    ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials of the job. (default: 32)", show_default=False)] = None,
     strategy: Annotated[
         str | None, typer.Option(help="bayesian, random or grid. (default: bayesian)", show_default=False)
@@ -60,12 +67,22 @@ def run(
         raise BadUsage("Name what trains: a FILE, or a command with --command.")
     if file is not None:
         script, named = running.described(file, asked), [file]
+        space = running.ranges(param or [])
     else:
-        script = running.of_command(str(command), param or [], metric, asked)
-        named = ["--command", str(command), *(part for each in param or [] for part in ("--param", each)), "--metric", metric]
+        reported, space = metric or "validation_loss", {}
+        script = running.of_command(str(command), param or [], reported, asked)
+        named = ["--command", str(command), *(part for each in param or [] for part in ("--param", each)), "--metric", reported]
     options = {"--direction": direction, "--learning-rate": learning_rate, "--steps": steps}
     named += [part for name, value in options.items() if value is not None for part in (name, str(value))]
-    wanted = running.Wanted(job_file=job, strategy=strategy, trials=trials, goes_on_with=go_on, keeps_running=keep_running)
+    wanted = running.Wanted(
+        job_file=job,
+        strategy=strategy,
+        trials=trials,
+        goes_on_with=go_on,
+        search_space=space,
+        metric=metric,
+        keeps_running=keep_running,
+    )
     running.run_script(read_settings(port=port, data_dir=data, workers=workers), script, shlex.join(named), wanted)
 
 

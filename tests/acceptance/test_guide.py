@@ -75,5 +75,5 @@ def _offered(service: RunningStride) -> set[str]:
     return {each["name"] for each in service.ask("GET", "/v1/objectives")["items"] if each["offered"]}
 
 
-def test_the_guide_has_the_three_ways() -> None:
-    assert [title for title, _ in WAYS] == ["An Optuna objective", "A training function", "Any command"]
+def test_the_guide_has_all_ways() -> None:
+    assert [title for title, _ in WAYS] == ["An Optuna objective", "A model and its data", "A training function", "Any command"]

@@ -1,5 +1,8 @@
 """Training scripts for tests: written into a folder, described, and trained by a worker's supervisor."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +15,8 @@ from objectives.scripts.entry import Asked, ScriptObjective
 from service.domain.job import Job
 from service.store.postgres import Database
 from tests.factories import submit_job
-from tests.integration.worker.supervised import Supervised, supervised
+from tests.integration.worker.supervised import Supervised, curve_of, supervised
+from tests.polling import wait_until
 
 RATE = {"type": "float", "low": 0.01, "high": 1.0, "log": True}
 
@@ -61,3 +65,14 @@ def job_of(database: Database, name: str = "train", **overrides: Any) -> Job:
 def script_processes(worker: Supervised) -> list[psutil.Process]:
     """The processes that the trainer has started."""
     return psutil.Process(worker.trainer_pid).children(recursive=True)
+
+
+def killed_after(worker: Supervised, database: Database, steps: int, gate: Path) -> None:
+    """Train a trial, and kill the trainer once so many steps are stored."""
+    gate.write_text(str(steps))
+    with worker.under_way() as claim:
+        job = claim.job
+        wait_until(lambda: len(curve_of(database, job)) >= steps, "the steps")
+        os.kill(worker.trainer_pid, signal.SIGKILL)
+        time.sleep(0.2)
+        gate.write_text("1000")

@@ -137,7 +137,7 @@ def test_what_it_does_wrong_fails_the_trial(database: Database, tmp_path: Path, 
     [
         ({"lr": 2.0}, "the job gives lr the value 2.0, which lies outside: the objective suggests 0.01 to 1 on a logarithmic"),
         ({"lr": 0.5, "other": 1}, None),
-        ({"other": 0.5, "lr2": 0.1}, "the objective suggests 'lr', which is not in the job's search space; it has lr2, other"),
+        ({"other": 0.5}, None),
     ],
 )
 def test_a_job_that_contradicts_its_calls_fails_with_a_sentence(

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from service.store.postgres import Database
 from service.worker.ending import Unfit
 from stride.reporting import NOTHING_SAVED
 from tests.integration.worker.conftest import Start
-from tests.integration.worker.scripts import job_of, script_processes, training, written
-from tests.integration.worker.supervised import Supervised, curve_of, log_of, told, trial_of
+from tests.integration.worker.scripts import job_of, killed_after, script_processes, training, written
+from tests.integration.worker.supervised import curve_of, log_of, told, trial_of
 from tests.polling import wait_until
 
 
@@ -50,6 +49,17 @@ trial.set_user_attr("test_accuracy", [0.75])
     rate = float(trial.params["learning_rate"])
     assert [item.learning_rate for item in curve] == [rate / step for step in range(1, 5)]
     assert log_of(database, job) == "".join(f"step {step} on cpu\n" for step in range(1, 5))
+
+
+def test_a_parameter_that_the_job_leaves_out_has_its_declared_value(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    space = '{"learning_rate": {"type": "float", "low": 0.1, "high": 1.0}, "epochs": 2}'
+    body = 'for _ in range(trial.params["epochs"]):\n        trial.report(validation_loss=1.0)'
+    path.write_text(f"import stride\n\n@stride.objective(space={space}, steps='epochs')\ndef train(trial):\n    {body}\n")
+    job = job_of(database)
+    with training(database, path) as worker:
+        worker.run_trial()
+    assert [item.fraction for item in curve_of(database, job)] == [0.5, 1.0]
 
 
 def test_steps_may_be_counted_from_0_or_not_at_all(database: Database, tmp_path: Path) -> None:
@@ -365,17 +375,6 @@ for step in range(first, 5):
         trial.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step})
     trial.report(step, validation_loss=loss)
 """
-
-
-def killed_after(worker: Supervised, database: Database, steps: int, gate: Path) -> None:
-    """Train a trial, and kill the trainer once so many steps are stored."""
-    gate.write_text(str(steps))
-    with worker.under_way() as claim:
-        job = claim.job
-        wait_until(lambda: len(curve_of(database, job)) >= steps, "the steps")
-        os.kill(worker.trainer_pid, signal.SIGKILL)
-        time.sleep(0.2)
-        gate.write_text("1000")
 
 
 @pytest.mark.parametrize("saves", [True, False])

@@ -28,7 +28,15 @@ def run(folder: Path, code: str, *arguments: str, steps: int | str | None = None
 
 def run_of(line: str, folder: Path, steps: int | str | None = None) -> CommandRun:
     command = ScriptFunction(
-        path=str(folder), sha256="", kind="command", name=line, metric="loss", learning_rate="learning_rate", steps=steps
+        path=str(folder),
+        sha256="",
+        kind="command",
+        name=line,
+        metric="loss",
+        learning_rate="learning_rate",
+        steps=steps,
+        params={"name": "of the declaration", "unsaid": 3},
+        settings={},
     )
     return CommandRun(command, PARAMS, 7, "cpu", 1)
 
@@ -43,7 +51,7 @@ def test_parameters_are_in_the_environment_and_in_a_file(tmp_path: Path, capfd: 
     losses(run(tmp_path, f"{code}\nprint('{{\"loss\": 1}}')"))
     environment, file = capfd.readouterr().out.splitlines()
     assert environment == "['0.5', 'two words', 'true', '7', 'cpu']"
-    assert json.loads(file) == PARAMS
+    assert json.loads(file) == PARAMS | {"unsaid": 3}
 
 
 def test_arguments_with_spaces_stay_one_and_other_braces_stay(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,10 @@ def test_a_path_may_hold_a_colon(tmp_path: Path) -> None:
 
 
 CANNOT = "train.py cannot be loaded:"
-POSSIBLE = "a file holds functions under @stride.objective(space=...), or an Optuna objective, def objective(trial)"
+POSSIBLE = (
+    "a file holds functions under @stride.objective(space=...), an Optuna objective, def objective(trial), or"
+    " def model(params, settings) and def data(settings)"
+)
 RANGE = '{"type": "float", "low": 1e-4, "high": 1.0, "log": True}'
 WRONG = {
     "a syntax error": ("def (:\n", f"{CANNOT} SyntaxError: invalid syntax (PATH, line 1)"),

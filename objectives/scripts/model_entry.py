@@ -1,0 +1,61 @@
+"""What a file with `model` and `data` declares: the parameters of Stride's training, and those of its own. No torch here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from objectives.contract import DEFINES_MEASURE, DataProblem, Metric, Parameter
+from objectives.entries.own_model import OWN_MODEL, OWN_MODEL_SETTINGS
+from objectives.entries.supervised import training_loss, validation_loss
+from objectives.meaning import USUAL_DATA
+from objectives.scripts.ranges import Flaw, own_parameter, with_points, with_ranges
+
+LOSSES = {
+    "cross-entropy": "Mean cross-entropy, in nats,",
+    "mse": "Mean squared error",
+    "own": "Mean of what the function loss returns",
+}
+
+
+def parameters_of(space: Mapping[str, Any], name: str) -> tuple[Parameter, ...]:
+    """Those of Stride's training, with the ranges and values that the file gives, and the file's own. Raises Flaw."""
+    known = {parameter.name for parameter in OWN_MODEL}
+    own = [own_parameter(each, dimension, name) for each, dimension in space.items() if each not in known]
+    given = {each: dimension for each, dimension in space.items() if each in known}
+    return (*with_ranges(OWN_MODEL, given, name), *map(with_points, own))
+
+
+def settings_schema(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of the settings: those of Stride's training, and the file's own. Raises Flaw."""
+    own = {name: _setting(name, default) for name, default in settings.items()}
+    return {"type": "object", "additionalProperties": False, "properties": {**OWN_MODEL_SETTINGS, **own}}
+
+
+def metrics_of(score: str, loss: str) -> tuple[Metric, ...]:
+    """score: the name of what `score` returns; loss: one of LOSSES."""
+    what = f"On the validation set: {_SCORES.get(score, 'what the function score returns')}."
+    return (
+        validation_loss(LOSSES[loss]),
+        Metric(name=f"validation_{score}", direction="maximize", description=what),
+        training_loss(LOSSES[loss]),
+    )
+
+
+def default_values(space: Mapping[str, Any], settings: Mapping[str, Any], name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All parameters and all settings of a run to which no job gives another. Raises DataProblem."""
+    try:
+        params = {parameter.name: parameter.default for parameter in parameters_of(space, name)}
+        schema = settings_schema(settings)
+    except Flaw as flaw:
+        raise DataProblem(str(flaw)) from None
+    return params, {each: setting["default"] for each, setting in schema["properties"].items()}
+
+
+_SCORES = {"accuracy": "the fraction that is classified correctly", "r2": "the coefficient of determination"}
+
+
+def _setting(name: str, default: Any) -> dict[str, Any]:
+    types = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): ["null", "string", "number", "boolean"]}
+    if type(default) not in types:
+        raise Flaw(f"settings[{name!r}] is {default!r}: it must be a number, text, True, False or None")
+    described = {"type": types[type(default)], "default": default, "description": "As the file's functions take it."}
+    return described | ({DEFINES_MEASURE: True} if name in USUAL_DATA else {})
