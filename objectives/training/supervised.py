@@ -155,12 +155,13 @@ class SupervisedRun:
         self._schedule.load_state_dict(state["schedule"])
         self._early_stopping.load_state_dict(state["early_stopping"])
         self._order.set_state(state["order"].cpu())
-        self._randomness.load_state_dict(state["randomness"])
+        if "randomness" in state:  # else it was taken when dropout had a generator of its own, whose draws are not repeated
+            self._randomness.load_state_dict(state["randomness"])
         if state["device"] != self._device.type:  # another kind of generators: reseed, but do not draw the beginning's numbers
             self._randomness.seed(named_seed(self._seed, f"dropout after epoch {len(state['validation_losses'])}"))
         self._validation_losses = state["validation_losses"]
         self._first_loss = state["first_loss"]
-        self._guessing_loss = state["guessing_loss"]
+        self._guessing_loss = state.get("guessing_loss")
         self._diverged = state["diverged"]
         self._audit = self._new_audit()
         self._audit.skip(self._validation_losses)
