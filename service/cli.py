@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from service.commands import answer_commands, job_commands, script_commands
-from service.commands.options import SERVICE, BadUsage, Data, Direction, Host, LearningRate, Parent, Port, Steps
+from service.commands.options import SERVICE, BadUsage, Data, Direction, Host, LearningRate, Param, Parent, Port, Steps
 from service.errors import ConfigurationError, StrideError
 
 BAD_USAGE = 2
@@ -97,6 +97,23 @@ def worker(
         list[str] | None,
         typer.Option(metavar="FILE[:NAME]", help="A training script, or one objective in it; repeatable.", show_default=False),
     ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LINE",
+            help="A command that trains, with {learning_rate} and further {names} where their values go.",
+            show_default=False,
+        ),
+    ] = None,
+    param: Param = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The metric that a command reports. (default: validation_loss)", show_default=False),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Of a command's objective. (default: that of its script or program)", show_default=False),
+    ] = None,
     direction: Direction = None,
     learning_rate: LearningRate = None,
     steps: Steps = None,
@@ -115,6 +132,10 @@ def worker(
         "objective_direction": direction,
         "objective_learning_rate": learning_rate,
         "objective_steps": steps,
+        "objective_command": command,
+        "objective_params": tuple(param) if param else None,
+        "objective_metric": metric,
+        "objective_name": name,
     }
     run_a_worker(read_settings(data_dir=data, **scripts), parent=parent, described=script or ())
 

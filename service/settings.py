@@ -40,16 +40,33 @@ class Settings(BaseSettings):
     objective_direction: str | None = Field(
         None,
         pattern="^(minimize|maximize)$",
-        description="minimize or maximize: direction of the Optuna objectives in objective_files; unset: minimize.",
+        description="minimize or maximize: direction of the Optuna objectives in objective_files, and of objective_command;"
+        " unset: minimize.",
     )
     objective_learning_rate: str | None = Field(
         None,
-        description="The parameter that is the learning rate, in objective_files; unset: learning_rate or lr.",
+        description="The parameter that is the learning rate, in objective_files and objective_command; unset: learning_rate or"
+        " lr.",
     )
     objective_steps: int | None = Field(
         None,
         ge=1,
-        description="How many steps an Optuna objective in objective_files reports; unset: not known, so trials are not pruned.",
+        description="How many steps an Optuna objective in objective_files, or objective_command, reports; unset: not known, so"
+        " trials are not pruned.",
+    )
+    objective_command: str | None = Field(
+        None,
+        description="A command that trains, with {learning_rate} and further {names} where their values go: a worker offers it,"
+        " and starts it in its working directory.",
+    )
+    objective_params: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="What the parameters of objective_command may be, separated by spaces: NAME=16,32,64, NAME=1e-5:1:log,"
+        " NAME=2:20 or NAME=0.9.",
+    )
+    objective_metric: str = Field("validation_loss", description="The metric that objective_command reports.")
+    objective_name: str | None = Field(
+        None, description="Name of the objective of objective_command; unset: that of its script or program."
     )
     data_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
         (),
@@ -92,6 +109,8 @@ class Settings(BaseSettings):
             for field in ("allowed_hosts", "objective_modules", "objective_files", "data_folders")
             if isinstance(listed := values.get(field), str)
         }
+        if isinstance(params := values.get("objective_params"), str):
+            lists["objective_params"] = tuple(params.split())
         return values | lists
 
     @model_validator(mode="after")

@@ -15,8 +15,13 @@ RATE_SPACE: Mapping[str, Any] = {"type": "float", "low": 1e-5, "high": 1.0, "log
 """Of the learning rate, where nothing else is said."""
 
 
-def command_objective(line: str, folder: Path, params: Sequence[str], metric: str, asked: Asked) -> ScriptObjective:
-    """The objective of a command. params: each as one of FORMS. Raises CatalogProblem, a sentence."""
+def command_objective(
+    line: str, folder: Path, params: Sequence[str], metric: str, asked: Asked, called: str | None = None
+) -> ScriptObjective:
+    """The objective of a command. params: each as one of FORMS. called: its name; None: that of its script, or of its program.
+
+    Raises CatalogProblem, a sentence.
+    """
     try:
         words, names = shlex.split(line), placeholders(line)
     except ValueError as error:
@@ -34,7 +39,7 @@ def command_objective(line: str, folder: Path, params: Sequence[str], metric: st
     description = {
         "kind": "command",
         "function": line,
-        "name": _name(words, folder),
+        "name": called or _name(words, folder),
         "description": f"The command {line}",
         "space": space,
         "metric": metric,

@@ -41,7 +41,9 @@ FILE = typer.Argument(
 )
 Direction = Annotated[
     str | None,
-    typer.Option(help="minimize or maximize what an Optuna objective returns. (default: minimize)", show_default=False),
+    typer.Option(
+        help="minimize or maximize what an Optuna objective or a command measures. (default: minimize)", show_default=False
+    ),
 ]
 LearningRate = Annotated[
     str | None,
@@ -50,7 +52,16 @@ LearningRate = Annotated[
     ),
 ]
 Steps = Annotated[
-    int | None, typer.Option(min=1, help="How many steps an Optuna objective reports; pruners need it.", show_default=False)
+    int | None,
+    typer.Option(min=1, help="How many steps an Optuna objective or a command reports; pruners need it.", show_default=False),
+]
+Param = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=RANGE",
+        help="Range or value of a parameter: NAME=16,32,64, NAME=1e-5:1:log, NAME=2:20 or NAME=0.9; repeatable.",
+        show_default=False,
+    ),
 ]
 Parent = Annotated[int | None, typer.Option(hidden=True, help="Id of the parent process: end when it ends.")]
 

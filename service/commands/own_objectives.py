@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import cast
 
 from pydantic import ValidationError
@@ -14,6 +15,8 @@ from objectives.declarations import Fault
 from objectives.installed import described, installed, offered
 from objectives.own_modules import CatalogProblem, place_of
 from objectives.scripts.catalog import describe_files, describe_installed
+from objectives.scripts.command import check_program
+from objectives.scripts.command_entry import command_objective
 from objectives.scripts.entry import Asked, ScriptObjective
 from service.api.submission import range_faults, value_faults
 from service.domain.request import ObjectiveChoice
@@ -72,13 +75,30 @@ def read_installed(settings: Settings, files: Mapping[str, ScriptObjective], *, 
 
 
 def read_scripts(settings: Settings) -> dict[str, ScriptObjective]:
-    """The objectives in `settings.objective_files`, by name. Raises ConfigurationError when a file cannot be used."""
+    """The objectives of the settings' files and command, by name. Raises ConfigurationError when one cannot be used."""
     try:
         found = describe_files(settings.objective_files, _asked(settings))
+        if settings.objective_command is not None:
+            command = described_command(
+                settings.objective_command,
+                settings.objective_params,
+                settings.objective_metric,
+                _asked(settings),
+                settings.objective_name,
+            )
+            _check_script(command, {name: each.objective for name, each in found.items()})
+            found[command.objective.name] = command
     except CatalogProblem as error:
         raise ConfigurationError(str(error)) from error
     check_scripts(found.values(), settings.objective_modules)
     return found
+
+
+def described_command(line: str, params: Sequence[str], metric: str, asked: Asked, name: str | None = None) -> ScriptObjective:
+    """The objective of a command, started in the working directory. Raises CatalogProblem."""
+    script = command_objective(line, Path.cwd(), params, metric, asked, name)
+    check_program(line, Path.cwd())
+    return script
 
 
 def check_scripts(scripts: Iterable[ScriptObjective], modules: Sequence[str]) -> None:

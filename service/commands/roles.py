@@ -109,7 +109,8 @@ def own_objectives(settings: Settings, *, trains: bool, warns: bool, installed: 
     from objectives.installed import installed as found
 
     entries = installed and bool(found())
-    if not (settings.objective_modules or entries or (settings.objective_files and trains)):
+    has_scripts = bool(settings.objective_files or settings.objective_command)
+    if not (settings.objective_modules or entries or (has_scripts and trains)):
         return OwnObjectives(settings, {})
     from service.commands import own_objectives as own  # it takes half a second to import
 

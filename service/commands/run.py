@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import httpx2
@@ -15,8 +14,6 @@ import httpx2
 from objectives.contract import Direction
 from objectives.own_modules import CatalogProblem
 from objectives.scripts.catalog import describe_files
-from objectives.scripts.command import check_program
-from objectives.scripts.command_entry import command_objective
 from objectives.scripts.entry import Asked, ScriptObjective, to_document
 from objectives.scripts.ranges import as_float, with_ranges, written
 from service.commands import answers, tables
@@ -25,7 +22,7 @@ from service.commands.documents import read_document
 from service.commands.jobs import check_completed
 from service.commands.local_service import LocalService, running, running_workers
 from service.commands.options import BadUsage
-from service.commands.own_objectives import check_scripts
+from service.commands.own_objectives import check_scripts, described_command
 from service.commands.watch import FINAL, watch
 from service.errors import ConfigurationError, StrideError
 from service.settings import Settings
@@ -114,11 +111,9 @@ def ranges(params: Sequence[str]) -> dict[str, Any]:
 def of_command(line: str, params: Sequence[str], metric: str, asked: Asked) -> ScriptObjective:
     """The objective of a command, started in the working directory. Raises BadUsage."""
     try:
-        script = command_objective(line, Path.cwd(), params, metric, asked)
-        check_program(line, Path.cwd())
+        return described_command(line, params, metric, asked)
     except CatalogProblem as problem:
         raise BadUsage(f"{problem}.") from None
-    return script
 
 
 def _job(script: ScriptObjective, wanted: Wanted) -> dict[str, Any]:

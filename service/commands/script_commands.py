@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import FILE, SCRIPTS, BadUsage, Data, Direction, LearningRate, Port, Steps
+from service.commands.options import FILE, SCRIPTS, BadUsage, Data, Direction, LearningRate, Param, Port, Steps
 
 app = typer.Typer()
 
@@ -21,14 +21,7 @@ def run(
             show_default=False,
         ),
     ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=RANGE",
-            help="Range or value of a parameter: NAME=16,32,64, NAME=1e-5:1:log, NAME=2:20 or NAME=0.9; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
+    param: Param = None,
     metric: Annotated[
         str | None,
         typer.Option(

@@ -142,3 +142,26 @@ def test_stride_up_offers_the_files_of_its_settings(tmp_path: Path) -> None:
     file.write_text("1 / 0\n")
     result = run("up", "--data", str(tmp_path / "data"), STRIDE_OBJECTIVE_FILES=str(file))
     assert_fails(result, 2, "mine.py cannot be loaded: ZeroDivisionError: division by zero")
+
+
+def test_a_worker_offers_a_command_under_a_name(empty: RunningStride) -> None:
+    line = 'awk -v lr={lr} -v bs={bs} \'BEGIN {print "{\\"loss\\": " (log(lr) / log(10) + 2) ^ 2 "}"}\''
+    options = ["--param", "lr=1e-4:1:log", "--param", "bs=16,32", "--metric", "loss", "--name", "parabola-awk"]
+    worker = start("worker", "--data", str(empty.folder), "--command", line, *options, STRIDE_OBJECTIVE_MODULES="")
+    try:
+        assert listed(empty, "parabola-awk")["offered"]
+        job_id = empty.submit(objective={"name": "parabola-awk"}, budget={"trials": 2, "confirm": 0})
+        assert empty.wait_until_done(job_id)["state"] == "completed"
+        assert set(empty.ask("GET", f"/v1/jobs/{job_id}/trials/0")["params"]) == {"lr", "bs"}
+    finally:
+        worker.terminate()
+        worker.communicate(timeout=DEADLINE_S)
+
+
+def test_a_command_that_cannot_be_offered_ends_the_worker_with_a_sentence(empty: RunningStride) -> None:
+    place = ["--data", str(empty.folder)]
+    assert_fails(run("worker", *place, "--command", "no-such-program {lr}"), 2, "there is no program 'no-such-program' here")
+    said = "it is not known what {bs} may be: say it with --param"
+    assert_fails(
+        run("worker", *place, STRIDE_OBJECTIVE_COMMAND="sh train.sh {lr} {bs}", STRIDE_OBJECTIVE_PARAMS="lr=1:2"), 2, said
+    )
