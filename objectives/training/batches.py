@@ -58,19 +58,23 @@ def n_examples(value: Any) -> int:
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:
-    """The batch on a device; 64-bit floats, which NumPy has by default, become the 32-bit ones of the weights."""
+    """The batch on a device; floats of 64 bits, which NumPy has by default, or of 16 become the 32-bit ones of the weights."""
 
     def move(values: Tensor) -> Tensor:
-        dtype = torch.float32 if values.dtype == torch.float64 else values.dtype
+        dtype = torch.float32 if values.is_floating_point() else values.dtype
         return values.to(device, dtype, non_blocking=True)
 
     return Batch(mapped(move, batch.inputs), mapped(move, batch.targets))
 
 
 def pieces(batch: Batch, n: int) -> list[Batch]:
-    """The batch in n parts, each tensor split along its first dimension; tensors of another length are in every part."""
+    """The batch in n parts, each tensor split along its first dimension; tensors of another length are in every part.
+
+    As tensor_split has them: the first parts have an example more.
+    """
     length = batch.n_examples
-    ends = [length * part // n for part in range(n + 1)]
+    size, larger = divmod(length, n)
+    ends = [part * size + min(part, larger) for part in range(n + 1)]
 
     def piece(first: int, last: int) -> Batch:
         def cut(values: Tensor) -> Tensor:

@@ -53,7 +53,22 @@ def logits(outputs: Any, function: str = "loss") -> Tensor:
 
 def _cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
     values = _classes(outputs, targets, "loss")
-    return cross_entropy(values, targets.long())
+    try:
+        return cross_entropy(values, targets.long())
+    except IndexError:  # a class out of bounds, on the CPU
+        check_classes(outputs, targets)
+        raise
+
+
+def check_classes(outputs: Any, targets: Tensor) -> None:
+    """Raises DataProblem where there are targets that the outputs have no class for. On a GPU these would end the process."""
+    n_classes = logits(outputs).shape[1]
+    counted = targets[targets != IGNORED].long()
+    if counted.numel() and not 0 <= int(counted.min()) <= int(counted.max()) < n_classes:
+        raise _problem(
+            f"The targets are classes from {int(counted.min())} to {int(counted.max())}, and the model has {n_classes} outputs:"
+            f" classes must be from 0 to {n_classes - 1}."
+        )
 
 
 def _squared_error(outputs: Any, targets: Tensor) -> Tensor:
@@ -86,7 +101,7 @@ def _values(outputs: Any, targets: Tensor, function: str) -> Tensor:
 
 def _accuracy(outputs: Any, targets: Tensor) -> Tensor:
     counted = targets != IGNORED
-    is_right = (_classes(outputs, targets, "score").argmax(dim=1) == targets) & counted
+    is_right = (_classes(outputs, targets, "score").argmax(dim=1) == targets.long()) & counted
     return is_right.sum() / counted.sum()
 
 

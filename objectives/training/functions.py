@@ -11,13 +11,14 @@ from typing import Any
 import torch
 
 from objectives.contract import DataProblem
-from objectives.training.default_task import Kind, kind_of, task_of
+from objectives.training.default_task import Kind, check_classes, kind_of, task_of
 from objectives.training.devices import find_device
 from objectives.training.forward import Forward
 from objectives.training.generators import named_seed
 from objectives.training.network import new_network
 from objectives.training.randomness import Randomness
 from objectives.training.sets import ThreeSets, on_device, three_sets
+from objectives.training.sources import InMemory
 from objectives.training.supervised import SupervisedRun
 from objectives.training.task import Task
 
@@ -75,7 +76,12 @@ def try_out(functions: Functions, params: Mapping[str, Any], settings: Mapping[s
     with randomness.in_use():
         model.train()
         forward = Forward(model, settings["precision"], CPU)
-        loss = task.training_loss(forward(batch.inputs), batch.targets)
+        outputs = forward(batch.inputs)
+        loss = task.training_loss(outputs, batch.targets)
+        if functions.loss is None and _kind(sets, "loss") == "cross-entropy":
+            for part in (sets.training, sets.validation, sets.test):
+                if isinstance(part, InMemory):
+                    check_classes(outputs, part.targets)
         if not loss.requires_grad:
             raise DataProblem(
                 "The loss does not depend on the model's weights: it must be computed by torch from the outputs, without"

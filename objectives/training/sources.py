@@ -1,5 +1,6 @@
 """Where the examples of a run come from: tensors in memory, or a DataLoader. Both give batches, in training and in evaluation."""
 
+import multiprocessing
 from collections.abc import Callable, Iterator, Sized
 from itertools import islice
 from typing import Any
@@ -10,6 +11,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 
 from objectives.data.examples import Examples
 from objectives.training.batches import Batch, as_batch, mapped, moved
+from objectives.training.persistent import SeededDataset, SeededSampler
 
 EVALUATED_AT_ONCE = 1_024
 """Examples in memory that are evaluated in one batch."""
@@ -84,17 +86,26 @@ class Loaded:
         return self  # each batch is moved
 
     def first(self, n: int) -> Batch:
+        """The first n examples; of a loader without a batch size, whose dataset gives batches, the first batch."""
         places = list(islice(iter(self._loader.sampler), n))
         dataset: Any = self._loader.dataset
-        return as_batch(self._loader.collate_fn([dataset[place] for place in places]), self._name)
+        gives_batches = self._loader.batch_size is None and self._loader.batch_sampler is None
+        examples = dataset[places[0]] if gives_batches else [dataset[place] for place in places]
+        return moved(as_batch(self._loader.collate_fn(examples), self._name), torch.device("cpu"))
 
     def training(self, batch_size: int, order: torch.Generator, device: torch.device) -> Epoch:
-        """Epochs of a new DataLoader as this one: in random orders if this one's sampler is sequential or random, else in its."""
+        """Epochs of a new DataLoader as this one: in random orders if this one's sampler is sequential or random, else in its.
+
+        What persistent workers draw is resumed with the run where they are forked, and not where they are spawned.
+        """
         mine = self._loader
+        sampler: Any = _Shuffled(len(self), order) if self._is_shuffled_here else mine.sampler
+        # Spawned workers would import what they get by its name, which in a script's process is not ours (decision 0025).
+        is_seeded = mine.persistent_workers and (mine.multiprocessing_context or multiprocessing).get_start_method() == "fork"
         loader: DataLoader[Any] = DataLoader(
-            mine.dataset,
+            SeededDataset(mine.dataset) if is_seeded else mine.dataset,
             batch_size,
-            sampler=_Shuffled(len(self), order) if self._is_shuffled_here else mine.sampler,
+            sampler=SeededSampler(sampler) if is_seeded else sampler,
             drop_last=True,
             num_workers=mine.num_workers,
             collate_fn=mine.collate_fn,
@@ -104,6 +115,8 @@ class Loaded:
             multiprocessing_context=mine.multiprocessing_context,
             prefetch_factor=mine.prefetch_factor,
             persistent_workers=mine.persistent_workers,
+            # Of the seeds of new workers: those that persist begin once, in a resumed run at another epoch.
+            generator=torch.Generator() if is_seeded else None,
         )
         return lambda: self._moved(loader, device)
 

@@ -13,7 +13,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from objectives.contract import DataProblem
 from objectives.scripts.model_entry import default_values
+from objectives.training.batches import Batch, pieces
 from objectives.training.functions import Functions, start, try_out
+from objectives.training.sources import Loaded
 from objectives.training.supervised import SupervisedRun
 from tests.unit.objectives.runs import timeless, weights_of
 
@@ -90,6 +92,29 @@ class Rows(Dataset[Any]):
         return {"left": self.inputs[index, :2], "right": self.inputs[index, 2:], "labels": self.targets[index]}
 
 
+class Doubles(Dataset[Any]):
+    """Examples as NumPy makes them."""
+
+    def __init__(self, part: slice) -> None:
+        self.inputs, self.targets = X[part].double().numpy(), CLASSES[part].tolist()
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return self.inputs[index], self.targets[index]
+
+
+class InBatches(Doubles):
+    """Four batches."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self.inputs[index::4], torch.tensor(self.targets[index::4])
+
+
 def loaders(**options: Any) -> list[DataLoader[Any]]:
     return [DataLoader(TensorDataset(X[part], CLASSES[part]), batch_size=5, **options) for part in PARTS]
 
@@ -98,6 +123,8 @@ FORMS: dict[str, tuple[Any, Any]] = {
     "tensors": (None, network),
     "arrays": ([(X[part].numpy(), CLASSES[part].numpy()) for part in PARTS], network),
     "arrays of 64 bits": ([(X[part].double().numpy(), CLASSES[part].numpy()) for part in PARTS], network),
+    "data sets of 64 bits": ([Doubles(part) for part in PARTS], network),
+    "arrays of 16 bits": ([(X[part].half().numpy(), CLASSES[part].numpy().astype(np.uint16)) for part in PARTS], network),
     "a dictionary by name": (in_three(lambda part: {"right": X[part, 2:], "left": X[part, :2]}), lambda *_: Named()),
     "a dictionary as one": (in_three(lambda part: {"a": X[part, 2:], "b": X[part, :2]}), lambda *_: OfOne("a", "b")),
     "several inputs": (in_three(lambda part: (X[part, :2], X[part, 2:])), lambda *_: Named()),
@@ -110,6 +137,10 @@ FORMS: dict[str, tuple[Any, Any]] = {
         network,
     ),
     "data sets": ([Rows(part) for part in PARTS], lambda *_: Named()),
+    "a loader of a data set that gives batches": (
+        [*loaders()[:1], DataLoader(InBatches(PARTS[1]), batch_size=None), loaders()[2]],
+        network,
+    ),
     "values": (in_three(lambda part: X[part], VALUES), lambda *_: nn.Linear(4, 1)),
     "values without a column": (in_three(lambda part: X[part], VALUES[:, 0]), lambda *_: nn.Linear(4, 1)),
     "a lazy model": (None, lambda *_: nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(2))),
@@ -248,6 +279,18 @@ class Augmented(Dataset[Any]):
         return X[place] + noise, CLASSES[place]
 
 
+class AugmentedByItsOwn(Augmented):
+    """Draws from a generator of its own, too."""
+
+    def __init__(self, part: slice) -> None:
+        super().__init__(part)
+        self.generator = np.random.default_rng(0)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        inputs, target = super().__getitem__(index)
+        return inputs + 0.1 * float(self.generator.normal()), target
+
+
 class Tied(nn.Module):
     """Two layers of the same weights, and one that is frozen."""
 
@@ -273,6 +316,12 @@ KINDS: dict[str, Functions] = {
     "augmentation": functions([Augmented(part) for part in PARTS]),
     "augmentation by workers": functions(
         [DataLoader(Augmented(PARTS[0]), 8, num_workers=1), *in_three(lambda part: X[part])[1:]]
+    ),
+    "augmentation by workers that stay": functions(
+        [
+            DataLoader(AugmentedByItsOwn(PARTS[0]), 8, num_workers=2, persistent_workers=True),
+            *in_three(lambda part: X[part])[1:],
+        ]
     ),
     "a sampler": functions([loaders(sampler=WeightedRandomSampler([1.0] * 64, 64))[0], *loaders()[1:]]),
     "tied and frozen": functions(model=lambda *_: Tied()),
@@ -311,6 +360,14 @@ def test_two_runs_in_turns_do_not_disturb_each_other_nor_the_generators_of_other
     assert random.getstate() == states[1]
 
 
+def test_workers_that_stay_draw_anew_in_every_epoch() -> None:
+    stays = AugmentedByItsOwn(PARTS[0])
+    loader = DataLoader(stays, 8, num_workers=1, persistent_workers=True)
+    epoch = Loaded(loader, "it").training(64, torch.Generator(), torch.device("cpu"))
+    one, another = (next(iter(list(epoch()))).inputs.sum().item() for _ in range(2))
+    assert one != pytest.approx(another, abs=1e-3)
+
+
 def test_another_seed_is_another_run() -> None:
     one, same, other = ([timeless(item) for item in begun(functions(), seed)] for seed in (1, 1, 2))
     assert repr(one) == repr(same) != repr(other)
@@ -333,6 +390,15 @@ def test_microbatches_of_dictionaries_add_up_to_the_batch(n: int) -> None:
     in_pieces = begun(functions(data, lambda *_: Named()), settings={"microbatch_size": n})
     list(whole), list(in_pieces)
     torch.testing.assert_close(weights_of(in_pieces), weights_of(whole))
+
+
+@pytest.mark.parametrize("n", [1, 3, 5, 32, 40])
+def test_microbatches_are_those_of_tensor_split(n: int) -> None:
+    """Batch norm depends on which examples are in one."""
+    found = pieces(Batch(X[:32], CLASSES[:32]), n)
+    expected = [part for part in X[:32].tensor_split(n) if len(part)]
+    assert [len(each.inputs) for each in found] == list(map(len, expected))
+    assert all(map(torch.equal, (each.inputs for each in found), expected))
 
 
 def test_the_parameters_of_training_reach_any_model() -> None:
@@ -393,6 +459,14 @@ WRONG: dict[str, tuple[Functions, str]] = {
     "shapes": (
         refused(model=lambda *_: nn.Linear(4, 1)),
         "The outputs have the shape (32, 1) and the integer targets (32,): the default loss takes outputs (n, classes)",
+    ),
+    "classes": (
+        refused([*in_three(lambda part: X[part])[:2], (X[PARTS[2]], torch.arange(16))]),
+        "The targets are classes from 0 to 15, and the model has 2 outputs: classes must be from 0 to 1.",
+    ),
+    "a class below 0": (
+        refused([DataLoader(TensorDataset(X, CLASSES - 1))] * 3),
+        "The targets are classes from -1 to 0, and the model has 2 outputs: classes must be from 0 to 1.",
     ),
     "shapes of values": (
         refused(in_three(lambda part: X[part], VALUES), lambda *_: nn.Linear(4, 3)),
