@@ -146,7 +146,11 @@ class Script:
         return self._training.module.Held(name=self._path.stem, functions=functions, search_space=space, settings=settings)
 
     def _tried_model(self) -> Message:
-        training, held = self._training.module, self._held()
+        training = self._training.module
+        try:
+            held = self._held()
+        except TypeError as error:
+            raise Refused(f"{self._path.name}: {error} ({self._path})") from error
         try:
             tried: Message = training.try_out(held)
         except training.DataProblem as problem:

@@ -42,9 +42,13 @@ def functions_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
 
 
 def declared_in(module: ModuleType, name: str) -> Mapping[str, Any]:
-    """A dictionary of the file's, `search_space` or `settings`; empty where there is none."""
+    """A dictionary of the file's, `search_space` or `settings`; empty where there is none. Raises TypeError."""
     found = getattr(module, name, None)
-    return found if isinstance(found, Mapping) else {}
+    if found is None or isinstance(found, ModuleType):  # the file may import a module of this name
+        return {}
+    if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
+        raise TypeError(f"{name} is {found!r:.60}: it must be a dictionary from names")
+    return found
 
 
 def train(run: Any, reports: Reports) -> Message:

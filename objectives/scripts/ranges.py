@@ -66,7 +66,8 @@ def with_points(parameter: Parameter, points: int = POINTS) -> Parameter:
 def _with_range(parameter: Parameter, given: Parameter) -> Parameter:
     is_whole = parameter.type == "float" and type(given.default) is int
     default = float(given.default) if is_whole else given.default
-    return replace(parameter, default=default, space=None if given.space is None else with_points(given).space)
+    points = (parameter.space or {}).get("points", POINTS)
+    return replace(parameter, default=default, space=None if given.space is None else with_points(given, points).space)
 
 
 def _fixed(name: str, value: Scalar) -> Parameter:
