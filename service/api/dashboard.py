@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api import problems
 from service.errors import StrideError
-from service.store import migrate
+from service.store import revision
 from service.store.optuna_tables import stock_storage
 from service.store.postgres import Database
 
@@ -70,7 +70,7 @@ class Dashboard:
 
         with self._database.transaction() as conn, self._creating:
             if self._dashboard is None:
-                migrate.check(conn)
+                revision.check(conn)
                 storage = stock_storage(self._database.url.render_as_string(hide_password=False))
                 self._close = storage.engine.dispose
                 self._dashboard = cast(App, WSGIMiddleware(optuna_dashboard.wsgi(storage)))

@@ -5,7 +5,7 @@ from pydantic import BaseModel
 
 from service.api.dependencies import Db
 from service.api.problems import documented
-from service.store import migrate
+from service.store import revision
 
 router = APIRouter(tags=["health"])
 
@@ -26,5 +26,5 @@ def alive() -> Health:
 def ready(database: Db) -> Health:
     """Whether requests can be served: the database responds, and is migrated to this version."""
     with database.transaction() as conn:
-        migrate.check(conn)
+        revision.check(conn)
     return Health(status="ready")

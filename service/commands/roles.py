@@ -72,10 +72,10 @@ def run_migrations(settings: Settings) -> None:
 def run_retention(settings: Settings, *, days: float) -> None:
     """Delete events and measurements of jobs that ended more than `days` days ago, and as old workers and announcements."""
     database = _begin(settings)
-    from service.store import migrate, retention
+    from service.store import retention, revision
 
     with database.transaction() as conn:
-        migrate.check(conn)
+        revision.check(conn)
     deleted = retention.delete_all(database, days)
     database.close()
     print(
@@ -168,10 +168,10 @@ def _begin(settings: Settings) -> Database:
 
 def _check_schema(database: Database) -> None:
     """Raises DatabaseNotMigrated. A database that does not respond is only logged: until it does, requests get 503."""
-    from service.store import migrate
+    from service.store import revision
 
     try:
         with database.transaction() as conn:
-            migrate.check(conn)
+            revision.check(conn)
     except DatabaseUnavailable as error:
         database.outage.failed(error)

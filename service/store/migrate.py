@@ -5,12 +5,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 import migrations
-from service.errors import DatabaseNotMigrated
-from service.store import optuna_tables
+from service.store import optuna_tables, revision
 from service.store.postgres import Database
 from service.store.tables import SCHEMA
 
@@ -31,7 +28,7 @@ def upgrade(database: Database) -> None:
             for schema in (optuna_tables.OPTUNA_SCHEMA, SCHEMA):
                 if conn.scalar(sa.text("SELECT to_regnamespace(:name) IS NULL"), {"name": schema}):
                     conn.execute(sa.schema.CreateSchema(schema))
-            _refuse_unknown(conn)
+            revision.refuse_unknown(conn)
         optuna_tables.create(database.url.render_as_string(hide_password=False))
         with database.transaction(timeout_s=MIGRATION_TIMEOUT_S) as conn:
             command.upgrade(_config(conn), "head")
@@ -48,35 +45,6 @@ def downgrade(database: Database) -> None:
         # A role that could not create the schema again keeps it, empty.
         if conn.scalar(sa.text("SELECT has_database_privilege(current_database(), 'CREATE')")):
             conn.execute(sa.schema.DropSchema(SCHEMA))
-
-
-def check(conn: sa.Connection) -> None:
-    """Raise DatabaseNotMigrated unless both schemas are at the revisions of this version."""
-    optuna_tables.check(conn)
-    found = _context(conn).get_current_revision()
-    newest = ScriptDirectory.from_config(_config(conn)).get_current_head()
-    if found is None:
-        raise DatabaseNotMigrated
-    if found != newest:
-        raise _another_revision(found, newest)
-
-
-def _refuse_unknown(conn: sa.Connection) -> None:
-    script = ScriptDirectory.from_config(_config(conn))
-    found = _context(conn).get_current_revision()
-    if found is not None and found not in {known.revision for known in script.walk_revisions()}:
-        raise _another_revision(found, script.get_current_head())
-
-
-def _another_revision(found: str, newest: str | None) -> DatabaseNotMigrated:
-    return DatabaseNotMigrated(
-        f"The database is at revision {found}, but this version of Stride works on {newest}:"
-        " run `stride migrate` with the newest version of Stride in use."
-    )
-
-
-def _context(conn: sa.Connection) -> MigrationContext:
-    return MigrationContext.configure(conn, opts={"version_table_schema": SCHEMA})
 
 
 def _config(conn: sa.Connection) -> Config:

@@ -24,7 +24,7 @@ from service.dispatch.sweeper import sweep, tidy_up
 from service.domain.events import Event
 from service.errors import DatabaseUnavailable
 from service.settings import Settings
-from service.store import checkpoint_files, checkpoints, migrate, retention, workers
+from service.store import checkpoint_files, checkpoints, retention, revision, workers
 from service.store.postgres import Database
 from service.version import VERSION
 from service.worker.checkpointing import CheckpointSettings
@@ -230,7 +230,7 @@ class Worker:
 
 
 def _register_worker(conn: Connection, worker_id: UUID, name: str, settings: Settings) -> None:
-    migrate.check(conn)
+    revision.check(conn)
     workers.register(
         conn,
         worker_id,

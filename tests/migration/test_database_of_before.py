@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from starlette.testclient import TestClient
 
-from service.store import migrate
+from service.store import migrate, revision
 from service.store.postgres import Database
 from tests.conftest import execute
 from tests.databases import connection_url
@@ -72,7 +72,7 @@ def upgraded(url: str) -> str:
     database = Database(url)
     migrate.upgrade(database)
     with database.transaction() as conn:
-        migrate.check(conn)
+        revision.check(conn)
     database.close()
     return url
 

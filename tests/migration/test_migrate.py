@@ -9,13 +9,14 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, create_trial
 
 from service.dispatch.submit import submit
 from service.domain.training_seeds import replicate_seed
 from service.errors import DatabaseNotMigrated
-from service.store import jobs, measurements, migrate, tables
+from service.store import jobs, measurements, migrate, revision, tables
 from service.store.postgres import Database, psycopg_url, stock_url
 from tests.conftest import execute
 from tests.factories import MEANING, job_spec, measurement, submit_job
@@ -33,7 +34,7 @@ def empty(empty_database_url: str) -> Iterator[Database]:
 
 def check(database: Database) -> None:
     with database.transaction() as conn:
-        migrate.check(conn)
+        revision.check(conn)
 
 
 def relations(database: Database) -> set[str]:
@@ -275,6 +276,12 @@ def test_optunas_tables_of_an_unknown_newer_version_are_refused(database: Databa
     with pytest.raises(DatabaseNotMigrated, match=r"v9\.0\.0\.a") as refusal:
         by(database)  # type: ignore[operator]
     assert "\n" not in str(refusal.value)
+
+
+def test_each_file_of_a_migration_begins_with_its_revision(database: Database) -> None:
+    with database.transaction() as conn:
+        scripts = ScriptDirectory.from_config(migrate._config(conn))
+    assert [script.revision for script in scripts.walk_revisions()] == list(reversed(revision.KNOWN))
 
 
 def test_the_tables_in_code_are_the_ones_the_migrations_leave(database: Database) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.store import migrate
+from service.store import revision
 from service.store.postgres import Database
 
 CHECKOUT = Path(__file__).parents[2]
@@ -18,14 +18,14 @@ PACKAGES = ("service", "objectives", "migrations", "stride")
 MIGRATE = """
 import sys
 import migrations, objectives, service, stride
-from service.store import migrate
+from service.store import migrate, revision
 from service.store.postgres import Database
 for package in (migrations, objectives, service, stride):
     print(package.__file__)
 database = Database(sys.argv[1])
 migrate.upgrade(database)
 with database.transaction() as conn:
-    migrate.check(conn)
+    revision.check(conn)
 """
 
 
@@ -68,7 +68,7 @@ def test_an_installed_wheel_migrates_from_any_folder(
     found = [Path(line) for line in said.splitlines() if line.endswith("__init__.py")]
     assert found == [installed / name / "__init__.py" for name in sorted(PACKAGES)]
     with empty.transaction() as conn:
-        migrate.check(conn)
+        revision.check(conn)
 
 
 def test_the_wheel_carries_every_file_that_the_code_reads(installed: Path) -> None:
