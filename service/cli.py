@@ -3,6 +3,7 @@
 So `stride --help` does not import Optuna, SQLAlchemy or FastAPI, and is quick.
 """
 
+import gc
 import os
 import sys
 import threading
@@ -16,6 +17,8 @@ from service.errors import ConfigurationError, StrideError
 
 BAD_USAGE = 2
 FAILED = 1
+OBJECTS = 50_000
+"""New ones between two garbage collections: while modules are imported nothing is garbage, and to look for it takes time."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +32,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run a command and exit with its code."""
+    gc.set_threshold(OBJECTS)
     code: str | int | None = None
     try:
         app()
