@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 
@@ -20,12 +20,14 @@ from service.commands import answers, tables
 from service.commands.api_client import ApiClient, ServiceFailed, Unreachable
 from service.commands.documents import read_document
 from service.commands.jobs import check_completed
-from service.commands.local_service import LocalService, running, running_workers
 from service.commands.options import BadUsage
 from service.commands.own_objectives import check_scripts, described_command
 from service.commands.watch import FINAL, watch
 from service.errors import ConfigurationError, StrideError
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.commands.local_service import LocalService
 
 OFFERED_WITHIN_S = 150.0
 """How long a worker may take until it offers the script: it loads it first."""
@@ -66,6 +68,9 @@ def run_script(settings: Settings, script: ScriptObjective, what: str, wanted: W
 
     Raises BadUsage before anything is started, and JobNotCompleted.
     """
+    # Imported late: what is wrong with the file or the options is said before.
+    from service.commands.local_service import running, running_workers
+
     check_scripts([script], settings.objective_modules)
     document = None if wanted.goes_on_with else _job(script, wanted)
     _say(_summary(script, wanted))
@@ -172,7 +177,7 @@ def _range(space: Any) -> str:
 
 
 @contextmanager
-def _supervised(service: LocalService) -> Iterator[None]:
+def _supervised(service: "LocalService") -> Iterator[None]:
     """Restart what ends while the block runs."""
     ended = threading.Event()
 
@@ -197,7 +202,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _wait_until_offered(client: ApiClient, script: ScriptObjective, service: LocalService) -> None:
+def _wait_until_offered(client: ApiClient, script: ScriptObjective, service: "LocalService") -> None:
     """Raises NotOffered. Exits with a worker's code when one ends at its start: it has printed why."""
     name, deadline = script.objective.name, time.monotonic() + OFFERED_WITHIN_S
     wanted = {"name": name, "offered": True, "sha256": script.version_sha256.hex()}  # other workers may offer another version
