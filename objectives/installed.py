@@ -12,8 +12,6 @@ GROUP = "stride.objectives"
 class Offered:
     """What one entry point names."""
 
-    where: str
-    """The distribution and the entry point, in words."""
     name: str
     """Of the entry point; a function's objective is called so."""
     module: str
@@ -31,7 +29,7 @@ def offered(entry: EntryPoint) -> Offered:
     module, colon, function = (part.strip() for part in entry.value.partition(":"))
     if not all(part.isidentifier() for part in module.split(".")) or bool(colon) != function.isidentifier():
         raise CatalogProblem("its value is neither MODULE nor MODULE:FUNCTION")
-    return Offered(where=described(entry), name=entry.name, module=module, function=function or None)
+    return Offered(name=entry.name, module=module, function=function or None)
 
 
 def described(entry: EntryPoint) -> str:

@@ -1,11 +1,8 @@
-"""What the catalog entry of a user's own model holds: the parameters and settings of training that any network can have."""
+"""What the catalog entry of a user's own model holds: the parameters of training that any network can have."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from objectives.entries.supervised import EVERYWHERE
-from objectives.parameters import batches, computing, optimizer, schedule
 
 OF_THE_NETWORK = ("activation", "normalization", "dropout", "zero_output")
 """Parameters that our own networks are built with."""
@@ -22,11 +19,3 @@ OWN_MODEL = tuple(
     if parameter.name not in OF_THE_NETWORK
 )
 """The parameters of every supervised objective that do not depend on the network."""
-
-OWN_MODEL_SETTINGS: Mapping[str, Any] = {
-    **schedule.SETTINGS,
-    **optimizer.SETTINGS,
-    **batches.SETTINGS,
-    **computing.SETTINGS,
-}
-"""The settings of every supervised objective that do not depend on the data."""

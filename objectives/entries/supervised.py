@@ -19,6 +19,14 @@ EVERYWHERE = (
 )
 """The parameters of every supervised objective."""
 
+SETTINGS_EVERYWHERE: Mapping[str, Any] = {
+    **schedule.SETTINGS,
+    **optimizer.SETTINGS,
+    **batches.SETTINGS,
+    **computing.SETTINGS,
+}
+"""The settings of every supervised objective, whatever its data."""
+
 MLP: Mapping[str, Any] = {
     "hidden_layers": {
         "type": "integer",
@@ -49,10 +57,7 @@ def settings_schema(of_objective: Mapping[str, Any], files: Sequence[str] = ()) 
         "properties": {
             **of_objective,
             **(data.path(files) if files else {}),
-            **schedule.SETTINGS,
-            **optimizer.SETTINGS,
-            **batches.SETTINGS,
-            **computing.SETTINGS,
+            **SETTINGS_EVERYWHERE,
             **data.FOLD,
         },
         **(local if files else {}),

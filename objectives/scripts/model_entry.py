@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from objectives.contract import DEFINES_MEASURE, DataProblem, Metric, Parameter
-from objectives.entries.own_model import OWN_MODEL, OWN_MODEL_SETTINGS
-from objectives.entries.supervised import training_loss, validation_loss
+from objectives.entries.own_model import OWN_MODEL
+from objectives.entries.supervised import SETTINGS_EVERYWHERE, training_loss, validation_loss
 from objectives.meaning import USUAL_DATA
 from objectives.scripts.ranges import Flaw, own_parameter, with_points, with_ranges
 
@@ -27,7 +27,7 @@ def parameters_of(space: Mapping[str, Any], name: str) -> tuple[Parameter, ...]:
 def settings_schema(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON Schema of the settings: those of Stride's training, and the file's own. Raises Flaw."""
     own = {name: _setting(name, default) for name, default in settings.items()}
-    return {"type": "object", "additionalProperties": False, "properties": {**OWN_MODEL_SETTINGS, **own}}
+    return {"type": "object", "additionalProperties": False, "properties": {**SETTINGS_EVERYWHERE, **own}}
 
 
 def metrics_of(score: str, loss: str) -> tuple[Metric, ...]:

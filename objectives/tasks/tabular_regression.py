@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from objectives import command_line
 from objectives.catalog import default_params, default_settings
@@ -26,6 +26,7 @@ from objectives.data.tabular import table
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
 from objectives.models.layers import between
 from objectives.models.mlp import mlp
+from objectives.training.default_task import r2
 from objectives.training.devices import find_device
 from objectives.training.losses import guessing_values_loss, regression_loss
 from objectives.training.sets import on_device
@@ -67,13 +68,9 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
         validation_loss=loss,
         guessing_loss=lambda _outputs, _values: guessing,
         score_name="r2",
-        score=_r2,
+        score=r2,
     )
     return SupervisedRun(task, on_device(sets, place), partial(model, params, settings), params, settings, seed, place)
-
-
-def _r2(outputs: Tensor, values: Tensor) -> Tensor:
-    return 1 - (outputs.squeeze(1) - values).square().sum() / (values - values.mean()).square().sum()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from objectives.contract import DataProblem
+from objectives.training.problems import untrainable
 
 TARGETS = ("targets", "target", "labels", "label", "y")
 """The names under which a dictionary holds its targets: the first that is there."""
@@ -20,7 +20,8 @@ class Batch(NamedTuple):
 
     @property
     def n_examples(self) -> int:
-        return n_examples(self)
+        """The first dimension of the last tensor that has one: that of the targets. 0 if there is none."""
+        return next((len(each) for each in reversed(list(tensors_in(self))) if each.dim()), 0)
 
 
 def mapped(change: Callable[[Tensor], Tensor], value: Any) -> Any:
@@ -50,11 +51,6 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, tuple | list):
         for each in value:
             yield from tensors_in(each)
-
-
-def n_examples(value: Any) -> int:
-    """The first dimension of the last tensor that has one: that of the targets, in a batch. 0 if there is none."""
-    return next((len(each) for each in reversed(list(tensors_in(value))) if each.dim()), 0)
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:
@@ -94,19 +90,17 @@ def as_batch(value: Any, where: str) -> Batch:
         name = next((name for name in TARGETS if name in value), None)
         inputs = {key: each for key, each in value.items() if key != name}
         if name is None or not inputs:
-            raise DataProblem(
+            raise untrainable(
                 f"{where} is a dictionary with {_listed(value)}: it must hold inputs, and the targets under one of"
                 f" {', '.join(TARGETS)}.",
-                for_every_trial=True,
             )
         return Batch(inputs, value[name])
     if isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(value) > 1:
         *inputs_first, targets = value
         return Batch(inputs_first[0] if len(inputs_first) == 1 else tuple(inputs_first), targets)
-    raise DataProblem(
+    raise untrainable(
         f"{where} is {described(value)}: it must be (inputs, targets), (input, input, ..., targets), or a dictionary with the"
         f" targets under one of {', '.join(TARGETS)}.",
-        for_every_trial=True,
     )
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from math import log
 from typing import Any, Literal
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
-from objectives.contract import DataProblem
 from objectives.training.batches import described
+from objectives.training.losses import guessing_classes_loss
+from objectives.training.problems import untrainable
 from objectives.training.task import Task
 
 IGNORED = -100
@@ -21,7 +21,9 @@ Kind = Literal["cross-entropy", "mse"]
 def kind_of(targets: Any, *, needed_for: str) -> Kind:
     """The default loss for such targets. needed_for: the function of the user's that would do without. Raises DataProblem."""
     if not isinstance(targets, Tensor):
-        raise _problem(f"The targets are {described(targets)}: write a function {needed_for}, since the default takes a tensor.")
+        raise untrainable(
+            f"The targets are {described(targets)}: write a function {needed_for}, since the default takes a tensor."
+        )
     return "mse" if targets.is_floating_point() else "cross-entropy"
 
 
@@ -39,7 +41,7 @@ def task_of(kind: Callable[[str], Kind], loss: Callable[[Any, Any], Any] | None,
     if score is not None:
         name, of_outputs = "score", partial(_own_score, score)
     else:
-        name, of_outputs = ("accuracy", _accuracy) if kind("score") == "cross-entropy" else ("r2", _r2)
+        name, of_outputs = ("accuracy", _accuracy) if kind("score") == "cross-entropy" else ("r2", r2)
     return Task(training_loss=chosen, validation_loss=chosen, guessing_loss=guessing, score_name=name, score=of_outputs)
 
 
@@ -48,7 +50,7 @@ def logits(outputs: Any, function: str = "loss") -> Tensor:
     found = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", outputs)
     if isinstance(found, Tensor):
         return found
-    raise _problem(f"The model returned {described(outputs)}: write a function {function}(outputs, targets) that takes it.")
+    raise untrainable(f"The model returned {described(outputs)}: write a function {function}(outputs, targets) that takes it.")
 
 
 def _cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
@@ -65,7 +67,7 @@ def check_classes(outputs: Any, targets: Tensor) -> None:
     n_classes = logits(outputs).shape[1]
     counted = targets[targets != IGNORED].long()
     if counted.numel() and not 0 <= int(counted.min()) <= int(counted.max()) < n_classes:
-        raise _problem(
+        raise untrainable(
             f"The targets are classes from {int(counted.min())} to {int(counted.max())}, and the model has {n_classes} outputs:"
             f" classes must be from 0 to {n_classes - 1}."
         )
@@ -79,7 +81,7 @@ def _squared_error(outputs: Any, targets: Tensor) -> Tensor:
 def _classes(outputs: Any, targets: Tensor, function: str) -> Tensor:
     values = logits(outputs, function)
     if values.dim() < 2 or values.shape[1] < 2 or values.shape[:1] + values.shape[2:] != targets.shape:
-        raise _problem(
+        raise untrainable(
             f"The outputs have the shape {tuple(values.shape)} and the integer targets {tuple(targets.shape)}: the default"
             f" {function} takes outputs (n, classes) for targets (n), or (n, classes, ...) for (n, ...), with two classes or"
             f" more; else write a function {function}(outputs, targets)."
@@ -93,7 +95,7 @@ def _values(outputs: Any, targets: Tensor, function: str) -> Tensor:
         return values
     if values.numel() == targets.numel() and {values.shape[1:], targets.shape[1:]} == {(), (1,)}:
         return values.reshape(targets.shape)
-    raise _problem(
+    raise untrainable(
         f"The outputs have the shape {tuple(values.shape)} and the targets, which are floats, {tuple(targets.shape)}: the default"
         f" {function} takes the same shape for both; else write a function {function}(outputs, targets)."
     )
@@ -105,11 +107,12 @@ def _accuracy(outputs: Any, targets: Tensor) -> Tensor:
     return is_right.sum() / counted.sum()
 
 
-def _r2(outputs: Any, targets: Tensor) -> Tensor:
+def r2(outputs: Any, targets: Tensor) -> Tensor:
+    """The coefficient of determination: 1 for perfect predictions, 0 for the mean of the targets. Raises DataProblem."""
     values = _values(outputs, targets, "score")
     around_mean = (targets - targets.mean(dim=0)).square().sum()
     if not around_mean:
-        raise _problem(
+        raise untrainable(
             f"All {len(targets)} targets that were evaluated are equal: R2 has no meaning there. Give more examples to the"
             " validation and test sets, or write a function score(outputs, targets)."
         )
@@ -118,7 +121,7 @@ def _r2(outputs: Any, targets: Tensor) -> Tensor:
 
 def guessing_classes(outputs: Any, _targets: Tensor) -> float:
     """The lowest cross-entropy of any constant prediction, if all classes are equally frequent."""
-    return log(logits(outputs).shape[1])
+    return guessing_classes_loss("cross-entropy", logits(outputs).shape[1])
 
 
 def guessing_mean(_outputs: Any, targets: Tensor) -> float:
@@ -129,7 +132,7 @@ def guessing_mean(_outputs: Any, targets: Tensor) -> float:
 def _own_loss(loss: Callable[[Any, Any], Any], outputs: Any, targets: Any) -> Tensor:
     value = loss(outputs, targets)
     if not isinstance(value, Tensor) or value.numel() != 1:
-        raise _problem(f"loss returned {described(value)}: it must return a scalar tensor, the mean over the examples.")
+        raise untrainable(f"loss returned {described(value)}: it must return a scalar tensor, the mean over the examples.")
     return value.reshape(()).float()
 
 
@@ -140,8 +143,4 @@ def _own_score(score: Callable[[Any, Any], Any], outputs: Any, targets: Any) -> 
     try:
         return float(value)
     except (TypeError, ValueError, RuntimeError):
-        raise _problem(f"score returned {described(value)}: it must return one number, higher is better.") from None
-
-
-def _problem(message: str) -> DataProblem:
-    return DataProblem(message, for_every_trial=True)
+        raise untrainable(f"score returned {described(value)}: it must return one number, higher is better.") from None

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from objectives.contract import DataProblem
 from objectives.training.default_task import Kind, check_classes, kind_of, task_of
 from objectives.training.devices import find_device
 from objectives.training.forward import Forward
 from objectives.training.generators import named_seed
 from objectives.training.network import new_network
+from objectives.training.problems import untrainable
 from objectives.training.randomness import Randomness
 from objectives.training.sets import ThreeSets, on_device, three_sets
 from objectives.training.sources import InMemory
@@ -83,10 +83,9 @@ def try_out(functions: Functions, params: Mapping[str, Any], settings: Mapping[s
                 if isinstance(part, InMemory):
                     check_classes(outputs, part.targets)
         if not loss.requires_grad:
-            raise DataProblem(
+            raise untrainable(
                 "The loss does not depend on the model's weights: it must be computed by torch from the outputs, without"
                 " detach, item or no_grad.",
-                for_every_trial=True,
             )
         loss.backward()
         model.eval()

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from objectives.contract import DataProblem
 from objectives.training.batches import Batch, described, moved
 from objectives.training.forward import Forward
 from objectives.training.generators import named_generator, named_seed
 from objectives.training.initialization import initialize
+from objectives.training.problems import untrainable
 from objectives.training.randomness import Randomness, generators_in, state_of
 from objectives.training.sets import ThreeSets
 
@@ -30,7 +30,7 @@ def new_network(
     with randomness.in_use():
         model = new_model()
         if not isinstance(model, nn.Module):
-            raise _problem(f"model returned {described(model)}: it must return a torch.nn.Module.")
+            raise untrainable(f"model returned {described(model)}: it must return a torch.nn.Module.")
         if any(is_lazy(each) for each in (*model.parameters(), *model.buffers())):
             _find_shapes(model, data.training.first(params["batch_size"]))
         _check_weights(model)
@@ -53,20 +53,16 @@ def _find_shapes(model: nn.Module, batch: Batch) -> None:
 def _check_weights(model: nn.Module) -> None:
     trained = [(name, weights) for name, weights in model.named_parameters() if weights.requires_grad]
     if not trained:
-        raise _problem("The model has no weights to train: at least one parameter must have requires_grad=True.")
+        raise untrainable("The model has no weights to train: at least one parameter must have requires_grad=True.")
     for name, weights in trained:
         if weights.dtype != torch.float32:
-            raise _problem(
+            raise untrainable(
                 f"The weights {name} are {str(weights.dtype).removeprefix('torch.')}: weights that are trained must be float32;"
                 ' the setting "precision": "bfloat16" computes with fewer bits.'
             )
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse:
-            raise _problem(
+            raise untrainable(
                 f"The embedding {name or 'that the model is'} has sparse gradients, which cannot be clipped or measured: make it"
                 " without sparse=True."
             )
-
-
-def _problem(message: str) -> DataProblem:
-    return DataProblem(message, for_every_trial=True)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from objectives.contract import DataProblem
 from objectives.data.examples import Examples, Sets
 from objectives.training.batches import described, tensors_in
+from objectives.training.problems import untrainable
 from objectives.training.randomness import Generator, generators_in, state_of
 from objectives.training.sources import InMemory, Loaded, Source, has_own_batches
 
@@ -46,11 +46,11 @@ def three_sets(value: Any) -> ThreeSets:
     if isinstance(value, Sets):
         value = (value.training, value.validation, value.test)
     if not isinstance(value, tuple | list) or len(value) != 3:
-        raise _problem(f"data returned {described(value)}: it must return three sets, (training, validation, test).")
+        raise untrainable(f"data returned {described(value)}: it must return three sets, (training, validation, test).")
     training, validation, test = (_source(each, name) for each, name in zip(value, NAMES, strict=True))
     loader = training.source if isinstance(training, Loaded) else None
     if isinstance(loader, DataLoader) and has_own_batches(loader):
-        raise _problem(
+        raise untrainable(
             "data: the training set's DataLoader makes its own batches: give it batch_size instead of batch_sampler, and a"
             " sampler where the order matters, since the batch size is a parameter of the trial."
         )
@@ -70,9 +70,9 @@ def _source(value: Any, name: str) -> Source:
         inputs, targets = value
         source = _in_memory(inputs, targets, where)
     else:
-        raise _problem(f"{where} is {described(value)}: it must be {FORMS}.")
+        raise untrainable(f"{where} is {described(value)}: it must be {FORMS}.")
     if not len(source):
-        raise _problem(f"{where} is empty: it must hold at least one example.")
+        raise untrainable(f"{where} is empty: it must hold at least one example.")
     return source
 
 
@@ -84,25 +84,25 @@ def _is_map_style(value: Any) -> bool:
 def _loaded(value: Any, where: str) -> Loaded:
     dataset = value.dataset if isinstance(value, DataLoader) else value
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
-        raise _problem(
+        raise untrainable(
             f"{where} is a {type(dataset).__name__} without a length: it must be a Dataset with __getitem__ and __len__, so that"
             " an epoch has a known number of batches."
         )
     if not len(dataset):
-        raise _problem(f"{where} is empty: it must hold at least one example.")
+        raise untrainable(f"{where} is empty: it must hold at least one example.")
     if isinstance(value, DataLoader) and not hasattr(value.sampler, "__len__"):
-        raise _problem(f"{where} has a {type(value.sampler).__name__} without a length: a sampler must have __len__.")
+        raise untrainable(f"{where} has a {type(value.sampler).__name__} without a length: a sampler must have __len__.")
     return Loaded(value, f"A batch of {where.removeprefix('data: ')}")
 
 
 def _in_memory(inputs: Any, targets: Any, where: str) -> InMemory:
     given = InMemory(_tensors(inputs, f"{where}'s inputs"), _tensors(targets, f"{where}'s targets"))
     if not isinstance(given.targets, Tensor):
-        raise _problem(f"{where}'s targets are {described(targets)}: they must be one tensor or NumPy array.")
+        raise untrainable(f"{where}'s targets are {described(targets)}: they must be one tensor or NumPy array.")
     values = [*tensors_in(given.inputs), given.targets]
     if len(values) < 2 or not all(each.dim() for each in values) or len({len(each) for each in values}) > 1:
         shapes = " and ".join(str(tuple(each.shape)) for each in values[:-1])
-        raise _problem(
+        raise untrainable(
             f"{where} has inputs of shape {shapes or 'none'} and targets of shape {tuple(given.targets.shape)}: their first"
             " dimension must be the number of examples, the same for all."
         )
@@ -115,14 +115,10 @@ def _tensors(value: Any, where: str) -> Any:
         return value.detach()
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "biuf":
-            raise _problem(f"{where} are an array of {value.dtype}: they must be numbers.")
+            raise untrainable(f"{where} are an array of {value.dtype}: they must be numbers.")
         return torch.from_numpy(np.ascontiguousarray(value))
     if isinstance(value, tuple | list) and value:
         return tuple(_tensors(each, where) for each in value)
     if isinstance(value, Mapping) and value:
         return {name: _tensors(each, where) for name, each in value.items()}
-    raise _problem(f"{where} are {described(value)}: they must be tensors or NumPy arrays, or a tuple or dictionary of them.")
-
-
-def _problem(message: str) -> DataProblem:
-    return DataProblem(message, for_every_trial=True)
+    raise untrainable(f"{where} are {described(value)}: they must be tensors or NumPy arrays, or a tuple or dictionary of them.")

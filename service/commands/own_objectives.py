@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from objectives.catalog import add_own, load_catalog
 from objectives.contract import Direction, Objective
 from objectives.declarations import Fault
-from objectives.installed import described, installed, offered
+from objectives.installed import described, offered
 from objectives.own_modules import CatalogProblem, place_of
 from objectives.scripts.catalog import describe_files, describe_installed
 from objectives.scripts.command import check_program
@@ -45,8 +46,10 @@ class Installed:
     """What cannot be used, a sentence each."""
 
 
-def read_installed(settings: Settings, files: Mapping[str, ScriptObjective], *, trains: bool) -> Installed:
-    """What installed packages offer beside the modules of the settings and the scripts in `files`, which have been checked.
+def read_installed(
+    entries: Sequence[EntryPoint], settings: Settings, files: Mapping[str, ScriptObjective], *, trains: bool
+) -> Installed:
+    """What installed packages offer by these entry points, beside the settings' modules and the scripts in `files`, both checked.
 
     trains: functions too, and a module only if what trains it is here. One that cannot be used leaves the others as they are.
     """
@@ -54,7 +57,7 @@ def read_installed(settings: Settings, files: Mapping[str, ScriptObjective], *, 
     modules: list[str] = []
     scripts: dict[str, ScriptObjective] = {}
     problems: list[str] = []
-    for entry in installed():
+    for entry in entries:
         try:
             offer = offered(entry)
             if offer.function is not None:

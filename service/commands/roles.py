@@ -108,7 +108,7 @@ def own_objectives(settings: Settings, *, trains: bool, warns: bool, installed: 
     """
     from objectives.installed import installed as found
 
-    entries = installed and bool(found())
+    entries = found() if installed else []
     has_scripts = bool(settings.objective_files or settings.objective_command)
     if not (settings.objective_modules or entries or (has_scripts and trains)):
         return OwnObjectives(settings, {})
@@ -118,7 +118,7 @@ def own_objectives(settings: Settings, *, trains: bool, warns: bool, installed: 
     scripts = own.read_scripts(settings) if trains else {}
     if not entries:
         return OwnObjectives(settings, scripts)
-    more = own.read_installed(settings, scripts, trains=trains)
+    more = own.read_installed(entries, settings, scripts, trains=trains)
     if warns:
         for problem in more.problems:
             print(f"Warning: not offered: {problem}.", file=sys.stderr)
