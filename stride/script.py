@@ -1,4 +1,4 @@
-"""A user's file, loaded by path, and what it holds: functions under `@stride.objective`, or an Optuna objective."""
+"""A user's file, loaded by path, and what it holds: functions under `@stride.objective`, an Optuna objective, or a model."""
 
 import hashlib
 import inspect

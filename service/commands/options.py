@@ -36,7 +36,8 @@ Port = Annotated[
 ]
 FILE = typer.Argument(
     metavar="FILE",
-    help="A Python file with an Optuna objective or a function under @stride.objective; FILE:NAME names one.",
+    help="A Python file with an Optuna objective, a model and its data, or a function under @stride.objective; FILE:NAME names"
+    " one.",
     show_default=False,
 )
 Direction = Annotated[
