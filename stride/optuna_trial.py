@@ -51,19 +51,24 @@ class OptunaTrial(Suggestions):
         return self._reports.stopping
 
     def _suggest(self, name: str, asked: Range) -> Any:
-        if name not in self._values:
-            has = ", ".join(self._values) or "nothing"
-            raise ContradictsSpace(f"the objective suggests {name!r}, which is not in the job's search space; it has {has}")
-        value = self._values[name]
-        if asked["type"] == "categorical":
-            value = original(asked["choices"], value)
-        problem = flaw(asked, value)
-        if problem is not None:
-            raise ContradictsSpace(
-                f"the job gives {name} the value {value!r}, which {problem}: the objective suggests {described(asked)}"
-            )
-        self.params[name] = value
+        value = self.params[name] = given(name, asked, self._values)
         return value
+
+
+def given(name: str, asked: Range, values: Mapping[str, Any]) -> Any:
+    """The job's value of a parameter that the objective suggests in a range. Raises ContradictsSpace."""
+    if name not in values:
+        has = ", ".join(values) or "nothing"
+        raise ContradictsSpace(f"the objective suggests {name!r}, which is not in the job's search space; it has {has}")
+    value = values[name]
+    if asked["type"] == "categorical":
+        value = original(asked["choices"], value)
+    problem = flaw(asked, value)
+    if problem is not None:
+        raise ContradictsSpace(
+            f"the job gives {name} the value {value!r}, which {problem}: the objective suggests {described(asked)}"
+        )
+    return value
 
 
 def is_pruned(error: BaseException) -> bool:

@@ -56,7 +56,7 @@ def _serve(connection: Connection, script: Script) -> None:
         match message["type"]:
             case "describe":
                 try:
-                    connection.send({"type": "described", "objectives": script.describe(message["name"])})
+                    connection.send({"type": "described", "objectives": script.describe(message["name"], message["space"])})
                 except Refused as refused:
                     connection.send({"type": "refused", "reason": str(refused)})
             case "run":

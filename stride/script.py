@@ -5,7 +5,7 @@ import inspect
 import multiprocessing  # noqa: F401 - it sets `__mp_main__` when it is imported, so that must come before the file
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,8 @@ from typing import Any
 
 from stride.connection import Message
 from stride.declaration import DECLARED, Declaration
-from stride.recorder import ChangingSpace, record
+from stride.optuna_trial import ContradictsSpace
+from stride.recorder import ChangingSpace, check, record
 from stride.training import Training, declared_in, functions_of, holds_model
 
 POSSIBLE = (
@@ -44,8 +45,11 @@ class Script:
         found: Callable[[Any], Any] = getattr(self._module, name)
         return found
 
-    def describe(self, chosen: str | None) -> list[Message]:
-        """What can be trained, each with its function and what it declares. chosen: the name of one; None: all that there are."""
+    def describe(self, chosen: str | None, stated: Mapping[str, Any] | None = None) -> list[Message]:
+        """What can be trained, each with its function and what it declares. chosen: the name of one; None: all that there are.
+
+        stated: the search space of an Optuna objective, which is else found by asking it.
+        """
         declared, others = self._declared(), self._others()
         if holds_model(self._module) and (chosen == "model" or (chosen is None and not declared and not others)):
             return [self._tried_model()]
@@ -65,7 +69,7 @@ class Script:
         function = chosen or "objective"
         if not callable(getattr(self._module, function, None)):
             raise Refused(f"{self._path.name} has no function {function!r}")
-        return [self._recorded(function)]
+        return [self._recorded(function, stated)]
 
     def start(self, message: Message) -> Any:
         """Begin a run of the file's model on its data, by Stride's training."""
@@ -118,13 +122,20 @@ class Script:
             if self._takes_a_trial(name, function)
         ]
 
-    def _recorded(self, name: str) -> Message:
+    def _recorded(self, name: str, stated: Mapping[str, Any] | None) -> Message:
         function = self.function(name)
         self._takes_a_trial(name, function)
         try:
-            space = record(function)
+            if stated is None:
+                space = record(function)
+            else:
+                check(function, space := dict(stated))
         except ChangingSpace as error:
-            raise Refused(f"{self._path.name}'s {name} has no fixed search space: {error}") from error
+            raise Refused(
+                f"{self._path.name}'s {name} has no fixed search space: {error}; a job file can state one, for stride run --job"
+            ) from error
+        except ContradictsSpace as error:
+            raise Refused(f"{self._path.name}'s {name}: {error}") from error
         except BaseException as error:
             raise Refused(f"{self._path.name}'s {name}, asked for its search space, raised {self.sentence(error)}") from error
         if not space:

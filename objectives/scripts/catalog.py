@@ -1,9 +1,10 @@
 """The objectives in users' files: each file is described in a process of its own, once, when a worker starts."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from objectives.installed import Offered
 from objectives.own_modules import CatalogProblem
@@ -12,19 +13,27 @@ from objectives.scripts.process import LOAD_S, ScriptProcess
 from objectives.sources import file_of
 
 DESCRIBE_S = 600.0
-"""How long an Optuna objective may train until it reports first: it is asked for its search space."""
+"""How long an Optuna objective may train until it suggests or reports first: it is asked for its search space."""
 
 
 def describe_files(
-    files: Sequence[str], asked: Asked, *, load_s: float = LOAD_S, describe_s: float = DESCRIBE_S
+    files: Sequence[str],
+    asked: Asked,
+    *,
+    space: Mapping[str, Any] | None = None,
+    load_s: float = LOAD_S,
+    describe_s: float = DESCRIBE_S,
 ) -> dict[str, ScriptObjective]:
-    """The objectives in files, each given as FILE or FILE:NAME, by name. Raises CatalogProblem, a sentence with file and line."""
+    """The objectives in files, each given as FILE or FILE:NAME, by name. Raises CatalogProblem, a sentence with file and line.
+
+    space: the search space of an Optuna objective, in the form of the REST API; None: it is found by asking the objective.
+    """
     found: dict[str, ScriptObjective] = {}
     for file in files:
         path, name = _place(file)
         process = ScriptProcess(path, load_s=load_s, own_group=True)
         try:
-            descriptions = process.describe(name, describe_s)
+            descriptions = process.describe(name, describe_s, space)
         finally:
             process.end()
         for description in descriptions:

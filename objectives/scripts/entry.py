@@ -188,5 +188,6 @@ def _with_role(parameter: Parameter, rate: str, steps: int | str | None) -> Para
     return replace(parameter, role=None if is_taken else parameter.role)
 
 
-def _bounded(parameter: Parameter, dimension: Mapping[str, Any]) -> Parameter:
-    return replace(parameter, low=dimension["low"], high=dimension["high"]) if "low" in dimension else parameter
+def _bounded(parameter: Parameter, dimension: Any) -> Parameter:
+    is_range = isinstance(dimension, Mapping) and "low" in dimension
+    return replace(parameter, low=dimension["low"], high=dimension["high"]) if is_range else parameter

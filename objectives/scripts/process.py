@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,12 @@ class ScriptProcess:
         self.sha256: str = loaded["sha256"]
         """Of the file's bytes, in hexadecimal digits."""
 
-    def describe(self, name: str | None, within_s: float) -> list[dict[str, Any]]:
-        """What the file holds, as `stride.script` describes it. name: the one to describe; None: all. Raises CatalogProblem."""
-        self.send({"type": "describe", "name": name})
+    def describe(self, name: str | None, within_s: float, space: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """What the file holds, as `stride.script` describes it. name: the one to describe; None: all. Raises CatalogProblem.
+
+        space: the search space of an Optuna objective, which is else found by asking it.
+        """
+        self.send({"type": "describe", "name": name, "space": space})
         try:
             described, _ = self._receive(time.monotonic() + within_s)
         except TimeoutError:

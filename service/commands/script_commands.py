@@ -53,13 +53,15 @@ def run(
 ) -> None:
     """Find the best learning rate of a training script or command: start what is needed, tune, and print the answer."""
     from service.commands import run as running
+    from service.commands import run_job
     from service.commands.configuration import read_settings
 
     asked = running.asked_for(direction, learning_rate, steps)
     if (file is None) == (command is None):
         raise BadUsage("Name what trains: a FILE, or a command with --command.")
+    document = run_job.read_job(job)
     if file is not None:
-        script, named = running.described(file, asked), [file]
+        script, named = running.described(file, asked, document.get("search_space")), [file]
         space = running.ranges(param or [])
     else:
         reported, space = metric or "validation_loss", {}
@@ -67,8 +69,11 @@ def run(
         named = ["--command", str(command), *(part for each in param or [] for part in ("--param", each)), "--metric", reported]
     options = {"--direction": direction, "--learning-rate": learning_rate, "--steps": steps}
     named += [part for name, value in options.items() if value is not None for part in (name, str(value))]
-    wanted = running.Wanted(
+    if job is not None and document.get("search_space") is not None:
+        named += ["--job", job]  # without it an Optuna objective is another version
+    wanted = run_job.Wanted(
         job_file=job,
+        document=document,
         strategy=strategy,
         trials=trials,
         goes_on_with=go_on,

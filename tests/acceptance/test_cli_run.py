@@ -28,6 +28,12 @@ if __name__ == "__main__":
 SLOW = SCRIPT.replace("import math\n", "import math\nimport time\n").replace(
     "        trial.report", "        time.sleep(1)\n        trial.report"
 )
+CONDITIONAL = SCRIPT.replace(
+    "    for step",
+    "    if trial.suggest_categorical('optimizer', ['sgd', 'adam']) == 'sgd':\n"
+    "        trial.suggest_float('momentum', 0.0, 0.99)\n"
+    "    for step",
+)
 
 
 @pytest.fixture
@@ -88,18 +94,26 @@ def test_check_says_what_works(script: Path, tmp_path: Path) -> None:
 
 
 def test_workers_join_a_stride_that_runs(stride: RunningStride, script: Path, tmp_path: Path) -> None:
-    (tmp_path / "job.yaml").write_text("{name: mine, budget: {trials: 3}, strategy: random}")
+    """By the way: a job file states the space that an objective with a conditional one does not tell."""
+    script.write_text(CONDITIONAL)
+    assert_fails(run("run", str(script), STRIDE_URL=stride.url), 2, "momentum differently", "a job file can state one")
+    space = "lr: {type: float, low: 0.001, high: 0.1, log: true}, optimizer: {type: categorical, choices: [sgd, adam]}"
+    (tmp_path / "job.yaml").write_text(
+        f"{{name: mine, budget: {{trials: 3}}, strategy: random, search_space: {{{space}, momentum: 0.9}}}}"
+    )
     job = str(tmp_path / "job.yaml")
     result = run(
         "run", str(script), "--job", job, "--trials", "9", "--workers", "1", "--data", str(stride.folder), STRIDE_URL=stride.url
     )
     assert result.returncode == 0, result.stderr
+    assert "searched: lr 0.001 to 0.1 (log), optimizer sgd | adam, momentum 0.9\n" in result.stderr
+    assert f"More trials: stride run {script} --job {job} --go-on " in result.stderr
     assert f" at {stride.url}/dashboard" in result.stderr
     [mine] = [each for each in stride.ask("GET", "/v1/jobs")["items"] if each["name"] == "mine"]
     assert (mine["state"], mine["progress"]["trials"]["complete"]) == ("completed", 3)
     assert len([each for each in stride.ask("GET", "/v1/workers")["items"] if each["state"] != "stopped"]) == 2
-    script.write_text(f"{SCRIPT}\n# edited\n")
-    options = ["--go-on", mine["id"], "--data", str(stride.folder), "--workers", "1"]
+    script.write_text(f"{CONDITIONAL}\n# edited\n")
+    options = ["--go-on", mine["id"], "--job", job, "--data", str(stride.folder), "--workers", "1"]
     for path, said in ((script, "was begun with another version of tune"), (tmp_path / "other.py", "trains tune, not other")):
         refused = run("run", str(path if path.exists() else script.rename(path)), *options, STRIDE_URL=stride.url)
         assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
@@ -141,5 +155,9 @@ def test_what_the_options_cannot_be_is_one_sentence(script: Path, tmp_path: Path
     assert_fails(run("run", "--command", "no-such-program {lr}"), 2, "there is no program 'no-such-program' here")
     (tmp_path / "job.yaml").write_text("{objective: {name: digits}}")
     assert_fails(run("run", str(script), "--job", str(tmp_path / "job.yaml")), 2, "is a job of digits, not of tune")
+    (tmp_path / "job.yaml").write_text("{search_space: {lr: {type: float, low: 1e-4, hight: 1.0}}}")
+    assert_fails(run("run", str(script), "--job", str(tmp_path / "job.yaml")), 2, "job.yaml: search_space/lr/float/high: Field ")
+    (tmp_path / "job.yaml").write_text("{search_space: {momentum: 0.9}}")
+    assert_fails(run("run", str(script), "--job", str(tmp_path / "job.yaml")), 2, "suggests 'lr', which is not in the job's")
     (tmp_path / "list.json").write_text(json.dumps([1]))
     assert_fails(run("run", str(script), "--job", str(tmp_path / "list.json")), 2, "list.json")

@@ -1,14 +1,17 @@
 """The search space of an Optuna objective, as it is found by asking it; and the same objective with Optuna's own trial."""
 
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import optuna
 import pytest
 
 from stride.declaration import original
-from stride.recorder import ChangingSpace, record
+from stride.optuna_trial import ContradictsSpace
+from stride.recorder import ChangingSpace, check, record
 from stride.suggestions import Suggestions, described
 
 LR = {"type": "float", "low": 1e-5, "high": 0.1, "log": True}
@@ -131,8 +134,10 @@ def test_a_space_that_changes_is_refused_with_both_ranges(objective: Callable[[A
     assert f"it suggests {says}" in str(raised.value)
 
 
-def test_a_bare_except_does_not_keep_it_from_ending_and_a_slow_one_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stride.recorder.QUICK_S", -1.0)
+def test_its_own_handlers_do_not_keep_it_from_ending_and_it_is_asked_once_where_there_is_no_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stride.recorder.FURTHER_S", -1.0)
     asked = []
 
     def objective(trial: Any) -> float:
@@ -189,3 +194,92 @@ def test_ranges_in_words() -> None:
     assert described(LR) == "1e-05 to 0.1 on a logarithmic scale"
     assert described({"type": "categorical", "choices": ["a", None]}) == "one of 'a', None"
     assert "optuna" in sys.modules
+
+
+def conditional(trial: Any) -> float:
+    if trial.suggest_categorical("optimizer", ["sgd", "adam"]) == "sgd":
+        trial.suggest_float("momentum", 0.0, 0.99)
+    trial.suggest_float("lr", 1e-5, 0.1, log=True)
+    trial.report(0.0, 0)
+    return 0.0
+
+
+STATED = {
+    "lr": {"type": "float", "low": 1e-4, "high": 0.01, "log": True},
+    "optimizer": {"type": "categorical", "choices": ["sgd", "adam"]},
+    "momentum": 0.9,
+}
+
+
+@pytest.mark.parametrize(
+    ("stated", "says"),
+    [
+        (STATED, None),
+        (STATED | {"optimizer": "adam"}, None),
+        (
+            {name: STATED[name] for name in ("lr", "optimizer")},
+            "the objective suggests 'momentum', which is not in the job's search space; it has lr, optimizer",
+        ),
+        (STATED | {"lr": 1.0}, "the job gives lr the value 1.0, which lies outside: the objective suggests 1e-05 to 0.1"),
+        (STATED | {"optimizer": {"type": "categorical", "choices": ["adam", "lion"]}}, "the value 'lion', which is none of the"),
+    ],
+)
+def test_a_space_that_was_stated_is_tried(stated: dict[str, Any], says: str | None) -> None:
+    if says is None:
+        return check(conditional, stated)
+    with pytest.raises(ContradictsSpace) as raised:
+        check(conditional, stated)
+    assert says in str(raised.value)
+    return None
+
+
+def trains(asked: list[float], seconds: float) -> Callable[[Any], float]:
+    """An objective that trains for this long and reports nothing, and notes how long it did."""
+
+    def objective(trial: Any) -> float:
+        trial.suggest_float("lr", 1e-5, 0.1, log=True)
+        began = time.monotonic()
+        try:
+            while time.monotonic() - began < seconds:
+                with suppress(Exception):
+                    time.sleep(0.01)
+        finally:
+            asked.append(time.monotonic() - began)
+        return 0.0
+
+    return objective
+
+
+def test_a_training_without_reports_is_whole_once_and_other_values_are_tried_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stride.recorder.FURTHER_S", 0.2)
+    asked: list[float] = []
+    assert record(trains(asked, 0.5)) == {"lr": LR}
+    first, second = asked
+    assert first >= 0.5
+    assert second < 0.4
+
+
+def test_a_training_without_reports_that_takes_long_is_not_whole_and_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stride.recorder.SILENT_S", 0.2)
+    asked: list[float] = []
+    assert record(trains(asked, 20.0)) == {"lr": LR}
+    [only] = asked
+    assert only < 10.0
+
+
+def test_a_space_that_changes_is_found_though_the_training_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stride.recorder.FURTHER_S", 0.5)
+    calls: list[Any] = []
+
+    def objective(trial: Any) -> float:
+        by_another_range(trial)
+        calls.append(trial)
+        if len(calls) > 1:
+            time.sleep(20.0)
+        return 0.0
+
+    with pytest.raises(ChangingSpace, match=r"0\.1 to 1 and 0\.1 to 2|0\.1 to 2 and 0\.1 to 1"):
+        record(objective)
+    assert len(calls) == 2
