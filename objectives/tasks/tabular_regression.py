@@ -26,7 +26,7 @@ from objectives.data.tabular import table
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
 from objectives.models.layers import between
 from objectives.models.mlp import mlp
-from objectives.training.default_task import r2
+from objectives.training.default_task import r2, values
 from objectives.training.devices import find_device
 from objectives.training.losses import guessing_values_loss, regression_loss
 from objectives.training.sets import on_device
@@ -68,6 +68,7 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
         validation_loss=loss,
         guessing_loss=lambda _outputs, _values: guessing,
         score_name="r2",
+        predictions=values,
         score=r2,
     )
     return SupervisedRun(task, on_device(sets, place), partial(model, params, settings), params, settings, seed, place)

@@ -16,9 +16,10 @@ def classification(data: Sets, loss: str, label_smoothing: float) -> Task:
         validation_loss=classification_loss(loss, data.n_classes),
         guessing_loss=lambda _outputs, _classes: guessing,
         score_name="accuracy",
+        predictions=lambda logits, _classes: logits.argmax(dim=1),
         score=_accuracy,
     )
 
 
-def _accuracy(logits: Tensor, classes: Tensor) -> Tensor:
-    return (logits.argmax(dim=1) == classes).float().mean()
+def _accuracy(predicted: Tensor, classes: Tensor) -> Tensor:
+    return (predicted == classes).float().mean()

@@ -31,7 +31,8 @@ def task_of(kind: Callable[[str], Kind], loss: Callable[[Any, Any], Any] | None,
     """The task with a user's own functions, where they are given. kind: that of the targets, asked where one is not given."""
     chosen: Callable[[Any, Any], Tensor]
     guessing: Callable[[Any, Any], float] | None
-    of_outputs: Callable[[Any, Any], Tensor | float]
+    predictions: Callable[[Any, Any], Any]
+    of_predictions: Callable[[Any, Any], Tensor | float]
     if loss is None:
         kind_of_loss = kind("loss")
         chosen = _cross_entropy if kind_of_loss == "cross-entropy" else _squared_error
@@ -39,10 +40,19 @@ def task_of(kind: Callable[[str], Kind], loss: Callable[[Any, Any], Any] | None,
     else:
         chosen, guessing = partial(_own_loss, loss), None
     if score is not None:
-        name, of_outputs = "score", partial(_own_score, score)
+        name, predictions, of_predictions = "score", _outputs, partial(_own_score, score)
+    elif kind("score") == "cross-entropy":
+        name, predictions, of_predictions = "accuracy", _predicted_classes, _accuracy
     else:
-        name, of_outputs = ("accuracy", _accuracy) if kind("score") == "cross-entropy" else ("r2", r2)
-    return Task(training_loss=chosen, validation_loss=chosen, guessing_loss=guessing, score_name=name, score=of_outputs)
+        name, predictions, of_predictions = "r2", values, r2
+    return Task(
+        training_loss=chosen,
+        validation_loss=chosen,
+        guessing_loss=guessing,
+        score_name=name,
+        predictions=predictions,
+        score=of_predictions,
+    )
 
 
 def logits(outputs: Any, function: str = "loss") -> Tensor:
@@ -54,9 +64,9 @@ def logits(outputs: Any, function: str = "loss") -> Tensor:
 
 
 def _cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
-    values = _classes(outputs, targets, "loss")
+    found = _classes(outputs, targets, "loss")
     try:
-        return cross_entropy(values, targets.long())
+        return cross_entropy(found, targets.long())
     except IndexError:  # a class out of bounds, on the CPU
         check_classes(outputs, targets)
         raise
@@ -74,49 +84,61 @@ def check_classes(outputs: Any, targets: Tensor) -> None:
 
 
 def _squared_error(outputs: Any, targets: Tensor) -> Tensor:
-    values = _values(outputs, targets, "loss")
-    return mse_loss(values, targets.to(values.dtype))
+    predicted = values(outputs, targets, "loss")
+    return mse_loss(predicted, targets.to(predicted.dtype))
 
 
 def _classes(outputs: Any, targets: Tensor, function: str) -> Tensor:
-    values = logits(outputs, function)
-    if values.dim() < 2 or values.shape[1] < 2 or values.shape[:1] + values.shape[2:] != targets.shape:
+    found = logits(outputs, function)
+    if found.dim() < 2 or found.shape[1] < 2 or found.shape[:1] + found.shape[2:] != targets.shape:
         raise untrainable(
-            f"The outputs have the shape {tuple(values.shape)} and the integer targets {tuple(targets.shape)}: the default"
+            f"The outputs have the shape {tuple(found.shape)} and the integer targets {tuple(targets.shape)}: the default"
             f" {function} takes outputs (n, classes) for targets (n), or (n, classes, ...) for (n, ...), with two classes or"
             f" more; else write a function {function}(outputs, targets)."
         )
-    return values
+    return found
 
 
-def _values(outputs: Any, targets: Tensor, function: str) -> Tensor:
-    values = logits(outputs, function)
-    if values.shape == targets.shape:
-        return values
-    if values.numel() == targets.numel() and {values.shape[1:], targets.shape[1:]} == {(), (1,)}:
-        return values.reshape(targets.shape)
+def values(outputs: Any, targets: Tensor, function: str = "score") -> Tensor:
+    """The outputs in the shape of the targets. function: the user's that would do without. Raises DataProblem."""
+    found = logits(outputs, function)
+    if found.shape == targets.shape:
+        return found
+    if found.numel() == targets.numel() and {found.shape[1:], targets.shape[1:]} == {(), (1,)}:
+        return found.reshape(targets.shape)
     raise untrainable(
-        f"The outputs have the shape {tuple(values.shape)} and the targets, which are floats, {tuple(targets.shape)}: the default"
+        f"The outputs have the shape {tuple(found.shape)} and the targets, which are floats, {tuple(targets.shape)}: the default"
         f" {function} takes the same shape for both; else write a function {function}(outputs, targets)."
     )
 
 
-def _accuracy(outputs: Any, targets: Tensor) -> Tensor:
+def _outputs(outputs: Any, _targets: Any) -> Any:
+    return outputs
+
+
+def _predicted_classes(outputs: Any, targets: Tensor) -> Tensor:
+    return _classes(outputs, targets, "score").argmax(dim=1)
+
+
+def _accuracy(predicted: Tensor, targets: Tensor) -> Tensor:
     counted = targets != IGNORED
-    is_right = (_classes(outputs, targets, "score").argmax(dim=1) == targets.long()) & counted
-    return is_right.sum() / counted.sum()
+    return ((predicted == targets.long()) & counted).sum() / counted.sum()
 
 
-def r2(outputs: Any, targets: Tensor) -> Tensor:
+def r2(predicted: Tensor, targets: Tensor) -> Tensor:
     """The coefficient of determination: 1 for perfect predictions, 0 for the mean of the targets. Raises DataProblem."""
-    values = _values(outputs, targets, "score")
+    check_not_equal(targets, "the set that was evaluated")
     around_mean = (targets - targets.mean(dim=0)).square().sum()
-    if not around_mean:
+    return 1 - (predicted - targets).square().sum() / around_mean
+
+
+def check_not_equal(targets: Tensor, where: str) -> None:
+    """Raises DataProblem where R2 has no meaning, which is relative to how the targets differ. where: the name of their set."""
+    if (targets == targets[:1]).all():
         raise untrainable(
-            f"All {len(targets)} targets that were evaluated are equal: R2 has no meaning there. Give more examples to the"
-            " validation and test sets, or write a function score(outputs, targets)."
+            f"All {len(targets)} targets of {where} are equal: R2 has no meaning there. Give it more examples, or write a"
+            " function score(outputs, targets)."
         )
-    return 1 - (values - targets).square().sum() / around_mean
 
 
 def guessing_classes(outputs: Any, _targets: Tensor) -> float:

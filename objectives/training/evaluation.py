@@ -24,29 +24,31 @@ class Evaluation:
 def evaluate(forward: Forward, task: Task, batches: Iterable[Batch]) -> Evaluation:
     """Evaluate a model, which is in evaluation mode.
 
-    The loss is the mean over the batches, weighted by their examples. The score is that of all outputs at once; where those of
-    different batches cannot be concatenated, the weighted mean of the batches' scores.
+    The loss is the mean over the batches, weighted by their examples. The score is that of all predictions at once; where those
+    of different batches cannot be concatenated, the weighted mean of the batches' scores.
     """
-    outputs: list[Any] = []
+    predictions: list[Any] = []
     targets: list[Any] = []
     losses: list[torch.Tensor] = []
     sizes: list[int] = []
+    outputs = None
     for batch in batches:
-        outputs.append(forward(batch.inputs))
+        outputs = forward(batch.inputs)
+        predictions.append(task.predictions(outputs, batch.targets))
         targets.append(batch.targets)
-        losses.append(task.validation_loss(outputs[-1], batch.targets))
+        losses.append(task.validation_loss(outputs, batch.targets))
         sizes.append(batch.n_examples)
     if len(losses) == 1:
-        loss, all_outputs, all_targets = losses[0].item(), outputs[0], targets[0]
+        loss, all_predictions, all_targets = losses[0].item(), predictions[0], targets[0]
     else:
         loss = _weighted_mean(torch.stack(losses).tolist(), sizes)
-        all_outputs, all_targets = concatenated(outputs, sizes), concatenated(targets, sizes)
-    if all_outputs is not None and all_targets is not None:
-        score = float(task.score(all_outputs, all_targets))
+        all_predictions, all_targets = concatenated(predictions, sizes), concatenated(targets, sizes)
+    if all_predictions is not None and all_targets is not None:
+        score = float(task.score(all_predictions, all_targets))
     else:
-        all_outputs, all_targets = outputs[0], targets[0]
-        score = _weighted_mean([float(task.score(*each)) for each in zip(outputs, targets, strict=True)], sizes)
-    guessing = None if task.guessing_loss is None else task.guessing_loss(all_outputs, all_targets)
+        all_targets = targets[0]
+        score = _weighted_mean([float(task.score(*each)) for each in zip(predictions, targets, strict=True)], sizes)
+    guessing = None if task.guessing_loss is None else task.guessing_loss(outputs, all_targets)
     return Evaluation(loss=loss, score=score, guessing_loss=guessing)
 
 

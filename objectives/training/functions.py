@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from objectives.training.default_task import Kind, check_classes, kind_of, task_of
+from objectives.training.default_task import Kind, check_classes, check_not_equal, kind_of, task_of
 from objectives.training.devices import find_device
 from objectives.training.forward import Forward
 from objectives.training.generators import named_seed
@@ -18,7 +19,7 @@ from objectives.training.network import new_network
 from objectives.training.problems import untrainable
 from objectives.training.randomness import Randomness
 from objectives.training.sets import ThreeSets, on_device, three_sets
-from objectives.training.sources import InMemory
+from objectives.training.sources import InMemory, Source
 from objectives.training.supervised import SupervisedRun
 from objectives.training.task import Task
 
@@ -48,6 +49,8 @@ class Tried:
     score_name: str
     loss_name: str
     """"cross-entropy" or "mse", the defaults; "own": the user's."""
+    n_examples: int
+    """Of the training set: no batch can be larger."""
 
 
 def start(
@@ -59,45 +62,78 @@ def start(
     """
     torch.set_num_threads(threads)
     place = find_device(device)
-    sets = _read(functions, settings)
+    sets = read(functions, settings)
     new_model = partial(functions.model, dict(params), dict(settings))
     return SupervisedRun(_task(functions, sets), on_device(sets, place), new_model, params, settings, seed, place)
 
 
+def read(functions: Functions, settings: Mapping[str, Any]) -> ThreeSets:
+    """The sets that `data` returns, which are kept for the next call. Raises DataProblem, and what `data` raises."""
+    asked = json.dumps(settings, sort_keys=True)
+    if not _LAST or _LAST[0][:2] != (functions.data, asked):
+        with _drawing_alike():
+            _LAST[:] = [(functions.data, asked, three_sets(functions.data(copy.deepcopy(dict(settings)))))]
+    return _LAST[0][2]
+
+
 def try_out(functions: Functions, params: Mapping[str, Any], settings: Mapping[str, Any]) -> Tried:
-    """Put one batch forward and backward through the model, on the CPU: what cannot be trained is known before any trial.
+    """Put one batch of each set through the model, on the CPU: what cannot be trained is known before any trial.
 
     Raises DataProblem, and what the functions raise.
     """
-    sets = _read(functions, settings)
+    sets = on_device(read(functions, settings), CPU)
     task = _task(functions, sets)
     model, randomness = new_network(partial(functions.model, dict(params), dict(settings)), sets, params, SEED)
-    batch = sets.training.first(min(params["batch_size"], len(sets.training)))
+    forward = Forward(model, settings["precision"], CPU)
+    is_of_classes = functions.loss is None and _kind(sets, "loss") == "cross-entropy"
     with randomness.in_use():
         model.train()
-        forward = Forward(model, settings["precision"], CPU)
-        outputs = forward(batch.inputs)
-        loss = task.training_loss(outputs, batch.targets)
-        if functions.loss is None and _kind(sets, "loss") == "cross-entropy":
-            for part in (sets.training, sets.validation, sets.test):
-                if isinstance(part, InMemory):
-                    check_classes(outputs, part.targets)
-        if not loss.requires_grad:
-            raise untrainable(
-                "The loss does not depend on the model's weights: it must be computed by torch from the outputs, without"
-                " detach, item or no_grad.",
-            )
-        loss.backward()
+        _try_training(forward, task, sets, params["batch_size"], is_of_classes=is_of_classes)
         model.eval()
-        with torch.inference_mode():
-            # Of the validation set: its forms and sizes may be others.
-            held_out = sets.validation.first(min(params["batch_size"], len(sets.validation)))
-            outputs = forward(held_out.inputs)
-            task.validation_loss(outputs, held_out.targets)
-            if functions.score is not None:  # the default ones may have no meaning for so few examples
-                task.score(outputs, held_out.targets)
+        for part, name in ((sets.validation, "validation"), (sets.test, "test")):
+            _try_evaluation(forward, task, part, name, params["batch_size"])
     loss_name = "own" if functions.loss is not None else _kind(sets, "loss")
-    return Tried(score_name=task.score_name, loss_name=loss_name)
+    return Tried(score_name=task.score_name, loss_name=loss_name, n_examples=len(sets.training))
+
+
+def _try_training(forward: Forward, task: Task, sets: ThreeSets, batch_size: int, *, is_of_classes: bool) -> None:
+    batch = sets.training.tried(batch_size)
+    outputs = forward(batch.inputs)
+    loss = task.training_loss(outputs, batch.targets)
+    if is_of_classes:
+        for part in (sets.training, sets.validation, sets.test):
+            if isinstance(part, InMemory):
+                check_classes(outputs, part.targets)
+    _check_loss(loss, sets.training, "training")
+    if not loss.requires_grad:
+        raise untrainable(
+            "The loss does not depend on the model's weights: it must be computed by torch from the outputs, without detach, item"
+            " or no_grad.",
+        )
+    loss.backward()
+
+
+@torch.inference_mode()
+def _try_evaluation(forward: Forward, task: Task, part: Source, name: str, batch_size: int) -> None:
+    batch = part.tried(batch_size)
+    outputs = forward(batch.inputs)
+    _check_loss(task.validation_loss(outputs, batch.targets), part, name)
+    predictions = task.predictions(outputs, batch.targets)
+    if task.score_name == "score":  # the default ones may have no meaning for so few examples
+        task.score(predictions, batch.targets)
+    elif task.score_name == "r2" and isinstance(part, InMemory):
+        check_not_equal(part.targets, f"the {name} set")
+
+
+def _check_loss(loss: Tensor, source: Source, name: str) -> None:
+    """Raises DataProblem where the loss of the batch that was tried is no finite number."""
+    if loss.isfinite():
+        return
+    said = f"The loss of the untrained model is {loss.item():g} on a batch of the {name} set"
+    place = source.first_not_finite()
+    if place is not None:
+        raise untrainable(f"{said}: its example {place}, counted from 0, holds NaN or an infinite value.")
+    raise untrainable(f"{said}: look at the size of the inputs, at the model's first outputs, and at the loss function.")
 
 
 def _kind(sets: ThreeSets, needed_for: str) -> Kind:
@@ -111,14 +147,6 @@ def _task(functions: Functions, sets: ThreeSets) -> Task:
 
 _LAST: list[tuple[Callable[..., Any], str, ThreeSets]] = []
 """The function `data` that was called last, its settings, and what it returned: reading data may take minutes."""
-
-
-def _read(functions: Functions, settings: Mapping[str, Any]) -> ThreeSets:
-    asked = json.dumps(settings, sort_keys=True)
-    if not _LAST or _LAST[0][:2] != (functions.data, asked):
-        with _drawing_alike():
-            _LAST[:] = [(functions.data, asked, three_sets(functions.data(copy.deepcopy(dict(settings)))))]
-    return _LAST[0][2]
 
 
 def _drawing_alike() -> AbstractContextManager[None]:

@@ -10,11 +10,13 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
 from objectives.data.examples import Examples
-from objectives.training.batches import Batch, as_batch, mapped, moved
+from objectives.training.batches import Batch, as_batch, mapped, moved, tensors_in
 from objectives.training.persistent import SeededDataset, SeededSampler
 
-EVALUATED_AT_ONCE = 1_024
-"""Examples in memory that are evaluated in one batch."""
+GATHERED_BYTES = 64 * 2**20
+"""Size of the examples in memory that are put in an epoch's order at once: each batch alone would be slower."""
+EVALUATED_BYTES = 64 * 2**10
+"""Size of the examples in memory that are evaluated at once if there are more of them than are trained at once."""
 
 Epoch = Callable[[], Iterator[Batch]]
 """Begins an epoch: the training set in a new order, as batches of batch_size examples each."""
@@ -34,24 +36,48 @@ class InMemory:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def _bytes_each(self) -> int:
+        return max(1, sum(each[:1].nbytes for each in tensors_in((self.inputs, self.targets))))
+
     def to(self, device: torch.device) -> "InMemory":
         return InMemory(*moved(Batch(self.inputs, self.targets), device))
 
     def first(self, n: int) -> Batch:
-        return Batch(mapped(lambda values: values[:n], self.inputs), self.targets[:n])
+        return next(self._copies(n))
+
+    def tried(self, n: int) -> Batch:
+        """A batch of n examples, or fewer, to try a model on: from the first with an infinite value or NaN, if there is one."""
+        place = self.first_not_finite() or 0
+        rest = InMemory(mapped(lambda values: values[place:], self.inputs), self.targets[place:])
+        return rest.first(n)
+
+    def first_not_finite(self) -> int | None:
+        """The place of the first example that holds an infinite value, or NaN; None if all are finite."""
+        places = (_first_not_finite(values) for values in tensors_in((self.inputs, self.targets)) if values.is_floating_point())
+        return min((place for place in places if place is not None), default=None)
 
     def training(self, batch_size: int, order: torch.Generator, device: torch.device) -> Epoch:
         """Epochs in random orders, on the device that the tensors are on. An incomplete last batch is dropped."""
+        at_once = batch_size * max(1, GATHERED_BYTES // (batch_size * self._bytes_each))
 
         def epoch() -> Iterator[Batch]:
             drawn = torch.randperm(len(self), generator=order)
             used = drawn[: len(self) // batch_size * batch_size].to(device)
-            return _batches(mapped(lambda values: values[used], self.inputs), self.targets[used], batch_size)
+            for places in used.split(at_once):
+                inputs = mapped(lambda values, places=places: values[places], self.inputs)  # type: ignore[misc]
+                yield from _batches(inputs, self.targets[places], batch_size)
 
         return epoch
 
     def evaluation(self, batch_size: int, device: torch.device) -> Iterator[Batch]:
-        return _batches(self.inputs, self.targets, EVALUATED_AT_ONCE)
+        """Batches in the order of the examples, of batch_size or more."""
+        return self._copies(max(batch_size, EVALUATED_BYTES // self._bytes_each))
+
+    def _copies(self, size: int) -> Iterator[Batch]:
+        # A model may change its inputs, and a loss its targets.
+        for batch in _batches(self.inputs, self.targets, size):
+            yield Batch(mapped(Tensor.clone, batch.inputs), batch.targets.clone())
 
 
 def _batches(inputs: Any, targets: Tensor, size: int) -> Iterator[Batch]:
@@ -62,6 +88,15 @@ def _batches(inputs: Any, targets: Tensor, size: int) -> Iterator[Batch]:
     for first in range(0, len(targets), size):
         part = slice(first, first + size)
         yield Batch(mapped(lambda values, part=part: values[part], inputs), targets[part])  # type: ignore[misc]
+
+
+def _first_not_finite(values: Tensor) -> int | None:
+    # In parts, since what isfinite gives takes memory.
+    for first in range(0, len(values), 1_024):
+        found = values[first : first + 1_024].isfinite().logical_not().nonzero()
+        if len(found):
+            return first + int(found[0, 0])
+    return None
 
 
 class Loaded:
@@ -92,6 +127,13 @@ class Loaded:
         gives_batches = self._loader.batch_size is None and self._loader.batch_sampler is None
         examples = dataset[places[0]] if gives_batches else [dataset[place] for place in places]
         return moved(as_batch(self._loader.collate_fn(examples), self._name), torch.device("cpu"))
+
+    def tried(self, n: int) -> Batch:
+        """A batch of n examples, or fewer, to try a model on."""
+        return self.first(min(n, len(self)))
+
+    def first_not_finite(self) -> None:
+        """Of what a loader reads it is not known."""
 
     def training(self, batch_size: int, order: torch.Generator, device: torch.device) -> Epoch:
         """Epochs of a new DataLoader as this one: in random orders if this one's sampler is sequential or random, else in its.

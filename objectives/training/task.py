@@ -9,13 +9,15 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Losses and score. Each is called with outputs and targets, and gives a scalar."""
+    """Losses and score. The losses are called with outputs and targets, and each gives a scalar."""
 
     training_loss: Callable[[Any, Any], Tensor]
     validation_loss: Callable[[Any, Any], Tensor]
     """The training loss without label smoothing."""
     guessing_loss: Callable[[Any, Any], float] | None
-    """The loss of a prediction that ignores the inputs, from the outputs and targets of the validation set; None: unknown."""
+    """The loss of a prediction that ignores the inputs, from the outputs of a batch and all targets; None: unknown."""
     score_name: str
+    predictions: Callable[[Any, Any], Any]
+    """Of a batch's outputs and targets, what the score takes: all that is kept until the whole set has been evaluated."""
     score: Callable[[Any, Any], Tensor | float]
-    """Higher is better."""
+    """Of predictions and targets. Higher is better."""
