@@ -60,6 +60,15 @@ def objective(
     return declare
 
 
+def originals(space: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of parameters as a file's space writes them."""
+    return {name: original(_choices(space.get(name)), value) for name, value in params.items()}
+
+
+def _choices(dimension: Any) -> Any:
+    return dimension.get("choices", ()) if isinstance(dimension, dict) else ()
+
+
 def original(choices: Any, value: Any) -> Any:
     """Which of a parameter's choices a value stands for. Stride writes as text what JSON has no form for, such as None."""
     for choice in choices:

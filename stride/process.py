@@ -18,7 +18,7 @@ from typing import Any
 
 from stride import generators
 from stride.connection import Closed, Connection, Message
-from stride.declaration import DECLARED, original
+from stride.declaration import DECLARED, originals
 from stride.optuna_trial import OptunaTrial, is_pruned
 from stride.reporting import Reports, Stopped, number
 from stride.script import Refused, Script
@@ -84,7 +84,7 @@ def _run(script: Script, message: Message, reports: Reports) -> Message:
         if message["kind"] == "optuna":
             returned = function(OptunaTrial(reports, message["params"], message["number"]))
             return {"type": "ended", "value": _value(message["function"], returned), "attributes": reports.attributes}
-        params = {name: _original(function, name, value) for name, value in message["params"].items()}
+        params = originals(getattr(function, DECLARED).space, message["params"])
         function(Trial(reports, message["metric"], params, message["seed"], message["device"], message["number"]))
         return {"type": "ended", "value": None, "attributes": reports.attributes}
     except Stopped:
@@ -99,13 +99,6 @@ def _value(function: str, returned: Any) -> float:
     if isinstance(returned, tuple | list):
         raise TypeError(f"{function} returned {len(returned)} values: Stride tunes one")
     return number(f"what {function} returned", returned)
-
-
-def _original(function: Any, name: str, value: Any) -> Any:
-    """The value of a parameter as the function's declaration writes it: Stride knows None by its text."""
-    dimension = getattr(function, DECLARED).space.get(name)
-    choices = dimension.get("choices", ()) if isinstance(dimension, dict) else ()
-    return original(choices, value)
 
 
 def _raised(error: BaseException) -> Message:

@@ -1,5 +1,6 @@
 """A user's file, loaded by path, and what it holds: functions under `@stride.objective`, an Optuna objective, or a model."""
 
+import functools
 import hashlib
 import inspect
 import multiprocessing  # noqa: F401 - it sets `__mp_main__` when it is imported, so that must come before the file
@@ -15,7 +16,7 @@ from stride.connection import Message
 from stride.declaration import DECLARED, Declaration
 from stride.optuna_trial import ContradictsSpace
 from stride.recorder import ChangingSpace, check, record
-from stride.training import Training, declared_in, functions_of, holds_model
+from stride.training import Training, declared_in, functions_of, holds_model, lacks
 
 POSSIBLE = (
     "a file holds functions under @stride.objective(space=...), an Optuna objective, def objective(trial), or"
@@ -54,9 +55,11 @@ class Script:
         if holds_model(self._module) and (chosen == "model" or (chosen is None and not declared and not others)):
             return [self._tried_model()]
         if chosen is None:
+            lacking = lacks(self._module)
             found = [*(f"{name} under @stride.objective" for name in declared), *others]
             if not found or (declared and others) or len(others) > 1:
-                raise Refused(f"{self._path.name} holds {' and '.join(found) or 'no objective'}: {POSSIBLE}")
+                said = " and ".join(found) or f"no objective ({lacking})".replace(" ()", "")
+                raise Refused(f"{self._path.name} holds {said}: {POSSIBLE}")
         if declared and chosen is None:
             return self._all_declared(declared)
         named = [name for name, (_, it) in declared.items() if chosen in (name, it.name)]
@@ -74,7 +77,7 @@ class Script:
     def start(self, message: Message) -> Any:
         """Begin a run of the file's model on its data, by Stride's training."""
         names = ("params", "settings", "seed", "device", "threads")
-        return self._training.module.start(self._held(), *(message[name] for name in names))
+        return self._training.module.start(self._held, *(message[name] for name in names))
 
     def sentence(self, error: BaseException) -> str:
         """An error that the file raised, with the line of the file that led there."""
@@ -149,30 +152,37 @@ class Script:
             "metric": "value",
         }
 
+    @functools.cached_property
     def _held(self) -> Any:
-        """The model, its data, and what the file says of them, in the form of Stride's training."""
-        space = {name: _plain(each, name) for name, each in declared_in(self._module, "search_space").items()}
-        settings = declared_in(self._module, "settings")
-        functions = functions_of(self._module)
-        return self._training.module.Held(name=self._path.stem, functions=functions, search_space=space, settings=settings)
+        """The model, its data, and what the file says of them, in the form of Stride's training. Raises TypeError."""
+        declared = declared_in(self._module, "search_space")
+        return self._training.module.Held(
+            name=self._path.stem,
+            functions=functions_of(self._module, declared),
+            search_space={name: _plain(each, name) for name, each in declared.items()},
+            settings=declared_in(self._module, "settings"),
+        )
 
     def _tried_model(self) -> Message:
         training = self._training.module
         try:
-            held = self._held()
+            held = self._held
         except TypeError as error:
             raise Refused(f"{self._path.name}: {error} ({self._path})") from error
+        what = "data"
         try:
+            training.read(held)
+            what = "model, tried on a batch of its data,"
             tried: Message = training.try_out(held)
         except training.DataProblem as problem:
             raise Refused(f"{self._path.name}: {problem} ({self._path})") from problem
         except BaseException as error:  # the file's functions may raise anything
-            raise Refused(f"{self._path.name}'s model, tried on a batch of its data, raised {self.sentence(error)}") from error
+            raise Refused(f"{self._path.name}'s {what} raised {self.sentence(error)}") from error
         return {
             "kind": "model",
             "function": "model",
             "name": held.name,
-            "description": _described(self._module) or _described(held.functions["model"]),
+            "description": _described(self._module) or _described(self.function("model")),
             "space": held.search_space,
             "settings": dict(held.settings),
             "metric": "validation_loss",
@@ -209,7 +219,10 @@ def _loaded(path: Path, source: bytes, script: Script, module_name: str | None) 
 
 
 def _described(function: Any) -> str:
-    return next(iter((inspect.getdoc(function) or "").splitlines()), "")
+    """The first line of its docstring; nothing where a class has only that of its base class."""
+    function = function.func if isinstance(function, functools.partial) else function
+    text = function.__doc__ if inspect.isclass(function) else inspect.getdoc(function)
+    return next(iter((text or "").strip().splitlines()), "")
 
 
 def _plain(dimension: Any, name: str) -> Any:

@@ -1,5 +1,6 @@
 """A file that holds a model and its data: Stride's training trains it, which is imported beside the file's own modules."""
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -10,9 +11,12 @@ from types import ModuleType
 from typing import Any
 
 from stride.connection import Message
+from stride.declaration import originals
 from stride.reporting import Reports
 
-REQUIRED, OPTIONAL = ("model", "data"), ("loss", "score")
+ARGUMENTS = {"model": ("params", "settings"), "data": ("settings",)}
+REQUIRED, OPTIONAL = tuple(ARGUMENTS), ("loss", "score")
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class Training:
@@ -32,13 +36,49 @@ class Training:
 
 def holds_model(module: ModuleType) -> bool:
     """Whether a file holds the functions that Stride trains with. Such as a model that is no function is something else's."""
-    return all(inspect.isroutine(found := getattr(module, name, None)) or inspect.isclass(found) for name in REQUIRED)
+    return all(_is_function(getattr(module, name, None)) for name in REQUIRED)
 
 
-def functions_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
-    """Those that a file holds, by name."""
-    found = {name: getattr(module, name, None) for name in (*REQUIRED, *OPTIONAL)}
-    return {name: function for name, function in found.items() if callable(function)}
+def lacks(module: ModuleType) -> str:
+    """What a file with a model or data lacks to be trained, in words; empty where it has neither."""
+    found = {name: getattr(module, name, None) for name in REQUIRED}
+    kinds = [f"{name} is a {type(each).__name__}" for name, each in found.items() if each is not None and not _is_function(each)]
+    missing = [f"there is no {name}" for name, each in found.items() if each is None]
+    return "" if len(missing) == len(REQUIRED) else " and ".join([*kinds, *missing])
+
+
+def functions_of(module: ModuleType, space: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
+    """Those that a file holds, by name. space: of the parameters, which `model` gets as it is written there. Raises TypeError."""
+    functions: dict[str, Callable[..., Any]] = {}
+    for name in (*REQUIRED, *OPTIONAL):
+        found = getattr(module, name, None)
+        if found is None or (isinstance(found, ModuleType) and name in OPTIONAL):  # the file may import a module of this name
+            continue
+        if not callable(found):
+            raise TypeError(f"{name} is {found!r:.60}: it must be a function, def {name}(outputs, targets)")
+        functions[name] = found
+    return functions | {name: _called(functions[name], arguments, space) for name, arguments in ARGUMENTS.items()}
+
+
+def _is_function(value: Any) -> bool:
+    return inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, functools.partial)
+
+
+def _called(function: Callable[..., Any], names: tuple[str, ...], space: Mapping[str, Any]) -> Callable[..., Any]:
+    """The function, called with those of the arguments of these names that it takes: all, or but the last, or none."""
+    try:
+        takes = list(inspect.signature(function).parameters.values())
+    except ValueError:  # written in C: it does not tell
+        n_taken = len(names)
+    else:
+        n_taken = sum(1 for each in takes if each.kind in _POSITIONAL and (each.default is each.empty or each.name in names))
+        n_taken = len(names) if any(each.kind is each.VAR_POSITIONAL for each in takes) else n_taken
+
+    def called(*arguments: Any) -> Any:
+        written = [originals(space, each) if name == "params" else each for name, each in zip(names, arguments, strict=True)]
+        return function(*written[:n_taken])
+
+    return called
 
 
 def declared_in(module: ModuleType, name: str) -> Mapping[str, Any]:

@@ -132,7 +132,7 @@ def _of_model(description: Mapping[str, Any], path: Path) -> Objective:
         description=description["description"] or f"The model of {path.name}.",
         module=MODULE,
         metrics=model_entry.metrics_of(description["score"], description["loss"]),
-        parameters=model_entry.parameters_of(description["space"], description["name"]),
+        parameters=model_entry.parameters_of(description["space"], description["name"], description["examples"]),
         settings_schema=model_entry.settings_schema(description["settings"]),
     )
 

@@ -9,6 +9,7 @@ from objectives.entries.supervised import SETTINGS_EVERYWHERE, training_loss, va
 from objectives.meaning import USUAL_DATA
 from objectives.scripts.ranges import Flaw, own_parameter, with_points, with_ranges
 
+BATCH_SIZE = "batch_size"
 LOSSES = {
     "cross-entropy": "Mean cross-entropy, in nats,",
     "mse": "Mean squared error",
@@ -16,18 +17,27 @@ LOSSES = {
 }
 
 
-def parameters_of(space: Mapping[str, Any], name: str) -> tuple[Parameter, ...]:
-    """Those of Stride's training, with the ranges and values that the file gives, and the file's own. Raises Flaw."""
+def parameters_of(space: Mapping[str, Any], name: str, n_examples: int | None = None) -> tuple[Parameter, ...]:
+    """Those of Stride's training, with the ranges and values that the file gives, and the file's own. Raises Flaw.
+
+    n_examples: of the training set, which no batch exceeds; None: not known yet.
+    """
     known = {parameter.name for parameter in OWN_MODEL}
     own = [own_parameter(each, dimension, name) for each, dimension in space.items() if each not in known]
     given = {each: dimension for each, dimension in space.items() if each in known}
+    if n_examples is not None:
+        given |= _batch_size(given, n_examples, name)
     return (*with_ranges(OWN_MODEL, given, name), *map(with_points, own))
 
 
 def settings_schema(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON Schema of the settings: those of Stride's training, and the file's own. Raises Flaw."""
-    own = {name: _setting(name, default) for name, default in settings.items()}
-    return {"type": "object", "additionalProperties": False, "properties": {**SETTINGS_EVERYWHERE, **own}}
+    """The JSON Schema of the settings: those of Stride's training, with the file's defaults, and its own. Raises Flaw."""
+    ours = {
+        name: {**schema, "default": settings[name]} if name in settings else schema
+        for name, schema in SETTINGS_EVERYWHERE.items()
+    }
+    own = {name: _setting(name, default) for name, default in settings.items() if name not in ours}
+    return {"type": "object", "additionalProperties": False, "properties": {**ours, **own}}
 
 
 def metrics_of(score: str, loss: str) -> tuple[Metric, ...]:
@@ -51,6 +61,21 @@ def default_values(space: Mapping[str, Any], settings: Mapping[str, Any], name: 
 
 
 _SCORES = {"accuracy": "the fraction that is classified correctly", "r2": "the coefficient of determination"}
+
+
+def _batch_size(given: Mapping[str, Any], n_examples: int, name: str) -> dict[str, Any]:
+    """The batch sizes to search, as the file gives them, or by default those that the examples fill. Raises Flaw."""
+    usual = next(parameter for parameter in OWN_MODEL if parameter.name == BATCH_SIZE)
+    assert usual.space is not None
+    sizes = [size for size in usual.space["choices"] if size <= n_examples]
+    if BATCH_SIZE not in given and sizes:
+        return {} if sizes == usual.space["choices"] else {BATCH_SIZE: {"type": "categorical", "choices": sizes}}
+    of_file = own_parameter(BATCH_SIZE, given.get(BATCH_SIZE, min(usual.space["choices"])), name)
+    largest = max((of_file.space or {}).get("choices", [(of_file.space or {}).get("high", of_file.default)]))
+    if largest > n_examples:
+        said = f"{name}'s training set holds {n_examples} examples, fewer than a batch of {largest}"
+        raise Flaw(f'{said}: give smaller sizes in search_space, such as {{"batch_size": {max(1, n_examples // 4)}}}')
+    return {}
 
 
 def _setting(name: str, default: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from objectives.scripts.model_entry import default_values
 from objectives.training import functions
 from objectives.training.supervised import SupervisedRun
 
-__all__ = ["DataProblem", "Held", "start", "try_out"]
+__all__ = ["DataProblem", "Held", "read", "start", "try_out"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,20 @@ def start(
     return functions.start(functions.Functions(**held.functions), params, settings, seed, device, threads)
 
 
+def read(held: Held) -> None:
+    """Have the file's `data` read what it gives by default. Raises DataProblem, and what it raises."""
+    _, settings = _defaults(held)
+    functions.read(functions.Functions(**held.functions), settings)
+
+
 def try_out(held: Held) -> dict[str, Any]:
     """Put one batch through the model; returns what that adds to the file's description.
 
     Raises DataProblem, and what the functions raise.
     """
-    tried = functions.try_out(functions.Functions(**held.functions), *default_values(held.search_space, held.settings, held.name))
-    return {"score": tried.score_name, "loss": tried.loss_name}
+    tried = functions.try_out(functions.Functions(**held.functions), *_defaults(held))
+    return {"score": tried.score_name, "loss": tried.loss_name, "examples": tried.n_examples}
+
+
+def _defaults(held: Held) -> tuple[dict[str, Any], dict[str, Any]]:
+    return default_values(held.search_space, held.settings, held.name)

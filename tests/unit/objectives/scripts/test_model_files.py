@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from objectives.contract import ROLE
 from objectives.own_modules import CatalogProblem
 from objectives.scripts.catalog import describe_files
 from objectives.scripts.entry import Asked, ScriptObjective
@@ -58,10 +59,34 @@ def test_a_model_has_the_parameters_of_training_and_its_own(tmp_path: Path) -> N
 
 
 WRONG: dict[str, tuple[str, str]] = {
-    "a model that is no function": (DATA + "model = torch.nn.Linear(4, 2)\n", "net.py holds no objective"),
-    "no arguments": (
-        DATA + "def model(): pass\n",
-        "net.py's model, tried on a batch of its data, raised TypeError: model() takes 0",
+    "a model that is no function": (
+        DATA + "model = torch.nn.Linear(4, 2)\n",
+        "net.py holds no objective (model is a Linear): a file",
+    ),
+    "a model alone": (MODEL, "net.py holds no objective (there is no data)"),
+    "three arguments": (
+        DATA + "def model(params, settings, width): pass\n",
+        "net.py's model, tried on a batch of its data, raised TypeError: model() missing 1",
+    ),
+    "data that raise": (
+        "def data(settings):\n    return X[1000]\n" + MODEL,
+        "net.py's data raised IndexError: index 1000 is out of bounds for dimension 0 with size 64 (PATH, line 9)",
+    ),
+    "a loss that is no function": (
+        DATA + MODEL + "loss = 0.0\n",
+        "net.py: loss is 0.0: it must be a function, def loss(outputs, targets)",
+    ),
+    "batches larger than the training set": (
+        DATA + MODEL + "search_space = {'batch_size': {'type': 'categorical', 'choices': [16, 64]}}\n",
+        "net's training set holds 32 examples, fewer than a batch of 64: give smaller sizes in search_space",
+    ),
+    "fewer examples than any usual batch": (
+        "def data(settings): return [(X[:9], Y[:9])] * 3\n" + MODEL,
+        "net's training set holds 9 examples, fewer than a batch of 16",
+    ),
+    "a value that a setting of Stride's cannot have": (
+        DATA + MODEL + "settings = {'precision': 'float16'}\n",
+        "net's setting precision has a default that no job may give: 'float16' is not one of",
     ),
     "it raises": (
         DATA + "def model(params, settings):\n    return params['hidden']\n",
@@ -98,3 +123,40 @@ def test_a_module_that_the_file_calls_settings_is_none_of_strides(tmp_path: Path
     (tmp_path / "settings.py").write_text("X = 1\n")
     found: Any = described(tmp_path, f"import settings\n{DATA}{MODEL}")
     assert "X" not in found.objective.settings_schema["properties"]
+
+
+def test_batch_sizes_are_searched_up_to_the_number_of_examples(tmp_path: Path) -> None:
+    found = described(tmp_path, DATA + MODEL)
+    assert [each.space for each in found.objective.parameters if each.name == "batch_size"] == [
+        {"type": "categorical", "choices": [16, 32]}
+    ]
+
+
+def test_settings_give_strides_own_another_default(tmp_path: Path) -> None:
+    found = described(tmp_path, DATA + MODEL + "settings = {'threads': 2}\n")
+    threads = found.objective.settings_schema["properties"]["threads"]
+    assert (threads["default"], threads["maximum"], threads[ROLE]) == (2, 256, "threads")
+    assert found.function.settings["threads"] == 2
+
+
+FEWER = {
+    "no arguments": "def data(): return [(X[part], Y[part]) for part in PARTS]\ndef model(): return torch.nn.Linear(4, 2)\n",
+    "the first": DATA + "def model(params): return torch.nn.Linear(4, 2 + 0 * params['batch_size'])\n",
+    "their own": DATA + "def model(width=2): return torch.nn.Linear(4, width)\n",
+    "all": DATA + "def model(*args): return torch.nn.Linear(4, 2 + 0 * len(args[1]))\n",
+    "a default": DATA + "def model(params, settings=None): return torch.nn.Linear(4, 2 + 0 * len(settings))\n",
+    "a class": DATA + "class model(torch.nn.Linear):\n    def __init__(self): super().__init__(4, 2)\n",
+    "a partial function": f"import functools\n{DATA}model = functools.partial(lambda n, params: torch.nn.Linear(4, n), 2)\n",
+}
+
+
+@pytest.mark.parametrize("how", FEWER)
+def test_functions_are_called_with_the_arguments_that_they_take(how: str, tmp_path: Path) -> None:
+    assert described(tmp_path, FEWER[how]).objective.description == "The model of net.py."
+
+
+def test_a_model_gets_choices_as_the_file_writes_them(tmp_path: Path) -> None:
+    space = "search_space = {'width': {'type': 'categorical', 'choices': [None, 64]}}\n"
+    text = "def model(params):\n    assert params['width'] is None\n    return torch.nn.Linear(4, 2)\n"
+    found = described(tmp_path, DATA + space + text)
+    assert found.function.params["width"] == "None"
