@@ -1,11 +1,10 @@
 """The script process: loads a user's file, and calls what it holds for whoever started it, one run after the other.
 
-`main` is called in a new process with the arguments FILE FD PID MODULE: its end of a socket pair, the process id of its parent,
-and the file's name as a module where it belongs to an installed package, else "".
+`main` is called in a new process with the arguments FILE FD MODULE: the file, its end of a socket pair, and the file's name as a
+module where it belongs to an installed package, else "".
 """
 
 import contextlib
-import ctypes
 import io
 import os
 import signal
@@ -26,7 +25,6 @@ from stride.training import Training, train
 from stride.trial import Trial
 
 TRACEBACK_LINES = 40
-_PR_SET_PDEATHSIG = 1
 _USUAL: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 _MASKS: list[Any] = []
 """Of signals, as they were before a fork that is under way."""
@@ -34,8 +32,7 @@ _MASKS: list[Any] = []
 
 def main(training: str) -> None:
     """Load the file, then serve until the other end is closed. training: the module that trains a file's model on its data."""
-    path, descriptor, parent, module = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-    _die_with(parent)
+    path, descriptor, module = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     _ignore_signals()
     with socket.socket(fileno=descriptor) as end, contextlib.suppress(Closed):
         connection = Connection(end)
@@ -145,14 +142,6 @@ class _Surroundings:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends. Elsewhere than on Linux the closed socket ends it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before
-            sys.exit(1)
 
 
 def _ignore_signals() -> None:

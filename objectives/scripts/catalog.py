@@ -31,11 +31,11 @@ def describe_files(
     found: dict[str, ScriptObjective] = {}
     for file in files:
         path, name = _place(file)
-        process = ScriptProcess(path, load_s=load_s, own_group=True)
+        process = ScriptProcess(path, load_s=load_s)
         try:
             descriptions = process.describe(name, describe_s, space)
         finally:
-            process.end()
+            process.end(at_once=True)  # with torch, to end by itself takes half a second
         for description in descriptions:
             entry = objective_of(description, path, process.sha256, asked)
             if entry.objective.name in found:
@@ -50,11 +50,11 @@ def describe_installed(entry: Offered, asked: Asked) -> ScriptObjective:
     path = file_of(entry.module)
     if path is None or path.suffix != ".py":
         raise CatalogProblem(f"there is no Python file of a module {entry.module}")
-    process = ScriptProcess(path, module=entry.module, own_group=True)
+    process = ScriptProcess(path, module=entry.module)
     try:
         [description] = process.describe(entry.function, DESCRIBE_S)
     finally:
-        process.end()
+        process.end(at_once=True)
     found = objective_of(description | {"name": entry.name}, path, process.sha256, asked)
     return replace(found, function=replace(found.function, module=entry.module))
 

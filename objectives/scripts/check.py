@@ -71,7 +71,7 @@ def _begun(
     script: ScriptObjective, params: Mapping[str, Any], seed: int, device: str, state: Any = None, count: int = STEPS
 ) -> _Begun:
     """Raises _Failed."""
-    scripts = Scripts({script.objective.name: script.function}, own_group=True)
+    scripts = Scripts({script.objective.name: script.function})
     try:
         run = scripts.start(script.objective.name, params, default_settings(script.objective), seed, device, 1)
         if state is not None:
@@ -81,7 +81,7 @@ def _begun(
         kind = f"{error.type}: " if isinstance(error, RunRaised) else ""
         raise _Failed(f"ended with {kind}{error}") from error
     finally:
-        scripts.drop()
+        scripts.drop(at_once=True)
 
 
 def _first_steps(run: ScriptRun, count: int) -> _Begun:

@@ -18,12 +18,11 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import IO, Any
 
-import psutil
-
 from objectives.catalog import Start
 from objectives.contract import Measurement, NoState, RunRaised
 from objectives.own_modules import CatalogProblem
 from objectives.scripts.entry import ScriptFunction
+from objectives.scripts.guarded import Guarded
 from objectives.scripts.measured import measured
 
 MAX_LINE = 1_000_000
@@ -110,7 +109,7 @@ class CommandRun:
                         yield measurement
                         if measurement.divergence is not None:
                             return
-                _check_end(process.wait())
+                self._check_end(process)
             finally:
                 _end(process)
         if not self._step:
@@ -133,19 +132,25 @@ class CommandRun:
         """Nothing more than was measured."""
         return {}
 
-    def _start(self, files: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _start(self, files: Mapping[str, str]) -> Guarded:
+        environment = {**os.environ, **self._environment, **files}
         try:
-            return subprocess.Popen(
-                self._words,
-                cwd=self._command.path,
-                env={**os.environ, **self._environment, **files},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-            )
+            return Guarded(self._words, cwd=self._command.path, env=environment, stdout=subprocess.PIPE)
         except OSError as error:
-            raise _failure(f"the command {self._words[0]!r} cannot be started: {error.strerror}") from error
+            raise self._not_started(error) from error
 
-    def _measurements(self, process: subprocess.Popen[bytes], written: IO[bytes]) -> Iterator[Measurement]:
+    def _check_end(self, process: Guarded) -> None:
+        code = process.wait()
+        if process.not_started is not None:
+            raise self._not_started(process.not_started)
+        if code:
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            raise _failure(f"the command {how}; its last lines are in the trial's log")
+
+    def _not_started(self, error: OSError) -> RunRaised:
+        return _failure(f"the command {self._words[0]!r} cannot be started: {error.strerror}")
+
+    def _measurements(self, process: Guarded, written: IO[bytes]) -> Iterator[Measurement]:
         assert process.stdout is not None
         printed, reported = _Lines("standard output"), _Lines("STRIDE_REPORT")
         with process.stdout as output, DefaultSelector() as selector:
@@ -165,7 +170,8 @@ class CommandRun:
                 for number, line in reported.complete(written.read()):
                     yield self._reported(number, line)
             while process.poll() is None:
-                time.sleep(POLL_S)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(POLL_S)
                 for number, line in reported.complete(written.read()):
                     yield self._reported(number, line)
         for number, line in reported.complete(written.read() + b"\n"):
@@ -268,23 +274,10 @@ def _shown(value: Any) -> str:
     return f"{text[:60]}..." if len(text) > 63 else text
 
 
-def _check_end(code: int) -> None:
-    if code:
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        raise _failure(f"the command {how}; its last lines are in the trial's log")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: Guarded) -> None:
     """Ask the command to stop, if it still runs; then kill it, with what it has started."""
-    if process.poll() is not None:
-        return
-    with suppress(psutil.NoSuchProcess):
-        started = psutil.Process(process.pid).children(recursive=True)
+    if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(TERMINATE_S)
-        process.kill()
-        for each in started:
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
-    process.wait()
+    process.kill()

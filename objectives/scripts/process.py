@@ -4,7 +4,6 @@ The file is loaded there and nowhere else: its modules may have the names of our
 """
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
@@ -16,13 +15,14 @@ from typing import Any
 
 from objectives.contract import RunLost
 from objectives.own_modules import CatalogProblem
+from objectives.scripts.guarded import Guarded
 from stride import connection
 from stride.connection import Closed, Connection, Message
 
 LOAD_S = 120.0
 """How long a file may take to load: it may import torch from a slow disk."""
 END_S = 2.0
-"""How long the process may take to end by itself, with the children that it started."""
+"""How long the process may take to end by itself."""
 _LOOK_UP_S = 0.5
 _TRAINING = "objectives.scripts.training"
 _MAIN = (
@@ -36,20 +36,15 @@ class ScriptProcess:
     """One process with one file loaded. Raises CatalogProblem when it cannot be loaded, in a sentence.
 
     module: the file's name as a module, where it belongs to an installed package.
-    own_group: whether its children are to end with it, also where the process that started it goes on.
     """
 
-    def __init__(self, path: Path, *, module: str | None = None, load_s: float = LOAD_S, own_group: bool = False) -> None:
+    def __init__(self, path: Path, *, module: str | None = None, load_s: float = LOAD_S) -> None:
         self.path = path
         self.module = module
-        self._own_group = own_group
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _MAIN, str(path), str(theirs.fileno()), str(os.getpid()), module or ""],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                process_group=0 if own_group else None,
+            self._process = Guarded(
+                [sys.executable, "-P", "-c", _MAIN, str(path), str(theirs.fileno()), module or ""], pass_fds=[theirs.fileno()]
             )
         self._connection = Connection(ours)
         try:
@@ -93,15 +88,13 @@ class ScriptProcess:
         """Whether the process runs."""
         return self._process.poll() is None
 
-    def end(self) -> None:
-        """End the process: by itself, or else by force."""
+    def end(self, *, at_once: bool = False) -> None:
+        """End the process and what it has started, by force where it does not end by itself. at_once: by force."""
         self._connection.close()
-        if not self._own_group:
+        if not at_once:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_S)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
-            os.killpg(self._process.pid, signal.SIGKILL) if self._own_group else self._process.kill()
-        self._process.wait()
+        self._process.kill()
 
     def _first(self, load_s: float) -> tuple[Message, bytes]:
         try:

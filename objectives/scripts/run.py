@@ -21,10 +21,9 @@ from stride.connection import Message
 class Scripts:
     """The scripts that a trainer process may be asked to run. That of the last one is kept: imports take seconds."""
 
-    def __init__(self, functions: Mapping[str, ScriptFunction], *, own_group: bool = False) -> None:
-        """functions: by the name of their objective. own_group: as of ScriptProcess."""
+    def __init__(self, functions: Mapping[str, ScriptFunction]) -> None:
+        """functions: by the name of their objective."""
         self._functions = functions
-        self._own_group = own_group
         self._process: ScriptProcess | None = None
         self._is_busy = False
         """Whether a run was left before its end, so that its function may still be at work."""
@@ -50,11 +49,11 @@ class Scripts:
         """Say whether a function is at work in the process."""
         self._is_busy = is_busy
 
-    def drop(self) -> None:
-        """End the process: what was raised in it may have left it of no use, as errors on a GPU do."""
+    def drop(self, *, at_once: bool = False) -> None:
+        """End the process: what was raised in it may have left it of no use, as errors on a GPU do. at_once: by force."""
         self._is_busy = False
         if self._process is not None:
-            self._process.end()
+            self._process.end(at_once=at_once)
             self._process = None
 
     def _loaded(self, name: str) -> ScriptProcess:
@@ -63,7 +62,7 @@ class Scripts:
             if (str(kept.path), kept.module) != (asked.path, asked.module) or not self._is_free(kept):
                 self.drop()
         if self._process is None:
-            process = ScriptProcess(Path(asked.path), module=asked.module, own_group=self._own_group)
+            process = ScriptProcess(Path(asked.path), module=asked.module)
             if process.sha256 != asked.sha256:
                 process.end()
                 raise CatalogProblem(

@@ -1,6 +1,7 @@
 """Commands in a worker: what becomes of their trials when the process that trains is killed."""
 
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from objectives.scripts.entry import Asked
 from service.domain.lease import Outcome
 from service.domain.trial import TrialState
 from service.store.postgres import Database
+from tests.integration.worker.conftest import Start
 from tests.integration.worker.scripts import job_of
 from tests.integration.worker.supervised import curve_of, supervised, told, trial_of
 from tests.polling import wait_until
@@ -46,3 +48,17 @@ def test_a_command_whose_trainer_is_killed_ends_with_it_and_its_trial_starts_ane
     assert finished.from_step is None
     assert {event["reason"] for event in told(database, job, "checkpoint.failed")} == {"a command saves no state"}
     assert [item.step for item in curve_of(database, job)] == [1, 2, 3, 4]
+
+
+def test_a_command_and_what_it_has_started_end_with_a_worker_that_is_killed(
+    database: Database, start_worker: Start, tmp_path: Path
+) -> None:
+    lines = f"echo $$ > {tmp_path}/command; setsid sleep 600 & echo $! > {tmp_path}/left; wait"
+    train = shlex.quote(f'{lines}; echo "{{learning_rate}}"')
+    first = start_worker(STRIDE_OBJECTIVE_COMMAND=f"sh -c {train}", STRIDE_OBJECTIVE_NAME="mine")
+    job_of(database, "mine")
+    wait_until(lambda: (tmp_path / "left").exists() and (tmp_path / "left").read_text().endswith("\n"), "the command's start")
+    pids = [int((tmp_path / name).read_text()) for name in ("command", "left")]
+    assert all(map(psutil.pid_exists, pids))
+    first.signal(signal.SIGKILL)
+    wait_until(lambda: not any(map(psutil.pid_exists, pids)), "the end of both")
