@@ -2,8 +2,8 @@
 
     python -m benchmarks.own_training [--repeats 3] [--out benchmarks/results]
 
-One worker, one process of the stock script, taking turns; nothing is trained. Trials of one report a second; and the time that a
-report adds to a trial of many.
+One worker, one process of the stock script, taking turns. Trials of one report a second; and the time that a report adds to a
+trial of many. Only the model is trained, ten weights, by the stock script in a plain loop: a report is an epoch of one update.
 """
 
 import argparse
@@ -12,8 +12,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2
 
@@ -29,7 +31,24 @@ TRIALS = 200
 REPORTS = 1_000
 """Of one trial."""
 FOLDER = Path(__file__).parent / "own"
-WAYS = {"Optuna script": "optuna_script", "training function": "function"}
+EMPTY = "optuna_script"
+
+
+class Way(NamedTuple):
+    objective: str
+    stock: str
+    """The script that does the same with stock Optuna."""
+    steps: str = "steps"
+    """The parameter."""
+
+
+WAYS = {
+    "Optuna script": Way("optuna_script", EMPTY),
+    "training function": Way("function", EMPTY),
+    "command": Way("command", "command_stock"),
+    "model and data": Way("model", "model_stock", "epochs"),
+}
+STOCK = {EMPTY: "nothing trained", "command_stock": "a command", "model_stock": "a plain loop"}
 
 
 def main() -> None:
@@ -41,48 +60,61 @@ def main() -> None:
     reports: dict[str, list[float]] = {}
     with stride() as (api, database_url):
         for _ in range(arguments.repeats):
-            for way, name in WAYS.items():
-                trials.setdefault(way, []).append(TRIALS / seconds(api, name, TRIALS, 1))
-                reports.setdefault(way, []).append(1e3 * seconds(api, name, 1, REPORTS) / REPORTS)
-            trials.setdefault("stock", []).append(TRIALS / stock_seconds(database_url, TRIALS, 1))
-            reports.setdefault("stock", []).append(1e3 * stock_seconds(database_url, 2, REPORTS) / 2 / REPORTS)
+            for name, way in WAYS.items():
+                trials.setdefault(name, []).append(TRIALS / seconds(api, way, TRIALS, 1))
+                reports.setdefault(name, []).append(1e3 * seconds(api, way, 1, REPORTS) / REPORTS)
+            for name in STOCK:
+                trials.setdefault(name, []).append(TRIALS / stock_seconds(database_url, name, TRIALS, 1))
+                reports.setdefault(name, []).append(1e3 * stock_seconds(database_url, name, 2, REPORTS) / 2 / REPORTS)
     rates = Table("Trials of one report a second, one process", ["way", "trials a second", "Stride / stock"])
     added = Table(f"Milliseconds that a report adds, in a trial of {REPORTS:,}", ["way", "ms a report", "Stride / stock"])
     for table, measured in ((rates, trials), (added, reports)):
-        for way in WAYS:
-            table.add(f"Stride, {way}", spread(measured[way], 2), ratio(measured[way], measured["stock"]))
-        table.add("stock Optuna, RDBStorage", spread(measured["stock"], 2), "1")
+        for name, way in WAYS.items():
+            table.add(f"Stride, {name}", spread(measured[name], 2), ratio(measured[name], measured[way.stock]))
+        for name, what in STOCK.items():
+            table.add(f"stock Optuna, RDBStorage, {what}", spread(measured[name], 2), "1")
     publish("own_training", [rates, added], arguments.repeats, arguments.out)
 
 
 @contextlib.contextmanager
 def stride() -> Iterator[tuple[httpx2.Client, str]]:
     """Stride with one worker that has the scripts, and the URL of its database."""
-    files = ",".join(str(FOLDER / f"{name}.py") for name in WAYS.values())
+    given = {
+        "STRIDE_OBJECTIVE_FILES": ",".join(
+            str(FOLDER / f"{each.objective}.py") for each in WAYS.values() if each.objective != "command"
+        ),
+        "STRIDE_OBJECTIVE_COMMAND": f"sh {FOLDER / 'command.sh'} {{learning_rate}} {{steps}}",
+        "STRIDE_OBJECTIVE_PARAMS": "steps=1:100000",
+        "STRIDE_OBJECTIVE_METRIC": "loss",
+        "STRIDE_OBJECTIVE_NAME": "command",
+    }
     with tempfile.TemporaryDirectory(prefix="stride-bench-") as folder:
-        with running_stride(folder, workers=1, STRIDE_OBJECTIVE_FILES=files) as url:
+        with running_stride(folder, workers=1, **given) as url:
             database_url = running_url(Path(folder))
             assert database_url is not None
             with httpx2.Client(base_url=url, timeout=60, trust_env=False) as api:
-                for name in WAYS.values():
-                    seconds(api, name, 5, 1)  # all is imported and connected
+                wanted = {way.objective for way in WAYS.values()}
+                while not wanted <= {each["name"] for each in answer(api.get("/v1/objectives"))["items"]}:
+                    time.sleep(0.2)  # the worker has not announced them yet
+                for way in WAYS.values():
+                    seconds(api, way, 5, 1)  # all is imported and connected
                 yield api, database_url
 
 
-def seconds(api: httpx2.Client, objective: str, trials: int, reports: int) -> float:
+def seconds(api: httpx2.Client, way: Way, trials: int, reports: int) -> float:
     """Of a job of so many trials with so many reports each."""
     document = {
-        "objective": {"name": objective},
-        "search_space": {"learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True}, "steps": reports},
+        "objective": {"name": way.objective},
+        "search_space": {"learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True}, way.steps: reports},
         "strategy": "random",
         "budget": {"trials": trials, "confirm": 0},
     }
     return seconds_of(finished(api, answer(api.post("/v1/jobs", json=document))))
 
 
-def stock_seconds(database_url: str, trials: int, reports: int) -> float:
-    """Of the stock script."""
-    command = [sys.executable, str(FOLDER / "optuna_script.py"), stock_url(database_url), str(trials), str(reports)]
+def stock_seconds(database_url: str, script: str, trials: int, reports: int) -> float:
+    """Of a stock script."""
+    command = [sys.executable, "-m", f"benchmarks.own.{script}", stock_url(database_url), str(trials), str(reports)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | {"PYTHONWARNINGS": "ignore"})
     return float(done.stdout.strip().splitlines()[-1])
 

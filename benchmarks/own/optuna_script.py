@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 
 import optuna
 
@@ -13,7 +14,7 @@ def objective(trial: optuna.Trial) -> float:
     return rate
 
 
-def main(storage: str, trials: int, steps: int) -> None:
+def measure(objective: Callable[[optuna.Trial], float], storage: str, trials: int, steps: int) -> None:
     """Print the seconds of so many trials with so many reports each."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(storage=storage, sampler=optuna.samplers.RandomSampler())
@@ -26,4 +27,4 @@ def main(storage: str, trials: int, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    measure(objective, sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
