@@ -4,7 +4,7 @@ An objective is a module with `start(params, settings, seed, device, threads) ->
 iterating it trains, and yields one `Measurement` per step (an epoch, or a stated number of updates). The caller stops a run
 by not asking for the next item. `device` is a name that torch knows, such as "cpu" or "cuda:1", never "auto".
 
-A run may have these attributes, which are read when it has come to its end:
+A run may have these attributes, which are read when it has come to its end, `user_attrs` also when it was stopped:
 
 - `guessing`: a mapping from metrics to their values for a model that predicts the same for every example, in the metric's units.
   A loss that ends far above this value has diverged, even if it is finite;

@@ -31,7 +31,7 @@ class OptunaTrial(Suggestions):
         return dict(self._reports.attributes)
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """As Optuna's; it is stored when the objective has returned."""
+        """As Optuna's; it is stored at the trial's end."""
         name, plain = attribute(key, value)
         self._reports.attributes[name] = plain
 

@@ -105,7 +105,7 @@ class Reports:
         self._was_saved = self._was_saved or self._has_state
 
     def _told(self, report: Message) -> bool:
-        self._send({"type": "report"} | report)
+        self._send({"type": "report", "attributes": self.attributes} | report)
         self._wait()
         self._was_saved, self._has_state = self._has_state, False
         self._since = time.monotonic()

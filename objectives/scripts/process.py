@@ -80,9 +80,9 @@ class ScriptProcess:
         except Closed:
             raise RunLost(self._how_it_ended()) from None
 
-    def receive(self) -> tuple[Message, bytes]:
-        """The next message; waits for it as long as the process runs. Raises RunLost."""
-        return self._receive(None)
+    def receive(self, within_s: float | None = None) -> tuple[Message, bytes]:
+        """The next message; waits for it as long as the process runs, or so long. Raises RunLost, TimeoutError."""
+        return self._receive(None if within_s is None else time.monotonic() + within_s)
 
     def is_alive(self) -> bool:
         """Whether the process runs."""
@@ -110,11 +110,11 @@ class ScriptProcess:
     def _receive(self, until: float | None) -> tuple[Message, bytes]:
         """Raises TimeoutError, RunLost."""
         try:
-            while not self._connection.has_message(_LOOK_UP_S):
+            while not self._connection.has_message(_LOOK_UP_S if until is None else min(_LOOK_UP_S, _left(until))):
                 # Its end of the socket may be held open by a child that it left behind.
                 if self._process.poll() is not None and not self._connection.has_message(0):
                     raise Closed
-                if until is not None and time.monotonic() > until:
+                if until is not None and not _left(until):
                     raise TimeoutError
             return self._connection.receive()
         except Closed:
@@ -128,3 +128,8 @@ class ScriptProcess:
         if code < 0:
             return f"the process of {self.path.name} was killed by {signal.Signals(-code).name}"
         return f"the process of {self.path.name} exited with code {code}"
+
+
+def _left(until: float) -> float:
+    """Seconds."""
+    return max(0.0, until - time.monotonic())

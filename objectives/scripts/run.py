@@ -17,6 +17,9 @@ from objectives.scripts.process import ScriptProcess
 from stride import states
 from stride.connection import Message
 
+LAST_WORDS_S = 1.0
+"""How long a function that was told to stop is waited for, to know what it has noted. Later it is stopped all the same."""
+
 
 class Scripts:
     """The scripts that a trainer process may be asked to run. That of the last one is kept: imports take seconds."""
@@ -116,7 +119,6 @@ class ScriptRun:
         self.number = 0
         self.guessing: dict[str, float] = {}
         self.value: float | None = None
-        self.user_attrs: dict[str, Any] = {}
         self.pruned: str | None = None
         self._scripts = scripts
         self._process = process
@@ -137,6 +139,10 @@ class ScriptRun:
         steps = params[function.steps] if isinstance(function.steps, str) else function.steps
         self._steps = None if steps is None else int(steps)
         self._last: Measurement | None = None
+        self._attributes: dict[str, Any] = {}
+        """What the function has noted, as far as it is known."""
+        self._is_stopping = False
+        """Whether the function was told to stop, and is not known to have returned."""
         self._test: dict[str, float] = {}
         self._state = b""
         """What the run resumes from."""
@@ -181,6 +187,28 @@ class ScriptRun:
         """What a model measured on the data's test set. A function notes that with set_user_attr: nothing."""
         return self._test
 
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """What the function has noted. One that was told to stop may do so until it returns: that is waited for, a while."""
+        if self._is_stopping:
+            self._is_stopping = False
+            self._hear_end()
+        return self._attributes
+
+    def _hear_end(self) -> None:
+        try:
+            message, _ = self._process.receive(LAST_WORDS_S)
+        except TimeoutError:
+            return
+        except RunLost:
+            self._scripts.drop()
+            return
+        if message["type"] == "ended":
+            self._attributes = message["attributes"]
+            self._scripts.set_busy(False)
+        else:
+            self._scripts.drop(at_once=True)
+
     def _next(self) -> Message:
         message, _ = self._process.receive()
         if message["type"] == "raised":
@@ -201,10 +229,12 @@ class ScriptRun:
         """Let the function know, which may still do what it does at its end; the next run waits for it."""
         try:
             self._process.send({"type": "stop"})
+            self._is_stopping = True
         except RunLost:
             self._scripts.drop()
 
     def _measured(self, report: Message) -> Measurement:
+        self._attributes = report["attributes"]
         if (whole := report.get("measurement")) is not None:
             divergence, groups = whole["divergence"], whole["group_rates"]
             return Measurement(
@@ -224,16 +254,14 @@ class ScriptRun:
         )
 
     def _ended(self, message: Message) -> Iterator[Measurement]:
-        self.user_attrs = message["attributes"]
+        self._attributes = message["attributes"]
         self._test, self.guessing = message.get("test", {}), message.get("guessing", {})
         value = message["value"]
         if "pruned" in message:
             self.pruned = f"the script raised TrialPruned{message['pruned'] and ': '}{message['pruned']}"
         if self._last is None and value is not None:
             # It has reported nothing: what it returned is its only step.
-            yield self._measured(
-                {"step": 1, "metrics": {self._function.metric: value}, "rate": None, "seconds": message["seconds"]}
-            )
+            yield self._measured(message | {"step": 1, "metrics": {self._function.metric: value}, "rate": None})
         elif self._last is None and self.pruned is None:
             raise RunRaised("NothingMeasured", f"{self._function.name} ended without a call of trial.report", None)
         elif self._last is not None and value is not None and value != self._last.metrics[self._function.metric]:

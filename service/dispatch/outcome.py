@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal, assert_never
 
 import structlog
@@ -54,6 +55,7 @@ class Pruned:
     step: int
     stopped_by: str | None = None
     """What ended it, when that was not the pruner: a limit of the job's."""
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +121,7 @@ class Curve:
         if self.divergence is not None:
             return self.divergence
         if self.last is None and pruned is not None:
-            return Pruned(value=math.nan, step=0, stopped_by=storable(pruned))
+            return Pruned(value=math.nan, step=0, stopped_by=storable(pruned), user_attrs=_noted(user_attrs or {}))
         if self.last is None:
             return _failed("NothingMeasured", "the objective ended without a single measurement")
         last, best_step = self.last, self.last.best_step
@@ -127,7 +129,7 @@ class Curve:
         if valued is None:
             return _failed("BadMeasurement", f"step {last.step} named step {best_step} as its best_step, which was not measured")
         if pruned is not None:
-            return self.ended_at(valued, stopped_by=storable(pruned))
+            return self.ended_at(valued, stopped_by=storable(pruned), user_attrs=user_attrs or {})
         if value is not None:
             valued = replace(valued, metrics={**valued.metrics, self._metric: value})
         value = valued.metrics[self._metric]
@@ -135,18 +137,19 @@ class Curve:
             return self._not_finite(valued)
         if (blown_up := self._blown_up(valued, _finite(guessing).get(self._metric))) is not None:
             return blown_up
-        noted = _storable(dict(user_attrs or {})) | _finite(test_metrics)
-        attributes: dict[str, object] = {name: attr for name, attr in noted.items() if name not in OWN_ATTRIBUTES}
+        attributes = _noted({**(user_attrs or {}), **_finite(test_metrics)})
         if guesses := _finite(guessing):
             attributes[GUESSING] = guesses
         return Completed(value=value, best_step=best_step, user_attrs=attributes)
 
-    def ended_at(self, item: Measurement, *, stopped_by: str | None = None) -> Pruned | Infeasible:
-        """The result of a run that is ended early. stopped_by: by what, if not by the pruner."""
+    def ended_at(
+        self, item: Measurement, *, stopped_by: str | None = None, user_attrs: Mapping[str, Any] = MappingProxyType({})
+    ) -> Pruned | Infeasible:
+        """The result of a run that is ended early. stopped_by: by what, if not by the pruner. user_attrs: as of `completed`."""
         value = item.metrics[self._metric]
         if not math.isfinite(value):
             return self._not_finite(item)
-        return Pruned(value=value, step=item.step, stopped_by=stopped_by)
+        return Pruned(value=value, step=item.step, stopped_by=stopped_by, user_attrs=_noted(user_attrs))
 
     def diagnosis(self, result: Result) -> dict[str, str]:
         """What the curve shows, each verdict with the numbers behind it."""
@@ -235,7 +238,8 @@ def as_stored(result: Result, spec: JobSpec) -> StoredResult:
                 event=Event.TRIAL_PRUNED,
                 state="PRUNED",
                 value=None if math.isnan(result.value) else result.value,
-                user_attrs={"pruned_at_step": result.step} | ({"stopped_by": result.stopped_by} if result.stopped_by else {}),
+                user_attrs={**result.user_attrs, "pruned_at_step": result.step}
+                | ({"stopped_by": result.stopped_by} if result.stopped_by else {}),
             )
         case Failed():
             return StoredResult(event=Event.TRIAL_FAILED, state="FAIL", value=None, user_attrs={"error": asdict(result.error)})
@@ -245,6 +249,11 @@ def as_stored(result: Result, spec: JobSpec) -> StoredResult:
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
     """JSON knows no nan: a metric without a number is left out."""
     return {storable(name): metric for name, metric in metrics.items() if math.isfinite(metric)}
+
+
+def _noted(user_attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored of what an objective notes: nothing under the names that Stride writes."""
+    return {name: attr for name, attr in _storable(dict(user_attrs)).items() if name not in OWN_ATTRIBUTES}
 
 
 def _storable(attr: Any) -> Any:

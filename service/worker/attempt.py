@@ -200,8 +200,8 @@ class Attempt:
         prune = yield from self._lease.should_prune()
         if not prune:
             return None
-        yield from self._trainer.stop()
-        return self._curve.ended_at(last)
+        noted = yield from self._trainer.stop()
+        return self._curve.ended_at(last, user_attrs=noted)
 
     def _enforce_limits(self) -> Waits[Result | None]:
         """The result of a trial that is out of time, else None. Raises TrainerDied, as `LimitsOfAttempt.enforce` does."""
@@ -210,11 +210,11 @@ class Attempt:
         stopped_by = self._limits.enforce()
         if stopped_by is None:
             return None
-        yield from self._trainer.stop()
+        noted = yield from self._trainer.stop()
         last = yield from self._lease.furthest()  # an earlier attempt may have come further than this one
         if last is None:
             return Failed(error=TrialError(type="TimeLimit", message=f"nothing was measured within {stopped_by}"))
-        return self._curve.ended_at(last, stopped_by=stopped_by)
+        return self._curve.ended_at(last, stopped_by=stopped_by, user_attrs=noted)
 
     def _new_curve(self, last: Measurement | None) -> Curve:
         return Curve(self._spec.metric, last, is_minimized=self._spec.direction == "minimize")

@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -139,13 +139,15 @@ class _Training:
                     return unusable
                 self._send(Resumed())
             self._run = run
-            for message in self._steps(run):
+            steps = self._steps(run)
+            for message in steps:
                 self._send(message)
                 if message.measurement.divergence is not None:
                     return Trained(test_metrics={})
                 command = self._next_command(waits=message.waits)
                 if command is Command.STOP:
-                    return Stopped()
+                    steps.close()  # with them the run's own iterator, so that it knows
+                    return Stopped(user_attrs=attributes(getattr(run, "user_attrs", None)))
                 if command is Command.SUSPEND or time.monotonic() - self._checkpointed_at >= train.checkpoint_s:
                     self._keep(run)
                 if command is Command.SUSPEND:
@@ -226,7 +228,7 @@ class _Training:
         checkpoint_format.check_usable(state, content, self._readable)
         return checkpoint_format.keep(content, Kind.STATE, self._step, self._train.place)
 
-    def _steps(self, run: Run) -> Iterator[Measured]:
+    def _steps(self, run: Run) -> Generator[Measured, None, None]:
         parts, resume = self._train.parts, self._train.resume
         before = 0.0 if resume is None else resume.before
         for item in run:

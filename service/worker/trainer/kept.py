@@ -1,9 +1,10 @@
 """The trainer process that a worker keeps: given runs, stopped, checked, and replaced when it dies or hangs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
+from typing import Any
 
 from service.worker.trainer.messages import (
     CheckFitness,
@@ -13,7 +14,9 @@ from service.worker.trainer.messages import (
     Renewed,
     RunEnded,
     SaveModel,
+    Stopped,
     Train,
+    Trained,
 )
 from service.worker.trainer.process import STOP_S, TrainerDied, TrainerProcess
 from service.worker.waiting import Wait, Waits
@@ -84,18 +87,26 @@ class KeptTrainer:
         """Megabytes that the process holds, with all that it has started."""
         return self._process.memory_mb()
 
-    def stop(self) -> Waits[None]:
-        """End the run under way, if there is one: by a command if the item under way ends soon, else with the process."""
+    def stop(self) -> Waits[Mapping[str, Any]]:
+        """End the run under way, if there is one: by a command if the item under way ends soon, else with the process.
+
+        Returns what the run has noted with the trial, as far as it could be asked.
+        """
+        noted: Mapping[str, Any] = {}
         if not self._under_way:
-            return
+            return noted
         self.send(Command.STOP)
         deadline = time.monotonic() + STOP_S
         with suppress(TrainerDied):
             while self._under_way and time.monotonic() < deadline:
-                if self.receive() is None:
+                message = self.receive()
+                if message is None:
                     yield Wait(deadline)
+                elif isinstance(message, Stopped | Trained):
+                    noted = message.user_attrs
         if self._under_way:
             self.replace()
+        return noted
 
     def replace(self) -> None:
         """Kill the process, and start another."""

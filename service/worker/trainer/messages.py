@@ -185,6 +185,9 @@ class Lost:
 class Stopped:
     """Trainer to worker: stopped on command, ready for the next run."""
 
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    """As of Trained; of a run that is suspended, none."""
+
 
 ToTrainer = Train | Renewed | Command | SaveModel | CheckFitness
 RunEnded = Trained | Raised | Lost | Stopped | Unusable

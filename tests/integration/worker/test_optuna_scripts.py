@@ -87,25 +87,46 @@ def objective(trial):
 def test_it_is_pruned_as_it_asks_to_be(database: Database, tmp_path: Path) -> None:
     body = """
 for step in range(4):
+    trial.set_user_attr("reached", step)
     trial.report(float(trial.number), step)
     if trial.should_prune():
+        trial.set_user_attr("pruned_at_step", 9)
+        trial.set_user_attr("said", ["too high"])
         raise optuna.TrialPruned()
 return float(trial.number)
 """
     pruner = {"type": "median", "startup_trials": 1, "parts": 4}
     trial = ended(database, tmp_path, body, steps=4, budget={"trials": 2}, pruner=pruner)
     assert (trial.state, trial.value, trial.user_attrs["pruned_at_step"]) == (TrialState.PRUNED, 1.0, 1)
+    assert (trial.user_attrs["reached"], trial.user_attrs["said"]) == (0, ["too high"])
+
+
+def test_what_it_has_noted_is_kept_though_it_takes_long_to_return(database: Database, tmp_path: Path) -> None:
+    body = """
+for step in range(4):
+    trial.set_user_attr("reached", step)
+    trial.report(float(trial.number), step)
+    if trial.should_prune():
+        time.sleep(3)
+        trial.set_user_attr("reached", "the end")
+        break
+return float(trial.number)
+"""
+    pruner = {"type": "median", "startup_trials": 1, "parts": 4}
+    trial = ended(database, tmp_path, body, "import time\n" + HEAD, steps=4, budget={"trials": 2}, pruner=pruner)
+    assert (trial.state, trial.user_attrs["reached"], len(trial.attempts)) == (TrialState.PRUNED, 0, 1)
 
 
 def test_it_may_prune_itself(database: Database, tmp_path: Path) -> None:
-    trial = ended(database, tmp_path, "trial.report(2.0, 0)\nraise optuna.TrialPruned('too wide')")
-    assert (trial.state, trial.value) == (TrialState.PRUNED, 2.0)
+    trial = ended(database, tmp_path, "trial.report(2.0, 0)\ntrial.set_user_attr('a', 1)\nraise optuna.TrialPruned('too wide')")
+    assert (trial.state, trial.value, trial.user_attrs["a"]) == (TrialState.PRUNED, 2.0, 1)
     assert trial.user_attrs["stopped_by"] == "the script raised TrialPruned: too wide"
 
 
 def test_it_may_prune_itself_before_it_has_reported(database: Database, tmp_path: Path) -> None:
-    trial = ended(database, tmp_path, "raise optuna.TrialPruned()")
+    trial = ended(database, tmp_path, "trial.set_user_attr('a', 1)\nraise optuna.TrialPruned()")
     assert (trial.state, trial.value, trial.user_attrs["pruned_at_step"]) == (TrialState.PRUNED, None, 0)
+    assert trial.user_attrs["a"] == 1
 
 
 @pytest.mark.parametrize("value", ["float('nan')", "float('inf')"])
