@@ -51,6 +51,11 @@ class OptunaTrial(Suggestions):
         return self._reports.stopping
 
     def _suggest(self, name: str, asked: Range) -> Any:
+        if self._reported and name not in self._values:
+            raise ContradictsSpace(
+                f"the objective suggests {name!r} after its first report, and it is not in the job's search space: suggest all"
+                " parameters before the first report, or state the search space in a job file"
+            )
         value = self.params[name] = given(name, asked, self._values)
         return value
 

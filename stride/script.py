@@ -23,6 +23,8 @@ POSSIBLE = (
     " def model(params, settings) and def data(settings)"
 )
 
+AS_A_PROGRAM = 'if __name__ == "__main__"'
+
 
 class Refused(Exception):
     """The file cannot be used; the message is one sentence."""
@@ -214,8 +216,16 @@ def _loaded(path: Path, source: bytes, script: Script, module_name: str | None) 
     try:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - it is what the worker was told to run
     except BaseException as error:  # a user's file may raise anything
-        raise Refused(f"{path.name} cannot be loaded: {script.sentence(error)}") from error
+        raise Refused(f"{path.name} cannot be loaded: {script.sentence(error)}{_cure(error)}") from error
     return module
+
+
+def _cure(error: BaseException) -> str:
+    """What to do, where the file raised because it was written to be run as a program; else nothing."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if any(Path(frame.filename).name == "argparse.py" or "sys.argv" in (frame.line or "") for frame in frames):
+        return f": it is given no arguments, so parse them under {AS_A_PROGRAM}, or give them default values"
+    return f": put what runs it as a program under {AS_A_PROGRAM}" if isinstance(error, SystemExit) else ""
 
 
 def _described(function: Any) -> str:

@@ -117,6 +117,16 @@ return float(trial.number)
     assert (trial.state, trial.user_attrs["reached"], len(trial.attempts)) == (TrialState.PRUNED, 0, 1)
 
 
+def test_a_parameter_that_it_suggests_after_its_first_report_is_named_with_the_cure(database: Database, tmp_path: Path) -> None:
+    trial = ended(database, tmp_path, "trial.report(2.0, 0)\nreturn trial.suggest_float('late', 0.0, 1.0)")
+    assert trial.state is TrialState.FAILED
+    assert trial.error is not None
+    assert trial.error.message == (
+        "the objective suggests 'late' after its first report, and it is not in the job's search space: suggest all parameters"
+        " before the first report, or state the search space in a job file"
+    )
+
+
 def test_it_may_prune_itself(database: Database, tmp_path: Path) -> None:
     trial = ended(database, tmp_path, "trial.report(2.0, 0)\ntrial.set_user_attr('a', 1)\nraise optuna.TrialPruned('too wide')")
     assert (trial.state, trial.value, trial.user_attrs["a"]) == (TrialState.PRUNED, 2.0, 1)

@@ -93,6 +93,7 @@ def test_a_path_may_hold_a_colon(tmp_path: Path) -> None:
 
 
 CANNOT = "train.py cannot be loaded:"
+MAIN = 'if __name__ == "__main__"'
 POSSIBLE = (
     "a file holds functions under @stride.objective(space=...), an Optuna objective, def objective(trial), or"
     " def model(params, settings) and def data(settings)"
@@ -101,7 +102,18 @@ RANGE = '{"type": "float", "low": 1e-4, "high": 1.0, "log": True}'
 WRONG = {
     "a syntax error": ("def (:\n", f"{CANNOT} SyntaxError: invalid syntax (PATH, line 1)"),
     "it raises": ("\nraise ValueError('no data')\n", f"{CANNOT} ValueError: no data (PATH, line 2)"),
-    "it exits": ("import sys\nsys.exit(1)\n", f"{CANNOT} it ends the process: SystemExit: 1 (PATH, line 2)"),
+    "it exits": (
+        "import sys\nsys.exit(1)\n",
+        f"{CANNOT} it ends the process: SystemExit: 1 (PATH, line 2): put what runs it as a program under {MAIN}",
+    ),
+    "it parses arguments": (
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', required=True)\nparser.parse_args()\n",
+        f"{CANNOT} it ends the process: SystemExit: 2 (PATH, line 4): it is given no arguments, so parse them under {MAIN}, or",
+    ),
+    "it takes arguments": (
+        "import sys\nlr = float(sys.argv[1])\n",
+        f"{CANNOT} IndexError: list index out of range (PATH, line 2): it is given no arguments, so parse them under {MAIN}, or",
+    ),
     "its process ends": ("import os\nos._exit(7)\n", f"{CANNOT} the process of train.py exited with code 7 (PATH)"),
     "no module": ("import nowhere\n", f"{CANNOT} ModuleNotFoundError: No module named 'nowhere' (PATH, line 1)"),
     "nothing": ("x = 1\n", f"train.py holds no objective: {POSSIBLE}"),
