@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from objectives.catalog import add_own, load_catalog
 from objectives.contract import Direction, Objective
 from objectives.declarations import Fault
-from objectives.installed import described, offered
+from objectives.installed import described, installed, offered
 from objectives.own_modules import CatalogProblem, place_of
 from objectives.scripts.catalog import describe_files, describe_installed
 from objectives.scripts.command import check_program
@@ -52,8 +52,10 @@ def read_installed(
     """What installed packages offer by these entry points, beside the settings' modules and the scripts in `files`, both checked.
 
     trains: functions too, and a module only if what trains it is here. One that cannot be used leaves the others as they are.
+    Raises ConfigurationError when a module has an objective of the name of a script: the API would take jobs for the module's.
     """
-    catalog = load_catalog(settings.objective_modules) | {name: each.objective for name, each in files.items()}
+    catalog = load_catalog(settings.objective_modules)
+    of_files = {name: each.objective for name, each in files.items()}
     modules: list[str] = []
     scripts: dict[str, ScriptObjective] = {}
     problems: list[str] = []
@@ -63,12 +65,15 @@ def read_installed(
             if offer.function is not None:
                 if trains:
                     script = describe_installed(offer, _asked(settings))
-                    _check_script(script, catalog)
+                    _check_script(script, of_files | catalog)
                     scripts[offer.name] = script
                     catalog[offer.name] = script.objective
             elif offer.module not in (*settings.objective_modules, *modules):
                 added = dict(catalog)
                 _add(added, offer.module, trains=trains)
+                for name in files.keys() & added.keys():
+                    place = files[name].function.path
+                    raise ConfigurationError(f"{place}: {described(entry)} has an objective {name!r}: give this one another name")
                 catalog = added
                 modules.append(offer.module)
         except CatalogProblem as problem:
@@ -101,6 +106,12 @@ def described_command(line: str, params: Sequence[str], metric: str, asked: Aske
     script = command_objective(line, Path.cwd(), params, metric, asked, name)
     check_program(line, Path.cwd())
     return script
+
+
+def check_to_run(script: ScriptObjective, settings: Settings) -> None:
+    """As `check_scripts`, for one that is run at once: of installed packages, too, none may have its name."""
+    check_scripts([script], settings.objective_modules)
+    read_installed(installed(), settings, {script.objective.name: script}, trains=False)
 
 
 def check_scripts(scripts: Iterable[ScriptObjective], modules: Sequence[str]) -> None:

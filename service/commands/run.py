@@ -19,7 +19,7 @@ from service.commands import answers, run_job, tables
 from service.commands.api_client import ApiClient, ServiceFailed, Unreachable
 from service.commands.jobs import check_completed
 from service.commands.options import BadUsage
-from service.commands.own_objectives import check_scripts, described_command
+from service.commands.own_objectives import check_to_run, described_command
 from service.commands.run_job import Wanted
 from service.commands.watch import watch
 from service.errors import ConfigurationError, StrideError
@@ -52,7 +52,7 @@ def run_script(settings: Settings, script: ScriptObjective, what: str, wanted: W
     # Imported late: what is wrong with the file or the options is said before.
     from service.commands.local_service import running, running_workers
 
-    check_scripts([script], settings.objective_modules)
+    check_to_run(script, settings)
     space = run_job.space_of(script, wanted)
     document = None if wanted.goes_on_with else run_job.job_of(script, wanted, space)
     _say(run_job.summary(script, wanted, space))

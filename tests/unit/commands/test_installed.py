@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from objectives.scripts.catalog import describe_files
+from objectives.scripts.entry import Asked
+from service.commands.own_objectives import check_to_run
 from service.commands.roles import own_objectives
+from service.errors import ConfigurationError
 from service.settings import Settings
 from tests.distributions import install
 
@@ -85,3 +89,19 @@ def test_one_that_cannot_be_used_is_one_sentence_and_leaves_the_others(
     assert (found.settings.objective_modules, list(found.scripts)) == (("acme.declared",), ["net"])
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"Warning: not offered: other 1.2, entry point zoo = {value}: {said}")
+
+
+@pytest.mark.usefixtures("site")
+def test_a_script_with_the_name_of_an_installed_modules_objective_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "declared.py"
+    file.write_text(TRAINING.replace("from .data import SPACE", DATA))
+    settings = Settings.model_validate({"objective_files": str(file)})
+    said = f"{file}: acme 1.2, entry point more = acme.declared has an objective 'declared': give this one another name"
+    with pytest.raises(ConfigurationError) as worker:
+        own_objectives(settings, trains=True, warns=True)
+    [script] = describe_files([str(file)], Asked()).values()
+    with pytest.raises(ConfigurationError) as run:
+        check_to_run(script, Settings())
+    assert str(worker.value) == str(run.value) == said
+    [other] = describe_files([str(file.rename(tmp_path / "mine.py"))], Asked()).values()
+    check_to_run(other, Settings())
