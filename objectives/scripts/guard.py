@@ -19,6 +19,7 @@ PARENT_S = 1.0
 KILL_S = 5.0
 """How long killed processes may take to end: a device driver may hold one for long."""
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _IS_LINUX = sys.platform == "linux"
 
 
@@ -61,11 +62,11 @@ def _started(words: list[str], end: int) -> int:
 
 
 def _ended(child: int, end: int, parent: int) -> int | None:
-    """The command's wait status once it has ended; None: it is to be ended. SIGTERM is passed on to it."""
+    """The command's wait status once it has ended; None: it is to be ended. Signals to the guard are passed on to it."""
     woken, waking = os.pipe()
     os.set_blocking(waking, False)
     signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGCHLD):
+    for number in (*_PASSED_ON, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
     while True:
         while (found := os.waitpid(-1, os.WNOHANG))[0]:  # orphans, too
@@ -76,8 +77,9 @@ def _ended(child: int, end: int, parent: int) -> int | None:
         ready, _, _ = select.select([end, woken], [], [], PARENT_S)
         if end in ready:
             return None
-        if woken in ready and signal.SIGTERM in os.read(woken, 512):
-            os.kill(child, signal.SIGTERM)
+        for number in os.read(woken, 512) if woken in ready else b"":
+            if number in _PASSED_ON:
+                os.kill(child, number)
 
 
 def _end_all(child: int) -> None:

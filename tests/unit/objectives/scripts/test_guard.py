@@ -99,9 +99,10 @@ def _leaves_nothing(tmp_path: Path) -> Iterator[None]:
 
 
 def test_what_a_command_has_left_in_the_background_ends_with_it(tmp_path: Path) -> None:
-    written(tmp_path, LEAVES + MEASURES)
+    written(tmp_path, LEAVES + MEASURES + "import time\nwhile not os.path.exists('seen'): time.sleep(0.01)\n")
     for _ in command(tmp_path, f"{sys.executable} train.py"):
-        assert len(living(tmp_path)) >= 3, "not before"
+        assert len(living(tmp_path)) == 4, "not before"
+        (tmp_path / "seen").touch()
     assert living(tmp_path) == []
 
 
@@ -152,6 +153,18 @@ def test_a_command_ends_with_its_guard(tmp_path: Path) -> None:
     with pytest.raises(RunRaised, match="the command was killed by signal 9"):
         next(steps)
     wait_until(lambda: pids(tmp_path)[0] not in [process.pid for process in living(tmp_path)], "the end of the command")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_script_process_takes_no_notice_of_signals_to_its_guard(tmp_path: Path, number: signal.Signals) -> None:
+    before = set(psutil.Process().children())
+    process = ScriptProcess(written(tmp_path, LEAVES))
+    [guard] = set(psutil.Process().children()) - before
+    guard.send_signal(number)
+    with pytest.raises(TimeoutError):
+        process.receive(within_s=0.5)
+    assert process.is_alive()
+    process.end()
 
 
 def test_what_a_script_has_left_ends_with_its_process(tmp_path: Path) -> None:
