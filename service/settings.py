@@ -64,7 +64,10 @@ class Settings(BaseSettings):
         description="What the parameters of objective_command may be, separated by spaces: NAME=16,32,64, NAME=1e-5:1:log,"
         " NAME=2:20 or NAME=0.9.",
     )
-    objective_metric: str = Field("validation_loss", description="The metric that objective_command reports.")
+    objective_metric: str = Field(
+        "validation_loss",
+        description="The metric that objective_command reports, or a function in objective_files that declares none.",
+    )
     objective_name: str | None = Field(
         None, description="Name of the objective of objective_command; unset: that of its script or program."
     )

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from stride import generators
+from stride.arguments import call, takes_parameters
 from stride.connection import Closed, Connection, Message
 from stride.declaration import DECLARED, originals
 from stride.optuna_trial import OptunaTrial, is_pruned
 from stride.reporting import Reports, Stopped, number
+from stride.running import current
 from stride.script import Refused, Script
 from stride.training import Training, train
 from stride.trial import Trial
@@ -81,8 +83,12 @@ def _run(script: Script, message: Message, reports: Reports) -> Message:
         if message["kind"] == "optuna":
             returned = function(OptunaTrial(reports, message["params"], message["number"]))
             return {"type": "ended", "value": _value(message["function"], returned), "attributes": reports.attributes}
-        params = originals(getattr(function, DECLARED).space, message["params"])
-        function(Trial(reports, message["metric"], params, message["seed"], message["device"], message["number"]))
+        declared = getattr(function, DECLARED, None)
+        params = originals(declared.space, message["params"]) if declared is not None else message["params"]
+        trial = Trial(reports, message["metric"], params, message["seed"], message["device"], message["number"])
+        with current(trial):
+            call(function, params) if takes_parameters(function) else function(trial)
+            trial.end()
         return {"type": "ended", "value": None, "attributes": reports.attributes}
     except Stopped:
         return {"type": "ended", "value": None, "attributes": reports.attributes}

@@ -15,7 +15,10 @@ STOP_S = 10.0
 """How long a function may take to return once it was told to stop; then its process ends."""
 
 
-NOTHING_SAVED = "nothing was saved with trial.save before trial.report, so a trial that is interrupted starts anew"
+NOTHING_SAVED = (
+    "nothing was saved with trial.save before trial.report, or by steps(n, model, optimizer), so a trial that is interrupted"
+    " starts anew"
+)
 
 
 class Stopped(BaseException):

@@ -12,15 +12,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from stride.arguments import DURATIONS, space_of, takes_parameters
 from stride.connection import Message
 from stride.declaration import DECLARED, Declaration
 from stride.optuna_trial import ContradictsSpace
 from stride.recorder import ChangingSpace, check, record
 from stride.training import Training, declared_in, functions_of, holds_model, lacks
 
+TRAIN = "train"
+"""The function whose arguments are parameters, unless another is named."""
 POSSIBLE = (
-    "a file holds functions under @stride.objective(space=...), an Optuna objective, def objective(trial), or"
-    " def model(params, settings) and def data(settings)"
+    "a file holds functions under @stride.objective(space=...), an Optuna objective, def objective(trial),"
+    " def train(lr=0.1, epochs=20), or def model(params, settings) and def data(settings)"
 )
 
 AS_A_PROGRAM = 'if __name__ == "__main__"'
@@ -59,7 +62,7 @@ class Script:
         if chosen is None:
             lacking = lacks(self._module)
             found = [*(f"{name} under @stride.objective" for name in declared), *others]
-            if not found or (declared and others) or len(others) > 1:
+            if (not found and not self._holds_training()) or (declared and others) or len(others) > 1:
                 said = " and ".join(found) or f"no objective ({lacking})".replace(" ()", "")
                 raise Refused(f"{self._path.name} holds {said}: {POSSIBLE}")
         if declared and chosen is None:
@@ -71,9 +74,12 @@ class Script:
             raise Refused(
                 f"{self._path.name} holds OBJECTIVES: name it in STRIDE_OBJECTIVE_MODULES, with its folder on PYTHONPATH"
             )
-        function = chosen or "objective"
-        if not callable(getattr(self._module, function, None)):
+        function = chosen or ("objective" if others else TRAIN)
+        found_function = getattr(self._module, function, None)
+        if not callable(found_function):
             raise Refused(f"{self._path.name} has no function {function!r}")
+        if takes_parameters(found_function):
+            return [self._with_arguments(function)]
         return [self._recorded(function, stated)]
 
     def start(self, message: Message) -> Any:
@@ -106,6 +112,10 @@ class Script:
             found.append("the Optuna objective `objective`")
         return found
 
+    def _holds_training(self) -> bool:
+        found = getattr(self._module, TRAIN, None)
+        return inspect.isfunction(found) and takes_parameters(found)
+
     def _all_declared(self, declared: dict[str, tuple[Any, Declaration]]) -> list[Message]:
         if len(declared) > 1 and (unnamed := [name for name, (_, it) in declared.items() if it.name is None]):
             raise Refused(
@@ -126,6 +136,21 @@ class Script:
             for name, (function, it) in declared.items()
             if self._takes_a_trial(name, function)
         ]
+
+    def _with_arguments(self, name: str) -> Message:
+        function = self.function(name)
+        try:
+            space = space_of(function)
+        except TypeError as error:
+            raise Refused(f"{self._path.name}'s {name} cannot be called with parameters: {error}") from error
+        return {
+            "kind": "arguments",
+            "function": name,
+            "name": self._path.stem if name == TRAIN else name,
+            "description": _described(function),
+            "space": space,
+            "steps": next((name for name in DURATIONS if type(space.get(name)) is int), None),
+        }
 
     def _recorded(self, name: str, stated: Mapping[str, Any] | None) -> Message:
         function = self.function(name)
@@ -194,6 +219,8 @@ class Script:
         try:
             inspect.signature(function).bind("trial")
         except TypeError as error:
+            if takes_parameters(function):
+                return True
             raise Refused(f"{self._path.name}'s {name} cannot be called with a trial: {error}") from error
         except ValueError:  # written in C: it does not tell
             pass

@@ -96,8 +96,7 @@ CASES = (
         folder="training_function",
         file="train.py",
         ways=(
-            with_stride("train.py:train --steps 20", "with_stride.py"),
-            with_stride("train.py", "with_stride_resuming.py", RESUMING),
+            with_stride("train.py", "with_stride.py", RESUMING),
             stock("friedman"),
         ),
     ),
@@ -106,7 +105,7 @@ CASES = (
         folder="keras_fit",
         file="train.py",
         ways=(
-            with_stride("train.py:train --steps 6", "with_stride.py"),
+            with_stride("train.py --steps 6", "with_stride.py"),
             with_stride("train.py", "with_stride_resuming.py", RESUMING),
             stock("digits"),
         ),

@@ -145,7 +145,7 @@ def _resume(first: _Begun, script: ScriptObjective, params: Mapping[str, Any], d
 def _best_model(first: _Begun, script: ScriptObjective) -> Finding:
     if first.weights:
         return Finding(name="best model", works=True, text=f"{len(first.weights)} tensors were saved under model")
-    text = 'no weights are kept: give trial.save a dictionary with "model": model.state_dict()'
+    text = 'no weights are kept: give steps the model, or trial.save a dictionary with "model": model.state_dict()'
     if script.function.kind == "optuna":
         text = "an Optuna objective keeps no weights: a function under @stride.objective can"
     return Finding(name="best model", works=False, text=text)

@@ -2,17 +2,13 @@
 
 import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from objectives.own_modules import CatalogProblem
 from objectives.scripts.command import placeholders
-from objectives.scripts.entry import RATES, Asked, ScriptObjective, objective_of
+from objectives.scripts.entry import RATE_SPACE, RATES, Asked, ScriptObjective, objective_of
 from objectives.scripts.ranges import FORMS, as_float, written
-
-RATE_SPACE: Mapping[str, Any] = {"type": "float", "low": 1e-5, "high": 1.0, "log": True}
-"""Of the learning rate, where nothing else is said."""
 
 
 def command_objective(

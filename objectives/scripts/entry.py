@@ -20,6 +20,10 @@ from objectives.scripts.ranges import POINTS, RATE_POINTS, Flaw, own_parameter, 
 
 RATES = ("learning_rate", "lr")
 """What the learning rate is called, unless it is named."""
+RATE_SPACE: Mapping[str, Any] = {"type": "float", "low": 1e-5, "high": 1.0, "log": True}
+"""Of the learning rate, where nothing else is said."""
+METRIC = "validation_loss"
+"""Of a function or a command that does not declare another."""
 MODULE = "objectives.scripts.run"
 
 
@@ -32,7 +36,9 @@ class Asked:
     learning_rate: str | None = None
     """The name of the parameter; None: the usual ones."""
     steps: int | None = None
-    """How many steps an Optuna objective reports; None: not known."""
+    """How many steps an Optuna objective reports, or a function that is called with its arguments; None: not known."""
+    metric: str | None = None
+    """What such a function reports; None: METRIC."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +49,7 @@ class ScriptFunction:
     """Of the file; of a command, the folder where it is started."""
     sha256: str
     """Of the file's bytes, or of the command, in hexadecimal digits."""
-    kind: Literal["function", "optuna", "model", "command"]
+    kind: Literal["function", "arguments", "optuna", "model", "command"]
     name: str
     """Of the function; or the command, as a shell would take it."""
     metric: str
@@ -82,8 +88,10 @@ def objective_of(description: Mapping[str, Any], path: Path, sha256: str, asked:
             steps, rate = "epochs", "learning_rate"
             objective = _of_model(description, path)
         else:
-            steps = asked.steps if description["kind"] == "optuna" else description["steps"]
             rate = _learning_rate(description["space"], asked, description["name"])
+            if description["kind"] == "arguments":
+                description = _with_arguments(description, rate, asked)
+            steps = asked.steps if description["kind"] == "optuna" else description["steps"]
             objective = _of_function(description, path, asked, steps, rate)
     except Flaw as flaw:
         raise CatalogProblem(f"{flaw} ({path})") from None
@@ -135,6 +143,17 @@ def _of_model(description: Mapping[str, Any], path: Path) -> Objective:
         parameters=model_entry.parameters_of(description["space"], description["name"], description["examples"]),
         settings_schema=model_entry.settings_schema(description["settings"]),
     )
+
+
+def _with_arguments(description: Mapping[str, Any], rate: str, asked: Asked) -> Mapping[str, Any]:
+    """What is declared for a function that is called with its arguments: it says nothing itself."""
+    return {
+        **description,
+        "space": {**description["space"], rate: RATE_SPACE},
+        "metric": asked.metric or METRIC,
+        "direction": asked.direction or "minimize",
+        "steps": description["steps"] or asked.steps,
+    }
 
 
 def _of_function(description: Mapping[str, Any], path: Path, asked: Asked, steps: int | str | None, rate: str) -> Objective:

@@ -132,6 +132,7 @@ def _asked(settings: Settings) -> Asked:
         direction=cast(Direction | None, settings.objective_direction),
         learning_rate=settings.objective_learning_rate,
         steps=settings.objective_steps,
+        metric=settings.objective_metric,
     )
 
 

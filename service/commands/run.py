@@ -13,7 +13,7 @@ import httpx2
 from objectives.contract import Direction
 from objectives.own_modules import CatalogProblem
 from objectives.scripts.catalog import describe_files
-from objectives.scripts.entry import Asked, ScriptObjective, to_document
+from objectives.scripts.entry import METRIC, Asked, ScriptObjective, to_document
 from objectives.scripts.ranges import written
 from service.commands import answers, run_job, tables
 from service.commands.api_client import ApiClient, ServiceFailed, Unreachable
@@ -37,11 +37,11 @@ class NotOffered(StrideError):
     """No worker has offered the script."""
 
 
-def asked_for(direction: str | None, learning_rate: str | None, steps: int | None) -> Asked:
+def asked_for(direction: str | None, learning_rate: str | None, steps: int | None, metric: str | None) -> Asked:
     """What the options say of the script. Raises BadUsage."""
     if direction not in (None, "minimize", "maximize"):
         raise BadUsage(f"--direction is {direction!r}: it must be minimize or maximize.")
-    return Asked(direction=cast(Direction | None, direction), learning_rate=learning_rate, steps=steps)
+    return Asked(direction=cast(Direction | None, direction), learning_rate=learning_rate, steps=steps, metric=metric)
 
 
 def run_script(settings: Settings, script: ScriptObjective, what: str, wanted: Wanted) -> None:
@@ -98,10 +98,10 @@ def ranges(params: Sequence[str]) -> dict[str, Any]:
         raise BadUsage(f"{problem}.") from None
 
 
-def of_command(line: str, params: Sequence[str], metric: str, asked: Asked) -> ScriptObjective:
+def of_command(line: str, params: Sequence[str], asked: Asked) -> ScriptObjective:
     """The objective of a command, started in the working directory. Raises BadUsage."""
     try:
-        return described_command(line, params, metric, asked)
+        return described_command(line, params, asked.metric or METRIC, asked)
     except CatalogProblem as problem:
         raise BadUsage(f"{problem}.") from None
 

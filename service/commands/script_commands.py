@@ -26,7 +26,7 @@ def run(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The metric that counts. (default: the first that FILE declares; of a command validation_loss)",
+            help="The metric that counts. (default: the first that FILE declares, or validation_loss)",
             show_default=False,
         ),
     ] = None,
@@ -56,7 +56,7 @@ def run(
     from service.commands import run_job
     from service.commands.configuration import read_settings
 
-    asked = running.asked_for(direction, learning_rate, steps)
+    asked = running.asked_for(direction, learning_rate, steps, metric)
     if (file is None) == (command is None):
         raise BadUsage("Name what trains: a FILE, or a command with --command.")
     document = run_job.read_job(job)
@@ -64,10 +64,9 @@ def run(
         script, named = running.described(file, asked, document.get("search_space")), [file]
         space = running.ranges(param or [])
     else:
-        reported, space = metric or "validation_loss", {}
-        script = running.of_command(str(command), param or [], reported, asked)
-        named = ["--command", str(command), *(part for each in param or [] for part in ("--param", each)), "--metric", reported]
-    options = {"--direction": direction, "--learning-rate": learning_rate, "--steps": steps}
+        script, space = running.of_command(str(command), param or [], asked), {}
+        named = ["--command", str(command), *(part for each in param or [] for part in ("--param", each))]
+    options = {"--metric": metric, "--direction": direction, "--learning-rate": learning_rate, "--steps": steps}
     named += [part for name, value in options.items() if value is not None for part in (name, str(value))]
     if job is not None and document.get("search_space") is not None:
         named += ["--job", job]  # without it an Optuna objective is another version
@@ -86,11 +85,15 @@ def run(
 
 @app.command(rich_help_panel=SCRIPTS)
 def check(
-    file: Annotated[str, FILE], direction: Direction = None, learning_rate: LearningRate = None, steps: Steps = None
+    file: Annotated[str, FILE],
+    metric: Annotated[str | None, typer.Option(metavar="NAME", help="As of run.", show_default=False)] = None,
+    direction: Direction = None,
+    learning_rate: LearningRate = None,
+    steps: Steps = None,
 ) -> None:
     """Train a few steps of a training script, and say what works: seeds, resume, best model, diagnosis, divergence, pruning."""
     from service.commands.check import check_script
     from service.commands.configuration import read_settings
     from service.commands.run import asked_for
 
-    check_script(file, asked_for(direction, learning_rate, steps), read_settings().device)
+    check_script(file, asked_for(direction, learning_rate, steps, metric), read_settings().device)

@@ -76,4 +76,10 @@ def _offered(service: RunningStride) -> set[str]:
 
 
 def test_the_guide_has_all_ways() -> None:
-    assert [title for title, _ in WAYS] == ["An Optuna objective", "A model and its data", "A training function", "Any command"]
+    assert [title for title, _ in WAYS] == [
+        "An Optuna objective",
+        "A loop",
+        "A model and its data",
+        "A training function",
+        "Any command",
+    ]

@@ -1,6 +1,7 @@
 """Digits, classified by a convolutional network in Keras."""
 
 import keras
+import stride
 from keras import layers
 from sklearn.datasets import load_digits
 
@@ -25,11 +26,11 @@ def build():
     )
 
 
-def train(trial):
+def train(learning_rate=0.001):
     (x, y), validation = load()
     model = build()
     model.compile(
-        optimizer=keras.optimizers.Adam(trial.suggest_float("learning_rate", 1e-5, 1.0, log=True)),
+        optimizer=keras.optimizers.Adam(learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
@@ -40,7 +41,7 @@ def train(trial):
         epochs=6,
         validation_data=validation,
         verbose=2,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: trial.report(logs["val_loss"], epoch))],
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: stride.report(validation_loss=logs["val_loss"]))],
     )
     return history.history["val_loss"][-1]
 

@@ -1,5 +1,6 @@
 """A network that learns Friedman's function of ten numbers from noisy examples, trained by a loop of our own."""
 
+import stride
 import torch
 from sklearn.datasets import make_friedman1
 from torch import nn
@@ -14,12 +15,12 @@ def load():
     return 2 * x - 1, (y - y.mean()) / y.std()
 
 
-def train(trial, batch_size=32, epochs=20):
+def train(lr=0.01, batch_size=32, epochs=20):
     x, y = load()
     net = nn.Sequential(nn.Linear(10, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
-    optimizer = torch.optim.AdamW(net.parameters(), lr=trial.suggest_float("lr", 1e-5, 1.0, log=True), weight_decay=0.1)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
-    for epoch in range(epochs):
+    for epoch in stride.steps(epochs, net, optimizer, schedule):
         net.train()
         total = 0.0
         for batch in torch.randperm(SEEN).split(batch_size):
@@ -32,7 +33,7 @@ def train(trial, batch_size=32, epochs=20):
         net.eval()
         with torch.no_grad():
             validation_loss = nn.functional.mse_loss(net(x[SEEN:]).squeeze(1), y[SEEN:]).item()
-        trial.report(validation_loss, epoch)
+        stride.report(training_loss=total / SEEN, validation_loss=validation_loss)
     return validation_loss
 
 

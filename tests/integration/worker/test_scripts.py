@@ -115,7 +115,7 @@ FAILURES = {
     "without the metric": (
         "trial.report(1, loss=1.0)",
         "TypeError",
-        "trial.report was not given validation_loss, the metric that is declared: it was given loss",
+        "report was not given validation_loss, the metric that counts: it was given loss",
     ),
     "text": (
         "trial.report(1, validation_loss='low')",

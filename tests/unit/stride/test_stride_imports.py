@@ -32,4 +32,4 @@ def test_its_process_loads_nothing_else() -> None:
 
 
 def test_what_scripts_import_of_it() -> None:
-    assert stride.__all__ == ["Trial", "objective"]
+    assert stride.__all__ == ["Trial", "objective", "report", "steps"]

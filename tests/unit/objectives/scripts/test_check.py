@@ -44,7 +44,39 @@ def test_a_script_that_does_all_right(tmp_path: Path) -> None:
     assert [name for name, finding in all_found.items() if not finding.works] == ["best model"]
     assert all_found["resume"].text == "step 2 is the same in another process, to the last digit"
     assert all_found["divergence"].text == "at learning_rate 10, the highest, the run diverged"
-    assert 'give trial.save a dictionary with "model"' in all_found["best model"].text
+    assert 'trial.save a dictionary with "model"' in all_found["best model"].text
+
+
+LOOP = """
+import random
+import stride
+
+class Sum:
+    def __init__(self):
+        self.x = 0.0
+    def parameters(self):
+        return [self.x]
+    def state_dict(self):
+        return {"x": self.x}
+    def load_state_dict(self, state):
+        self.x = state["x"]
+
+def train(lr=0.1, steps=4):
+    found = Sum()
+    for step in stride.steps(steps, found):
+        found.x += random.random()
+        stride.report(validation_loss=float("nan") if lr == 1 else found.x, training_loss=found.x)
+"""
+
+
+def test_a_loop_resumes_and_keeps_its_weights(tmp_path: Path) -> None:
+    assert [name for name, finding in found(tmp_path, LOOP).items() if not finding.works] == []
+
+
+def test_a_loop_that_saves_nothing_does_not_resume(tmp_path: Path) -> None:
+    all_found = found(tmp_path, LOOP.replace("steps, found)", "steps)"))
+    assert [name for name, finding in all_found.items() if not finding.works] == ["resume", "best model"]
+    assert "or by steps(n, model, optimizer)" in all_found["resume"].text
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,34 @@ def described(folder: Path, text: str, of: str = "", asked: Asked = NOTHING, **t
     return describe_files([f"{folder / 'train.py'}{of}"], asked, **times)
 
 
+LOOP = """
+def train(lr=0.01, batch_size=32, epochs=20, name="adam", nesterov=True, betas=(0.9, 0.999), decay=None):
+    'Learn.'
+"""
+
+
+@pytest.mark.parametrize(("of", "name"), [("", "train"), (":train", "train"), (":other", "other")])
+def test_the_arguments_of_a_function_are_its_parameters(tmp_path: Path, of: str, name: str) -> None:
+    text = LOOP.replace("def train", f"def {name}")
+    found = described(tmp_path, text, of, Asked(metric="accuracy", direction="maximize"))[name]
+    parameters = {each.name: each for each in found.objective.parameters}
+    assert {each.name: each.default for each in parameters.values() if each.name != "lr"} == {
+        "batch_size": 32,
+        "epochs": 20,
+        "name": "adam",
+        "nesterov": True,
+    }
+    assert parameters["lr"].space == {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 9}
+    assert (parameters["lr"].role, parameters["epochs"].role) == ("learning_rate", "duration")
+    assert [(each.name, each.direction) for each in found.objective.metrics] == [("accuracy", "maximize")]
+    assert (found.objective.description, found.function.kind, found.function.steps) == ("Learn.", "arguments", "epochs")
+
+
+def test_a_rate_of_another_name_and_a_number_of_steps_are_told(tmp_path: Path) -> None:
+    found = described(tmp_path, "def train(eta=1): pass\n", asked=Asked(learning_rate="eta", steps=3))["train"]
+    assert (found.function.learning_rate, found.function.steps, found.function.metric) == ("eta", 3, "validation_loss")
+
+
 def test_a_function_is_described_as_it_declares(tmp_path: Path) -> None:
     text = """
 import stride
@@ -95,8 +123,8 @@ def test_a_path_may_hold_a_colon(tmp_path: Path) -> None:
 CANNOT = "train.py cannot be loaded:"
 MAIN = 'if __name__ == "__main__"'
 POSSIBLE = (
-    "a file holds functions under @stride.objective(space=...), an Optuna objective, def objective(trial), or"
-    " def model(params, settings) and def data(settings)"
+    "a file holds functions under @stride.objective(space=...), an Optuna objective, def objective(trial),"
+    " def train(lr=0.1, epochs=20), or def model(params, settings) and def data(settings)"
 )
 RANGE = '{"type": "float", "low": 1e-4, "high": 1.0, "log": True}'
 WRONG = {
@@ -149,6 +177,14 @@ WRONG = {
     "a rate by name": (
         FUNCTION.replace(RANGE, "'high'"),
         "train's learning_rate is the learning rate: its type must be float, not categorical (PATH)",
+    ),
+    "an argument without a value": (
+        "def train(lr, width): pass\n",
+        "train.py's train cannot be called with parameters: its argument width has no value: write width=...",
+    ),
+    "arguments without a rate": (
+        "def train(eta=0.1): pass\n",
+        "train has no parameter called learning_rate or lr: name the learning rate with --learning-rate, one of eta (PATH)",
     ),
     "a type": (
         FUNCTION.replace('"float"', '"real"'),

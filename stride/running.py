@@ -1,0 +1,29 @@
+"""`steps` and `report` for a function that is given no trial. Outside of a trial it trains as if Stride were not there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from stride.trial import Trial
+
+_RUNNING: list[Trial] = []
+
+
+def steps(n: int, *objects: Any) -> Iterator[int]:
+    """As `Trial.steps`; outside of a trial, the numbers from 0 to n - 1."""
+    return _RUNNING[-1].steps(n, *objects) if _RUNNING else iter(range(n))
+
+
+def report(step: int | None = None, *, learning_rate: float | None = None, **metrics: Any) -> bool:
+    """As `Trial.report`; outside of a trial, it does nothing and returns False."""
+    return _RUNNING[-1].report(step, learning_rate=learning_rate, **metrics) if _RUNNING else False
+
+
+@contextmanager
+def current(trial: Trial) -> Iterator[None]:
+    """The functions of this module are those of the trial within the block."""
+    _RUNNING.append(trial)
+    try:
+        yield
+    finally:
+        _RUNNING.remove(trial)
