@@ -156,6 +156,7 @@ class TrainerProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()  # killed: it ends at once
+        self._listener.join(LOG_S)  # guards kill what scripts and commands have started; they hold the log open until then
         self._pipe.close()
 
     def _read(self) -> tuple[int, FromTrainer] | None:
