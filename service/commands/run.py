@@ -15,7 +15,7 @@ from objectives.own_modules import CatalogProblem
 from objectives.scripts.catalog import describe_files
 from objectives.scripts.entry import METRIC, Asked, ScriptObjective, to_document
 from objectives.scripts.ranges import written
-from service.commands import answers, run_job, tables
+from service.commands import answers, direction, run_job, tables
 from service.commands.api_client import ApiClient, ServiceFailed, Unreachable
 from service.commands.jobs import check_completed
 from service.commands.options import BadUsage
@@ -37,11 +37,11 @@ class NotOffered(StrideError):
     """No worker has offered the script."""
 
 
-def asked_for(direction: str | None, learning_rate: str | None, steps: int | None, metric: str | None) -> Asked:
+def asked_for(to: str | None, learning_rate: str | None, steps: int | None, metric: str | None) -> Asked:
     """What the options say of the script. Raises BadUsage."""
-    if direction not in (None, "minimize", "maximize"):
-        raise BadUsage(f"--direction is {direction!r}: it must be minimize or maximize.")
-    return Asked(direction=cast(Direction | None, direction), learning_rate=learning_rate, steps=steps, metric=metric)
+    if to not in (None, "minimize", "maximize"):
+        raise BadUsage(f"--direction is {to!r}: it must be minimize or maximize.")
+    return Asked(direction=cast(Direction | None, to), learning_rate=learning_rate, steps=steps, metric=metric)
 
 
 def run_script(settings: Settings, script: ScriptObjective, what: str, wanted: Wanted) -> None:
@@ -70,6 +70,8 @@ def run_script(settings: Settings, script: ScriptObjective, what: str, wanted: W
                 _say(f"The job is kept. To go on with it: stride run {what} --go-on {job['id'][:8]}")
                 raise
             _answer(client, job, what)
+            if script.function.kind != "model":
+                _doubt_direction(client, job, script)
             if wanted.keeps_running:
                 _say("Stride keeps running until Ctrl-C.")
                 with suppress(KeyboardInterrupt):
@@ -152,6 +154,13 @@ def _answer(client: ApiClient, job: Any, what: str) -> None:
         answers.best_lr(client.url, job["id"], as_json=False)
         _say(f"More trials: stride run {what} --go-on {job['id'][:8]} --trials {run_job.FURTHER}")
     check_completed(job)
+
+
+def _doubt_direction(client: ApiClient, job: Any, script: ScriptObjective) -> None:
+    metric = next(each for each in script.objective.metrics if each.name == job["spec"]["metric"])
+    said = direction.doubt(direction.ends_of(client, job["id"], metric.name), metric.name, metric.direction)
+    if said is not None:
+        _say(said)
 
 
 def _say(line: str) -> None:

@@ -68,7 +68,8 @@ def test_a_command_of_any_language_is_answered_whatever_the_folder_holds(tmp_pat
     for ours in ("objectives", "service", "stride"):
         (tmp_path / ours).mkdir()
         (tmp_path / ours / "__init__.py").write_text("raise SystemExit('this is a package of the user, not ours')")
-    line = 'awk -v lr={lr} -v bs={bs} \'BEGIN {print "{\\"loss\\": " (log(lr) / log(10) + 2) ^ 2 "}"}\''
+    program = 'BEGIN {for (i = 0; i < 2; i++) print "{\\"loss\\": " i + (log(lr) / log(10) + 2) ^ 2 "}"}'
+    line = f"awk -v lr={{lr}} -v bs={{bs}} '{program}'"
     options = ["--param", "lr=1e-4:1:log", "--param", "bs=16,32", "--metric", "loss", "--trials", "6", "--strategy", "random"]
     place = ["--port", "0", "--data", str(tmp_path / "data"), "--workers", "1"]
     result = run(
@@ -82,6 +83,7 @@ def test_a_command_of_any_language_is_answered_whatever_the_folder_holds(tmp_pat
     assert "warning" not in result.stderr
     assert re.search(r"^Learning rate 0\.\d+", result.stdout)
     assert "More trials: stride run --command 'awk " in result.stderr
+    assert "While they trained, loss rose in 6 of 6 trials, and the lowest counts as the best: if higher" in result.stderr
 
 
 def test_check_says_what_works(script: Path, tmp_path: Path) -> None:
