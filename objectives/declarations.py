@@ -8,9 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, get_args
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, best_match
-
 from objectives.contract import APPLIES_WHEN, ROLE, Conditions, Direction, Metric, Objective, Parameter, Role, Scale
 from objectives.data.files import flaw_of
 from objectives.documents import document_of
@@ -102,6 +99,10 @@ def _faults_of_types(objective: Objective) -> Iterator[Fault]:
     for name, of_setting in schema.get("properties", {}).items():
         if not isinstance(of_setting, Mapping):
             yield Fault(objective.name, f"{text}: its {name} is {of_setting!r}")
+    # Imported late: a trainer process starts in half the time without it.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
     try:
         Draft202012Validator.check_schema(dict(schema))
     except SchemaError as error:
@@ -217,6 +218,9 @@ def _faults_of_settings(objective: Objective) -> Iterator[Fault]:
 
 def _flaw_of_default(objective: Objective, name: str) -> str | None:
     """Why a job must not give a setting its own default; None: it may."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
     schema = objective.settings_schema["properties"][name]
     found = Draft202012Validator(dict(objective.settings_schema)).iter_errors({name: schema["default"]})
     error = best_match(error for error in found if list(error.absolute_path)[:1] == [name])  # others are of missing settings

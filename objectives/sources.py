@@ -35,8 +35,13 @@ def source_digests(catalog: Mapping[str, Objective], modules: Sequence[str]) -> 
 def refuse_changed(catalog: Mapping[str, Objective], module: str, digests: Mapping[str, str]) -> None:
     """Raises CatalogProblem when a file that declares or trains what `module` has is not as it was for `source_digests`."""
     for place in (place for _, places in _places(catalog, module) for place in places):
-        if place in digests and hashlib.sha256(source_of(place)).hexdigest() != digests[place]:
+        if place in digests and not is_unchanged(place, digests):
             raise CatalogProblem(f"{place} has changed since this worker was started, so start it again ({file_of(place)})")
+
+
+def is_unchanged(module: str, digests: Mapping[str, str]) -> bool:
+    """Whether the module's file is as it was for `source_digests`, as far as that is known."""
+    return hashlib.sha256(source_of(module)).hexdigest() == digests.get(module)
 
 
 def _places(catalog: Mapping[str, Objective], module: str) -> Iterator[tuple[Objective, list[str]]]:

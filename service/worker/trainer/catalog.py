@@ -10,7 +10,7 @@ from objectives.catalog import Start, add_own, import_start, load_catalog
 from objectives.own_modules import CatalogProblem
 from objectives.scripts.entry import ScriptFunction
 from objectives.scripts.run import Scripts
-from objectives.sources import refuse_changed
+from objectives.sources import is_unchanged, refuse_changed
 
 
 class TrainerCatalog:
@@ -47,7 +47,7 @@ class TrainerCatalog:
         self._broken.pop(module, None)
         catalog = dict(self._known)
         try:
-            add_own(catalog, module)
+            add_own(catalog, module, checked=is_unchanged(module, self._digests))  # by the worker
             refuse_changed(catalog, module, self._digests)
         except CatalogProblem as problem:
             self._broken[module] = str(problem)
