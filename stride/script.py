@@ -1,12 +1,14 @@
 """A user's file, loaded by path, and what it holds: functions under `@stride.objective`, an Optuna objective, or a model."""
 
 import functools
+import gc
 import hashlib
 import inspect
 import multiprocessing  # noqa: F401 - it sets `__mp_main__` when it is imported, so that must come before the file
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +29,10 @@ POSSIBLE = (
 )
 
 AS_A_PROGRAM = 'if __name__ == "__main__"'
+
+
+OBJECTS = 50_000
+"""New ones between two garbage collections while a file is loaded: to look for garbage takes a tenth of the time."""
 
 
 class Refused(Exception):
@@ -241,7 +247,8 @@ def _loaded(path: Path, source: bytes, script: Script, module_name: str | None) 
         sys.path.insert(0, str(path.parent))
     sys.argv = [str(path)]
     try:
-        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - it is what the worker was told to run
+        with _little_garbage():
+            exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - it is what the worker was told to run
     except BaseException as error:  # a user's file may raise anything
         raise Refused(f"{path.name} cannot be loaded: {script.sentence(error)}{_cure(error)}") from error
     return module
@@ -253,6 +260,19 @@ def _cure(error: BaseException) -> str:
     if any(Path(frame.filename).name == "argparse.py" or "sys.argv" in (frame.line or "") for frame in frames):
         return f": it is given no arguments, so parse them under {AS_A_PROGRAM}, or give them default values"
     return f": put what runs it as a program under {AS_A_PROGRAM}" if isinstance(error, SystemExit) else ""
+
+
+@contextmanager
+def _little_garbage() -> Iterator[None]:
+    """Look for it seldom; what the block itself decides on that stays."""
+    before = gc.get_threshold()
+    seldom = (OBJECTS, *before[1:])
+    gc.set_threshold(*seldom)
+    try:
+        yield
+    finally:
+        if gc.get_threshold() == seldom:
+            gc.set_threshold(*before)
 
 
 def _described(function: Any) -> str:
