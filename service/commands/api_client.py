@@ -47,8 +47,10 @@ class ApiClient:
             raise ConfigurationError(
                 f"The API's URL should look like http://127.0.0.1:8000, not {self.url!r} (--url, STRIDE_URL)."
             )
-        # The proxy of the environment is not for requests to this machine.
-        self._http = httpx2.Client(base_url=parsed, timeout=TIMEOUTS, trust_env=parsed.host not in LOCAL_HOSTS)
+        # The proxy of the environment is not for requests to this machine; to read certificates takes longer than most of them.
+        local = parsed.host in LOCAL_HOSTS
+        verify = parsed.scheme == "https" or not local
+        self._http = httpx2.Client(base_url=parsed, timeout=TIMEOUTS, trust_env=not local, verify=verify)
 
     def __enter__(self) -> Self:
         return self

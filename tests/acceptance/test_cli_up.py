@@ -77,7 +77,7 @@ def test_what_dies_is_started_again_at_the_same_address(tmp_path: Path) -> None:
 
 def _ready(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/readyz", trust_env=False, timeout=DEADLINE_S).is_success
+        return httpx2.get(f"{url}/readyz", trust_env=False, verify=False, timeout=DEADLINE_S).is_success
     except httpx2.TransportError:
         return False
 
