@@ -136,7 +136,8 @@ class Hyperparameters:
         self._rates = rates
         self._half = half
         self._others = others
-        self._basis = basis
+        # In front are the powers of the shifted rates, which theta decides.
+        self._basis = np.column_stack([np.ones((len(rates), 3)), basis])
         self._squares = squares.reshape(len(squares), len(rates) ** 2)
         self._mean = np.array([prior.mean for prior in priors])
         self._sd = np.array([prior.sd for prior in priors])
@@ -174,22 +175,26 @@ class Hyperparameters:
         shared = math.exp(2 * theta[1]) * SHARED * by_rate_alike
         own = math.exp(2 * theta[1]) * (1 - SHARED) * by_rate_alike * by_others_alike
         departure = shared + own
-        basis = np.column_stack([powers(at / self._half), self._basis])
+        basis = self._basis.copy()
+        basis[:, :3] = powers(at / self._half)
         quadratic = math.exp(2 * theta[3]) * (basis @ basis.T)
         noise = np.exp(2 * (theta[2] + theta[4] * at))
         covariance = departure + quadratic
-        covariance[np.diag_indices_from(covariance)] += noise + self._extra + JITTER
+        diagonal = slice(None, None, len(at) + 1)
+        covariance.reshape(-1)[diagonal] += noise + self._extra + JITTER
         away = (theta - self._mean) / self._sd
-        try:
-            root = linalg.cholesky(covariance, lower=True, check_finite=False)
-        except linalg.LinAlgError:  # only at very unlikely hyperparameters
+        # LAPACK itself: an answer asks hundreds of times, and SciPy's functions around it take as long as all else here.
+        root, failed = linalg.lapack.dpotrf(covariance, lower=1)
+        if failed:  # only at very unlikely hyperparameters
             return 1e10 + 0.5 * float(away @ away), away / self._sd
-        weights = linalg.cho_solve((root, True), self._y, check_finite=False)
+        weights, _ = linalg.lapack.dpotrs(root, self._y, lower=1)
         energy = 0.5 * float(self._y @ weights) + float(np.log(root.diagonal()).sum()) + 0.5 * float(away @ away)
         if not with_gradient:
             return energy, away
         lower, _ = linalg.lapack.dpotri(root, lower=1)
-        pull = lower + np.tril(lower, -1).T - np.outer(weights, weights)
+        both = lower + lower.T  # above its diagonal `lower` is 0, as `root` is
+        both.reshape(-1)[diagonal] = lower.diagonal()
+        pull = both - weights[:, None] * weights
         on_rate = pull * departure / spread_along_rate
         on_noise = pull.diagonal() * noise
         on_basis = math.exp(2 * theta[3]) * (pull @ basis)
