@@ -11,7 +11,10 @@ DEADLINE_S = 100.0
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["tests.conftest", "tests.factories", "service.dispatch.claim", "service.worker.loop", "tests.stock_optuna", "optuna"]
+    [
+        *("tests.conftest", "tests.factories", "service.dispatch.claim", "service.worker.loop", "service.cli"),
+        *("tests.stock_optuna", "optuna"),
+    ]
 )
 
 _together: Barrier

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import DEADLINE_S, RunningStride, assert_fails, run, start
+from tests.acceptance.conftest import DEADLINE_S, RunningStride, assert_fails, run, run_anew, start
 
 SCRIPT = """
 import math
@@ -44,7 +44,7 @@ def script(tmp_path: Path) -> Path:
 
 
 def run_script(script: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    return run(
+    return run_anew(
         "run", str(script), "--port", "0", "--data", str(script.parent / "data"), *options, STRIDE_URL="http://127.0.0.1:9"
     )
 
@@ -72,7 +72,7 @@ def test_a_command_of_any_language_is_answered_whatever_the_folder_holds(tmp_pat
     line = f"awk -v lr={{lr}} -v bs={{bs}} '{program}'"
     options = ["--param", "lr=1e-4:1:log", "--param", "bs=16,32", "--metric", "loss", "--trials", "6", "--strategy", "random"]
     place = ["--port", "0", "--data", str(tmp_path / "data"), "--workers", "1"]
-    result = run(
+    result = run_anew(
         *("run", "--command", line, *options, *place),
         cwd=tmp_path,
         STRIDE_URL="http://127.0.0.1:9",
@@ -125,7 +125,8 @@ def test_workers_join_a_stride_that_runs(stride: RunningStride, script: Path, tm
 def test_ctrl_c_keeps_the_job_and_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SLOW)
     process = start(
-        "run", str(tmp_path / "slow.py"), "--port", "0", "--data", str(tmp_path / "data"), STRIDE_URL="http://127.0.0.1:9"
+        *("run", str(tmp_path / "slow.py"), "--port", "0", "--data", str(tmp_path / "data"), "--workers", "1"),
+        STRIDE_URL="http://127.0.0.1:9",
     )
     assert process.stderr is not None
     assert any(line.startswith("running") for line in iter(process.stderr.readline, ""))
