@@ -7,6 +7,8 @@ from optuna.storages import RDBStorage
 
 from service.store.optuna_tables import stock_storage
 
+_KEPT: dict[str, RDBStorage] = {}
+
 
 @contextmanager
 def stock(url: str) -> Iterator[RDBStorage]:
@@ -15,5 +17,20 @@ def stock(url: str) -> Iterator[RDBStorage]:
     try:
         yield storage
     finally:
-        storage.remove_session()
-        storage.engine.dispose()
+        _close(storage)
+
+
+@contextmanager
+def stock_once_more(url: str) -> Iterator[RDBStorage]:
+    """The same one for each block, with no connection in between: a new one composes its statements for longer than it reads."""
+    if url not in _KEPT:
+        _KEPT[url] = stock_storage(url)
+    try:
+        yield _KEPT[url]
+    finally:
+        _close(_KEPT[url])
+
+
+def _close(storage: RDBStorage) -> None:
+    storage.remove_session()
+    storage.engine.dispose()

@@ -19,7 +19,7 @@ from service.domain.strategy import NoPruner
 from service.domain.trial import TrialError
 from service.store import jobs
 from service.store.postgres import Database
-from tests.stock_optuna import stock
+from tests.stock_optuna import stock_once_more
 
 SPACE: dict[str, Any] = {
     "learning_rate": {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 10},
@@ -114,7 +114,7 @@ def expire(database: Database, claim: Claim, *, ago_s: float = 0.0) -> None:
 
 def stored(database: Database, job: Job) -> list[optuna.trial.FrozenTrial]:
     """The job's trials as stock Optuna reads them."""
-    with stock(database.url.render_as_string(hide_password=False)) as storage:
+    with stock_once_more(database.url.render_as_string(hide_password=False)) as storage:
         return optuna.load_study(study_name=job.study_name, storage=storage).trials
 
 
