@@ -31,7 +31,8 @@ up: install  ## Run PostgreSQL, the API and two workers, until Ctrl-C
 test: install  ## Run the tests
 	@# The two minutes of chaos leave cores idle, and so does what waits for processes: pure functions, which nothing waits for,
 	@# take only that.
-	@logs=$$(mktemp -d); \
+	@# Threads that wait for others let go of the core: by default they spin, more of them the more processes there are.
+	@export OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=4; logs=$$(mktemp -d); \
 	$(PYTEST) tests/chaos/test_chaos.py >$$logs/chaos 2>&1 & chaos=$$!; \
 	nice -n 19 $(PYTEST) -n 2 --timeout 600 tests/unit >$$logs/unit 2>&1 & unit=$$!; \
 	nice -n 5 $(PYTEST) -n 4 --ignore=tests/unit --ignore=tests/browser --ignore=tests/chaos/test_chaos.py; rest=$$?; \
