@@ -5,6 +5,7 @@ So `stride --help` does not import Optuna, SQLAlchemy or FastAPI, and is quick.
 
 import gc
 import os
+import signal
 import sys
 import threading
 from typing import Annotated
@@ -17,6 +18,7 @@ from service.errors import ConfigurationError, StrideError
 
 BAD_USAGE = 2
 FAILED = 1
+INTERRUPTED = 130
 OBJECTS = 50_000
 """New ones between two garbage collections: while modules are imported nothing is garbage, and to look for it takes time."""
 
@@ -43,6 +45,9 @@ def main() -> None:
 
         print(f"stride: {error}", file=sys.stderr)
         code = BAD_USAGE if isinstance(error, BadUsage | ConfigurationError | Refused) else FAILED
+    except KeyboardInterrupt:  # a second one, where the first one was being handled
+        code = INTERRUPTED
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it would kill a process that is ending, and hide its exit code
     _leave_threads(code)
     sys.exit(code)
 
@@ -122,6 +127,9 @@ def worker(
     learning_rate: LearningRate = None,
     steps: Steps = None,
     script: Annotated[list[str] | None, typer.Option(hidden=True, help="An objective that `stride run` has described.")] = None,
+    job_fd: Annotated[
+        int | None, typer.Option(hidden=True, help="File descriptor of an open file, which says the only job to train.")
+    ] = None,
     data: Data = None,
     parent: Parent = None,
 ) -> None:
@@ -141,7 +149,7 @@ def worker(
         "objective_metric": metric,
         "objective_name": name,
     }
-    run_a_worker(read_settings(data_dir=data, **scripts), parent=parent, described=script or ())
+    run_a_worker(read_settings(data_dir=data, **scripts), parent=parent, described=script or (), assignment=job_fd)
 
 
 @app.command(rich_help_panel=SERVICE)

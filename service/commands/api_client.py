@@ -1,7 +1,7 @@
 """The REST API as the commands use it: JSON in, JSON out, and one clear error for each kind of failure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 from uuid import UUID
 
@@ -62,9 +62,9 @@ class ApiClient:
         """The document at `path`; query parameters that are None are left out."""
         return self._ask("GET", path, query)
 
-    def post(self, path: str, document: Any = None, **query: Any) -> Any:
-        """Post `document`, or an empty body; returns the response's document."""
-        return self._ask("POST", path, query, document)
+    def post(self, path: str, document: Any = None, *, key: str | None = None, **query: Any) -> Any:
+        """Post `document`, or an empty body; returns the response's document. key: of a request that may be sent again."""
+        return self._ask("POST", path, query, document, {} if key is None else {"Idempotency-Key": key})
 
     def delete(self, path: str) -> None:
         """Delete what is at `path`."""
@@ -110,10 +110,12 @@ class ApiClient:
             f"{len(matching)} jobs have ids that begin with {job!r}: {', '.join(sorted(matching)[:3])}... Give more of the id."
         )
 
-    def _ask(self, method: str, path: str, query: dict[str, Any], document: Any = None) -> Any:
+    def _ask(
+        self, method: str, path: str, query: dict[str, Any], document: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
         params = {name: value for name, value in query.items() if value is not None}
         try:
-            response = self._http.request(method, path, params=params, json=document)
+            response = self._http.request(method, path, params=params, json=document, headers=headers)
         except httpx2.ReadTimeout as error:
             raise Unreachable(
                 f"Stride at {self.url} has not answered {method} {path} within {ANSWER_TIMEOUT_S:.0f} s."

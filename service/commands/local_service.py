@@ -4,8 +4,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from socket import gethostname, socket
 from types import FrameType
 from typing import NoReturn
 
@@ -13,12 +15,12 @@ import httpx2
 import structlog
 
 from service.commands import pool
-from service.commands.configuration import check_data_folders, data_dir, database_url
+from service.commands.configuration import check_data_folders, data_dir
 from service.commands.pool import LocalProcess
 from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, listen, own_objectives
 from service.errors import ConfigurationError, StrideError
 from service.settings import Settings
-from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError, FolderInUse
 from service.store.postgres import Database, psycopg_url
 
 READY_WITHIN_S = 60.0
@@ -30,71 +32,97 @@ class StartFailed(StrideError):
     """Stride did not start."""
 
 
-class LocalService:
-    """What runs on this machine."""
+class InUse(ConfigurationError):
+    """Another process runs a Stride in the data folder.
 
-    def __init__(self, url: str, postgres: "_Postgres | None", processes: Sequence[LocalProcess]) -> None:
+    url: of its API; None: it serves none, or not yet.
+    """
+
+    def __init__(self, message: str, url: str | None) -> None:
+        super().__init__(message)
         self.url = url
-        """Of the API."""
-        self.stored = "" if postgres is None else postgres.stored
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerCommand:
+    """How workers are started."""
+
+    arguments: Sequence[str] = ("worker",)
+    """Of `stride`."""
+    descriptors: Sequence[int] = ()
+    """File descriptors that they inherit."""
+
+
+class LocalService:
+    """What this process runs on this machine: workers, and PostgreSQL and API, unless another process runs these.
+
+    url: of the API. take_over: starts PostgreSQL and API if nobody runs them any more; called often.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        workers: Sequence[LocalProcess],
+        services: "Services | None",
+        take_over: "Callable[[], Services | None]" = lambda: None,
+    ) -> None:
+        self.url = url
+        self.stored = "" if services is None else services.postgres.stored
         """Where the data is, in words."""
-        self._postgres = postgres
-        self._processes = processes
+        self._workers = workers
+        self._services = services
+        self._take_over = take_over
+
+    @property
+    def worker_names(self) -> set[str]:
+        """Of the workers that run here, as they are registered."""
+        return {f"{gethostname()}:{worker.pid}" for worker in self._workers}
+
+    def restart_services(self) -> None:
+        """To be called often, as `restart_what_ended`, while workers that end at their start are to be noticed."""
+        if self._services is None:
+            self._services = self._take_over()
+        else:
+            self._services.restart_what_ended()
 
     def restart_what_ended(self) -> None:
-        """To be called often. Raises ConfigurationError when the embedded PostgreSQL cannot be restarted."""
-        if self._postgres is not None:
-            self._postgres.restart_if_ended()
-        for process in self._processes:
-            process.restart_if_ended()
+        """To be called often. Raises ConfigurationError when PostgreSQL or the API cannot be started again."""
+        self.restart_services()
+        for worker in self._workers:
+            worker.restart_if_ended()
+
+    def kill_workers(self) -> None:
+        """End them at once, where there is no database in which they could store anything."""
+        for worker in self._workers:
+            worker.kill()
 
     def exit_if_ended(self) -> None:
-        """Exit with the code of the first process that has ended at its start: it has printed why."""
-        _exit_if_ended(self._processes)
+        """Exit with the code of the first worker that has ended at its start: it has printed why."""
+        _exit_if_ended(self._workers)
 
 
 @contextmanager
-def running(settings: Settings, worker: Sequence[str] = ("worker",)) -> Iterator[LocalService]:
+def running(settings: Settings, worker: WorkerCommand = WorkerCommand()) -> Iterator[LocalService]:
     """Start everything, and stop it at the end of the block. Ctrl-C, SIGTERM and SIGHUP end the block by KeyboardInterrupt.
 
-    worker: the arguments of `stride` that start one. Raises StrideError, with nothing left running, when something cannot be
-    started.
+    Raises StrideError, with nothing left running, when something cannot be started; InUse: since the data folder is in use.
     """
-    settings = _quiet(settings)
-    own_objectives(settings, trains=settings.workers > 0, warns=True, installed=tuple(worker) == ("worker",))
+    settings = quiet(settings)
+    own_objectives(settings, trains=settings.workers > 0, warns=True, installed=worker == WorkerCommand())
     if settings.workers:
         check_data_folders(settings)
-    with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as cleanup:
+    with interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as cleanup:
         listener = cleanup.enter_context(listen(settings.host, settings.port))
-        postgres = _Postgres(settings)
+        postgres = Postgres(settings)
         cleanup.callback(postgres.stop)
         _migrate(postgres.url, settings)
-        environment = _environment(settings, postgres.url)
-        api = LocalProcess(
-            "api",
-            ["api", "--host", settings.host, "--fd", str(listener.fileno())],
-            environment=environment,
-            grace_s=GRACEFUL_SHUTDOWN_S,
-            descriptors=[listener.fileno()],
-        )
-        cleanup.callback(pool.stop, [api])
-        workers = _workers(settings, worker, environment, cleanup)
-        _wait_until_ready(address(listener), [api, *workers])
-        yield LocalService(address(listener), postgres, [api, *workers])
+        services = Services(settings, postgres, listener, cleanup)
+        workers = start_workers(settings, worker, postgres.url, cleanup)
+        _wait_until_ready(services.url, [services.api, *workers])
+        yield LocalService(services.url, workers, services)
 
 
-@contextmanager
-def running_workers(settings: Settings, worker: Sequence[str]) -> Iterator[LocalService]:
-    """As `running`, where database and API run already: workers alone."""
-    settings = _quiet(settings)
-    own_objectives(settings, trains=True, warns=False, installed=False)
-    check_data_folders(settings)
-    with _interrupted_by(signal.SIGTERM, signal.SIGHUP), ExitStack() as cleanup:
-        environment = _environment(settings, database_url(settings))
-        yield LocalService(settings.url, None, _workers(settings, worker, environment, cleanup))
-
-
-def _quiet(settings: Settings) -> Settings:
+def quiet(settings: Settings) -> Settings:
     """At the level info, every trial logs a line."""
     return settings if "log_level" in settings.model_fields_set else settings.model_copy(update={"log_level": "warning"})
 
@@ -103,11 +131,20 @@ def _environment(settings: Settings, database: str) -> dict[str, str]:
     return os.environ | {"STRIDE_DATABASE_URL": database, "STRIDE_LOG_LEVEL": settings.log_level}
 
 
-def _workers(settings: Settings, worker: Sequence[str], environment: Mapping[str, str], cleanup: ExitStack) -> list[LocalProcess]:
+def start_workers(settings: Settings, worker: WorkerCommand, database: str, cleanup: ExitStack) -> list[LocalProcess]:
+    """Start as many as the settings say. cleanup: stops them. database: the URL."""
     workers: list[LocalProcess] = []
     cleanup.callback(_stop_workers, workers)
+    environment = _environment(settings, database)
     for number in range(1, settings.workers + 1):
-        workers.append(LocalProcess(f"worker {number}", worker, environment=environment, grace_s=settings.grace_s))
+        started = LocalProcess(
+            f"worker {number}",
+            worker.arguments,
+            environment=environment,
+            grace_s=settings.grace_s,
+            descriptors=worker.descriptors,
+        )
+        workers.append(started)
     return workers
 
 
@@ -117,42 +154,77 @@ def _exit_if_ended(processes: Sequence[LocalProcess]) -> None:
             sys.exit(process.exit_code if process.exit_code > 0 else 1)
 
 
-class _Postgres:
-    """The database of the settings: one that runs elsewhere, or an embedded one, which is restarted when it dies."""
+class Services:
+    """PostgreSQL and the API. cleanup: stops the API, which listens at `listener`; PostgreSQL runs, and is stopped elsewhere."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, postgres: "Postgres", listener: socket, cleanup: ExitStack) -> None:
+        self.url = address(listener)
+        """Of the API."""
+        self.postgres = postgres
+        postgres.note(self.url)
+        self.api = LocalProcess(
+            "api",
+            ["api", "--host", settings.host, "--fd", str(listener.fileno())],
+            environment=_environment(settings, postgres.url),
+            grace_s=GRACEFUL_SHUTDOWN_S,
+            descriptors=[listener.fileno()],
+        )
+        cleanup.callback(pool.stop, [self.api])
+
+    def restart_what_ended(self) -> None:
+        """To be called often. Raises ConfigurationError when the embedded PostgreSQL cannot be restarted."""
+        self.postgres.restart_if_ended()
+        self.api.restart_if_ended()
+
+
+class Postgres:
+    """The database of the settings: one that runs elsewhere, or an embedded one, which is restarted when it dies.
+
+    port: of an embedded one; None: a free one. Raises ConfigurationError; InUse: another process has the data folder.
+    """
+
+    def __init__(self, settings: Settings, port: int | None = None) -> None:
         self._server: EmbeddedPostgres | None = None
         self.folder = None if settings.database_url is not None else data_dir(settings)
         if settings.database_url is not None:
             self.url = settings.database_url
         else:
-            self._start(port=None)
+            with _explained():
+                self._server = EmbeddedPostgres.start(data_dir(settings), port=port)
+            self.url = self._server.url
 
     def restart_if_ended(self) -> None:
         """To be called often. Raises ConfigurationError when the embedded server cannot be restarted."""
         if self._server is None or _is_alive(self._server.pid):
             return
         log.warning("process.died", process="postgresql")
-        self._server.stop()
-        self._start(port=psycopg_url(self.url).port)  # the other processes connect to this port
+        with _explained():
+            self._server.restart()
 
     @property
     def stored(self) -> str:
         """Where the data is, in words."""
         return f"Data       {self.folder}" if self.folder else f"Database   {psycopg_url(self.url).render_as_string()}"
 
+    def note(self, url: str) -> None:
+        """Tell others who find the data folder in use where the API is."""
+        if self._server is not None:
+            self._server.note(url)
+
     def stop(self) -> None:
         """Stop the embedded server, if there is one."""
         if self._server is not None:
             self._server.stop()
 
-    def _start(self, port: int | None) -> None:
-        assert self.folder is not None
-        try:
-            self._server = EmbeddedPostgres.start(self.folder, port=port)
-        except EmbeddedPostgresError as error:
-            raise ConfigurationError(str(error)) from error
-        self.url = self._server.url
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except FolderInUse as error:
+        raise InUse(str(error), error.url) from error
+    except EmbeddedPostgresError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _is_alive(pid: int) -> bool:
@@ -206,7 +278,7 @@ def _stop_workers(workers: list[LocalProcess]) -> None:
 
 
 @contextmanager
-def _interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
+def interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
     """Treat these signals as Ctrl-C, unless they are ignored (nohup)."""
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -47,6 +47,11 @@ class LocalProcess:
         self._process = self._start()
 
     @property
+    def pid(self) -> int:
+        """Of the latest start."""
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """The exit code of the latest start; None while it runs."""
         return self._process.poll()

@@ -45,17 +45,23 @@ def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -
     database.close()
 
 
-def run_a_worker(settings: Settings, *, parent: int | None, described: Sequence[str] = ()) -> None:
-    """Claim trials and train them, until SIGTERM or SIGINT. described: further objectives of scripts, as JSON."""
+def run_a_worker(settings: Settings, *, parent: int | None, described: Sequence[str] = (), assignment: int | None = None) -> None:
+    """Claim trials and train them, until SIGTERM or SIGINT. described: further objectives of scripts, as JSON.
+
+    assignment: file descriptor of an `Assignment` to a job of one of `described`.
+    """
     if parent is not None:
         die_with(parent)
     own = own_objectives(settings, trains=True, warns=parent is None, installed=not described)
-    settings, scripts = own.settings, {**own.scripts, **_scripts(described)}
+    settings, scripts = own.settings, dict(_scripts(described))
+    if assignment is None:
+        scripts = {**own.scripts, **scripts}
     database = _begin(settings)
     check_data_folders(settings)
+    from service.worker.assignment import Assignment
     from service.worker.loop import run_worker
 
-    run_worker(database, settings, scripts)
+    run_worker(database, settings, scripts, None if assignment is None else Assignment(assignment))
     database.close()
 
 

@@ -2,13 +2,13 @@
 
 import json
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
-
-import httpx2
+from uuid import uuid4
 
 from objectives.contract import Direction
 from objectives.own_modules import CatalogProblem
@@ -21,7 +21,7 @@ from service.commands.jobs import check_completed
 from service.commands.options import BadUsage
 from service.commands.own_objectives import check_to_run, described_command
 from service.commands.run_job import Wanted
-from service.commands.watch import watch
+from service.commands.watch import poll, watch
 from service.errors import ConfigurationError, StrideError
 from service.settings import Settings
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 OFFERED_WITHIN_S = 150.0
 """How long a worker may take until it offers the script: it loads it first."""
-CHECK_EVERY_S = 0.2
 
 
 class NotOffered(StrideError):
@@ -50,32 +49,40 @@ def run_script(settings: Settings, script: ScriptObjective, what: str, wanted: W
     Raises BadUsage before anything is started, and JobNotCompleted.
     """
     # Imported late: what is wrong with the file or the options is said before.
-    from service.commands.local_service import running, running_workers
+    from service.commands.joining import running_or_joined, supervised
+    from service.commands.local_service import WorkerCommand
+    from service.worker.assignment import ANY, Assignment
 
     check_to_run(script, settings)
     space = run_job.space_of(script, wanted)
     document = None if wanted.goes_on_with else run_job.job_of(script, wanted, space)
     _say(run_job.summary(script, wanted, space))
-    worker = ["worker", "--script", json.dumps(to_document(script))]
-    # Where an API answers already, only workers are missing.
-    begun = running_workers(settings, worker) if _answers(settings.url) else running(settings, worker)
-    with begun as service, ApiClient(service.url) as client:
-        _wait_until_offered(client, script, service)
-        with _supervised(service):
-            job = client.post("/v1/jobs", document) if document else run_job.earlier(client, script, wanted)
-            _say(f"Job {job['id'][:8]} at {service.url}/dashboard, with {settings.workers} workers.")
-            try:
-                job = watch(client, job["id"], tables.console(stderr=True))
-            except (KeyboardInterrupt, Unreachable, ServiceFailed):  # such as of the `stride run` that has started the service
-                _say(f"The job is kept. To go on with it: stride run {what} --go-on {job['id'][:8]}")
-                raise
-            _answer(client, job, what)
-            if script.function.kind != "model":
-                _doubt_direction(client, job, script)
-            if wanted.keeps_running:
-                _say("Stride keeps running until Ctrl-C.")
-                with suppress(KeyboardInterrupt):
-                    threading.Event().wait()
+    with tempfile.TemporaryFile() as file:
+        described, descriptor = json.dumps(to_document(script)), file.fileno()
+        arguments = ["worker", "--script", described, "--job-fd", str(descriptor)]
+        worker = WorkerCommand(arguments=arguments, descriptors=[descriptor])
+        with running_or_joined(settings, worker) as service, ApiClient(service.url) as client:
+            _wait_until_offered(client, script, service)
+            with supervised(service):
+                key = str(uuid4())
+                job = next(poll(lambda: run_job.begun(client, script, wanted, document, key)))
+                Assignment(descriptor).write(job["id"])
+                _say(f"Job {job['id'][:8]} at {service.url}/dashboard, with {settings.workers} workers.")
+                for other in next(poll(lambda: run_job.others(client, script, job))):
+                    _say(f"Job {other['id'][:8]} of it is left at {tables.trials_done(other)} trials. {_go_on(what, other)}")
+                try:
+                    job = watch(client, job["id"], tables.console(stderr=True))
+                except (KeyboardInterrupt, Unreachable, ServiceFailed):
+                    _say(f"The job is kept. {_go_on(what, job)}")
+                    raise
+                _answer(client, job, what)
+                if script.function.kind != "model":
+                    next(poll(lambda: _doubt_direction(client, job, script)))
+                if wanted.keeps_running:
+                    Assignment(descriptor).write(ANY)
+                    _say("Stride keeps running until Ctrl-C.")
+                    with suppress(KeyboardInterrupt):
+                        threading.Event().wait()
 
 
 def described(file: str, asked: Asked, space: Mapping[str, Any] | None = None) -> ScriptObjective:
@@ -108,52 +115,39 @@ def of_command(line: str, params: Sequence[str], asked: Asked) -> ScriptObjectiv
         raise BadUsage(f"{problem}.") from None
 
 
-@contextmanager
-def _supervised(service: "LocalService") -> Iterator[None]:
-    """Restart what ends while the block runs."""
-    ended = threading.Event()
-
-    def supervise() -> None:
-        while not ended.wait(CHECK_EVERY_S):
-            service.restart_what_ended()
-
-    thread = threading.Thread(target=supervise, name="supervisor", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-def _answers(url: str) -> bool:
-    """Whether a Stride answers there."""
-    try:
-        verify = not url.startswith("http:")  # to read certificates takes longer than the request
-        answer = httpx2.get(f"{url}/healthz", timeout=2.0, trust_env=False, verify=verify)
-        return bool(answer.json() == {"status": "alive"})
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
-        return False
-
-
 def _wait_until_offered(client: ApiClient, script: ScriptObjective, service: "LocalService") -> None:
     """Raises NotOffered. Exits with a worker's code when one ends at its start: it has printed why."""
     name, deadline = script.objective.name, time.monotonic() + OFFERED_WITHIN_S
     wanted = {"name": name, "offered": True, "sha256": script.version_sha256.hex()}  # other workers may offer another version
-    while not any(wanted.items() <= each.items() for each in client.get("/v1/objectives")["items"]):
+
+    def problem() -> str | None:
+        """Why the script is not offered yet; None: it is."""
+        service.restart_services()
         service.exit_if_ended()
+        if any(wanted.items() <= each.items() for each in client.get("/v1/objectives")["items"]):
+            return None
+        workers = client.get("/v1/workers", limit=100)["items"]
+        return next((each["set_aside"][name] for each in workers if each["name"] in names and name in each["set_aside"]), "")
+
+    names = service.worker_names
+    for why in poll(problem):
+        if why is None:
+            return
+        if why:
+            raise NotOffered(
+                f"{name} cannot be offered: {why}, or take another data folder (--data) and another port (--port 0)."
+            )
         if time.monotonic() > deadline:
             raise NotOffered(
                 f"No worker has offered {name} at {client.url} within {OFFERED_WITHIN_S:g} s. If that Stride uses another"
                 " database, set STRIDE_DATABASE_URL to it."
             )
-        time.sleep(CHECK_EVERY_S)
 
 
 def _answer(client: ApiClient, job: Any, what: str) -> None:
     """Print the job's answer and the command to go on. Raises JobNotCompleted."""
     if job["best"]:
-        answers.best_lr(client.url, job["id"], as_json=False)
+        next(poll(lambda: answers.best_lr(client.url, job["id"], as_json=False)))
         _say(f"More trials: stride run {what} --go-on {job['id'][:8]} --trials {run_job.FURTHER}")
     check_completed(job)
 
@@ -163,6 +157,10 @@ def _doubt_direction(client: ApiClient, job: Any, script: ScriptObjective) -> No
     said = direction.doubt(direction.ends_of(client, job["id"], metric.name), metric.name, metric.direction)
     if said is not None:
         _say(said)
+
+
+def _go_on(what: str, job: Any) -> str:
+    return f"To go on with it: stride run {what} --go-on {job['id'][:8]}"
 
 
 def _say(line: str) -> None:

@@ -100,8 +100,13 @@ def summary(script: ScriptObjective, wanted: Wanted, space: Mapping[str, Any]) -
     )
 
 
-def earlier(client: ApiClient, script: ScriptObjective, wanted: Wanted) -> Any:
-    """An earlier job, with so many trials more. Raises BadUsage where it is not of this script as it is now."""
+def begun(client: ApiClient, script: ScriptObjective, wanted: Wanted, document: Any, key: str) -> Any:
+    """The job to watch: of this document, or if that is None an earlier one, with so many trials more.
+
+    key: the same again after a lost reply. Raises BadUsage where the earlier one is not of this script as it is now.
+    """
+    if document is not None:
+        return client.post("/v1/jobs", document, key=key)
     trials, name = wanted.trials, script.objective.name
     found = client.get(f"/v1/jobs/{client.job_id(str(wanted.goes_on_with))}")
     trained = found["spec"]["objective"]["name"]
@@ -114,7 +119,14 @@ def earlier(client: ApiClient, script: ScriptObjective, wanted: Wanted) -> Any:
         )
     if trials is None and found["state"] not in FINAL:
         return client.post(f"/v1/jobs/{found['id']}/resume") if found["state"] == "paused" else found
-    return client.post(f"/v1/jobs/{found['id']}/extend", {"trials": trials or FURTHER})
+    return client.post(f"/v1/jobs/{found['id']}/extend", {"trials": trials or FURTHER}, key=key)
+
+
+def others(client: ApiClient, script: ScriptObjective, job: Any) -> list[Any]:
+    """The newest other jobs of the script as it is now that are not finished."""
+    found = [each for state in ("queued", "running") for each in client.get("/v1/jobs", state=state)["items"]]
+    version = script.version_sha256.hex()
+    return [each for each in found if each["objective_sha256"] == version and each["id"] != job["id"]]
 
 
 def _range(space: Any) -> str:

@@ -98,7 +98,8 @@ class Claimer:
         self.cache = StudyCache()
         self._database = database
         self.objectives, self.sha256s = list(objectives), list[bytes]()
-        """What the worker can train, and the versions of what is not built in; may change from claim to claim."""
+        self.only: UUID | None = None
+        """What the worker can train, the versions of what is not built in, and the one job that it is for; they may change."""
         self._claimant = Claimant(worker_id=worker_id, lease_s=lease_s)
         self._patience = Patience(database, unrenewed_s=lease_s)
         self._sampling_s: dict[UUID, float] = {}
@@ -138,12 +139,11 @@ class Claimer:
     def _try(self, token: UUID, *, fairly: bool) -> Claim | None:
         expired = self._database.transact(self._find_expired) if self._is_time_to_take_over() else None
         if expired is not None:
-            claim = self._database.transact(lambda conn: attempt.go_on(conn, self._claimant, *expired, token))
-            if claim is not None:
+            if (claim := self._database.transact(lambda conn: attempt.go_on(conn, self._claimant, *expired, token))) is not None:
                 return claim
 
         def claim_or_read(conn: sa.Connection) -> Claim | _History | None:
-            found = claims.find_job(conn, self.objectives, self.sha256s)
+            found = claims.find_job(conn, self.objectives, self.sha256s, self.only)
             if found is None:
                 return None
             if found.needs_history:
@@ -155,7 +155,7 @@ class Claimer:
         return self._sample(result, token) if isinstance(result, _History) else result
 
     def _find_expired(self, conn: sa.Connection) -> tuple[int, UUID] | None:
-        return leases.find_expired(conn, self.objectives, self.sha256s, patience_s=self._patience.seconds)
+        return leases.find_expired(conn, self.objectives, self.sha256s, self.only, patience_s=self._patience.seconds)
 
     def _is_time_to_take_over(self) -> bool:
         # For trials of milliseconds this query would be the largest cost of a claim; a lease expires in tens of seconds.

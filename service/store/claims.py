@@ -34,12 +34,14 @@ class FoundJob:
     """Whether trials of other jobs of the same priority could be claimed."""
 
 
-def find_job(conn: sa.Connection, objectives: Sequence[str], sha256s: Sequence[bytes] = ()) -> FoundJob | None:
+def find_job(
+    conn: sa.Connection, objectives: Sequence[str], sha256s: Sequence[bytes] = (), only: UUID | None = None
+) -> FoundJob | None:
     """The job whose turn it is, among those of `objectives`. Locks nothing: the claim checks again under locks.
 
-    sha256s: the versions offered of those that are not built in.
+    sha256s: the versions offered of those that are not built in. only: the one job that is looked for; None: any.
     """
-    offered = {"objectives": list(objectives), "sha256s": list(sha256s)}
+    offered = {"objectives": list(objectives), "sha256s": list(sha256s), "only": only}
     row = conn.exec_driver_sql(query("find_job"), offered).mappings().one_or_none()
     return None if row is None else FoundJob(**row)
 

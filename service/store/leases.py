@@ -45,16 +45,20 @@ class Renewal:
 
 
 def find_expired(
-    conn: sa.Connection, objectives: Sequence[str], sha256s: Sequence[bytes], *, patience_s: float
+    conn: sa.Connection,
+    objectives: Sequence[str],
+    sha256s: Sequence[bytes],
+    only: UUID | None = None,
+    *,
+    patience_s: float,
 ) -> tuple[int, UUID] | None:
     """An expired lease on a trial of one of `objectives`, and its job. Locks nothing: the takeover checks again.
 
-    sha256s: the versions offered of those that are not built in. patience_s: seconds after a start of the server for which
-    holders from before it may still renew.
+    sha256s: the versions offered of those that are not built in. only: the one job that is looked at; None: any. patience_s:
+    seconds after a start of the server for which holders from before it may still renew.
     """
-    row = conn.exec_driver_sql(
-        query("find_expired_lease"), {"objectives": list(objectives), "sha256s": list(sha256s), "patience_s": patience_s}
-    ).one_or_none()
+    offered = {"objectives": list(objectives), "sha256s": list(sha256s), "only": only}
+    row = conn.exec_driver_sql(query("find_expired_lease"), offered | {"patience_s": patience_s}).one_or_none()
     return None if row is None else (row.lease_id, row.job_id)
 
 

@@ -27,6 +27,7 @@ from service.settings import Settings
 from service.store import checkpoint_files, checkpoints, retention, revision, workers
 from service.store.postgres import Database
 from service.version import VERSION
+from service.worker.assignment import Assignment
 from service.worker.checkpointing import CheckpointSettings
 from service.worker.ending import Unfit
 from service.worker.lease import Pace
@@ -56,7 +57,8 @@ class _AskedToStop(Exception):
 class Worker:
     """One worker: a claimer, a supervisor, and the trainer process that it keeps warm.
 
-    number: of this worker on its host. scripts: the objectives in `settings.objective_files`, by name.
+    number: of this worker on its host. scripts: the objectives in `settings.objective_files`, by name. assignment: the one job
+    that it is for, of one of `scripts`; None: any job, also of other objectives.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Worker:
         settings: Settings,
         number: int = 0,
         scripts: Mapping[str, ScriptObjective] = MappingProxyType({}),
+        assignment: Assignment | None = None,
     ) -> None:
         self.id = uuid4()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
@@ -77,7 +80,11 @@ class Worker:
         self._claimer = Claimer(database, self.id, [], settings.lease_s)
         self._digests = source_digests(self._catalog, settings.objective_modules)
         own = own_objectives(self._catalog, settings.objective_modules, scripts)
-        self._offers = Offers(database, self._claimer, self.id, self.name, list(self._catalog), own)
+        if assignment is not None:
+            own = [each for each in own if each.objective.name in scripts]
+        offered = list(self._catalog if assignment is None else scripts)
+        self._offers = Offers(database, self._claimer, self.id, self.name, offered, own)
+        self._assignment = assignment
         self._asked_to_stop = StopRequest()
         self._stop_at = math.inf
         self._try_again_at = time.monotonic() + TRY_AGAIN_S
@@ -165,6 +172,10 @@ class Worker:
         After a lost reply the claim may have been committed, so its token is looked up before a new one is used. No token is
         used for two claims, since its lease may have ended meanwhile.
         """
+        if self._assignment is not None:
+            may_claim, self._claimer.only = self._assignment.read()
+            if not may_claim:
+                return None
         if self._unanswered is not None:
             claim = self._claimer.reclaim(self._unanswered)
             self._unanswered = None
@@ -242,10 +253,15 @@ def _register_worker(conn: Connection, worker_id: UUID, name: str, settings: Set
     )
 
 
-def run_worker(database: Database, settings: Settings, scripts: Mapping[str, ScriptObjective] = MappingProxyType({})) -> None:
-    """Run a worker in this process until SIGTERM or SIGINT. scripts: the objectives in `settings.objective_files`, by name."""
+def run_worker(
+    database: Database,
+    settings: Settings,
+    scripts: Mapping[str, ScriptObjective] = MappingProxyType({}),
+    assignment: Assignment | None = None,
+) -> None:
+    """Run a worker in this process until SIGTERM or SIGINT. scripts, assignment: as of Worker."""
     with worker_number() as number:
-        worker = Worker(database, settings, number, scripts)
+        worker = Worker(database, settings, number, scripts, assignment)
         signal.signal(signal.SIGTERM, worker.stop)
         signal.signal(signal.SIGINT, worker.stop)
         worker.run()

@@ -1,14 +1,23 @@
 """`stride run`: from a script to an answer."""
 
 import json
+import os
 import re
 import signal
 import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+import psycopg
 import pytest
 
-from tests.acceptance.conftest import DEADLINE_S, RunningStride, assert_fails, run, run_anew, start
+from service.store.embedded import EmbeddedPostgres
+from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, STRIDE, RunningStride, assert_fails, environment, run, run_anew
+from tests.polling import wait_until
 
 SCRIPT = """
 import math
@@ -122,18 +131,124 @@ def test_workers_join_a_stride_that_runs(stride: RunningStride, script: Path, tm
     assert stride.ask("GET", f"/v1/jobs/{mine['id']}")["state"] == "completed", "it was not extended"
 
 
-def test_ctrl_c_keeps_the_job_and_says_how_to_go_on(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(SLOW)
-    process = start(
-        *("run", str(tmp_path / "slow.py"), "--port", "0", "--data", str(tmp_path / "data"), "--workers", "1"),
-        STRIDE_URL="http://127.0.0.1:9",
-    )
-    assert process.stderr is not None
-    assert any(line.startswith("running") for line in iter(process.stderr.readline, ""))
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=DEADLINE_S)
-    assert re.search(r"^The job is kept\. To go on with it: stride run \S+slow\.py --go-on [0-9a-f]{8}$", said, re.M)
-    assert "Traceback" not in said
+@dataclass(frozen=True)
+class Begun:
+    """A `stride run` in a process of its own, which writes to files."""
+
+    process: "subprocess.Popen[bytes]"
+    place: Path
+
+    @property
+    def said(self) -> str:
+        return self.place.with_suffix(".err").read_text()
+
+    @property
+    def answer(self) -> str:
+        return self.place.with_suffix(".out").read_text()
+
+    def wait_until_said(self, words: str) -> None:
+        wait_until(lambda: words in self.said or self.process.poll() is not None, words)
+        assert words in self.said, self.said
+
+    def ended(self) -> int:
+        return self.process.wait(DEADLINE_S)
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Callable[..., Begun]]:
+    """Begins a run with the data folder `data`; all of them are killed after the test."""
+    begun: list[Begun] = []
+
+    def start_run(script: str, *options: str) -> Begun:
+        place, data = tmp_path / f"run{len(begun)}", tmp_path / "data"
+        command = [*STRIDE, "run", str(tmp_path / "tune.py"), "--port", "0", "--data", str(data), *options]
+        (tmp_path / "tune.py").write_text(script)
+        with open(f"{place}.out", "wb") as out, open(f"{place}.err", "wb") as err:
+            process = subprocess.Popen(
+                command, env=environment(STRIDE_DATA_DIR=str(data)), stdout=out, stderr=err, cwd=REPOSITORY
+            )
+        begun.append(Begun(process, place))
+        return begun[-1]
+
+    yield start_run
+    for each in begun:
+        each.process.kill()
+        each.process.wait()
+
+
+def everything_of(folder: Path) -> list[str]:
+    """The command lines of the processes that name the folder, or were started with it in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if str(folder) in f"{process.cmdline()} {process.environ()}":
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+KEPT = re.compile(r"^The job is kept\. To go on with it: stride run \S+tune\.py --go-on [0-9a-f]{8}$", re.M)
+
+
+def test_ctrl_c_keeps_the_job_and_says_how_to_go_on(begin: Callable[..., Begun]) -> None:
+    run = begin(SLOW)
+    run.wait_until_said("\nrunning")
+    run.process.send_signal(signal.SIGINT)
+    assert run.ended() == 130
+    assert KEPT.search(run.said)
+    assert "Traceback" not in run.said
+
+
+def test_ctrl_c_again_and_again_leaves_nothing(begin: Callable[..., Begun], tmp_path: Path) -> None:
+    run = begin(SCRIPT)
+    wait_until((tmp_path / "data" / "postgres" / "postmaster.pid").exists, "a PostgreSQL that starts")
+    while run.process.poll() is None:
+        run.process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    assert run.ended() == 130
+    assert "Traceback" not in run.said
+    wait_until(lambda: not everything_of(tmp_path / "data"), "the end of all its processes")
+
+
+def test_a_database_that_cannot_be_started_again_is_an_error_and_the_job_is_kept(
+    begin: Callable[..., Begun], tmp_path: Path
+) -> None:
+    run = begin(SLOW)
+    run.wait_until_said("\nrunning")
+    cluster = tmp_path / "data" / "postgres"
+    (cluster / "global" / "pg_control").rename(tmp_path / "pg_control")
+    os.kill(int((cluster / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    assert run.ended() == 2
+    assert f"\nstride: PostgreSQL did not start in {cluster.parent}. " in run.said
+    assert KEPT.search(run.said)
+    assert "Traceback" not in run.said
+
+
+def test_runs_in_one_folder_end_with_their_own_answers_whichever_ends_first(begin: Callable[..., Begun], tmp_path: Path) -> None:
+    """The first ends; a second one, which takes over what that ran, is killed; the last one takes over and ends."""
+    options, script = ["--workers", "1", "--strategy", "random"], SLOW.replace("sleep(1)", "sleep(0.4)")
+    first = begin(script, *options, "--trials", "3")
+    wait_until((tmp_path / "data" / "postgres" / "postmaster.pid").exists, "the first one's PostgreSQL")
+    others = [begin(script, *options, "--trials", "12") for _ in range(2)]
+    for each in others:
+        each.wait_until_said("\nrunning")
+    assert first.ended() == 0, first.said
+    pids = {str(each.process.pid): each for each in others}
+    holder = tmp_path / "data" / "lock"
+    wait_until(lambda: holder.read_text().partition(" ")[0] in pids, "another one that takes over")
+    second = pids.pop(holder.read_text().partition(" ")[0])
+    [last] = pids.values()
+    second.process.kill()
+    assert last.ended() == 0, last.said
+    assert "service.taken_over" in last.said
+    assert "completed 12/12" in last.said
+    for each in (first, last):
+        assert re.search(r"^Learning rate 0\.\d+", each.answer)
+    left = r"^Job (\w{8}) of it is left at \d+/\d+ trials\. To go on with it: stride run \S+ --go-on \1$"
+    assert re.search(left, second.said + last.said, re.M), second.said + last.said
+    assert not everything_of(tmp_path / "data")
+    with EmbeddedPostgres.start(tmp_path / "data") as server, psycopg.connect(server.url.replace("+psycopg", "")) as conn:
+        trained_by = conn.execute("SELECT count(DISTINCT worker_id) FROM stride.leases GROUP BY job_id").fetchall()
+    assert trained_by == [(1,), (1,), (1,)], "a run's worker trains its own job only"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ The programs come from a wheel. This package starts them in a data folder, and m
 The server listens on 127.0.0.1 only and requires a password that only the folder's owner can read.
 """
 
-from service.store.embedded.errors import EmbeddedPostgresError
+from service.store.embedded.errors import EmbeddedPostgresError, FolderInUse
 from service.store.embedded.folder import default_data_dir
-from service.store.embedded.server import EmbeddedPostgres, running_url
+from service.store.embedded.server import EmbeddedPostgres, find_holder, running_url
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "default_data_dir", "running_url"]
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "FolderInUse", "default_data_dir", "find_holder", "running_url"]

@@ -1,6 +1,7 @@
 """The data folder: its files, its lock, and its owner.
 
-    lock             held by the process that runs the server; the kernel releases it when the process ends
+    lock             held by the process that runs the server; the kernel releases it when the process ends. It holds the
+                     process's id and, once it serves there, the URL of its API
     password         of the only database user
     postgres/        the cluster; made as postgres-partial-* and renamed when it is complete
     postgres.log     what the server says; above 10 MB the next start moves it to postgres.log.1
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from service.store.embedded.errors import EmbeddedPostgresError
+from service.store.embedded.errors import EmbeddedPostgresError, FolderInUse
 from service.store.embedded.process import ROOT, Identity, namespaces_allowed
 
 LOG_LIMIT_BYTES = 10_000_000
@@ -68,7 +69,7 @@ class DataFolder:
     def claim(self) -> int:
         """Make the folder if need be, and take it for this process until the descriptor returned is closed or the process ends.
 
-        Raises EmbeddedPostgresError if another process has it, or if it holds what is not ours.
+        Raises FolderInUse if another process has it, and EmbeddedPostgresError if it holds what is not ours.
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The lock is the first file that we make, so a folder that has others and not this one is not ours.
@@ -79,14 +80,17 @@ class DataFolder:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(lock, 20).decode() or "unknown"
+            holder, _, url = os.read(lock, 1000).decode().partition(" ")
             os.close(lock)
-            raise EmbeddedPostgresError(
-                f"The data folder {self.path} is in use by process {holder}. Stop it, or choose another."
-            ) from None
+            said = f"The data folder {self.path} is in use by process {holder or 'unknown'}. Stop it, or choose another."
+            raise FolderInUse(said, url or None) from None
         os.ftruncate(lock, 0)
         os.write(lock, str(os.getpid()).encode())
         return lock
+
+    def note(self, lock: int, url: str) -> None:
+        """Tell who finds the folder in use where our API serves. lock: what `claim` has returned."""
+        os.pwrite(lock, f"{os.getpid()} {url}".encode(), 0)
 
     def owner(self) -> int:
         """The user who owns the cluster, or will own it."""

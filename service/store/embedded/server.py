@@ -15,7 +15,7 @@ from typing import Self
 import psycopg
 
 from service.store.embedded.binaries import usable_binaries
-from service.store.embedded.errors import EmbeddedPostgresError
+from service.store.embedded.errors import EmbeddedPostgresError, FolderInUse
 from service.store.embedded.folder import ELSEWHERE, DataFolder
 from service.store.embedded.process import Identity, choose_identity, disown_recycled_pid, run, running_postmaster, start
 
@@ -44,12 +44,17 @@ PASSING_FAILURES = ("Address already in use", "pre-existing shared memory block"
 class EmbeddedPostgres:
     """A running server that belongs to this process: it ends with `stop()`, with the `with` block, or with the process."""
 
-    def __init__(self, url: str, pid: int, undo: ExitStack) -> None:
-        self.url = url
-        """`postgresql+psycopg://stride:<password>@127.0.0.1:<port>/stride`"""
-        self.pid = pid
-        """The process id of the postmaster, whose end ends all other processes."""
+    def __init__(
+        self, folder: DataFolder, lock: int, identity: Identity, binaries: Path, port: int | None, undo: ExitStack
+    ) -> None:
+        """As `start`, in a folder that `lock` has claimed. undo: releases it at the end; the server is stopped before."""
+        self._folder = folder
+        self._lock = lock
+        self._identity = identity
+        self._binaries = binaries
         self._undo = undo
+        self._serving = undo.enter_context(ExitStack())
+        self._serve(port)
 
     @classmethod
     def start(cls, data_dir: Path, *, port: int | None = None, major: int = 18) -> Self:
@@ -60,7 +65,7 @@ class EmbeddedPostgres:
         """
         folder = DataFolder(data_dir.resolve())
         with folder.explained(), ExitStack() as undo:
-            undo.callback(os.close, folder.claim())
+            undo.callback(os.close, lock := folder.claim())
             if folder.cluster.exists():
                 folder.check_version(major)
             identity = choose_identity(folder.owner())
@@ -68,10 +73,20 @@ class EmbeddedPostgres:
             binaries = usable_binaries(major, folder.path, identity)
             if not folder.cluster.exists():
                 _make_cluster(major, folder, identity, binaries)
-            process, port = _start_server(folder, identity, binaries, port)
-            undo.callback(_stop, process)
-            _make_database(folder, port)
-            return cls(_url(folder, port), process.pid, undo.pop_all())
+            server = cls(folder, lock, identity, binaries, port, undo)
+            _make_database(folder, server.port)
+            server._undo = undo.pop_all()
+            return server
+
+    def restart(self) -> None:
+        """Start the server again, once it has ended, on its port. Raises EmbeddedPostgresError; the folder stays claimed."""
+        with self._folder.explained():
+            self._serving.close()
+            self._serve(self.port)
+
+    def note(self, url: str) -> None:
+        """Tell others who find the folder in use where our API is."""
+        self._folder.note(self._lock, url)
 
     def stop(self) -> None:
         """Shut the server down (PostgreSQL's fast shutdown), then release the folder. Idempotent."""
@@ -82,6 +97,30 @@ class EmbeddedPostgres:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+
+    def _serve(self, port: int | None) -> None:
+        process, self.port = _start_server(self._folder, self._identity, self._binaries, port)
+        self._serving.callback(_stop, process)
+        self.pid = process.pid
+        """The process id of the postmaster, whose end ends all other processes."""
+        self.url = _url(self._folder, self.port)
+        """`postgresql+psycopg://stride:<password>@127.0.0.1:<port>/stride`"""
+
+
+def find_holder(data_dir: Path) -> FolderInUse | None:
+    """What a `start` there would raise if another process has the folder; None: none has, at this moment.
+
+    Raises EmbeddedPostgresError if the folder cannot be ours.
+    """
+    folder = DataFolder(data_dir.resolve())
+    with folder.explained():
+        if not folder.lock.exists():
+            return None
+        try:
+            os.close(folder.claim())
+        except FolderInUse as in_use:
+            return in_use
+        return None
 
 
 def running_url(data_dir: Path) -> str | None:
@@ -164,11 +203,18 @@ def _start_server(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
+    interrupt = None
     for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast shutdown, immediate shutdown, kill
         process.send_signal(how)
-        with suppress(subprocess.TimeoutExpired):
+        try:
             process.wait(STOP_DEADLINE_S)
-            return
+            break
+        except subprocess.TimeoutExpired:
+            continue
+        except KeyboardInterrupt as again:  # whoever is impatient leaves no server behind
+            interrupt = again
+    if interrupt is not None:
+        raise interrupt
 
 
 def _answers(folder: DataFolder, port: int, process: subprocess.Popen[bytes], deadline: float) -> bool:

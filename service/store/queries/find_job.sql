@@ -1,5 +1,6 @@
 -- The job whose turn it is, among those of the objectives, and their versions, that a worker offers: by priority, then by fewest
 -- open leases, then by the longest time since its last claim. The last rule gives each job its turn where there are as many jobs as workers.
+-- A worker may be for one job only.
 -- Locks nothing: it only finds a candidate, which the claim locks and checks again.
 -- A job whose current phase has given out its share is found for its next phase, while its budget has trials left for it.
 -- Needs jobs_open_idx, leases_open_job_id_idx, stride_trials_study_id_number_key, stride_trials_waiting_idx. It counts nothing in
@@ -21,6 +22,7 @@ CROSS JOIN LATERAL (
 WHERE job.state IN ('queued', 'running')
     AND job.objective = ANY(%(objectives)s::text[])
     AND (job.objective_sha256 IS NULL OR job.objective_sha256 = ANY(%(sha256s)s::bytea[]))
+    AND (%(only)s::uuid IS NULL OR job.id = %(only)s)
     AND (job.sampling_until IS NULL OR job.sampling_until < clock_timestamp())
     AND (job.deadline_at IS NULL OR job.deadline_at > clock_timestamp())
     AND (job.max_parallel IS NULL OR held.open_leases < job.max_parallel)

@@ -67,6 +67,20 @@ def claimer_of(database: Database, *sha256s: bytes, objective: str = "mine", lea
     return claimer
 
 
+def test_a_worker_for_one_job_claims_and_takes_over_trials_of_that_job_only(database: Database) -> None:
+    jobs = [job_of(database, version().sha256) for _ in range(3)]
+    for job in jobs[:2]:
+        holder = claimer_of(database, version().sha256)
+        holder.only = job.id
+        expire(database, claimed(holder))
+    claimer = claimer_of(database, version().sha256)
+    claimer.only = jobs[1].id
+    claims = [claimed(claimer) for _ in range(3)]
+    assert {claim.job.id for claim in claims} == {jobs[1].id}
+    assert sorted((claim.lease.number, claim.lease.attempt) for claim in claims) == [(0, 2), (1, 1), (2, 1)]
+    assert claimed(claimer_of(database, version().sha256)).job.id == jobs[0].id
+
+
 def test_what_is_announced_is_stored_with_its_declaration_and_again_without_a_second_row(database: Database) -> None:
     worker_id, refused = offering(database, "a", version())
     assert refused == {}

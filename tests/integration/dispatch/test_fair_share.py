@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
@@ -111,8 +110,8 @@ def overtaken_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> tuple
     """What two workers claim that find the same job at the same moment: the faster one and the slower one."""
     find_job, faster = claim_module.claims.find_job, list[Claim]()
 
-    def found_but_overtaken(conn: Any, objectives: Sequence[str], sha256s: Sequence[bytes]) -> FoundJob | None:
-        found = find_job(conn, objectives, sha256s)
+    def found_but_overtaken(*asked: Any) -> FoundJob | None:
+        found = find_job(*asked)
         if not faster:
             monkeypatch.undo()
             faster.append(claimed(claimer_of(database)))

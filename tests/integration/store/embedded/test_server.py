@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import stat
 import threading
@@ -11,7 +12,14 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_data_dir, running_url
+from service.store.embedded import (
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    FolderInUse,
+    default_data_dir,
+    find_holder,
+    running_url,
+)
 from tests.integration.store.embedded.owners import (
     PLAIN_USER,
     ROOT,
@@ -32,6 +40,33 @@ def test_the_data_is_there_after_a_restart(home: tuple[Way, Path]) -> None:
     with owned(data_dir, way) as owner:
         assert ask(owner.url, "SELECT answer FROM kept") == 42
         assert server_uid(owner.pid) == way.server_uid
+
+
+def test_a_server_that_was_killed_is_started_again_on_its_port_and_the_folder_stays_claimed(scratch: Path) -> None:
+    data_dir = new_folder(scratch, PLAIN_USER)
+    assert find_holder(data_dir) is None
+    with EmbeddedPostgres.start(data_dir) as server:
+        url, pid = server.url, server.pid
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not runs(pid))
+        held = find_holder(data_dir)
+        server.restart()
+        assert held is not None
+        assert (server.url, server.pid != pid) == (url, True)
+        assert ask(url, "SELECT 42") == 42
+    assert find_holder(data_dir) is None
+
+
+def test_who_finds_the_folder_in_use_is_told_where_the_api_is_once_there_is_one(scratch: Path) -> None:
+    data_dir = new_folder(scratch, PLAIN_USER)
+    for _ in range(2):  # what was noted is gone at the next start
+        with EmbeddedPostgres.start(data_dir) as server:
+            for url in (None, "http://127.0.0.1:8000"):
+                if url is not None:
+                    server.note(url)
+                with pytest.raises(FolderInUse, match=f"is in use by process {os.getpid()}\\. Stop it") as raised:
+                    EmbeddedPostgres.start(data_dir)
+                assert raised.value.url == url
 
 
 def test_the_server_shuts_down_in_order_when_its_owner_is_killed(home: tuple[Way, Path]) -> None:
