@@ -190,7 +190,7 @@ KEPT = re.compile(r"^The job is kept\. To go on with it: stride run \S+tune\.py 
 
 
 def test_ctrl_c_keeps_the_job_and_says_how_to_go_on(begin: Callable[..., Begun]) -> None:
-    run = begin(SLOW)
+    run = begin(SLOW, "--workers", "1")
     run.wait_until_said("\nrunning")
     run.process.send_signal(signal.SIGINT)
     assert run.ended() == 130
@@ -199,7 +199,7 @@ def test_ctrl_c_keeps_the_job_and_says_how_to_go_on(begin: Callable[..., Begun])
 
 
 def test_ctrl_c_again_and_again_leaves_nothing(begin: Callable[..., Begun], tmp_path: Path) -> None:
-    run = begin(SCRIPT)
+    run = begin(SCRIPT, "--workers", "1")
     wait_until((tmp_path / "data" / "postgres" / "postmaster.pid").exists, "a PostgreSQL that starts")
     while run.process.poll() is None:
         run.process.send_signal(signal.SIGINT)
@@ -212,7 +212,7 @@ def test_ctrl_c_again_and_again_leaves_nothing(begin: Callable[..., Begun], tmp_
 def test_a_database_that_cannot_be_started_again_is_an_error_and_the_job_is_kept(
     begin: Callable[..., Begun], tmp_path: Path
 ) -> None:
-    run = begin(SLOW)
+    run = begin(SLOW, "--workers", "1")
     run.wait_until_said("\nrunning")
     cluster = tmp_path / "data" / "postgres"
     (cluster / "global" / "pg_control").rename(tmp_path / "pg_control")
