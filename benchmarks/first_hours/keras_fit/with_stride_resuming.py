@@ -34,12 +34,16 @@ class Reports(keras.callbacks.Callback):
         self.trial = trial
         self.first = (trial.restored() or {"epoch": 0})["epoch"]
 
+    def variables(self):  # by their order: a second model in the same process has other names
+        return [*self.model.variables, *self.model.optimizer.variables]
+
     def on_train_begin(self, logs=None):  # not before: `fit` draws random numbers until here
         if (saved := self.trial.restored()) is not None:
-            self.model.set_state_tree(saved["state"])
+            for variable, value in zip(self.variables(), saved["values"], strict=True):
+                variable.assign(value)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.trial.save({"epoch": epoch + 1, "state": self.model.get_state_tree("numpy_array")})
+        self.trial.save({"epoch": epoch + 1, "values": [variable.numpy() for variable in self.variables()]})
         if self.trial.report(epoch, validation_loss=logs["val_loss"], training_loss=logs["loss"]):
             self.model.stop_training = True
 
