@@ -1,6 +1,7 @@
 """Functions that take parameters as their own arguments: `def train(lr=0.1, epochs=20)`."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,17 +26,23 @@ def space_of(function: Callable[..., Any]) -> dict[str, Any]:
     for name, argument in _arguments(function).items():
         if argument.default is argument.empty and name not in RATES:
             raise TypeError(f"its argument {name} has no value: write {name}=..., which --param {name}=... can change")
-        if isinstance(argument.default, bool | int | float | str):
-            space[name] = argument.default
+        value = argument.default.item() if hasattr(argument.default, "item") else argument.default  # one of NumPy's
+        if type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
+            space[name] = value
         elif name in RATES:
             space[name] = 0.1
     return space
 
 
-def call(function: Callable[..., Any], params: Mapping[str, Any]) -> None:
-    """Call a function with those of the parameters that it takes."""
+def call(function: Callable[..., Any], params: Mapping[str, Any]) -> Any:
+    """What a function returns that is called with those of the parameters that it takes. Exit code 0 is an end like another."""
     taken = _arguments(function)
-    function(**{name: value for name, value in params.items() if name in taken})
+    try:
+        return function(**{name: value for name, value in params.items() if name in taken})
+    except SystemExit as exit:
+        if exit.code not in (None, 0):
+            raise
+        return None
 
 
 def _arguments(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

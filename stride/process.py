@@ -87,8 +87,11 @@ def _run(script: Script, message: Message, reports: Reports) -> Message:
         params = originals(declared.space, message["params"]) if declared is not None else message["params"]
         trial = Trial(reports, message["metric"], params, message["seed"], message["device"], message["number"])
         with current(trial):
-            call(function, params) if takes_parameters(function) else function(trial)
-            trial.end()
+            if takes_parameters(function):
+                trial.end(call(function, params))
+            else:
+                function(trial)
+                trial.end(None)
         return {"type": "ended", "value": None, "attributes": reports.attributes}
     except Stopped:
         return {"type": "ended", "value": None, "attributes": reports.attributes}

@@ -43,6 +43,7 @@ class Reports:
         self._offset: int | None = None
         """What is added to steps as the function counts them: 1 where it counts from 0."""
         self._state: Any = None
+        self._called = ""
         self._has_state = False
         """Whether a state was saved since the last report, so that it is that of the step to be reported next."""
         self._was_saved = False
@@ -65,9 +66,12 @@ class Reports:
         self.step, self._offset = measurement["step"], 0
         return self._told({"measurement": measurement})
 
-    def save(self, state: Any) -> None:
-        """Keep a state for the next report, which stores it if a checkpoint is due. It may be a function that makes it then."""
-        self._state, self._has_state = state, True
+    def save(self, state: Any, called: str = "what trial.save was given") -> None:
+        """Keep a state for the next report, which stores it if a checkpoint is due. It may be a function that makes it then.
+
+        called: what it is in messages.
+        """
+        self._state, self._has_state, self._called = state, True, called
 
     def restored(self) -> Any:
         """The state that the run resumes from; None: it begins. Random numbers go on from there, too."""
@@ -90,12 +94,14 @@ class Reports:
             state = self._state() if callable(self._state) else self._state
             if only is None:
                 whole = {"state": state, "step": self.step, "offset": self._offset, "random": generators.state()}
-                content = states.encode(whole, "what trial.save was given")
+                content = states.encode(whole, self._called)
             else:
                 entry = state.get(only) if isinstance(state, dict) else None
-                content = states.encode({only: entry}, "what trial.save was given")
+                content = states.encode({only: entry}, self._called)
         except (states.BadState, OSError) as error:
             self._send({"type": "no state", "reason": str(error).replace("['state']", "", 1)})
+        except Exception as error:  # a user's state_dict may raise anything, such as CUDA out of memory
+            self._send({"type": "no state", "reason": f"saving the state raised {type(error).__name__}: {error}"})
         else:
             self._send({"type": "state"}, content)
 

@@ -145,6 +145,9 @@ class Script:
 
     def _with_arguments(self, name: str) -> Message:
         function = self.function(name)
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            kind = "async" if inspect.iscoroutinefunction(function) else "a generator"
+            raise Refused(f"{self._path.name}'s {name} is {kind}: it must be a plain function, which trains when it is called")
         try:
             space = space_of(function)
         except TypeError as error:
@@ -208,9 +211,9 @@ class Script:
             what = "model, tried on a batch of its data,"
             tried: Message = training.try_out(held)
         except training.DataProblem as problem:
-            raise Refused(f"{self._path.name}: {problem} ({self._path})") from problem
+            raise Refused(f"{self._path.name}: {str(problem).removesuffix('.')}{self._other_way()} ({self._path})") from problem
         except BaseException as error:  # the file's functions may raise anything
-            raise Refused(f"{self._path.name}'s {what} raised {self.sentence(error)}") from error
+            raise Refused(f"{self._path.name}'s {what} raised {self.sentence(error)}{self._other_way()}") from error
         return {
             "kind": "model",
             "function": "model",
@@ -220,6 +223,10 @@ class Script:
             "settings": dict(held.settings),
             "metric": "validation_loss",
         } | tried
+
+    def _other_way(self) -> str:
+        """What else might be meant by the file."""
+        return f"; to tune its function {TRAIN}, name it: {self._path.name}:{TRAIN}" if self._holds_training() else ""
 
     def _takes_a_trial(self, name: str, function: Any) -> bool:
         try:

@@ -97,11 +97,11 @@ def train(run: Any, reports: Reports) -> Message:
         run.load_state_dict(saved)
     test: Mapping[str, float] = {}
     for measurement in run:
-        reports.save(run.state_dict)
+        reports.save(run.state_dict, "the run's state")
         if reports.report_measurement(asdict(measurement)):
             break
     else:
-        reports.save(run.state_dict)  # early stopping has restored the best weights
+        reports.save(run.state_dict, "the run's state")  # early stopping has restored the best weights
         test = run.evaluate()
     return {"type": "ended", "value": None, "attributes": {}, "test": test, "guessing": dict(run.guessing)}
 

@@ -1,11 +1,12 @@
 """The handle that a training function gets: `def train(trial)`."""
 
+import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from stride.loop import Loop, Measured
 from stride.reporting import Reports, attribute, number
 
 
@@ -25,24 +26,28 @@ class Trial:
         """Of the trial in its job, from 0."""
         self._reports = reports
         self._metric = metric
-        self._step: int | None = None
-        """The one that `steps` has begun, counted from 0."""
-        self._measured: _Measured | None = None
-        """What was reported in it, which is told at its end."""
+        self._loop: Loop | None = None
+        """What `steps` has begun."""
 
     def report(self, step: int | None = None, *, learning_rate: float | None = None, **metrics: Any) -> bool:
         """Tell what one step measured; returns True when the function is to stop, by the pruner or since the job is stopped.
 
         step: its number, counted from 0 or from 1; None: the next one. metrics: by name, among them the one that was declared.
         learning_rate: the one applied in this step, where a schedule changes it. Within `steps` the step is the loop's, several
-        reports of one step are one, and it never returns True, since the loop ends by itself.
+        reports of one step are one, and it never returns True, since the loop ends by itself. After it, metrics without the one
+        that was declared are noted with the trial, as by `set_user_attr`.
         """
         values = {name: number(name, value) for name, value in metrics.items()}
         rate = None if learning_rate is None else number("learning_rate", learning_rate)
-        if self._step is None:
-            return self._tell(_Measured(step, values, rate))
-        before = self._measured or _Measured(None, {}, None)
-        self._measured = _Measured(self._step + 1, {**before.metrics, **values}, before.learning_rate if rate is None else rate)
+        if self._loop is None:
+            return self._tell(Measured(step, values, rate))
+        if not self._loop.is_over:
+            self._loop.report(values, rate)
+            return False
+        if self._metric in values:
+            return self._tell(Measured(step, values, rate))
+        for name, value in values.items():
+            self.set_user_attr(name, value if math.isfinite(value) else str(value))
         return False
 
     def steps(self, n: int, *objects: Any) -> Iterator[int]:
@@ -51,38 +56,25 @@ class Trial:
         objects: what training changes, each with state_dict and load_state_dict, as the modules, optimizers and schedulers of
         torch have. They are saved at the end of each step, and restored when the loop begins where the trial resumes, which
         then goes on with the next step. The weights of the first module are those of the best model. A step may report, and its
-        report is told when it ends; the loop ends early where the trial is to stop. Raises TypeError.
+        report is told when it ends; the loop ends early where the trial is to stop. Raises TypeError; RuntimeError where a trial
+        has reported before, or begins a second loop.
         """
-        for each in objects:
-            if not all(callable(getattr(each, method, None)) for method in ("state_dict", "load_state_dict")):
-                raise TypeError(f"steps was given a {type(each).__name__}, which has no state_dict and load_state_dict")
-        return self._steps(n, objects)
+        if self._loop is not None:
+            raise RuntimeError("steps was called twice in a trial: count all its steps in one loop")
+        if self._reports.step > 0:
+            raise RuntimeError("report was called before steps, which counts from the first step: report within the loop")
+        self._loop = Loop(self._reports, self._metric, self._tell, n, objects)
+        return iter(self._loop)
 
-    def end(self) -> None:
-        """Tell what was reported in a step that did not end, since the function has left its loop."""
-        self._step = None
-        if self._measured is not None:
-            measured, self._measured = self._measured, None
-            self._tell(measured)
+    def end(self, returned: Any) -> None:
+        """After the function has returned: what is left to tell. If it reported nothing, a number that it returned counts."""
+        if self._loop is not None:
+            self._loop.end()
+            self._loop.check_metric()
+        if self._reports.step == 0 and returned is not None:
+            self._tell(Measured(None, {self._metric: number("what the function returned", returned)}, None))
 
-    def _steps(self, n: int, objects: Sequence[Any]) -> Iterator[int]:
-        saved, first = self.restored(), 0
-        if saved is not None:
-            for each, state in zip(objects, saved["states"], strict=True):
-                each.load_state_dict(saved["model"] if state is None else state)
-            first = saved["step"] + 1
-        for step in range(first, n):
-            self._step = step
-            if objects:
-                self._reports.save(partial(_states, step, objects))
-            yield step
-            if self._measured is not None:
-                measured, self._measured = self._measured, None
-                if self._tell(measured):
-                    break
-        self._step = None
-
-    def _tell(self, measured: "_Measured") -> bool:
+    def _tell(self, measured: Measured) -> bool:
         if self._metric not in measured.metrics:
             raise TypeError(
                 f"report was not given {self._metric}, the metric that counts: it was given {_names(measured.metrics)}"
@@ -95,6 +87,8 @@ class Trial:
         A dictionary of tensors, NumPy arrays, numbers, text, lists and dictionaries, or the path of a folder. It costs nothing:
         the state is stored in `report`, and only if a checkpoint is due. The weights under "model" are those of the best model.
         """
+        if self._loop is not None:
+            raise RuntimeError("trial.save was called with trial.steps, which saves: give it an object with state_dict instead")
         if isinstance(state, str | os.PathLike):
             state = Path(state)
             if not state.is_dir():
@@ -114,23 +108,6 @@ class Trial:
         """Note something with the trial, in what JSON can hold; it is stored when the function has returned."""
         name, plain = attribute(key, value)
         self._reports.attributes[name] = plain
-
-
-class _Measured(NamedTuple):
-    """What one step measured."""
-
-    step: int | None
-    metrics: dict[str, float]
-    learning_rate: float | None
-
-
-def _states(step: int, objects: Sequence[Any]) -> dict[str, Any]:
-    states = [each.state_dict() for each in objects]
-    place = next((place for place, each in enumerate(objects) if hasattr(each, "parameters")), None)
-    if place is None:
-        return {"step": step, "states": states}
-    model, states[place] = states[place], None
-    return {"step": step, "states": states, "model": model}
 
 
 def _names(metrics: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +54,11 @@ def findings(script: ScriptObjective, device: str, note: Callable[[str], None] =
         yield Finding(name="training", works=False, text=str(failed))
         return
     yield _training(first, script)
-    note("training them again, with the same seed and with another")
+    note("training them again, twice with the same seed and once with another")
     try:
-        yield _seeds(first, _begun(script, params, SEED, device), _begun(script, params, OTHER_SEED, device))
+        same, again = _twice(script, params, device)
+        yield _seeds(first, same, _begun(script, params, OTHER_SEED, device))
+        yield _trial_after_trial(same, again)
     except _Failed as failed:
         yield Finding(name="seeds", works=False, text=f"a second run {failed}")
     note("resuming after the first step, in another process")
@@ -70,8 +73,35 @@ def findings(script: ScriptObjective, device: str, note: Callable[[str], None] =
 def _begun(
     script: ScriptObjective, params: Mapping[str, Any], seed: int, device: str, state: Any = None, count: int = STEPS
 ) -> _Begun:
-    """Raises _Failed."""
+    """A run in a process of its own. Raises _Failed."""
+    with _process_of(script) as scripts:
+        return _run(scripts, script, params, seed, device, state, count)
+
+
+def _twice(script: ScriptObjective, params: Mapping[str, Any], device: str) -> tuple[_Begun, _Begun]:
+    """Two runs with one seed, one after the other in one process. Raises _Failed."""
+    with _process_of(script) as scripts:
+        return _run(scripts, script, params, SEED, device), _run(scripts, script, params, SEED, device)
+
+
+@contextmanager
+def _process_of(script: ScriptObjective) -> Iterator[Scripts]:
     scripts = Scripts({script.objective.name: script.function})
+    try:
+        yield scripts
+    finally:
+        scripts.drop()
+
+
+def _run(
+    scripts: Scripts,
+    script: ScriptObjective,
+    params: Mapping[str, Any],
+    seed: int,
+    device: str,
+    state: Any = None,
+    count: int = STEPS,
+) -> _Begun:
     try:
         run = scripts.start(script.objective.name, params, default_settings(script.objective), seed, device, 1)
         if state is not None:
@@ -80,8 +110,6 @@ def _begun(
     except (RunRaised, RunLost, CatalogProblem) as error:
         kind = f"{error.type}: " if isinstance(error, RunRaised) else ""
         raise _Failed(f"ended with {kind}{error}") from error
-    finally:
-        scripts.drop(at_once=True)
 
 
 def _first_steps(run: ScriptRun, count: int) -> _Begun:
@@ -108,12 +136,26 @@ def _training(first: _Begun, script: ScriptObjective) -> Finding:
 
 def _seeds(first: _Begun, same: _Begun, other: _Begun) -> Finding:
     if _values(same) != _values(first):
-        text = "the same seed gave other values: something draws random numbers from a generator that the seed does not reach"
+        text = (
+            "the same seed gave other values: something draws random numbers from a generator that the seed does not reach, or"
+            " imports torch or NumPy within the function"
+        )
         return Finding(name="seeds", works=False, text=text)
     if _values(other) == _values(first):
         text = "another seed gave the same values: the script sets its own seed, or draws nothing at random"
         return Finding(name="seeds", works=False, text=text)
     return Finding(name="seeds", works=True, text="the same seed gives the same values, and another seed others")
+
+
+def _trial_after_trial(first: _Begun, again: _Begun) -> Finding:
+    if _values(again) == _values(first):
+        text = "a second run in the same process gives the same values"
+        return Finding(name="trial after trial", works=True, text=text)
+    text = (
+        "a second run in the same process gave other values: something outside of the function, such as a model at the top of the"
+        " file, goes on from one trial to the next. Make it in the function"
+    )
+    return Finding(name="trial after trial", works=False, text=text)
 
 
 def _resume(first: _Begun, script: ScriptObjective, params: Mapping[str, Any], device: str) -> Finding:
@@ -133,7 +175,7 @@ def _resume(first: _Begun, script: ScriptObjective, params: Mapping[str, Any], d
         return Finding(name="resume", works=False, text=text)
     metric = script.function.metric
     if _repeatable(got) != _repeatable(wanted):
-        cause = "what trial.save is given lacks something, such as the optimizer's state"
+        cause = "what is saved lacks something, such as the optimizer's state, or a counter of the function's own"
         if script.function.kind == "model":
             cause = "something in the model or the data keeps a state, or draws random numbers, that Stride does not know of"
         was = f"{got.metrics[metric]!r} at step {got.step} instead of {wanted.metrics[metric]!r}"

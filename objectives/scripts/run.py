@@ -262,7 +262,7 @@ class ScriptRun:
         if self._last is None and value is not None:
             # It has reported nothing: what it returned is its only step.
             yield self._measured(message | {"step": 1, "metrics": {self._function.metric: value}, "rate": None})
-        elif self._last is None and self.pruned is None:
+        elif self._last is None and self.pruned is None and not self._state:  # else it was interrupted after its last step
             raise RunRaised("NothingMeasured", f"{self._function.name} ended without a call of trial.report", None)
         elif self._last is not None and value is not None and value != self._last.metrics[self._function.metric]:
             self.value = value

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from objectives.contract import DataProblem
 from objectives.training.default_task import Kind, check_classes, check_not_equal, kind_of, task_of
 from objectives.training.devices import find_device
+from objectives.training.evaluation import evaluate
 from objectives.training.forward import Forward
 from objectives.training.generators import named_seed
 from objectives.training.network import new_network
@@ -120,9 +122,19 @@ def _try_evaluation(forward: Forward, task: Task, part: Source, name: str, batch
     _check_loss(task.validation_loss(outputs, batch.targets), part, name)
     predictions = task.predictions(outputs, batch.targets)
     if task.score_name == "score":  # the default ones may have no meaning for so few examples
-        task.score(predictions, batch.targets)
+        _try_score(forward, task, part, batch_size, predictions, batch.targets)
     elif task.score_name == "r2" and isinstance(part, InMemory):
         check_not_equal(part.targets, f"the {name} set")
+
+
+def _try_score(forward: Forward, task: Task, part: Source, batch_size: int, predictions: Any, targets: Any) -> None:
+    """A user's score: of one batch, and of the whole set where that raises, since a batch may lack what a score needs."""
+    try:
+        task.score(predictions, targets)
+    except DataProblem:
+        raise
+    except Exception:  # it may raise anything; what is raised for the whole set is told
+        evaluate(forward, task, part.evaluation(batch_size, CPU))
 
 
 def _check_loss(loss: Tensor, source: Source, name: str) -> None:

@@ -36,14 +36,15 @@ Port = Annotated[
 ]
 FILE = typer.Argument(
     metavar="FILE",
-    help="A Python file with an Optuna objective, a model and its data, or a function under @stride.objective; FILE:NAME names"
-    " one.",
+    help="A Python file with an Optuna objective, a function train(lr=0.1, ...), a model and its data, or a function under"
+    " @stride.objective; FILE:NAME names one.",
     show_default=False,
 )
 Direction = Annotated[
     str | None,
     typer.Option(
-        help="minimize or maximize what an Optuna objective or a command measures. (default: minimize)", show_default=False
+        help="minimize or maximize what a file or a command measures that does not say it. (default: minimize)",
+        show_default=False,
     ),
 ]
 LearningRate = Annotated[
@@ -54,7 +55,9 @@ LearningRate = Annotated[
 ]
 Steps = Annotated[
     int | None,
-    typer.Option(min=1, help="How many steps an Optuna objective or a command reports; pruners need it.", show_default=False),
+    typer.Option(
+        min=1, help="How many steps a file or a command reports that does not say it; pruners need it.", show_default=False
+    ),
 ]
 Param = Annotated[
     list[str] | None,

@@ -96,4 +96,4 @@ def check(
     from service.commands.configuration import read_settings
     from service.commands.run import asked_for
 
-    check_script(file, asked_for(direction, learning_rate, steps, metric), read_settings().device)
+    check_script(file, asked_for(direction, learning_rate, steps, metric), read_settings())

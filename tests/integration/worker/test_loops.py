@@ -9,7 +9,7 @@ from service.domain.lease import Outcome
 from service.domain.trial import Trial, TrialState
 from service.store.postgres import Database
 from tests.integration.worker.scripts import RATE, job_of, killed_after, training
-from tests.integration.worker.supervised import curve_of, trial_of
+from tests.integration.worker.supervised import curve_of, told, trial_of
 
 HEAD = """
 import os, time
@@ -100,6 +100,16 @@ LOOPS = {
         "stride.report(validation_loss=3)\nstride.report(validation_loss=2)",
         [{"validation_loss": 3.0}, {"validation_loss": 2.0}],
     ),
+    "training losses between": (
+        "for step in stride.steps(4):\n stride.report(training_loss=step)\n if step % 2: stride.report(validation_loss=step)",
+        [{"training_loss": 1.0, "validation_loss": 1.0}, {"training_loss": 3.0, "validation_loss": 3.0}],
+    ),
+    "a value that is returned": ("return 0.25", [{"validation_loss": 0.25}]),
+    "a value that is returned after reports": (
+        "for step in stride.steps(2): stride.report(validation_loss=step)\nreturn 0.25",
+        [{"validation_loss": 0.0}, {"validation_loss": 1.0}],
+    ),
+    "an exit": ("stride.report(validation_loss=3)\nraise SystemExit(0)", [{"validation_loss": 3.0}]),
     "a report after the loop": (
         "for step in stride.steps(2): stride.report(validation_loss=step)\nstride.report(validation_loss=9)",
         [{"validation_loss": 0.0}, {"validation_loss": 1.0}, {"validation_loss": 9.0}],
@@ -117,7 +127,53 @@ def test_each_step_that_reports_is_measured(database: Database, tmp_path: Path, 
         assert [item.step for item in curve] == [2, 4]
 
 
+def test_what_is_reported_after_the_loop_without_the_metric_is_noted(database: Database, tmp_path: Path) -> None:
+    loop = "for step in stride.steps(2): stride.report(validation_loss=step)\nstride.report(test_loss=0.5, size=float('inf'))"
+    trial, curve = ended(database, tmp_path, _indented(loop), search_space={"lr": RATE})
+    assert (trial.state, trial.value, len(curve)) == (TrialState.COMPLETE, 1.0, 2)
+    assert (trial.user_attrs["test_loss"], trial.user_attrs["size"]) == (0.5, "inf")
+
+
+KILLED = {
+    "after its last step": ("for step in stride.steps(3, counter):\n stride.report(validation_loss=1)\nwait_for(4)", 3),
+    "after it has left its loop": (
+        "for step in stride.steps(9, counter):\n stride.report(validation_loss=1)\n if step == 2: break\nwait_for(4)",
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", KILLED)
+def test_a_trial_that_is_killed_once_all_is_stored_is_complete(
+    database: Database, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, steps = KILLED[how]
+    gate = tmp_path / "gate"
+    monkeypatch.setenv("GATE", str(gate))
+    job = job_of(database, search_space={"lr": RATE})
+    with training(database, script(tmp_path, _indented(loop)), interval_s=0.0) as worker:
+        killed_after(worker, database, steps, gate)
+    trial = trial_of(database, job)
+    assert (trial.state, trial.value, trial.attempts[-1].outcome) == (TrialState.COMPLETE, 1.0, Outcome.FINISHED)
+    assert len(trial.attempts) == 2
+    assert len(curve_of(database, job)) == steps
+
+
+def test_a_state_that_cannot_be_made_costs_the_checkpoint_and_not_the_trial(database: Database, tmp_path: Path) -> None:
+    loop = """counter.state_dict = lambda: 1 / 0
+for step in stride.steps(epochs, counter): stride.report(validation_loss=step)"""
+    job = job_of(database, search_space={"lr": RATE})
+    with training(database, script(tmp_path, _indented(loop)), interval_s=0.0) as worker:
+        worker.run_trial()
+    assert trial_of(database, job).state is TrialState.COMPLETE
+    assert "saving the state raised ZeroDivisionError: division by zero" in str(told(database, job, "checkpoint.failed"))
+
+
 WRONG = {
+    "two loops": (
+        "for step in stride.steps(2): stride.report(loss=1)\nfor step in stride.steps(2): pass",
+        "steps was called twice in a trial: count all its steps in one loop",
+    ),
     "no state": (
         "for step in stride.steps(epochs, []): pass",
         "steps was given a list, which has no state_dict and load_state_dict",
@@ -139,8 +195,8 @@ def test_a_loop_that_fails_says_why(database: Database, tmp_path: Path, how: str
     trial, curve = ended(database, tmp_path, _indented(loop), search_space={"lr": RATE})
     assert trial.state is TrialState.FAILED
     assert trial.error is not None
-    assert (trial.error.type, trial.error.message) == ("TypeError", said)
-    assert curve == []
+    assert trial.error.message == said
+    assert len(curve) == (how == "after the report")
 
 
 def test_a_loop_ends_where_its_trial_is_pruned_and_the_function_goes_on_behind_it(database: Database, tmp_path: Path) -> None:

@@ -79,6 +79,13 @@ def test_a_loop_that_saves_nothing_does_not_resume(tmp_path: Path) -> None:
     assert "or by steps(n, model, optimizer)" in all_found["resume"].text
 
 
+def test_what_goes_on_from_one_trial_to_the_next_is_found(tmp_path: Path) -> None:
+    source = LOOP.replace("    found = Sum()\n", "").replace("def train", "found = Sum()\n\ndef train")
+    all_found = found(tmp_path, source)
+    assert [name for name, finding in all_found.items() if not finding.works] == ["trial after trial"]
+    assert "such as a model at the top of the file" in all_found["trial after trial"].text
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "name", "said"),
     [
@@ -107,6 +114,6 @@ def test_what_a_script_has_started_ends_with_its_check(tmp_path: Path) -> None:
 
 def test_an_optuna_objective_without_reports(tmp_path: Path) -> None:
     all_found = found(tmp_path, OPTUNA)
-    assert {name for name, finding in all_found.items() if finding.works} == {"training", "divergence"}
+    assert {name for name, finding in all_found.items() if finding.works} == {"training", "divergence", "trial after trial"}
     assert "an Optuna objective saves no state" in all_found["resume"].text
     assert "draws nothing at random" in all_found["seeds"].text

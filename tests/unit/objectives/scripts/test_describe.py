@@ -178,6 +178,13 @@ WRONG = {
         FUNCTION.replace(RANGE, "'high'"),
         "train's learning_rate is the learning rate: its type must be float, not categorical (PATH)",
     ),
+    "an async function": ("async def train(lr=0.1): pass\n", "train.py's train is async: it must be a plain function"),
+    "a generator": ("def train(lr=0.1): yield 1\n", "train.py's train is a generator: it must be a plain function"),
+    "helpers of the names of a model and data": (
+        "def model(): pass\ndef data(): return 3\ndef train(lr=0.1): pass\n",
+        "train.py: data returned a value of type int: it must return three sets, (training, validation, test); to tune its"
+        " function train, name it: train.py:train",
+    ),
     "an argument without a value": (
         "def train(lr, width): pass\n",
         "train.py's train cannot be called with parameters: its argument width has no value: write width=...",

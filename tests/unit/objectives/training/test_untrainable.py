@@ -126,6 +126,18 @@ def test_what_cannot_be_trained_is_one_sentence(how: str) -> None:
     assert isinstance(raised.value, RuntimeError) or raised.value.for_every_trial
 
 
+def test_a_score_that_a_batch_is_too_small_for_is_tried_on_the_whole_set() -> None:
+    """By the way: what it raises for the whole set is told."""
+
+    def recall(outputs: Tensor, targets: Tensor) -> float:
+        return float((outputs.argmax(1) * targets).sum() / (1 / (1 / int(targets.sum()))))
+
+    sorted_by_class = [(X[order], CLASSES[order]) for order in (torch.argsort(CLASSES),)] * 3
+    assert tried(functions(sorted_by_class, score=recall)).score_name == "score"
+    with pytest.raises(ZeroDivisionError):
+        tried(functions([(X, torch.zeros(96, dtype=torch.int64))] * 3, score=recall))
+
+
 def test_a_model_may_know_what_to_do_with_nan() -> None:
     class Filled(nn.Module):
         def __init__(self) -> None:

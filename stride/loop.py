@@ -1,0 +1,106 @@
+"""A loop over the steps of training, which saves and restores what training changes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from stride.reporting import Reports
+
+
+class Measured(NamedTuple):
+    """What one step measured."""
+
+    step: int | None
+    """Counted from 0 or from 1; None: the next one."""
+    metrics: dict[str, float]
+    learning_rate: float | None
+
+
+class Loop:
+    """Counts the steps from 0 to n - 1, from where the run resumes. What a step reports is told when it ends.
+
+    objects: what training changes, each with state_dict and load_state_dict. metric: the one that counts: a step that reports
+    only others is told with the next one that reports it. tell: returns whether the loop is to end. Raises TypeError.
+    """
+
+    def __init__(self, reports: Reports, metric: str, tell: Callable[[Measured], bool], n: int, objects: Sequence[Any]) -> None:
+        for each in objects:
+            if not all(callable(getattr(each, method, None)) for method in ("state_dict", "load_state_dict")):
+                raise TypeError(f"steps was given a {type(each).__name__}, which has no state_dict and load_state_dict")
+        self.is_over = False
+        self._reports = reports
+        self._metric = metric
+        self._tell = tell
+        self._n = n
+        self._objects = objects
+        self._step = 0
+        self._pending: Measured | None = None
+
+    def __iter__(self) -> Iterator[int]:
+        for step in range(self._restored(), self._n):
+            self._step = step
+            self._save(was_left=False)
+            try:
+                yield step
+            except GeneratorExit:  # by break, return or an exception
+                self.end()
+                raise
+            if self._tell_pending():
+                break
+        self.is_over = True
+
+    def report(self, metrics: dict[str, float], learning_rate: float | None) -> None:
+        """Keep what the step measured until it ends; several reports of one step are one."""
+        before = self._pending or Measured(None, {}, None)
+        rate = before.learning_rate if learning_rate is None else learning_rate
+        self._pending = Measured(self._step + 1, {**before.metrics, **metrics}, rate)
+
+    def end(self) -> None:
+        """Tell the report of a step that did not end, since the function has left the loop; a resumed run leaves it, too."""
+        if not self.is_over:
+            self.is_over = True
+            self._save(was_left=True)
+            self._tell_pending()
+
+    def check_metric(self) -> None:
+        """Raises TypeError where steps have reported, and none of them the metric that counts."""
+        if self._pending is not None and self._reports.step == 0:
+            self._tell(self._pending)  # which says what it lacks
+
+    def _tell_pending(self) -> bool:
+        if self._pending is None or self._metric not in self._pending.metrics:
+            return False
+        pending, self._pending = self._pending, None
+        return self._tell(pending)
+
+    def _save(self, *, was_left: bool) -> None:
+        if self._objects:
+            self._reports.save(partial(self._state, self._step, was_left), "the state of what steps was given")
+
+    def _state(self, step: int, was_left: bool) -> dict[str, Any]:
+        # The weights of the first module that has any stand under "model", where the best model is looked for.
+        model = next((place for place, each in enumerate(self._objects) if _has_weights(each)), None)
+        states = [each.state_dict() for each in self._objects]
+        found = {"step": step, "was_left": was_left, "model_at": model}
+        if model is None:
+            return {**found, "states": states}
+        return {**found, "model": states[model], "states": [*states[:model], None, *states[model + 1 :]]}
+
+    def _restored(self) -> int:
+        """Restore the objects; returns the step to go on with."""
+        saved = self._reports.restored()
+        if saved is None:
+            return 0
+        if len(saved["states"]) != len(self._objects):
+            raise RuntimeError(
+                f"steps was given {len(self._objects)} objects to go on with, and {len(saved['states'])} when they were saved: it"
+                " must be given the same ones each time"
+            )
+        for place, (each, state) in enumerate(zip(self._objects, saved["states"], strict=True)):
+            each.load_state_dict(saved["model"] if place == saved["model_at"] else state)
+        return self._n if saved["was_left"] else saved["step"] + 1
+
+
+def _has_weights(value: Any) -> bool:
+    parameters = getattr(value, "parameters", None)
+    return callable(parameters) and any(True for _ in parameters())
