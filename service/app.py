@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import Depends, FastAPI
-from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from service.api import (
@@ -28,6 +27,9 @@ from service.api.catalog import Catalog
 from service.api.dashboard import Dashboard
 from service.api.hosts import AllowedHosts
 from service.api.kept_answers import KeptAnswers
+from service.api.pages import assets
+from service.api.pages import job as job_page
+from service.api.pages import jobs as jobs_page
 from service.dispatch.sweeper import sweep, tidy_up
 from service.errors import DatabaseUnavailable
 from service.settings import Settings
@@ -43,9 +45,10 @@ SWEEP_S = 5.0
 def create_app(settings: Settings, database: Database) -> FastAPI:
     """The API on `database`. It starts whether or not the database can be reached, and never imports torch."""
 
+    stopping = threading.Event()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        stopping = threading.Event()
         sweeper = threading.Thread(target=_sweep_until, args=(stopping, database, settings), name="sweeper", daemon=True)
         sweeper.start()
         yield
@@ -64,14 +67,14 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.database = database
     app.state.catalog = Catalog(database, settings.objective_modules)
     app.state.answers = KeptAnswers()
+    app.state.stopping = stopping
     problems.install(app)
     query.install(app)
     for resource in (jobs, events, trials, answers, across_jobs, comparisons, models, objectives, workers, health):
         app.include_router(resource.router, dependencies=[Depends(query.check_names)])
 
-    @app.get("/", include_in_schema=False)
-    def redirect_to_dashboard() -> RedirectResponse:
-        return RedirectResponse("/dashboard")
+    for page in (assets, jobs_page, job_page):
+        app.include_router(page.router, dependencies=[Depends(query.check_names)])
 
     app.add_middleware(Dashboard, database=database)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

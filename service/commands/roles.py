@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from service.commands.configuration import check_data_folders, database_url
@@ -35,13 +36,20 @@ def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -
 
         from service.app import create_app
 
+        class Server(uvicorn.Server):
+            """Ends the streams of pages when it is told to stop: they would be waited for."""
+
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                app.state.stopping.set()
+                super().handle_exit(sig, frame)
+
         app = create_app(settings, database)
         config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S)
         # When uvicorn has ended, it raises the signal that stopped it again, which has been handled by then.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         structlog.get_logger().info("api.started", url=address(listener))
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
     database.close()
 
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from rich.box import SIMPLE
@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from service.analysis.words.age import age
 from service.analysis.words.numbers import chosen, number, value_in_trial, values
 
 Document = Mapping[str, Any]
@@ -44,7 +45,7 @@ def jobs_table(jobs: list[Document]) -> RenderableType:
             trials_done(job),
             number(best and best["value"]),
             number(learning_rate(job)),
-            age(job["created_at"]),
+            age(datetime.fromisoformat(job["created_at"])),
         )
     return table
 
@@ -192,15 +193,6 @@ def dimension(wanted: Any) -> str:
     marks = [mark for mark in ("log", "step", "points") if wanted.get(mark) and (mark, wanted[mark]) != ("step", 1)]
     options = ", ".join(mark if mark == "log" else f"{mark} {number(wanted[mark])}" for mark in marks)
     return f"{number(wanted['low'])} to {number(wanted['high'])}" + (f" ({options})" if options else "")
-
-
-def age(created: str) -> str:
-    """How long ago, in the largest unit of which at least one has passed."""
-    seconds = max(0, round((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
 
 
 def moment(text: str) -> str:

@@ -1,14 +1,17 @@
 """workers for people: a row for each."""
 
+from datetime import datetime
+
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from service.analysis.words.age import age
 from service.analysis.words.numbers import NOTHING
 from service.commands.api_client import ApiClient
 from service.commands.output import print_document
-from service.commands.tables import Document, age, plain
+from service.commands.tables import Document, plain
 
 STATE_STYLES = {"training": "cyan", "idle": "green", "lost": "red", "stopped": "dim"}
 
@@ -33,7 +36,7 @@ def workers_table(page: Document) -> RenderableType:
             str(worker["open_leases"]),
             plain(worker["device"]),
             plain(worker["version"]),
-            f"{age(worker['seen_at'])} ago",
+            f"{age(datetime.fromisoformat(worker['seen_at']))} ago",
             plain(", ".join(worker["objectives"]) or NOTHING),
         )
     aside = [

@@ -31,6 +31,18 @@ def page(conn: sa.Connection, job_id: UUID, *, after: int, limit: int) -> list[J
     return [JobEvent(**row) for row in rows.mappings()]
 
 
+def last(conn: sa.Connection, job_id: UUID, *, limit: int) -> list[JobEvent]:
+    """A job's newest events, the newest first."""
+    events = tables.events.c
+    rows = conn.execute(
+        sa.select(events.seq, events.at, events.type, events.payload)
+        .where(events.job_id == job_id)
+        .order_by(events.seq.desc())
+        .limit(limit)
+    )
+    return [JobEvent(**row) for row in rows.mappings()]
+
+
 def storable_payload(payload: Mapping[str, Any]) -> dict[str, Any]:
     """A payload without the characters that PostgreSQL cannot store: reasons may quote an objective or a file's name."""
     return {name: storable(value) if isinstance(value, str) else value for name, value in payload.items()}

@@ -100,8 +100,12 @@ def page(
     before: tuple[datetime, UUID] | None = None,
     state: JobState | None = None,
     labels: Collection[tuple[str, str]] = (),
+    text: str | None = None,
 ) -> list[Job]:
-    """A page of jobs, newest first, that are older than the one at `before`; only those in `state` and with all `labels`."""
+    """A page of jobs, newest first, that are older than the one at `before`; only those in `state` and with all `labels`.
+
+    text: only those whose name, objective or id holds it, whatever the case.
+    """
     jobs = tables.jobs.c
     statement = _SELECT.order_by(jobs.created_at.desc(), jobs.id.desc()).limit(limit)
     if before is not None:
@@ -110,6 +114,9 @@ def page(
         statement = statement.where(jobs.state == state)
     for name, value in labels:
         statement = statement.where(jobs.spec["labels"].contains({name: value}))
+    if text is not None:
+        columns = jobs.spec["name"].astext, jobs.objective, sa.cast(jobs.id, sa.Text)
+        statement = statement.where(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
     return [_from_row(row) for row in conn.execute(statement).mappings()]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from service.app import create_app
 from service.dispatch.outcome import Pruned
@@ -80,11 +80,15 @@ class Look:
         self._folder = folder
         page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+        page.on("requestfailed", self._failed)
         page.on(
             "response",
             lambda response: self.complaints.append(f"{response.status}: {response.url}") if response.status >= 400 else None,
         )
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # else the page was left
+            self.complaints.append(f"failed: {request.url}")
 
     def picture(self, name: str) -> None:
         """Keep what the page shows in the test's folder, for people."""

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_the_list_shows_the_job_by_its_name(url: str, job: Job, look: Look) -> None:
-    look.page.goto(url)
+    look.page.goto(f"{url}/dashboard")
     expect(look.page.get_by_text(job.study_name)).to_be_visible(timeout=20_000)
     look.picture("list")
     assert look.page.url.startswith(f"{url}/dashboard")

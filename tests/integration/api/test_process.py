@@ -23,6 +23,9 @@ with TestClient(create_app(settings, database), "http://127.0.0.1") as client:
             assert client.post("/v1/jobs", json=job).status_code == 202
     job = {"objective": {"name": "quadratic"}, "strategy": {"type": "random", "sampler": "qmc"}}
     assert client.post("/v1/jobs?dry_run=true", json=job).status_code == 200
+    newest = client.get("/v1/jobs").json()["items"][0]["id"]
+    for path in ("/", f"/jobs/{newest}", "/assets/plotly.js"):
+        assert client.get(path).status_code == 200, path
     for path in ("/v1/jobs", "/v1/objectives", "/v1/workers", "/dashboard", "/api/studies", "/docs", "/readyz"):
         assert client.get(path).status_code == 200, path
     assert client.get("/v1/best-lr?objective=quadratic").json()["items"] == []

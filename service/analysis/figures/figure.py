@@ -1,0 +1,61 @@
+"""A figure in the form of Plotly's JSON, with the sentence that says what it shows. Plain values: no page and no browser here.
+
+Colours are those of Okabe and Ito (2008, https://jfly.uni-koeln.de/color/), which people with any kind of colour vision tell
+apart. The page that shows a figure sets the colours of text and lines by its theme.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+BLUE, SKY, GREEN, ORANGE, VERMILION, GREY = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#8a8a8a"
+DECADES_FROM = 8.0
+"""An axis is logarithmic where its largest value is more than this many times its smallest: else the lower ones were one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure, and its text for people who do not see it."""
+
+    name: str
+    """Unique on its page."""
+    title: str
+    text: str
+    """What it shows, as sentences."""
+    data: Sequence[Mapping[str, Any]]
+    """Plotly's traces."""
+    layout: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """What Plotly.newPlot takes."""
+        return {"data": list(self.data), "layout": dict(self.layout)}
+
+
+def layout(x: Mapping[str, Any], y: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """A layout without a frame, with room for the axis titles only."""
+    return {
+        "xaxis": {"automargin": True, **x},
+        "yaxis": {"automargin": True, **y},
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "hovermode": "closest",
+        "showlegend": True,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        **more,
+    }
+
+
+def scale_of(values: Sequence[float]) -> str:
+    """Plotly's type of an axis that shows these values."""
+    found = [value for value in values if math.isfinite(value)]
+    is_wide = bool(found) and min(found) > 0 and max(found) > DECADES_FROM * min(found)
+    return "log" if is_wide else "linear"
+
+
+def decades(low: float, high: float) -> list[float]:
+    """The ends of a logarithmic axis as Plotly takes them, with a little room."""
+    first, last = math.log10(low), math.log10(high)
+    room = max(0.02 * (last - first), 0.02)
+    return [first - room, last + room]

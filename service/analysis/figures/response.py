@@ -1,0 +1,158 @@
+"""The response curve: the metric by learning rate, with the trials on it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.analysis.figures.figure import BLUE, DECADES_FROM, GREEN, GREY, ORANGE, VERMILION, Figure, decades, layout, scale_of
+from service.analysis.words.numbers import counted, number
+from service.domain.answer import Answer
+from service.domain.trial import Trial, TrialState
+
+HOVERED = "trial %{text}<br>%{x:.3g}: %{y:.4g}<extra></extra>"
+TOP = 0.97
+"""Of the height, where trials that diverged are drawn."""
+
+
+def response_figure(answer: Answer, trials: Sequence[Trial], rate: str) -> Figure | None:
+    """The curve with its 90% interval, the answer's ranges, and the trials, diverged ones along the top. rate: of the parameter.
+
+    None while no trial has a result.
+    """
+    by_state = {
+        state: [_of(trial, rate) for trial in trials if trial.state is state and _has(trial, rate)] for state in TrialState
+    }
+    complete, pruned = by_state[TrialState.COMPLETE], by_state[TrialState.PRUNED]
+    diverged = by_state[TrialState.INFEASIBLE]
+    rates = [x for x, _, _ in (*complete, *pruned, *diverged)] + [point.learning_rate for point in answer.curve]
+    if not rates:
+        return None
+    heights = [y for _, y, _ in complete] + [point.mean for point in answer.curve]
+    kind = scale_of(heights)
+    data = [
+        *_curve(answer),
+        _points("complete", complete, {"color": BLUE, "size": 7, "opacity": 0.75}),
+        _points("pruned, at its last value", pruned, {"color": GREY, "size": 7, "symbol": "line-ns-open"}),
+        _diverged(diverged),
+    ]
+    shown = [trace for trace in data if trace["x"]]
+    return Figure(
+        name="response",
+        title=f"{answer.metric} by learning rate",
+        text=_text(answer, len(complete), len(pruned), len(diverged)),
+        data=shown,
+        layout=layout(
+            {
+                "title": {"text": "learning rate"},
+                "type": "log",
+                "range": decades(min(rates), max(rates)),
+                "exponentformat": "power",
+            },
+            {"title": {"text": answer.metric}, "type": kind, **_range(heights, kind)},
+            yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
+            shapes=_shapes(answer),
+        ),
+    )
+
+
+def _curve(answer: Answer) -> list[dict[str, Any]]:
+    points = [point for point in answer.curve if all(map(math.isfinite, (point.mean, point.low, point.high)))]
+    x = [point.learning_rate for point in points]
+    band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "legendgroup": "band"}
+    return [
+        {"type": "scatter", "x": x, "y": [point.low for point in points], "showlegend": False, **band},
+        {
+            "type": "scatter",
+            "x": x,
+            "y": [point.high for point in points],
+            "fill": "tonexty",
+            "fillcolor": "rgba(230,159,0,0.22)",
+            "name": "90% of where the curve may lie",
+            **band,
+        },
+        {
+            "type": "scatter",
+            "x": x,
+            "y": [point.mean for point in points],
+            "mode": "lines",
+            "line": {"color": ORANGE, "width": 2.5},
+            "name": "expected",
+            "hovertemplate": "%{x:.3g}: %{y:.4g}<extra>expected</extra>",
+        },
+    ]
+
+
+def _points(name: str, points: Sequence[tuple[float, float, int]], marker: Mapping[str, Any]) -> dict[str, Any]:
+    x, y, numbers = (list(each) for each in zip(*points, strict=True)) if points else ([], [], [])
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": x,
+        "y": y,
+        "text": numbers,
+        "marker": dict(marker),
+        "hovertemplate": HOVERED,
+    }
+
+
+def _diverged(points: Sequence[tuple[float, float, int]]) -> dict[str, Any]:
+    along_the_top = [(x, TOP, trial) for x, _, trial in points]
+    marker = {"color": VERMILION, "size": 9, "symbol": "x"}
+    return _points("diverged", along_the_top, marker) | {
+        "yaxis": "y2",
+        "hovertemplate": "trial %{text} diverged<br>%{x:.3g}<extra></extra>",
+    }
+
+
+def _shapes(answer: Answer) -> list[dict[str, Any]]:
+    shapes = []
+    if (safe := answer.safe_range) is not None:
+        shapes.append(_from(safe.low, safe.high, GREEN, 0.14))
+    if (edge := answer.divergence_edge) is not None:
+        shapes.append(_from(edge.low, edge.high, VERMILION, 0.10))
+    if answer.learning_rate is not None:
+        at = {"x0": answer.learning_rate, "x1": answer.learning_rate}
+        shapes.append({"type": "line", "yref": "paper", "y0": 0, "y1": 1, **at, "line": {"color": GREEN, "width": 2}})
+    return shapes
+
+
+def _from(low: float, high: float, color: str, opacity: float) -> dict[str, Any]:
+    shape = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "line": {"width": 0}, "layer": "below"}
+    return {**shape, "x0": low, "x1": high, "fillcolor": color, "opacity": opacity}
+
+
+def _range(heights: Sequence[float], kind: str) -> dict[str, Any]:
+    """The vertical range, below the row of diverged trials. A few exploded values would squeeze all others into a line."""
+    found = sorted(value for value in heights if math.isfinite(value))
+    if len(found) < 2 or found[0] == found[-1]:
+        return {}
+    low, high = found[0], found[-1]
+    if kind == "log":
+        first, last = math.log10(low), math.log10(high)
+        return {"range": [first - 0.05 * (last - first), last + 0.12 * (last - first)]}
+    usual = found[int(0.9 * (len(found) - 1))]
+    high = min(high, low + DECADES_FROM * (usual - low)) if usual > low else high
+    return {"range": [low - 0.05 * (high - low), high + 0.12 * (high - low)]}
+
+
+def _text(answer: Answer, complete: int, pruned: int, diverged: int) -> str:
+    parts = [counted(complete, "trial trained to its end", "trials trained to their end")]
+    parts += [f"{diverged} diverged, along the top"] if diverged else []
+    parts += [f"{pruned} pruned"] if pruned else []
+    said = f"Each mark is a trial: {', '.join(parts)}."
+    if answer.learning_rate is None:
+        return said
+    said += f" The green line is the answer, {number(answer.learning_rate)}"
+    said += "; the green area is the safe range" if answer.safe_range is not None else ""
+    said += "; in the red area trials begin to diverge" if answer.divergence_edge is not None else ""
+    return f"{said}." + (" The curve says what to expect at each rate, with these parameters." if answer.curve else "")
+
+
+def _has(trial: Trial, rate: str) -> bool:
+    value = trial.params.get(rate)
+    return isinstance(value, int | float) and value > 0 and (trial.value is not None or trial.state is TrialState.INFEASIBLE)
+
+
+def _of(trial: Trial, rate: str) -> tuple[float, float, int]:
+    return float(trial.params[rate]), math.inf if trial.value is None else trial.value, trial.number

@@ -1,0 +1,47 @@
+"""Pages, rendered on the server: every value is escaped, and nothing is loaded from another address."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from service.analysis.words.numbers import number, values
+from service.version import VERSION
+
+# Plotly writes a style sheet of its own into the page; scripts come from this server alone.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self';"
+    " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+def html(template: str, status: int = 200, **shown: Any) -> HTMLResponse:
+    """A page from a template, with the values that it shows."""
+    return HTMLResponse(_environment().get_template(template).render(**shown), status, HEADERS)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("service.api.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "values": values, "as_json": _as_json}
+    environment.globals["version"] = VERSION
+    return environment
+
+
+def _as_json(value: Any) -> str:
+    """JSON for an attribute, which Jinja then escapes."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,99 @@
+"""The pages in Chromium: they draw, follow a running job, sort and filter, and can be read by everybody."""
+
+import re
+
+import httpx2
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from service.domain.job import Job
+from service.store.postgres import Database
+from tests.browser.conftest import Look
+from tests.integration.api.training import Worker
+
+pytestmark = pytest.mark.browser
+
+
+def numbers(look: Look) -> list[str]:
+    """The trials that the table shows, in its order."""
+    return look.page.locator("#trials-table tbody tr:not([hidden]) th").all_inner_texts()
+
+
+def test_the_list_of_jobs_leads_to_one_with_its_rate_in_its_range(url: str, job: Job, look: Look) -> None:
+    look.page.goto(url)
+    expect(look.page.locator("svg.range")).to_be_visible(timeout=20_000)
+    look.picture("jobs")
+    look.page.get_by_role("link", name="digits, what learning rate?").click()
+    expect(look.page.get_by_role("heading", level=1)).to_have_text("digits, what learning rate?")
+    assert look.complaints == []
+
+
+def test_a_job_shows_its_answer_its_curve_and_its_trials(url: str, job: Job, look: Look) -> None:
+    look.page.goto(f"{url}/jobs/{job.id}")
+    expect(look.page.locator(".headline")).to_contain_text(re.compile(r"^Learning rate 0\.\d+"))
+    expect(look.page.locator(".js-plotly-plot .trace.scatter").first).to_be_visible(timeout=20_000)
+    assert len(numbers(look)) == 20
+    look.picture("job")
+    assert look.complaints == []
+
+
+def test_a_table_sorts_by_a_column_both_ways_and_filters_by_words(url: str, job: Job, look: Look) -> None:
+    look.page.goto(f"{url}/jobs/{job.id}")
+    assert numbers(look) == [str(number) for number in range(20)]
+    header = look.page.get_by_role("button", name="trial", exact=True)
+    header.click()
+    header.click()
+    assert numbers(look) == [str(number) for number in reversed(range(20))]
+    look.page.get_by_role("button", name="learning_rate").click()
+    shown = look.page.locator("#trials-table tbody td:nth-child(4)")
+    rates = [float(cell.get_attribute("data-value") or "nan") for cell in shown.all()]
+    assert rates == sorted(rates)
+    look.page.get_by_label("Filter").fill("pruned")
+    assert len(numbers(look)) == 3
+
+
+def test_a_page_follows_its_job_and_keeps_what_one_did_with_it(url: str, job: Job, look: Look, database: Database) -> None:
+    look.page.goto(f"{url}/jobs/{job.id}")
+    look.page.get_by_label("Filter").fill("complete")
+    before = len(numbers(look))
+    look.page.evaluate("window.scrollTo(0, 300)")
+    Worker(database).train(4)
+    expect(look.page.locator(".progress")).to_contain_text("23 of 30 trials", timeout=10_000)
+    assert look.page.get_by_label("Filter").input_value() == "complete"
+    assert len(numbers(look)) > before
+    assert look.page.evaluate("window.scrollY") == 300
+    assert look.complaints == []
+
+
+def test_buttons_move_the_job_and_say_what_is_refused(url: str, job: Job, look: Look) -> None:
+    look.page.goto(f"{url}/jobs/{job.id}")
+    look.page.get_by_role("button", name="Pause").click()
+    expect(look.page.locator(".facts .state")).to_have_text("paused")
+    look.page.get_by_role("button", name="Resume").click()
+    expect(look.page.locator(".facts .state")).to_have_text("running")
+    stale = look.page.get_by_role("button", name="Cancel")
+    look.page.evaluate(
+        "document.body.querySelectorAll('[data-post$=cancel]').forEach((b) => (b.dataset.post = '/v1/jobs/0/cancel'))"
+    )
+    stale.click()
+    expect(look.page.get_by_role("alert")).to_be_visible()
+    httpx2.post(f"{url}/v1/jobs/{job.id}/cancel")
+    expect(look.page.get_by_role("button", name="Try 16 more")).to_be_visible(timeout=10_000)
+    look.page.get_by_role("button", name="Try 16 more").click()
+    expect(look.page.locator(".facts .state")).to_have_text("running")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1400, 2560])
+def test_everybody_can_read_every_page(url: str, job: Job, browser: Browser, scheme: str, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    for path in ("/", f"/jobs/{job.id}", "/jobs/ffffffff"):
+        page.goto(url + path)
+        page.wait_for_load_state("load")
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, f"{path} is {wider} px wider than its window"
+    context.close()

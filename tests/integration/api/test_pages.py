@@ -1,0 +1,162 @@
+"""The pages as they are served: every state of a job, and markup in every string that users give."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from service.api.pages import changes
+from service.app import create_app
+from service.dispatch.outcome import Failed, Pruned
+from service.domain.job import Job
+from service.domain.trial import TrialError
+from service.settings import Settings
+from service.store.postgres import Database
+from tests.factories import submit_job
+from tests.integration.api.training import Worker, diverged
+
+MARKUP = "<img src=x onerror=alert(1)>'\"&{{ 7 * 7 }}"
+
+
+def page(client: TestClient, path: str, status: int = 200) -> str:
+    response = client.get(path)
+    assert (response.status_code, response.headers["content-type"]) == (status, "text/html; charset=utf-8"), response.text
+    policy = response.headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "default-src 'none'" in policy
+    return response.text
+
+
+def test_there_are_no_jobs_at_first_and_no_worker(client: TestClient) -> None:
+    found = page(client, "/")
+    assert "There is no job yet." in found
+    assert "No worker runs" in found
+
+
+def test_jobs_are_listed_and_narrowed(client: TestClient, database: Database, worker: Worker) -> None:
+    submit_job(database, name="first", labels={"team": "vision"})
+    submit_job(database, name="second")
+    worker.train(1)
+    assert re.findall(r">(first|second)</a>", page(client, "/")) == ["second", "first"]
+    assert "test:1, idle, cpu" in page(client, "/")
+    for query, names in (
+        ("q=FIR", ["first"]),
+        ("q=quadratic", ["second", "first"]),
+        ("q=%25", []),
+        ("label=team:vision", ["first"]),
+        ("state=queued", ["second"]),
+        ("q=&state=", ["second", "first"]),
+    ):
+        assert re.findall(r">(first|second)</a>", page(client, f"/?{query}")) == names, query
+    assert "No job is like that." in page(client, "/?q=third")
+
+
+def test_older_jobs_are_on_further_pages(client: TestClient, database: Database) -> None:
+    for number in range(45):
+        submit_job(database, name=f"job-{number}")
+    path, names = "/?q=job-", []
+    while path:
+        found = page(client, path)
+        names += re.findall(r">(job-\d+)</a>", found)
+        more = re.search(r'<a href="([^"]+)">Older jobs', found)
+        path = more[1].replace("&amp;", "&") if more else ""
+    assert names == [f"job-{number}" for number in reversed(range(45))]
+
+
+def nothing(_worker: Worker) -> None: ...
+
+
+def some(worker: Worker) -> None:
+    worker.train(20)
+
+
+def all_diverged(worker: Worker) -> None:
+    worker.train(6, diverged)
+
+
+def pruned(worker: Worker) -> None:
+    worker.train(3)
+    for _ in range(3):
+        claim = worker.claim()
+        worker.report(claim, 2.0)
+        worker.finish(claim, Pruned(value=2.0, step=1))
+
+
+def failed(worker: Worker) -> None:
+    worker.train(3, lambda _: Failed(error=TrialError(type=MARKUP, message=MARKUP)))
+
+
+STATES: dict[str, tuple[Callable[[Worker], None], list[str]]] = {
+    "nothing": (nothing, ["There is no answer yet.", "None has begun."]),
+    "some": (some, ["Learning rate <strong>", 'data-part="response"', '<p class="verdict ']),
+    "all diverged": (all_diverged, ["There is no learning rate to recommend.", "all diverged", 'data-part="response"']),
+    "pruned": (pruned, ["3 pruned"]),
+    "failed": (failed, ["There is no answer yet."]),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_job_has_a_page_whatever_its_trials(client: TestClient, database: Database, worker: Worker, state: str) -> None:
+    do, said = STATES[state]
+    job = submit_job(database, name=MARKUP, labels={"team": "<b>"}, budget={"trials": 30})
+    do(worker)
+    found = page(client, f"/jobs/{job.id}")
+    for each in said:
+        assert each in found, each
+    assert "<img src=x" not in found
+    assert "<b>" not in found
+    assert "49" not in re.findall(r"<h1>(.*)</h1>", found)[0]
+    assert "<img src=x" not in page(client, "/")
+    assert page(client, f"/jobs/{job.id}/rate") is not None
+
+
+def test_the_rate_of_a_job_is_drawn_within_its_range(client: TestClient, database: Database, worker: Worker) -> None:
+    job = submit_job(database, budget={"trials": 30})
+    assert "svg" not in page(client, f"/jobs/{job.id}/rate")
+    worker.train(20)
+    found = page(client, f"/jobs/{job.id}/rate")
+    assert 0 <= float(re.findall(r'cx="([\d.]+)"', found)[0]) <= 100
+
+
+def test_what_is_not_there_is_a_page_too(client: TestClient, database: Database) -> None:
+    assert "There is no such job" in page(client, "/jobs/ffffffff", 404)
+    assert "The request is not valid" in page(client, "/jobs/no-id", 422)
+    assert "The request is not valid" in page(client, "/?page=2", 422)
+
+
+def test_a_page_without_its_database_says_so_and_asks_again(database: Database) -> None:
+    lost = Database("postgresql+psycopg://nobody@127.0.0.1:9/none")
+    app: FastAPI = create_app(Settings.model_validate({"objective_modules": "tests.quadratic"}), lost)
+    with TestClient(app, "http://127.0.0.1", raise_server_exceptions=False) as client:
+        found = page(client, "/", 503)
+    assert "The database cannot be reached right now" in found
+    assert '<meta http-equiv="refresh" content="2">' in found
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("stride.css", "text/css"), ("stride.js", "text/javascript"), ("plotly.js", "text/javascript")]
+)
+def test_what_pages_load_comes_from_here_and_is_sent_once(client: TestClient, name: str, kind: str) -> None:
+    first = client.get(f"/assets/{name}", headers={"Accept-Encoding": "gzip"})
+    assert (first.status_code, first.headers["content-encoding"]) == (200, "gzip")
+    assert first.headers["content-type"].startswith(kind)
+    assert client.get(f"/assets/{name}", headers={"If-None-Match": first.headers["etag"]}).status_code == 304
+    assert client.get("/assets/../render.py").status_code in (404, 422)
+    assert client.get("/assets/render.py").status_code == 422
+
+
+def test_a_page_is_told_what_has_changed(
+    app: FastAPI, client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    job: Job = submit_job(database)
+    monkeypatch.setattr(changes, "EVERY_S", 0.01)
+    monkeypatch.setattr(changes, "FOR_S", 0.5)
+    with client.stream("GET", f"/jobs/{job.id}/changes") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = response.iter_lines()
+        assert next(line for line in lines if line.startswith("event")) == "event: changed"
+    app.state.stopping.set()
+    assert "event" not in client.get("/changes").text, "the server stops: the stream ends at once"

@@ -1,0 +1,122 @@
+"""Figures hold what they say, in a form that Plotly's own schema takes."""
+
+import math
+from typing import Any
+
+import plotly.graph_objects as go  # type: ignore[import-untyped]
+import pytest
+
+from service.analysis.answer.best_lr import answer
+from service.analysis.figures.figure import Figure, scale_of
+from service.analysis.figures.losses import MOST_CURVES, MOST_POINTS, loss_figure
+from service.analysis.figures.response import response_figure
+from service.domain.measurement import CurvePoint
+from service.domain.trial import Trial, TrialState
+from tests.finished_jobs import trial
+from tests.unit.analysis.trials import diverged, job
+
+RATE = "learning_rate"
+
+
+def finished(n: int) -> list[Trial]:
+    """Trials on a parabola, the highest rates diverged."""
+    rates = [10 ** (-4 + 4 * place / max(1, n - 1)) for place in range(n)]
+    return [
+        diverged(number, rate) if rate > 0.5 else trial(number, rate, 0.1 + (math.log10(rate) + 2) ** 2)
+        for number, rate in enumerate(rates)
+    ]
+
+
+def curve(*values: float) -> tuple[CurvePoint, ...]:
+    return tuple(
+        CurvePoint(step=step, value=value, fraction=step / len(values), in_warmup=False) for step, value in enumerate(values, 1)
+    )
+
+
+def check(figure: Figure | None) -> Figure:
+    """Plotly's library raises where a figure has a property that there is not."""
+    assert figure is not None
+    go.Figure(figure.to_json(), skip_invalid=False)
+    assert figure.text.endswith(".")
+    return figure
+
+
+def traces(figure: Figure) -> dict[str, Any]:
+    return {trace["name"]: trace for trace in figure.data if "name" in trace}
+
+
+def test_every_trial_is_on_the_response_curve_and_diverged_ones_along_the_top() -> None:
+    trials = finished(24)
+    figure = check(response_figure(answer(job(), trials), trials, RATE))
+    found = traces(figure)
+    n_diverged = sum(each.state is TrialState.INFEASIBLE for each in trials)
+    assert (len(found["complete"]["x"]), len(found["diverged"]["x"])) == (24 - n_diverged, n_diverged)
+    assert set(found["diverged"]["y"]) == {0.97}
+    assert f"{24 - n_diverged} trials trained to their end, {n_diverged} diverged, along the top" in figure.text
+    assert (figure.layout["xaxis"]["type"], figure.layout["yaxis"]["type"]) == ("log", "log")
+    assert found["expected"]["x"], "there are enough trials for a curve"
+    kinds = [shape["type"] for shape in figure.layout["shapes"]]
+    assert kinds.count("line") == 1, "the answer"
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        [trial(0, 0.01, 0.2)],
+        [diverged(0, 0.1), diverged(1, 0.2)],
+        [trial(0, 0.01, -0.2), trial(1, 0.02, 0.0)],
+        [trial(0, 0.01, 0.2, TrialState.PRUNED), trial(1, 0.1, 0.3)],
+        [trial(0, 0.01, 1e300), trial(1, 0.1, 0.3)],
+    ],
+)
+def test_few_trials_are_drawn_without_a_curve(trials: list[Trial]) -> None:
+    figure = check(response_figure(answer(job(), trials), trials, RATE))
+    assert "expected" not in traces(figure)
+    assert sum(len(trace["x"]) for trace in figure.data) == len(trials)
+
+
+def test_there_is_no_response_curve_without_a_learning_rate() -> None:
+    trials = [trial(0, 0.01, 0.2)]
+    assert response_figure(answer(job(), trials), trials, "eta") is None
+    assert loss_figure(trials, {0: curve(1.0, 0.5)}, metric="loss", step_word="epoch", rate="eta") is None
+
+
+def test_exploded_values_do_not_squeeze_the_others_into_a_line() -> None:
+    trials = [trial(number, 10 ** (-3 + number / 10), -0.5 - number / 100) for number in range(20)]
+    trials.append(trial(20, 0.9, 1e6))
+    figure = check(response_figure(answer(job(), trials), trials, RATE))
+    assert figure.layout["yaxis"]["range"][1] < 10
+
+
+def test_curves_are_coloured_by_the_rate_and_thinned() -> None:
+    trials = finished(300)
+    curves = {each.number: curve(*(1 / step for step in range(1, 1_001))) for each in trials}
+    figure = check(loss_figure(trials, curves, metric="loss", step_word="epoch", rate=RATE))
+    lines = [trace for trace in figure.data if trace["mode"] == "lines"]
+    assert len(lines) == MOST_CURVES
+    assert {len(line["x"]) for line in lines} == {MOST_POINTS}
+    assert all((line["x"][0], line["x"][-1]) == (1, 1_000) for line in lines)
+    dotted = [line for line in lines if line["line"]["dash"] == "dot"]
+    assert dotted
+    assert len({line["line"]["color"] for line in lines}) > 50
+    assert f"{300 - MOST_CURVES} between them are left out" in figure.text
+
+
+def test_a_value_that_is_no_number_is_a_gap() -> None:
+    figure = check(
+        loss_figure([diverged(0, 0.1)], {0: curve(1.0, math.inf, math.nan)}, metric="loss", step_word="epoch", rate=RATE)
+    )
+    assert figure.data[0]["y"] == [1.0, None, None]
+
+
+@pytest.mark.parametrize("curves", [{}, {0: curve(1.0)}, {0: curve(math.nan, math.inf)}])
+def test_there_are_no_curves_without_two_numbers(curves: Any) -> None:
+    assert loss_figure([trial(0, 0.1, 1.0)], curves, metric="loss", step_word="epoch", rate=RATE) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([1.0, 100.0], "log"), ([1.0, 2.0], "linear"), ([-1.0, 100.0], "linear"), ([], "linear"), ([0.0, 9.0], "linear")],
+)
+def test_an_axis_is_logarithmic_where_values_span_decades(values: list[float], kind: str) -> None:
+    assert scale_of(values) == kind
