@@ -58,6 +58,17 @@ def seconds_of_study(conn: sa.Connection, study_id: int) -> dict[int, dict[int, 
     return {number: dict(zip(steps, seconds, strict=True)) for number, steps, seconds in rows}
 
 
+def last_values(conn: sa.Connection, study_id: int, metric: str) -> dict[int, float]:
+    """A metric at the last step of each trial of a study that measured it there, by the trials' numbers."""
+    rows = conn.exec_driver_sql(
+        "SELECT DISTINCT ON (trial.number) trial.number, measured.metrics ->> %(metric)s"
+        " FROM optuna.trials AS trial JOIN stride.measurements AS measured USING (trial_id)"
+        " WHERE trial.study_id = %(study_id)s ORDER BY trial.number, measured.step DESC",
+        {"study_id": study_id, "metric": metric},
+    )
+    return {number: float(value) for number, value in rows if value is not None}
+
+
 def _of_row(row: sa.Row[Any]) -> Measurement:
     details = row.details or {}
     return Measurement(

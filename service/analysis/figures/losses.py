@@ -108,4 +108,4 @@ def _text(trials: Sequence[Trial], left_out: int, metric: str, low: float, high:
 
 
 def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and value > 0
+    return isinstance(value, int | float) and 0 < value < math.inf

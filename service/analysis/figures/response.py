@@ -151,7 +151,9 @@ def _text(answer: Answer, complete: int, pruned: int, diverged: int) -> str:
 
 def _has(trial: Trial, rate: str) -> bool:
     value = trial.params.get(rate)
-    return isinstance(value, int | float) and value > 0 and (trial.value is not None or trial.state is TrialState.INFEASIBLE)
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        return False
+    return trial.state is TrialState.INFEASIBLE or (trial.value is not None and math.isfinite(trial.value))
 
 
 def _of(trial: Trial, rate: str) -> tuple[float, float, int]:

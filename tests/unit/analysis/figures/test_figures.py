@@ -1,5 +1,6 @@
 """Figures hold what they say, in a form that Plotly's own schema takes."""
 
+import json
 import math
 from typing import Any
 
@@ -7,9 +8,12 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
 
 from service.analysis.answer.best_lr import answer
+from service.analysis.figures.batch_sizes import batch_size_figure
 from service.analysis.figures.figure import Figure, scale_of
+from service.analysis.figures.gaps import gap_figure
 from service.analysis.figures.losses import MOST_CURVES, MOST_POINTS, loss_figure
 from service.analysis.figures.response import response_figure
+from service.domain.answer import Answer, BatchScalingView, BatchSizeView, EstimateView, IntervalView
 from service.domain.measurement import CurvePoint
 from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import trial
@@ -81,6 +85,14 @@ def test_there_is_no_response_curve_without_a_learning_rate() -> None:
     assert loss_figure(trials, {0: curve(1.0, 0.5)}, metric="loss", step_word="epoch", rate="eta") is None
 
 
+def test_values_that_json_cannot_hold_are_left_out() -> None:
+    """As a script of a user's may store them."""
+    trials = [trial(0, 0.01, 0.2), trial(1, 0.02, math.inf), trial(2, 0.03, math.nan), trial(3, math.inf, 0.1)]
+    figure = check(response_figure(answer(job(), trials[:1]), trials, RATE))
+    assert json.dumps(figure.to_json(), allow_nan=False)
+    assert sum(len(trace["x"]) for trace in figure.data) == 1
+
+
 def test_exploded_values_do_not_squeeze_the_others_into_a_line() -> None:
     trials = [trial(number, 10 ** (-3 + number / 10), -0.5 - number / 100) for number in range(20)]
     trials.append(trial(20, 0.9, 1e6))
@@ -120,3 +132,49 @@ def test_there_are_no_curves_without_two_numbers(curves: Any) -> None:
 )
 def test_an_axis_is_logarithmic_where_values_span_decades(values: list[float], kind: str) -> None:
     assert scale_of(values) == kind
+
+
+def by_size(*sizes: int) -> Answer:
+    """An answer for each batch size, whose best rate goes with its square root."""
+    each = [
+        BatchSizeView(
+            batch_size=size,
+            trials=5,
+            learning_rate=0.01 * math.sqrt(size),
+            interval=IntervalView(low=0.005 * math.sqrt(size), high=0.02 * math.sqrt(size)),
+            expected=EstimateView(mean=0.1, low=0.05, high=0.2),
+        )
+        for size in sizes
+    ]
+    return answer(job(), [trial(0, 0.01, 0.2)]).model_copy(update={"by_batch_size": tuple(each)})
+
+
+def test_the_best_rate_by_batch_size_has_its_interval_and_the_fitted_power() -> None:
+    found = by_size(16, 32, 64)
+    scaling = BatchScalingView(
+        job=found.job,
+        training_seed=None,
+        power=0.5,
+        interval=IntervalView(low=0.4, high=0.6),
+        linear=False,
+        square_root=True,
+        because="it goes with the square root",
+        by_batch_size=found.by_batch_size,
+        fitted_to=(16, 32, 64),
+        prediction=None,
+    )
+    figure = check(batch_size_figure(found, scaling))
+    points, line = figure.data
+    assert figure.text == "It goes with the square root."
+    assert line["y"] == pytest.approx(points["y"])
+    assert points["error_y"]["array"] == pytest.approx(points["y"])
+    assert len(check(batch_size_figure(found, None)).data) == 1
+    assert batch_size_figure(by_size(16), None) is None
+
+
+def test_the_gap_is_that_of_trials_that_trained_to_their_end() -> None:
+    trials = [trial(0, 0.01, 0.2), trial(1, 0.1, 0.3), diverged(2, 0.9), trial(3, 0.2, 0.1), trial(4, 0.3, 0.1)]
+    figure = check(gap_figure(trials, {0: -0.1, 1: 0.2, 2: 0.5, 3: math.inf}, RATE))
+    assert figure.data[0]["y"] == [-0.1, 0.2]
+    assert "above 0 in 1 of 2 trials" in figure.text
+    assert gap_figure(trials, {}, RATE) is None

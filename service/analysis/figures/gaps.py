@@ -1,0 +1,62 @@
+"""The generalization gap by learning rate: how much worse the model is on data that it was not trained on."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from service.analysis.figures.figure import BLUE, Figure, decades, layout
+from service.analysis.words.numbers import counted
+from service.domain.trial import Trial, TrialState
+
+METRIC = "generalization_gap"
+"""Validation loss less training loss, as objectives measure it."""
+
+
+def gap_figure(trials: Sequence[Trial], gaps: Mapping[int, float], rate: str) -> Figure | None:
+    """A mark for each trial that trained to its end. gaps: at its last step, by its number. None where none has one."""
+    found = [
+        (float(trial.params[rate]), gaps[trial.number], trial.number)
+        for trial in trials
+        if trial.state is TrialState.COMPLETE and _is_positive(trial.params.get(rate)) and _is_finite(gaps.get(trial.number))
+    ]
+    if not found:
+        return None
+    rates, values, numbers = (list(each) for each in zip(*found, strict=True))
+    above = sum(value > 0 for value in values)
+    return Figure(
+        name="gaps",
+        title="generalization gap by learning rate",
+        text=(
+            f"Validation loss less training loss at the last step: above 0 in {above} of"
+            f" {counted(len(found), 'trial', 'trials')}. Where it grows while the validation loss does not fall, the model overfits."
+        ),
+        data=[
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "trial",
+                "x": rates,
+                "y": values,
+                "text": numbers,
+                "marker": {"color": BLUE, "size": 7, "opacity": 0.75},
+                "hovertemplate": "trial %{text}<br>%{x:.3g}: %{y:.4g}<extra></extra>",
+            }
+        ],
+        layout=layout(
+            {
+                "title": {"text": "learning rate"},
+                "type": "log",
+                "range": decades(min(rates), max(rates)),
+                "exponentformat": "power",
+            },
+            {"title": {"text": "generalization gap"}, "zeroline": True},
+            showlegend=False,
+        ),
+    )
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < math.inf
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
