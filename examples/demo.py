@@ -61,7 +61,7 @@ def main() -> None:
     seed = parser.parse_args().seed
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory(prefix="stride-demo-") as folder, running_stride(folder) as url:
-        console.print(f"Stride runs with {WORKERS} workers. Watch the trials at {url}/dashboard", soft_wrap=True)
+        console.print(f"Stride runs with {WORKERS} workers. Watch the trials at {url}/", soft_wrap=True)
         # trust_env=False: no proxy, since Stride runs on this machine.
         with httpx2.Client(base_url=url, timeout=30, trust_env=False) as api:
             jobs = {strategy: submit(api, strategy, seed, priority=-place) for place, strategy in enumerate(SPACES)}
@@ -72,7 +72,7 @@ def main() -> None:
             found = [read(api, strategy, job) for strategy, job in jobs.items()]
             console.print(results(found))
             console.print(agreement(found))
-        console.print(f"The dashboard at {url}/dashboard stops now. For one that keeps running: make up", soft_wrap=True)
+        console.print(f"The pages at {url} stop now. To keep them: make up", soft_wrap=True)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from service.analysis.words.summary import headline, sentences
 from service.commands.api_client import ApiClient
 from service.commands.chart import PLAIN, PRETTY, chart
 from service.commands.output import parsed, print_document
-from service.commands.tables import Document, console, plain, rate_name, searched
+from service.commands.tables import ID_LENGTH, Document, console, plain, rate_name, searched
 from service.domain.answer import Answer, AnswerVerdict, BatchSizeView
 
 GOOD, BAD = "bold green", "bold red"
@@ -31,7 +31,8 @@ def best_lr(url: str | None, job: str, *, tolerance: float | None = None, as_jso
         document = client.get(f"/v1/jobs/{job_id}/best-lr", tolerance=tolerance)
 
         def render(document: Document) -> RenderableType:
-            return in_words(parsed(Answer, document), client.get(f"/v1/jobs/{job_id}"), console())
+            words = in_words(parsed(Answer, document), client.get(f"/v1/jobs/{job_id}"), console())
+            return Group(words, Text(f"Its page: {client.url}/jobs/{str(job_id)[:ID_LENGTH]}", style="dim"))
 
         print_document(document, render, as_json)
 

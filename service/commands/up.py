@@ -32,6 +32,7 @@ def _print_start(settings: Settings, service: LocalService) -> None:
     print(
         f"""Stride is running.
 
+  Jobs       {url}/
   API        {url}
   Dashboard  {url}/dashboard
   Docs       {url}/docs

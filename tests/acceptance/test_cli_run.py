@@ -119,7 +119,7 @@ def test_workers_join_a_stride_that_runs(stride: RunningStride, script: Path, tm
     assert result.returncode == 0, result.stderr
     assert "searched: lr 0.001 to 0.1 (log), optimizer sgd | adam, momentum 0.9\n" in result.stderr
     assert f"More trials: stride run {script} --job {job} --go-on " in result.stderr
-    assert f" at {stride.url}/dashboard" in result.stderr
+    assert f" at {stride.url}/jobs/" in result.stderr
     [mine] = [each for each in stride.ask("GET", "/v1/jobs")["items"] if each["name"] == "mine"]
     assert (mine["state"], mine["progress"]["trials"]["complete"]) == ("completed", 3)
     assert len([each for each in stride.ask("GET", "/v1/workers")["items"] if each["state"] != "stopped"]) == 2

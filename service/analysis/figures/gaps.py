@@ -21,13 +21,13 @@ def gap_figure(trials: Sequence[Trial], gaps: Mapping[int, float], rate: str) ->
     if not found:
         return None
     rates, values, numbers = (list(each) for each in zip(*found, strict=True))
-    above = sum(value > 0 for value in values)
+    above, all_trials = sum(value > 0 for value in values), counted(len(found), "trial", "trials")
     return Figure(
         name="gaps",
         title="generalization gap by learning rate",
         text=(
-            f"Validation loss less training loss at the last step: above 0 in {above} of"
-            f" {counted(len(found), 'trial', 'trials')}. Where it grows while the validation loss does not fall, the model overfits."
+            f"Validation loss less training loss at the last step: above 0 in {above} of {all_trials}."
+            " Where it grows and the validation loss does not fall, the model overfits."
         ),
         data=[
             {
