@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-BLUE, SKY, GREEN, ORANGE, VERMILION, GREY = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#8a8a8a"
+GREEN, ORANGE, VERMILION, GREY = "#009E73", "#E69F00", "#D55E00", "#8a8a8a"
+BLUE = "#2a8fd8"
+"""Between their blue and their sky blue: these are hard to see on a dark page and on a light one."""
 DECADES_FROM = 8.0
 """An axis is logarithmic where its largest value is more than this many times its smallest: else the lower ones were one line."""
 

@@ -123,12 +123,12 @@ def _scaling(job: Job, answered: Answered) -> BatchScalingView | None:
         return None
 
 
-def _said(trial: Trial) -> str:
-    """What is to be said of a trial: its error, or its diagnosis, which a script of a user's may have written."""
+def _said(trial: Trial) -> list[tuple[str, str]]:
+    """What is to be said of a trial, in a word and in full: its error, or its diagnosis, in which a user's script may write."""
     if trial.error is not None:
-        return str(trial.error)
-    diagnosis = trial.user_attrs.get("diagnosis", "")
-    return ", ".join(map(str, diagnosis)) if isinstance(diagnosis, list) else str(diagnosis)
+        return [(trial.error.type, trial.error.message)]
+    diagnosis = trial.user_attrs.get("diagnosis", {})
+    return [(name, str(why)) for name, why in diagnosis.items()] if isinstance(diagnosis, dict) else [(str(diagnosis), "")]
 
 
 def _by_batch_size(answer: Answer) -> list[tuple[BatchSizeView, str]]:

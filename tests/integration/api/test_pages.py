@@ -88,11 +88,25 @@ def failed(worker: Worker) -> None:
     worker.train(3, lambda _: Failed(error=TrialError(type=MARKUP, message=MARKUP)))
 
 
+def odd_attributes(worker: Worker) -> None:
+    """As a script that uses stock Optuna may write them."""
+    database = worker._database
+    worker.train(2)
+    with database.transaction() as conn:
+        for number, value in enumerate(('{"<i>converged": "<i>"}', "5")):
+            conn.exec_driver_sql(
+                "INSERT INTO optuna.trial_user_attributes (trial_id, key, value_json)"
+                " SELECT trial_id, 'diagnosis', %(value)s FROM optuna.trials WHERE number = %(number)s",
+                {"number": number, "value": value},
+            )
+
+
 STATES: dict[str, tuple[Callable[[Worker], None], list[str]]] = {
     "nothing": (nothing, ["There is no answer yet.", "None has begun."]),
     "some": (some, ["Learning rate <strong>", 'data-part="response"', '<p class="verdict ']),
     "all diverged": (all_diverged, ["There is no learning rate to recommend.", "all diverged", 'data-part="response"']),
     "pruned": (pruned, ["3 pruned"]),
+    "odd attributes": (odd_attributes, ["&lt;i&gt;converged</summary>", "<summary>5</summary>"]),
     "failed": (failed, ["There is no answer yet."]),
 }
 
