@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.domain.trial import Trial
+
 GREEN, ORANGE, VERMILION, GREY = "#009E73", "#E69F00", "#D55E00", "#8a8a8a"
 BLUE = "#2a8fd8"
 """Between their blue and their sky blue: these are hard to see on a dark page and on a light one."""
@@ -56,8 +58,15 @@ def scale_of(values: Sequence[float]) -> str:
     return "log" if is_wide else "linear"
 
 
-def decades(low: float, high: float) -> list[float]:
-    """The ends of a logarithmic axis as Plotly takes them, with a little room."""
-    first, last = math.log10(low), math.log10(high)
+def rate_axis(rates: Sequence[float]) -> dict[str, Any]:
+    """The logarithmic axis of learning rates that shows these, with a little room. Plotly takes its ends as logarithms."""
+    first, last = math.log10(min(rates)), math.log10(max(rates))
     room = max(0.02 * (last - first), 0.02)
-    return [first - room, last + room]
+    ends = [first - room, last + room]
+    return {"title": {"text": "learning rate"}, "type": "log", "range": ends, "exponentformat": "power"}
+
+
+def rate_of(trial: Trial, name: str) -> float | None:
+    """A trial's learning rate, the parameter of this name; None where it cannot be drawn."""
+    value = trial.params.get(name)
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None

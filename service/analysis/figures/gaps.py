@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from service.analysis.figures.figure import BLUE, Figure, decades, layout
+from service.analysis.figures.figure import BLUE, Figure, layout, rate_axis, rate_of
 from service.analysis.words.numbers import counted
 from service.domain.trial import Trial, TrialState
 
@@ -14,9 +14,11 @@ METRIC = "generalization_gap"
 def gap_figure(trials: Sequence[Trial], gaps: Mapping[int, float], rate: str) -> Figure | None:
     """A mark for each trial that trained to its end. gaps: at its last step, by its number. None where none has one."""
     found = [
-        (float(trial.params[rate]), gaps[trial.number], trial.number)
+        (at, gap, trial.number)
         for trial in trials
-        if trial.state is TrialState.COMPLETE and _is_positive(trial.params.get(rate)) and _is_finite(gaps.get(trial.number))
+        if trial.state is TrialState.COMPLETE
+        and (at := rate_of(trial, rate)) is not None
+        and math.isfinite(gap := gaps.get(trial.number, math.nan))
     ]
     if not found:
         return None
@@ -42,21 +44,8 @@ def gap_figure(trials: Sequence[Trial], gaps: Mapping[int, float], rate: str) ->
             }
         ],
         layout=layout(
-            {
-                "title": {"text": "learning rate"},
-                "type": "log",
-                "range": decades(min(rates), max(rates)),
-                "exponentformat": "power",
-            },
+            rate_axis(rates),
             {"title": {"text": "generalization gap"}, "zeroline": True},
             showlegend=False,
         ),
     )
-
-
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and 0 < value < math.inf
-
-
-def _is_finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)

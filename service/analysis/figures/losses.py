@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.analysis.figures.figure import VERMILION, Figure, layout, scale_of
+from service.analysis.figures.figure import VERMILION, Figure, layout, rate_of, scale_of
 from service.analysis.words.numbers import counted, number
 from service.domain.measurement import CurvePoint
 from service.domain.trial import Trial, TrialState
@@ -19,7 +19,7 @@ def loss_figure(
     trials: Sequence[Trial], curves: Mapping[int, Sequence[CurvePoint]], *, metric: str, step_word: str, rate: str
 ) -> Figure | None:
     """The metric by step, a line for each trial. curves: by the trials' numbers. None while none has two points."""
-    rates = {trial.number: float(trial.params[rate]) for trial in trials if _is_positive(trial.params.get(rate))}
+    rates = {trial.number: at for trial in trials if (at := rate_of(trial, rate)) is not None}
     drawn = [trial for trial in trials if trial.number in rates and len(curves.get(trial.number, ())) > 1]
     if not drawn:
         return None
@@ -105,7 +105,3 @@ def _text(trials: Sequence[Trial], left_out: int, metric: str, low: float, high:
     said += f"; {n_diverged} diverged, dotted" if n_diverged else ""
     said += f"; {left_out} between them are left out" if left_out else ""
     return f"{metric} while training: {said}."
-
-
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and 0 < value < math.inf

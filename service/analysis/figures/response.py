@@ -4,7 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.analysis.figures.figure import BLUE, DECADES_FROM, GREEN, GREY, ORANGE, VERMILION, Figure, decades, layout, scale_of
+from service.analysis.figures.figure import (
+    BLUE,
+    DECADES_FROM,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    Figure,
+    layout,
+    rate_axis,
+    rate_of,
+    scale_of,
+)
 from service.analysis.words.numbers import counted, number
 from service.domain.answer import Answer
 from service.domain.trial import Trial, TrialState
@@ -19,9 +31,7 @@ def response_figure(answer: Answer, trials: Sequence[Trial], rate: str) -> Figur
 
     None while no trial has a result.
     """
-    by_state = {
-        state: [_of(trial, rate) for trial in trials if trial.state is state and _has(trial, rate)] for state in TrialState
-    }
+    by_state = {state: _drawn([trial for trial in trials if trial.state is state], rate) for state in TrialState}
     complete, pruned = by_state[TrialState.COMPLETE], by_state[TrialState.PRUNED]
     diverged = by_state[TrialState.INFEASIBLE]
     rates = [x for x, _, _ in (*complete, *pruned, *diverged)] + [point.learning_rate for point in answer.curve]
@@ -42,12 +52,7 @@ def response_figure(answer: Answer, trials: Sequence[Trial], rate: str) -> Figur
         text=_text(answer, len(complete), len(pruned), len(diverged)),
         data=shown,
         layout=layout(
-            {
-                "title": {"text": "learning rate"},
-                "type": "log",
-                "range": decades(min(rates), max(rates)),
-                "exponentformat": "power",
-            },
+            rate_axis(rates),
             {"title": {"text": answer.metric}, "type": kind, **_range(heights, kind)},
             yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
             shapes=_shapes(answer),
@@ -149,12 +154,11 @@ def _text(answer: Answer, complete: int, pruned: int, diverged: int) -> str:
     return f"{said}." + (" The curve says what to expect at each rate, with these parameters." if answer.curve else "")
 
 
-def _has(trial: Trial, rate: str) -> bool:
-    value = trial.params.get(rate)
-    if not isinstance(value, int | float) or not 0 < value < math.inf:
-        return False
-    return trial.state is TrialState.INFEASIBLE or (trial.value is not None and math.isfinite(trial.value))
-
-
-def _of(trial: Trial, rate: str) -> tuple[float, float, int]:
-    return float(trial.params[rate]), math.inf if trial.value is None else trial.value, trial.number
+def _drawn(trials: Sequence[Trial], rate: str) -> list[tuple[float, float, int]]:
+    """Rate, value and number of the trials that can be drawn; the value of a diverged one is infinite."""
+    found = []
+    for trial in trials:
+        at, value = rate_of(trial, rate), math.nan if trial.value is None else trial.value
+        if at is not None and (math.isfinite(value) or trial.state is TrialState.INFEASIBLE):
+            found.append((at, value, trial.number))
+    return found
