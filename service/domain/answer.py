@@ -209,6 +209,8 @@ class Answer(Part):
     range too narrow, nothing learned, all diverged."""
     because: str
     """The reason for the verdict. It names the training seed where all trials share one."""
+    further_trials: int | None = None
+    """By how many trials the job should be extended; null where more would not help, or while it runs."""
 
     def resting_on(self, evidence: EvidenceView) -> Self:
         """The same answer with evidence that covers other jobs' trials too. `hopeless` stays: it is not known for those."""

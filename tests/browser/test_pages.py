@@ -79,8 +79,10 @@ def test_buttons_move_the_job_and_say_what_is_refused(url: str, job: Job, look: 
     stale.click()
     expect(look.page.get_by_role("alert")).to_be_visible()
     httpx2.post(f"{url}/v1/jobs/{job.id}/cancel")
-    expect(look.page.get_by_role("button", name="Try 16 more")).to_be_visible(timeout=10_000)
-    look.page.get_by_role("button", name="Try 16 more").click()
+    further = httpx2.get(f"{url}/v1/jobs/{job.id}/best-lr", timeout=60).json()["further_trials"]
+    more = look.page.get_by_role("button", name=f"Try {further} more")
+    expect(more).to_be_visible(timeout=10_000)
+    more.click()
     expect(look.page.locator(".facts .state")).to_have_text("running")
 
 

@@ -10,7 +10,7 @@ from service.analysis.answer.confirmation import at, view
 from service.analysis.answer.groups import by_batch_size, divergence_edges, edge_in_rates
 from service.analysis.answer.rates import in_rates
 from service.analysis.answer.tried import Tried, other_params, tried
-from service.analysis.answer.verdict import Fitted, Judged, because_of, judge, judge_best, judge_few
+from service.analysis.answer.verdict import Fitted, Judged, because_of, further_of, judge, judge_best, judge_few
 from service.analysis.model.candidates import SAME
 from service.analysis.model.curve_line import Line
 from service.analysis.model.estimates import Estimate, Interval
@@ -92,6 +92,7 @@ def without_curve(of: Tried, judged: Judged) -> Answered:
         curve=(),
         verdict=judged.verdict,
         because=because_of(of, judged),
+        further_trials=further_of(of, judged),
     )
     return Answered(answer=answer, because=judged.because)
 
@@ -184,6 +185,7 @@ def _with_curve(
         curve=_curve(job, shown),
         verdict=judged.verdict,
         because=because_of(of, judged),
+        further_trials=further_of(of, judged),
     )
     return Answered(answer=answer, because=judged.because, batch_scaling=scaling)
 

@@ -63,11 +63,15 @@ class Fitted:
 
 def because_of(of: Tried, judged: Judged) -> str:
     """The reason as the answer states it: with the training seed that it holds for, and how to get the trials that are needed."""
-    because = words.of_seed(of.seed, judged.because)
+    because, further = words.of_seed(of.seed, judged.because), further_of(of, judged)
+    return because if further is None else words.extended(because, of.job.id, further)
+
+
+def further_of(of: Tried, judged: Judged) -> int | None:
+    """By how many trials the job should be extended; None where it should or can not be."""
     if judged.verdict is not AnswerVerdict.MORE_TRIALS or not of.job.can_run_on:
-        return because
-    further = judged.further or max(ENOUGH, _round(len(of.trials) // 2))
-    return words.extended(because, of.job.id, further)
+        return None
+    return judged.further or max(ENOUGH, _round(len(of.trials) // 2))
 
 
 def judge_best(of: Tried) -> Judged:

@@ -42,7 +42,7 @@ MOVES: Mapping[JobState, Sequence[str]] = {
 }
 """What the buttons of a job do, by its state."""
 FURTHER = 16
-"""Trials that the button of a finished job adds."""
+"""Trials that the button of a finished job adds, where the answer names no other number."""
 
 
 @router.get("/{job_id}")
@@ -71,7 +71,7 @@ def job_page(job_id: JobId, database: Db, answers: Answers) -> HTMLResponse:
         done=counts.complete + counts.infeasible + counts.pruned + counts.failed,
         seconds=_seconds(job),
         moves=MOVES.get(job.state, ()),
-        further=FURTHER if job.can_run_on else 0,
+        further=(FURTHER if isinstance(found, str) else found.further_trials or FURTHER) if job.can_run_on else 0,
         answer=found if isinstance(found, Answer) else None,
         because=found if isinstance(found, str) else found.because,
         headline=None if isinstance(found, str) else headline(found),

@@ -43,6 +43,7 @@ def test_the_best_rate_is_answered_with_its_trial_and_the_evidence(
         "only 3 trials have trained to the end, at 3 different rates: about 16 trials at as many rates would give an interval"
         f" (stride extend {str(job.id)[:8]} --trials 13)"
     )
+    assert found["further_trials"] == 13
     unknown = ("interval", "interval_at_params", "safe_range", "safe_range_retuned", "expected", "divergence_edge")
     assert [found[name] for name in unknown] == [None] * len(unknown)
     assert found["curve"] == []

@@ -23,4 +23,5 @@ LITTLE_KNOWN: dict[str, Any] = {
     "curve": [],
     "verdict": "needs more trials",
     "because": "only 4 trials",
+    "further_trials": 12,
 }

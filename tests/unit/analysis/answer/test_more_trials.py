@@ -17,6 +17,7 @@ def test_too_few_trials_are_told_with_how_many_would_do() -> None:
         found.because == "only 3 trials have trained to the end, at 3 different rates:"
         f" about 16 trials at as many rates would give an interval (stride extend {str(found.job)[:8]} --trials 13)"
     )
+    assert found.further_trials == 13
 
 
 def test_one_rate_tried_over_and_over_is_no_curve() -> None:
