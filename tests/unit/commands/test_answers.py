@@ -45,6 +45,7 @@ ANSWER: dict[str, Any] = curve_of([2.0, 1.0, 0.5, 1.0, 2.0]) | {
     ],
     "verdict": "confident",
     "because": "it is so",
+    "further_trials": 16,
 }
 
 
@@ -231,7 +232,7 @@ def test_the_full_answer_is_one_that_the_api_gives() -> None:
     Answer.model_validate_json(json.dumps(FULL))
     assert set(OPTIONAL) == {
         *("training_seed", "learning_rate", "interval", "interval_at_params", "safe_range", "safe_range_retuned", "expected"),
-        *("divergence_edge", "at_edge", "best_trial", "confirmed"),
+        *("divergence_edge", "at_edge", "best_trial", "confirmed", "further_trials"),
     }
 
 
