@@ -65,6 +65,7 @@ def findings(script: ScriptObjective, device: str, note: Callable[[str], None] =
     yield _resume(first, script, params, device)
     yield _best_model(first, script)
     yield _diagnosis(first)
+    yield _audit(first, script)
     note("training at the highest learning rate")
     yield _divergence(script, params, device)
     yield _pruning(script)
@@ -200,6 +201,22 @@ def _diagnosis(first: _Begun) -> Finding:
     more = [name for name in ("validation_loss", "gradient_norm") if name not in measured]
     text = "from training_loss" + (f"; {' and '.join(more)} would tell more" if more else " and the other metrics")
     return Finding(name="diagnosis", works=True, text=text)
+
+
+def _audit(first: _Begun, script: ScriptObjective) -> Finding:
+    """Whether the rates that were applied are known, and checked against the schedule."""
+    if script.function.kind == "model":
+        text = "the rate of every update is checked against the schedule's, as Stride sets it"
+        return Finding(name="audit", works=True, text=text)
+    applied = "the applied rate is in the curve, but" if _reports_rates(first, script) else "say learning_rate= in the report;"
+    text = f"{applied} only Stride's own training is checked against a schedule"
+    return Finding(name="audit", works=False, text=text)
+
+
+def _reports_rates(first: _Begun, script: ScriptObjective) -> bool:
+    """Whether a step had another rate than that of the trial."""
+    usual = default_params(script.objective)[script.function.learning_rate]
+    return any(step.learning_rate != usual for step in first.steps)
 
 
 def _divergence(script: ScriptObjective, params: Mapping[str, Any], device: str) -> Finding:

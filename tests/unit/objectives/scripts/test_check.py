@@ -41,7 +41,7 @@ def found(folder: Path, source: str) -> dict[str, Finding]:
 
 def test_a_script_that_does_all_right(tmp_path: Path) -> None:
     all_found = found(tmp_path, RIGHT)
-    assert [name for name, finding in all_found.items() if not finding.works] == ["best model"]
+    assert [name for name, finding in all_found.items() if not finding.works] == ["best model", "audit"]
     assert all_found["resume"].text == "step 2 is the same in another process, to the last digit"
     assert all_found["divergence"].text == "at learning_rate 10, the highest, the run diverged"
     assert 'trial.save a dictionary with "model"' in all_found["best model"].text
@@ -70,19 +70,44 @@ def train(lr=0.1, steps=4):
 
 
 def test_a_loop_resumes_and_keeps_its_weights(tmp_path: Path) -> None:
-    assert [name for name, finding in found(tmp_path, LOOP).items() if not finding.works] == []
+    assert [name for name, finding in found(tmp_path, LOOP).items() if not finding.works] == ["audit"]
+
+
+@pytest.mark.parametrize(
+    ("reported", "said"),
+    [("", "say learning_rate= in the report; only"), (", learning_rate=lr / 2", "the applied rate is in the curve, but")],
+)
+def test_rates_are_audited_where_stride_trains(tmp_path: Path, reported: str, said: str) -> None:
+    loop = LOOP.replace("training_loss=found.x)", f"training_loss=found.x{reported})")
+    assert found(tmp_path, loop)["audit"].text.startswith(said)
+
+
+MODEL = """
+import torch
+
+X = torch.linspace(-1, 1, 96)[:, None]
+
+def data(): return [(X[part], X[part]) for part in (slice(32), slice(32, 64), slice(64, 96))]
+def model(): return torch.nn.Linear(1, 1)
+"""
+
+
+def test_a_model_whose_training_is_strides_has_all(tmp_path: Path) -> None:
+    all_found = found(tmp_path, MODEL)
+    assert [name for name, finding in all_found.items() if not finding.works] == []
+    assert "checked against the schedule's" in all_found["audit"].text
 
 
 def test_a_loop_that_saves_nothing_does_not_resume(tmp_path: Path) -> None:
     all_found = found(tmp_path, LOOP.replace("steps, found)", "steps)"))
-    assert [name for name, finding in all_found.items() if not finding.works] == ["resume", "best model"]
+    assert [name for name, finding in all_found.items() if not finding.works] == ["resume", "best model", "audit"]
     assert "or by steps(n, model, optimizer)" in all_found["resume"].text
 
 
 def test_what_goes_on_from_one_trial_to_the_next_is_found(tmp_path: Path) -> None:
     source = LOOP.replace("    found = Sum()\n", "").replace("def train", "found = Sum()\n\ndef train")
     all_found = found(tmp_path, source)
-    assert [name for name, finding in all_found.items() if not finding.works] == ["trial after trial"]
+    assert [name for name, finding in all_found.items() if not finding.works] == ["trial after trial", "audit"]
     assert "such as a model at the top of the file" in all_found["trial after trial"].text
 
 
