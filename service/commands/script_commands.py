@@ -91,7 +91,7 @@ def check(
     learning_rate: LearningRate = None,
     steps: Steps = None,
 ) -> None:
-    """Train a few steps of a training script, and say what works: seeds, resume, best model, diagnosis, audit, divergence, pruning."""
+    """Train a few steps of a script, and say what works: seeds, resume, best model, diagnosis, audit, divergence, pruning."""
     from service.commands.check import check_script
     from service.commands.configuration import read_settings
     from service.commands.run import asked_for
