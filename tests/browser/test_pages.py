@@ -66,6 +66,20 @@ def test_a_page_follows_its_job_and_keeps_what_one_did_with_it(url: str, job: Jo
     assert look.complaints == []
 
 
+def test_a_tab_that_nobody_looks_at_holds_no_connection_and_catches_up(
+    url: str, job: Job, look: Look, database: Database
+) -> None:
+    look.page.goto(f"{url}/jobs/{job.id}")
+    hide = "hidden => { Object.defineProperty(document, 'hidden', { get: () => hidden, configurable: true });"
+    hide += " document.dispatchEvent(new Event('visibilitychange')); }"
+    look.page.evaluate(hide, True)
+    Worker(database).train(4)
+    look.page.wait_for_timeout(2_500)
+    expect(look.page.locator(".progress")).to_contain_text("19 of 30 trials")
+    look.page.evaluate(hide, False)
+    expect(look.page.locator(".progress")).to_contain_text("23 of 30 trials", timeout=10_000)
+
+
 def test_buttons_move_the_job_and_say_what_is_refused(url: str, job: Job, look: Look) -> None:
     look.page.goto(f"{url}/jobs/{job.id}")
     look.page.get_by_role("button", name="Pause").click()

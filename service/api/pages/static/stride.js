@@ -182,14 +182,29 @@ window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () 
   document.querySelectorAll("[data-figure]").forEach((place) => draw(/** @type {HTMLElement} */ (place)));
 });
 
-if (document.body.dataset.changes) {
-  const changes = new EventSource(document.body.dataset.changes);
+/** Updates, one after the other: an older page must not replace a newer one. */
+let updates = Promise.resolve();
+
+/** What tells that something has changed. @type {EventSource | null} */
+let changes = null;
+
+/** Follow what the page shows while somebody looks: browsers open six connections to a server, for all tabs together. */
+function follow() {
+  changes?.close();
+  changes = null;
+  const address = document.body.dataset.changes;
+  if (!address || document.hidden) return;
+  changes = new EventSource(address);
   changes.addEventListener("changed", () => {
-    update().catch(() => lostConnection());
+    updates = updates.then(update).catch(lostConnection);
   });
-  changes.addEventListener("error", () => lostConnection());
-  window.addEventListener("pagehide", () => changes.close());
+  changes.addEventListener("error", lostConnection);
 }
+
+follow();
+document.addEventListener("visibilitychange", follow);
+window.addEventListener("pagehide", () => changes?.close());
+window.addEventListener("pageshow", (event) => event.persisted && follow()); // gone back to
 
 /** Say that nothing comes, until it does again; a stream that has only ended is asked for again at once. */
 function lostConnection() {
