@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,7 @@ import httpx2
 
 from benchmarks.dispatch import ratio, spread
 from benchmarks.tables import Table, publish
-from benchmarks.whole_service import answer, finished, seconds_of
+from benchmarks.whole_service import answer, finished, seconds_of, wait_until_announced
 from examples.demo import running_stride
 from service.store.embedded import running_url
 from service.store.postgres import stock_url
@@ -93,9 +92,7 @@ def stride() -> Iterator[tuple[httpx2.Client, str]]:
             database_url = running_url(Path(folder))
             assert database_url is not None
             with httpx2.Client(base_url=url, timeout=60, trust_env=False) as api:
-                wanted = {way.objective for way in WAYS.values()}
-                while not wanted <= {each["name"] for each in answer(api.get("/v1/objectives"))["items"]}:
-                    time.sleep(0.2)  # the worker has not announced them yet
+                wait_until_announced(api, [way.objective for way in WAYS.values()])
                 for way in WAYS.values():
                     seconds(api, way, 5, 1)  # all is imported and connected
                 yield api, database_url

@@ -26,7 +26,7 @@ import psutil
 from sklearn.datasets import load_digits
 
 from benchmarks.tables import Table, publish
-from benchmarks.whole_service import answer, finished
+from benchmarks.whole_service import answer, finished, wait_until_announced
 from examples.demo import running_stride
 
 SCRIPTS = Path(__file__).parent / "first_hours"
@@ -108,8 +108,7 @@ def taken_over(case: Case) -> tuple[str, str, str, str]:
         }
         with chdir(place), running_stride(str(place / "data"), workers=1, **settings) as url:
             with httpx2.Client(base_url=url, timeout=60, trust_env=False) as api:
-                while not any(each["name"] == "train" for each in answer(api.get("/v1/objectives"))["items"]):
-                    time.sleep(0.2)  # the worker has not announced it yet
+                wait_until_announced(api, ["train"])
                 calm = finished(api, submitted(api, case))
                 killed = submitted(api, case)
                 after = kill_trainer(api, killed)

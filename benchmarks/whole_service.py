@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,12 @@ def stock_seconds(database_url: str) -> float:
 def ray_seconds(python: Path) -> float:
     """Of Ray Tune."""
     return _printed([str(python), "benchmarks/peers/ray_tune.py", str(PROCESSES), str(TRIALS)])
+
+
+def wait_until_announced(api: httpx2.Client, names: Collection[str]) -> None:
+    """Wait until workers have announced the objectives of these names."""
+    while not set(names) <= {each["name"] for each in answer(api.get("/v1/objectives"))["items"]}:
+        time.sleep(0.2)
 
 
 def answer(response: httpx2.Response) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from objectives.own_modules import CatalogProblem
 from objectives.scripts.command import placeholders
-from objectives.scripts.entry import RATE_SPACE, RATES, Asked, ScriptObjective, objective_of
+from objectives.scripts.entry import RATE_SPACE, Asked, ScriptObjective, objective_of
 from objectives.scripts.ranges import FORMS, as_float, written
+from stride.arguments import RATES
 
 
 def command_objective(

@@ -17,9 +17,8 @@ from objectives.own_modules import CatalogProblem
 from objectives.parameters import computing
 from objectives.scripts import model_entry
 from objectives.scripts.ranges import POINTS, RATE_POINTS, Flaw, own_parameter, with_points
+from stride.arguments import RATES
 
-RATES = ("learning_rate", "lr")
-"""What the learning rate is called, unless it is named."""
 RATE_SPACE: Mapping[str, Any] = {"type": "float", "low": 1e-5, "high": 1.0, "log": True}
 """Of the learning rate, where nothing else is said."""
 METRIC = "validation_loss"
