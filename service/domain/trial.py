@@ -142,9 +142,14 @@ class TrialCounts:
     failed: int = 0
 
     @property
+    def ended(self) -> int:
+        """How many have ended, whatever their result."""
+        return self.complete + self.infeasible + self.pruned + self.failed
+
+    @property
     def total(self) -> int:
         """The sum of the six."""
-        return self.waiting + self.running + self.complete + self.infeasible + self.pruned + self.failed
+        return self.waiting + self.running + self.ended
 
 
 @lru_cache(maxsize=1_024)

@@ -68,7 +68,6 @@ def job_page(job_id: JobId, database: Db, answers: Answers) -> HTMLResponse:
         "job.html",
         job=job,
         counts=counts,
-        done=counts.complete + counts.infeasible + counts.pruned + counts.failed,
         seconds=_seconds(job),
         moves=MOVES.get(job.state, ()),
         further=(FURTHER if isinstance(found, str) else found.further_trials or FURTHER) if job.can_run_on else 0,
