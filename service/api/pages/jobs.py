@@ -15,7 +15,7 @@ from service.api.dependencies import Answers, Db, JobId
 from service.api.labels import Labels, labels_of
 from service.api.pages.changes import stream
 from service.api.pages.errors import PageRoute
-from service.api.pages.job import answer_of
+from service.api.pages.job_content import answer_of
 from service.api.pages.render import html
 from service.domain.answer import Answer
 from service.domain.job import Job, JobState
