@@ -61,12 +61,26 @@ def seconds_of_study(conn: sa.Connection, study_id: int) -> dict[int, dict[int, 
 def last_values(conn: sa.Connection, study_id: int, metric: str) -> dict[int, float]:
     """A metric at the last step of each trial of a study that measured it there, by the trials' numbers."""
     rows = conn.exec_driver_sql(
-        "SELECT DISTINCT ON (trial.number) trial.number, measured.metrics ->> %(metric)s"
-        " FROM optuna.trials AS trial JOIN stride.measurements AS measured USING (trial_id)"
-        " WHERE trial.study_id = %(study_id)s ORDER BY trial.number, measured.step DESC",
+        "SELECT trial.number, last.value FROM optuna.trials AS trial, LATERAL"
+        " (SELECT metrics ->> %(metric)s AS value FROM stride.measurements WHERE trial_id = trial.trial_id"
+        " ORDER BY step DESC LIMIT 1) AS last WHERE trial.study_id = %(study_id)s AND last.value IS NOT NULL",
         {"study_id": study_id, "metric": metric},
     )
-    return {number: float(value) for number, value in rows if value is not None}
+    return {number: float(value) for number, value in rows}
+
+
+def applied_rates(conn: sa.Connection, study_id: int, numbers: Sequence[int]) -> dict[int, list[tuple[int, float]]]:
+    """Step and learning rate that the optimizer applied, of some of a study's trials, by their numbers; in order of the steps."""
+    rows = conn.exec_driver_sql(
+        "SELECT trial.number, measured.step, measured.learning_rate"
+        " FROM optuna.trials AS trial JOIN stride.measurements AS measured USING (trial_id)"
+        " WHERE trial.study_id = %(study_id)s AND trial.number = ANY(%(numbers)s::integer[]) ORDER BY measured.step",
+        {"study_id": study_id, "numbers": list(numbers)},
+    )
+    found: dict[int, list[tuple[int, float]]] = {}
+    for number, step, rate in rows:
+        found.setdefault(number, []).append((step, rate))
+    return found
 
 
 def _of_row(row: sa.Row[Any]) -> Measurement:

@@ -17,6 +17,7 @@ from service.store.trials import TrialRecord, read_trial, trials_since
 
 _INTERNAL_ATTRS = frozenset({"error", "diverged_at_step"})
 """User attributes that the API shows as fields of their own."""
+_NO_ID_ABOVE = 2**31 - 1
 
 # Python writes infinities, nan and NUL into JSON, which PostgreSQL cannot parse. A foreign script may store anything there: hence
 # the check for valid JSON first, the strict path, and no error where it does not match.
@@ -86,7 +87,7 @@ def page(conn: sa.Connection, job: Job, *, limit: int, after: int = -1) -> list[
     if not ids:
         return []
     attempts, steps = leases.attempts(conn, ids), measurements.last_steps(conn, ids)
-    records = trials_since(conn, job.study_id, after=2**31 - 1, again=ids)
+    records = trials_since(conn, job.study_id, after=_NO_ID_ABOVE, again=ids)
     trials = (as_trial(record, job, attempts[record.trial_id], steps.get(record.trial_id)) for record in records)
     return sorted(trials, key=lambda trial: trial.number)
 
@@ -117,6 +118,15 @@ def finished_with_pruned_curves(conn: sa.Connection, job: Job) -> tuple[list[Tri
 def finished_with_curves(conn: sa.Connection, job: Job) -> tuple[list[Trial], dict[int, tuple[CurvePoint, ...]]]:
     """What `finished` reads, and how each trial's metric was measured, by trial number."""
     return _finished(conn, job, with_curves=True)
+
+
+def curves(conn: sa.Connection, job: Job, numbers: Sequence[int]) -> dict[int, tuple[CurvePoint, ...]]:
+    """How the metric of some trials was measured, by their numbers."""
+    ids = conn.exec_driver_sql(
+        "SELECT trial_id FROM optuna.trials WHERE study_id = %(study_id)s AND number = ANY(%(numbers)s::integer[])",
+        {"study_id": job.study_id, "numbers": list(numbers)},
+    ).scalars()
+    return {record.number: record.curve for record in trials_since(conn, job.study_id, after=_NO_ID_ABOVE, again=list(ids))}
 
 
 def _finished(conn: sa.Connection, job: Job, *, with_curves: bool) -> tuple[list[Trial], dict[int, tuple[CurvePoint, ...]]]:

@@ -7,9 +7,11 @@ apart. The page that shows a figure sets the colours of text and lines by its th
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from service.domain.trial import Trial
+
+T = TypeVar("T")
 
 GREEN, ORANGE, VERMILION, GREY = "#009E73", "#E69F00", "#D55E00", "#8a8a8a"
 BLUE = "#2a8fd8"
@@ -70,3 +72,10 @@ def rate_of(trial: Trial, name: str) -> float | None:
     """A trial's learning rate, the parameter of this name; None where it cannot be drawn."""
     value = trial.params.get(name)
     return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
+
+
+def evenly(values: Sequence[T], most: int) -> list[T]:
+    """At most so many of the values, the first and the last among them."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]

@@ -1,25 +1,31 @@
 """What the page of a job shows, and its report: gathered from the store and from the analysis."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from service.analysis.answer.best_lr import Answered
 from service.analysis.answer.other_batch_sizes import scaled
 from service.analysis.figures.batch_sizes import batch_size_figure
+from service.analysis.figures.figure import Figure
 from service.analysis.figures.gaps import METRIC, gap_figure
-from service.analysis.figures.losses import loss_figure
+from service.analysis.figures.losses import drawn_trials, loss_figure
 from service.analysis.figures.response import response_figure
+from service.analysis.figures.schedules import schedule_figure
 from service.analysis.model.pruned_trials import Curves
 from service.analysis.words.ranges import end_to_end
 from service.analysis.words.summary import headline, sentences
 from service.api.kept_answers import KeptAnswers
 from service.domain.answer import Answer, BatchScalingView, BatchSizeView
+from service.domain.events import JobEvent
 from service.domain.job import FINAL, Job, JobState
 from service.domain.meaning import Role
 from service.domain.space import searched
-from service.domain.trial import Trial, TrialState
+from service.domain.trial import Trial, TrialCounts
 from service.errors import NoBatchScaling, NoLearningRate, NothingFinished
 from service.store import events, jobs, measurements, trial_reader
 from service.store.postgres import Database
@@ -37,54 +43,96 @@ FURTHER = 16
 """Trials that the button of a finished job adds, where the answer names no other number."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What the database holds of a job, as of one moment."""
+
+    job: Job
+    counts: TrialCounts
+    trials: Sequence[Trial]
+    """Those that have a result."""
+    pruned_curves: Curves
+    """Of these, where one was pruned."""
+    curves: Curves
+    """Of those whose curves are drawn; so are the rates that were applied."""
+    applied: Mapping[int, Sequence[tuple[int, float]]]
+    gaps: Mapping[int, float]
+    listed: Sequence[Trial]
+    """For the table: of any state, with their attempts."""
+    happened: Sequence[JobEvent]
+
+    @property
+    def rate(self) -> str | None:
+        """What the job calls the learning rate."""
+        return self.job.spec.meaning.named(Role.LEARNING_RATE)
+
+
 def content(database: Database, job_id: UUID, answers: KeptAnswers) -> dict[str, Any]:
     """The values of the template `job_content.html`. Raises JobNotFound."""
     with database.transaction() as conn:
-        job = jobs.get(conn, job_id)
-        trials, curves = trial_reader.finished_with_curves(conn, job)
-        listed = trial_reader.page(conn, job, limit=MOST_TRIALS)
-        counts = trial_reader.counts(conn, [job.study_id])[job.study_id]
-        gaps = measurements.last_values(conn, job.study_id, METRIC)
-        happened = events.last(conn, job.id, limit=MOST_EVENTS)
-    rate = job.spec.meaning.named(Role.LEARNING_RATE)
-    answered = _answered(job, trials, curves, answers)
+        read = _read(conn, job_id)
+    job = read.job
+    answered = answered_or_why_not(job, read.trials, read.pruned_curves, answers)
     found = answered if isinstance(answered, str) else answered.answer
-    figures = []
-    if rate is not None:
-        response = None if isinstance(found, str) else response_figure(found, trials, rate)
-        losses = loss_figure(trials, curves, metric=job.spec.metric, step_word=job.spec.meaning.step_word, rate=rate)
-        batch_sizes = None if isinstance(answered, str) else batch_size_figure(answered.answer, _scaling(job, answered))
-        figures = [each for each in (response, losses, batch_sizes, gap_figure(trials, gaps, rate)) if each is not None]
+    names = searched(job.spec.search_space)
     return dict(
         job=job,
-        counts=counts,
+        counts=read.counts,
         seconds=_seconds(job),
         moves=MOVES.get(job.state, ()),
         further=(FURTHER if isinstance(found, str) else found.further_trials or FURTHER) if job.can_run_on else 0,
         answer=found if isinstance(found, Answer) else None,
         because=found if isinstance(found, str) else found.because,
         headline=None if isinstance(found, str) else headline(found),
-        sentences=[] if isinstance(found, str) else list(sentences(found, searched(job.spec.search_space), rate)),
+        sentences=[] if isinstance(found, str) else list(sentences(found, names, read.rate)),
         by_batch_size=[] if isinstance(found, str) else _by_batch_size(found),
-        figures=figures,
-        trials=[(trial, _said(trial)) for trial in listed],
-        columns=sorted(searched(job.spec.search_space), key=lambda name: (name != rate, name)),
-        events=happened,
+        figures=_figures(read, answered),
+        trials=[(trial, _said(trial)) for trial in read.listed],
+        columns=sorted(names, key=lambda name: (name != read.rate, name)),
+        events=read.happened,
     )
 
 
-def answer_of(job: Job, trials: Sequence[Trial], curves: Curves, answers: KeptAnswers) -> Answer | str:
-    """The answer, or why there is none."""
-    answered = _answered(job, trials, curves, answers)
-    return answered if isinstance(answered, str) else answered.answer
+def _read(conn: Connection, job_id: UUID) -> _Read:
+    job = jobs.get(conn, job_id)
+    trials, pruned_curves = trial_reader.finished_with_pruned_curves(conn, job)
+    rate = job.spec.meaning.named(Role.LEARNING_RATE)
+    drawn = [] if rate is None else [trial.number for trial in drawn_trials(trials, rate)]
+    return _Read(
+        job=job,
+        counts=trial_reader.counts(conn, [job.study_id])[job.study_id],
+        trials=trials,
+        pruned_curves=pruned_curves,
+        curves=trial_reader.curves(conn, job, drawn),
+        applied=measurements.applied_rates(conn, job.study_id, drawn),
+        gaps=measurements.last_values(conn, job.study_id, METRIC),
+        listed=trial_reader.page(conn, job, limit=MOST_TRIALS),
+        happened=events.last(conn, job.id, limit=MOST_EVENTS),
+    )
 
 
-def _answered(job: Job, trials: Sequence[Trial], curves: Curves, answers: KeptAnswers) -> Answered | str:
+def _figures(read: _Read, answered: Answered | str) -> list[Figure]:
+    """In the order of the page; none without a learning rate."""
+    job, trials, rate = read.job, read.trials, read.rate
+    if rate is None:
+        return []
+    step_word = job.spec.meaning.step_word
+    figures = [
+        None if isinstance(answered, str) else response_figure(answered.answer, trials, rate),
+        loss_figure(trials, read.curves, metric=job.spec.metric, step_word=step_word, rate=rate),
+        schedule_figure(trials, read.applied, step_word=step_word, rate=rate),
+        None if isinstance(answered, str) else batch_size_figure(answered.answer, _scaling(job, answered)),
+        gap_figure(trials, read.gaps, rate),
+    ]
+    return [each for each in figures if each is not None]
+
+
+def answered_or_why_not(job: Job, trials: Sequence[Trial], curves: Curves, answers: KeptAnswers) -> Answered | str:
+    """The answer, or why there is none. curves: of the trials, where one was pruned."""
     if not trials and job.state in FINAL:
         return f"The job is {job.state}, and none of its trials has a result: {job.reason}"
-    pruned = any(trial.state is TrialState.PRUNED for trial in trials)
     try:
-        return answers.answer(job, trials, curves if pruned else dict.fromkeys(curves, ()))
+        return answers.answer(job, trials, curves)
     except (NothingFinished, NoLearningRate) as error:
         return str(error)
 

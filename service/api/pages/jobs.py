@@ -15,7 +15,7 @@ from service.api.dependencies import Answers, Db, JobId
 from service.api.labels import Labels, labels_of
 from service.api.pages.changes import stream
 from service.api.pages.errors import PageRoute
-from service.api.pages.job_content import answer_of
+from service.api.pages.job_content import answered_or_why_not
 from service.api.pages.render import html
 from service.domain.answer import Answer
 from service.domain.job import Job, JobState
@@ -75,9 +75,12 @@ def rate(job_id: JobId, database: Db, answers: Answers) -> HTMLResponse:
     with database.transaction() as conn:
         job = jobs.get(conn, job_id)
         read = trial_reader.finished_with_pruned_curves(conn, job)
-    found = answer_of(job, *read, answers)
-    if isinstance(found, str) or found.learning_rate is None:
-        return html("rate.html", rate=None, said="" if isinstance(found, str) else found.verdict, picture=None)
+    answered = answered_or_why_not(job, *read, answers)
+    if isinstance(answered, str):
+        return html("rate.html", rate=None, said="", picture=None)
+    found = answered.answer
+    if found.learning_rate is None:
+        return html("rate.html", rate=None, said=found.verdict, picture=None)
     said = found.verdict if found.interval is None else f"{end_to_end(found.interval, found.learning_rate)}, {found.verdict}"
     return html("rate.html", rate=found.learning_rate, said=said, picture=_picture(job, found))
 

@@ -11,8 +11,9 @@ from service.analysis.answer.best_lr import answer
 from service.analysis.figures.batch_sizes import batch_size_figure
 from service.analysis.figures.figure import Figure, scale_of
 from service.analysis.figures.gaps import gap_figure
-from service.analysis.figures.losses import MOST_CURVES, MOST_POINTS, loss_figure
+from service.analysis.figures.losses import MOST_CURVES, MOST_POINTS, drawn_trials, loss_figure
 from service.analysis.figures.response import response_figure
+from service.analysis.figures.schedules import MOST_LINES, schedule_figure
 from service.domain.answer import Answer, BatchScalingView, BatchSizeView, EstimateView, IntervalView
 from service.domain.measurement import CurvePoint
 from service.domain.trial import Trial, TrialState
@@ -112,6 +113,28 @@ def test_curves_are_coloured_by_the_rate_and_thinned() -> None:
     assert dotted
     assert len({line["line"]["color"] for line in lines}) > 50
     assert f"{300 - MOST_CURVES} between them are left out" in figure.text
+
+
+def test_only_curves_that_are_drawn_need_be_known() -> None:
+    trials = finished(300)
+    all_curves = {each.number: curve(1.0, 0.5) for each in trials}
+    known = {each.number: all_curves[each.number] for each in drawn_trials(trials, RATE)}
+    assert len(known) == MOST_CURVES
+    drawn = [loss_figure(trials, curves, metric="loss", step_word="epoch", rate=RATE) for curves in (known, all_curves)]
+    assert drawn[0] == drawn[1]
+
+
+def test_schedules_are_drawn_where_the_rate_changed() -> None:
+    trials = finished(40)
+    constant = {each.number: [(step, each.params[RATE]) for step in range(1, 6)] for each in trials}
+    assert schedule_figure(trials, constant, step_word="epoch", rate=RATE) is None
+    halved = constant | {3: [(1, 1e-3), (2, 5e-4), (3, 0.0)]}
+    figure = check(schedule_figure(trials[:5], halved, step_word="epoch", rate=RATE))
+    assert traces(figure)["trial 3"]["y"] == [1e-3, 5e-4], "a rate of 0 has no logarithm"
+    figure = check(schedule_figure(trials, halved, step_word="epoch", rate=RATE))
+    assert sum(trace["mode"] == "lines" for trace in figure.data) == MOST_LINES
+    assert "of 24 trials out of 40" in figure.text
+    assert schedule_figure(trials, {}, step_word="epoch", rate=RATE) is None
 
 
 def test_a_value_that_is_no_number_is_a_gap() -> None:
