@@ -13,7 +13,7 @@ from service.analysis.words.summary import headline, sentences
 from service.commands.api_client import ApiClient
 from service.commands.chart import PLAIN, PRETTY, chart
 from service.commands.output import parsed, print_document
-from service.commands.tables import ID_LENGTH, Document, console, plain, rate_name, searched
+from service.commands.tables import Document, console, plain, rate_name, searched
 from service.domain.answer import Answer, AnswerVerdict, BatchSizeView
 
 GOOD, BAD = "bold green", "bold red"
@@ -32,7 +32,7 @@ def best_lr(url: str | None, job: str, *, tolerance: float | None = None, as_jso
 
         def render(document: Document) -> RenderableType:
             words = in_words(parsed(Answer, document), client.get(f"/v1/jobs/{job_id}"), console())
-            return Group(words, Text(f"Its page: {client.url}/jobs/{str(job_id)[:ID_LENGTH]}", style="dim"))
+            return Group(words, Text(f"Its page: {client.page_url(job_id)}", style="dim"))
 
         print_document(document, render, as_json)
 

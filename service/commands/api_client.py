@@ -89,6 +89,10 @@ class ApiClient:
         """A list with all its items, as one page."""
         return {"items": list(self.items(path, **query)), "next_cursor": None}
 
+    def page_url(self, job_id: str) -> str:
+        """Where a browser finds the job's page."""
+        return f"{self.url.rstrip('/')}/jobs/{job_id[:8]}"
+
     def job_id(self, job: str) -> str:
         """The id of the job that `job` names: by its id, an unambiguous prefix of it, or 'latest'. Raises Refused."""
         if job == LATEST:

@@ -9,7 +9,8 @@ from rich.text import Text
 from service.analysis.words.numbers import number
 from service.commands.api_client import ApiClient
 from service.commands.tables import Document, console, moment, plain
-from service.commands.watch import FINAL, poll
+from service.commands.watch import poll
+from service.domain.job import FINAL
 
 SENTENCES = ("reason", "error")
 """The fields of payloads that are texts for people: they stand last, without a name."""

@@ -36,7 +36,7 @@ def submit(url: str | None, file: str, *, dry_run: bool, watch: bool, as_json: b
             _say(f"Job {job['id']} is {job['state']}.")
             _watch(client, job["id"], as_json)
         elif as_json:
-            print_document(job, tables.job_details, as_json)
+            _print_job(client, job, as_json)
         else:
             print(f"Job {job['id']} is {job['state']}.")
             if job["waiting_for"]:
@@ -56,7 +56,7 @@ def show(url: str | None, job: str, *, watch: bool, as_json: bool) -> None:
         if watch:
             _watch(client, job_id, as_json)
         else:
-            print_document(client.get(f"/v1/jobs/{job_id}"), tables.job_details, as_json)
+            _print_job(client, client.get(f"/v1/jobs/{job_id}"), as_json)
 
 
 def move(url: str | None, job: str, verb: str, *, as_json: bool) -> None:
@@ -71,7 +71,7 @@ def extend(url: str | None, job: str, *, trials: int | None, seconds: float | No
     extension = {"trials": trials} if seconds is None else {"seconds": seconds}
     with ApiClient(url) as client:
         extended = client.post(f"/v1/jobs/{client.job_id(job)}/extend", extension)
-        print_document(extended, tables.job_details, as_json)
+        _print_job(client, extended, as_json)
 
 
 def delete(url: str | None, job: str, *, yes: bool, as_json: bool) -> None:
@@ -102,7 +102,7 @@ def _watch(client: ApiClient, job_id: str, as_json: bool) -> None:
     except KeyboardInterrupt:
         _say(f"The job keeps running. Watch it again with: stride show {job_id[:8]} --watch")
         raise
-    print_document(job, tables.job_details, as_json)
+    _print_job(client, job, as_json)
     if job["best"] and not as_json:
         _say(f"Its best learning rate, and how sure it is: stride best-lr {job_id[:8]}")
     check_completed(job)
@@ -114,6 +114,10 @@ def check_completed(job: Any) -> None:
         raise JobNotCompleted(
             f"Job {job['id']} {'was' if job['state'] == 'cancelled' else 'has'} {job['state']}: {job['reason']}."
         )
+
+
+def _print_job(client: ApiClient, job: Any, as_json: bool) -> None:
+    print_document(job, lambda job: tables.job_details(job, client.page_url(job["id"])), as_json)
 
 
 def _warn(document: Any) -> None:

@@ -67,7 +67,7 @@ def run_script(settings: Settings, script: ScriptObjective, what: str, wanted: W
                 key = str(uuid4())
                 job = next(poll(lambda: run_job.begun(client, script, wanted, document, key)))
                 Assignment(descriptor).write(job["id"])
-                _say(f"Job {job['id'][:8]} at {service.url}/jobs/{job['id'][:8]}, with {settings.workers} workers.")
+                _say(f"Job {job['id'][:8]} at {client.page_url(job['id'])}, with {settings.workers} workers.")
                 for other in next(poll(lambda: run_job.others(client, script, job))):
                     _say(f"Job {other['id'][:8]} of it is left at {tables.trials_done(other)} trials. {_go_on(what, other)}")
                 try:

@@ -12,7 +12,7 @@ from objectives.scripts.ranges import as_float, with_ranges
 from service.commands.api_client import ApiClient
 from service.commands.documents import read_document
 from service.commands.options import BadUsage
-from service.commands.watch import FINAL
+from service.domain.job import FINAL
 from service.domain.space import parse_space
 
 FURTHER = 16

@@ -50,12 +50,9 @@ def jobs_table(jobs: list[Document]) -> RenderableType:
     return table
 
 
-def job_details(job: Document) -> RenderableType:
-    """Everything about one job."""
-    spec, best, trials = job["spec"], job["best"], job["progress"]["trials"]
-    counts = ", ".join(
-        f"{trials[name]} {name}" for name in ("waiting", "running", "complete", "infeasible", "pruned", "failed") if trials[name]
-    )
+def job_details(job: Document, page_url: str | None = None) -> RenderableType:
+    """Everything about one job. page_url: where its page is."""
+    spec, best, counts = job["spec"], job["best"], trial_counts(job)
     return pairs(
         {
             "job": job["id"],
@@ -77,6 +74,7 @@ def job_details(job: Document) -> RenderableType:
             "started": job["started_at"] and moment(job["started_at"]),
             "finished": job["finished_at"] and moment(job["finished_at"]),
             "study": job["study_name"],
+            "page": page_url,
         }
     )
 
@@ -143,16 +141,36 @@ def finished(job: Document) -> int:
     return int(trials["complete"] + trials["infeasible"] + trials["pruned"] + trials["failed"])
 
 
+def planned(job: Document) -> int | None:
+    """How many trials the job's budget allows; None where it does not limit their number."""
+    trials: int | None = job["progress"]["trials"]["planned"]
+    return trials
+
+
 def trials_done(job: Document) -> str:
     """Ended and planned trials, as 12/64, or 12 where the budget does not limit their number."""
-    planned = job["progress"]["trials"]["planned"]
-    return f"{finished(job)}/{planned}" if planned is not None else str(finished(job))
+    return str(finished(job)) if planned(job) is None else f"{finished(job)}/{planned(job)}"
+
+
+def trial_counts(job: Document) -> str:
+    """How many trials are in each state: 2 running, 9 complete, 1 pruned"""
+    trials = job["progress"]["trials"]
+    states = ("waiting", "running", "complete", "infeasible", "pruned", "failed")
+    return ", ".join(f"{trials[name]} {name}" for name in states if trials[name])
 
 
 def learning_rate(job: Document) -> Any:
     """The learning rate of the job's best trial; None where there is none."""
     best = job["best"]
     return best and best["params"].get(rate_name(job))
+
+
+def best_rate(job: Document) -> str:
+    """The best trial's value and learning rate; empty while there is no such trial."""
+    if job["best"] is None:
+        return ""
+    rate = learning_rate(job)
+    return f"best trial {number(job['best']['value'])}" + ("" if rate is None else f" at learning rate {number(rate)}")
 
 
 def best_trial(best: Document | None, job: Document) -> str | None:

@@ -51,7 +51,9 @@ def run_anew(*arguments: str, stdin: str = "", cwd: Path = REPOSITORY, **stride:
     )
 
 
-def start(*arguments: str, stdin: int = subprocess.DEVNULL, **stride: str) -> subprocess.Popen[str]:
+def start(
+    *arguments: str, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE, **stride: str
+) -> subprocess.Popen[str]:
     """Start `stride ARGUMENT...`."""
     return subprocess.Popen(
         [*STRIDE, *arguments],
@@ -59,7 +61,7 @@ def start(*arguments: str, stdin: int = subprocess.DEVNULL, **stride: str) -> su
         env=environment(**stride),
         stdin=stdin,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def test_submit_watches_the_job_to_its_end_and_shows_it(stride: RunningStride, t
     assert re.search(r"state +completed", result.stdout)
     assert re.search(r"best loss +0.1 in trial \d: .*learning_rate=0.01", result.stdout)
     assert re.search(r"stride best-lr [0-9a-f]{8}$", result.stderr, re.M)
+    assert re.search(rf"page +{stride.url}/jobs/[0-9a-f]{{8}} *$", result.stdout, re.M)
 
 
 def test_submit_warns_of_a_wide_linear_range_of_rates_and_submits_it(stride: RunningStride) -> None:
@@ -232,6 +234,7 @@ def test_best_lr_answers_with_the_rate_and_its_evidence(stride: RunningStride, d
     assert re.match(r"Learning rate 0.0\d+; the best one lies between", result.stdout)
     assert "in trial 2: " in result.stdout or "loss was 0.1 in trial" in result.stdout
     assert "This rests on 4 trials." in result.stdout
+    assert f"Its page: {stride.url}/jobs/{done_job[:8]}\n" in result.stdout
     assert json.loads(stride.run("best-lr", done_job, "--json").stdout)["learning_rate"] == pytest.approx(0.01, rel=0.3)
     assert_fails(stride.run("best-lr", done_job, "--tolerance", "0"), 2, "\n  /tolerance: should be greater than 0", lines=2)
 
@@ -309,6 +312,34 @@ def test_ctrl_c_ends_the_watching_quietly_and_not_the_job(stride: RunningStride,
     assert f"stride show {slow_job[:8]} --watch" in said
     assert "Traceback" not in said
     assert stride.ask("GET", f"/v1/jobs/{slow_job}")["state"] in {"queued", "running"}
+
+
+def test_a_terminal_shows_the_progress_in_place_with_the_rate_so_far(stride: RunningStride, slow_job: str) -> None:
+    terminal, other_end = pty.openpty()
+    watching = start("show", slow_job, "--watch", stderr=other_end, STRIDE_URL=stride.url, TERM="xterm")
+    os.close(other_end)
+    shown, deadline = "", time.monotonic() + DEADLINE_S
+    while "best rate so far" not in shown:
+        assert time.monotonic() < deadline, shown[-2_000:]
+        shown += os.read(terminal, 65_536).decode()
+    watching.send_signal(signal.SIGINT)
+    while said := _read_to_the_end(terminal):
+        shown += said
+    watching.communicate(timeout=DEADLINE_S)
+    assert watching.returncode == 130
+    os.close(terminal)
+    assert re.search(r"running.*━.* \d+/1000", shown)
+    assert re.search(r"\d running, \d+ complete", shown)
+    assert f"{stride.url}/jobs/{slow_job[:8]}" in shown
+    assert f"stride show {slow_job[:8]} --watch" in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor is hidden"
+
+
+def _read_to_the_end(terminal: int) -> str:
+    try:
+        return os.read(terminal, 65_536).decode()
+    except OSError:  # as Linux says that nobody has the other end open
+        return ""
 
 
 def test_objectives_are_listed_with_what_they_take(stride: RunningStride) -> None:

@@ -19,6 +19,16 @@ def headline(answer: Answer) -> tuple[str, str, str]:
     return "Learning rate ", rate, f"; the best one lies {_within(answer.interval, answer.learning_rate)} (90%)"
 
 
+def so_far(answer: Answer) -> tuple[str, str, str]:
+    """The answer of a job that still runs, as one line in three: before the rate, the rate, and after it."""
+    if answer.learning_rate is None:
+        return f"no rate yet: {answer.verdict}", "", ""
+    given = f" with {values(answer.params)}" if answer.params else ""
+    at = answer.interval_at_params or answer.interval
+    said = "" if at is None else f", 90%: {end_to_end(at, answer.learning_rate)}"
+    return "best rate so far ", number(answer.learning_rate), f"{given}{said}; {answer.verdict}"
+
+
 def sentences(answer: Answer, searched: Collection[str], rate: str | None) -> Iterator[str]:
     """How certain the answer is, how far one may move, and what it rests on.
 
