@@ -35,6 +35,21 @@ class Attempt:
     """The step of the checkpoint from which it continued; None: it started from the beginning."""
 
 
+INTERRUPTED = "interrupted"
+"""What attempts have come to that ended without a result: another one has gone on, from a checkpoint or from the beginning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeSpent:
+    """Time that workers have spent on a job."""
+
+    on: str
+    """The state of the trials, or INTERRUPTED."""
+    attempts: int
+    seconds: float
+    """From claim to end, loading included; of attempts that have not ended, up to now."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lease:
     """The right to write one trial, held by whoever knows the token."""

@@ -21,6 +21,17 @@ def of_trial(conn: sa.Connection, trial_id: int, *, after_step: int = 0, limit: 
     return [_of_row(row) for row in conn.execute(statement)]
 
 
+def some_of_trial(conn: sa.Connection, trial_id: int, *, most: int) -> list[Measurement]:
+    """At most about so many measurements of a trial, evenly by their order, the last one among them."""
+    rows = conn.exec_driver_sql(
+        "SELECT * FROM (SELECT *, row_number() OVER (ORDER BY step) AS place, count(*) OVER () AS n"
+        " FROM stride.measurements WHERE trial_id = %(trial_id)s) AS measured"
+        " WHERE (place - 1) %% ceil(n::numeric / %(most)s) = 0 OR place = n ORDER BY step",
+        {"trial_id": trial_id, "most": most},
+    )
+    return [_of_row(row) for row in rows]
+
+
 def newest(conn: sa.Connection, trial_id: int) -> Measurement | None:
     """The measurement of a trial's last step; None when nothing has been measured."""
     columns = tables.measurements.c

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from service.domain.job import Job
-from service.domain.lease import Attempt
+from service.domain.lease import INTERRUPTED, Attempt, Outcome, TimeSpent
 from service.domain.measurement import CurvePoint
 from service.domain.space import Point, fixed
 from service.domain.trial import Trial, TrialCounts, TrialError, TrialState
@@ -29,20 +30,41 @@ _VIOLATED = (
     f" THEN jsonb_path_exists({_NUMBERS}::jsonb, 'strict $[*] ? (@ > 0)', '{{}}', true) END)"
 )
 
+_STATE = (
+    "CASE trial.state WHEN 'WAITING' THEN 'waiting' WHEN 'RUNNING' THEN 'running' WHEN 'PRUNED' THEN 'pruned'"
+    f" WHEN 'FAIL' THEN 'failed' ELSE CASE WHEN {_VIOLATED} THEN 'infeasible' ELSE 'complete' END END"
+)
+
 
 def counts(conn: sa.Connection, study_ids: Sequence[int]) -> dict[int, TrialCounts]:
     """How many trials of each study are in each state."""
     rows = conn.exec_driver_sql(
-        "SELECT study_id, CASE trial.state WHEN 'WAITING' THEN 'waiting' WHEN 'RUNNING' THEN 'running'"
-        " WHEN 'PRUNED' THEN 'pruned'"
-        f" WHEN 'FAIL' THEN 'failed' ELSE CASE WHEN {_VIOLATED} THEN 'infeasible' ELSE 'complete' END END AS state,"
-        " count(*) FROM optuna.trials AS trial WHERE study_id = ANY(%(study_ids)s::integer[]) GROUP BY 1, 2",
+        f"SELECT study_id, {_STATE} AS state, count(*) FROM optuna.trials AS trial"
+        " WHERE study_id = ANY(%(study_ids)s::integer[]) GROUP BY 1, 2",
         {"study_ids": list(study_ids)},
     )
     found: dict[int, dict[str, int]] = {study_id: {} for study_id in study_ids}
     for study_id, state, count in rows:
         found[study_id][state] = count
     return {study_id: TrialCounts(**states) for study_id, states in found.items()}
+
+
+def time_spent(conn: sa.Connection, job_id: UUID) -> list[TimeSpent]:
+    """The time that workers have spent on a job, most first: by what has become of the trials, and on interrupted attempts."""
+    rows = conn.exec_driver_sql(
+        "SELECT CASE WHEN lease.outcome = ANY(%(interrupted)s::text[]) THEN %(name)s"
+        f" ELSE {_STATE} END AS spent_on, count(*) AS attempts,"
+        " sum(extract(epoch FROM coalesce(lease.ended_at, least(lease.expires_at, clock_timestamp())) - lease.started_at))"
+        " AS seconds"
+        " FROM stride.leases AS lease JOIN optuna.trials AS trial USING (trial_id)"
+        " WHERE lease.job_id = %(job_id)s GROUP BY 1 ORDER BY 3 DESC",
+        {
+            "job_id": job_id,
+            "name": INTERRUPTED,
+            "interrupted": [str(each) for each in (Outcome.TRAINER_DIED, Outcome.VANISHED, Outcome.RELEASED)],
+        },
+    )
+    return [TimeSpent(on=row.spent_on, attempts=row.attempts, seconds=float(row.seconds)) for row in rows]
 
 
 def best(conn: sa.Connection, job: Job) -> Trial | None:

@@ -1,9 +1,10 @@
 """/jobs/{id}: one job, with its answer first and the evidence below it."""
 
 from collections.abc import Hashable
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlalchemy import Connection
 
@@ -17,11 +18,13 @@ from service.store import jobs, trial_reader
 
 router = APIRouter(prefix="/jobs", include_in_schema=False, route_class=PageRoute)
 
+After = Annotated[int, Query(ge=-1, lt=2**31, description="The number before the first trial of the table.")]
+
 
 @router.get("/{job_id}")
-def job_page(job_id: JobId, database: Db, answers: Answers) -> HTMLResponse:
+def job_page(job_id: JobId, database: Db, answers: Answers, after: After = -1) -> HTMLResponse:
     """The page of a job."""
-    return html("job.html", **content(database, job_id, answers))
+    return html("job.html", **content(database, job_id, answers, after=after))
 
 
 @router.get("/{job_id}/changes")

@@ -17,12 +17,14 @@ from service.analysis.figures.losses import drawn_trials, loss_figure
 from service.analysis.figures.response import response_figure
 from service.analysis.figures.schedules import schedule_figure
 from service.analysis.model.pruned_trials import Curves
+from service.analysis.words.cost import cost
 from service.analysis.words.ranges import end_to_end
 from service.analysis.words.summary import headline, sentences
 from service.api.kept_answers import KeptAnswers
 from service.domain.answer import Answer, BatchScalingView, BatchSizeView
 from service.domain.events import JobEvent
 from service.domain.job import FINAL, Job, JobState
+from service.domain.lease import TimeSpent
 from service.domain.meaning import Role
 from service.domain.space import searched
 from service.domain.trial import Trial, TrialCounts
@@ -31,7 +33,7 @@ from service.store import events, jobs, measurements, trial_reader
 from service.store.postgres import Database
 
 MOST_TRIALS = 500
-"""Rows of the table; the API lists all."""
+"""Rows of the table; further ones are on pages of their own."""
 MOST_EVENTS = 50
 MOVES: Mapping[JobState, Sequence[str]] = {
     JobState.QUEUED: ("pause", "cancel"),
@@ -60,6 +62,7 @@ class _Read:
     listed: Sequence[Trial]
     """For the table: of any state, with their attempts."""
     happened: Sequence[JobEvent]
+    spent: Sequence[TimeSpent]
 
     @property
     def rate(self) -> str | None:
@@ -67,10 +70,13 @@ class _Read:
         return self.job.spec.meaning.named(Role.LEARNING_RATE)
 
 
-def content(database: Database, job_id: UUID, answers: KeptAnswers) -> dict[str, Any]:
-    """The values of the template `job_content.html`. Raises JobNotFound."""
+def content(database: Database, job_id: UUID, answers: KeptAnswers, *, after: int = -1) -> dict[str, Any]:
+    """The values of the template `job_content.html`. Raises JobNotFound.
+
+    after: the number before the first trial of the table.
+    """
     with database.transaction() as conn:
-        read = _read(conn, job_id)
+        read = _read(conn, job_id, after)
     job = read.job
     answered = answered_or_why_not(job, read.trials, read.pruned_curves, answers)
     found = answered if isinstance(answered, str) else answered.answer
@@ -87,13 +93,16 @@ def content(database: Database, job_id: UUID, answers: KeptAnswers) -> dict[str,
         sentences=[] if isinstance(found, str) else list(sentences(found, names, read.rate)),
         by_batch_size=[] if isinstance(found, str) else _by_batch_size(found),
         figures=_figures(read, answered),
-        trials=[(trial, _said(trial)) for trial in read.listed],
+        trials=[(trial, said_of(trial)) for trial in read.listed],
+        is_part=len(read.listed) < read.counts.total,
         columns=sorted(names, key=lambda name: (name != read.rate, name)),
         events=read.happened,
+        spent=read.spent,
+        cost=cost(read.spent, _seconds(job)),
     )
 
 
-def _read(conn: Connection, job_id: UUID) -> _Read:
+def _read(conn: Connection, job_id: UUID, after: int) -> _Read:
     job = jobs.get(conn, job_id)
     trials, pruned_curves = trial_reader.finished_with_pruned_curves(conn, job)
     rate = job.spec.meaning.named(Role.LEARNING_RATE)
@@ -106,8 +115,9 @@ def _read(conn: Connection, job_id: UUID) -> _Read:
         curves=trial_reader.curves(conn, job, drawn),
         applied=measurements.applied_rates(conn, job.study_id, drawn),
         gaps=measurements.last_values(conn, job.study_id, METRIC),
-        listed=trial_reader.page(conn, job, limit=MOST_TRIALS),
+        listed=trial_reader.page(conn, job, limit=MOST_TRIALS, after=after),
         happened=events.last(conn, job.id, limit=MOST_EVENTS),
+        spent=trial_reader.time_spent(conn, job.id),
     )
 
 
@@ -144,7 +154,7 @@ def _scaling(job: Job, answered: Answered) -> BatchScalingView | None:
         return None
 
 
-def _said(trial: Trial) -> list[tuple[str, str]]:
+def said_of(trial: Trial) -> list[tuple[str, str]]:
     """What is to be said of a trial, in a word and in full: its error, or its diagnosis, in which a user's script may write."""
     if trial.error is not None:
         return [(trial.error.type, trial.error.message)]

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from service.analysis.words.cost import duration
 from service.analysis.words.numbers import number, values
 from service.version import VERSION
 
@@ -37,7 +38,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "values": values, "as_json": _as_json}
+    environment.filters |= {"number": number, "values": values, "duration": duration, "as_json": _as_json}
     environment.globals["version"] = VERSION
     return environment
 

@@ -7,12 +7,14 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from service.api.pages import changes
+from service.api.pages import changes, job_content
 from service.app import create_app
 from service.dispatch.outcome import Failed, Pruned
+from service.dispatch.takeover import take_over
 from service.domain.job import Job
 from service.domain.trial import TrialError
 from service.settings import Settings
+from service.store.leases import release
 from service.store.postgres import Database
 from tests.factories import submit_job
 from tests.integration.api.training import Worker, diverged
@@ -174,3 +176,58 @@ def test_a_page_is_told_what_has_changed(
         assert next(line for line in lines if line.startswith("event")) == "event: changed"
     app.state.stopping.set()
     assert "event" not in client.get("/changes").text, "the server stops: the stream ends at once"
+
+
+def test_a_trial_has_a_page_with_all_that_is_known_of_it(client: TestClient, database: Database, worker: Worker) -> None:
+    job = submit_job(database, name=MARKUP, budget={"trials": 10})
+    claim = worker.claim()
+    before = page(client, f"/jobs/{job.id}/trials/0")
+    assert "Its training has printed nothing." in before
+    assert ">running<" in before
+    worker.report(claim, 2.0, log=f"epoch 1 {MARKUP}")
+    worker.finish(claim, Failed(error=TrialError(type=MARKUP, message=MARKUP, traceback=f"line 1\n{MARKUP}")))
+    worker.train(2)
+    found = page(client, f"/jobs/{job.id}/trials/0")
+    assert "<img src=x" not in found
+    assert found.count("&lt;img src=x") > 5, "name, error, traceback and log"
+    assert 'data-part="metrics"' in found
+    assert "After epoch 1: loss 2." in found
+    assert "test:1" in found, "the worker of its attempt"
+    assert "trial 1</a>" in found
+    last = page(client, f"/jobs/{job.id}/trials/2")
+    assert "trial 3</a>" not in last
+    assert "has no trial 3." in page(client, f"/jobs/{job.id}/trials/3", 404)
+    with client.stream("GET", f"/jobs/{job.id}/trials/0/changes") as response:
+        assert next(line for line in response.iter_lines() if line.startswith("event")) == "event: changed"
+
+
+def test_a_table_of_many_trials_is_on_several_pages(
+    client: TestClient, database: Database, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_content, "MOST_TRIALS", 4)
+    job = submit_job(database, budget={"trials": 10})
+    worker.train(10)
+    path, numbers = f"/jobs/{job.id}", []
+    while path:
+        found = page(client, path)
+        numbers += [int(number) for number in re.findall(r"/trials/(\d+)\">", found)]
+        more = re.search(r'<a href="([^"]+)#trials">Further trials', found)
+        path = more[1] if more else ""
+    assert numbers == list(range(10))
+    assert "Trials 8 to 9 of 10." in found
+    assert "The first</a>" in found
+
+
+def test_what_a_job_cost_is_told_by_what_became_of_its_trials(client: TestClient, database: Database, worker: Worker) -> None:
+    job = submit_job(database, budget={"trials": 10})
+    assert "What it cost" not in page(client, f"/jobs/{job.id}")
+    worker.train(2)
+    worker.train(1, diverged)
+    claim = worker.claim()
+    database.transact(lambda conn: release(conn, claim.lease, "draining"))
+    database.transact(lambda conn: take_over(conn, claim.lease.id, job.id))
+    worker.claim()
+    found = page(client, f"/jobs/{job.id}")
+    rows = dict(re.findall(r'<th scope="row">([a-z ]+)</th><td>(\d+)</td>', found))
+    assert rows == {"complete trials": "2", "diverged trials": "1", "interrupted attempts": "1", "running trials": "1"}
+    assert re.search(r"5 attempts took [\d.]+ s of workers&#39; time within [\d.]+ s", found)
