@@ -1,4 +1,8 @@
-"""Colours that tell learning rates apart: dark for low rates, bright for high ones, as Matplotlib's Cividis."""
+"""Colours that tell learning rates apart: dark for low rates, bright for high ones.
+
+They follow Matplotlib's Viridis, whose lightness rises evenly, so that people with any kind of colour vision see the order; its
+ends are moved towards the middle, to be seen on a dark page and on a light one.
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +10,7 @@ from typing import Any
 
 from service.analysis.words.numbers import number
 
-_DARK, _MIDDLE, _LIGHT = (0, 62, 122), (124, 123, 120), (246, 214, 68)
+_STOPS = ((82, 74, 163), (49, 118, 160), (32, 158, 138), (106, 196, 88), (228, 199, 41))
 
 
 class RateColors:
@@ -48,5 +52,7 @@ class RateColors:
 
 
 def _color(share: float) -> str:
-    first, last, at = (_DARK, _MIDDLE, 2 * share) if share < 0.5 else (_MIDDLE, _LIGHT, 2 * share - 1)
-    return "rgb(" + ",".join(str(round(a + (b - a) * at)) for a, b in zip(first, last, strict=True)) + ")"
+    at = share * (len(_STOPS) - 1)
+    first = min(int(at), len(_STOPS) - 2)
+    mixed = (round(a + (b - a) * (at - first)) for a, b in zip(_STOPS[first], _STOPS[first + 1], strict=True))
+    return "rgb(" + ",".join(map(str, mixed)) + ")"

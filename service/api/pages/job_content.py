@@ -53,6 +53,8 @@ class _Read:
     counts: TrialCounts
     trials: Sequence[Trial]
     """Those that have a result."""
+    best: int | None
+    """The number of the one with the best value."""
     pruned_curves: Curves
     """Of these, where one was pruned."""
     curves: Curves
@@ -106,11 +108,13 @@ def _read(conn: Connection, job_id: UUID, after: int) -> _Read:
     job = jobs.get(conn, job_id)
     trials, pruned_curves = trial_reader.finished_with_pruned_curves(conn, job)
     rate = job.spec.meaning.named(Role.LEARNING_RATE)
-    drawn = [] if rate is None else [trial.number for trial in drawn_trials(trials, rate)]
+    best = trial_reader.best(conn, job)
+    drawn = [] if rate is None else [trial.number for trial in drawn_trials(trials, rate, None if best is None else best.number)]
     return _Read(
         job=job,
         counts=trial_reader.counts(conn, [job.study_id])[job.study_id],
         trials=trials,
+        best=None if best is None else best.number,
         pruned_curves=pruned_curves,
         curves=trial_reader.curves(conn, job, drawn),
         applied=measurements.applied_rates(conn, job.study_id, drawn),
@@ -129,7 +133,7 @@ def _figures(read: _Read, answered: Answered | str) -> list[Figure]:
     step_word = job.spec.meaning.step_word
     figures = [
         None if isinstance(answered, str) else response_figure(answered.answer, trials, rate),
-        loss_figure(trials, read.curves, metric=job.spec.metric, step_word=step_word, rate=rate),
+        loss_figure(trials, read.curves, metric=job.spec.metric, step_word=step_word, rate=rate, best=read.best),
         schedule_figure(trials, read.applied, step_word=step_word, rate=rate),
         None if isinstance(answered, str) else batch_size_figure(answered.answer, _scaling(job, answered)),
         gap_figure(trials, read.gaps, rate),

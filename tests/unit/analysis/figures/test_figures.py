@@ -124,6 +124,15 @@ def test_only_curves_that_are_drawn_need_be_known() -> None:
     assert drawn[0] == drawn[1]
 
 
+def test_the_best_trial_is_always_drawn_and_thick() -> None:
+    trials = finished(300)
+    curves = {each.number: curve(1.0, 0.5) for each in trials}
+    left_out = next(each.number for each in trials if each not in drawn_trials(trials, RATE))
+    figure = check(loss_figure(trials, curves, metric="loss", step_word="epoch", rate=RATE, best=left_out))
+    assert [name for name, line in traces(figure).items() if line["line"]["width"] > 2] == [f"trial {left_out}"]
+    assert f"the thick line is the best trial, {left_out}" in figure.text
+
+
 def test_schedules_are_drawn_where_the_rate_changed() -> None:
     trials = finished(40)
     constant = {each.number: [(step, each.params[RATE]) for step in range(1, 6)] for each in trials}
