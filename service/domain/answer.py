@@ -87,6 +87,17 @@ class BatchSizeView(Part):
     expected: EstimateView
 
 
+class ImportanceView(Part):
+    """How much a searched parameter matters: parts of the variance of the expected metric over the space searched, on the scale
+    on which the response curve is fitted, where most trials train to their end. From 0 to 1."""
+
+    parameter: str
+    alone: float
+    """Explained by this parameter alone: its first-order Sobol' index."""
+    total: float
+    """Explained by it alone or together with others: its total-order index. What is above `alone` is interaction."""
+
+
 class CurveView(EstimateView):
     """The response curve at one learning rate: the expected value of the metric there."""
 
@@ -209,6 +220,9 @@ class Answer(Part):
     range too narrow, nothing learned, all diverged."""
     because: str
     """The reason for the verdict. It names the training seed where all trials share one."""
+    importance: tuple[ImportanceView, ...] = ()
+    """Of each searched parameter, the most important first. Empty where only the learning rate is searched, and while there are
+    too few trials."""
     further_trials: int | None = None
     """By how many trials the job should be extended; null where more would not help, or while it runs."""
 

@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 from service.analysis.answer.batch_scaling import BatchScaling
 from service.analysis.answer.confirmation import at, view
 from service.analysis.answer.groups import by_batch_size, divergence_edges, edge_in_rates
+from service.analysis.answer.importance import Interaction, importance, interaction
 from service.analysis.answer.rates import in_rates
 from service.analysis.answer.tried import Tried, other_params, tried
 from service.analysis.answer.verdict import Fitted, Judged, because_of, further_of, judge, judge_best, judge_few
@@ -35,6 +36,8 @@ class Answered:
     """The answer's reason, without a mention of the training seed."""
     batch_scaling: BatchScaling | None = None
     """How the best rate scales with the batch size; None where it is known for too few batch sizes."""
+    interaction: Interaction | None = None
+    """The metric over the rate and the parameter that matters most beside it; None where the rate alone is searched."""
 
 
 def answer(
@@ -149,6 +152,8 @@ def _with_curve(
     safe = curve.safe_range(line, tolerance)
     safe_retuned = _holding(curve.safe_range(retuned, tolerance), safe)
     of_batch_sizes, scaling = by_batch_size(job, seen, curve, at_params)
+    trained = line.rates[line.lost <= MOSTLY]
+    important = importance(job, seen, curve, trained.tolist())
     # Drawn last, so that the kind of curve asked for changes nothing else.
     shown = {"params": line, "profile": retuned}[kind] if kind != "marginal" else curve.marginal
     fitted = Fitted(
@@ -185,9 +190,15 @@ def _with_curve(
         curve=_curve(job, shown),
         verdict=judged.verdict,
         because=because_of(of, judged),
+        importance=important,
         further_trials=further_of(of, judged),
     )
-    return Answered(answer=answer, because=judged.because, batch_scaling=scaling)
+    return Answered(
+        answer=answer,
+        because=judged.because,
+        batch_scaling=scaling,
+        interaction=interaction(job, seen, curve, important),
+    )
 
 
 def _expected(optimum: Optimum, job: Job, chosen: Retrained | None) -> ExpectedView:

@@ -154,14 +154,26 @@ class Search:
         near: Array = choices[np.unique(nearest)]
         return near
 
+    @property
+    def n_parameters(self) -> int:
+        """How many are searched, the rate included."""
+        return 1 + len(self._seen.axes)
+
     def spread(self, n: int) -> Array:
         """Points spread over the search space, (n, 1 + columns)."""
+        return self.at(low_discrepancy(n, self.n_parameters, np.random.default_rng(0)), self._seen.high)
+
+    def at(self, parts: Array, highest: float) -> Array:
+        """Points, (n, 1 + columns), at parts of each parameter's range, (n, parameters), rate first.
+
+        highest: the log10 rate that counts as the end of its range.
+        """
         seen = self._seen
-        parts = low_discrepancy(n, 1 + len(seen.axes), np.random.default_rng(0))
         if seen.choices is None:
-            columns = [seen.low + (seen.high - seen.low) * parts[:, :1]]
+            columns = [seen.low + (highest - seen.low) * parts[:, :1]]
         else:
-            columns = [seen.choices[np.minimum((parts[:, :1] * len(seen.choices)).astype(int), len(seen.choices) - 1)]]
+            choices = seen.choices[seen.choices <= highest + SAME]
+            columns = [choices[np.minimum((parts[:, :1] * len(choices)).astype(int), len(choices) - 1)]]
         columns += [axis.candidates(parts[:, index]) for index, axis in enumerate(seen.axes, start=1)]
         return np.concatenate(columns, axis=1)
 

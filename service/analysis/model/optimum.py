@@ -99,6 +99,11 @@ class Posterior:
         draws = np.maximum(draws[possible], self._seen.bound)
         return draws, draws.mean(axis=0)
 
+    def expected(self, points: Array) -> Array:
+        """The expected cost at points, (n,), with the surface's hyperparameters at their mode."""
+        cost: Array = np.clip(self.surface.expected(points), self.surface.least(points), self._seen.most)
+        return self.bounded(cost)
+
     def bounded(self, draws: Array) -> Array:
         """Draws of the expected cost, none of them below its bound."""
         return draws if self._seen.bound is None else np.maximum(draws, self._seen.bound)

@@ -11,6 +11,7 @@ from service.analysis.model.curve_line import Line
 from service.analysis.model.divergence_edge import DivergenceEdge
 from service.analysis.model.encoding import Array
 from service.analysis.model.estimates import Interval
+from service.analysis.model.influence import Influence, influences
 from service.analysis.model.observations import Observations
 from service.analysis.model.optimum import Optimum, Posterior, find_optima
 from service.domain.space import Scalar
@@ -73,6 +74,19 @@ class ResponseCurve:
     def loses(self, points: Array) -> Array:
         """The probability of being lost at points, (n, 1 + columns)."""
         return self._posterior.loses(points)
+
+    def influences(self, highest: float) -> list[Influence] | None:
+        """How much the rate and each other parameter matter, in the order of the axes, up to the log10 rate `highest`."""
+        return influences(self._search, self.surface, highest)
+
+    def costs_beside(self, name: str, values: Sequence[Scalar]) -> tuple[Array, Array, Array]:
+        """Over the rate and one more parameter, the others at the optimum: rates, log10, (n,); the expected cost, (values, n);
+        and the probability of being lost, (values, n)."""
+        rates = self._search.places(N_PLACES)
+        rows = np.column_stack([rates, np.tile(self.optimum.point[1:], (len(rates), 1))])
+        points = np.concatenate([self._fixing(name, value)(rows) for value in values])
+        shape = len(values), len(rates)
+        return rates, self._posterior.expected(points).reshape(shape), self.loses(points).reshape(shape)
 
     def _optima(self, fixings: Sequence[Callable[[Array], Array] | None]) -> tuple[list[Optimum], Array]:
         return find_optima(self._seen, self._posterior, self._search, fixings)

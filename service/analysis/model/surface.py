@@ -148,6 +148,11 @@ class Surface:
         mean, variance = self._at_mode.predict_variances(points)
         return mean, np.sqrt(np.maximum(variance, 0.0))
 
+    def expected(self, points: Array) -> Array:
+        """The expected cost at `points`, (n,), with the hyperparameters at their mode."""
+        mean, variance = self._at_mode.predict_variances(points)
+        return self._cost(mean, self._coordinates.noise(self._fitted.mode, points) + np.maximum(variance, 0.0))
+
     def least(self, points: Array) -> Array:
         """Lower bounds on the expected cost that follow from trials at higher rates, (n,); minus infinity: no bound.
 

@@ -13,6 +13,7 @@ from service.analysis.answer.other_batch_sizes import scaled
 from service.analysis.figures.batch_sizes import batch_size_figure
 from service.analysis.figures.figure import Figure
 from service.analysis.figures.gaps import METRIC, gap_figure
+from service.analysis.figures.importance import importance_figure, interaction_figure
 from service.analysis.figures.losses import drawn_trials, loss_figure
 from service.analysis.figures.response import response_figure
 from service.analysis.figures.schedules import schedule_figure
@@ -137,8 +138,15 @@ def _figures(read: _Read, answered: Answered | str) -> list[Figure]:
         schedule_figure(trials, read.applied, step_word=step_word, rate=rate),
         None if isinstance(answered, str) else batch_size_figure(answered.answer, _scaling(job, answered)),
         gap_figure(trials, read.gaps, rate),
+        None if isinstance(answered, str) else importance_figure(answered.answer),
+        None if isinstance(answered, str) else _interaction(read, answered, rate),
     ]
     return [each for each in figures if each is not None]
+
+
+def _interaction(read: _Read, answered: Answered, rate: str) -> Figure | None:
+    sign = read.job.spec.cost_sign
+    return interaction_figure(answered.interaction, read.trials, answer=answered.answer, rate=rate, sign=sign)
 
 
 def answered_or_why_not(job: Job, trials: Sequence[Trial], curves: Curves, answers: KeptAnswers) -> Answered | str:

@@ -45,6 +45,7 @@ ANSWER: dict[str, Any] = curve_of([2.0, 1.0, 0.5, 1.0, 2.0]) | {
     ],
     "verdict": "confident",
     "because": "it is so",
+    "importance": [{"parameter": "learning_rate", "alone": 0.7, "total": 0.9}],
     "further_trials": 16,
 }
 

@@ -7,10 +7,11 @@ from typing import Any
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
 
-from service.analysis.answer.best_lr import answer
+from service.analysis.answer.best_lr import answer, answered
 from service.analysis.figures.batch_sizes import batch_size_figure
 from service.analysis.figures.figure import Figure, scale_of
 from service.analysis.figures.gaps import gap_figure
+from service.analysis.figures.importance import importance_figure, interaction_figure
 from service.analysis.figures.losses import MOST_CURVES, MOST_POINTS, drawn_trials, loss_figure
 from service.analysis.figures.response import response_figure
 from service.analysis.figures.schedules import MOST_LINES, schedule_figure
@@ -18,7 +19,7 @@ from service.domain.answer import Answer, BatchScalingView, BatchSizeView, Estim
 from service.domain.measurement import CurvePoint
 from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import trial
-from tests.unit.analysis.trials import diverged, job
+from tests.unit.analysis.trials import LOG, diverged, job
 
 RATE = "learning_rate"
 
@@ -210,3 +211,22 @@ def test_the_gap_is_that_of_trials_that_trained_to_their_end() -> None:
     assert figure.data[0]["y"] == [-0.1, 0.2]
     assert "above 0 in 1 of 2 trials" in figure.text
     assert gap_figure(trials, {}, RATE) is None
+
+
+def test_importance_and_interaction_are_drawn_where_several_parameters_are_searched() -> None:
+    space = {"learning_rate": LOG, "optimizer": {"type": "categorical", "choices": ["sgd", "adam"]}}
+    random = [(place * 0.618) % 1 for place in range(40)]
+    trials = [
+        trial(number, 10 ** (4 * at - 4), 0.5 + (at - (0.3 if number % 2 else 0.7)) ** 2, optimizer=["sgd", "adam"][number % 2])
+        for number, at in enumerate(random)
+    ]
+    found = answered(job(search_space=space), trials)
+    bars = check(importance_figure(found.answer))
+    assert bars.data[0]["y"][-1] == found.answer.importance[0].parameter
+    assert "learning_rate matters most" in bars.text
+    drawn = check(interaction_figure(found.interaction, trials, answer=found.answer, rate=RATE, sign=1.0))
+    assert (drawn.data[0]["type"], drawn.data[0]["y"], len(drawn.data[1]["x"])) == ("heatmap", ["sgd", "adam"], 40)
+    assert json.dumps(drawn.to_json(), allow_nan=False)
+    alone = answered(job(), finished(20))
+    assert importance_figure(alone.answer) is None
+    assert interaction_figure(alone.interaction, trials, answer=alone.answer, rate=RATE, sign=1.0) is None
