@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 
 from service.analysis.answer.best_lr import Answered
 from service.analysis.answer.other_batch_sizes import scaled
+from service.analysis.comparison.trade_off import trade_off
+from service.analysis.comparison.tuned import Finished
 from service.analysis.figures.batch_sizes import batch_size_figure
 from service.analysis.figures.figure import Figure
 from service.analysis.figures.gaps import METRIC, gap_figure
@@ -17,12 +19,14 @@ from service.analysis.figures.importance import importance_figure, interaction_f
 from service.analysis.figures.losses import drawn_trials, loss_figure
 from service.analysis.figures.response import response_figure
 from service.analysis.figures.schedules import schedule_figure
+from service.analysis.figures.trade_off import trade_off_figure
 from service.analysis.model.pruned_trials import Curves
 from service.analysis.words.cost import cost
 from service.analysis.words.ranges import end_to_end
 from service.analysis.words.summary import headline, sentences
 from service.api.kept_answers import KeptAnswers
 from service.domain.answer import Answer, BatchScalingView, BatchSizeView
+from service.domain.comparison import TradeOffView
 from service.domain.events import JobEvent
 from service.domain.job import FINAL, Job, JobState
 from service.domain.lease import TimeSpent
@@ -84,6 +88,9 @@ def content(database: Database, job_id: UUID, answers: KeptAnswers, *, after: in
     answered = answered_or_why_not(job, read.trials, read.pruned_curves, answers)
     found = answered if isinstance(answered, str) else answered.answer
     names = searched(job.spec.search_space)
+    figures = _figures(read, answered)
+    if read.rate is not None and (trade_off := _trade_off(database, read, answers)) is not None:
+        figures.append(trade_off)
     return dict(
         job=job,
         counts=read.counts,
@@ -95,7 +102,7 @@ def content(database: Database, job_id: UUID, answers: KeptAnswers, *, after: in
         headline=None if isinstance(found, str) else headline(found),
         sentences=[] if isinstance(found, str) else list(sentences(found, names, read.rate)),
         by_batch_size=[] if isinstance(found, str) else _by_batch_size(found),
-        figures=_figures(read, answered),
+        figures=figures,
         trials=[(trial, said_of(trial)) for trial in read.listed],
         is_part=len(read.listed) < read.counts.total,
         columns=sorted(names, key=lambda name: (name != read.rate, name)),
@@ -147,6 +154,24 @@ def _figures(read: _Read, answered: Answered | str) -> list[Figure]:
 def _interaction(read: _Read, answered: Answered, rate: str) -> Figure | None:
     sign = read.job.spec.cost_sign
     return interaction_figure(answered.interaction, read.trials, answer=answered.answer, rate=rate, sign=sign)
+
+
+def _trade_off(database: Database, read: _Read, answers: KeptAnswers) -> Figure | None:
+    """Speed against stability. It takes every curve: these are read only once for the same finished trials."""
+    job = read.job
+
+    def compute() -> TradeOffView | None:
+        with database.transaction() as conn:
+            trials, curves = trial_reader.finished_with_curves(conn, job)
+        try:
+            return trade_off(Finished(job=job, trials=trials, curves=curves))
+        except NothingFinished:
+            return None
+
+    found = answers.once(("trade-off", job.id, tuple(trial.number for trial in read.trials)), compute)
+    if found is None:
+        return None
+    return trade_off_figure(found, sorted(searched(job.spec.search_space)), step_word=job.spec.meaning.step_word)
 
 
 def answered_or_why_not(job: Job, trials: Sequence[Trial], curves: Curves, answers: KeptAnswers) -> Answered | str:

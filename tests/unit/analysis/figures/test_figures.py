@@ -8,6 +8,8 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
 
 from service.analysis.answer.best_lr import answer, answered
+from service.analysis.comparison.trade_off import trade_off
+from service.analysis.comparison.tuned import Finished
 from service.analysis.figures.batch_sizes import batch_size_figure
 from service.analysis.figures.figure import Figure, scale_of
 from service.analysis.figures.gaps import gap_figure
@@ -15,6 +17,7 @@ from service.analysis.figures.importance import importance_figure, interaction_f
 from service.analysis.figures.losses import MOST_CURVES, MOST_POINTS, drawn_trials, loss_figure
 from service.analysis.figures.response import response_figure
 from service.analysis.figures.schedules import MOST_LINES, schedule_figure
+from service.analysis.figures.trade_off import trade_off_figure
 from service.domain.answer import Answer, BatchScalingView, BatchSizeView, EstimateView, IntervalView
 from service.domain.measurement import CurvePoint
 from service.domain.trial import Trial, TrialState
@@ -230,3 +233,21 @@ def test_importance_and_interaction_are_drawn_where_several_parameters_are_searc
     alone = answered(job(), finished(20))
     assert importance_figure(alone.answer) is None
     assert interaction_figure(alone.interaction, trials, answer=alone.answer, rate=RATE, sign=1.0) is None
+
+
+def test_the_front_of_speed_and_final_value_is_a_line() -> None:
+    trials = [trial(number, 10 ** (-3 + number / 4), value) for number, value in enumerate([0.5, 0.2, 0.1, 0.105, 0.3])]
+    curves = {
+        0: curve(1.0, 0.8, 0.5),
+        1: curve(0.9, 0.5, 0.2),
+        2: curve(0.8, 0.3, 0.1),
+        3: curve(0.25, 0.11, 0.105),
+        4: curve(0.4, 0.3),
+    }
+    found = trade_off(Finished(job=job(), trials=trials, curves=curves), target=0.3)
+    figure = check(trade_off_figure(found, [RATE], step_word="epoch"))
+    front = traces(figure)["none is both faster and better"]
+    assert (front["x"], front["y"]) == ([1, 2], [0.105, 0.1])
+    assert "takes 1 epoch and ends at 0.105; the best, at 0.003162, 2 epochs and ends at 0.1." in figure.text
+    assert "1 other does not reach it" in figure.text
+    assert trade_off_figure(trade_off(Finished(job=job(), trials=trials[:1], curves=curves)), [RATE], step_word="epoch") is None
