@@ -30,6 +30,7 @@ from service.api.kept_answers import KeptAnswers
 from service.api.pages import assets
 from service.api.pages import job as job_page
 from service.api.pages import jobs as jobs_page
+from service.api.pages import new as new_page
 from service.api.pages import trial as trial_page
 from service.dispatch.sweeper import sweep, tidy_up
 from service.errors import DatabaseUnavailable
@@ -74,7 +75,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     for resource in (jobs, events, trials, answers, across_jobs, comparisons, models, objectives, workers, health):
         app.include_router(resource.router, dependencies=[Depends(query.check_names)])
 
-    for page in (assets, jobs_page, job_page, trial_page):
+    for page in (assets, jobs_page, job_page, trial_page, new_page):
         app.include_router(page.router, dependencies=[Depends(query.check_names)])
 
     app.add_middleware(Dashboard, database=database)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Header, Query, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
+from service.analysis.words.plan import plan
 from service.api import cursors
 from service.api.dependencies import Catalog, Db, Folder, JobId
 from service.api.examples import JOBS
@@ -56,7 +57,7 @@ def submit_job(
     objective, version = catalog.find(name)
     spec = complete(request, catalog.all() if objective is None else {name: objective})
     if dry:
-        return JSONResponse(_dry_run(spec).model_dump(mode="json"))
+        return JSONResponse(_dry_run(spec, request.model_fields_set).model_dump(mode="json"))
     request_sha256 = hashlib.sha256(request.model_dump_json(exclude_defaults=True).encode()).digest() if idempotency_key else None
 
     def work(conn: Connection) -> JobView:
@@ -137,16 +138,17 @@ DELETE_TIMEOUT_S = 120
 """Seconds: deleting a large study takes long."""
 
 
-def _dry_run(spec: JobSpec) -> DryRun:
+def _dry_run(spec: JobSpec, given: Collection[str]) -> DryRun:
     trials = spec.budget.trials
     per_trial = steps_per_trial(spec)
+    steps = None if per_trial is None or trials is None else (trials * per_trial[0], trials * per_trial[1])
     epochs = None
     if per_trial is not None:
-        mean, most = per_trial
-        epochs = Epochs(expected=None, at_most=None) if trials is None else Epochs(expected=trials * mean, at_most=trials * most)
+        epochs = Epochs(expected=None, at_most=None) if steps is None else Epochs(expected=steps[0], at_most=steps[1])
     points = first_points(spec)
     return DryRun(
         spec=spec,
+        summary=plan(spec, given, steps),
         warnings=warnings_of(spec),
         first_points=points,
         trials=trials,

@@ -1,4 +1,4 @@
-"""/assets: style sheet and script of the pages, and Plotly's script as its installed package has it."""
+"""/assets: style sheets and scripts of the pages, and Plotly's script as its installed package has it."""
 
 import gzip
 from functools import lru_cache
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Response
 
 router = APIRouter(prefix="/assets", include_in_schema=False)
 
-Asset = Literal["stride.css", "stride.js", "plotly.js"]
+Asset = Literal["stride.css", "stride.js", "form.css", "form.js", "fields.js", "replies.js", "plotly.js"]
 MEDIA_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 
 

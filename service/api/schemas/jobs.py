@@ -145,6 +145,8 @@ class DryRun(View):
     """What a job would do; nothing was created."""
 
     spec: JobRequest
+    summary: list[str]
+    """What the job would do, in sentences: how many trials, what they search, what is assumed for fields that are left out."""
     warnings: list[WarningView]
     """Warnings about the spec; empty where nothing is doubtful."""
     first_points: list[Point]
