@@ -3,7 +3,8 @@
     python -m benchmarks.pages [--out benchmarks/results]
 
 Weight: of the page as it is sent, without Plotly's script. The answer is computed once per number of finished trials: the first
-request waits for it. In Chromium: from the address to the last figure drawn, with an empty cache and an answer that is known.
+request waits for it. In Chromium: from the address to the first and to the last figure drawn, with an empty cache and an answer
+that is known.
 """
 
 import argparse
@@ -61,7 +62,7 @@ def main() -> None:
     arguments = parser.parse_args()
     table = Table(
         f"A job's page; median of {OPENED} times",
-        ["trials", "kB", "first answer, s", "served, s", "drawn in Chromium, s"],
+        ["trials", "kB", "first answer, s", "served, s", "answer and curve in Chromium, s", "all figures, s"],
     )
     with tempfile.TemporaryDirectory(prefix="stride-bench-") as folder, running_stride(folder, workers=0) as url:
         database_url = running_url(Path(folder))
@@ -83,7 +84,8 @@ def main() -> None:
                 before = size
                 (first, weight), *served = [served_in(api, path) for _ in range(1 + OPENED)]
                 drawn = [drawn_in(browser, url + path) for _ in range(OPENED)]
-                times = statistics.median(seconds for seconds, _ in served), statistics.median(drawn)
+                times = [statistics.median(seconds for seconds, _ in served)]
+                times += [statistics.median(each) for each in zip(*drawn, strict=True)]
                 table.add(f"{size:,}", f"{weight / 1000:.0f}", f"{first:.2f}", *(f"{each:.2f}" for each in times))
             browser.close()
     publish("pages", [table], 1, arguments.out)
@@ -97,15 +99,18 @@ def served_in(api: httpx2.Client, path: str) -> tuple[float, int]:
     return time.monotonic() - began, len(response.content)
 
 
-def drawn_in(browser: Browser, url: str) -> float:
-    """Seconds until the last figure of a page is drawn."""
+def drawn_in(browser: Browser, url: str) -> tuple[float, float]:
+    """Seconds until the first figure of a page is drawn, which is its response curve, and until the last one is."""
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     began = time.monotonic()
-    page.goto(url)
-    page.wait_for_function("document.querySelectorAll('.plot .main-svg').length >= document.querySelectorAll('.plot').length")
-    seconds = time.monotonic() - began
+    page.goto(url, wait_until="commit")
+    page.wait_for_selector(".plot .main-svg", state="attached")
+    first = time.monotonic() - began
+    page.wait_for_load_state()
+    page.wait_for_selector(".plot:not(:has(.main-svg))", state="detached")
+    last = time.monotonic() - began
     page.close()
-    return seconds
+    return first, last
 
 
 if __name__ == "__main__":

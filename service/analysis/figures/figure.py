@@ -12,12 +12,16 @@ from typing import Any, TypeVar
 from service.domain.trial import Trial
 
 T = TypeVar("T")
+P = TypeVar("P", bound=tuple[Any, ...])
 
 GREEN, ORANGE, VERMILION, GREY = "#009E73", "#E69F00", "#D55E00", "#8a8a8a"
 BLUE = "#2a8fd8"
 """Between their blue and their sky blue: these are hard to see on a dark page and on a light one."""
 DECADES_FROM = 8.0
 """An axis is logarithmic where its largest value is more than this many times its smallest: else the lower ones were one line."""
+
+MOST_MARKS = 1_500
+"""Of trials in one figure: more cannot be told apart, and take a browser seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,13 @@ def rate_of(trial: Trial, name: str) -> float | None:
     """A trial's learning rate, the parameter of this name; None where it cannot be drawn."""
     value = trial.params.get(name)
     return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
+
+
+def thinned(points: Sequence[P]) -> tuple[list[P], str]:
+    """At most MOST_MARKS of points that begin with their rate, evenly by it; and a sentence about the others, after a blank."""
+    if len(points) <= MOST_MARKS:
+        return list(points), ""
+    return evenly(sorted(points), MOST_MARKS), f" {MOST_MARKS} of {len(points)} trials are drawn, evenly by their rates."
 
 
 def evenly(values: Sequence[T], most: int) -> list[T]:

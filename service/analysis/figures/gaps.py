@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from service.analysis.figures.figure import BLUE, Figure, layout, rate_axis, rate_of
+from service.analysis.figures.figure import BLUE, Figure, layout, rate_axis, rate_of, thinned
 from service.analysis.words.numbers import counted
 from service.domain.trial import Trial, TrialState
 
@@ -22,14 +22,16 @@ def gap_figure(trials: Sequence[Trial], gaps: Mapping[int, float], rate: str) ->
     ]
     if not found:
         return None
-    rates, values, numbers = (list(each) for each in zip(*found, strict=True))
-    above, all_trials = sum(value > 0 for value in values), counted(len(found), "trial", "trials")
+    above, all_trials = sum(gap > 0 for _, gap, _ in found), counted(len(found), "trial", "trials")
+    marks, left_out = thinned(found)
+    rates, values, numbers = (list(each) for each in zip(*marks, strict=True))
     return Figure(
         name="gaps",
         title="generalization gap by learning rate",
         text=(
             f"Validation loss less training loss at the last step: above 0 in {above} of {all_trials}."
             " Where it grows and the validation loss does not fall, the model overfits."
+            f"{left_out}"
         ),
         data=[
             {

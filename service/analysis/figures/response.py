@@ -16,6 +16,7 @@ from service.analysis.figures.figure import (
     rate_axis,
     rate_of,
     scale_of,
+    thinned,
 )
 from service.analysis.words.numbers import counted, number
 from service.domain.answer import Answer
@@ -39,17 +40,18 @@ def response_figure(answer: Answer, trials: Sequence[Trial], rate: str) -> Figur
         return None
     heights = [y for _, y, _ in complete] + [point.mean for point in answer.curve]
     kind = scale_of(heights)
+    marks, left_out = thinned(complete)
     data = [
         *_curve(answer),
-        _points("complete", complete, {"color": BLUE, "size": 7, "opacity": 0.75}),
-        _points("pruned, at its last value", pruned, {"color": GREY, "size": 7, "symbol": "line-ns-open"}),
-        _diverged(diverged),
+        _points("complete", marks, {"color": BLUE, "size": 7, "opacity": 0.75}),
+        _points("pruned, at its last value", thinned(pruned)[0], {"color": GREY, "size": 7, "symbol": "line-ns-open"}),
+        _diverged(thinned(diverged)[0]),
     ]
     shown = [trace for trace in data if trace["x"]]
     return Figure(
         name="response",
         title=f"{answer.metric} by learning rate",
-        text=_text(answer, len(complete), len(pruned), len(diverged)),
+        text=_text(answer, len(complete), len(pruned), len(diverged)) + left_out,
         data=shown,
         layout=layout(
             rate_axis(rates),

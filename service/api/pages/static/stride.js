@@ -77,6 +77,8 @@ async function update() {
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const main = /** @type {HTMLElement} */ (document.getElementById("main"));
   const next = Array.from(page.querySelectorAll("[data-part]"));
+  const kept = new Set(next.map((part) => part.getAttribute("data-part")));
+  main.querySelectorAll("[data-part]").forEach((part) => kept.has(part.getAttribute("data-part")) || part.remove());
   next.forEach((fresh, place) => {
     const old = main.querySelector(`[data-part="${fresh.getAttribute("data-part")}"]`);
     if (!old) {
@@ -124,11 +126,24 @@ async function load(part) {
   }
 }
 
+/** Figures that are still to be drawn, in the order of the page. @type {HTMLElement[]} */
+const undrawn = [];
+
+/** Draw one after the other, so that the page can be used between them. */
+function drawNext() {
+  const place = undrawn.shift();
+  if (!place) return;
+  draw(place);
+  setTimeout(drawNext);
+}
+
 /** @param {Element} part */
 function prepare(part) {
   made.set(part, part.innerHTML);
   load(part);
-  part.querySelectorAll("[data-figure]").forEach((place) => draw(/** @type {HTMLElement} */ (place)));
+  const isDrawing = undrawn.length > 0;
+  part.querySelectorAll("[data-figure]").forEach((place) => undrawn.push(/** @type {HTMLElement} */ (place)));
+  if (!isDrawing) setTimeout(drawNext);
 }
 
 /** Send what a button asks for, and say so where it is refused. @param {HTMLButtonElement} button */
@@ -177,6 +192,8 @@ document.addEventListener("input", (event) => {
   const table = document.getElementById(input.dataset.filter);
   if (table) filter(/** @type {HTMLTableElement} */ (table), input.value);
 });
+
+window.addEventListener("beforeprint", () => undrawn.splice(0).forEach(draw));
 
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   document.querySelectorAll("[data-figure]").forEach((place) => draw(/** @type {HTMLElement} */ (place)));

@@ -11,7 +11,7 @@ from service.analysis.answer.best_lr import answer, answered
 from service.analysis.comparison.trade_off import trade_off
 from service.analysis.comparison.tuned import Finished
 from service.analysis.figures.batch_sizes import batch_size_figure
-from service.analysis.figures.figure import Figure, scale_of
+from service.analysis.figures.figure import MOST_MARKS, Figure, scale_of
 from service.analysis.figures.gaps import gap_figure
 from service.analysis.figures.importance import importance_figure, interaction_figure
 from service.analysis.figures.losses import MOST_CURVES, MOST_POINTS, drawn_trials, loss_figure
@@ -251,3 +251,15 @@ def test_the_front_of_speed_and_final_value_is_a_line() -> None:
     assert "takes 1 epoch and ends at 0.105; the best, at 0.003162, 2 epochs and ends at 0.1." in figure.text
     assert "1 other does not reach it" in figure.text
     assert trade_off_figure(trade_off(Finished(job=job(), trials=trials[:1], curves=curves)), [RATE], step_word="epoch") is None
+
+
+def test_no_more_marks_are_drawn_than_can_be_told_apart() -> None:
+    trials = [trial(number, 10 ** (-3 + number / 2_000), 0.1 + number / 9_000) for number in range(4_000)]
+    figure = check(response_figure(answer(job(), trials[:20]), trials, RATE))
+    drawn = traces(figure)["complete"]["x"]
+    assert len(drawn) == MOST_MARKS
+    assert (min(drawn), max(drawn)) == (trials[0].params[RATE], trials[-1].params[RATE])
+    assert "4000 trials trained to their end" in figure.text
+    assert "1500 of 4000 trials are drawn" in figure.text
+    gaps = check(gap_figure(trials, {each.number: 0.1 for each in trials}, RATE))
+    assert len(gaps.data[0]["x"]) == MOST_MARKS
