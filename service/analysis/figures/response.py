@@ -41,11 +41,14 @@ def response_figure(answer: Answer, trials: Sequence[Trial], rate: str) -> Figur
     heights = [y for _, y, _ in complete] + [point.mean for point in answer.curve]
     kind = scale_of(heights)
     marks, left_out = thinned(complete)
+    low, band, expected = _curve(answer)
     data = [
-        *_curve(answer),
+        low,
+        band,
         _points("complete", marks, {"color": BLUE, "size": 7, "opacity": 0.75}),
         _points("pruned, at its last value", thinned(pruned)[0], {"color": GREY, "size": 7, "symbol": "line-ns-open"}),
         _diverged(thinned(diverged)[0]),
+        expected,  # above the marks, of which there may be many
     ]
     shown = [trace for trace in data if trace["x"]]
     return Figure(

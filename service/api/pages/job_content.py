@@ -25,7 +25,7 @@ from service.analysis.words.cost import cost
 from service.analysis.words.ranges import end_to_end
 from service.analysis.words.summary import headline, sentences
 from service.api.kept_answers import KeptAnswers
-from service.domain.answer import Answer, BatchScalingView, BatchSizeView
+from service.domain.answer import Answer, AnswerVerdict, BatchScalingView, BatchSizeView
 from service.domain.comparison import TradeOffView
 from service.domain.events import JobEvent
 from service.domain.job import FINAL, Job, JobState
@@ -48,6 +48,8 @@ MOVES: Mapping[JobState, Sequence[str]] = {
 """What the buttons of a job do, by its state."""
 FURTHER = 16
 """Trials that the button of a finished job adds, where the answer names no other number."""
+NO_MORE_HELPS = (AnswerVerdict.ALL_DIVERGED, AnswerVerdict.NOTHING_LEARNED, AnswerVerdict.RANGE_TOO_NARROW)
+"""Verdicts after which another job is needed, and not more trials of this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ def content(database: Database, job_id: UUID, answers: KeptAnswers, *, after: in
         counts=read.counts,
         seconds=_seconds(job),
         moves=MOVES.get(job.state, ()),
-        further=(FURTHER if isinstance(found, str) else found.further_trials or FURTHER) if job.can_run_on else 0,
+        further=_further(job, found),
         answer=found if isinstance(found, Answer) else None,
         because=found if isinstance(found, str) else found.because,
         headline=None if isinstance(found, str) else headline(found),
@@ -110,6 +112,15 @@ def content(database: Database, job_id: UUID, answers: KeptAnswers, *, after: in
         spent=read.spent,
         cost=cost(read.spent, _seconds(job)),
     )
+
+
+def _further(job: Job, found: Answer | str) -> int:
+    """How many trials the button adds; 0: none is shown, since the job cannot run on, or more in its range would not help."""
+    if not job.can_run_on:
+        return 0
+    if isinstance(found, str):
+        return FURTHER
+    return 0 if found.verdict in NO_MORE_HELPS else found.further_trials or FURTHER
 
 
 def _read(conn: Connection, job_id: UUID, after: int) -> _Read:

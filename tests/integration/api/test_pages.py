@@ -123,6 +123,7 @@ def test_a_job_has_a_page_whatever_its_trials(client: TestClient, database: Data
         assert each in found, each
     assert "<img src=x" not in found
     assert "<b>" not in found
+    assert "more</button>" not in found, "the job runs"
     assert "49" not in re.findall(r"<h1>(.*)</h1>", found)[0]
     assert "<img src=x" not in page(client, "/")
     assert page(client, f"/jobs/{job.id}/rate") is not None
@@ -231,3 +232,12 @@ def test_what_a_job_cost_is_told_by_what_became_of_its_trials(client: TestClient
     rows = dict(re.findall(r'<th scope="row">([a-z ]+)</th><td>(\d+)</td>', found))
     assert rows == {"complete trials": "2", "diverged trials": "1", "interrupted attempts": "1", "running trials": "1"}
     assert re.search(r"5 attempts took [\d.]+ s of workers&#39; time within [\d.]+ s", found)
+
+
+def test_more_trials_are_offered_where_they_would_help(client: TestClient, database: Database, worker: Worker) -> None:
+    job = submit_job(database, budget={"trials": 6})
+    worker.train(6)
+    assert "Try 16 more</button>" in page(client, f"/jobs/{job.id}")
+    job = submit_job(database, budget={"trials": 6})
+    worker.train(6, diverged)
+    assert "more</button>" not in page(client, f"/jobs/{job.id}")
