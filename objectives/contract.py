@@ -23,8 +23,23 @@ from typing import Any, Literal, Protocol
 Direction = Literal["minimize", "maximize"]
 Scalar = bool | int | float | str
 Conditions = Sequence[Mapping[str, Sequence[Scalar]]]
-Role = Literal["learning_rate", "batch_size", "duration", "momentum", "optimizer", "seed"]
-"""What a parameter does in training, independent of its name. duration: the number of steps of a run."""
+Role = Literal[
+    "learning_rate",
+    "batch_size",
+    "duration",
+    "momentum",
+    "optimizer",
+    "seed",
+    "schedule",
+    "warmup",
+    "weight_decay",
+    "dropout",
+    "normalization",
+    "clip_norm",
+]
+"""What a parameter does in training, independent of its name. duration: the number of steps of a run; schedule: how the rate
+changes over a run; warmup: the fraction of the run in which it rises, 0: none; clip_norm: the norm to which larger gradients are
+scaled, 0: no limit."""
 Scale = Literal["linear", "log", "decay"]
 """The scale on which differences of a parameter are measured. decay: log(1 - value), for the decay rate of a moving average,
 which averages over about 1 / (1 - value) updates."""

@@ -23,6 +23,12 @@ _USUAL_ROLES: Mapping[str, Role] = {
     "epochs": "duration",
     "momentum": "momentum",
     "optimizer": "optimizer",
+    "weight_decay": "weight_decay",
+    "dropout": "dropout",
+    "schedule": "schedule",
+    "warmup_fraction": "warmup",
+    "normalization": "normalization",
+    "clip_norm": "clip_norm",
 }
 _USUAL_DECAYS = ("beta1", "beta2", "alpha")
 _USUAL_MEASURES: Mapping[str, tuple[str, ...]] = {

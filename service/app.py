@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 
 from service.api import (
     across_jobs,
+    advice,
     answers,
     comparisons,
     events,
@@ -72,7 +73,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.stopping = stopping
     problems.install(app)
     query.install(app)
-    for resource in (jobs, events, trials, answers, across_jobs, comparisons, models, objectives, workers, health):
+    for resource in (jobs, events, trials, answers, advice, across_jobs, comparisons, models, objectives, workers, health):
         app.include_router(resource.router, dependencies=[Depends(query.check_names)])
 
     for page in (assets, jobs_page, job_page, trial_page, new_page):

@@ -6,6 +6,7 @@ CLIPPING = (
     Parameter(
         name="clip_norm",
         type="float",
+        role="clip_norm",
         default=0.0,
         description="Maximum norm of the whole gradient, to which larger ones are scaled (Pascanu et al. 2013); 0: no limit.",
         low=0.0,

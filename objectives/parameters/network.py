@@ -29,6 +29,7 @@ NETWORK = (
     Parameter(
         name="normalization",
         type="categorical",
+        role="normalization",
         default="usual",
         description="Before each hidden layer's activation: batch norm, layer norm or none; usual: batch in resnet, else none.",
         choices=("usual", "none", "batch", "layer"),
@@ -36,6 +37,7 @@ NETWORK = (
     Parameter(
         name="dropout",
         type="float",
+        role="dropout",
         default=0.0,
         description="Probability that an output of a hidden layer is set to zero in training.",
         low=0.0,

@@ -97,6 +97,7 @@ OPTIMIZER = (
     Parameter(
         name="weight_decay",
         type="float",
+        role="weight_decay",
         default=0.0,
         description="L2 penalty, added to the gradient; under adamw decoupled weight decay (Loshchilov and Hutter 2019).",
         low=0.0,

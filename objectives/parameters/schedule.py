@@ -12,6 +12,7 @@ SCHEDULE = (
     Parameter(
         name="schedule",
         type="categorical",
+        role="schedule",
         default="constant",
         description="How the learning rate changes over the run, update by update.",
         choices=SCHEDULES,
@@ -19,6 +20,7 @@ SCHEDULE = (
     Parameter(
         name="warmup_fraction",
         type="float",
+        role="warmup",
         default=0.0,
         description="Fraction of the run in which the rate rises linearly, before the schedule begins.",
         low=0.0,

@@ -47,6 +47,24 @@ def best_lr(
 
 
 @app.command(rich_help_panel=ANSWERS)
+def advice(
+    job: Job,
+    next_of: Annotated[
+        int | None,
+        typer.Option(
+            "--next", metavar="N", help="Print only the next job of advice N, to pipe into: stride submit -", show_default=False
+        ),
+    ] = None,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Show what to do after a job: what its trials show, and the next job, ready to be submitted."""
+    from service.commands import advice
+
+    advice.advice(url, job, next_of=next_of, as_json=json)
+
+
+@app.command(rich_help_panel=ANSWERS)
 def compare(
     jobs: Annotated[
         list[str], typer.Argument(metavar="JOB...", help="Two or more jobs, each by its id or an unambiguous prefix of it.")

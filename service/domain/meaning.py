@@ -23,6 +23,17 @@ class Role(StrEnum):
     MOMENTUM = "momentum"
     OPTIMIZER = "optimizer"
     SEED = "seed"
+    SCHEDULE = "schedule"
+    """How the rate changes over a run; advice names the usual ones, such as cosine."""
+    WARMUP = "warmup"
+    """The fraction of the run in which the rate rises; 0: none."""
+    WEIGHT_DECAY = "weight_decay"
+    DROPOUT = "dropout"
+    """The probability that an output of a hidden layer is set to zero in training."""
+    NORMALIZATION = "normalization"
+    """What normalizes the inputs of layers; advice names batch and layer."""
+    CLIP_NORM = "clip_norm"
+    """The norm to which larger gradients are scaled; 0: no limit."""
 
 
 class _Value(BaseModel):

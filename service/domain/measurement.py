@@ -32,3 +32,15 @@ class CurvePoint:
     value: float
     fraction: float | None
     in_warmup: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """What was measured of a run beside its metric, as far as its objective measures it."""
+
+    clipped: float | None = None
+    """The part of the updates that were clipped, in the second half of the run."""
+    gradient_norm: float | None = None
+    """Mean norm of the gradient before it was clipped."""
+    updates: int | None = None
+    """How many updates the run made."""

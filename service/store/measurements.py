@@ -1,11 +1,12 @@
 """Measurements as read back. They are written by `leases.report`, under the lease."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.measurement import GroupRate, Measurement
+from service.domain.measurement import GroupRate, Measurement, RunSummary
 from service.store import tables
 
 
@@ -92,6 +93,27 @@ def applied_rates(conn: sa.Connection, study_id: int, numbers: Sequence[int]) ->
     for number, step, rate in rows:
         found.setdefault(number, []).append((step, rate))
     return found
+
+
+def summaries(conn: sa.Connection, study_id: int) -> dict[int, RunSummary]:
+    """What was measured of each trial of a study beside its metric, by the trials' numbers."""
+    rows = conn.exec_driver_sql(
+        "SELECT trial.number,"
+        " avg((measured.metrics ->> 'clipped_share')::float8) FILTER (WHERE measured.fraction > 0.5) AS clipped,"
+        " avg((measured.metrics ->> 'gradient_norm')::float8) AS gradient_norm,"
+        " max((measured.details -> 'update_losses' -> -1 ->> 0)::bigint) AS updates"
+        " FROM optuna.trials AS trial JOIN stride.measurements AS measured USING (trial_id)"
+        " WHERE trial.study_id = %(study_id)s GROUP BY trial.number",
+        {"study_id": study_id},
+    )
+    return {
+        row.number: RunSummary(clipped=_finite(row.clipped), gradient_norm=_finite(row.gradient_norm), updates=row.updates)
+        for row in rows
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _of_row(row: sa.Row[Any]) -> Measurement:

@@ -26,15 +26,18 @@ def meanings(of: Objective) -> dict[str, tuple[Any, ...]]:
 
 
 def test_where_nothing_is_declared_the_usual_names_mean_what_they_usually_do() -> None:
-    names = ("learning_rate", "batch_size", "epochs", "momentum", "optimizer", "beta1", "dropout")
-    assert meanings(objective(*map(number, names))) == {
+    names = ("learning_rate", "batch_size", "epochs", "momentum", "optimizer", "beta1", "alike")
+    advised = ("schedule", "weight_decay", "dropout", "normalization", "clip_norm")
+    assert meanings(objective(*map(number, (*names, "warmup_fraction", *advised)))) == {
         "learning_rate": ("learning_rate", "log", None),
         "batch_size": ("batch_size", "log", RATE_SHIFTS["batch_size"]),
         "epochs": ("duration", "linear", None),
         "momentum": ("momentum", "decay", RATE_SHIFTS["momentum"]),
         "optimizer": ("optimizer", "linear", None),
         "beta1": (None, "decay", None),
-        "dropout": (None, "linear", None),
+        "alike": (None, "linear", None),
+        "warmup_fraction": ("warmup", "linear", None),
+        **{name: (name, "linear", None) for name in advised},
     }
     settings = declared(objective(dataset={}, fold={}, width={}, threads={}))
     assert measure_defining_settings(settings) == {"dataset": True, "fold": True}

@@ -1,0 +1,188 @@
+"""The jobs of benchmarks/advice.py: those that the rules were made on, and others, on other data, that prove them."""
+
+import csv
+import inspect
+import json
+import logging
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import make_classification, make_friedman1
+
+TRIALS = 20
+IMAGES, CLASSES, NUMBERS = "image-classification", "tabular-classification", "tabular-regression"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job that was made to show one trouble; None: a healthy one."""
+
+    name: str
+    trouble: str | None
+    objective: str
+    settings: Mapping[str, Any]
+    """`table`: one of `write_tables`, in place of dataset and path."""
+    space: Mapping[str, Any] = field(default_factory=dict)
+    trials: int = TRIALS
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def document(self, folder: Path) -> dict[str, Any]:
+        """The job as it is submitted. folder: of the tables."""
+        settings = dict(self.settings)
+        if table := settings.pop("table", None):
+            settings |= {"dataset": "csv", "path": str(folder / f"{table}.csv"), "target": "target"}
+        space = {"learning_rate": rates(1e-4, 1.0), "batch_size": 32, "epochs": 8, "momentum": 0.9} | dict(self.space)
+        if space.get("optimizer") == "adam" or space.get("schedule") == "one-cycle":
+            del space["momentum"]
+        return {
+            "objective": {"name": self.objective, "settings": settings},
+            "search_space": space,
+            "strategy": "random",
+            "budget": {"trials": self.trials},
+        } | dict(self.fields)
+
+
+def rates(low: float, high: float, **more: Any) -> dict[str, Any]:
+    """A logarithmic range of learning rates."""
+    return {"type": "float", "low": low, "high": high, "log": True, **more}
+
+
+def choices(*values: Any) -> dict[str, Any]:
+    """A range of listed values."""
+    return {"type": "categorical", "choices": list(values)}
+
+
+HALVING = {"pruner": {"type": "successive_halving", "parts": 16, "min_resource": 1, "reduction_factor": 4}}
+GRID = {"strategy": "grid"}
+BAYESIAN = {"strategy": "bayesian"}
+
+
+def digits(name: str, trouble: str | None, space: Mapping[str, Any], trials: int = TRIALS, **more: Any) -> Case:
+    fields = more.pop("fields", {})
+    return Case(f"digits, {name}", trouble, IMAGES, {"dataset": "digits", "model": "mlp", **more}, space, trials, fields)
+
+
+def diabetes(name: str, trouble: str | None, space: Mapping[str, Any], trials: int = TRIALS, **more: Any) -> Case:
+    fields = more.pop("fields", {})
+    return Case(f"diabetes, {name}", trouble, NUMBERS, {"dataset": "diabetes", **more}, space, trials, fields)
+
+
+DEV = (
+    digits("healthy", None, {"epochs": 12}, 30),
+    digits("healthy, tpe", None, {"epochs": 12}, 30, fields=BAYESIAN),
+    digits(
+        "healthy, batches", None, {"epochs": 12, "schedule": "cosine", "batch_size": choices(16, 32, 64)}, 40, fields=BAYESIAN
+    ),
+    digits("healthy, adam", None, {"epochs": 12, "optimizer": "adam", "learning_rate": rates(1e-5, 0.3)}, 30),
+    digits("healthy, pruned", None, {"epochs": 12}, 40, fields=BAYESIAN | {"pruner": "successive_halving"}),
+    diabetes("healthy", None, {"epochs": 15, "learning_rate": rates(1e-5, 1.0)}, 30),
+    digits("rates too low", "range_too_narrow", {"learning_rate": rates(1e-6, 1e-3)}),
+    digits("rates rather low", "range_too_narrow", {"learning_rate": rates(1e-5, 3e-3), "epochs": 12}),
+    digits("rates too high", "range_too_narrow", {"learning_rate": rates(0.2, 20)}),
+    diabetes("rates too high", "range_too_narrow", {"learning_rate": rates(0.1, 100)}),
+    digits("one epoch", "train_longer", {"epochs": 1, "batch_size": 16}),
+    digits("two epochs", "train_longer", {"epochs": 2, "momentum": 0.0, "learning_rate": rates(1e-4, 3.0)}, width=16),
+    diabetes("long", "overfitting", {"epochs": 100, "learning_rate": rates(1e-3, 0.3)}, width=256),
+    diabetes("long, adam", "overfitting", {"epochs": 60, "optimizer": "adam", "learning_rate": rates(3e-4, 0.1)}, width=256),
+    digits("long", "overfitting", {"epochs": 60, "learning_rate": rates(1e-2, 1.0), "batch_size": 16}),
+    digits("ten layers", "unstable", {"momentum": 0.95}, hidden_layers=10),
+    digits("sixteen layers", "unstable", {"activation": "tanh"}, hidden_layers=16, width=64),
+    digits("clipped", "clipping_too_often", {"clip_norm": 0.01}),
+    digits("clipped, less momentum", "clipping_too_often", {"clip_norm": 0.05, "momentum": 0.5}),
+    digits("twelve sigmoid layers", "nothing_learns", {"activation": "sigmoid"}, hidden_layers=12),
+    digits("tiny rates", "nothing_learns", {"learning_rate": rates(1e-10, 1e-6)}),
+    digits("three rates", "too_few_rates", {"learning_rate": rates(1e-5, 1.0, points=3)}, 3, fields=GRID),
+    digits("one rate", "too_few_rates", {"learning_rate": 0.002, "epochs": {"type": "int", "low": 6, "high": 10}}, 8),
+    diabetes("two rates", "too_few_rates", {"learning_rate": choices(1e-5, 0.3)}, 8),
+    digits("large batches", "batch_too_large", {"batch_size": 1024, "epochs": 5}),
+    diabetes("large batches", "batch_too_large", {"batch_size": 256}),
+    digits("large batches, searched", "batch_too_large", {"batch_size": choices(128, 256, 512, 1024), "epochs": 5}, 40),
+    diabetes("narrow", "seeds_disagree", {"epochs": 15, "learning_rate": rates(1e-3, 0.1)}, width=4),
+    digits("narrow", "seeds_disagree", {"epochs": 20, "learning_rate": rates(1e-2, 0.3)}, width=6, hidden_layers=3),
+    digits("pruned", "pruned_too_early", {"epochs": 16, "momentum": 0.0}, 30, fields=HALVING),
+    diabetes("pruned", "pruned_too_early", {"epochs": 30, "schedule": "cosine"}, 30, fields=HALVING),
+)
+"""The rules were made on these."""
+
+BREAST, WINE = {"dataset": "breast-cancer"}, {"dataset": "wine"}
+CLUSTERS, NOISY, FRIEDMAN, TEXT = {"table": "clusters"}, {"table": "noisy"}, {"table": "friedman"}, {"table": "text"}
+
+PROOF = (
+    Case("breast cancer, healthy", None, CLASSES, BREAST, {"epochs": 12}, 30),
+    Case("wine, healthy", None, CLASSES, WINE, {"epochs": 15, "batch_size": 16}, 30, BAYESIAN),
+    Case("clusters, healthy", None, CLASSES, CLUSTERS, {"epochs": 15, "schedule": "cosine"}, 30),
+    Case("friedman, healthy", None, NUMBERS, FRIEDMAN, {"epochs": 20, "learning_rate": rates(1e-5, 1.0)}, 30),
+    Case("text, healthy", None, CLASSES, TEXT, {"epochs": 12, "optimizer": "adam", "learning_rate": rates(1e-5, 0.1)}, 30),
+    Case("breast cancer, rates too low", "range_too_narrow", CLASSES, BREAST, {"learning_rate": rates(1e-6, 1e-3)}),
+    Case("wine, rates too high", "range_too_narrow", CLASSES, WINE, {"learning_rate": rates(0.5, 50), "batch_size": 16}),
+    Case("clusters, rates too low", "range_too_narrow", CLASSES, CLUSTERS, {"learning_rate": rates(1e-6, 5e-4)}),
+    Case("friedman, rates too high", "range_too_narrow", NUMBERS, FRIEDMAN, {"learning_rate": rates(0.2, 20)}),
+    Case("clusters, two epochs", "train_longer", CLASSES, CLUSTERS, {"epochs": 2}),
+    Case("friedman, three epochs", "train_longer", NUMBERS, FRIEDMAN, {"epochs": 3, "momentum": 0.5}),
+    Case("noisy, long", "overfitting", CLASSES, NOISY, {"epochs": 100, "learning_rate": rates(3e-3, 0.5)}),
+    Case("text, long", "overfitting", CLASSES, TEXT, {"epochs": 60, "learning_rate": rates(1e-2, 1.0)}),
+    Case("clusters, ten layers", "unstable", CLASSES, {**CLUSTERS, "hidden_layers": 10}, {"momentum": 0.95}),
+    Case("text, sixteen layers", "unstable", CLASSES, {**TEXT, "hidden_layers": 16, "width": 64}, {"activation": "tanh"}),
+    Case("breast cancer, clipped", "clipping_too_often", CLASSES, BREAST, {"clip_norm": 0.01}),
+    Case("friedman, clipped", "clipping_too_often", NUMBERS, FRIEDMAN, {"clip_norm": 0.02, "learning_rate": rates(1e-4, 0.1)}),
+    Case("text, twelve sigmoid layers", "nothing_learns", CLASSES, {**TEXT, "hidden_layers": 12}, {"activation": "sigmoid"}),
+    Case("wine, tiny rates", "nothing_learns", CLASSES, WINE, {"learning_rate": rates(1e-10, 1e-6)}),
+    Case("breast cancer, three rates", "too_few_rates", CLASSES, BREAST, {"learning_rate": rates(1e-6, 1.0, points=3)}, 3, GRID),
+    Case("friedman, two rates", "too_few_rates", NUMBERS, FRIEDMAN, {"learning_rate": choices(1e-6, 0.2)}, 8),
+    Case("clusters, large batches", "batch_too_large", CLASSES, CLUSTERS, {"batch_size": 1024, "epochs": 5}),
+    Case("text, large batches", "batch_too_large", CLASSES, TEXT, {"batch_size": choices(128, 256, 512), "epochs": 4}, 30),
+    Case("wine, narrow", "seeds_disagree", CLASSES, {**WINE, "width": 3}, {"epochs": 20, "learning_rate": rates(1e-2, 0.5)}),
+    Case(
+        "clusters, narrow",
+        "seeds_disagree",
+        CLASSES,
+        {**CLUSTERS, "width": 4, "hidden_layers": 3},
+        {"epochs": 15, "learning_rate": rates(1e-2, 0.3)},
+    ),
+    Case("friedman, pruned", "pruned_too_early", NUMBERS, FRIEDMAN, {"epochs": 16, "momentum": 0.0}, 30, HALVING),
+    Case("clusters, pruned", "pruned_too_early", CLASSES, CLUSTERS, {"epochs": 16, "schedule": "cosine"}, 30, HALVING),
+)
+"""The promise is measured on these: other data, and another job seed."""
+
+
+def write_tables(folder: Path) -> None:
+    """Write the generated tables to `folder`, as CSV."""
+    clusters = make_classification(2_000, 20, n_informative=8, n_classes=4, class_sep=1.2, flip_y=0.02, random_state=1)
+    noisy = make_classification(400, 30, n_informative=6, flip_y=0.25, random_state=2)
+    _write(folder / "clusters.csv", *clusters)
+    _write(folder / "noisy.csv", *noisy)
+    _write(folder / "friedman.csv", *make_friedman1(800, noise=1.0, random_state=3))
+    _write(folder / "text.csv", *_text())
+
+
+def _text() -> tuple[np.ndarray, np.ndarray]:
+    """Which module of the standard library four lines of source are from, by how often the 120 commonest words are in them."""
+    lines = [
+        (of, re.findall(r"[a-z]{3,}", "\n".join(chunk)))
+        for of, module in enumerate((json.decoder, logging, random, csv))
+        for chunk in _chunks(inspect.getsource(module).splitlines())
+    ]
+    commonest = [word for word, _ in Counter(word for _, words in lines for word in words).most_common(120)]
+    counts = np.array([[words.count(word) for word in commonest] for _, words in lines], dtype=float)
+    return counts, np.array([of for of, _ in lines])
+
+
+def _chunks(lines: list[str]) -> list[list[str]]:
+    return [lines[start : start + 4] for start in range(0, len(lines), 4)]
+
+
+def _write(path: Path, columns: np.ndarray, target: np.ndarray) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*(f"x{index}" for index in range(columns.shape[1])), "target"])
+        is_class = np.issubdtype(target.dtype, np.integer)
+        writer.writerows(
+            [*(f"{value:.6g}" for value in row), f"class {of}" if is_class else f"{of:.6g}"]
+            for row, of in zip(columns, target, strict=True)
+        )

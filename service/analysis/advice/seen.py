@@ -1,0 +1,106 @@
+"""What the rules of advice see of a job."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from service.analysis.model.encoding import learning_rate
+from service.analysis.model.points import LARGEST, cost_of, diagnosis_of, learned
+from service.analysis.model.pruned_trials import Curves
+from service.domain.answer import Answer
+from service.domain.job import Job
+from service.domain.meaning import Role
+from service.domain.measurement import RunSummary
+from service.domain.space import Dimension, Range
+from service.domain.trial import GUESSING, Trial, TrialState
+
+TOP_PART = 4
+"""The best quarter of the trials that trained to their end."""
+FEWEST_TOP = 3
+MOST_TOP = 8
+BETTER_THAN_GUESSING = 0.05
+"""By how much the best trial must be better than guessing, as a part, to have learned something."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A job with its finished trials, in the form in which the rules ask for them."""
+
+    job: Job
+    trials: Sequence[Trial]
+    """Complete, infeasible and pruned."""
+    curves: Curves
+    """How the job's metric was measured, by trial number."""
+    runs: Mapping[int, RunSummary]
+    """What else was measured, by trial number; objectives measure as much as they like."""
+    answer: Answer | None
+    """None where there is none yet."""
+
+    @cached_property
+    def complete(self) -> list[Trial]:
+        """The trials that trained to their end, the best first."""
+        costs = {trial.number: cost for trial in self.trials if (cost := cost_of(self.job, trial)) is not None}
+        complete = [trial for trial in self.trials if abs(costs.get(trial.number, math.inf)) <= LARGEST]
+        return sorted(complete, key=lambda trial: costs[trial.number])
+
+    @cached_property
+    def top(self) -> list[Trial]:
+        """The best of them: the trials that one would choose from."""
+        return self.complete[: min(MOST_TOP, max(FEWEST_TOP, math.ceil(len(self.complete) / TOP_PART)))]
+
+    @cached_property
+    def pruned(self) -> list[Trial]:
+        """The trials that the pruner ended."""
+        return [trial for trial in self.trials if trial.state is TrialState.PRUNED and "stopped_by" not in trial.user_attrs]
+
+    @cached_property
+    def has_learned(self) -> bool:
+        """Whether the best trial is better than guessing; by its diagnosis where it is not known what guessing gives."""
+        if not self.complete:
+            return False
+        best, guesses = self.complete[0], self.complete[0].user_attrs.get(GUESSING)
+        guessed = guesses.get(self.job.spec.metric) if isinstance(guesses, dict) else None
+        if not isinstance(guessed, int | float) or not math.isfinite(guessed) or guessed == 0:
+            return any(map(learned, self.top))
+        return (self.job.spec.cost_sign * guessed - self.cost(best)) / abs(guessed) >= BETTER_THAN_GUESSING
+
+    @property
+    def best_cost(self) -> float:
+        """The metric of the best trial, as a cost: lower is better. There must be one."""
+        return self.cost(self.complete[0])
+
+    def cost(self, trial: Trial) -> float:
+        """The metric of a trial that trained to its end, as a cost."""
+        assert trial.value is not None
+        return self.job.spec.cost_sign * trial.value
+
+    def costs_of(self, trial: Trial) -> list[float]:
+        """The metric at each step, as a cost; without steps where it was not finite."""
+        values = (point.value for point in self.curves.get(trial.number, ()))
+        return [self.job.spec.cost_sign * value for value in values if math.isfinite(value)]
+
+    def rate(self, trial: Trial) -> float | None:
+        """The trial's learning rate."""
+        return learning_rate(trial.params, self.job.spec.meaning)
+
+    def dimension(self, role: Role) -> Dimension | None:
+        """What the job's search space has for a role: a range, a value, or None."""
+        return self.job.spec.meaning.value(role, self.job.spec.search_space)
+
+    def fixed(self, role: Role) -> float | None:
+        """The number at which the job fixes the parameter of a role; None where it searches it, or has none."""
+        dimension = self.dimension(role)
+        if isinstance(dimension, Range | bool | str) or dimension is None:
+            return None
+        return dimension
+
+    @property
+    def most_diagnosed(self) -> int:
+        """How many of the best trials must show something, so that it is the job's trouble: half of them, and two at least."""
+        return max(2, math.ceil(len(self.top) / 2))
+
+
+def diagnosed(trials: Sequence[Trial], *verdicts: str) -> list[Trial]:
+    """The trials whose diagnosis has one of these verdicts."""
+    return [trial for trial in trials if diagnosis_of(trial) & set(verdicts)]
