@@ -230,6 +230,15 @@ def fruitless_attempts(conn: sa.Connection, trial_id: int) -> int:
     return fruitless
 
 
+def held(conn: sa.Connection) -> dict[UUID, tuple[UUID, int]]:
+    """What each worker with an open lease is at: the job, and the number of its newest trial there."""
+    rows = conn.exec_driver_sql(
+        "SELECT DISTINCT ON (worker_id) worker_id, job_id, number FROM stride.leases JOIN optuna.trials USING (trial_id)"
+        " WHERE ended_at IS NULL ORDER BY worker_id, id DESC"
+    )
+    return {worker_id: (job_id, number) for worker_id, job_id, number in rows}
+
+
 def attempts(conn: sa.Connection, trial_ids: Sequence[int]) -> dict[int, list[Attempt]]:
     """The attempts at each trial, in order."""
     leases, workers = tables.leases.c, tables.workers.c

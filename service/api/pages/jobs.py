@@ -21,7 +21,7 @@ from service.domain.answer import Answer
 from service.domain.job import Job, JobState
 from service.domain.meaning import Role
 from service.domain.space import Range
-from service.store import jobs, trial_reader, workers
+from service.store import jobs, leases, trial_reader, workers
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -43,11 +43,12 @@ def jobs_page(
         shown = listed[:LISTED]
         counts = trial_reader.counts(conn, [job.study_id for job in shown])
         found = workers.page(conn, limit=MOST_WORKERS)
+        held = leases.held(conn)
     more = cursors.encode(shown[-1].created_at, shown[-1].id) if len(listed) > LISTED else None
     return html(
         "jobs.html",
         jobs=[(job, counts[job.study_id], age(job.created_at)) for job in shown],
-        workers=[worker for worker in found if worker.state not in ENDED],
+        workers=[(worker, held.get(worker.id)) for worker in found if worker.state not in ENDED],
         states=list(JobState),
         state=state,
         q=q or "",
@@ -103,5 +104,9 @@ def _picture(job: Job, answer: Answer) -> dict[str, float] | None:
 def _seen(conn: Connection) -> tuple[Sequence[tuple[object, ...]], ...]:
     listed = jobs.page(conn, limit=LISTED)
     counts = trial_reader.counts(conn, [job.study_id for job in listed])
-    alive = [(worker.id, worker.state) for worker in workers.page(conn, limit=MOST_WORKERS) if worker.state not in ENDED]
+    alive = [
+        (worker.id, worker.state, tuple(worker.set_aside))
+        for worker in workers.page(conn, limit=MOST_WORKERS)
+        if worker.state not in ENDED
+    ]
     return tuple((job.id, job.state, counts[job.study_id]) for job in listed), tuple(alive)

@@ -42,7 +42,7 @@ def test_jobs_are_listed_and_narrowed(client: TestClient, database: Database, wo
     submit_job(database, name="second")
     worker.train(1)
     assert re.findall(r">(first|second)</a>", page(client, "/")) == ["second", "first"]
-    assert "test:1, idle, cpu" in page(client, "/")
+    assert re.search(r"test:1, cpu,\s+idle", page(client, "/"))
     for query, names in (
         ("q=FIR", ["first"]),
         ("q=quadratic", ["second", "first"]),
@@ -53,6 +53,17 @@ def test_jobs_are_listed_and_narrowed(client: TestClient, database: Database, wo
     ):
         assert re.findall(r">(first|second)</a>", page(client, f"/?{query}")) == names, query
     assert "No job is like that." in page(client, "/?q=third")
+
+
+def test_workers_are_shown_with_the_trial_that_each_trains(client: TestClient, database: Database, worker: Worker) -> None:
+    job = submit_job(database)
+    worker.train(1)
+    assert "1</span> worker:" in page(client, "/")
+    assert "idle" in page(client, "/")
+    worker.claim()
+    found = page(client, "/")
+    assert f'<a href="/jobs/{job.id}/trials/1">trial 1 of {str(job.id)[:8]}</a>' in found
+    assert "idle" not in found
 
 
 def test_older_jobs_are_on_further_pages(client: TestClient, database: Database) -> None:
