@@ -1,6 +1,7 @@
 """compare: recipes, each at its own best learning rate; trade-off: the configurations of one job, speed against stability."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from service.analysis.comparison.trade_off import By, trade_off
 from service.analysis.comparison.tuned import Finished
 from service.api.dependencies import Answers, Db, JobId, job_named
 from service.api.faults import JOB_ID, JOB_IDS
-from service.api.kept_answers import seen_of
+from service.api.kept_answers import KeptAnswers, seen_of
 from service.api.problems import documented
 from service.domain.comparison import ComparisonView, TradeOffView
 from service.errors import Invalid, NotComparable
@@ -45,10 +46,32 @@ def compare_jobs(
     ] = None,
 ) -> ComparisonView:
     """Which recipe (optimizer, schedule, normalization, ...) is better, each at its own best learning rate."""
-    ids = _ids(database, jobs)
+    ids = ids_named(database, jobs)
     comparison.check(ids)
+    return compared(answers, read(database, ids), learning_rate)
+
+
+def ids_named(database: Database, texts: Sequence[str]) -> list[UUID]:
+    """The ids in `jobs=A,B&jobs=C`. Raises NotComparable for texts that are no ids, JobNotFound, AmbiguousJob."""
+    ids, faults = [], []
+    for index, text in enumerate(text.strip() for given in texts for text in given.split(",")):
+        if re.fullmatch(JOB_ID, text):
+            ids.append(text)
+        else:
+            faults.append(Invalid(f"/jobs/{index}", f"should be the id of a job, not {text!r}"))
+    if faults:
+        raise NotComparable(faults)
+    return [job_named(database, text) for text in ids]
+
+
+def read(database: Database, ids: Sequence[UUID]) -> list[Finished]:
+    """The jobs and their finished trials. Raises JobNotFound."""
     with database.transaction() as conn:
-        all_finished = [_finished(conn, job_id) for job_id in ids]
+        return [_finished(conn, job_id) for job_id in ids]
+
+
+def compared(answers: KeptAnswers, all_finished: Sequence[Finished], learning_rate: float | None) -> ComparisonView:
+    """What `comparison.compare` returns or raises, computed once for the same trials."""
     key = (*(seen_of(each.job, each.trials, each.curves) for each in all_finished), learning_rate)
     return answers.once(key, lambda: comparison.compare(all_finished, learning_rate))
 
@@ -73,16 +96,3 @@ def _finished(conn: sa.Connection, job_id: UUID) -> Finished:
     job = stored_jobs.get(conn, job_id)
     trials, curves = trial_reader.finished_with_curves(conn, job)
     return Finished(job=job, trials=trials, curves=curves, seconds=measurements.seconds_of_study(conn, job.study_id))
-
-
-def _ids(database: Database, texts: list[str]) -> list[UUID]:
-    """The ids in `jobs=A,B&jobs=C`. Raises NotComparable for texts that are no ids, JobNotFound, AmbiguousJob."""
-    ids, faults = [], []
-    for index, text in enumerate(text.strip() for given in texts for text in given.split(",")):
-        if re.fullmatch(JOB_ID, text):
-            ids.append(text)
-        else:
-            faults.append(Invalid(f"/jobs/{index}", f"should be the id of a job, not {text!r}"))
-    if faults:
-        raise NotComparable(faults)
-    return [job_named(database, text) for text in ids]

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from service.domain.answer import EstimateView, Part
+from service.domain.answer import CurveView, EstimateView, Part
 from service.domain.job import JobState
 from service.domain.number import Number, Real
 from service.domain.space import Point
@@ -151,6 +151,9 @@ class JudgedView(Part):
     best_point: BestPointView | None
     front: tuple[ConfigurationView, ...]
     """The Pareto front of speed (steps to the target that all jobs share) and final value: see /v1/jobs/{id}/trade-off."""
+    curve: tuple[CurveView, ...] = ()
+    """The response curve over the range searched, with the other parameters at their best for each rate; as far as most trials do
+    not diverge. Empty where the job is not judged."""
 
 
 class AtRateView(Part):

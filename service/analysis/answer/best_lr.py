@@ -9,12 +9,11 @@ from service.analysis.answer.batch_scaling import BatchScaling
 from service.analysis.answer.confirmation import at, view
 from service.analysis.answer.groups import by_batch_size, divergence_edges, edge_in_rates
 from service.analysis.answer.importance import Interaction, importance, interaction
-from service.analysis.answer.rates import in_rates
+from service.analysis.answer.rates import curve_in_rates, in_rates
 from service.analysis.answer.tried import Tried, other_params, tried
 from service.analysis.answer.verdict import Fitted, Judged, because_of, further_of, judge, judge_best, judge_few
 from service.analysis.model.candidates import SAME
-from service.analysis.model.curve_line import Line
-from service.analysis.model.estimates import Estimate, Interval
+from service.analysis.model.estimates import Interval
 from service.analysis.model.exact_values import exactly, other_values
 from service.analysis.model.observations import Observations, observe
 from service.analysis.model.optimum import EDGE, Optimum
@@ -187,7 +186,7 @@ def _with_curve(
         best_trial=of.best_trial,
         confirmed=view(of, again, chosen),
         by_batch_size=of_batch_sizes,
-        curve=_curve(job, shown),
+        curve=curve_in_rates(job, shown),
         verdict=judged.verdict,
         because=because_of(of, judged),
         importance=important,
@@ -216,19 +215,6 @@ def _is_cut(seen: Observations, interval: Interval) -> bool:
 def _spans_half(seen: Observations, safe: Interval | None) -> bool:
     """Whether the safe range spans half of the range or more: then no end of the range cuts off the best rate."""
     return safe is not None and safe.high - safe.low >= (seen.high - seen.low) / 2
-
-
-def _curve(job: Job, line: Line) -> tuple[CurveView, ...]:
-    """The curve at the rates at which most trials train to their end."""
-    sign = job.spec.cost_sign
-    places: dict[float, CurveView] = {}  # at the low end of a range with many steps, several rates round to one step
-    for rate, draws, lost in zip(line.rates, line.draws.T, line.lost, strict=True):
-        if lost <= MOSTLY:
-            exact = exactly(job, 10**rate)
-            expected = Estimate.at_median(draws).times(sign)
-            place = CurveView(learning_rate=exact, mean=expected.mean, low=expected.low, high=expected.high)
-            places.setdefault(exact, place)
-    return tuple(places.values())
 
 
 def _holding(retuned: Interval | None, safe: Interval | None) -> Interval | None:

@@ -1,11 +1,13 @@
-"""Learning rates as values of a job's range: steps, choices and ends."""
+"""Learning rates as values of a job's range: steps, choices and ends; and the response curve at them."""
 
 import math
 
-from service.analysis.model.estimates import Interval
+from service.analysis.model.curve_line import Line
+from service.analysis.model.estimates import Estimate, Interval
 from service.analysis.model.exact_values import exactly
 from service.analysis.model.optimum import EDGE
-from service.domain.answer import IntervalView
+from service.analysis.model.response_curve import MOSTLY
+from service.domain.answer import CurveView, IntervalView
 from service.domain.job import Job
 from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange
 
@@ -13,6 +15,19 @@ from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRan
 def in_rates(job: Job, interval: Interval) -> IntervalView:
     """From log10 rates to rates."""
     return IntervalView(low=exactly(job, 10**interval.low), high=exactly(job, 10**interval.high))
+
+
+def curve_in_rates(job: Job, line: Line) -> tuple[CurveView, ...]:
+    """The curve at the rates at which most trials train to their end."""
+    sign = job.spec.cost_sign
+    places: dict[float, CurveView] = {}  # at the low end of a range with many steps, several rates round to one step
+    for rate, draws, lost in zip(line.rates, line.draws.T, line.lost, strict=True):
+        if lost <= MOSTLY:
+            exact = exactly(job, 10**rate)
+            expected = Estimate.at_median(draws).times(sign)
+            place = CurveView(learning_rate=exact, mean=expected.mean, low=expected.low, high=expected.high)
+            places.setdefault(exact, place)
+    return tuple(places.values())
 
 
 def edge_of(dimension: Dimension, rate: float) -> str | None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from threadpoolctl import threadpool_limits
 
+from service.analysis.answer.rates import curve_in_rates
 from service.analysis.comparison import recipes
 from service.analysis.comparison.paired_seeds import BestPoint
 from service.analysis.comparison.sensitivity import sensitivity
@@ -122,6 +123,7 @@ def _judged(tuned: Tuned, recipe: dict[str, Any], label: str, reference: Tuned, 
         sensitivity=sensitivity(tuned, level),
         best_point=_best_point(tuned.best_point, job.spec.cost_sign),
         front=trade_off(tuned.finished, target).front,
+        curve=curve_in_rates(job, tuned.curve.profile),
     )
 
 
@@ -151,4 +153,5 @@ def _not_judged(finished: Finished, recipe: dict[str, Any], label: str, why: str
         sensitivity=None,
         best_point=None,
         front=(),
+        curve=(),
     )

@@ -4,6 +4,7 @@ Colours are those of Okabe and Ito (2008, https://jfly.uni-koeln.de/color/), whi
 apart. The page that shows a figure sets the colours of text and lines by its theme.
 """
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from service.domain.trial import Trial
 T = TypeVar("T")
 P = TypeVar("P", bound=tuple[Any, ...])
 
-GREEN, ORANGE, VERMILION, GREY = "#009E73", "#E69F00", "#D55E00", "#8a8a8a"
+GREEN, ORANGE, VERMILION, PURPLE, GREY = "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#8a8a8a"
 BLUE = "#2a8fd8"
 """Between their blue and their sky blue: these are hard to see on a dark page and on a light one."""
 DECADES_FROM = 8.0
@@ -42,6 +43,11 @@ class Figure:
         return {"data": list(self.data), "layout": dict(self.layout)}
 
 
+def as_text(text: str) -> str:
+    """A text as Plotly shows it to the letter: it takes `<b>` and the like for markup."""
+    return html.escape(text, quote=False)
+
+
 def layout(x: Mapping[str, Any], y: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """A layout without a frame, with room for the axis titles only."""
     return {
@@ -62,6 +68,20 @@ def scale_of(values: Sequence[float]) -> str:
     found = [value for value in values if math.isfinite(value)]
     is_wide = bool(found) and min(found) > 0 and max(found) > DECADES_FROM * min(found)
     return "log" if is_wide else "linear"
+
+
+def height_range(heights: Sequence[float], kind: str) -> dict[str, Any]:
+    """The vertical range, with room above for a row of marks. A few exploded values would squeeze all others into a line."""
+    found = sorted(value for value in heights if math.isfinite(value))
+    if len(found) < 2 or found[0] == found[-1]:
+        return {}
+    low, high = found[0], found[-1]
+    if kind == "log":
+        first, last = math.log10(low), math.log10(high)
+        return {"range": [first - 0.05 * (last - first), last + 0.12 * (last - first)]}
+    usual = found[int(0.9 * (len(found) - 1))]
+    high = min(high, low + DECADES_FROM * (usual - low)) if usual > low else high
+    return {"range": [low - 0.05 * (high - low), high + 0.12 * (high - low)]}
 
 
 def rate_axis(rates: Sequence[float]) -> dict[str, Any]:

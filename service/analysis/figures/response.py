@@ -6,12 +6,12 @@ from typing import Any
 
 from service.analysis.figures.figure import (
     BLUE,
-    DECADES_FROM,
     GREEN,
     GREY,
     ORANGE,
     VERMILION,
     Figure,
+    height_range,
     layout,
     rate_axis,
     rate_of,
@@ -58,7 +58,7 @@ def response_figure(answer: Answer, trials: Sequence[Trial], rate: str) -> Figur
         data=shown,
         layout=layout(
             rate_axis(rates),
-            {"title": {"text": answer.metric}, "type": kind, **_range(heights, kind)},
+            {"title": {"text": answer.metric}, "type": kind, **height_range(heights, kind)},
             yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
             shapes=_shapes(answer),
         ),
@@ -130,20 +130,6 @@ def _shapes(answer: Answer) -> list[dict[str, Any]]:
 def _from(low: float, high: float, color: str, opacity: float) -> dict[str, Any]:
     shape = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "line": {"width": 0}, "layer": "below"}
     return {**shape, "x0": low, "x1": high, "fillcolor": color, "opacity": opacity}
-
-
-def _range(heights: Sequence[float], kind: str) -> dict[str, Any]:
-    """The vertical range, below the row of diverged trials. A few exploded values would squeeze all others into a line."""
-    found = sorted(value for value in heights if math.isfinite(value))
-    if len(found) < 2 or found[0] == found[-1]:
-        return {}
-    low, high = found[0], found[-1]
-    if kind == "log":
-        first, last = math.log10(low), math.log10(high)
-        return {"range": [first - 0.05 * (last - first), last + 0.12 * (last - first)]}
-    usual = found[int(0.9 * (len(found) - 1))]
-    high = min(high, low + DECADES_FROM * (usual - low)) if usual > low else high
-    return {"range": [low - 0.05 * (high - low), high + 0.12 * (high - low)]}
 
 
 def _text(answer: Answer, complete: int, pruned: int, diverged: int) -> str:

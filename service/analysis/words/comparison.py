@@ -20,13 +20,23 @@ from service.domain.job import FINAL, Job
 
 def summary(judged: Sequence[JudgedView], robust: JudgedView) -> str:
     """All verdicts, the best job first; then which job to prefer where several are as good."""
-    order = [str(verdict) for verdict in ComparisonVerdict]
-    parts = [f"{each.label} {each.because}" for each in sorted(judged, key=lambda each: order.index(each.verdict))]
+    return " ".join(sentences(judged, robust))
+
+
+def sentences(judged: Sequence[JudgedView], robust: JudgedView) -> list[str]:
+    """A verdict for each job, the best one first; then which job to prefer where several are as good."""
+    parts = [f"{each.label} {each.because}" for each in by_verdict(judged)]
     if any(each.verdict == ComparisonVerdict.AS_GOOD for each in judged):
         parts.append(f"Of the best, {robust.label} depends least on the learning rate")
     if all(each.seeds in (1, None) for each in judged):
         parts.append("All of this holds for one training seed: one for each trial (per_trial) would tell what a seed changes")
-    return ". ".join(parts) + "."
+    return [f"{part}." for part in parts]
+
+
+def by_verdict(judged: Sequence[JudgedView]) -> list[JudgedView]:
+    """The best job first, those that are not judged last."""
+    order = [str(verdict) for verdict in ComparisonVerdict]
+    return sorted(judged, key=lambda each: order.index(each.verdict))
 
 
 def best(expected: EstimateView, rate: EstimateView, at_edge: str | None) -> str:

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from service.api.faults import faults_of
 from service.api.pages.render import html
 from service.api.problems import PROBLEMS, RETRY_AFTER_S
-from service.errors import StrideError
+from service.errors import InvalidJob, InvalidQuestion, NotComparable, StrideError
 
 
 class PageRoute(APIRoute):
@@ -24,7 +24,8 @@ class PageRoute(APIRoute):
                 return await handle(request)
             except StrideError as error:
                 _, title, status = PROBLEMS[type(error)]
-                return _page(title, [str(error)], status)
+                faults = error.faults if isinstance(error, InvalidJob | InvalidQuestion | NotComparable) else []
+                return _page(title, [f"{fault.pointer}: {fault.detail}" for fault in faults] or [str(error)], status)
             except RequestValidationError as error:
                 said = [f"{fault.pointer}: {fault.detail}" for fault in faults_of(error)]
                 return _page("The request is not valid", said, 422)

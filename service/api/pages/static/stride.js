@@ -96,12 +96,18 @@ async function update() {
       if (text && newText) text.textContent = newText.textContent;
       draw(plot);
     } else if (made.get(old) !== fresh.innerHTML) {
-      const had = document.activeElement instanceof HTMLInputElement && old.contains(document.activeElement);
+      const focused = old.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement) : null;
+      const ticked = Array.from(old.querySelectorAll("input:checked"), (box) => /** @type {HTMLInputElement} */ (box).value);
       made.set(old, fresh.innerHTML);
       old.replaceChildren(...Array.from(document.importNode(fresh, true).childNodes));
       restore(old);
       load(old);
-      if (had) old.querySelector("input")?.focus();
+      old.querySelectorAll("input[type=checkbox]").forEach((element) => {
+        const box = /** @type {HTMLInputElement} */ (element);
+        box.checked = ticked.includes(box.value);
+      });
+      const same = Array.from(old.querySelectorAll(focused?.tagName ?? "none")).find((each) => each.outerHTML === focused?.outerHTML);
+      /** @type {HTMLElement | undefined} */ (same)?.focus();
     }
   });
 }
@@ -201,6 +207,7 @@ window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () 
 
 /** Updates, one after the other: an older page must not replace a newer one. */
 let updates = Promise.resolve();
+let isNextDue = false;
 
 /** What tells that something has changed. @type {EventSource | null} */
 let changes = null;
@@ -213,7 +220,9 @@ function follow() {
   if (!address || document.hidden) return;
   changes = new EventSource(address);
   changes.addEventListener("changed", () => {
-    updates = updates.then(update).catch(lostConnection);
+    if (isNextDue) return; // what has changed meanwhile comes with it
+    isNextDue = true;
+    updates = updates.then(() => ((isNextDue = false), update())).catch(lostConnection);
   });
   changes.addEventListener("error", lostConnection);
 }
