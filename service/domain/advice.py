@@ -5,10 +5,10 @@ fields that a newer API adds are ignored. The command line imports this module, 
 """
 
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from service.domain.answer import Part
-from service.domain.request import JobRequest
 
 
 class Trouble(StrEnum):
@@ -58,8 +58,8 @@ class Advice(Part):
     numbers: dict[str, float]
     """What the evidence says in numbers, by name."""
     source: Source
-    next_job: JobRequest | None
-    """The job with this one change, to be submitted as it is; null where the objective has no parameter that would help."""
+    next_job: dict[str, Any] | None
+    """The job with this one change, as the body of POST /v1/jobs; null where the objective has no parameter that would help."""
 
 
 class AdviceView(Part):

@@ -95,16 +95,16 @@ def applied_rates(conn: sa.Connection, study_id: int, numbers: Sequence[int]) ->
     return found
 
 
-def summaries(conn: sa.Connection, study_id: int) -> dict[int, RunSummary]:
-    """What was measured of each trial of a study beside its metric, by the trials' numbers."""
+def summaries(conn: sa.Connection, study_id: int, numbers: Sequence[int]) -> dict[int, RunSummary]:
+    """What was measured of some trials beside their metric, by their numbers."""
     rows = conn.exec_driver_sql(
         "SELECT trial.number,"
         " avg((measured.metrics ->> 'clipped_share')::float8) FILTER (WHERE measured.fraction > 0.5) AS clipped,"
         " avg((measured.metrics ->> 'gradient_norm')::float8) AS gradient_norm,"
         " max((measured.details -> 'update_losses' -> -1 ->> 0)::bigint) AS updates"
         " FROM optuna.trials AS trial JOIN stride.measurements AS measured USING (trial_id)"
-        " WHERE trial.study_id = %(study_id)s GROUP BY trial.number",
-        {"study_id": study_id},
+        " WHERE trial.study_id = %(study_id)s AND trial.number = ANY(%(numbers)s::integer[]) GROUP BY trial.number",
+        {"study_id": study_id, "numbers": list(numbers)},
     )
     return {
         row.number: RunSummary(clipped=_finite(row.clipped), gradient_norm=_finite(row.gradient_norm), updates=row.updates)

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 from service.domain.job import Job
 from service.store.postgres import Database
 from tests.browser.conftest import Look
+from tests.factories import submit_job
 from tests.integration.api.training import Worker
 
 pytestmark = pytest.mark.browser
@@ -113,3 +114,17 @@ def test_everybody_can_read_every_page(url: str, job: Job, browser: Browser, sch
         wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, f"{path} is {wider} px wider than its window"
     context.close()
+
+
+def test_the_next_job_of_an_advice_is_submitted_by_its_button_and_shown(url: str, look: Look, database: Database) -> None:
+    low = {"type": "float", "low": 1e-5, "high": 1e-3, "log": True}
+    job = submit_job(database, name="too low", search_space={"learning_rate": low, "epochs": 4}, budget={"trials": 12})
+    Worker(database).train(12)
+    look.page.goto(f"{url}/jobs/{job.id}")
+    advice = look.page.locator('[data-part="advice"]')
+    expect(advice).to_contain_text("Look at higher learning rates: from 0.0001 to 0.1.")
+    look.picture("advice")
+    assert Axe().run(look.page).violations_count == 0
+    advice.get_by_role("button", name="Submit this job").click()
+    expect(look.page.get_by_role("heading", level=1)).to_have_text("too low, rates 0.0001 to 0.1", timeout=10_000)
+    assert look.complaints == []

@@ -1,6 +1,7 @@
 """Sums up what a job's trials show into a short list of what to do next. Pure functions of finished trials."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from service.analysis.advice import curves as of_curves
 from service.analysis.advice import rates, spending
@@ -15,8 +16,8 @@ from service.domain.measurement import RunSummary
 from service.domain.request import JobRequest
 from service.domain.trial import Trial
 
-Fitting = Callable[[JobRequest], JobRequest | None]
-"""The request as the job's objective takes it; None where it does not."""
+Fitting = Callable[[JobRequest], dict[str, Any] | None]
+"""The document of a request that the job's objective takes; None where it does not."""
 
 RULES: Sequence[Callable[[Seen], Found | None]] = (
     rates.nothing_learns,
@@ -47,10 +48,15 @@ EXPLAINS: Mapping[Trouble, frozenset[Trouble]] = {
 """Troubles that are not named beside another, since they may be no more than what follows from it."""
 
 
+def looked_at(job: Job, trials: Sequence[Trial]) -> list[int]:
+    """The numbers of the trials whose curves and runs the rules look at, beside the curves of pruned ones: the best."""
+    return [trial.number for trial in Seen(job, trials, {}, {}, None).top]
+
+
 def advise(
     job: Job, trials: Sequence[Trial], curves: Curves, runs: Mapping[int, RunSummary], answer: Answer | None, fitting: Fitting
 ) -> AdviceView:
-    """What to do after a job. trials: the finished ones; curves, runs: what was measured, by trial number."""
+    """What to do after a job. trials: the finished ones; curves, runs: what was measured, by trial number, of `looked_at`."""
     if not trials:
         return AdviceView(job=job.id, items=(), because=words.nothing_finished(job.state, job.reason))
     seen = Seen(job, trials, curves, runs, answer)

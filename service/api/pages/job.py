@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlalchemy import Connection
 
-from service.api.dependencies import Answers, Db, JobId
+from service.api.dependencies import Answers, Catalog, Db, JobId
 from service.api.pages.changes import stream
 from service.api.pages.errors import PageRoute
 from service.api.pages.job_content import content
@@ -22,9 +22,9 @@ After = Annotated[int, Query(ge=-1, lt=2**31, description="The number before the
 
 
 @router.get("/{job_id}")
-def job_page(job_id: JobId, database: Db, answers: Answers, after: After = -1) -> HTMLResponse:
+def job_page(job_id: JobId, database: Db, answers: Answers, catalog: Catalog, after: After = -1) -> HTMLResponse:
     """The page of a job."""
-    return html("job.html", **content(database, job_id, answers, after=after))
+    return html("job.html", **content(database, job_id, answers, catalog, after=after))
 
 
 @router.get("/{job_id}/changes")

@@ -24,6 +24,8 @@ from service.analysis.model.pruned_trials import Curves
 from service.analysis.words.cost import cost
 from service.analysis.words.ranges import end_to_end
 from service.analysis.words.summary import headline, sentences
+from service.api.advice import Measured, advice_on, measured_of
+from service.api.catalog import Catalog
 from service.api.kept_answers import KeptAnswers
 from service.domain.answer import Answer, AnswerVerdict, BatchScalingView, BatchSizeView
 from service.domain.comparison import TradeOffView
@@ -72,6 +74,7 @@ class _Read:
     """For the table: of any state, with their attempts."""
     happened: Sequence[JobEvent]
     spent: Sequence[TimeSpent]
+    measured: Measured
 
     @property
     def rate(self) -> str | None:
@@ -79,7 +82,7 @@ class _Read:
         return self.job.spec.meaning.named(Role.LEARNING_RATE)
 
 
-def content(database: Database, job_id: UUID, answers: KeptAnswers, *, after: int = -1) -> dict[str, Any]:
+def content(database: Database, job_id: UUID, answers: KeptAnswers, catalog: Catalog, *, after: int = -1) -> dict[str, Any]:
     """The values of the template `job_content.html`. Raises JobNotFound.
 
     after: the number before the first trial of the table.
@@ -103,6 +106,9 @@ def content(database: Database, job_id: UUID, answers: KeptAnswers, *, after: in
         because=found if isinstance(found, str) else found.because,
         headline=None if isinstance(found, str) else headline(found),
         sentences=[] if isinstance(found, str) else list(sentences(found, names, read.rate)),
+        advice=advice_on(
+            job, read.trials, read.pruned_curves, read.measured, found if isinstance(found, Answer) else None, catalog
+        ),
         by_batch_size=[] if isinstance(found, str) else _by_batch_size(found),
         figures=figures,
         trials=[(trial, said_of(trial)) for trial in read.listed],
@@ -141,6 +147,7 @@ def _read(conn: Connection, job_id: UUID, after: int) -> _Read:
         listed=trial_reader.page(conn, job, limit=MOST_TRIALS, after=after),
         happened=events.last(conn, job.id, limit=MOST_EVENTS),
         spent=trial_reader.time_spent(conn, job.id),
+        measured=measured_of(conn, job, trials),
     )
 
 

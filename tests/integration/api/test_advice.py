@@ -1,5 +1,7 @@
 """Advice, through the API, on trials that a worker stored."""
 
+import html
+import json
 from typing import Any
 
 import pytest
@@ -67,7 +69,23 @@ def test_runs_are_summed_up_as_far_as_they_were_measured(database: Database, wor
         worker.report(first, 1.0, step, metrics=metrics, update_losses=losses)
     worker.report(second, 1.0, 4, metrics={"loss": 1.0, "gradient_norm": float("nan")})
     with database.transaction() as conn:
-        found = measurements.summaries(conn, job.study_id)
+        found = measurements.summaries(conn, job.study_id, [0, 1])
     assert found[0].clipped == pytest.approx(0.6)
     assert (found[0].gradient_norm, found[0].updates) == (2.5, 40)
     assert (found[1].clipped, found[1].gradient_norm, found[1].updates) == (None, None, None)
+
+
+def test_the_page_of_a_job_shows_its_advice_with_the_job_that_its_button_submits(
+    client: TestClient, database: Database, worker: Worker
+) -> None:
+    job = trained_job(database, worker, LOW)
+    [item] = ask(client, f"/v1/jobs/{job.id}/advice")["items"]
+    page = client.get(f"/jobs/{job.id}").text
+    section = page[page.index('data-part="advice"') :]
+    section = html.unescape(section[: section.index("</section>")])
+    assert "What to do next" in section
+    assert item["advice"] in section
+    assert item["evidence"] in section
+    assert json.dumps(item["next_job"], separators=(",", ":")) in section
+    healthy = trained_job(database, worker, GOOD)
+    assert 'data-part="advice"' not in client.get(f"/jobs/{healthy.id}").text

@@ -152,7 +152,7 @@ function prepare(part) {
   if (!isDrawing) setTimeout(drawNext);
 }
 
-/** Send what a button asks for, and say so where it is refused. @param {HTMLButtonElement} button */
+/** Send what a button asks for, and say so where it is refused; a job that was made is shown. @param {HTMLButtonElement} button */
 async function post(button) {
   button.disabled = true;
   const body = button.dataset.body;
@@ -160,7 +160,9 @@ async function post(button) {
   try {
     const response = await fetch(button.dataset.post ?? "", { method: "POST", body, headers });
     if (!response.ok) say(button, (await response.json()).detail);
-    await update();
+    const made = response.headers.get("Location");
+    if (response.ok && made) location.assign(made.replace("/v1", ""));
+    else await update();
   } catch {
     say(button, "Stride does not answer; nothing was changed.");
   } finally {
