@@ -58,7 +58,7 @@ def submit_job(
     spec = complete(request, catalog.all() if objective is None else {name: objective})
     if dry:
         return JSONResponse(_dry_run(spec, request.model_fields_set).model_dump(mode="json"))
-    request_sha256 = hashlib.sha256(request.model_dump_json(exclude_defaults=True).encode()).digest() if idempotency_key else None
+    request_sha256 = hashlib.sha256(request.model_dump_json(exclude_unset=True).encode()).digest() if idempotency_key else None
 
     def work(conn: Connection) -> JobView:
         sha256 = catalog.version_of_loaded(conn, name) if version is None else version.sha256

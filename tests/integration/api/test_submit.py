@@ -179,9 +179,13 @@ def test_the_same_key_with_the_same_body_is_the_same_job(
     assert submit(client, document, "other key").json()["id"] != first.json()["id"]
 
 
-def test_the_same_key_with_another_body_is_refused(client: TestClient, document: dict[str, Any], database: Database) -> None:
-    submit(client, document, "key")
-    answer = submit(client, document | {"seed": 1}, "key")
+@pytest.mark.parametrize("change", [{"seed": 1}, {"strategy": "grid"}, {"pruner": "median"}])
+def test_the_same_key_with_another_body_is_refused(
+    client: TestClient, document: dict[str, Any], database: Database, change: dict[str, Any]
+) -> None:
+    document |= {"search_space": {"learning_rate": {"type": "float", "low": 0.01, "high": 0.1, "points": 3}}}
+    submit(client, document | {"pruner": "hyperband"}, "key")
+    answer = submit(client, document | {"pruner": "hyperband"} | change, "key")
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:stride:idempotency-key-reused"
     assert "use a new key" in answer.json()["detail"]
