@@ -12,7 +12,7 @@ from service.api.faults import JOB_ID
 from service.api.pages import fields
 from service.api.pages.errors import PageRoute
 from service.api.pages.render import html
-from service.api.resubmission import request_of
+from service.api.resubmission import Document, request_of
 from service.domain.job import Job
 from service.store import jobs
 
@@ -32,7 +32,7 @@ def new_job_page(
     job = None if again is None else _job(database, again)
     if job is None:
         name = _first(listed) if objective is None else objective
-        request = {"objective": {"name": name}}
+        request: Document = {"objective": {"name": name}}
     else:
         name = job.spec.objective.name
         request = request_of(job.spec, by_name[name].objective if name in by_name else None)

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from objectives.contract import Metric, Objective, Parameter
 from service.domain.request import Budget, JobRequest, Limits
+from service.errors import pointer
 from service.store.postgres import Database
 from tests.factories import submit_job
 from tests.integration.api.test_pages import MARKUP, page
 from tests.integration.api.training import Worker
+from tests.integration.dispatch.test_announce import offering, version
 
 
 def pointers(found: str) -> set[str]:
@@ -105,6 +108,28 @@ def test_a_job_whose_objective_is_gone_still_fills_the_form(client: TestClient, 
     assert job_in(found)["search_space"]["momentum"] == 0.9
     assert "its settings and parameters are not known" in found
     assert "<img src=x" not in found
+
+
+def test_an_announced_objective_has_a_form_in_which_markup_is_inert(client: TestClient, database: Database) -> None:
+    parameter = Parameter(name=MARKUP, type="categorical", default=MARKUP, choices=(MARKUP, "<i>"), description=MARKUP)
+    rate = Parameter(name="rate", type="float", role="learning_rate", default=0.1, description=MARKUP)
+    settings = {"properties": {MARKUP: {"enum": [MARKUP], "default": MARKUP, "description": MARKUP}, "<b>": {"default": MARKUP}}}
+    metric = Metric(name=MARKUP, direction="minimize", description=MARKUP)
+    objective = Objective(
+        name=MARKUP,
+        description=MARKUP,
+        module="mine",
+        metrics=(metric,),
+        parameters=(rate, parameter),
+        settings_schema={"type": "object"} | settings,
+    )
+    offering(database, "host:1", version(objective))
+    found = page(client, "/new")
+    assert job_in(found) == {"objective": {"name": MARKUP}}
+    place = pointer(MARKUP)
+    assert {f"/search_space{place}", f"/objective/settings{place}", "/objective/settings/<b>"} <= pointers(found)
+    assert not re.search("<(img|i|b)[ >]", found)
+    assert "49" not in re.findall(r"<legend>.*</legend>", found)[0]
 
 
 def test_the_form_is_reached_from_the_jobs_and_from_each(client: TestClient, database: Database) -> None:

@@ -66,6 +66,24 @@ export function change(pointer, value) {
 
 // ---- Texts and values ----
 
+/** Whether whole numbers keep all their digits. */
+export const isExact = typeof /** @type {any} */ (JSON).rawJSON === "function";
+
+/** JSON as values. Raises SyntaxError. @param {string} text */
+export function parse(text) {
+  /** @param {string} _ @param {unknown} value @param {{ source: string }} context */
+  const exact = (_, value, context) => (Number.isInteger(value) && !Number.isSafeInteger(value) ? raw(context.source) : value);
+  return JSON.parse(text, /** @type {any} */ (isExact ? exact : undefined));
+}
+
+/** @param {string} digits */
+const raw = (digits) => /** @type {any} */ (JSON).rawJSON(digits);
+
+/** The job as text, with lists of values on one line. @param {unknown} job */
+export function print(job) {
+  return JSON.stringify(job, null, 2).replace(/\[\n([^[\]{}]*)\n *\]/g, (_, values) => `[${values.trim().replace(/\n */g, " ")}]`);
+}
+
 /** As people write it: 1e-5, and not 0.00001. @param {unknown} value @returns {string} */
 export function shown(value) {
   if (typeof value === "number") return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
@@ -75,20 +93,22 @@ export function shown(value) {
 /** A number as one; any other text as it is, so that the server says what is wrong with it. @param {string} text */
 function scalar(text) {
   const number = Number(text);
-  return NUMBER.test(text) && Number.isFinite(number) && (Number.isSafeInteger(number) || !/^[+-]?\d+$/.test(text)) ? number : text;
+  if (!NUMBER.test(text) || !Number.isFinite(number)) return text;
+  if (Number.isSafeInteger(number) || !/^-?[1-9]\d*$/.test(text)) return number;
+  return isExact ? raw(text) : text;
 }
 
 /** @param {string} text */
 function parsed(text) {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch {
     return text;
   }
 }
 
 /** How the text of a field is read and written. @type {Record<string, Kind>} */
-const KINDS = {
+export const KINDS = {
   text: { read: (text) => text || undefined, write: shown },
   number: { read: (text) => (text.trim() ? scalar(text.trim()) : undefined), write: shown },
   json: { read: (text) => (text.trim() ? parsed(text) : undefined), write: shown },

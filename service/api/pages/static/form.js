@@ -1,7 +1,7 @@
 // @ts-check
 // The form for a new job: checks it while one types, keeps a draft, and submits it. What the JSON says is what is sent.
 
-import { all, isObject, job, setJob, show, take, valueAt } from "./fields.js";
+import { all, isExact, isObject, job, parse, print, setJob, show, take, valueAt } from "./fields.js";
 import { accept, byId, refuse, tell } from "./replies.js";
 
 const DELAY_MS = 300;
@@ -113,7 +113,7 @@ function keep() {
 /** Read the JSON into the fields, where it is that of a job; where it is not, the server says what is wrong with it. */
 function readJson() {
   try {
-    const found = JSON.parse(json.value);
+    const found = parse(json.value);
     if (!isObject(found)) return;
     setJob(found);
     show(json);
@@ -151,7 +151,7 @@ form.addEventListener("input", (event) => {
   if (field === /** @type {unknown} */ (json)) readJson();
   else {
     take(field);
-    json.value = JSON.stringify(job, null, 2);
+    json.value = print(job);
     show(field);
   }
   changed();
@@ -171,9 +171,10 @@ form.addEventListener("reset", (event) => {
 form.addEventListener("click", (event) => {
   const button = event.target instanceof Element ? event.target.closest("button") : null;
   if (button?.dataset.copy) copy(button);
+  if (button?.id === "first-fault") all("[aria-invalid]")[0]?.focus();
   if (button?.id !== "default-space") return;
   delete job.search_space;
-  json.value = JSON.stringify(job, null, 2);
+  json.value = print(job);
   show(null);
   changed();
 });
@@ -185,6 +186,7 @@ window.addEventListener("pageshow", (event) => {
 const draft = sessionStorage.getItem(DRAFT);
 if (draft !== null) ({ text: json.value, key } = JSON.parse(draft));
 readJson();
+if (draft === null && isExact) json.value = print(job);
 show(null);
 commands();
 for (const field of all("[data-kind]")) {

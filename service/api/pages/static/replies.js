@@ -1,7 +1,7 @@
 // @ts-check
 // What the server says of a job, shown in its form: the plan, or what is wrong beside the field that it is about.
 
-import { all, isObject, shown, valueAt } from "./fields.js";
+import { KINDS, all, isObject, shown, valueAt } from "./fields.js";
 
 /** @typedef {{ pointer: string, detail: string }} Fault */
 
@@ -16,7 +16,9 @@ export function accept(plan) {
   for (const row of all("[data-parameter]")) row.hidden = idle.includes(row);
   const names = idle.map((row) => row.dataset.parameter).join(", ");
   byId("idle").textContent = names && `Without effect as long as the job is as it is: ${names}.`;
-  for (const field of all("input[type=text][data-pointer]")) field.placeholder = shown(valueAt(field.dataset.pointer ?? "", plan.spec));
+  for (const field of all("input[data-kind][type=text], textarea[data-kind=json]")) {
+    field.placeholder = KINDS[field.dataset.kind ?? ""].write(valueAt(field.dataset.pointer ?? "", plan.spec)); // what is taken if it stays empty
+  }
   const named = Object.keys(plan.first_points[0] ?? {}).filter((name) => isObject(plan.spec.search_space[name]));
   const first = byId("first");
   first.hidden = named.length === 0;
@@ -38,12 +40,14 @@ export function refuse(problem) {
   for (const fault of faults) place(fault, "error");
   const count = Math.max(1, faults.length);
   tell(count === 1 ? "One thing is wrong." : `${count} things are wrong.`);
+  byId("first-fault").hidden = all("[aria-invalid]").length === 0;
 }
 
 function clear() {
   for (const slot of all(".fault")) slot.replaceChildren();
   for (const field of all("[aria-invalid]")) field.removeAttribute("aria-invalid");
   byId("faults").replaceChildren();
+  byId("first-fault").hidden = true;
 }
 
 /** @param {Fault} fault @param {"error" | "warning"} kind */
