@@ -39,6 +39,36 @@ def test_a_job_shows_its_answer_its_curve_and_its_trials(url: str, job: Job, loo
     assert look.complaints == []
 
 
+FIGURES = ["response", "losses", "schedules", "gaps", "importance", "interaction"]
+
+
+def test_all_figures_are_drawn_each_with_a_sentence(url: str, job: Job, look: Look) -> None:
+    look.page.goto(f"{url}/jobs/{job.id}")
+    for name in FIGURES:
+        part = look.page.locator(f'[data-part="{name}"]')
+        expect(part.locator(".main-svg").first).to_be_visible(timeout=20_000)
+        expect(part.locator("p.text")).to_have_text(re.compile(r"\.$"))
+    assert look.complaints == []
+
+
+def test_a_trial_opens_from_the_table_and_follows_its_training(url: str, job: Job, look: Look, database: Database) -> None:
+    look.page.goto(f"{url}/jobs/{job.id}")
+    look.page.get_by_role("link", name="19", exact=True).click()
+    expect(look.page.get_by_role("heading", level=1)).to_have_text("Trial 19")
+    expect(look.page.locator('[data-part="metrics"] p.text')).to_contain_text("After epoch 3")
+    expect(look.page.locator('[data-part="rates"] .main-svg').first).to_be_visible(timeout=20_000)
+    look.picture("trial")
+    with database.transaction() as conn:
+        conn.exec_driver_sql(
+            "INSERT INTO stride.measurements (trial_id, step, fraction, in_warmup, metrics, learning_rate, seconds)"
+            ' SELECT trial_id, 4, 1, false, \'{"loss": "0.5"}\', 0.1, 1 FROM optuna.trials WHERE number = 19'
+        )
+    expect(look.page.locator('[data-part="metrics"] p.text')).to_contain_text("After epoch 4", timeout=10_000)
+    look.page.get_by_role("link", name="trial 18").click()
+    expect(look.page.get_by_role("heading", level=1)).to_have_text("Trial 18")
+    assert look.complaints == []
+
+
 def test_a_table_sorts_by_a_column_both_ways_and_filters_by_words(url: str, job: Job, look: Look) -> None:
     look.page.goto(f"{url}/jobs/{job.id}")
     assert numbers(look) == [str(number) for number in range(20)]
@@ -106,7 +136,7 @@ def test_buttons_move_the_job_and_say_what_is_refused(url: str, job: Job, look: 
 def test_everybody_can_read_every_page(url: str, job: Job, browser: Browser, scheme: str, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
-    for path in ("/", f"/jobs/{job.id}", "/jobs/ffffffff"):
+    for path in ("/", f"/jobs/{job.id}", f"/jobs/{job.id}/trials/0", "/jobs/ffffffff"):
         page.goto(url + path)
         page.wait_for_load_state("load")
         found = Axe().run(page)

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from service.api.pages import changes, job_content
 from service.app import create_app
-from service.dispatch.outcome import Failed, Pruned
+from service.dispatch.outcome import Completed, Failed, Pruned
 from service.dispatch.takeover import take_over
 from service.domain.job import Job
 from service.domain.trial import TrialError
@@ -252,3 +252,19 @@ def test_more_trials_are_offered_where_they_would_help(client: TestClient, datab
     job = submit_job(database, budget={"trials": 6})
     worker.train(6, diverged)
     assert "more</button>" not in page(client, f"/jobs/{job.id}")
+
+
+def test_speed_is_shown_against_the_final_value_where_several_trials_reach_the_target(
+    client: TestClient, database: Database, worker: Worker
+) -> None:
+    job = submit_job(database, budget={"trials": 10})
+    worker.train(1)
+    assert 'data-part="trade-off"' not in page(client, f"/jobs/{job.id}")
+    for losses in ([1.0, 0.5, 0.5], [0.6, 0.52, 0.52], [2.0, 1.5, 1.2]):
+        claim = worker.claim()
+        for step, loss in enumerate(losses, start=1):
+            worker.report(claim, loss, step)
+        worker.finish(claim, Completed(value=losses[-1]))
+    found = page(client, f"/jobs/{job.id}")
+    assert 'data-part="trade-off"' in found
+    assert "2 others do not reach it" in found

@@ -92,7 +92,7 @@ async function update() {
       if (plot.dataset.figure === newer.dataset.figure) return;
       plot.dataset.figure = newer.dataset.figure;
       plot.setAttribute("aria-label", newer.getAttribute("aria-label") ?? "");
-      const [text, newText] = [old, fresh].map((each) => each.querySelector(".text"));
+      const [text, newText] = [old, fresh].map((each) => each.querySelector("p.text"));
       if (text && newText) text.textContent = newText.textContent;
       draw(plot);
     } else if (made.get(old) !== fresh.innerHTML) {
@@ -107,7 +107,7 @@ async function update() {
         box.checked = ticked.includes(box.value);
       });
       const same = Array.from(old.querySelectorAll(focused?.tagName ?? "none")).find((each) => each.outerHTML === focused?.outerHTML);
-      /** @type {HTMLElement | undefined} */ (same)?.focus();
+      /** @type {HTMLElement | undefined} */ (same)?.focus({ preventScroll: true });
     }
   });
 }
