@@ -28,7 +28,7 @@ from service.api.catalog import Catalog
 from service.api.dashboard import Dashboard
 from service.api.hosts import AllowedHosts
 from service.api.kept_answers import KeptAnswers
-from service.api.pages import assets
+from service.api.pages import assets, learn
 from service.api.pages import compare as compare_page
 from service.api.pages import job as job_page
 from service.api.pages import jobs as jobs_page
@@ -77,7 +77,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     for resource in (jobs, events, trials, answers, advice, across_jobs, comparisons, models, objectives, workers, health):
         app.include_router(resource.router, dependencies=[Depends(query.check_names)])
 
-    for page in (assets, jobs_page, job_page, trial_page, new_page, compare_page):
+    for page in (assets, jobs_page, job_page, trial_page, new_page, compare_page, learn):
         app.include_router(page.router, dependencies=[Depends(query.check_names)])
 
     app.add_middleware(Dashboard, database=database)

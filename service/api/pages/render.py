@@ -38,7 +38,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "values": values, "duration": duration, "as_json": _as_json}
+    environment.filters |= {"number": number, "values": values, "duration": duration, "as_json": _as_json, "as_lines": _as_lines}
     environment.globals["version"] = VERSION
     return environment
 
@@ -46,3 +46,8 @@ def _environment() -> Environment:
 def _as_json(value: Any) -> str:
     """JSON for an attribute, which Jinja then escapes."""
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def _as_lines(value: Any) -> str:
+    """JSON for people."""
+    return json.dumps(value, allow_nan=False, indent=2)

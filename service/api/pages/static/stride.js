@@ -12,11 +12,11 @@ const color = (name) => getComputedStyle(document.documentElement).getPropertyVa
 function draw(place) {
   const { data, layout } = JSON.parse(place.dataset.figure || "{}");
   const axis = { gridcolor: color("--grid"), zerolinecolor: color("--grid"), linecolor: color("--line") };
+  const axes = Object.entries(layout).filter(([name]) => /^[xy]axis\d*$/.test(name));
   const themed = {
     ...layout,
     font: { color: color("--text"), family: "system-ui, sans-serif" },
-    xaxis: { ...axis, ...layout.xaxis },
-    yaxis: { ...axis, ...layout.yaxis },
+    ...Object.fromEntries(axes.map(([name, each]) => [name, { ...axis, ...each }])),
     uirevision: "kept", // zoom and hidden traces stay when the data change
   };
   plotly.react(place, data, themed, { responsive: true, displaylogo: false });

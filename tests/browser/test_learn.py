@@ -1,0 +1,50 @@
+"""The lessons in Chromium: each draws, leads on, and can be read by everybody; what one tries becomes a job."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from service.api.pages.lessons import LESSONS
+from tests.browser.conftest import Look
+
+pytestmark = pytest.mark.browser
+
+
+def test_every_lesson_draws_and_leads_to_the_next(url: str, look: Look) -> None:
+    look.page.goto(f"{url}/learn")
+    look.picture("learn")
+    look.page.get_by_role("link", name=LESSONS[0].title).click()
+    for place, lesson in enumerate(LESSONS, 1):
+        expect(look.page.get_by_role("heading", level=1)).to_have_text(lesson.title)
+        expect(look.page.locator(".js-plotly-plot .trace.scatter").first).to_be_visible(timeout=20_000)
+        look.picture(lesson.name)
+        if place < len(LESSONS):
+            look.page.locator("a[rel=next]").click()
+    assert look.complaints == []
+
+
+def test_what_one_tries_becomes_a_job_and_its_page_opens(url: str, look: Look) -> None:
+    look.page.goto(f"{url}/learn/{LESSONS[1].name}")
+    button = look.page.get_by_role("button", name="Try it")
+    button.focus()
+    look.page.keyboard.press("Enter")
+    look.page.wait_for_url(re.compile(r"/jobs/[0-9a-f-]{36}$"))
+    expect(look.page.get_by_role("heading", level=1)).to_have_text(str(LESSONS[1].job["name"]))
+    assert look.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1400, 2560])
+def test_everybody_can_read_every_lesson(url: str, browser: Browser, scheme: str, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    for path in ("/learn", *(f"/learn/{lesson.name}" for lesson in LESSONS)):
+        page.goto(url + path)
+        page.wait_for_load_state("load")
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{path}: {found.generate_report()}"
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, f"{path} is {wider} px wider than its window"
+    context.close()
