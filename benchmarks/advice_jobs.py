@@ -1,19 +1,30 @@
 """The jobs of benchmarks/advice.py: those that the rules were made on, and others, on other data, that prove them."""
 
+import argparse
 import csv
 import inspect
 import json
 import logging
 import random
 import re
+import statistics
+import tarfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
-from sklearn.datasets import make_classification, make_friedman1
+from sklearn.datasets import (
+    load_iris,
+    make_classification,
+    make_friedman1,
+    make_friedman2,
+    make_gaussian_quantiles,
+    make_hastie_10_2,
+)
 
 TRIALS = 20
 IMAGES, CLASSES, NUMBERS = "image-classification", "tabular-classification", "tabular-regression"
@@ -113,7 +124,7 @@ DEV = (
 BREAST, WINE = {"dataset": "breast-cancer"}, {"dataset": "wine"}
 CLUSTERS, NOISY, FRIEDMAN, TEXT = {"table": "clusters"}, {"table": "noisy"}, {"table": "friedman"}, {"table": "text"}
 
-PROOF = (
+SECOND = (
     Case("breast cancer, healthy", None, CLASSES, BREAST, {"epochs": 12}, 30),
     Case("wine, healthy", None, CLASSES, WINE, {"epochs": 15, "batch_size": 16}, 30, BAYESIAN),
     Case("clusters, healthy", None, CLASSES, CLUSTERS, {"epochs": 15, "schedule": "cosine"}, 30),
@@ -148,27 +159,88 @@ PROOF = (
     Case("friedman, pruned", "pruned_too_early", NUMBERS, FRIEDMAN, {"epochs": 16, "momentum": 0.0}, 30, HALVING),
     Case("clusters, pruned", "pruned_too_early", CLASSES, CLUSTERS, {"epochs": 16, "schedule": "cosine"}, 30, HALVING),
 )
-"""The promise is measured on these: other data, and another job seed."""
+"""The first version of the rules was measured on these, and was right in 12 of 22; it was then improved on them, so they prove
+nothing any more."""
+
+IRIS, HASTIE, QUANTILES = {"table": "iris"}, {"table": "hastie"}, {"table": "quantiles"}
+FLIPPED, CIRCUIT, CODE = {"table": "flipped"}, {"table": "circuit"}, {"table": "code"}
+
+PROOF = (
+    Case("hastie, healthy", None, CLASSES, HASTIE, {"epochs": 12}, 30),
+    Case("iris, healthy", None, CLASSES, IRIS, {"epochs": 25, "batch_size": 16}, 30),
+    Case("quantiles, healthy", None, CLASSES, QUANTILES, {"epochs": 20, "schedule": "cosine"}, 30, BAYESIAN),
+    Case("circuit, healthy", None, NUMBERS, CIRCUIT, {"epochs": 20, "learning_rate": rates(1e-5, 1.0)}, 30),
+    Case("code, healthy", None, CLASSES, CODE, {"epochs": 10, "optimizer": "adam", "learning_rate": rates(1e-5, 0.1)}, 30),
+    Case("breast cancer, other fold, healthy", None, CLASSES, {**BREAST, "fold": 3}, {"epochs": 15}, 30),
+    Case("hastie, rates too low", "range_too_narrow", CLASSES, HASTIE, {"learning_rate": rates(1e-6, 1e-3)}),
+    Case("iris, rates too high", "range_too_narrow", CLASSES, IRIS, {"learning_rate": rates(1.0, 100), "epochs": 15}),
+    Case(
+        "wine, other fold, rates too low", "range_too_narrow", CLASSES, {**WINE, "fold": 2}, {"learning_rate": rates(1e-6, 2e-3)}
+    ),
+    Case("circuit, rates too high", "range_too_narrow", NUMBERS, CIRCUIT, {"learning_rate": rates(0.3, 30)}),
+    Case("quantiles, three epochs", "train_longer", CLASSES, QUANTILES, {"epochs": 3}),
+    Case("code, two epochs", "train_longer", CLASSES, CODE, {"epochs": 2, "momentum": 0.5}),
+    Case("circuit, two epochs", "train_longer", NUMBERS, CIRCUIT, {"epochs": 2, "momentum": 0.0}),
+    Case("flipped, long", "overfitting", CLASSES, FLIPPED, {"epochs": 80, "learning_rate": rates(3e-3, 0.5)}),
+    Case("code, long", "overfitting", CLASSES, CODE, {"epochs": 60, "learning_rate": rates(1e-2, 1.0)}),
+    Case("quantiles, twelve layers", "unstable", CLASSES, {**QUANTILES, "hidden_layers": 12}, {"momentum": 0.95, "epochs": 12}),
+    Case("hastie, ten layers", "unstable", CLASSES, {**HASTIE, "hidden_layers": 10}, {"momentum": 0.95, "epochs": 10}),
+    Case("quantiles, clipped", "clipping_too_often", CLASSES, QUANTILES, {"clip_norm": 0.01, "epochs": 12}),
+    Case(
+        "iris, clipped", "clipping_too_often", CLASSES, IRIS, {"clip_norm": 0.02, "epochs": 20, "learning_rate": rates(1e-4, 0.3)}
+    ),
+    Case(
+        "quantiles, twelve sigmoid layers",
+        "nothing_learns",
+        CLASSES,
+        {**QUANTILES, "hidden_layers": 12},
+        {"activation": "sigmoid"},
+    ),
+    Case("hastie, tiny rates", "nothing_learns", CLASSES, HASTIE, {"learning_rate": rates(1e-10, 1e-6)}),
+    Case("code, three rates", "too_few_rates", CLASSES, CODE, {"learning_rate": rates(1e-6, 1.0, points=3)}, 3, GRID),
+    Case("circuit, two rates", "too_few_rates", NUMBERS, CIRCUIT, {"learning_rate": choices(1e-6, 0.3)}, 8),
+    Case("hastie, large batches", "batch_too_large", CLASSES, HASTIE, {"batch_size": 1024, "epochs": 5}),
+    Case("circuit, large batches", "batch_too_large", NUMBERS, CIRCUIT, {"batch_size": choices(256, 512), "epochs": 5}, 30),
+    Case("iris, narrow", "seeds_disagree", CLASSES, {**IRIS, "width": 3}, {"epochs": 30, "learning_rate": rates(1e-2, 0.5)}),
+    Case(
+        "wine, other fold, narrow",
+        "seeds_disagree",
+        CLASSES,
+        {**WINE, "fold": 1, "width": 3},
+        {"epochs": 25, "learning_rate": rates(1e-2, 0.5)},
+    ),
+    Case("hastie, pruned", "pruned_too_early", CLASSES, HASTIE, {"epochs": 16, "momentum": 0.0}, 30, HALVING),
+    Case("circuit, pruned", "pruned_too_early", NUMBERS, CIRCUIT, {"epochs": 20, "schedule": "cosine"}, 30, HALVING),
+)
+"""The promise is measured on these: other data than the rules were made on, other parts of it, and another job seed."""
 
 
 def write_tables(folder: Path) -> None:
-    """Write the generated tables to `folder`, as CSV."""
+    """Write the tables to `folder`, as CSV."""
     clusters = make_classification(2_000, 20, n_informative=8, n_classes=4, class_sep=1.2, flip_y=0.02, random_state=1)
     noisy = make_classification(400, 30, n_informative=6, flip_y=0.25, random_state=2)
+    flipped = make_classification(500, 25, n_informative=10, n_clusters_per_class=3, flip_y=0.3, random_state=12)
+    signs, sides = make_hastie_10_2(2_000, random_state=11)
     _write(folder / "clusters.csv", *clusters)
     _write(folder / "noisy.csv", *noisy)
     _write(folder / "friedman.csv", *make_friedman1(800, noise=1.0, random_state=3))
-    _write(folder / "text.csv", *_text())
+    _write(folder / "text.csv", *_words((json.decoder, logging, random, csv), 120))
+    _write(folder / "iris.csv", *load_iris(return_X_y=True))
+    _write(folder / "hastie.csv", signs, (sides > 0).astype(int))
+    _write(folder / "quantiles.csv", *make_gaussian_quantiles(n_samples=1_500, n_features=6, n_classes=3, random_state=13))
+    _write(folder / "flipped.csv", *flipped)
+    _write(folder / "circuit.csv", *make_friedman2(1_000, noise=100.0, random_state=14))
+    _write(folder / "code.csv", *_words((argparse, statistics, tarfile), 100))
 
 
-def _text() -> tuple[np.ndarray, np.ndarray]:
-    """Which module of the standard library four lines of source are from, by how often the 120 commonest words are in them."""
+def _words(modules: Sequence[ModuleType], most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which module of the standard library four lines of source are from, by how often the commonest words are in them."""
     lines = [
         (of, re.findall(r"[a-z]{3,}", "\n".join(chunk)))
-        for of, module in enumerate((json.decoder, logging, random, csv))
+        for of, module in enumerate(modules)
         for chunk in _chunks(inspect.getsource(module).splitlines())
     ]
-    commonest = [word for word, _ in Counter(word for _, words in lines for word in words).most_common(120)]
+    commonest = [word for word, _ in Counter(word for _, words in lines for word in words).most_common(most)]
     counts = np.array([[words.count(word) for word in commonest] for _, words in lines], dtype=float)
     return counts, np.array([of for of, _ in lines])
 

@@ -20,37 +20,44 @@ Fitting = Callable[[JobRequest], dict[str, Any] | None]
 """The document of a request that the job's objective takes; None where it does not."""
 
 RULES: Sequence[Callable[[Seen], Found | None]] = (
-    rates.nothing_learns,
     rates.too_few_rates,
+    rates.nothing_learns,
     of_curves.clipping_too_often,
+    spending.pruned_too_early,
     of_curves.overfitting,
     rates.range_too_narrow,
-    spending.pruned_too_early,
-    of_curves.unstable,
     spending.batch_too_large,
-    of_curves.train_longer,
+    of_curves.unstable,
     spending.seeds_disagree,
+    of_curves.train_longer,
 )
-"""What matters most comes first: what spoils every trial, then which rates are tried, then how each trial trains, then noise.
-Overfitting comes before the range: a low rate is then best because it trains less, not because it trains better."""
+"""What matters most comes first: what spoils every trial, then which rates are tried, then how each trial trains.
+
+Early pruning comes before what the survivors show: they are those that were fast at first. Overfitting comes before the range: a
+low rate is then best because it trains less, not because it trains better. Seeds that disagree come before longer training: the
+best trials are then the lucky ones."""
 
 EXPLAINS: Mapping[Trouble, frozenset[Trouble]] = {
     Trouble.NOTHING_LEARNS: frozenset(Trouble),
-    Trouble.TOO_FEW_RATES: frozenset({Trouble.RANGE_TOO_NARROW, Trouble.TRAIN_LONGER, Trouble.SEEDS_DISAGREE}),
+    Trouble.TOO_FEW_RATES: frozenset(
+        {Trouble.NOTHING_LEARNS, Trouble.RANGE_TOO_NARROW, Trouble.TRAIN_LONGER, Trouble.SEEDS_DISAGREE}
+    ),
     Trouble.CLIPPING_TOO_OFTEN: frozenset({Trouble.RANGE_TOO_NARROW, Trouble.TRAIN_LONGER, Trouble.SEEDS_DISAGREE}),
-    Trouble.OVERFITTING: frozenset({Trouble.RANGE_TOO_NARROW, Trouble.SEEDS_DISAGREE}),
+    Trouble.OVERFITTING: frozenset({Trouble.RANGE_TOO_NARROW, Trouble.UNSTABLE, Trouble.SEEDS_DISAGREE}),
     Trouble.RANGE_TOO_NARROW: frozenset(
         {Trouble.UNSTABLE, Trouble.BATCH_TOO_LARGE, Trouble.TRAIN_LONGER, Trouble.SEEDS_DISAGREE}
     ),
     Trouble.BATCH_TOO_LARGE: frozenset({Trouble.TRAIN_LONGER}),
     Trouble.UNSTABLE: frozenset({Trouble.TRAIN_LONGER, Trouble.SEEDS_DISAGREE}),
+    Trouble.SEEDS_DISAGREE: frozenset({Trouble.TRAIN_LONGER}),
 }
 """Troubles that are not named beside another, since they may be no more than what follows from it."""
 
 
 def looked_at(job: Job, trials: Sequence[Trial]) -> list[int]:
-    """The numbers of the trials whose curves and runs the rules look at, beside the curves of pruned ones: the best."""
-    return [trial.number for trial in Seen(job, trials, {}, {}, None).top]
+    """The numbers of the trials whose curves and runs the rules look at, beside pruned ones: the best, and the overfitted."""
+    seen = Seen(job, trials, {}, {}, None)
+    return sorted({trial.number for trial in (*seen.top, *seen.overfitted)})
 
 
 def advise(

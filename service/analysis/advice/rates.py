@@ -15,6 +15,8 @@ from service.domain.trial import TrialState
 
 FAR_APART = 8.0
 """Neighbouring rates are too far apart from this factor on. Nine rates over five decades are a factor of 4.2 apart, five 18."""
+SPACED = 3.0
+"""So are the rates as a whole from this mean factor between neighbours on: among many random ones some gap is always wide."""
 ENOUGH = 16
 """Trials with which an answer is usually useful."""
 FARTHER = 100.0
@@ -81,7 +83,7 @@ def too_few_rates(seen: Seen) -> Found | None:
     if len(tried) == 1 and not isinstance(seen.dimension(Role.LEARNING_RATE), Range):
         low, high, evidence = best / AROUND, best * AROUND, words.one_rate(best)
         figures = {"rate": best, "rates": 1.0}
-    elif len(tried) > 1 and max(best / below, above / best) >= FAR_APART:
+    elif max(best / below, above / best) >= FAR_APART and _spacing(tried) >= SPACED:
         low, high = min(below, best / OVERLAP), max(above, best * OVERLAP)
         farther = below if best / below >= above / best else above
         times = max(best / farther, farther / best)
@@ -164,6 +166,11 @@ def _ends(seen: Seen) -> tuple[float, float] | None:
     tried = [rate for trial in seen.trials if (rate := seen.rate(trial)) is not None and rate > 0]
     given = [each for each in (getattr(dimension, "low", None), getattr(dimension, "high", None)) if each]
     return (min(given[0] if len(given) == 2 else min(tried), min(tried)), max([*given, max(tried)])) if tried else None
+
+
+def _spacing(tried: Sequence[float]) -> float:
+    """The mean factor between neighbours. tried: rates in order."""
+    return float((tried[-1] / tried[0]) ** (1 / max(1, len(tried) - 1)))
 
 
 def _mostly_diverged(seen: Seen) -> bool:

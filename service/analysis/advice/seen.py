@@ -21,6 +21,12 @@ FEWEST_TOP = 3
 MOST_TOP = 8
 BETTER_THAN_GUESSING = 0.05
 """By how much the best trial must be better than guessing, as a part, to have learned something."""
+FEW = 0.1
+"""The part of the trials that may look as if they had learned where none has."""
+ALIKE = 0.03
+"""Where trials differ by less than this, as a part, no rate made any learn more than how frequent the classes are."""
+WORST_PART = 0.8
+MOST_OVERFITTED = 16
 
 
 @dataclass(frozen=True)
@@ -56,14 +62,36 @@ class Seen:
 
     @cached_property
     def has_learned(self) -> bool:
-        """Whether the best trial is better than guessing; by its diagnosis where it is not known what guessing gives."""
+        """Whether the loss of more than a few trials fell, by their diagnosis; or else, whether the best trial is clearly better
+        than guessing, and the others are not all like it."""
         if not self.complete:
             return False
-        best, guesses = self.complete[0], self.complete[0].user_attrs.get(GUESSING)
-        guessed = guesses.get(self.job.spec.metric) if isinstance(guesses, dict) else None
-        if not isinstance(guessed, int | float) or not math.isfinite(guessed) or guessed == 0:
-            return any(map(learned, self.top))
-        return (self.job.spec.cost_sign * guessed - self.cost(best)) / abs(guessed) >= BETTER_THAN_GUESSING
+        if sum(map(learned, self.complete)) > FEW * len(self.complete):
+            return True
+        spread = (self.worst_fifth - self.best_cost) / abs(self.best_cost) if self.best_cost else 0.0
+        if self.guessed is None or spread < ALIKE:
+            return False
+        return (self.guessed - self.best_cost) / abs(self.guessed) >= BETTER_THAN_GUESSING
+
+    @property
+    def worst_fifth(self) -> float:
+        """The cost that a fifth of the complete trials exceed."""
+        return self.cost(self.complete[int(WORST_PART * (len(self.complete) - 1))])
+
+    @cached_property
+    def overfitted(self) -> list[Trial]:
+        """The complete trials that overfitted by their diagnosis, the best first."""
+        return diagnosed(self.complete, "overfitting")[:MOST_OVERFITTED]
+
+    @cached_property
+    def guessed(self) -> float | None:
+        """The metric of a constant prediction, as a cost; None where the objective does not tell, and where it is 0."""
+        for trial in self.complete:
+            guesses = trial.user_attrs.get(GUESSING)
+            value = guesses.get(self.job.spec.metric) if isinstance(guesses, dict) else None
+            if isinstance(value, int | float) and math.isfinite(value) and value != 0:
+                return self.job.spec.cost_sign * value
+        return None
 
     @property
     def best_cost(self) -> float:
@@ -84,6 +112,13 @@ class Seen:
         """The trial's learning rate."""
         return learning_rate(trial.params, self.job.spec.meaning)
 
+    def start(self, trial: Trial) -> float | None:
+        """The cost that a trial began at: that of guessing, where it is known; None where nothing was measured."""
+        costs = self.costs_of(trial)
+        if not costs:
+            return None
+        return costs[0] if self.guessed is None else max(costs[0], self.guessed)
+
     def dimension(self, role: Role) -> Dimension | None:
         """What the job's search space has for a role: a range, a value, or None."""
         return self.job.spec.meaning.value(role, self.job.spec.search_space)
@@ -97,8 +132,8 @@ class Seen:
 
     @property
     def most_diagnosed(self) -> int:
-        """How many of the best trials must show something, so that it is the job's trouble: half of them, and two at least."""
-        return max(2, math.ceil(len(self.top) / 2))
+        """How many of the best trials must show something, so that it is the job's trouble: most of them, and two at least."""
+        return max(2, len(self.top) // 2 + 1)
 
 
 def diagnosed(trials: Sequence[Trial], *verdicts: str) -> list[Trial]:

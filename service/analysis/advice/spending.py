@@ -27,7 +27,6 @@ LARGE = 64
 FEW_UPDATES = 100
 FEW_UPDATES_PER_STEP = 10
 """A batch that holds a tenth of the data or more."""
-GAINED = 0.1
 SMALLEST = 8
 DISAGREE = 0.18
 """The standard deviation of runs that differ by little but their seeds, as a part of the spread of trials: healthy jobs on digits
@@ -36,8 +35,9 @@ FEWEST_REPEATS = 4
 NEAR = 5.0
 """How far from the answered rate, as a factor, neighbours are compared."""
 NEIGHBOURS = 1.5
-WORST_PART = 0.8
 REPLICATES = 5
+POINTS = 8
+"""Points that the next job trains with each of its seeds, at least."""
 AROUND = 3.0
 
 
@@ -67,13 +67,13 @@ def pruned_too_early(seen: Seen) -> Found | None:
 def batch_too_large(seen: Seen) -> Found | None:
     """The best trials make few updates with large batches, and were still improving."""
     name, word = seen.job.spec.meaning.named(Role.BATCH_SIZE), seen.job.spec.meaning.step_word
-    gains = improving(seen, GAINED)
+    gains = improving(seen)
     few = [
         trial
         for trial in seen.top
         if trial.number in gains and _makes_few_updates(seen, trial.number, trial.params.get(name or ""))
     ]
-    if name is None or word != "epoch" or len(few) < seen.most_diagnosed:
+    if name is None or word != "epoch" or len(few) < max(2, len(gains) / 2):
         return None
     updates = [run.updates for trial in few if (run := seen.runs.get(trial.number)) and run.updates]
     size = median(size for trial in few if isinstance(size := trial.params[name], int))
@@ -115,13 +115,16 @@ def seeds_disagree(seen: Seen) -> Found | None:
         return None
     # The pooled variance within groups.
     sd = math.sqrt(sum((len(each) - 1) * variance(map(seen.cost, each)) for each in alike) / n)
-    spread = seen.cost(seen.complete[int(WORST_PART * (len(seen.complete) - 1))]) - seen.best_cost
+    spread = seen.worst_fifth - seen.best_cost
     if spread <= 0 or sd < DISAGREE * spread:
         return None
     rate, interval = answer.learning_rate, answer.interval
     low = min(rate / AROUND, rate if interval is None else interval.low)
     high = max(rate * AROUND, rate if interval is None else interval.high)
-    job = following(seen, f"{REPLICATES} seeds", rates(seen, low, high), replicates=REPLICATES, budget={"confirm": None})
+    trials = max(REPLICATES * POINTS, seen.job.budget.trials or 0)
+    job = following(
+        seen, f"{REPLICATES} seeds", rates(seen, low, high), replicates=REPLICATES, budget={"confirm": None, "trials": trials}
+    )
     return Found(
         code=Trouble.SEEDS_DISAGREE,
         advice=words.more_replicates(REPLICATES, rounded(low), rounded(high)),

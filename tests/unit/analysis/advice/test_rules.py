@@ -145,6 +145,18 @@ def test_a_hard_task_on_which_trials_beat_guessing_is_not_one_where_nothing_lear
     assert advice_on(job(), trials, of_shape(trials, *FLAT)) == []
 
 
+def test_trials_that_all_predict_how_frequent_classes_are_have_learned_nothing_though_they_beat_guessing() -> None:
+    trials = trials_at(drawn(), lambda rate: 1.1 + 0.01 * math.sin(1e6 * rate), "plateaued", guessing=1.39)
+    [item] = advice_on(job(), trials, of_shape(trials, *FLAT))
+    assert item.code == "nothing_learns"
+
+
+def test_a_gap_among_many_random_rates_is_not_too_few_of_them() -> None:
+    rates = [rate for rate in drawn(40) if not BEST * 1.1 < rate < BEST * 12]
+    trials = trials_at(rates)
+    assert "too_few_rates" not in [item.code for item in advice_on(job(), trials, of_shape(trials, *FLAT))]
+
+
 def test_one_fixed_rate_is_no_search() -> None:
     space = {"learning_rate": 0.003, "momentum": {"type": "float", "low": 0.0, "high": 0.9}}
     trials = [trial(number, 0.003, 0.3 + 0.01 * number, momentum=number / 10) for number in range(6)]
@@ -201,6 +213,36 @@ def test_overfitting_best_trials_get_weight_decay_and_what_else_the_objective_ha
         curves,
     )
     assert item.advice == "Search a dropout up to 0.5."
+
+
+def test_where_the_best_trial_is_only_the_one_that_learned_least_the_others_overfit() -> None:
+    rates = drawn()
+    trials = trials_at(rates, lambda rate: 0.69 if rate > 0.1 else 1.2, "converged", "overfitting", guessing=0.7)
+    trials = [
+        trial(
+            each.number, each.params["learning_rate"], each.value, user_attrs={**each.user_attrs, "diagnosis": {"plateaued": ""}}
+        )
+        if each.value == 0.69
+        else each
+        for each in trials
+    ]
+    curves = of_shape(trials, 0.9, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+    curves |= {each.number: curve(*[0.69] * 8) for each in trials if each.value == 0.69}
+    [item] = advice_on(job(), trials, curves)
+    assert item.code == "overfitting"
+    assert {each.number for each in trials if each.value == 0.69}.isdisjoint(item.trials)
+
+
+def test_what_survives_early_pruning_is_not_judged_before_it() -> None:
+    trials, curves = [], {}
+    for each in trials_at(drawn(30), bowl, "converged", "overfitting"):
+        goes_on = each.value is not None and each.value < 0.25
+        curves[each.number] = of_shape([each], *OVERFITTED)[each.number][: None if goes_on else 1]
+        state = TrialState.COMPLETE if goes_on else TrialState.PRUNED
+        value = curves[each.number][-1].value
+        trials.append(trial(each.number, each.params["learning_rate"], value, state, user_attrs=each.user_attrs))
+    found = advice_on(job(pruner={"type": "successive_halving", "parts": 8}), trials, curves)
+    assert [item.code for item in found] == ["pruned_too_early", "overfitting"]
 
 
 def test_one_overfitting_trial_among_the_best_is_no_trouble() -> None:
@@ -279,6 +321,11 @@ def test_trials_pruned_in_their_first_steps_were_pruned_too_early(steps: int, co
             "min_resource": 2,
             "reduction_factor": 2,
         }
+
+
+def test_a_loss_that_is_nearly_zero_may_halve_without_being_worth_longer_training() -> None:
+    trials = trials_at(drawn(), lambda rate: bowl(rate) / 10)
+    assert advice_on(job(), trials, of_shape(trials, 4.0, 3.0, 2.0, 1.5, 1.3, 1.2, 1.1, 1.0)) == []
 
 
 @pytest.mark.parametrize(("sd", "codes"), [(0.2, ["seeds_disagree"]), (0.02, [])])
