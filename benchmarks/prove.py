@@ -7,8 +7,9 @@ once. Then what each objective reaches with its defaults (benchmarks/reached.py)
 (benchmarks/diagnosis.py), how often the answer's intervals hold the truth, on synthetic surfaces (benchmarks/answer_quality.py),
 on recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), what
 retraining before the answer brings (benchmarks/confirmation.py), early stopping, replayed and in a real job
-(benchmarks/early_stopping.py), 5,000 data files of all sorts (tests/loaders_fuzz), every reply of the database lost once
-(tests/lost_replies), and twenty minutes of fault injection (tests/chaos). Writes reports; exits 1 when a promise is broken.
+(benchmarks/early_stopping.py), whether advice is right and helps (benchmarks/advice.py), 5,000 data files of all sorts
+(tests/loaders_fuzz), every reply of the database lost once (tests/lost_replies), and twenty minutes of fault injection
+(tests/chaos). Writes reports; exits 1 when a promise is broken.
 """
 
 import argparse
@@ -18,7 +19,16 @@ from pathlib import Path
 
 import httpx2
 
-from benchmarks import answer_quality, answer_quality_real, confirmation, diagnosis, digits_answers, early_stopping, reached
+from benchmarks import (
+    advice,
+    answer_quality,
+    answer_quality_real,
+    confirmation,
+    diagnosis,
+    digits_answers,
+    early_stopping,
+    reached,
+)
 from benchmarks.scale import loads, run_scale
 from benchmarks.strategies import BETTER_THAN, TEST_ACCURACY, Found, run_grid_of_sixty, run_strategies
 from benchmarks.tables import Table, publish
@@ -64,6 +74,7 @@ def main() -> None:
     broken += confirmation.prove(arguments.out)
     broken += digits_answers.prove(arguments.out)
     broken += early_stopping.prove(arguments.out)
+    broken += advice.prove(arguments.out)
     broken += loaders_fuzz.prove(arguments.out)
     broken += lost_replies.prove(arguments.out)
     broken += chaos.prove(arguments.out)
