@@ -20,6 +20,7 @@ from service.api import (
     objectives,
     problems,
     query,
+    report,
     trials,
     workers,
 )
@@ -74,7 +75,20 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.stopping = stopping
     problems.install(app)
     query.install(app)
-    for resource in (jobs, events, trials, answers, advice, across_jobs, comparisons, models, objectives, workers, health):
+    for resource in (
+        jobs,
+        events,
+        trials,
+        answers,
+        advice,
+        across_jobs,
+        comparisons,
+        report,
+        models,
+        objectives,
+        workers,
+        health,
+    ):
         app.include_router(resource.router, dependencies=[Depends(query.check_names)])
 
     for page in (assets, jobs_page, job_page, trial_page, new_page, compare_page, learn):

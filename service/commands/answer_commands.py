@@ -115,3 +115,24 @@ def trade_off(
     from service.commands import trade_off
 
     trade_off.trade_off(url, job, target=target, by=by, as_json=json)
+
+
+@app.command(rich_help_panel=ANSWERS)
+def report(
+    job: Job,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write it, - for standard output; a file that there is is replaced. (default: stride-JOB.html)",
+            show_default=False,
+        ),
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Write what a job's page shows to one HTML file, which needs no network; printed it takes two pages."""
+    from service.commands import report
+
+    report.report(url, job, output)

@@ -66,6 +66,13 @@ class ApiClient:
         """Post `document`, or an empty body; returns the response's document. key: of a request that may be sent again."""
         return self._ask("POST", path, query, document, {} if key is None else {"Idempotency-Key": key})
 
+    def text(self, path: str, media_type: str) -> str:
+        """The text at `path`, which is of this media type."""
+        response = self._send("GET", path, {})
+        if response.is_success and response.headers.get("content-type", "").partition(";")[0] == media_type:
+            return response.text
+        raise self._error(response, "GET", path)
+
     def delete(self, path: str) -> None:
         """Delete what is at `path`."""
         self._ask("DELETE", path, {})
@@ -117,9 +124,18 @@ class ApiClient:
     def _ask(
         self, method: str, path: str, query: dict[str, Any], document: Any = None, headers: Mapping[str, str] | None = None
     ) -> Any:
+        response = self._send(method, path, query, document, headers)
+        answer = _document(response)
+        if response.is_success and (answer is not None or response.status_code == NO_CONTENT):
+            return answer
+        raise self._error(response, method, path)
+
+    def _send(
+        self, method: str, path: str, query: dict[str, Any], document: Any = None, headers: Mapping[str, str] | None = None
+    ) -> httpx2.Response:
         params = {name: value for name, value in query.items() if value is not None}
         try:
-            response = self._http.request(method, path, params=params, json=document, headers=headers)
+            return self._http.request(method, path, params=params, json=document, headers=headers)
         except httpx2.ReadTimeout as error:
             raise Unreachable(
                 f"Stride at {self.url} has not answered {method} {path} within {ANSWER_TIMEOUT_S:.0f} s."
@@ -129,15 +145,21 @@ class ApiClient:
             raise Unreachable(
                 f"Stride does not answer at {self.url}: {_cause(error)}. Is it running (`stride up`)? See --url."
             ) from error
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        if response.is_success and (answer is not None or response.status_code == NO_CONTENT):
-            return answer
+
+    def _error(self, response: httpx2.Response, method: str, path: str) -> StrideError:
+        """What to raise for a response that is not what was asked for."""
+        answer = _document(response)
         if not isinstance(answer, dict) or "title" not in answer:
-            raise Unreachable(f"The server at {self.url} is not Stride: {method} {path} returned status {response.status_code}.")
-        raise (Refused if response.status_code < 500 else ServiceFailed)(_in_words(answer))
+            return Unreachable(f"The server at {self.url} is not Stride: {method} {path} returned status {response.status_code}.")
+        return (Refused if response.status_code < 500 else ServiceFailed)(_in_words(answer))
+
+
+def _document(response: httpx2.Response) -> Any:
+    """The JSON of a response; None where it holds none."""
+    try:
+        return response.json()
+    except ValueError:
+        return None
 
 
 def _cause(error: httpx2.HTTPError) -> str:

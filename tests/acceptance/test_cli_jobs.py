@@ -128,6 +128,16 @@ def test_compare_says_which_recipe_is_better_at_its_own_rate(stride: RunningStri
     assert_fails(stride.run("compare", jobs[0]), 2, "/jobs: should be 2 to 20 jobs, not 1", lines=2)
 
 
+def test_a_report_is_a_page_in_a_file(stride: RunningStride, done_job: str, tmp_path: Path) -> None:
+    result = stride.run("report", done_job[:8], "-o", str(tmp_path / "report.html"))
+    assert (result.returncode, result.stderr) == (0, "")
+    written = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert written.startswith("<!doctype html>")
+    assert "Learning rate <strong>0.01" in written
+    assert stride.run("report", done_job, "-o", "-").stdout.startswith("<!doctype html>")
+    assert_fails(stride.run("report", done_job, "-o", str(tmp_path)), 2, "cannot be written: is a directory")
+
+
 def test_a_dry_run_cannot_be_watched() -> None:
     result = run("submit", "-", "--dry-run", "--watch")
     assert result.returncode == 2

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Response
 
 router = APIRouter(prefix="/assets", include_in_schema=False)
 
-Asset = Literal["stride.css", "stride.js", "form.css", "form.js", "fields.js", "replies.js", "plotly.js"]
+Asset = Literal["stride.css", "figures.js", "stride.js", "form.css", "form.js", "fields.js", "replies.js", "plotly.js"]
 MEDIA_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 
 
@@ -34,6 +34,11 @@ def _content(name: Asset) -> tuple[bytes, bytes, str]:
     """A file, the same compressed, and its tag."""
     content = _path(name).read_bytes()
     return content, gzip.compress(content, 6), f'"{sha256(content).hexdigest()[:16]}"'
+
+
+def text_of(name: Asset) -> str:
+    """The text of a file."""
+    return _content(name)[0].decode()
 
 
 def _path(name: Asset) -> Path:

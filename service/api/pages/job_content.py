@@ -1,5 +1,6 @@
 """What the page of a job shows, and its report: gathered from the store and from the analysis."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,13 +35,15 @@ from service.domain.job import FINAL, Job, JobState
 from service.domain.lease import TimeSpent
 from service.domain.meaning import Role
 from service.domain.space import searched
-from service.domain.trial import Trial, TrialCounts
+from service.domain.trial import Trial, TrialCounts, TrialState
 from service.errors import NoBatchScaling, NoLearningRate, NothingFinished
 from service.store import events, jobs, measurements, trial_reader
 from service.store.postgres import Database
 
 MOST_TRIALS = 500
 """Rows of the table; further ones are on pages of their own."""
+PRINTED = 20
+"""Rows that are printed: the best."""
 MOST_EVENTS = 50
 MOVES: Mapping[JobState, Sequence[str]] = {
     JobState.QUEUED: ("pause", "cancel"),
@@ -82,10 +85,12 @@ class _Read:
         return self.job.spec.meaning.named(Role.LEARNING_RATE)
 
 
-def content(database: Database, job_id: UUID, answers: KeptAnswers, catalog: Catalog, *, after: int = -1) -> dict[str, Any]:
+def content(
+    database: Database, job_id: UUID, answers: KeptAnswers, catalog: Catalog, *, after: int = -1, best_first: bool = False
+) -> dict[str, Any]:
     """The values of the template `job_content.html`. Raises JobNotFound.
 
-    after: the number before the first trial of the table.
+    after: the number before the first trial of the table. best_first: the table begins with the best trial of all.
     """
     with database.transaction() as conn:
         read = _read(conn, job_id, after)
@@ -93,6 +98,8 @@ def content(database: Database, job_id: UUID, answers: KeptAnswers, catalog: Cat
     answered = answered_or_why_not(job, read.trials, read.pruned_curves, answers)
     found = answered if isinstance(answered, str) else answered.answer
     names = searched(job.spec.search_space)
+    is_part = len(read.listed) < read.counts.total
+    listed = ranked(job, read.trials if is_part else read.listed)[:MOST_TRIALS] if best_first else read.listed
     figures = _figures(read, answered)
     if read.rate is not None and (trade_off := _trade_off(database, read, answers)) is not None:
         figures.append(trade_off)
@@ -111,13 +118,26 @@ def content(database: Database, job_id: UUID, answers: KeptAnswers, catalog: Cat
         ),
         by_batch_size=[] if isinstance(found, str) else _by_batch_size(found),
         figures=figures,
-        trials=[(trial, said_of(trial)) for trial in read.listed],
-        is_part=len(read.listed) < read.counts.total,
+        trials=[(trial, said_of(trial)) for trial in listed],
+        printed={trial.number for trial in ranked(job, listed)[:PRINTED]},
+        is_part=is_part,
         columns=sorted(names, key=lambda name: (name != read.rate, name)),
         events=read.happened,
         spent=read.spent,
         cost=cost(read.spent, _seconds(job)),
     )
+
+
+def ranked(job: Job, trials: Sequence[Trial]) -> list[Trial]:
+    """The best first; then those without a value to compare, diverged ones, and those without a result."""
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.INFEASIBLE)
+
+    def place(trial: Trial) -> tuple[int, float, int]:
+        state = states.index(trial.state) if trial.state in states else len(states)
+        cost = math.inf if trial.value is None or not math.isfinite(trial.value) else job.spec.cost_sign * trial.value
+        return state, cost, trial.number
+
+    return sorted(trials, key=place)
 
 
 def _further(job: Job, found: Answer | str) -> int:

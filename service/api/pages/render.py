@@ -26,7 +26,12 @@ HEADERS = {
 
 def html(template: str, status: int = 200, **shown: Any) -> HTMLResponse:
     """A page from a template, with the values that it shows."""
-    return HTMLResponse(_environment().get_template(template).render(**shown), status, HEADERS)
+    return HTMLResponse(rendered(template, **shown), status, HEADERS)
+
+
+def rendered(template: str, **shown: Any) -> str:
+    """The text of a page."""
+    return _environment().get_template(template).render(**shown)
 
 
 @lru_cache(maxsize=1)
@@ -39,7 +44,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "values": values, "duration": duration, "as_json": _as_json, "as_lines": _as_lines}
-    environment.globals["version"] = VERSION
+    environment.globals |= {"version": VERSION, "is_report": False}
     return environment
 
 

@@ -1,26 +1,6 @@
 // @ts-check
-// The script of the pages: draws figures, sorts and filters tables, sends what buttons ask for, and shows what has changed.
+// The script of the pages: sorts and filters tables, sends what buttons ask for, and shows what has changed.
 "use strict";
-
-/** Plotly's script, which the page loads before this one. */
-const plotly = /** @type {any} */ (window).Plotly;
-
-/** @param {string} name A colour of the style sheet. */
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-/** Draw a figure, or draw it again where its data have changed. @param {HTMLElement} place */
-function draw(place) {
-  const { data, layout } = JSON.parse(place.dataset.figure || "{}");
-  const axis = { gridcolor: color("--grid"), zerolinecolor: color("--grid"), linecolor: color("--line") };
-  const axes = Object.entries(layout).filter(([name]) => /^[xy]axis\d*$/.test(name));
-  const themed = {
-    ...layout,
-    font: { color: color("--text"), family: "system-ui, sans-serif" },
-    ...Object.fromEntries(axes.map(([name, each]) => [name, { ...axis, ...each }])),
-    uirevision: "kept", // zoom and hidden traces stay when the data change
-  };
-  plotly.react(place, data, themed, { responsive: true, displaylogo: false });
-}
 
 /** Sort the rows of a table by a column. @param {HTMLTableElement} table @param {number} column @param {boolean} ascending */
 function sort(table, column, ascending) {
@@ -132,24 +112,11 @@ async function load(part) {
   }
 }
 
-/** Figures that are still to be drawn, in the order of the page. @type {HTMLElement[]} */
-const undrawn = [];
-
-/** Draw one after the other, so that the page can be used between them. */
-function drawNext() {
-  const place = undrawn.shift();
-  if (!place) return;
-  draw(place);
-  setTimeout(drawNext);
-}
-
 /** @param {Element} part */
 function prepare(part) {
   made.set(part, part.innerHTML);
   load(part);
-  const isDrawing = undrawn.length > 0;
-  part.querySelectorAll("[data-figure]").forEach((place) => undrawn.push(/** @type {HTMLElement} */ (place)));
-  if (!isDrawing) setTimeout(drawNext);
+  drawSoon(part.querySelectorAll("[data-figure]"));
 }
 
 /** Send what a button asks for, and say so where it is refused; a job that was made is shown. @param {HTMLButtonElement} button */
@@ -199,12 +166,6 @@ document.addEventListener("input", (event) => {
   filtered.set(input.dataset.filter, input.value);
   const table = document.getElementById(input.dataset.filter);
   if (table) filter(/** @type {HTMLTableElement} */ (table), input.value);
-});
-
-window.addEventListener("beforeprint", () => undrawn.splice(0).forEach(draw));
-
-window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  document.querySelectorAll("[data-figure]").forEach((place) => draw(/** @type {HTMLElement} */ (place)));
 });
 
 /** Updates, one after the other: an older page must not replace a newer one. */
