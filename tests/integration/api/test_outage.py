@@ -28,6 +28,8 @@ NEEDY = [
     ("GET", f"/v1/jobs/{ID}/best-lr"),
     ("GET", f"/v1/jobs/{ID}/batch-scaling"),
     ("GET", f"/v1/jobs/{ID}/trade-off"),
+    ("GET", f"/v1/jobs/{ID}/advice"),
+    ("GET", f"/v1/jobs/{ID}/report"),
     ("GET", f"/v1/compare?jobs={ID}&jobs={UUID(int=1)}"),
     ("GET", f"/v1/jobs/{ID}/best-model"),
     ("GET", f"/v1/jobs/{str(ID)[:8]}"),  # which has to be looked up first
