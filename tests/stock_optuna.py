@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from optuna.storages import RDBStorage
 
-from service.store.optuna_tables import stock_storage
+from service.store.postgres import stock_url
 
 _KEPT: dict[str, RDBStorage] = {}
 
@@ -29,6 +29,13 @@ def stock_once_more(url: str) -> Iterator[RDBStorage]:
         yield _KEPT[url]
     finally:
         _close(_KEPT[url])
+
+
+def stock_storage(url: str) -> RDBStorage:
+    """A storage of stock Optuna's own on a migrated database."""
+    return RDBStorage(
+        stock_url(url), engine_kwargs={"pool_pre_ping": True}, skip_table_creation=True, skip_compatibility_check=True
+    )
 
 
 def _close(storage: RDBStorage) -> None:

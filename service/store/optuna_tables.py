@@ -1,7 +1,11 @@
 """Optuna's own tables: created and checked by Optuna itself (DESIGN decisions 3 and 4)."""
 
+import json
+from typing import Any
+
 import optuna
 import sqlalchemy as sa
+from optuna.study._frozen import FrozenStudy
 
 from service.errors import DatabaseNotMigrated
 from service.store.postgres import psycopg_url, stock_url
@@ -41,9 +45,41 @@ def check(conn: sa.Connection) -> None:
         )
 
 
-def stock_storage(url: str) -> optuna.storages.RDBStorage:
-    """Stock Optuna's view of the database, for its dashboard."""
+def dashboard_storage(url: str) -> optuna.storages.RDBStorage:
+    """Stock Optuna's view of the database, as its dashboard reads it here."""
     assert psycopg_url(url)
-    return optuna.storages.RDBStorage(
+    return _Storage(
         stock_url(url), engine_kwargs={"pool_pre_ping": True}, skip_table_creation=True, skip_compatibility_check=True
     )
+
+
+_STUDIES = """
+SELECT study_id, study_name,
+    ARRAY(SELECT direction::text FROM optuna.study_directions WHERE study_id = study.study_id ORDER BY objective),
+    (SELECT json_object_agg(key, value_json) FROM optuna.study_user_attributes WHERE study_id = study.study_id),
+    (SELECT json_object_agg(key, value_json) FROM optuna.study_system_attributes WHERE study_id = study.study_id)
+FROM optuna.studies AS study ORDER BY study_id
+"""
+
+
+class _Storage(optuna.storages.RDBStorage):
+    """Reads all studies by one statement: the dashboard asks for them with each look at one, and notes are many rows."""
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        with self.engine.connect() as conn:
+            rows = conn.exec_driver_sql(_STUDIES).all()
+        return [
+            FrozenStudy(
+                study_name=name,
+                direction=None,
+                directions=[optuna.study.StudyDirection[direction] for direction in directions],
+                user_attrs=_loaded(user_attrs),
+                system_attrs=_loaded(system_attrs),
+                study_id=study_id,
+            )
+            for study_id, name, directions, user_attrs, system_attrs in rows
+        ]
+
+
+def _loaded(attributes: dict[str, str] | None) -> dict[str, Any]:
+    return {key: json.loads(value) for key, value in (attributes or {}).items()}

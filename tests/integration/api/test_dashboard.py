@@ -105,6 +105,18 @@ def test_the_dashboards_pages_forbid_scripts_from_elsewhere(client: TestClient) 
     assert "default-src 'self'" in client.get("/dashboard").headers["content-security-policy"]
 
 
+def test_the_dashboards_pages_hide_what_would_be_refused(client: TestClient) -> None:
+    page = client.get("/dashboard/studies/1")
+    assert page.text.count("<style>\nbutton[aria-label=") == 1
+    assert page.text.index("display: none }\n</style></head>") < page.text.index("<body>")
+    assert int(page.headers["content-length"]) == len(page.content)
+    # A browser that has the page of before asks whether it has changed, by the date of the package's file.
+    again = client.get("/dashboard", headers={"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT", "Range": "bytes=0-9"})
+    assert (again.status_code, again.text) == (200, page.text)
+    assert "last-modified" not in again.headers
+    assert "<style>\nbutton" not in client.get("/static/bundle.js").text
+
+
 MUTATIONS = [
     ("POST", "/api/studies"),
     ("DELETE", "/api/studies/{id}"),
