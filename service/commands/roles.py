@@ -34,6 +34,7 @@ def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -
         import structlog
         import uvicorn
 
+        from service.api import notes
         from service.app import create_app
 
         class Server(uvicorn.Server):
@@ -49,7 +50,8 @@ def run_api(settings: Settings, *, parent: int | None, descriptor: int | None) -
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         structlog.get_logger().info("api.started", url=address(listener))
-        Server(config).run(sockets=[listener])
+        with notes.kept(database, app.state.answers, app.state.stopping):
+            Server(config).run(sockets=[listener])
     database.close()
 
 

@@ -108,6 +108,16 @@ extensions = sa.Table(
     sa.Index("extensions_job_id_idx", "job_id"),
 )
 
+notes = sa.Table(
+    "notes",
+    metadata,
+    sa.Column("job_id", UUID(as_uuid=True), sa.ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
+    sa.Column("held_until", _moment, nullable=False, comment="somebody writes them until then; nobody else does"),
+    sa.Column("written_at", _moment),
+    sa.Column("state", sa.Text, comment="of the job, as they were written"),
+    sa.Column("ended", sa.Integer, comment="trials that had ended by then"),
+)
+
 leases = sa.Table(
     "leases",
     metadata,

@@ -64,9 +64,11 @@ def insert_study(conn: sa.Connection, name: str, direction: str, *, user_attrs: 
 
 
 def study_system_attrs(conn: sa.Connection, study_id: int) -> dict[str, Any]:
-    """The system attributes that samplers write to the study."""
+    """The system attributes that samplers write to the study: those of the dashboard are left out, which may be many."""
     rows = conn.exec_driver_sql(
-        "SELECT key, value_json FROM optuna.study_system_attributes WHERE study_id = %(study_id)s", {"study_id": study_id}
+        "SELECT key, value_json FROM optuna.study_system_attributes"
+        " WHERE study_id = %(study_id)s AND NOT starts_with(key, 'dashboard:')",
+        {"study_id": study_id},
     )
     return {key: json.loads(value) for key, value in rows}
 

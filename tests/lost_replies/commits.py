@@ -26,6 +26,7 @@ MARKS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("going on", (b"trial.resumed",)),
     ("checkpoint", (b"INSERT INTO stride.checkpoints",)),
     ("report", (b"INSERT INTO stride.measurements",)),
+    ("notes", (b"stride.notes",)),
     (
         "unknown",
         (

@@ -51,13 +51,21 @@ def sentences(answer: Answer, searched: Collection[str], rate: str | None) -> It
             f"Each retrained point had the same {answer.metric} to the last digit with every seed: the training sets seeds of its"
             " own, or draws no random numbers, so nothing is known of its noise."
         )
-    if best := answer.best_trial:
-        tried = value_in_trial(best.value, best.number, chosen(best.params, searched, rate))
-        yield f"The best {answer.metric} was {tried}{_why_not(best, answer, rate)}."
+    if (best := best_trial(answer, searched, rate)) is not None:
+        yield best
     yield f"This rests on {_evidence(answer.evidence)}."
     if hopeless := answer.evidence.hopeless:
         trials, count = ("trial", "counts") if hopeless == 1 else ("trials", "count")
         yield f"{hopeless} {trials} exploded, or hardly learned beyond a rate that diverged, and {count} as diverged."
+
+
+def best_trial(answer: Answer, searched: Collection[str], rate: str | None) -> str | None:
+    """The trial with the best value, and why the answer is another point where it is; None while there is none."""
+    best = answer.best_trial
+    if best is None:
+        return None
+    tried = value_in_trial(best.value, best.number, chosen(best.params, searched, rate))
+    return f"The best {answer.metric} was {tried}{_why_not(best, answer, rate)}."
 
 
 def _intervals(answer: Answer) -> Iterator[str]:

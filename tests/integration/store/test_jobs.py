@@ -22,7 +22,7 @@ from service.domain.lease import Outcome
 from service.domain.request import Extension, JobRequest
 from service.domain.trial import TrialState
 from service.errors import IdempotencyKeyReused, JobNotFound, LeaseLost
-from service.store import checkpoints, jobs, leases, tables, trial_reader, trials
+from service.store import checkpoints, jobs, leases, notes, tables, trial_reader, trials
 from service.store.postgres import Database
 from tests.factories import job_spec, measurement, submit_job
 from tests.polling import wait_until_somebody_waits_for_a_lock
@@ -172,6 +172,7 @@ def fill(database: Database, database_url: str, job: Job) -> None:
     checkpoint = Checkpoint(kind=Kind.STATE, step=1, size=1, sha256=b"1", content=b"1", path=None)
     database.transact(lambda conn: checkpoints.insert(conn, claim.lease, checkpoint))
     database.transact(lambda conn: finish(conn, claim.lease, Completed(value=1.0, user_attrs={"test": 1}), lease_s=30))
+    database.transact(lambda conn: notes.hold(conn, every_s=1.0, hold_s=1.0))
     more = Extension(trials=1)
     database.transact(lambda conn: extend(conn, job.id, more, idempotency_key=str(job.id), request_sha256=b"1"))
     with stock(database_url) as storage:
