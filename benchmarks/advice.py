@@ -6,9 +6,10 @@ Every job trains for real, through the API. Its first advice is compared with th
 advised next job is submitted as it is, and its best value is compared with the first job's. Both have the same seed and, unless
 the advice says otherwise, as many trials.
 
-The rules and their thresholds were made on the jobs in DEV (digits and diabetes). A first version was then measured on those in
-SECOND (breast cancer, wine, generated tables, words of texts), was right in 12 of 22, and was improved on them. The promise is
-measured on the jobs in PROOF: other tables, other texts, other folds, another seed. They chose no threshold and no rule.
+The rules and their thresholds were made on the jobs in DEV (digits and diabetes). The first version was measured on those in
+SECOND (breast cancer, wine, generated tables, words of texts), was right in 12 of 22, and was improved on them. The second was
+measured on those in THIRD, was right in 18 of 23 and advised on three of six healthy jobs, and was improved on them. The promise
+is measured on the jobs in PROOF: other tables, other texts, other folds, another seed. They chose no threshold and no rule.
 """
 
 import argparse
@@ -22,13 +23,13 @@ from typing import Any
 
 import httpx2
 
-from benchmarks.advice_jobs import DEV, PROOF, SECOND, Case, write_tables
+from benchmarks.advice_jobs import DEV, PROOF, SECOND, THIRD, Case, write_tables
 from benchmarks.tables import Table, publish
 from examples.demo import FINAL, ask, running_stride
 
 RIGHT, BETTER = 18 / 20, 15 / 20
 """The promises: parts of the jobs with a trouble whose first advice is right, and whose next job's best value is better."""
-DEV_SEED, SECOND_SEED, PROOF_SEED = 7, 1_000_003, 2_000_003
+DEV_SEED, SECOND_SEED, THIRD_SEED, PROOF_SEED = 7, 1_000_003, 2_000_003, 3_000_017
 POLL_S = 1.0
 
 
@@ -59,7 +60,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the report")
     arguments = parser.parse_args()
     if arguments.dev:
-        outcomes = [*_run(DEV, DEV_SEED), *_run(SECOND, SECOND_SEED)]
+        outcomes = [*_run(DEV, DEV_SEED), *_run(SECOND, SECOND_SEED), *_run(THIRD, THIRD_SEED)]
         print("\n\n".join(table.markdown() for table in _tables(outcomes)[0]))
     elif prove(arguments.out):
         sys.exit("A promise was broken: see the tables.")

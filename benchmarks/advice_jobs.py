@@ -1,7 +1,10 @@
 """The jobs of benchmarks/advice.py: those that the rules were made on, and others, on other data, that prove them."""
 
 import argparse
+import calendar
+import configparser
 import csv
+import difflib
 import inspect
 import json
 import logging
@@ -9,6 +12,7 @@ import random
 import re
 import statistics
 import tarfile
+import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +23,15 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import (
     load_iris,
+    make_blobs,
     make_classification,
     make_friedman1,
     make_friedman2,
+    make_friedman3,
     make_gaussian_quantiles,
     make_hastie_10_2,
+    make_moons,
+    make_sparse_uncorrelated,
 )
 
 TRIALS = 20
@@ -165,7 +173,7 @@ nothing any more."""
 IRIS, HASTIE, QUANTILES = {"table": "iris"}, {"table": "hastie"}, {"table": "quantiles"}
 FLIPPED, CIRCUIT, CODE = {"table": "flipped"}, {"table": "circuit"}, {"table": "code"}
 
-PROOF = (
+THIRD = (
     Case("hastie, healthy", None, CLASSES, HASTIE, {"epochs": 12}, 30),
     Case("iris, healthy", None, CLASSES, IRIS, {"epochs": 25, "batch_size": 16}, 30),
     Case("quantiles, healthy", None, CLASSES, QUANTILES, {"epochs": 20, "schedule": "cosine"}, 30, BAYESIAN),
@@ -212,6 +220,49 @@ PROOF = (
     Case("hastie, pruned", "pruned_too_early", CLASSES, HASTIE, {"epochs": 16, "momentum": 0.0}, 30, HALVING),
     Case("circuit, pruned", "pruned_too_early", NUMBERS, CIRCUIT, {"epochs": 20, "schedule": "cosine"}, 30, HALVING),
 )
+"""The second version was measured on these, was right in 18 of 23 and advised on three of six healthy jobs, and was improved on
+them."""
+
+MOONS, BLOBS, FRIEDMAN3 = {"table": "moons"}, {"table": "blobs"}, {"table": "friedman3"}
+SPARSE, MISLABELLED, PROSE = {"table": "sparse"}, {"table": "mislabelled"}, {"table": "prose"}
+
+PROOF = (
+    Case("moons, healthy", None, CLASSES, MOONS, {"epochs": 40}, 30),
+    Case("blobs, healthy", None, CLASSES, BLOBS, {"epochs": 15}, 30, BAYESIAN),
+    Case("friedman3, healthy", None, NUMBERS, FRIEDMAN3, {"epochs": 30, "learning_rate": rates(1e-5, 1.0)}, 30),
+    Case("sparse, healthy", None, NUMBERS, SPARSE, {"epochs": 20, "schedule": "cosine", "learning_rate": rates(1e-5, 1.0)}, 30),
+    Case("prose, healthy", None, CLASSES, PROSE, {"epochs": 15, "optimizer": "adam", "learning_rate": rates(1e-5, 0.1)}, 30),
+    Case("breast cancer, another fold, healthy", None, CLASSES, {**BREAST, "fold": 4}, {"epochs": 20}, 30),
+    Case("moons, rates too low", "range_too_narrow", CLASSES, MOONS, {"learning_rate": rates(1e-6, 1e-3), "epochs": 20}),
+    Case("prose, rates too low", "range_too_narrow", CLASSES, PROSE, {"learning_rate": rates(1e-5, 2e-3), "epochs": 12}),
+    Case("blobs, rates too high", "range_too_narrow", CLASSES, BLOBS, {"learning_rate": rates(1.0, 100)}),
+    Case("friedman3, rates too high", "range_too_narrow", NUMBERS, FRIEDMAN3, {"learning_rate": rates(0.3, 30)}),
+    Case("moons, three epochs", "train_longer", CLASSES, MOONS, {"epochs": 3}),
+    Case("friedman3, two epochs", "train_longer", NUMBERS, FRIEDMAN3, {"epochs": 2}),
+    Case("mislabelled, long", "overfitting", CLASSES, MISLABELLED, {"epochs": 80, "learning_rate": rates(3e-3, 0.5)}),
+    Case("prose, long", "overfitting", CLASSES, PROSE, {"epochs": 60, "learning_rate": rates(1e-2, 1.0)}),
+    Case("sparse, long", "overfitting", NUMBERS, SPARSE, {"epochs": 80, "learning_rate": rates(1e-3, 0.3)}),
+    Case("moons, twelve layers", "unstable", CLASSES, {**MOONS, "hidden_layers": 12}, {"momentum": 0.95, "epochs": 12}),
+    Case("prose, twelve layers", "unstable", CLASSES, {**PROSE, "hidden_layers": 12}, {"momentum": 0.97, "epochs": 12}),
+    Case("blobs, clipped", "clipping_too_often", CLASSES, BLOBS, {"clip_norm": 0.01, "epochs": 10}),
+    Case("sparse, clipped", "clipping_too_often", NUMBERS, SPARSE, {"clip_norm": 0.02, "learning_rate": rates(1e-4, 0.1)}),
+    Case("moons, twelve sigmoid layers", "nothing_learns", CLASSES, {**MOONS, "hidden_layers": 12}, {"activation": "sigmoid"}),
+    Case("prose, tiny rates", "nothing_learns", CLASSES, PROSE, {"learning_rate": rates(1e-10, 1e-6)}),
+    Case("blobs, three rates", "too_few_rates", CLASSES, BLOBS, {"learning_rate": rates(1e-6, 1.0, points=3)}, 3, GRID),
+    Case("sparse, two rates", "too_few_rates", NUMBERS, SPARSE, {"learning_rate": choices(1e-6, 0.3)}, 8),
+    Case("prose, large batches", "batch_too_large", CLASSES, PROSE, {"batch_size": 1024, "epochs": 6}),
+    Case("blobs, large batches", "batch_too_large", CLASSES, BLOBS, {"batch_size": choices(256, 512), "epochs": 4}, 30),
+    Case("sparse, narrow", "seeds_disagree", NUMBERS, {**SPARSE, "width": 4}, {"epochs": 15, "learning_rate": rates(1e-3, 0.1)}),
+    Case(
+        "wine, another fold, narrow",
+        "seeds_disagree",
+        CLASSES,
+        {**WINE, "fold": 4, "width": 3},
+        {"epochs": 25, "learning_rate": rates(1e-2, 0.5)},
+    ),
+    Case("moons, pruned", "pruned_too_early", CLASSES, MOONS, {"epochs": 16, "momentum": 0.0}, 30, HALVING),
+    Case("friedman3, pruned", "pruned_too_early", NUMBERS, FRIEDMAN3, {"epochs": 20, "schedule": "cosine"}, 30, HALVING),
+)
 """The promise is measured on these: other data than the rules were made on, other parts of it, and another job seed."""
 
 
@@ -231,6 +282,13 @@ def write_tables(folder: Path) -> None:
     _write(folder / "flipped.csv", *flipped)
     _write(folder / "circuit.csv", *make_friedman2(1_000, noise=100.0, random_state=14))
     _write(folder / "code.csv", *_words((argparse, statistics, tarfile), 100))
+    mislabelled = make_classification(600, 20, n_informative=12, n_classes=3, flip_y=0.3, random_state=22)
+    _write(folder / "moons.csv", *make_moons(1_200, noise=0.25, random_state=21))
+    _write(folder / "blobs.csv", *make_blobs(1_500, 8, centers=6, cluster_std=6.0, random_state=23))
+    _write(folder / "friedman3.csv", *make_friedman3(1_000, noise=0.1, random_state=24))
+    _write(folder / "sparse.csv", *make_sparse_uncorrelated(700, 12, random_state=25))
+    _write(folder / "mislabelled.csv", *mislabelled)
+    _write(folder / "prose.csv", *_words((difflib, calendar, zipfile, configparser), 140))
 
 
 def _words(modules: Sequence[ModuleType], most: int) -> tuple[np.ndarray, np.ndarray]:

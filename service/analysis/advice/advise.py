@@ -21,12 +21,12 @@ Fitting = Callable[[JobRequest], dict[str, Any] | None]
 
 RULES: Sequence[Callable[[Seen], Found | None]] = (
     rates.too_few_rates,
+    spending.batch_too_large,
     rates.nothing_learns,
     of_curves.clipping_too_often,
     spending.pruned_too_early,
     of_curves.overfitting,
     rates.range_too_narrow,
-    spending.batch_too_large,
     of_curves.unstable,
     spending.seeds_disagree,
     of_curves.train_longer,
@@ -47,7 +47,7 @@ EXPLAINS: Mapping[Trouble, frozenset[Trouble]] = {
     Trouble.RANGE_TOO_NARROW: frozenset(
         {Trouble.UNSTABLE, Trouble.BATCH_TOO_LARGE, Trouble.TRAIN_LONGER, Trouble.SEEDS_DISAGREE}
     ),
-    Trouble.BATCH_TOO_LARGE: frozenset({Trouble.TRAIN_LONGER}),
+    Trouble.BATCH_TOO_LARGE: frozenset({Trouble.NOTHING_LEARNS, Trouble.TRAIN_LONGER}),
     Trouble.UNSTABLE: frozenset({Trouble.TRAIN_LONGER, Trouble.SEEDS_DISAGREE}),
     Trouble.SEEDS_DISAGREE: frozenset({Trouble.TRAIN_LONGER}),
 }

@@ -1,5 +1,6 @@
 """Advice on which learning rates to try."""
 
+import math
 from collections.abc import Sequence
 
 from service.analysis.advice import sources
@@ -7,6 +8,7 @@ from service.analysis.advice.next_job import Found, following, of_role, rates, r
 from service.analysis.advice.seen import Seen, diagnosed
 from service.analysis.words import advice as words
 from service.domain.advice import Trouble
+from service.domain.answer import AnswerVerdict
 from service.domain.job import FINAL
 from service.domain.meaning import Role
 from service.domain.request import JobRequest
@@ -27,6 +29,7 @@ LOWER = 1_000.0
 """How far below the lowest rate the next range begins, where all diverged."""
 AROUND = 30.0
 """How far the next range reaches to both sides of a single rate."""
+OUTER = 0.15
 FEW_HIGHEST = 3
 """Where the two best trials are among so many with the highest rates, higher ones promise more."""
 MANY_DIVERGED = 0.5
@@ -113,9 +116,12 @@ def range_too_narrow(seen: Seen) -> Found | None:
     if _mostly_diverged(seen) and not seen.has_learned:
         return _too_high(seen, spread[0])
     answer = seen.answer
-    if answer is None or answer.learning_rate is None or answer.at_edge not in ("low", "high"):
+    if answer is None or (rate := answer.learning_rate) is None:
         return None
-    rate, end = answer.learning_rate, answer.at_edge
+    climbs = answer.verdict == AnswerVerdict.NOTHING_LEARNED and _best_are_highest(seen)
+    end = "high" if climbs else answer.at_edge
+    if end not in ("low", "high") or not _is_near(rate, end, spread):
+        return None
     limit = spread[0] if end == "low" else spread[1]
     low, high = (limit / FARTHER, rate * OVERLAP) if end == "low" else (rate / OVERLAP, limit * FARTHER)
     look = words.look_lower if end == "low" else words.look_higher
@@ -166,6 +172,12 @@ def _ends(seen: Seen) -> tuple[float, float] | None:
     tried = [rate for trial in seen.trials if (rate := seen.rate(trial)) is not None and rate > 0]
     given = [each for each in (getattr(dimension, "low", None), getattr(dimension, "high", None)) if each]
     return (min(given[0] if len(given) == 2 else min(tried), min(tried)), max([*given, max(tried)])) if tried else None
+
+
+def _is_near(rate: float, end: str, spread: tuple[float, float]) -> bool:
+    """Whether a rate lies in the outer part of a range: the one answered may be a retrained one away from the end."""
+    place = math.log(rate / spread[0]) / math.log(spread[1] / spread[0]) if spread[1] > spread[0] else 0.5
+    return place <= OUTER if end == "low" else place >= 1 - OUTER
 
 
 def _spacing(tried: Sequence[float]) -> float:

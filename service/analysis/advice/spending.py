@@ -4,7 +4,7 @@ import math
 from statistics import median, variance
 
 from service.analysis.advice import sources
-from service.analysis.advice.curves import improving
+from service.analysis.advice.curves import improving, late_part
 from service.analysis.advice.next_job import Found, following, of_role, rates, rounded
 from service.analysis.advice.rates import numbers_of, present
 from service.analysis.advice.seen import Seen
@@ -32,6 +32,7 @@ DISAGREE = 0.18
 """The standard deviation of runs that differ by little but their seeds, as a part of the spread of trials: healthy jobs on digits
 and diabetes had 0.09 at most, those with narrow networks 0.35 at least."""
 FEWEST_REPEATS = 4
+STEEP = 0.25
 NEAR = 5.0
 """How far from the answered rate, as a factor, neighbours are compared."""
 NEIGHBOURS = 1.5
@@ -65,15 +66,12 @@ def pruned_too_early(seen: Seen) -> Found | None:
 
 
 def batch_too_large(seen: Seen) -> Found | None:
-    """The best trials make few updates with large batches, and were still improving."""
+    """The best trials make few updates with large batches, and were still improving, or have learned nothing yet."""
     name, word = seen.job.spec.meaning.named(Role.BATCH_SIZE), seen.job.spec.meaning.step_word
     gains = improving(seen)
-    few = [
-        trial
-        for trial in seen.top
-        if trial.number in gains and _makes_few_updates(seen, trial.number, trial.params.get(name or ""))
-    ]
-    if name is None or word != "epoch" or len(few) < max(2, len(gains) / 2):
+    showing = [trial for trial in seen.top if trial.number in gains or not seen.has_learned]
+    few = [trial for trial in showing if makes_few_updates(seen, trial)]
+    if name is None or word != "epoch" or len(few) < max(2, len(showing) / 2):
         return None
     updates = [run.updates for trial in few if (run := seen.runs.get(trial.number)) and run.updates]
     size = median(size for trial in few if isinstance(size := trial.params[name], int))
@@ -91,14 +89,16 @@ def batch_too_large(seen: Seen) -> Found | None:
         advice=words.smaller_batches(smaller),
         evidence=words.few_updates(words.named(numbers_of(few)), int(median(updates)), size),
         trials=numbers_of(few),
-        numbers={"updates": median(updates), "batch_size": size, "gain": median(gains.values())},
+        numbers={"updates": median(updates), "batch_size": size, "improving": len(gains)},
         source=sources.SMALL_BATCHES,
         next_jobs=present(next_jobs),
     )
 
 
-def _makes_few_updates(seen: Seen, number: int, size: object) -> bool:
-    run, steps = seen.runs.get(number), len(seen.curves.get(number, ()))
+def makes_few_updates(seen: Seen, trial: Trial) -> bool:
+    """Whether a trial has a large batch, and makes few updates with it."""
+    run, steps = seen.runs.get(trial.number), len(seen.curves.get(trial.number, ()))
+    size = seen.job.spec.meaning.value(Role.BATCH_SIZE, trial.params)
     if run is None or not run.updates or not steps or not isinstance(size, int) or size < LARGE:
         return False
     return run.updates <= FEW_UPDATES and run.updates / steps <= FEW_UPDATES_PER_STEP
@@ -113,6 +113,8 @@ def seeds_disagree(seen: Seen) -> Found | None:
     n = sum(len(each) - 1 for each in alike)
     if spec.training_seed == "shared" or spec.replicates > 1 or n < FEWEST_REPEATS:
         return None
+    if late_part(seen) >= STEEP:
+        return None  # in the midst of learning, runs differ by how far they are
     # The pooled variance within groups.
     sd = math.sqrt(sum((len(each) - 1) * variance(map(seen.cost, each)) for each in alike) / n)
     spread = seen.worst_fifth - seen.best_cost

@@ -143,7 +143,7 @@ def smaller_batches(sizes: Sequence[int]) -> str:
 def few_updates(named: str, updates: int, batch_size: float | None) -> str:
     """updates: of a run."""
     size = "" if batch_size is None else f" with batches of {batch_size:g}"
-    return f"The best trials ({named}) make only {counted(updates, 'update', 'updates')}{size}, and were still improving."
+    return f"The best trials ({named}) make only {counted(updates, 'update', 'updates')}{size}, and had not come to an end."
 
 
 def train_longer(steps: int, word: str) -> str:

@@ -262,11 +262,16 @@ def test_one_overfitting_trial_among_the_best_is_no_trouble() -> None:
 
 def test_runs_that_end_on_an_unlucky_step_are_unstable_and_not_overfitting() -> None:
     trials = trials_at(drawn(), bowl, "converged", "overfitting")
-    [item] = advice_on(job(), trials, of_shape(trials, 2.0, 1.5, 0.9, 1.3, 0.7, 1.1, 0.6, 1.0))
+    [item] = advice_on(job(), trials, of_shape(trials, 2.0, 1.5, 0.9, 1.5, 0.7, 1.4, 0.6, 1.0))
     assert item.code == "unstable"
     assert item.next_job is not None
     changed = {name: item.next_job["search_space"][name] for name in ("schedule", "warmup_fraction", "clip_norm")}
     assert changed == {"schedule": "cosine", "warmup_fraction": 0.1, "clip_norm": 1.0}
+
+
+def test_small_jumps_are_no_trouble() -> None:
+    trials = trials_at(drawn())
+    assert advice_on(job(), trials, of_shape(trials, 2.0, 1.2, 1.0, 1.1, 0.97, 1.05, 0.98, 1.0)) == []
 
 
 def test_trials_that_diverge_near_the_answered_rate_make_a_job_unstable() -> None:
@@ -287,6 +292,27 @@ def test_runs_that_still_improve_at_their_end_are_to_train_longer(gain: float, e
     assert item.next_job is not None
     assert item.next_job["search_space"]["epochs"] == epochs
     assert advice_on(job(), trials, of_shape(trials, 4.0, 3.0, 1.2, 1.1, 1.05, 1.02, 1.01, 1.0)) == []
+
+
+def test_what_falls_with_the_rate_at_the_end_of_a_schedule_is_no_reason_to_train_longer() -> None:
+    trials = trials_at(drawn())
+    curves = of_shape(trials, 4.0, 3.0, 2.5, 1.4, 1.3, 1.2, 1.1, 1.0)
+    assert [item.code for item in advice_on(job(), trials, curves)] == ["train_longer"]
+    assert advice_on(job({"schedule": "cosine"}), trials, curves) == []
+
+
+def test_few_updates_that_have_learned_nothing_are_a_matter_of_batches() -> None:
+    trials = trials_at(drawn(), lambda rate: 2.29 + 0.001 * math.sin(1e6 * rate), "plateaued", batch_size=1024)
+    runs = {each.number: RunSummary(updates=5) for each in trials}
+    [item] = advice_on(job({"batch_size": 1024}), trials, of_shape(trials, 1.002, 1.001, 1.001, 1.0, 1.0), runs)
+    assert item.code == "batch_too_large"
+
+
+def test_the_end_of_a_range_towards_which_the_loss_begins_to_fall_is_too_narrow() -> None:
+    low, high = 1e-6, 1e-3
+    trials = trials_at(drawn(low=low, high=high), lambda rate: 0.676 - 50 * rate, "plateaued", guessing=0.693)
+    [item] = advice_on(job({"learning_rate": RATE | {"low": low, "high": high}}), trials, of_shape(trials, 1.01, 1.0, 1.0, 1.0))
+    assert (item.code, item.numbers["high"]) == ("range_too_narrow", high)
 
 
 @pytest.mark.parametrize(("updates", "code"), [(8, "batch_too_large"), (800, "train_longer")])
