@@ -1,6 +1,5 @@
 """compare for people: a table of the jobs, and the conclusion."""
 
-import math
 from collections.abc import Sequence
 
 from rich.box import SIMPLE
@@ -8,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from service.analysis.words.numbers import NOTHING, number, values
+from service.analysis.words.numbers import NOTHING, number, short, values
 from service.commands.api_client import ApiClient
 from service.commands.output import parsed, print_document
 from service.commands.tables import ID_LENGTH, plain
@@ -56,7 +55,4 @@ def estimate(estimated: EstimateView | None) -> str:
     """The mean, with its interval on a second line: on one line the table would be too wide for a terminal."""
     if estimated is None:
         return NOTHING
-    mean, low, high = (
-        f"{each:.3g}" if math.isfinite(each) else NOTHING for each in (estimated.mean, estimated.low, estimated.high)
-    )
-    return f"{mean}\n{low} to {high}"
+    return f"{short(estimated.mean)}\n{short(estimated.low)} to {short(estimated.high)}"

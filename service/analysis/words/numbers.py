@@ -24,6 +24,11 @@ def number(value: Any) -> str:
     return NOTHING if value is None else str(value)
 
 
+def short(value: float) -> str:
+    """A number with three digits, for tables with many; a dash for one that is not finite."""
+    return f"{value:.3g}" if math.isfinite(value) else NOTHING
+
+
 def values(named: Mapping[str, Any]) -> str:
     """epochs=4 learning_rate=0.01"""
     return " ".join(f"{name}={number(value)}" for name, value in sorted(named.items()))

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from service.analysis.words.cost import duration
-from service.analysis.words.numbers import number, values
+from service.analysis.words.numbers import number, short, values
 from service.version import VERSION
 
 # Plotly writes a style sheet of its own into the page; scripts come from this server alone.
@@ -43,7 +43,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "values": values, "duration": duration, "as_json": _as_json, "as_lines": _as_lines}
+    environment.filters |= {
+        "number": number,
+        "short": short,
+        "values": values,
+        "duration": duration,
+        "as_json": _as_json,
+        "as_lines": _as_lines,
+    }
     environment.globals |= {"version": VERSION, "is_report": False}
     return environment
 

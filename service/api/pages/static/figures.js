@@ -10,7 +10,7 @@ let isPrinting = false;
 
 /** The size of a figure on paper, in pixels: within A4 and Letter with margins of 12 mm. @param {HTMLElement} place @param {number} [height] its own */
 function printed(place, height) {
-  const isHalf = place.closest("main > .figure:not([data-part=response])");
+  const isHalf = place.closest("main > .figure:not([data-part=response], [data-part=curves])");
   return { autosize: false, width: isHalf ? 340 : 695, height: height ? height / 2 : isHalf ? 140 : 200 };
 }
 
