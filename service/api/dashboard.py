@@ -33,8 +33,10 @@ _ANY_ENCODING = (b"accept-encoding", b"identity")
 _STYLE = b"""<style>
 button[aria-label="rename study"], button[aria-label="delete study"],
 button:has(> .MuiButton-startIcon > [data-testid="AddBoxIcon"]), button:has(> [data-testid="EditIcon"]) { display: none }
+.MuiCardContent-root a:not([class]) { color: inherit }
 </style>"""
-"""Hides the buttons that rename, delete and create studies, and those that edit notes."""
+"""Hides the buttons that rename, delete and create studies, and those that edit notes; and links in notes are readable on the dark
+page."""
 _HEAD_END = b"</head>"
 _CONDITIONS = frozenset({b"if-modified-since", b"if-none-match", b"if-range", b"range"})
 

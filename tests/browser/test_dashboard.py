@@ -79,7 +79,10 @@ def test_the_study_shows_the_response_curve_and_the_answer_in_words(url: str, jo
     expect(look.page.get_by_text("The dashboard's Best Trial is the one with the best value")).to_be_visible()
     look.picture("note")
     assert refused_buttons(look) == 0
-    look.page.get_by_role("link", name="The job's page").click()
+    link = look.page.get_by_role("link", name="The job's page")
+    color = "element => getComputedStyle(element).color"
+    assert link.evaluate(color) == look.page.get_by_role("heading", name="Learning rate ").evaluate(color), "on the dark page too"
+    link.click()
     expect(look.page).to_have_url(f"{url}/jobs/{job.id}")
     assert look.complaints == []
 
