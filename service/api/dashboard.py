@@ -35,8 +35,8 @@ button[aria-label="rename study"], button[aria-label="delete study"],
 button:has(> .MuiButton-startIcon > [data-testid="AddBoxIcon"]), button:has(> [data-testid="EditIcon"]) { display: none }
 .MuiCardContent-root a:not([class]) { color: inherit }
 </style>"""
-"""Hides the buttons that rename, delete and create studies, and those that edit notes; and links in notes are readable on the dark
-page."""
+"""Hides the buttons that rename, delete and create studies, and those that edit notes. Links in notes are readable on the dark
+page too."""
 _HEAD_END = b"</head>"
 _CONDITIONS = frozenset({b"if-modified-since", b"if-none-match", b"if-range", b"range"})
 
