@@ -1,6 +1,7 @@
 """compare for people: a table of the jobs, and the conclusion."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
@@ -22,7 +23,16 @@ def compare(url: str | None, jobs: Sequence[str], *, learning_rate: float | None
     with ApiClient(url) as client:
         ids = [client.job_id(job) for job in jobs]
         document = client.get("/v1/compare", jobs=ids, learning_rate=learning_rate)
-        print_document(document, lambda document: comparison(parsed(ComparisonView, document)), as_json)
+        page = f"{client.url.rstrip('/')}/compare?jobs={','.join(job_id[:ID_LENGTH] for job_id in ids)}"
+        page += "" if learning_rate is None else f"&learning_rate={learning_rate}"
+
+        def render(document: Any) -> RenderableType:
+            return Group(
+                comparison(parsed(ComparisonView, document)),
+                Text(f"Its page: {page}", style="dim", no_wrap=True, overflow="ignore"),
+            )
+
+        print_document(document, render, as_json)
 
 
 def comparison(compared: ComparisonView) -> RenderableType:

@@ -124,6 +124,8 @@ def test_compare_says_which_recipe_is_better_at_its_own_rate(stride: RunningStri
         assert re.search(rf"{job[:8]} +{recipe} +0.0\d+ ", result.stdout), result.stdout
     assert "is best: it expects" in result.stdout
     assert "At one learning rate of 0.01 for all" in result.stdout
+    its_page = f"{stride.url}/compare?jobs={jobs[0][:8]},{jobs[1][:8]}&learning_rate=0.01"
+    assert f"Its page: {its_page}" in result.stdout
     assert len(json.loads(stride.run("compare", *jobs, "--json").stdout)["jobs"]) == 2
     assert_fails(stride.run("compare", jobs[0]), 2, "/jobs: should be 2 to 20 jobs, not 1", lines=2)
 
