@@ -43,15 +43,15 @@ def in_words(answer: Answer, job: Document, console: Console) -> RenderableType:
     before, rate, after = headline(answer)
     parts: list[RenderableType] = [Text(before) + Text(rate, style="bold green") + plain(after) if rate else Text(before, "bold")]
     parts += [plain(sentence) for sentence in sentences(answer, searched(job), rate_name(job))]
-    lines = chart(answer, console.width, signs)
+    lines = chart(answer, console.width, signs) if answer.recommends else []
     if lines:
         given = ", with these parameters" if answer.params else ""
         parts.append(Text("\n" + f"expected {answer.metric} by learning rate{given}\n" + "\n".join(lines)))
-        legend = [f"{signs.best} the rate"] if answer.learning_rate is not None else []
+        legend = [f"{signs.best} the rate"]
         legend += [f"{signs.safe} the safe range"] if answer.safe_range else []
         legend.append(f"{signs.band} 90% of where the curve may lie")
         parts.append(Text(", ".join(legend) + "\n", style="dim"))
-    if answer.by_batch_size:
+    if answer.recommends and answer.by_batch_size:
         parts.append(by_batch_size(answer.by_batch_size, answer.metric))
     verdict = Text(f"{answer.verdict}: ", style=VERDICT_STYLES.get(answer.verdict, BAD))
     parts.append(verdict + plain(f"{answer.because}."))

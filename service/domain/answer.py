@@ -179,7 +179,7 @@ class Answer(Part):
     """The training seed that all trials of the job share. Every field then holds for this seed only; another seed may have
     another best rate. Null: the answer holds for training seeds in general."""
     learning_rate: float | None
-    """Null when every rate tried diverged."""
+    """Null when every rate tried diverged. Where nothing learned, the least bad one, which is no recommendation."""
     params: Point
     """The values of the other searched parameters at which that rate is best. With another momentum or batch size another rate is
     best."""
@@ -225,6 +225,11 @@ class Answer(Part):
     too few trials."""
     further_trials: int | None = None
     """By how many trials the job should be extended; null where more would not help, or while it runs."""
+
+    @property
+    def recommends(self) -> bool:
+        """Whether the rate is one to use. Where nothing learned, the least bad rate is no better than the others."""
+        return self.learning_rate is not None and self.verdict != AnswerVerdict.NOTHING_LEARNED
 
     def resting_on(self, evidence: EvidenceView) -> Self:
         """The same answer with evidence that covers other jobs' trials too. `hopeless` stays: it is not known for those."""

@@ -117,11 +117,11 @@ def _diverged(points: Sequence[tuple[float, float, int]]) -> dict[str, Any]:
 
 def _shapes(answer: Answer) -> list[dict[str, Any]]:
     shapes = []
-    if (safe := answer.safe_range) is not None:
+    if answer.recommends and (safe := answer.safe_range) is not None:
         shapes.append(_from(safe.low, safe.high, GREEN, 0.14))
     if (edge := answer.divergence_edge) is not None:
         shapes.append(_from(edge.low, edge.high, VERMILION, 0.10))
-    if answer.learning_rate is not None:
+    if answer.recommends:
         at = {"x0": answer.learning_rate, "x1": answer.learning_rate}
         shapes.append({"type": "line", "yref": "paper", "y0": 0, "y1": 1, **at, "line": {"color": GREEN, "width": 2}})
     return shapes
@@ -137,7 +137,7 @@ def _text(answer: Answer, complete: int, pruned: int, diverged: int) -> str:
     parts += [f"{diverged} diverged, along the top"] if diverged else []
     parts += [f"{pruned} pruned"] if pruned else []
     said = f"Each mark is a trial: {', '.join(parts)}."
-    if answer.learning_rate is None:
+    if not answer.recommends:
         return said
     said += f" The green line is the answer, {number(answer.learning_rate)}"
     said += "; the green area is the safe range" if answer.safe_range is not None else ""

@@ -4,14 +4,17 @@ from collections.abc import Collection, Iterator
 
 from service.analysis.words.numbers import chosen, counted, number, times, value_in_trial, values
 from service.analysis.words.ranges import end_to_end, ends
-from service.domain.answer import Answer, BestTrial, ConfirmationView, EvidenceView, IntervalView
+from service.domain.answer import Answer, AnswerVerdict, BestTrial, ConfirmationView, EvidenceView, IntervalView
 
 
 def headline(answer: Answer) -> tuple[str, str, str]:
     """One line in three: what comes before the rate, the rate, and what comes after it."""
-    if answer.learning_rate is None:
+    if not answer.recommends:
         return "There is no learning rate to recommend.", "", ""
     rate = number(answer.learning_rate)
+    if answer.verdict == AnswerVerdict.ANY_RATE:
+        given = f" with {values(answer.params)}" if answer.params else ""
+        return "Any learning rate of the range will do, for example ", rate, given
     if answer.interval is None:
         return "Learning rate ", rate, f", {_whose(answer.confirmed)}"
     if answer.params:
@@ -21,7 +24,7 @@ def headline(answer: Answer) -> tuple[str, str, str]:
 
 def so_far(answer: Answer) -> tuple[str, str, str]:
     """The answer of a job that still runs, as one line in three: before the rate, the rate, and after it."""
-    if answer.learning_rate is None:
+    if not answer.recommends:
         return f"no rate yet: {answer.verdict}", "", ""
     given = f" with {values(answer.params)}" if answer.params else ""
     at = answer.interval_at_params or answer.interval
@@ -38,12 +41,13 @@ def sentences(answer: Answer, searched: Collection[str], rate: str | None) -> It
         yield f"All of this holds for training seed {answer.training_seed} alone: another one may need another rate."
     # Where nothing else is searched there are no parameters to show, and both kinds of interval and range are the same.
     alone = not answer.params
-    if not alone:
+    if answer.recommends and answer.verdict != AnswerVerdict.ANY_RATE and not alone:
         yield from _intervals(answer)
-    yield from _safe_ranges(answer, alone=alone)
+    if answer.recommends:
+        yield from _safe_ranges(answer, alone=alone)
     if edge := answer.divergence_edge:
         yield f"From about {edge.at:.2g} on ({edge.low:.2g} to {edge.high:.2g}) half of all trials diverge."
-    if expected := answer.expected:
+    if answer.recommends and (expected := answer.expected):
         said = f"Expect a {answer.metric} of {number(expected.mean)} ({number(expected.low)} to {number(expected.high)})"
         yield said + (f"; {_retrained(expected.runs)}." if answer.confirmed else ".")
     if answer.confirmed is not None and answer.confirmed.repeats_exactly:
@@ -91,6 +95,8 @@ def _safe_ranges(answer: Answer, *, alone: bool) -> Iterator[str]:
 
 def _why_not(best: BestTrial, answer: Answer, rate: str | None) -> str:
     """Why the answer is not the best trial's point, as the end of a sentence; empty where it is, and where there is no curve."""
+    if not answer.recommends:
+        return ""
     if answer.confirmed is not None:
         return _retrained_beside(answer.confirmed, answer, best.value)
     answered = answer.learning_rate

@@ -100,8 +100,10 @@ def content(
     names = searched(job.spec.search_space)
     is_part = len(read.listed) < read.counts.total
     listed = ranked(job, read.trials if is_part else read.listed)[:MOST_TRIALS] if best_first else read.listed
-    figures = _figures(read, answered)
-    if read.rate is not None and (trade_off := _trade_off(database, read, answers)) is not None:
+    # Where there is no rate to recommend, what was fitted about it says nothing.
+    fitted = answered if isinstance(answered, Answered) and answered.answer.recommends else None
+    figures = _figures(read, answered, fitted)
+    if read.rate is not None and fitted is not None and (trade_off := _trade_off(database, read, answers)) is not None:
         figures.append(trade_off)
     return dict(
         job=job,
@@ -116,7 +118,7 @@ def content(
         advice=advice_on(
             job, read.trials, read.pruned_curves, read.measured, found if isinstance(found, Answer) else None, catalog
         ),
-        by_batch_size=[] if isinstance(found, str) else _by_batch_size(found),
+        by_batch_size=[] if fitted is None else _by_batch_size(fitted.answer),
         figures=figures,
         trials=[(trial, said_of(trial)) for trial in listed],
         printed={trial.number for trial in ranked(job, listed)[:PRINTED]},
@@ -171,8 +173,8 @@ def _read(conn: Connection, job_id: UUID, after: int) -> _Read:
     )
 
 
-def _figures(read: _Read, answered: Answered | str) -> list[Figure]:
-    """In the order of the page; none without a learning rate."""
+def _figures(read: _Read, answered: Answered | str, fitted: Answered | None) -> list[Figure]:
+    """In the order of the page; none without a learning rate. fitted: the answer, if it recommends a rate."""
     job, trials, rate = read.job, read.trials, read.rate
     if rate is None:
         return []
@@ -181,10 +183,10 @@ def _figures(read: _Read, answered: Answered | str) -> list[Figure]:
         None if isinstance(answered, str) else response_figure(answered.answer, trials, rate),
         loss_figure(trials, read.curves, metric=job.spec.metric, step_word=step_word, rate=rate, best=read.best),
         schedule_figure(trials, read.applied, step_word=step_word, rate=rate),
-        None if isinstance(answered, str) else batch_size_figure(answered.answer, _scaling(job, answered)),
+        None if fitted is None else batch_size_figure(fitted.answer, _scaling(job, fitted)),
         gap_figure(trials, read.gaps, rate),
-        None if isinstance(answered, str) else importance_figure(answered.answer),
-        None if isinstance(answered, str) else _interaction(read, answered, rate),
+        None if fitted is None else importance_figure(fitted.answer),
+        None if fitted is None else _interaction(read, fitted, rate),
     ]
     return [each for each in figures if each is not None]
 

@@ -17,7 +17,7 @@ from service.api.pages.changes import stream
 from service.api.pages.errors import PageRoute
 from service.api.pages.job_content import answered_or_why_not
 from service.api.pages.render import html
-from service.domain.answer import Answer
+from service.domain.answer import Answer, AnswerVerdict
 from service.domain.job import Job, JobState
 from service.domain.meaning import Role
 from service.domain.space import Range
@@ -80,8 +80,10 @@ def rate(job_id: JobId, database: Db, answers: Answers) -> HTMLResponse:
     if isinstance(answered, str):
         return html("rate.html", rate=None, said="", picture=None)
     found = answered.answer
-    if found.learning_rate is None:
+    if not found.recommends:
         return html("rate.html", rate=None, said=found.verdict, picture=None)
+    if found.verdict == AnswerVerdict.ANY_RATE:
+        return html("rate.html", rate=found.learning_rate, said=found.verdict, picture=None)
     said = found.verdict if found.interval is None else f"{end_to_end(found.interval, found.learning_rate)}, {found.verdict}"
     return html("rate.html", rate=found.learning_rate, said=said, picture=_picture(job, found))
 

@@ -16,7 +16,8 @@ from service.domain.trial import TrialError
 from service.settings import Settings
 from service.store.leases import release
 from service.store.postgres import Database
-from tests.factories import submit_job
+from tests.factories import LEARNING_RATE, submit_job
+from tests.integration.api.asking import ask
 from tests.integration.api.training import Worker, diverged
 
 MARKUP = "<img src=x onerror=alert(1)>'\"&{{ 7 * 7 }}"
@@ -102,11 +103,19 @@ def failed(worker: Worker) -> None:
 
 
 def odd_attributes(worker: Worker) -> None:
-    """As a script that uses stock Optuna may write them."""
-    database = worker._database
     worker.train(2)
-    with database.transaction() as conn:
-        for number, value in enumerate(('{"<i>converged": "<i>"}', "5")):
+    diagnose(worker, '{"<i>converged": "<i>"}', "5")
+
+
+def nothing_learned(worker: Worker) -> None:
+    worker.train(20, lambda claim: Completed(value=2.3 + 0.001 * float(claim.params["learning_rate"])))
+    diagnose(worker, *['{"plateaued": "flat"}'] * 20)
+
+
+def diagnose(worker: Worker, *diagnoses: str) -> None:
+    """Of the trials from the first on, as a script that uses stock Optuna may write them."""
+    with worker._database.transaction() as conn:
+        for number, value in enumerate(diagnoses):
             conn.exec_driver_sql(
                 "INSERT INTO optuna.trial_user_attributes (trial_id, key, value_json)"
                 " SELECT trial_id, 'diagnosis', %(value)s FROM optuna.trials WHERE number = %(number)s",
@@ -118,6 +127,7 @@ STATES: dict[str, tuple[Callable[[Worker], None], list[str]]] = {
     "nothing": (nothing, ["There is no answer yet.", "None has begun."]),
     "some": (some, ["Learning rate <strong>", 'data-part="response"', '<p class="verdict ']),
     "all diverged": (all_diverged, ["There is no learning rate to recommend.", "all diverged", 'data-part="response"']),
+    "nothing learned": (nothing_learned, ["There is no learning rate to recommend.", "<strong>nothing learned</strong>:"]),
     "pruned": (pruned, ["3 pruned"]),
     "odd attributes": (odd_attributes, ["&lt;i&gt;converged</summary>", "<summary>5</summary>"]),
     "failed": (failed, ["There is no answer yet."]),
@@ -146,6 +156,18 @@ def test_the_rate_of_a_job_is_drawn_within_its_range(client: TestClient, databas
     worker.train(20)
     found = page(client, f"/jobs/{job.id}/rate")
     assert 0 <= float(re.findall(r'cx="([\d.]+)"', found)[0]) <= 100
+
+
+def test_where_nothing_learned_no_rate_is_recommended(client: TestClient, database: Database, worker: Worker) -> None:
+    rates = {"learning_rate": LEARNING_RATE, "momentum": {"type": "float", "low": 0.0, "high": 0.9}, "epochs": 4}
+    job = submit_job(database, budget={"trials": 20}, search_space=rates)
+    nothing_learned(worker)
+    assert ask(client, f"/v1/jobs/{job.id}/best-lr")["learning_rate"] is not None, "the answer says which is the least bad"
+    found = page(client, f"/jobs/{job.id}")
+    assert re.findall(r'data-part="([a-z-]+)"', found) == ["head", "answer", "advice", "response", "trials", "cost", "events"]
+    assert "Expect a loss" not in found
+    assert "you can expect" not in found
+    assert page(client, f"/jobs/{job.id}/rate") == '<span class="soft">nothing learned</span>'
 
 
 def test_what_is_not_there_is_a_page_too(client: TestClient, database: Database) -> None:

@@ -106,6 +106,22 @@ def test_with_other_parameters_it_says_what_holds_with_them_and_what_beyond(caps
     ]
 
 
+def test_where_nothing_learned_no_rate_is_recommended(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, verdict="nothing learned").splitlines() == [
+        "There is no learning rate to recommend.",
+        "From about 0.61 on (0.55 to 0.72) half of all trials diverge.",
+        "The best validation_loss was 0.0812 in trial 41: learning_rate=0.025.",
+        "This rests on 64 trials (7 diverged, 20 pruned) and 3 training seeds.",
+        "nothing learned: it is so.",
+    ]
+
+
+def test_where_any_rate_will_do_one_is_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(capsys, verdict="any rate will do", params=PARAMS).splitlines()
+    assert lines[0] == "Any learning rate of the range will do, for example 0.02135 with batch_size=32 momentum=0.917"
+    assert lines[1].startswith("From 0.0081 to 0.092, with these parameters, you can expect")
+
+
 def test_it_names_the_one_training_seed_that_it_speaks_of(capsys: pytest.CaptureFixture[str]) -> None:
     assert "training seed " not in said(capsys)
     for seed in (0, 7):  # 0 is a seed, too

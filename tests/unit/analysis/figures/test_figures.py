@@ -18,13 +18,14 @@ from service.analysis.figures.losses import MOST_CURVES, MOST_POINTS, drawn_tria
 from service.analysis.figures.response import response_figure
 from service.analysis.figures.schedules import MOST_LINES, schedule_figure
 from service.analysis.figures.trade_off import trade_off_figure
-from service.domain.answer import Answer, BatchScalingView, BatchSizeView, EstimateView, IntervalView
+from service.domain.answer import Answer, AnswerVerdict, BatchScalingView, BatchSizeView, EstimateView, IntervalView
 from service.domain.measurement import CurvePoint
 from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import trial
 from tests.unit.analysis.trials import LOG, diverged, job
 
 RATE = "learning_rate"
+PLATEAUED = {"diagnosis": {"plateaued": "its loss fell by 0.1%"}}
 
 
 def finished(n: int) -> list[Trial]:
@@ -82,6 +83,15 @@ def test_few_trials_are_drawn_without_a_curve(trials: list[Trial]) -> None:
     figure = check(response_figure(answer(job(), trials), trials, RATE))
     assert "expected" not in traces(figure)
     assert sum(len(trace["x"]) for trace in figure.data) == len(trials)
+
+
+def test_the_response_curve_has_no_answer_where_nothing_learned() -> None:
+    trials = [trial(each.number, each.params[RATE], each.value, user_attrs=PLATEAUED) for each in finished(20)]
+    found = answer(job(), trials)
+    assert found.verdict == AnswerVerdict.NOTHING_LEARNED
+    figure = check(response_figure(found, trials, RATE))
+    assert "answer" not in figure.text
+    assert figure.layout["shapes"] == []
 
 
 def test_there_is_no_response_curve_without_a_learning_rate() -> None:
