@@ -1,12 +1,11 @@
 """A figure as one text that stands for itself, as optuna-dashboard keeps it: its sentence is in it, and its colours are fixed."""
 
-import html
 import json
 import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from service.analysis.figures.figure import Figure
+from service.analysis.figures.figure import Figure, as_text
 
 DIGITS = 4
 """Of each number: half the length, and no difference to the eye."""
@@ -19,9 +18,10 @@ def alone(figure: Figure, title: str, before: str = "") -> str:
     """Plotly's JSON of the figure, with a title and its sentences above it. before: a sentence that is put first."""
     heads = textwrap.wrap(title, TITLE_LINE)
     lines = textwrap.wrap(f"{before} {figure.title}. {figure.text}".strip(), LINE)
-    text = "<br>".join(f"<b>{_inert(line)}</b>" for line in heads) + "<br><sup>" + "<br>".join(map(_inert, lines)) + "</sup>"
+    text = "<br>".join(f"<b>{as_text(line)}</b>" for line in heads) + "<br><sup>" + "<br>".join(map(as_text, lines)) + "</sup>"
+    shown = figure.to_json()
     layout = {
-        **figure.layout,
+        **shown["layout"],
         "title": {
             "text": text,
             "x": 0,
@@ -39,14 +39,8 @@ def alone(figure: Figure, title: str, before: str = "") -> str:
         "plot_bgcolor": PAPER,
     }
     for axis in ("xaxis", "yaxis"):
-        title_of = {"text": _inert(layout[axis]["title"]["text"])}
-        layout[axis] = {**layout[axis], "title": title_of, "gridcolor": "#e4e4e4", "linecolor": INK}
-    return json.dumps(_short({"data": list(figure.data), "layout": layout}), separators=(",", ":"), allow_nan=False)
-
-
-def _inert(text: str) -> str:
-    """Plotly reads a few tags in its texts, and names are anybody's."""
-    return html.escape(text, quote=False)
+        layout[axis] = {**layout[axis], "gridcolor": "#e4e4e4", "linecolor": INK}
+    return json.dumps(_short({"data": shown["data"], "layout": layout}), separators=(",", ":"), allow_nan=False)
 
 
 def _short(value: Any) -> Any:

@@ -1,5 +1,9 @@
 """A figure in the form of Plotly's JSON, with the sentence that says what it shows. Plain values: no page and no browser here.
 
+Plotly takes `<b>`, `<a href>` and the like in any text for markup, and names of parameters, choices and metrics are anybody's. So
+traces and layouts hold texts as they are, and `Figure.to_json` escapes them all. Only a `hovertemplate` is markup of our own: it
+never holds such a name itself, but refers to it, as `%{text}`, `%{y}` or `%{fullData.name}`.
+
 Colours are those of Okabe and Ito (2008, https://jfly.uni-koeln.de/color/), which people with any kind of colour vision tell
 apart. The page that shows a figure sets the colours of text and lines by its theme.
 """
@@ -21,6 +25,8 @@ BLUE = "#2a8fd8"
 DECADES_FROM = 8.0
 """An axis is logarithmic where its largest value is more than this many times its smallest: else the lower ones were one line."""
 
+TEMPLATE = "hovertemplate"
+"""The one property whose text is markup."""
 MOST_MARKS = 1_500
 """Of trials in one figure: more cannot be told apart, and take a browser seconds."""
 
@@ -40,12 +46,21 @@ class Figure:
 
     def to_json(self) -> dict[str, Any]:
         """What Plotly.newPlot takes."""
-        return {"data": list(self.data), "layout": dict(self.layout)}
+        shown: dict[str, Any] = _escaped({"data": self.data, "layout": self.layout})
+        return shown
 
 
 def as_text(text: str) -> str:
-    """A text as Plotly shows it to the letter: it takes `<b>` and the like for markup."""
+    """A text as Plotly shows it to the letter."""
     return html.escape(text, quote=False)
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return as_text(value)
+    if isinstance(value, Mapping):
+        return {key: each if key == TEMPLATE else _escaped(each) for key, each in value.items()}
+    return [_escaped(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def layout(x: Mapping[str, Any], y: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -57,6 +72,7 @@ def layout(x: Mapping[str, Any], y: Mapping[str, Any], **more: Any) -> dict[str,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "hovermode": "closest",
+        "hoverlabel": {"namelength": -1},  # else it cuts names after 15 characters, in the middle of an escaped one
         "showlegend": True,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         **more,

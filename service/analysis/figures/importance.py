@@ -93,7 +93,7 @@ def interaction_figure(
                 "x": list(found.rates),
                 "y": rows,
                 "z": [[_height(value, is_log) for value in row] for row in found.expected],
-                "customdata": [list(row) for row in found.expected],
+                "customdata": [[_height(value, False) for value in row] for row in found.expected],
                 "colorscale": SCALE if sign > 0 else [(1 - at, color) for at, color in reversed(SCALE)],
                 "colorbar": {"title": {"text": answer.metric}, "thickness": 12, **_ticks(known, is_log)},
                 "hovertemplate": "%{x:.3g}, %{y}: %{customdata:.4g}<extra></extra>",

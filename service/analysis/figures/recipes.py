@@ -14,7 +14,6 @@ from service.analysis.figures.figure import (
     PURPLE,
     VERMILION,
     Figure,
-    as_text,
     height_range,
     layout,
     rate_axis,
@@ -74,7 +73,7 @@ def curves_figure(compared: ComparisonView) -> Figure | None:
         data=data,
         layout=layout(
             rate_axis([*rates, *([] if shared is None else [shared.learning_rate])]),
-            {"title": {"text": as_text(compared.metric)}, "type": kind, **height_range(heights, kind)},
+            {"title": {"text": compared.metric}, "type": kind, **height_range(heights, kind)},
             shapes=[{**dotted, **each} for each in at],
             **({"height": 384 + 22 * len(drawn)} if len(drawn) > MANY else {}),
         ),
@@ -105,11 +104,11 @@ def best_values_figure(compared: ComparisonView) -> Figure | None:
         ),
         data=[_interval(expected, line, name, y) for (expected, line, name), y in zip(found, heights, strict=True)],
         layout=layout(
-            {"title": {"text": as_text(compared.metric)}, "type": scale_of(ends)},
+            {"title": {"text": compared.metric}, "type": scale_of(ends)},
             {"range": [-0.6, len(found) - 0.2], "visible": False, "fixedrange": True},
             annotations=[
                 {
-                    **{"text": as_text(name), "showarrow": False, "align": "left"},
+                    **{"text": name, "showarrow": False, "align": "left"},
                     **{"xref": "paper", "x": 0, "xanchor": "left", "y": y, "yanchor": "bottom", "yshift": 7},
                 }
                 for (_, _, name), y in zip(found, heights, strict=True)
@@ -123,7 +122,7 @@ def best_values_figure(compared: ComparisonView) -> Figure | None:
 def _curve(each: JudgedView, line: Line, name: str, has_band: bool) -> Iterator[dict[str, Any]]:
     points = [point for point in each.curve if all(map(math.isfinite, (point.mean, point.low, point.high)))]
     x = [point.learning_rate for point in points]
-    shared = {"type": "scatter", "legendgroup": str(each.job), "name": as_text(name)}
+    shared = {"type": "scatter", "legendgroup": str(each.job), "name": name}
     if has_band:
         edge = {**shared, "x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
         yield {**edge, "y": [point.low for point in points]}
@@ -144,7 +143,7 @@ def _curve(each: JudgedView, line: Line, name: str, has_band: bool) -> Iterator[
 
 def _interval(expected: EstimateView, line: Line, name: str, y: int) -> dict[str, Any]:
     return {
-        **{"type": "scatter", "mode": "markers", "name": as_text(name), "x": [expected.mean], "y": [y]},
+        **{"type": "scatter", "mode": "markers", "name": name, "x": [expected.mean], "y": [y]},
         "error_x": _error(expected, line.color),
         "marker": {"color": line.color, "symbol": line.symbol, "size": 11},
         "hovertemplate": f"{estimate(expected)}<extra>%{{fullData.name}}</extra>",

@@ -31,7 +31,7 @@ def schedules(recorded: Recorded) -> Figure:
             "automargin": True,
             "fixedrange": True,
         }
-        names.append(_label(f"<b>{each['schedule']}</b>, loss {short(each['loss'])}", top - GAP))
+        names.append(_label(f"{each['schedule']}, loss {short(each['loss'])}", top - GAP))
     ranked = sorted(found, key=lambda each: float(each["loss"]))
     return Figure(
         name="lesson",
@@ -54,7 +54,7 @@ def schedules(recorded: Recorded) -> Figure:
 
 def _label(text: str, y: float) -> dict[str, Any]:
     at: dict[str, Any] = {"xref": "paper", "yref": "paper", "x": 0, "y": y, "xanchor": "left", "yanchor": "bottom"}
-    return {"text": text, "showarrow": False, **at}
+    return {"text": text, "showarrow": False, "font": {"weight": 600}, **at}
 
 
 def _best_rates(found: list[dict[str, Any]]) -> str:

@@ -60,7 +60,7 @@ def test_areas_are_drawn_for_few_recipes_alone() -> None:
 def test_names_are_shown_to_the_letter() -> None:
     found = compared()
     for figure in (check(curves_figure(found)), check(best_values_figure(found))):
-        names = {trace["name"] for trace in figure.data}
+        names = {trace["name"] for trace in figure.to_json()["data"]}
         assert {html.unescape(name) for name in names} == {f"{number} {MARKUP}" for number in range(2)}
         assert not any("<" in name for name in names)
 
