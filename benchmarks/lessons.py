@@ -51,8 +51,8 @@ def main() -> None:
     torch.set_num_threads(1)
     FOLDER.mkdir(exist_ok=True)
     for name in parser.parse_args().lessons or LESSONS:
-        path = FOLDER / f"{name}.json"
-        path.write_text(as_json(LESSONS[name]()), encoding="utf-8")
+        path, made = FOLDER / f"{name}.json", made_now()
+        path.write_text(as_json({"made": made} | LESSONS[name]()), encoding="utf-8")
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes", flush=True)
 
 
@@ -334,20 +334,22 @@ def geometric(low: float, high: float, per_decade: int) -> list[float]:
     return [float(f"{rate:.4g}") for rate in np.geomspace(low, high, n)]
 
 
-def as_json(data: Data) -> str:
-    """The record with what it was made by, a line for each of its fields. JSON knows no infinity: null."""
+def made_now() -> Data:
+    """What a record that begins now is made by."""
     code = subprocess.run(
         ["git", "log", "-1", "--format=%h", "--", *MEASURED_CODE], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()
-    made = {
+    return {
         "by": "benchmarks/lessons.py",
         "commit": code,
         "on": f"{datetime.now(UTC):%Y-%m-%d}",
         "torch": torch.__version__.split("+")[0],
     }
-    fields = [
-        f"{json.dumps(name)}: {json.dumps(short(value), allow_nan=False)}" for name, value in ({"made": made} | data).items()
-    ]
+
+
+def as_json(data: Data) -> str:
+    """A line for each field. JSON knows no infinity: null."""
+    fields = [f"{json.dumps(name)}: {json.dumps(short(value), allow_nan=False)}" for name, value in data.items()]
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
 

@@ -73,16 +73,16 @@ LESSONS = (
         title="What a learning rate does",
         summary="It scales the step that is taken against the gradient; the curvature of the loss says how large it may be.",
         draw=rates.gradient_descent,
-        job=_diabetes("gradient descent", {"learning_rate": _rates(1e-3, 10.0, 9), "batch_size": 256, "epochs": 60}),
+        job=_diabetes("gradient descent", {"learning_rate": _rates(1e-4, 0.1, 10), "batch_size": 256, "epochs": 100}),
         shown_by="the loss curves: nearly the whole training set is one batch, so each step is gradient descent without noise",
     ),
     Lesson(
         name="learning-rate",
         title="Too small, too large",
-        summary="A rate that is too small wastes updates, one that is too large diverges; both look alike only at first sight.",
+        summary="A rate that is too small wastes updates, one that is too large diverges.",
         draw=rates.learning_rate,
         job=_digits("too small, too large", {"learning_rate": _rates(3e-4, 3.0, 9)}),
-        shown_by="the loss curves, coloured by learning rate; those that diverged are dotted",
+        shown_by="the loss curves, coloured by learning rate; a run that diverged is along the top of the response curve",
     ),
     Lesson(
         name="response-curve",
@@ -103,10 +103,7 @@ LESSONS = (
         summary="One short run with a rising rate shows which rates train at all, but not which one ends best.",
         draw=rates.range_test,
         job=_digits("one epoch at each rate", {"learning_rate": _rates(1e-4, 10.0, 26), "epochs": 1}),
-        shown_by=(
-            "the response curve: it is that of one epoch, whose best rate differs from that of ten epochs, which the lesson on"
-            " the response curve shows"
-        ),
+        shown_by="the response curve, which here is that of one epoch, and compare it with the ten epochs of the lesson before",
     ),
     Lesson(
         name="schedules",
@@ -127,7 +124,7 @@ LESSONS = (
             {"width": 8},
             metric="training_loss",
         ),
-        shown_by="the applied learning rates by epoch, and the column of the training loss in the table of trials",
+        shown_by="the applied learning rates by epoch, and the loss by learning rate and schedule",
     ),
     Lesson(
         name="decay",
@@ -146,7 +143,7 @@ LESSONS = (
             {"width": 8},
             metric="training_loss",
         ),
-        shown_by="the loss curves, above the applied learning rates",
+        shown_by="the loss curves, beside the applied learning rates",
     ),
     Lesson(
         name="adaptive-methods",
@@ -157,7 +154,7 @@ LESSONS = (
             "adaptive methods",
             {"optimizer": _choices("sgd", "adagrad", "adam"), "learning_rate": _rates(1e-4, 1.0, 9), "momentum": 0.0},
         ),
-        shown_by="the table of trials, sorted by loss: the best learning rate of each optimizer is another one",
+        shown_by="the loss by learning rate and optimizer: the best learning rate of each optimizer is another one",
     ),
     Lesson(
         name="momentum",
@@ -165,7 +162,7 @@ LESSONS = (
         summary="Momentum adds past steps: the same learning rate moves the weights 1 / (1 - momentum) times as far.",
         draw=training.momentum,
         job=_digits("momentum", {"momentum": _choices(0.0, 0.5, 0.9, 0.98), "learning_rate": _rates(1e-3, 1.0, 10)}),
-        shown_by="the table of trials, sorted by loss: the higher the momentum, the lower the best learning rates",
+        shown_by="the loss by learning rate and momentum: the higher the momentum, the lower the best learning rates",
     ),
     Lesson(
         name="batch-size",
@@ -189,14 +186,14 @@ LESSONS = (
             },
             {"hidden_layers": 10},
         ),
-        shown_by="the loss curves, and the table of trials, sorted by loss",
+        shown_by="the loss by learning rate and initialization, and the loss curves",
     ),
     Lesson(
         name="overfitting",
         title="Overfitting",
         summary="A network may go on to fit its training set when it no longer gets better on other data.",
         draw=training.overfitting,
-        job=_diabetes("overfitting", {"learning_rate": _rates(1e-3, 0.1, 9), "batch_size": 32, "epochs": 60}),
+        job=_diabetes("overfitting", {"learning_rate": _rates(1e-4, 0.01, 9), "epochs": 100}),
         shown_by="the generalization gap by learning rate",
     ),
     Lesson(

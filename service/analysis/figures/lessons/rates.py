@@ -1,8 +1,6 @@
 """Pictures of what a learning rate does: on a quadratic function, on a network, over all rates, and in a range test."""
 
 import math
-from itertools import pairwise
-from typing import Any
 
 from service.analysis.figures.figure import BLUE, GREEN, GREY, ORANGE, VERMILION, Figure, layout, rate_axis
 from service.analysis.figures.lessons.traces import (
@@ -130,19 +128,17 @@ def range_test(recorded: Recorded) -> Figure:
     """The training loss while the rate rises, beside the loss of whole trainings by rate."""
     rates, losses = recorded["learning_rates"], recorded["losses"]
     smooth = _exponential_mean(losses)
-    turn = min(range(len(smooth)), key=smooth.__getitem__)
-    slopes = [(later - before) for before, later in pairwise(smooth[: turn + 1])]
-    steepest = rates[min(range(len(slopes)), key=slopes.__getitem__)]
+    turn = rates[min(range(len(smooth)), key=smooth.__getitem__)]
     whole = recorded["trained"]
     best, _ = lowest(whole["learning_rates"], whole["losses"])
     shown = [loss if loss < 2 * smooth[0] else None for loss in smooth]
-    marked: list[dict[str, Any]] = [vertical(steepest, ORANGE, "dash"), vertical(best, GREEN)]
+    marked = [vertical(turn / 10, ORANGE, "dash"), vertical(best, GREEN)]
     return Figure(
         name="lesson",
         title="a range test, beside whole trainings",
         text=(
-            f"In the test the loss falls fastest at {short(steepest)}, orange, is lowest at {short(rates[turn])}, and then"
-            f" rises: the run diverges. Whole trainings, one at each rate, are best at {short(best)}, green."
+            f"In the test the loss is lowest at {short(turn)}, and then rises: the run diverges. A tenth of that, as people often"
+            f" take, is {short(turn / 10)}, dashed. Whole trainings, one at each rate, are best at {short(best)}, green."
         ),
         data=[
             line("range test: one run, rising rate", rates, shown, ORANGE),
