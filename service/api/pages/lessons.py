@@ -211,3 +211,12 @@ LESSONS = (
     ),
 )
 """In the order in which each builds on those before."""
+
+EXPLAINED = {
+    "response": "response-curve",
+    "losses": "learning-rate",
+    "schedules": "schedules",
+    "batch-sizes": "batch-size",
+    "gaps": "overfitting",
+}
+"""The lesson that explains a figure of a job's page, by the figure's name."""

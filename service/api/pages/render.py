@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from service.analysis.words.cost import duration
 from service.analysis.words.numbers import number, short, values
+from service.api.pages.lessons import EXPLAINED
 from service.version import VERSION
 
 # Plotly writes a style sheet of its own into the page; scripts come from this server alone.
@@ -51,7 +52,7 @@ def _environment() -> Environment:
         "as_json": _as_json,
         "as_lines": _as_lines,
     }
-    environment.globals |= {"version": VERSION, "is_report": False}
+    environment.globals |= {"version": VERSION, "is_report": False, "explained": EXPLAINED}
     return environment
 
 

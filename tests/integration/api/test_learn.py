@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from service.api.pages.lessons import LESSONS, Lesson
+from service.api.pages.lessons import EXPLAINED, LESSONS, Lesson
+from service.store.postgres import Database
+from tests.factories import submit_job
+from tests.integration.api.training import Worker
 
 
 class Attributes(HTMLParser):
@@ -64,3 +67,17 @@ def test_a_lesson_that_there_is_not_is_a_page_and_nothing_of_its_name_is_shown_a
     found = page(client, "/learn/<b>nothing", 404)
     assert "There is no such lesson" in found
     assert "<b>" not in found
+
+
+def test_the_figures_of_a_job_lead_to_the_lessons_that_explain_them(
+    client: TestClient, database: Database, worker: Worker
+) -> None:
+    job = submit_job(database)
+    worker.train(3)
+    text = page(client, f"/jobs/{job.id}")
+    shown = [each["data-part"] for each in Attributes(text).found if each.get("class") == "figure"]
+    assert "response" in shown
+    found = [each["href"] for each in Attributes(text).found if each.get("class") == "explained"]
+    assert found == [f"/learn/{EXPLAINED[name]}" for name in shown if name in EXPLAINED]
+    assert 'class="explained"' not in client.get(f"/v1/jobs/{job.id}/report").text, "a file has no lessons beside it"
+    assert set(EXPLAINED.values()) <= {lesson.name for lesson in LESSONS}
