@@ -29,7 +29,7 @@ from service.api.catalog import Catalog
 from service.api.dashboard import Dashboard
 from service.api.hosts import AllowedHosts
 from service.api.kept_answers import KeptAnswers
-from service.api.pages import assets, learn
+from service.api.pages import assets, errors, learn
 from service.api.pages import compare as compare_page
 from service.api.pages import job as job_page
 from service.api.pages import jobs as jobs_page
@@ -75,6 +75,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.stopping = stopping
     problems.install(app)
     query.install(app)
+    errors.install(app)
     for resource in (
         jobs,
         events,
@@ -92,7 +93,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         app.include_router(resource.router, dependencies=[Depends(query.check_names)])
 
     for page in (assets, jobs_page, job_page, trial_page, new_page, compare_page, learn):
-        app.include_router(page.router, dependencies=[Depends(query.check_names)])
+        app.include_router(page.router)  # they take any query: links from elsewhere add to it
 
     app.add_middleware(Dashboard, database=database)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

@@ -1,11 +1,14 @@
 """What goes wrong on a page, as a page: people do not read problem documents."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+import json
+from collections.abc import Callable, Collection, Coroutine
+from functools import partial
+from typing import Any, cast
 
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from service.api.faults import faults_of
 from service.api.pages.render import html
@@ -14,7 +17,14 @@ from service.errors import InvalidJob, InvalidQuestion, NotComparable, StrideErr
 
 
 class PageRoute(APIRoute):
-    """A route whose errors are pages. Where the database cannot be reached, the page asks for itself again."""
+    """A route whose errors are pages. Where the database cannot be reached, the page asks for itself again.
+
+    It answers HEAD, too, as those ask who look whether a link is alive.
+    """
+
+    def __init__(self, path: str, *args: Any, methods: Collection[str], **kwargs: Any) -> None:
+        head = set() if path.endswith("/changes") else {"HEAD"}  # a stream would be followed to its end
+        super().__init__(path, *args, methods={*methods, *head}, **kwargs)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -31,6 +41,23 @@ class PageRoute(APIRoute):
                 return _page("The request is not valid", said, 422)
 
         return handle_or_explain
+
+
+def install(app: FastAPI) -> None:
+    """Show browsers as a page what is on no route, and what fails unexpectedly. To be called after `problems.install`."""
+    for kind in (HTTPException, Exception):
+        as_problem = cast(Callable[[Request, Exception], Response], app.exception_handlers[kind])
+        app.exception_handlers[kind] = partial(_for_whom_asks, as_problem)
+
+
+def _for_whom_asks(as_problem: Callable[[Request, Exception], Response], request: Request, error: Exception) -> Response:
+    problem = as_problem(request, error)
+    if request.url.path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
+        return problem
+    said = json.loads(bytes(problem.body))
+    page = _page(said["title"], [said["detail"]], problem.status_code)
+    page.headers.update(getattr(error, "headers", None) or {})
+    return page
 
 
 def _page(title: str, said: list[str], status: int) -> Response:

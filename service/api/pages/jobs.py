@@ -12,6 +12,7 @@ from service.analysis.words.age import age
 from service.analysis.words.ranges import end_to_end
 from service.api import cursors
 from service.api.dependencies import Answers, Db, JobId
+from service.api.faults import NO_NUL
 from service.api.labels import Labels, labels_of
 from service.api.pages.changes import stream
 from service.api.pages.errors import PageRoute
@@ -29,7 +30,9 @@ LISTED = 20
 MOST_WORKERS = 50
 ENDED = frozenset({"stopped", "lost"})
 
-Text = Annotated[str | None, Query(max_length=200, description="Only jobs whose name, objective or id holds this.")]
+Text = Annotated[
+    str | None, Query(max_length=200, pattern=NO_NUL, description="Only jobs whose name, objective or id holds this.")
+]
 
 
 @router.get("/")

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from service.api.catalog import Listed
 from service.api.dependencies import Catalog, Db, job_named
-from service.api.faults import JOB_ID
+from service.api.faults import JOB_ID, NO_NUL
 from service.api.pages import fields
 from service.api.pages.errors import PageRoute
 from service.api.pages.render import html
@@ -24,7 +24,7 @@ def new_job_page(
     database: Db,
     catalog: Catalog,
     again: Annotated[str | None, Query(alias="from", pattern=JOB_ID, description="The job to fill the form from.")] = None,
-    objective: Annotated[str | None, Query(max_length=200, description="The objective to begin with.")] = None,
+    objective: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="The objective to begin with.")] = None,
 ) -> HTMLResponse:
     """The form. Its script sends it to `POST /v1/jobs`, while one types with `dry_run`."""
     listed = catalog.listed()

@@ -23,8 +23,11 @@ from tests.integration.api.training import Worker, diverged
 MARKUP = "<img src=x onerror=alert(1)>'\"&{{ 7 * 7 }}"
 
 
+AS_BROWSERS = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
 def page(client: TestClient, path: str, status: int = 200) -> str:
-    response = client.get(path)
+    response = client.get(path, headers=AS_BROWSERS)
     assert (response.status_code, response.headers["content-type"]) == (status, "text/html; charset=utf-8"), response.text
     policy = response.headers["content-security-policy"]
     assert "script-src 'self';" in policy
@@ -173,7 +176,55 @@ def test_where_nothing_learned_no_rate_is_recommended(client: TestClient, databa
 def test_what_is_not_there_is_a_page_too(client: TestClient, database: Database) -> None:
     assert "There is no such job" in page(client, "/jobs/ffffffff", 404)
     assert "The request is not valid" in page(client, "/jobs/no-id", 422)
-    assert "The request is not valid" in page(client, "/?page=2", 422)
+    assert "The request is not valid" in page(client, "/?state=odd", 422)
+    assert "There is nothing here" in page(client, "/nowhere", 404)
+    refused = client.post("/", headers=AS_BROWSERS)
+    assert (refused.status_code, "/ does not take POST" in refused.text) == (405, True)
+    assert "GET" in refused.headers["allow"]
+    assert client.get("/nowhere").headers["content-type"] == "application/problem+json"
+    assert client.get("/v1/nowhere", headers=AS_BROWSERS).headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?q=%00",
+        "/?label=a:%00",
+        "/?cursor=%00",
+        "/jobs/%00",
+        "/jobs/%00/rate",
+        "/compare?jobs=%00",
+        "/new?from=%00",
+        "/new?objective=%00",
+    ],
+)
+def test_what_postgresql_cannot_hold_is_refused_on_a_page(client: TestClient, path: str) -> None:
+    page(client, path, 422)
+
+
+def test_an_error_of_ours_is_a_page_too(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr("service.api.pages.jobs.jobs.page", fails)
+    found = page(client, "/", 500)
+    assert "An internal error occurred" in found
+    assert "secret" not in found
+
+
+def test_a_page_takes_what_links_from_elsewhere_add(client: TestClient, database: Database) -> None:
+    """Such as ?utm_source=; the API refuses what it does not know."""
+    job = submit_job(database)
+    for path in ("/", f"/jobs/{job.id}", "/new", "/learn", f"/compare?jobs={job.id}"):
+        page(client, f"{path}{'&' if '?' in path else '?'}utm_source=letter")
+    assert client.get("/v1/jobs?utm_source=letter").status_code == 422
+
+
+def test_a_page_answers_head(client: TestClient, database: Database) -> None:
+    job = submit_job(database)
+    for path in ("/", f"/jobs/{job.id}", "/new", "/learn", "/compare"):
+        assert client.head(path).status_code == 200, path
+    assert client.head("/jobs/ffffffff").status_code == 404
 
 
 def test_a_page_without_its_database_says_so_and_asks_again(database: Database) -> None:
