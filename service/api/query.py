@@ -13,7 +13,7 @@ from service.api.json_body import MAX_FAULTS
 
 
 def check_names(request: Request) -> None:
-    """A dependency of every route but those of pages. Raises RequestValidationError where a query has names that the route does not know.
+    """A dependency of every route but pages. Raises RequestValidationError where a query has names that the route does not know.
 
     FastAPI would ignore them, so that a misspelt `dry_run` submitted the job; and of a parameter that is given twice, take one.
     """
