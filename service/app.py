@@ -29,6 +29,7 @@ from service.api.catalog import Catalog
 from service.api.dashboard import Dashboard
 from service.api.hosts import AllowedHosts
 from service.api.kept_answers import KeptAnswers
+from service.api.origins import OwnOrigin
 from service.api.pages import assets, errors, learn
 from service.api.pages import compare as compare_page
 from service.api.pages import job as job_page
@@ -97,6 +98,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
 
     app.add_middleware(Dashboard, database=database)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(OwnOrigin, allowed=settings.allowed_hosts)
     app.add_middleware(AllowedHosts, allowed=(settings.host, *settings.allowed_hosts))  # the last one is asked first
     return app
 

@@ -5,7 +5,7 @@ name in the header Host.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from service.api.dashboard import App, Receive, Scope, Send
@@ -17,19 +17,30 @@ ANY = "*"
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:[0-9]*)?", re.IGNORECASE)
 
 
+class HostNames:
+    """A list of host names and addresses, where one that begins with `*.` stands for all names that end with the rest."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        listed = {normal(name) for name in names}
+        self._names = {name for name in listed if not name.startswith("*")}
+        self._endings = tuple(name[1:] for name in listed if name.startswith("*."))
+
+    def __contains__(self, name: str) -> bool:
+        """name: as `name_in` gives it."""
+        return name in self._names or name.endswith(self._endings)
+
+
 class AllowedHosts:
     """ASGI middleware that answers 421 to requests that do not name an allowed host.
 
-    Allowed are loopback names, the IP address at which the connection arrived, and the names in `allowed`, at any port. A name
-    that begins with `*.` stands for all names that end with the rest, `*` for any.
+    Allowed are loopback names, the IP address at which the connection arrived, and the names in `allowed`, at any port. `*`
+    stands for any name.
     """
 
     def __init__(self, app: App, allowed: Sequence[str]) -> None:
         self._app = app
-        names = {_normal(name) for name in allowed}
-        self._any = ANY in names
-        self._names = {name for name in names if not name.startswith("*")} | {"localhost"}
-        self._endings = tuple(name[1:] for name in names if name.startswith("*."))
+        self._any = ANY in allowed
+        self._names = HostNames((*allowed, "localhost"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._any or scope["type"] not in ("http", "websocket"):
@@ -44,17 +55,22 @@ class AllowedHosts:
         await problem("host-not-allowed", "The API does not answer to this host name", 421, detail)(scope, receive, send)
 
     def _is_allowed(self, host: str, scope: Scope) -> bool:
-        matched = _HOST.fullmatch(host)
-        if matched is None:
+        name = name_in(host)
+        if name is None:
             return False
-        name = _normal(matched[1])
-        if name in self._names or name.endswith(self._endings):
+        if name in self._names:
             return True
         address = _address(name)
         return address is not None and (address.is_loopback or address == _address((scope.get("server") or ("",))[0]))
 
 
-def _normal(name: str) -> str:
+def name_in(host: str) -> str | None:
+    """The host's name, as names are compared, in a header `Host`, which may have a port; None if it is none."""
+    matched = _HOST.fullmatch(host)
+    return None if matched is None else normal(matched[1])
+
+
+def normal(name: str) -> str:
     """A host name in the form in which names are compared: in lower case, without brackets and the final dot.
 
     An address in its shortest form: IPv6 has many for one.

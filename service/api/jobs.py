@@ -41,7 +41,9 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("", status_code=202, response_model=JobView, responses={**documented(400, 413, 415, 422), 200: {"model": DryRun}})
+@router.post(
+    "", status_code=202, response_model=JobView, responses={**documented(400, 403, 413, 415, 422), 200: {"model": DryRun}}
+)
 def submit_job(
     request: Annotated[JobRequest, Body(openapi_examples=JOBS)],
     database: Db,
@@ -94,25 +96,25 @@ def get_job(job_id: JobId, database: Db) -> JobView:
         return _view(conn, jobs.get(conn, job_id))
 
 
-@router.post("/{job_id}/cancel", responses=documented(404, 409, 422))
+@router.post("/{job_id}/cancel", responses=documented(403, 404, 409, 422))
 def cancel_job(job_id: JobId, database: Db) -> JobView:
     """Cancel a job; its running trials keep their measurements."""
     return _moved(database, job_id, lifecycle.cancel)
 
 
-@router.post("/{job_id}/pause", responses=documented(404, 409, 422))
+@router.post("/{job_id}/pause", responses=documented(403, 404, 409, 422))
 def pause_job(job_id: JobId, database: Db) -> JobView:
     """Pause a job: start no further trials, and release the running ones, which continue at resume."""
     return _moved(database, job_id, lifecycle.pause)
 
 
-@router.post("/{job_id}/resume", responses=documented(404, 409, 422))
+@router.post("/{job_id}/resume", responses=documented(403, 404, 409, 422))
 def resume_job(job_id: JobId, database: Db) -> JobView:
     """Resume a paused job."""
     return _moved(database, job_id, lifecycle.resume)
 
 
-@router.post("/{job_id}/extend", status_code=202, responses=documented(400, 404, 409, 413, 415, 422))
+@router.post("/{job_id}/extend", status_code=202, responses=documented(400, 403, 404, 409, 413, 415, 422))
 def extend_job(job_id: JobId, extension: Extension, database: Db, idempotency_key: IdempotencyKey = None) -> JobView:
     """Give a job more trials or seconds: an open one more than its budget, a final one more than it has issued; that runs again.
 
@@ -127,7 +129,7 @@ def extend_job(job_id: JobId, extension: Extension, database: Db, idempotency_ke
     return database.transact(work)
 
 
-@router.delete("/{job_id}", status_code=204, responses=documented(404, 409, 422))
+@router.delete("/{job_id}", status_code=204, responses=documented(403, 404, 409, 422))
 def delete_job(job_id: JobId, database: Db, folder: Folder) -> None:
     """Delete a completed, failed or cancelled job with all its trials."""
     paths = database.transact(lambda conn: lifecycle.delete(conn, job_id), timeout_s=DELETE_TIMEOUT_S)
