@@ -100,12 +100,12 @@ def _made(database: Database, job: Job, answers: KeptAnswers) -> tuple[str, str 
         return words.no_answer(job.id, answered), None, told
     answer, rate = answered.answer, job.spec.meaning.named(Role.LEARNING_RATE)
     note = words.study_note(answer, searched(job.spec.search_space), rate)
-    return note, None if rate is None else _plot(answer, trials, rate), told
+    return note, None if rate is None else _plot(job, answer, trials, rate), told
 
 
-def _plot(answer: Answer, trials: Sequence[Trial], rate: str) -> str | None:
+def _plot(job: Job, answer: Answer, trials: Sequence[Trial], rate: str) -> str | None:
     drawn = evenly(trials, MOST_DRAWN)
-    figure = response_figure(answer, drawn, rate)
+    figure = response_figure(answer, drawn, rate, sign=job.spec.cost_sign)
     if figure is None:
         return None
     left_out = f"{len(drawn)} of {len(trials)} trials are drawn." if len(drawn) < len(trials) else ""

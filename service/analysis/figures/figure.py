@@ -22,9 +22,6 @@ P = TypeVar("P", bound=tuple[Any, ...])
 GREEN, ORANGE, VERMILION, PURPLE, GREY = "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#8a8a8a"
 BLUE = "#2a8fd8"
 """Between their blue and their sky blue: these are hard to see on a dark page and on a light one."""
-DECADES_FROM = 8.0
-"""An axis is logarithmic where its largest value is more than this many times its smallest: else the lower ones were one line."""
-
 TEMPLATE = "hovertemplate"
 """The one property whose text is markup."""
 MOST_MARKS = 1_500
@@ -77,27 +74,6 @@ def layout(x: Mapping[str, Any], y: Mapping[str, Any], **more: Any) -> dict[str,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         **more,
     }
-
-
-def scale_of(values: Sequence[float]) -> str:
-    """Plotly's type of an axis that shows these values."""
-    found = [value for value in values if math.isfinite(value)]
-    is_wide = bool(found) and min(found) > 0 and max(found) > DECADES_FROM * min(found)
-    return "log" if is_wide else "linear"
-
-
-def height_range(heights: Sequence[float], kind: str) -> dict[str, Any]:
-    """The vertical range, with room above for a row of marks. A few exploded values would squeeze all others into a line."""
-    found = sorted(value for value in heights if math.isfinite(value))
-    if len(found) < 2 or found[0] == found[-1]:
-        return {}
-    low, high = found[0], found[-1]
-    if kind == "log":
-        first, last = math.log10(low), math.log10(high)
-        return {"range": [first - 0.05 * (last - first), last + 0.12 * (last - first)]}
-    usual = found[int(0.9 * (len(found) - 1))]
-    high = min(high, low + DECADES_FROM * (usual - low)) if usual > low else high
-    return {"range": [low - 0.05 * (high - low), high + 0.12 * (high - low)]}
 
 
 def rate_axis(rates: Sequence[float]) -> dict[str, Any]:

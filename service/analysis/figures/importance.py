@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.analysis.answer.importance import Interaction
-from service.analysis.figures.figure import BLUE, ORANGE, Figure, layout, rate_axis, rate_of, scale_of
+from service.analysis.figures.figure import BLUE, ORANGE, Figure, layout, rate_axis, rate_of
+from service.analysis.figures.metric_axis import clipped, possible, scale_of
 from service.analysis.words.numbers import number
 from service.domain.answer import Answer
 from service.domain.trial import Trial, TrialState
@@ -64,10 +65,12 @@ def interaction_figure(
     """A heat map, with the trials on it. sign: 1 where lower is better, else -1. None where nothing is known."""
     if found is None or answer.learning_rate is None:
         return None
-    known = [value for row in found.expected for value in row if value is not None and math.isfinite(value)]
+    ends = possible([trial.value for trial in trials if trial.state is TrialState.COMPLETE], sign)
+    expected = [[_clipped(value, ends) for value in row] for row in found.expected]
+    known = [value for row in expected for value in row if value is not None]
     if not known or min(known) == max(known):
         return None
-    is_log = scale_of(known) == "log"
+    is_log = scale_of(known, sign) == "log"
     best = min(known) if sign > 0 else max(known)
     is_category = not all(isinstance(value, int | float) and not isinstance(value, bool) for value in found.values)
     rows: list[Any] = [str(value) for value in found.values] if is_category else list(found.values)
@@ -92,8 +95,8 @@ def interaction_figure(
                 "type": "heatmap",
                 "x": list(found.rates),
                 "y": rows,
-                "z": [[_height(value, is_log) for value in row] for row in found.expected],
-                "customdata": [[_height(value, False) for value in row] for row in found.expected],
+                "z": [[math.log10(value) if is_log and value is not None else value for value in row] for row in expected],
+                "customdata": expected,
                 "colorscale": SCALE if sign > 0 else [(1 - at, color) for at, color in reversed(SCALE)],
                 "colorbar": {"title": {"text": answer.metric}, "thickness": 12, **_ticks(known, is_log)},
                 "hovertemplate": "%{x:.3g}, %{y}: %{customdata:.4g}<extra></extra>",
@@ -116,10 +119,8 @@ def interaction_figure(
     )
 
 
-def _height(value: float | None, is_log: bool) -> float | None:
-    if value is None or not math.isfinite(value):
-        return None
-    return math.log10(value) if is_log else value
+def _clipped(value: float | None, ends: tuple[float, float]) -> float | None:
+    return None if value is None or not math.isfinite(value) else clipped(value, ends)
 
 
 def _ticks(known: Sequence[float], is_log: bool) -> dict[str, Any]:

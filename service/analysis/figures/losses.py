@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.analysis.figures.figure import VERMILION, Figure, evenly, layout, rate_of, scale_of
+from service.analysis.figures.figure import VERMILION, Figure, evenly, layout, rate_of
+from service.analysis.figures.metric_axis import scale_of
 from service.analysis.figures.rate_colors import RateColors
 from service.analysis.words.numbers import counted, number
 from service.domain.measurement import CurvePoint
@@ -33,11 +34,12 @@ def loss_figure(
     metric: str,
     step_word: str,
     rate: str,
+    sign: float,
     best: int | None = None,
 ) -> Figure | None:
     """The metric by step, a line for each of `drawn_trials`. None while none has two points.
 
-    curves: by the trials' numbers. best: the number of the best trial, whose line is thick.
+    curves: by the trials' numbers. sign: 1 where lower is better, else -1. best: the best trial's number, whose line is thick.
     """
     chosen = [trial for trial in drawn_trials(trials, rate, best) if len(curves.get(trial.number, ())) > 1]
     if not chosen:
@@ -56,7 +58,7 @@ def loss_figure(
         data=[*lines, colors.bar()],
         layout=layout(
             {"title": {"text": step_word}, "rangemode": "tozero"},
-            {"title": {"text": metric}, "type": scale_of(values)},
+            {"title": {"text": metric}, "type": scale_of(values, sign)},
             showlegend=False,
         ),
     )

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from service.analysis.figures.figure import BLUE, ORANGE, VERMILION, Figure, layout, scale_of
+from service.analysis.figures.figure import BLUE, ORANGE, VERMILION, Figure, layout
+from service.analysis.figures.metric_axis import scale_of
 from service.analysis.words.numbers import counted, number
 from service.domain.measurement import Measurement
 
@@ -14,10 +15,10 @@ COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", VERMILION, "#56B4E9")
 DASHES = ("solid", "dash", "dot")
 
 
-def metrics_figure(measured: Sequence[Measurement], *, metric: str, step_word: str) -> Figure | None:
+def metrics_figure(measured: Sequence[Measurement], *, metric: str, step_word: str, sign: float) -> Figure | None:
     """Every metric that was measured, the job's first; the others, which have scales of their own, are shown on demand.
 
-    None before the first step.
+    sign: 1 where lower values of the job's metric are better, else -1. None before the first step.
     """
     names = sorted({name for each in measured for name in each.metrics}, key=lambda name: (name != metric, name))
     if not names:
@@ -40,13 +41,16 @@ def metrics_figure(measured: Sequence[Measurement], *, metric: str, step_word: s
         data=lines,
         layout=layout(
             {"title": {"text": step_word}, "rangemode": "tozero"},
-            {"title": {"text": metric if len(shown) == 1 else "loss"}, "type": scale_of(values)},
+            {"title": {"text": metric if len(shown) == 1 else "loss"}, "type": scale_of(values, sign)},
         ),
     )
 
 
 def rates_figure(measured: Sequence[Measurement], *, step_word: str) -> Figure | None:
-    """The applied learning rate, a line for each parameter group where there are several. None before the first step."""
+    """The applied learning rate, a line for each parameter group where there are several. None before the first step.
+
+    The axis is logarithmic and spans a decade at least: a rate that never changes is a line in its middle.
+    """
     groups = {rate.group: None for each in measured for rate in each.group_rates}
     if len(groups) > 1:
         named = [
@@ -55,18 +59,27 @@ def rates_figure(measured: Sequence[Measurement], *, step_word: str) -> Figure |
         ]
     else:
         named = [("applied learning rate", [(each.step, each.learning_rate) for each in measured])]
-    values = [value for _, pairs in named for _, value in pairs if 0 < value < math.inf]
+    drawn = [(name, [(step, value if 0 < value < math.inf else math.nan) for step, value in pairs]) for name, pairs in named]
+    values = [value for _, pairs in drawn for _, value in pairs if value > 0]
     if not values:
         return None
+    first, last = math.log10(min(values)), math.log10(max(values))
+    room = max(0.05 * (last - first), (1 - (last - first)) / 2)
     of = "" if len(groups) < 2 else f" in {len(groups)} parameter groups"
+    said = f"from {number(min(values))} to {number(max(values))}" if max(values) > min(values) else number(values[0])
+    n_zero = sum(value == 0 for _, pairs in named for _, value in pairs)
+    zero = f" {counted(n_zero, 'rate of 0 is', 'rates of 0 are')} not drawn." if n_zero else ""
     return Figure(
         name="rates",
         title=f"applied learning rate by {step_word}",
-        text=f"The rate in the last update of each {step_word}{of}: from {number(min(values))} to {number(max(values))}.",
-        data=[_line(name, pairs, place) for place, (name, pairs) in enumerate(named)],
+        text=f"The rate in the last update of each {step_word}{of}: {said}.{zero}",
+        data=[_line(name, pairs, place) for place, (name, pairs) in enumerate(drawn)],
         layout=layout(
             {"title": {"text": step_word}, "rangemode": "tozero"},
-            {"title": {"text": "applied learning rate"}, "type": scale_of(values), "exponentformat": "power"},
+            {
+                **{"title": {"text": "applied learning rate"}, "type": "log", "exponentformat": "power"},
+                "range": [first - room, last + room],
+            },
             showlegend=len(groups) > 1,
         ),
     )

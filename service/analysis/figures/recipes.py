@@ -14,11 +14,10 @@ from service.analysis.figures.figure import (
     PURPLE,
     VERMILION,
     Figure,
-    height_range,
     layout,
     rate_axis,
-    scale_of,
 )
+from service.analysis.figures.metric_axis import height_range, scale_of
 from service.analysis.words.numbers import number
 from service.analysis.words.ranges import estimate
 from service.domain.answer import EstimateView
@@ -62,7 +61,9 @@ def curves_figure(compared: ComparisonView) -> Figure | None:
     if not rates:
         return None
     heights = [point.mean for _, each in drawn for point in each.curve]
-    kind = scale_of(heights)
+    sign = 1 if compared.direction == "minimize" else -1
+    kind = scale_of(heights, sign)
+    ends = height_range(heights, kind, low_is_bad=sign < 0, high_is_bad=sign > 0)
     shared = compared.at_shared_rate
     at = [] if shared is None else [{"x0": shared.learning_rate, "x1": shared.learning_rate}]
     dotted = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"color": GREY, "width": 2, "dash": "dot"}}
@@ -73,7 +74,7 @@ def curves_figure(compared: ComparisonView) -> Figure | None:
         data=data,
         layout=layout(
             rate_axis([*rates, *([] if shared is None else [shared.learning_rate])]),
-            {"title": {"text": compared.metric}, "type": kind, **height_range(heights, kind)},
+            {"title": {"text": compared.metric}, "type": kind, **ends},
             shapes=[{**dotted, **each} for each in at],
             **({"height": 384 + 22 * len(drawn)} if len(drawn) > MANY else {}),
         ),
@@ -104,7 +105,7 @@ def best_values_figure(compared: ComparisonView) -> Figure | None:
         ),
         data=[_interval(expected, line, name, y) for (expected, line, name), y in zip(found, heights, strict=True)],
         layout=layout(
-            {"title": {"text": compared.metric}, "type": scale_of(ends)},
+            {"title": {"text": compared.metric}, "type": scale_of(ends, sign)},
             {"range": [-0.6, len(found) - 0.2], "visible": False, "fixedrange": True},
             annotations=[
                 {

@@ -11,13 +11,12 @@ from service.analysis.figures.figure import (
     ORANGE,
     VERMILION,
     Figure,
-    height_range,
     layout,
     rate_axis,
     rate_of,
-    scale_of,
     thinned,
 )
+from service.analysis.figures.metric_axis import clipped, height_range, outside, possible, scale_of
 from service.analysis.words.numbers import counted, number
 from service.domain.answer import Answer
 from service.domain.trial import Trial, TrialState
@@ -27,10 +26,10 @@ TOP = 0.97
 """Of the height, where trials that diverged are drawn."""
 
 
-def response_figure(answer: Answer, trials: Sequence[Trial], rate: str) -> Figure | None:
-    """The curve with its 90% interval, the answer's ranges, and the trials, diverged ones along the top. rate: of the parameter.
+def response_figure(answer: Answer, trials: Sequence[Trial], rate: str, *, sign: float) -> Figure | None:
+    """The curve with its 90% interval, the answer's ranges, and the trials, diverged ones along the top.
 
-    None while no trial has a result.
+    rate: of the parameter. sign: 1 where lower is better, else -1. None while no trial has a result.
     """
     by_state = {state: _drawn([trial for trial in trials if trial.state is state], rate) for state in TrialState}
     complete, pruned = by_state[TrialState.COMPLETE], by_state[TrialState.PRUNED]
@@ -38,10 +37,12 @@ def response_figure(answer: Answer, trials: Sequence[Trial], rate: str) -> Figur
     rates = [x for x, _, _ in (*complete, *pruned, *diverged)] + [point.learning_rate for point in answer.curve]
     if not rates:
         return None
-    heights = [y for _, y, _ in complete] + [point.mean for point in answer.curve]
-    kind = scale_of(heights)
+    low, band, expected = _curve(answer, possible([y for _, y, _ in complete], sign))
+    heights = [y for _, y, _ in complete] + expected["y"]
+    kind = scale_of(heights, sign)
+    ends = height_range(heights, kind, low_is_bad=sign < 0, high_is_bad=sign > 0)
+    axis = {"title": {"text": answer.metric}, "type": kind, **ends}
     marks, left_out = thinned(complete)
-    low, band, expected = _curve(answer)
     data = [
         low,
         band,
@@ -54,27 +55,30 @@ def response_figure(answer: Answer, trials: Sequence[Trial], rate: str) -> Figur
     return Figure(
         name="response",
         title=f"{answer.metric} by learning rate",
-        text=_text(answer, len(complete), len(pruned), len(diverged)) + left_out,
+        text=_text(answer, len(complete), len(pruned), len(diverged))
+        + left_out
+        + outside([y for _, y, _ in (*complete, *pruned)], axis),
         data=shown,
         layout=layout(
             rate_axis(rates),
-            {"title": {"text": answer.metric}, "type": kind, **height_range(heights, kind)},
+            axis,
             yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
             shapes=_shapes(answer),
         ),
     )
 
 
-def _curve(answer: Answer) -> list[dict[str, Any]]:
+def _curve(answer: Answer, ends: tuple[float, float]) -> list[dict[str, Any]]:
+    """The lower and the upper end of the interval, and the expected metric. ends: of what is possible."""
     points = [point for point in answer.curve if all(map(math.isfinite, (point.mean, point.low, point.high)))]
     x = [point.learning_rate for point in points]
     band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "legendgroup": "band"}
     return [
-        {"type": "scatter", "x": x, "y": [point.low for point in points], "showlegend": False, **band},
+        {"type": "scatter", "x": x, "y": [clipped(point.low, ends) for point in points], "showlegend": False, **band},
         {
             "type": "scatter",
             "x": x,
-            "y": [point.high for point in points],
+            "y": [clipped(point.high, ends) for point in points],
             "fill": "tonexty",
             "fillcolor": "rgba(230,159,0,0.22)",
             "name": "90% of where the curve may lie",
@@ -83,7 +87,7 @@ def _curve(answer: Answer) -> list[dict[str, Any]]:
         {
             "type": "scatter",
             "x": x,
-            "y": [point.mean for point in points],
+            "y": [clipped(point.mean, ends) for point in points],
             "mode": "lines",
             "line": {"color": ORANGE, "width": 2.5},
             "name": "expected",

@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.analysis.figures.figure import BLUE, GREEN, Figure, layout, scale_of
+from service.analysis.figures.figure import BLUE, GREEN, Figure, layout
+from service.analysis.figures.metric_axis import scale_of
 from service.analysis.words.numbers import chosen, counted, number, values
 from service.domain.comparison import ConfigurationView, TradeOffView
 
 
-def trade_off_figure(found: TradeOffView, searched: Sequence[str], *, step_word: str) -> Figure | None:
+def trade_off_figure(found: TradeOffView, searched: Sequence[str], *, step_word: str, sign: float) -> Figure | None:
     """The configurations that reach the target, with the front as a line. searched: names of parameters, for the labels.
 
-    None where fewer than two reach it: there is nothing to choose between.
+    sign: 1 where lower is better, else -1. None where fewer than two reach it: there is nothing to choose between.
     """
     reaching = [each for each in (*found.front, *found.others) if each.steps is not None]
     if len(reaching) < 2:
@@ -34,7 +35,7 @@ def trade_off_figure(found: TradeOffView, searched: Sequence[str], *, step_word:
         ],
         layout=layout(
             {"title": {"text": f"{step_word}s to {found.metric} {number(found.target)}"}, "rangemode": "tozero"},
-            {"title": {"text": f"final {found.metric}"}, "type": scale_of([each.final.mean for each in reaching])},
+            {"title": {"text": f"final {found.metric}"}, "type": scale_of([each.final.mean for each in reaching], sign)},
         ),
     )
 

@@ -178,10 +178,10 @@ def _figures(read: _Read, answered: Answered | str, fitted: Answered | None) -> 
     job, trials, rate = read.job, read.trials, read.rate
     if rate is None:
         return []
-    step_word = job.spec.meaning.step_word
+    step_word, sign = job.spec.meaning.step_word, job.spec.cost_sign
     figures = [
-        None if isinstance(answered, str) else response_figure(answered.answer, trials, rate),
-        loss_figure(trials, read.curves, metric=job.spec.metric, step_word=step_word, rate=rate, best=read.best),
+        None if isinstance(answered, str) else response_figure(answered.answer, trials, rate, sign=sign),
+        loss_figure(trials, read.curves, metric=job.spec.metric, step_word=step_word, rate=rate, sign=sign, best=read.best),
         schedule_figure(trials, read.applied, step_word=step_word, rate=rate),
         None if fitted is None else batch_size_figure(fitted.answer, _scaling(job, fitted)),
         gap_figure(trials, read.gaps, rate),
@@ -211,7 +211,9 @@ def _trade_off(database: Database, read: _Read, answers: KeptAnswers) -> Figure 
     found = answers.once(("trade-off", job.id, tuple(trial.number for trial in read.trials)), compute)
     if found is None:
         return None
-    return trade_off_figure(found, sorted(searched(job.spec.search_space)), step_word=job.spec.meaning.step_word)
+    return trade_off_figure(
+        found, sorted(searched(job.spec.search_space)), step_word=job.spec.meaning.step_word, sign=job.spec.cost_sign
+    )
 
 
 def answered_or_why_not(job: Job, trials: Sequence[Trial], curves: Curves, answers: KeptAnswers) -> Answered | str:

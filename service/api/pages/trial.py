@@ -37,7 +37,10 @@ def trial_page(job_id: JobId, trial_number: Number, database: Db) -> HTMLRespons
         last = trial_reader.counts(conn, [job.study_id])[job.study_id].total - 1
     names, rate = searched(job.spec.search_space), job.spec.meaning.named(Role.LEARNING_RATE)
     step_word = job.spec.meaning.step_word
-    figures = (metrics_figure(measured, metric=job.spec.metric, step_word=step_word), rates_figure(measured, step_word=step_word))
+    figures = (
+        metrics_figure(measured, metric=job.spec.metric, step_word=step_word, sign=job.spec.cost_sign),
+        rates_figure(measured, step_word=step_word),
+    )
     return html(
         "trial.html",
         job=job,

@@ -12,7 +12,7 @@ RATE = "learning_rate"
 
 def test_a_figure_that_stands_alone_has_title_sentence_and_paper_and_is_short() -> None:
     trials = trained(bowl(0.01), 40)
-    figure = response_figure(answer(job(), trials), trials, RATE)
+    figure = response_figure(answer(job(), trials), trials, RATE, sign=1.0)
     assert figure is not None
     text = alone(figure, "Learning rate 0.01", "40 of 90 trials are drawn.")
     found = json.loads(text)
@@ -27,7 +27,7 @@ def test_a_figure_that_stands_alone_has_title_sentence_and_paper_and_is_short() 
 
 def test_names_are_no_tags_in_it() -> None:
     trials = trained(bowl(0.01), 8)
-    figure = response_figure(answer(job(metric="<b>loss</b>"), trials), trials, RATE)
+    figure = response_figure(answer(job(metric="<b>loss</b>"), trials), trials, RATE, sign=1.0)
     assert figure is not None
     found = json.loads(alone(figure, "<a href='x'>"))
     assert "&lt;a href='x'&gt;" in found["layout"]["title"]["text"]

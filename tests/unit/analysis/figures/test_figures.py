@@ -1,5 +1,6 @@
 """Figures hold what they say, in a form that Plotly's own schema takes."""
 
+import dataclasses
 import json
 import math
 from typing import Any
@@ -11,15 +12,17 @@ from service.analysis.answer.best_lr import answer, answered
 from service.analysis.comparison.trade_off import trade_off
 from service.analysis.comparison.tuned import Finished
 from service.analysis.figures.batch_sizes import batch_size_figure
-from service.analysis.figures.figure import MOST_MARKS, Figure, scale_of
+from service.analysis.figures.figure import MOST_MARKS, Figure
 from service.analysis.figures.gaps import gap_figure
 from service.analysis.figures.importance import importance_figure, interaction_figure
 from service.analysis.figures.losses import MOST_CURVES, MOST_POINTS, drawn_trials, loss_figure
+from service.analysis.figures.metric_axis import possible, scale_of
+from service.analysis.figures.one_trial import rates_figure
 from service.analysis.figures.response import response_figure
 from service.analysis.figures.schedules import MOST_LINES, schedule_figure
 from service.analysis.figures.trade_off import trade_off_figure
 from service.domain.answer import Answer, AnswerVerdict, BatchScalingView, BatchSizeView, EstimateView, IntervalView
-from service.domain.measurement import CurvePoint
+from service.domain.measurement import CurvePoint, Measurement
 from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import trial
 from tests.unit.analysis.trials import LOG, diverged, job
@@ -57,7 +60,7 @@ def traces(figure: Figure) -> dict[str, Any]:
 
 def test_every_trial_is_on_the_response_curve_and_diverged_ones_along_the_top() -> None:
     trials = finished(24)
-    figure = check(response_figure(answer(job(), trials), trials, RATE))
+    figure = check(response_figure(answer(job(), trials), trials, RATE, sign=1.0))
     found = traces(figure)
     n_diverged = sum(each.state is TrialState.INFEASIBLE for each in trials)
     assert (len(found["complete"]["x"]), len(found["diverged"]["x"])) == (24 - n_diverged, n_diverged)
@@ -80,7 +83,7 @@ def test_every_trial_is_on_the_response_curve_and_diverged_ones_along_the_top() 
     ],
 )
 def test_few_trials_are_drawn_without_a_curve(trials: list[Trial]) -> None:
-    figure = check(response_figure(answer(job(), trials), trials, RATE))
+    figure = check(response_figure(answer(job(), trials), trials, RATE, sign=1.0))
     assert "expected" not in traces(figure)
     assert sum(len(trace["x"]) for trace in figure.data) == len(trials)
 
@@ -89,21 +92,21 @@ def test_the_response_curve_has_no_answer_where_nothing_learned() -> None:
     trials = [trial(each.number, each.params[RATE], each.value, user_attrs=PLATEAUED) for each in finished(20)]
     found = answer(job(), trials)
     assert found.verdict == AnswerVerdict.NOTHING_LEARNED
-    figure = check(response_figure(found, trials, RATE))
+    figure = check(response_figure(found, trials, RATE, sign=1.0))
     assert "answer" not in figure.text
     assert figure.layout["shapes"] == []
 
 
 def test_there_is_no_response_curve_without_a_learning_rate() -> None:
     trials = [trial(0, 0.01, 0.2)]
-    assert response_figure(answer(job(), trials), trials, "eta") is None
-    assert loss_figure(trials, {0: curve(1.0, 0.5)}, metric="loss", step_word="epoch", rate="eta") is None
+    assert response_figure(answer(job(), trials), trials, "eta", sign=1.0) is None
+    assert loss_figure(trials, {0: curve(1.0, 0.5)}, metric="loss", step_word="epoch", rate="eta", sign=1.0) is None
 
 
 def test_values_that_json_cannot_hold_are_left_out() -> None:
     """As a script of a user's may store them."""
     trials = [trial(0, 0.01, 0.2), trial(1, 0.02, math.inf), trial(2, 0.03, math.nan), trial(3, math.inf, 0.1)]
-    figure = check(response_figure(answer(job(), trials[:1]), trials, RATE))
+    figure = check(response_figure(answer(job(), trials[:1]), trials, RATE, sign=1.0))
     assert json.dumps(figure.to_json(), allow_nan=False)
     assert sum(len(trace["x"]) for trace in figure.data) == 1
 
@@ -111,14 +114,56 @@ def test_values_that_json_cannot_hold_are_left_out() -> None:
 def test_exploded_values_do_not_squeeze_the_others_into_a_line() -> None:
     trials = [trial(number, 10 ** (-3 + number / 10), -0.5 - number / 100) for number in range(20)]
     trials.append(trial(20, 0.9, 1e6))
-    figure = check(response_figure(answer(job(), trials), trials, RATE))
+    figure = check(response_figure(answer(job(), trials), trials, RATE, sign=1.0))
     assert figure.layout["yaxis"]["range"][1] < 10
+
+
+def accuracies(n: int = 20) -> list[Trial]:
+    """Best at 0.01, and no better than guessing far from it."""
+    rates = [10 ** (-4 + 4 * place / (n - 1)) for place in range(n)]
+    return [trial(number, rate, max(0.02, 0.97 - 0.3 * (math.log10(rate) + 2) ** 2)) for number, rate in enumerate(rates)]
+
+
+def test_an_accuracy_is_expected_between_0_and_1_on_a_linear_axis() -> None:
+    trials = accuracies()
+    found = answer(job(metric="accuracy", direction="maximize"), trials)
+    impossible = [point.model_copy(update={"mean": -0.2, "low": -0.4, "high": 1.3}) for point in found.curve[:1]]
+    figure = check(response_figure(found.model_copy(update={"curve": (*impossible, *found.curve[1:])}), trials, RATE, sign=-1.0))
+    assert figure.layout["yaxis"]["type"] == "linear"
+    low, high, expected = (trace for trace in figure.data if trace["mode"] == "lines")
+    assert (low["y"][0], high["y"][0], expected["y"][0]) == (0.0, 1.0, 0.0)
+    assert all(0 <= y <= 1 for trace in (low, high, expected) for y in trace["y"])
+    assert "outside" not in figure.text
+
+
+@pytest.mark.parametrize(
+    ("values", "sign", "ends"),
+    [
+        ([0.1, 0.9], -1.0, (0.0, 1.0)),
+        ([0.1, 0.9], 1.0, (0.0, math.inf)),
+        ([0.1, 9.0], -1.0, (0.0, math.inf)),
+        ([-0.1, 0.9], -1.0, (-math.inf, math.inf)),
+        ([None, math.nan], 1.0, (-math.inf, math.inf)),
+    ],
+)
+def test_what_a_metric_may_be_is_told_by_what_was_measured(values: Any, sign: float, ends: Any) -> None:
+    assert possible(values, sign) == ends
+
+
+@pytest.mark.parametrize(("sign", "bad"), [(1.0, 1e6), (-1.0, -1e6)])
+def test_exploded_trials_are_cut_at_the_bad_end_and_counted(sign: float, bad: float) -> None:
+    trials = [trial(number, 10 ** (-3 + number / 10), -sign * (0.5 + number / 100)) for number in range(20)]
+    trials += [trial(20, 0.9, bad), trial(21, 0.95, bad, TrialState.PRUNED)]
+    found = answer(job(direction="minimize" if sign > 0 else "maximize"), trials[:1])
+    figure = check(response_figure(found, trials, RATE, sign=sign))
+    assert all(abs(end) < 10 for end in figure.layout["yaxis"]["range"])
+    assert figure.text.endswith("2 trials lie outside of what is drawn.")
 
 
 def test_curves_are_coloured_by_the_rate_and_thinned() -> None:
     trials = finished(300)
     curves = {each.number: curve(*(1 / step for step in range(1, 1_001))) for each in trials}
-    figure = check(loss_figure(trials, curves, metric="loss", step_word="epoch", rate=RATE))
+    figure = check(loss_figure(trials, curves, metric="loss", step_word="epoch", rate=RATE, sign=1.0))
     lines = [trace for trace in figure.data if trace["mode"] == "lines"]
     assert len(lines) == MOST_CURVES
     assert {len(line["x"]) for line in lines} == {MOST_POINTS}
@@ -134,7 +179,7 @@ def test_only_curves_that_are_drawn_need_be_known() -> None:
     all_curves = {each.number: curve(1.0, 0.5) for each in trials}
     known = {each.number: all_curves[each.number] for each in drawn_trials(trials, RATE)}
     assert len(known) == MOST_CURVES
-    drawn = [loss_figure(trials, curves, metric="loss", step_word="epoch", rate=RATE) for curves in (known, all_curves)]
+    drawn = [loss_figure(trials, curves, metric="loss", step_word="epoch", rate=RATE, sign=1.0) for curves in (known, all_curves)]
     assert drawn[0] == drawn[1]
 
 
@@ -142,7 +187,7 @@ def test_the_best_trial_is_always_drawn_and_thick() -> None:
     trials = finished(300)
     curves = {each.number: curve(1.0, 0.5) for each in trials}
     left_out = next(each.number for each in trials if each not in drawn_trials(trials, RATE))
-    figure = check(loss_figure(trials, curves, metric="loss", step_word="epoch", rate=RATE, best=left_out))
+    figure = check(loss_figure(trials, curves, metric="loss", step_word="epoch", rate=RATE, sign=1.0, best=left_out))
     assert [name for name, line in traces(figure).items() if line["line"]["width"] > 2] == [f"trial {left_out}"]
     assert f"the thick line is the best trial, {left_out}" in figure.text
 
@@ -160,16 +205,42 @@ def test_schedules_are_drawn_where_the_rate_changed() -> None:
     assert schedule_figure(trials, {}, step_word="epoch", rate=RATE) is None
 
 
+def measured(*rates: float) -> list[Measurement]:
+    return [
+        Measurement(step=step, fraction=step / len(rates), in_warmup=False, metrics={}, learning_rate=rate, seconds=1.0)
+        for step, rate in enumerate(rates, 1)
+    ]
+
+
+@pytest.mark.parametrize("rate", [1e-9, 0.1, 1e4])
+def test_a_rate_that_never_changes_is_in_the_middle_of_a_decade(rate: float) -> None:
+    figure = check(rates_figure(measured(rate, rate), step_word="epoch"))
+    axis = figure.layout["yaxis"]
+    assert (axis["type"], axis["range"]) == ("log", pytest.approx([math.log10(rate) - 0.5, math.log10(rate) + 0.5]))
+    assert figure.text == f"The rate in the last update of each epoch: {rate:.4g}."
+
+
+def test_applied_rates_are_all_on_a_logarithmic_axis_but_for_0() -> None:
+    figure = check(rates_figure(measured(0.1, 0.05, 1e-4, 0.0), step_word="epoch"))
+    low, high = figure.layout["yaxis"]["range"]
+    assert low < -4
+    assert high > -1
+    assert figure.data[0]["y"] == [0.1, 0.05, 1e-4, None]
+    assert figure.text.endswith("from 0.0001 to 0.1. 1 rate of 0 is not drawn.")
+
+
 def test_a_value_that_is_no_number_is_a_gap() -> None:
     figure = check(
-        loss_figure([diverged(0, 0.1)], {0: curve(1.0, math.inf, math.nan)}, metric="loss", step_word="epoch", rate=RATE)
+        loss_figure(
+            [diverged(0, 0.1)], {0: curve(1.0, math.inf, math.nan)}, metric="loss", step_word="epoch", rate=RATE, sign=1.0
+        )
     )
     assert figure.data[0]["y"] == [1.0, None, None]
 
 
 @pytest.mark.parametrize("curves", [{}, {0: curve(1.0)}, {0: curve(math.nan, math.inf)}])
 def test_there_are_no_curves_without_two_numbers(curves: Any) -> None:
-    assert loss_figure([trial(0, 0.1, 1.0)], curves, metric="loss", step_word="epoch", rate=RATE) is None
+    assert loss_figure([trial(0, 0.1, 1.0)], curves, metric="loss", step_word="epoch", rate=RATE, sign=1.0) is None
 
 
 @pytest.mark.parametrize(
@@ -178,6 +249,7 @@ def test_there_are_no_curves_without_two_numbers(curves: Any) -> None:
 )
 def test_an_axis_is_logarithmic_where_values_span_decades(values: list[float], kind: str) -> None:
     assert scale_of(values) == kind
+    assert scale_of(values, -1.0) == "linear", "where higher is better"
 
 
 def by_size(*sizes: int) -> Answer:
@@ -234,12 +306,16 @@ def test_importance_and_interaction_are_drawn_where_several_parameters_are_searc
         for number, at in enumerate(random)
     ]
     found = answered(job(search_space=space), trials)
+    assert found.interaction is not None
     bars = check(importance_figure(found.answer))
     assert bars.data[0]["y"][-1] == found.answer.importance[0].parameter
     assert "learning_rate matters most" in bars.text
     drawn = check(interaction_figure(found.interaction, trials, answer=found.answer, rate=RATE, sign=1.0))
     assert (drawn.data[0]["type"], drawn.data[0]["y"], len(drawn.data[1]["x"])) == ("heatmap", ["sgd", "adam"], 40)
     assert json.dumps(drawn.to_json(), allow_nan=False)
+    below = dataclasses.replace(found.interaction, expected=[[-0.4, 0.5, 1.2], [0.1, None, math.nan]])
+    bounded = check(interaction_figure(below, accuracies(), answer=found.answer, rate=RATE, sign=-1.0))
+    assert bounded.data[0]["z"] == bounded.data[0]["customdata"] == [[0.0, 0.5, 1.0], [0.1, None, None]]
     alone = answered(job(), finished(20))
     assert importance_figure(alone.answer) is None
     assert interaction_figure(alone.interaction, trials, answer=alone.answer, rate=RATE, sign=1.0) is None
@@ -255,17 +331,20 @@ def test_the_front_of_speed_and_final_value_is_a_line() -> None:
         4: curve(0.4, 0.3),
     }
     found = trade_off(Finished(job=job(), trials=trials, curves=curves), target=0.3)
-    figure = check(trade_off_figure(found, [RATE], step_word="epoch"))
+    figure = check(trade_off_figure(found, [RATE], step_word="epoch", sign=1.0))
     front = traces(figure)["none is both faster and better"]
     assert (front["x"], front["y"]) == ([1, 2], [0.105, 0.1])
     assert "takes 1 epoch and ends at 0.105; the best, at 0.003162, 2 epochs and ends at 0.1." in figure.text
     assert "1 other does not reach it" in figure.text
-    assert trade_off_figure(trade_off(Finished(job=job(), trials=trials[:1], curves=curves)), [RATE], step_word="epoch") is None
+    assert (
+        trade_off_figure(trade_off(Finished(job=job(), trials=trials[:1], curves=curves)), [RATE], step_word="epoch", sign=1.0)
+        is None
+    )
 
 
 def test_no_more_marks_are_drawn_than_can_be_told_apart() -> None:
     trials = [trial(number, 10 ** (-3 + number / 2_000), 0.1 + number / 9_000) for number in range(4_000)]
-    figure = check(response_figure(answer(job(), trials[:20]), trials, RATE))
+    figure = check(response_figure(answer(job(), trials[:20]), trials, RATE, sign=1.0))
     drawn = traces(figure)["complete"]["x"]
     assert len(drawn) == MOST_MARKS
     assert (min(drawn), max(drawn)) == (trials[0].params[RATE], trials[-1].params[RATE])

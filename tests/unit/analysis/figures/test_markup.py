@@ -78,8 +78,8 @@ COMPARED = compare([finished(a_job(n, name=f"{n} {LINK}", metric=METRIC), bowl(b
 TRADE_OFF = trade_off(Finished(job=JOB, trials=TRIALS, curves=CURVES), target=1.0)
 
 EACH: dict[Any, tuple[Figure | None, set[str]]] = {
-    response_figure: (response_figure(ANSWER, TRIALS, RATE), {METRIC}),
-    loss_figure: (loss_figure(TRIALS, CURVES, metric=METRIC, step_word=STEP, rate=RATE), {METRIC, STEP}),
+    response_figure: (response_figure(ANSWER, TRIALS, RATE, sign=1.0), {METRIC}),
+    loss_figure: (loss_figure(TRIALS, CURVES, metric=METRIC, step_word=STEP, rate=RATE, sign=1.0), {METRIC, STEP}),
     schedule_figure: (schedule_figure(TRIALS, {0: [(1, 0.1), (2, 0.01)]}, step_word=STEP, rate=RATE), {STEP}),
     batch_size_figure: (batch_size_figure(ANSWER, None), set()),
     gap_figure: (gap_figure(TRIALS, {0: 0.1, 1: 0.2}, RATE), set()),
@@ -88,8 +88,11 @@ EACH: dict[Any, tuple[Figure | None, set[str]]] = {
         interaction_figure(INTERACTION, TRIALS, answer=ANSWER, rate=RATE, sign=1.0),
         {METRIC, PARAMETER, CHOICE, OTHER},
     ),
-    trade_off_figure: (trade_off_figure(TRADE_OFF, [RATE, PARAMETER], step_word=STEP), {METRIC, STEP, PARAMETER, CHOICE}),
-    metrics_figure: (metrics_figure(MEASURED, metric=METRIC, step_word=STEP), {METRIC, STEP, OTHER}),
+    trade_off_figure: (
+        trade_off_figure(TRADE_OFF, [RATE, PARAMETER], step_word=STEP, sign=1.0),
+        {METRIC, STEP, PARAMETER, CHOICE},
+    ),
+    metrics_figure: (metrics_figure(MEASURED, metric=METRIC, step_word=STEP, sign=1.0), {METRIC, STEP, OTHER}),
     rates_figure: (rates_figure(MEASURED, step_word=STEP), {STEP, GROUP}),
     curves_figure: (curves_figure(COMPARED), {METRIC, LINK}),
     best_values_figure: (best_values_figure(COMPARED), {METRIC, LINK}),
