@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.analysis.figures.figure import BLUE, GREEN, VERMILION, Figure, layout, rate_axis
-from service.analysis.figures.lessons.traces import Recorded, line, lowest, short, vertical
+from service.analysis.figures.lessons.traces import Recorded, line, lowest, rough, vertical
 
 
 def interval(recorded: Recorded) -> Figure:
@@ -33,7 +33,7 @@ def interval(recorded: Recorded) -> Figure:
         title=f"90% intervals of {len(jobs)} jobs",
         text=(
             f"{len(jobs)} jobs that differ in their seeds only, each of {recorded['n_trials']} trials; the point is the answered"
-            f" rate, the bar its 90% interval. The green line is the best rate, {short(truth)}, from trainings with"
+            f" rate, the bar its 90% interval. The green line is the best rate, {rough(truth)}, from trainings with"
             f" {recorded['n_seeds']} seeds at each rate. {sum(held)} of {len(jobs)} intervals contain it."
         ),
         data=data,

@@ -12,7 +12,7 @@ from service.analysis.figures.lessons.traces import (
     lowest,
     marks,
     power_axis,
-    short,
+    rough,
     vertical,
 )
 from service.analysis.figures.rate_colors import RateColors
@@ -47,7 +47,7 @@ def gradient_descent(recorded: Recorded) -> Figure:
         drawn = line(f"{number(path['learning_rate'])}: {what}", x, y, color, mode="lines+markers")
         data.append(drawn | {"marker": {"color": color, "size": 5}})
         began, ended = (0.5 * (flat * point[0] ** 2 + steep * point[1] ** 2) for point in (path["points"][0], path["points"][-1]))
-        said.append(f"at {number(path['learning_rate'])} the loss goes from {short(began)} to {short(ended)}")
+        said.append(f"at {number(path['learning_rate'])} the loss goes from {rough(began)} to {rough(ended)}")
     data.append(marks("minimum", [0], [0], GREEN, symbol="star", size=13))
     steps = len(recorded["paths"][0]["points"]) - 1
     return Figure(
@@ -55,8 +55,8 @@ def gradient_descent(recorded: Recorded) -> Figure:
         title="gradient descent at three learning rates",
         text=(
             f"{steps} steps from the same point; each ring is a line of equal loss. {', '.join(said).capitalize()}."
-            f" The curvature is {short(flat)} along the valley and {short(steep)} across it: above"
-            f" 2/{short(steep)} = {short(2 / steep)} gradient descent diverges."
+            f" The curvature is {rough(flat)} along the valley and {rough(steep)} across it: above"
+            f" 2/{rough(steep)} = {rough(2 / steep)} gradient descent diverges."
         ),
         data=data,
         layout=layout({"title": {"text": "first weight"}}, {"title": {"text": "second weight"}}),
@@ -72,9 +72,9 @@ def learning_rate(recorded: Recorded) -> Figure:
         rate, has_diverged = run["learning_rate"], run["diverged"]
         x, y = _smoothed(run["losses"])
         color = VERMILION if has_diverged else colors.of(rate)
-        name = f"{short(rate)}{', diverged' if has_diverged else ''}"
+        name = f"{rough(rate)}{', diverged' if has_diverged else ''}"
         data.append(line(name, x, y, color, line={"color": color, "width": 2, "dash": "dot" if has_diverged else "solid"}))
-        ends.append(f"diverged at {short(rate)}" if has_diverged else f"{short(y[-1])} at {short(rate)}")
+        ends.append(f"diverged at {rough(rate)}" if has_diverged else f"{rough(y[-1])} at {rough(rate)}")
     return Figure(
         name="lesson",
         title="training loss at five learning rates",
@@ -106,13 +106,13 @@ def response_curve(recorded: Recorded) -> Figure:
     lost = [rate for rate, of_rate in zip(rates, losses, strict=True) for each in of_rate if each is None]
     edge = next(rate for rate, of_rate in zip(rates, losses, strict=True) if 2 * of_rate.count(None) >= len(of_rate))
     at_tenth = means[min(range(len(rates)), key=lambda place: abs(math.log(rates[place] / best * 10)))]
-    said = f" At a tenth of it, {short(best / 10)}, it is {short(at_tenth)}." if at_tenth is not None else ""
+    said = f" At a tenth of it, {rough(best / 10)}, it is {rough(at_tenth)}." if at_tenth is not None else ""
     return Figure(
         name="lesson",
         title="loss after training by learning rate",
         text=(
             f"{len(points) + len(lost)} runs, {len(losses[0])} at each rate, with different seeds. The mean loss is lowest at"
-            f" {short(best)}: {short(loss)}.{said} From {short(edge)} on, half of the runs or more diverge."
+            f" {rough(best)}: {rough(loss)}.{said} From {rough(edge)} on, half of the runs or more diverge."
         ),
         data=[
             line("mean", rates, means, BLUE),
@@ -137,8 +137,8 @@ def range_test(recorded: Recorded) -> Figure:
         name="lesson",
         title="a range test, beside whole trainings",
         text=(
-            f"In the test the loss is lowest at {short(turn)}, and then rises: the run diverges. A tenth of that, as people often"
-            f" take, is {short(turn / 10)}, dashed. Whole trainings, one at each rate, are best at {short(best)}, green."
+            f"In the test the loss is lowest at {rough(turn)}, and then rises: the run diverges. A tenth of that, as people often"
+            f" take, is {rough(turn / 10)}, dashed. Whole trainings, one at each rate, are best at {rough(best)}, green."
         ),
         data=[
             line("range test: one run, rising rate", rates, shown, ORANGE),

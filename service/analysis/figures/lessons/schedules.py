@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.analysis.figures.figure import BLUE, ORANGE, VERMILION, Figure, layout
-from service.analysis.figures.lessons.traces import LOWER, UPPER, Recorded, line, power_axis, short
+from service.analysis.figures.lessons.traces import LOWER, UPPER, Recorded, line, power_axis, rough
 
 GAP = 0.05
 """Between two panels, as a part of the figure's height."""
@@ -31,7 +31,7 @@ def schedules(recorded: Recorded) -> Figure:
             "automargin": True,
             "fixedrange": True,
         }
-        names.append(_label(f"{each['schedule']}, loss {short(each['loss'])}", top - GAP))
+        names.append(_label(f"{each['schedule']}, loss {rough(each['loss'])}", top - GAP))
     ranked = sorted(found, key=lambda each: float(each["loss"]))
     return Figure(
         name="lesson",
@@ -58,7 +58,7 @@ def _label(text: str, y: float) -> dict[str, Any]:
 
 
 def _best_rates(found: list[dict[str, Any]]) -> str:
-    return ", ".join(f"{each['schedule']} {short(each['best_rate'])}" for each in found)
+    return ", ".join(f"{each['schedule']} {rough(each['best_rate'])}" for each in found)
 
 
 def decay(recorded: Recorded) -> Figure:
@@ -78,9 +78,9 @@ def decay(recorded: Recorded) -> Figure:
         name="lesson",
         title="training loss under three schedules",
         text=(
-            f"All begin at a learning rate of {short(recorded['learning_rate'])}. Where step divides it by ten, after epoch"
-            f" {middle}, the loss falls within one epoch from {short(before)} to {short(after)}. At the end the loss is"
-            f" {short(constant)} at a constant rate, {short(step)} with step and {short(cosine)} with cosine."
+            f"All begin at a learning rate of {rough(recorded['learning_rate'])}. Where step divides it by ten, after epoch"
+            f" {middle}, the loss falls within one epoch from {rough(before)} to {rough(after)}. At the end the loss is"
+            f" {rough(constant)} at a constant rate, {rough(step)} with step and {rough(cosine)} with cosine."
         ),
         data=data,
         layout=layout(

@@ -66,7 +66,7 @@ def lowest(x: Sequence[float], losses: Losses) -> tuple[float, float]:
     return at, loss
 
 
-def short(value: float) -> str:
+def rough(value: float) -> str:
     """Two digits, which is what pictures show; more before the point, in place of a power of ten."""
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 

@@ -12,7 +12,7 @@ from service.analysis.figures.lessons.traces import (
     lowest,
     marks,
     power_axis,
-    short,
+    rough,
     vertical,
 )
 from service.analysis.figures.rate_colors import RateColors
@@ -45,14 +45,14 @@ def adaptive_methods(recorded: Recorded) -> Figure:
         invisible = {"line": {"width": 0}, "hoverinfo": "skip", "hovertemplate": None, "showlegend": False, "yaxis": axis}
         data.append(line(name, epochs, low, color, **invisible))
         data.append(line(name, epochs, high, color, **invisible, fill="tonexty", fillcolor=filled))
-        data.append(line(f"{name} at {short(run['learning_rate'])}", epochs, middle, color, yaxis=axis))
+        data.append(line(f"{name} at {rough(run['learning_rate'])}", epochs, middle, color, yaxis=axis))
         unchanged = [constant["learning_rate"]] * len(epochs)
         descent, grey, _ = OPTIMIZERS[constant["optimizer"]]
-        label = f"{descent} at {short(constant['learning_rate'])}"
+        label = f"{descent} at {rough(constant['learning_rate'])}"
         data.append(line(label, epochs, unchanged, grey, yaxis=axis, showlegend=axis == "y", legendgroup=descent))
         said.append(
-            f" {name}: the median goes from {short(middle[0])} to {short(middle[-1])}, and at the end the 90th percentile is"
-            f" {short(high[-1] / low[-1])} times the 10th."
+            f" {name}: the median goes from {rough(middle[0])} to {rough(middle[-1])}, and at the end the 90th percentile is"
+            f" {rough(high[-1] / low[-1])} times the 10th."
         )
     return Figure(
         name="lesson",
@@ -74,7 +74,7 @@ def momentum(recorded: Recorded) -> Figure:
     data, best, effective = [], [], []
     for curve in curves:
         left = 1 - curve["momentum"]
-        color, name = colors.of(1 / left), short(curve["momentum"])
+        color, name = colors.of(1 / left), rough(curve["momentum"])
         data.append(line(name, rates, curve["losses"], color, legendgroup=name))
         below = line(name, [rate / left for rate in rates], curve["losses"], color, showlegend=False, legendgroup=name)
         data.append(below | {"xaxis": "x2", "yaxis": "y2"})
@@ -89,9 +89,9 @@ def momentum(recorded: Recorded) -> Figure:
         name="lesson",
         title="loss by learning rate, for six momenta",
         text=(
-            f"Above by learning rate: the best one goes from {short(max(best))} down to {short(min(best))}, a factor of"
-            f" {short(max(best) / min(best))}. Below by effective rate, learning rate / (1 - momentum): the best ones lie between"
-            f" {short(min(effective))} and {short(max(effective))}, a factor of {short(max(effective) / min(effective))}."
+            f"Above by learning rate: the best one goes from {rough(max(best))} down to {rough(min(best))}, a factor of"
+            f" {rough(max(best) / min(best))}. Below by effective rate, learning rate / (1 - momentum): the best ones lie between"
+            f" {rough(min(effective))} and {rough(max(effective))}, a factor of {rough(max(effective) / min(effective))}."
             " Lines end where runs diverge."
         ),
         data=data,
@@ -123,8 +123,8 @@ def batch_size(recorded: Recorded) -> Figure:
         title="best learning rates by batch size",
         text=(
             f"Bars are the rates whose loss is at most {AS_GOOD - 1:.0%} above the lowest, points their middle: from"
-            f" {short(middles[0])} at a batch size of {sizes[0]} to {short(middles[-1])} at {sizes[-1]}, about as the batch size"
-            f" to the power of {short(power)}. The lines are the two rules, drawn through the point at {sizes[at]}."
+            f" {rough(middles[0])} at a batch size of {sizes[0]} to {rough(middles[-1])} at {sizes[-1]}, about as the batch size"
+            f" to the power of {rough(power)}. The lines are the two rules, drawn through the point at {sizes[at]}."
         ),
         data=[
             line("linear rule", sizes, rules[0], ORANGE, line={"color": ORANGE, "width": 2, "dash": "dash"}),
@@ -163,7 +163,7 @@ def initialization(recorded: Recorded) -> Figure:
         data.append(line(name, list(layers), run["signal"], color, mode="lines+markers", legendgroup=name))
         after = line(name, list(epochs), run["losses"], color, legendgroup=name, showlegend=False)
         data.append(after | {"xaxis": "x2", "yaxis": "y2"})
-        said.append(f"{name}: {short(run['signal'][-1])} and {short(run['losses'][-1])}, at a rate of {short(run['best_rate'])}")
+        said.append(f"{name}: {rough(run['signal'][-1])} and {rough(run['losses'][-1])}, at a rate of {rough(run['best_rate'])}")
     n_layers = len(recorded["runs"][0]["signal"])
     return Figure(
         name="lesson",
@@ -172,7 +172,7 @@ def initialization(recorded: Recorded) -> Figure:
             "Above: by how much the outputs of a hidden layer differ from image to image before training, as a standard"
             " deviation. Below: the validation loss while the same network is trained, each at its best learning rate of those"
             f" tried. In layer {n_layers}, and after training: {'; '.join(said)}. Guessing among ten digits has a loss of"
-            f" {short(math.log(10))}."
+            f" {rough(math.log(10))}."
         ),
         data=data,
         layout=layout(
@@ -193,8 +193,8 @@ def overfitting(recorded: Recorded) -> Figure:
         name="lesson",
         title="training and validation loss by epoch",
         text=(
-            f"The training loss falls to {short(trained[-1])}. The validation loss is lowest after epoch {best}, at"
-            f" {short(loss)}, and then rises to {short(validated[-1])}: from there on the network"
+            f"The training loss falls to {rough(trained[-1])}. The validation loss is lowest after epoch {best}, at"
+            f" {rough(loss)}, and then rises to {rough(validated[-1])}: from there on the network"
             " learns what holds for its training set only."
         ),
         data=[
