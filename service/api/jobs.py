@@ -1,7 +1,7 @@
 """/v1/jobs: submit, list, show, cancel, pause, resume, extend, delete."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Annotated
 from uuid import UUID
 
@@ -19,14 +19,15 @@ from service.api.problems import documented
 from service.api.schemas.jobs import DryRun, Epochs, JobView
 from service.api.schemas.view import Page
 from service.api.submission import complete, warnings_of
+from service.api.waiting import waiting_for
 from service.dispatch import lifecycle
 from service.dispatch.extend import extend
 from service.dispatch.submit import submit
-from service.domain.job import OPEN, Job, JobState
+from service.domain.job import Job, JobState
 from service.domain.request import Extension, JobRequest
 from service.domain.spec import JobSpec
 from service.search.preview import first_points, steps_per_trial
-from service.store import checkpoint_files, jobs, trial_reader, workers
+from service.store import checkpoint_files, jobs, trial_reader
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
 
@@ -174,27 +175,15 @@ def _view(conn: Connection, job: Job) -> JobView:
 
 def _views(conn: Connection, listed: list[Job]) -> list[JobView]:
     counts = trial_reader.counts(conn, [job.study_id for job in listed])
-    offered = workers.offered(conn, {job.spec.objective.name for job in listed if job.state in OPEN})
+    waiting = waiting_for(conn, listed)
     return [
         JobView.of(
             job,
             counts[job.study_id],
             trial_reader.best(conn, job),
             trial_reader.last_failed(conn, job) if counts[job.study_id].failed else None,
-            _waiting_for(job, offered),
+            waiting.get(job.id),
             warnings_of(job.spec),
         )
         for job in listed
     ]
-
-
-def _waiting_for(job: Job, offered: Mapping[str, Collection[bytes | None]]) -> str | None:
-    name = job.spec.objective.name
-    versions = offered.get(name, ())
-    if job.state not in (JobState.QUEUED, JobState.RUNNING):
-        return None
-    if not versions:
-        return f"a worker that offers {name}"
-    if job.objective_sha256 is None or job.objective_sha256 in versions:
-        return None
-    return f"a worker that offers {name} as it was when the job was submitted: those that run have another version of it"

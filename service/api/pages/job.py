@@ -13,6 +13,7 @@ from service.api.pages.changes import stream
 from service.api.pages.errors import PageRoute
 from service.api.pages.job_content import content
 from service.api.pages.render import html
+from service.api.waiting import waiting_for
 from service.domain.trial import TrialCounts
 from service.store import jobs, trial_reader
 
@@ -38,6 +39,7 @@ def changes(job_id: JobId, database: Db, request: Request) -> StreamingResponse:
     return stream(seen, request.app.state.stopping.is_set)
 
 
-def _seen(conn: Connection, job_id: UUID) -> tuple[str, int, TrialCounts]:
+def _seen(conn: Connection, job_id: UUID) -> tuple[str, int, TrialCounts, str | None]:
     job = jobs.get(conn, job_id)
-    return job.state, job.phase.position, trial_reader.counts(conn, [job.study_id])[job.study_id]
+    counts = trial_reader.counts(conn, [job.study_id])[job.study_id]
+    return job.state, job.phase.position, counts, waiting_for(conn, [job]).get(job.id)

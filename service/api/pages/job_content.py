@@ -28,6 +28,7 @@ from service.analysis.words.summary import headline, sentences
 from service.api.advice import Measured, advice_on, measured_of
 from service.api.catalog import Catalog
 from service.api.kept_answers import KeptAnswers
+from service.api.waiting import waiting_for
 from service.domain.answer import Answer, AnswerVerdict, BatchScalingView, BatchSizeView
 from service.domain.comparison import TradeOffView
 from service.domain.events import JobEvent
@@ -63,6 +64,7 @@ class _Read:
 
     job: Job
     counts: TrialCounts
+    waiting_for: str | None
     trials: Sequence[Trial]
     """Those that have a result."""
     best: int | None
@@ -108,6 +110,7 @@ def content(
     return dict(
         job=job,
         counts=read.counts,
+        waiting_for=read.waiting_for,
         seconds=_seconds(job),
         moves=MOVES.get(job.state, ()),
         further=_further(job, found),
@@ -160,6 +163,7 @@ def _read(conn: Connection, job_id: UUID, after: int) -> _Read:
     return _Read(
         job=job,
         counts=trial_reader.counts(conn, [job.study_id])[job.study_id],
+        waiting_for=waiting_for(conn, [job]).get(job.id),
         trials=trials,
         best=None if best is None else best.number,
         pruned_curves=pruned_curves,

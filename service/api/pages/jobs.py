@@ -18,6 +18,7 @@ from service.api.pages.changes import stream
 from service.api.pages.errors import PageRoute
 from service.api.pages.job_content import answered_or_why_not
 from service.api.pages.render import html
+from service.api.waiting import waiting_for
 from service.domain.answer import Answer, AnswerVerdict
 from service.domain.job import Job, JobState
 from service.domain.meaning import Role
@@ -47,10 +48,12 @@ def jobs_page(
         counts = trial_reader.counts(conn, [job.study_id for job in shown])
         found = workers.page(conn, limit=MOST_WORKERS)
         held = leases.held(conn)
+        waiting = waiting_for(conn, shown)
     more = cursors.encode(shown[-1].created_at, shown[-1].id) if len(listed) > LISTED else None
     return html(
         "jobs.html",
         jobs=[(job, counts[job.study_id], age(job.created_at)) for job in shown],
+        waiting=waiting,
         workers=[(worker, held.get(worker.id)) for worker in found if worker.state not in ENDED],
         states=list(JobState),
         state=state,

@@ -70,6 +70,16 @@ def test_workers_are_shown_with_the_trial_that_each_trains(client: TestClient, d
     assert "idle" not in found
 
 
+def test_a_job_that_no_worker_can_train_says_what_it_waits_for(client: TestClient, database: Database) -> None:
+    job = submit_job(database, name="first")
+    said = '<span class="waits">waits for a worker that offers quadratic</span>'
+    for path in (f"/jobs/{job.id}", "/", f"/v1/jobs/{job.id}/report"):
+        assert said in client.get(path).text, path
+    Worker(database)
+    for path in (f"/jobs/{job.id}", "/", f"/v1/jobs/{job.id}/report"):
+        assert "waits for" not in client.get(path).text, path
+
+
 def test_older_jobs_are_on_further_pages(client: TestClient, database: Database) -> None:
     for number in range(45):
         submit_job(database, name=f"job-{number}")
