@@ -100,7 +100,9 @@ def test_a_page_follows_its_job_and_keeps_what_one_did_with_it(url: str, job: Jo
 def test_a_tab_that_nobody_looks_at_holds_no_connection_and_catches_up(
     url: str, job: Job, look: Look, database: Database
 ) -> None:
-    look.page.goto(f"{url}/jobs/{job.id}")
+    with look.page.expect_response(lambda response: response.request.resource_type == "fetch" and url in response.url):
+        look.page.goto(f"{url}/jobs/{job.id}")  # the stream begins with one event, for what changed meanwhile
+    look.page.wait_for_timeout(500)
     hide = "hidden => { Object.defineProperty(document, 'hidden', { get: () => hidden, configurable: true });"
     hide += " document.dispatchEvent(new Event('visibilitychange')); }"
     look.page.evaluate(hide, True)
@@ -117,6 +119,7 @@ def test_buttons_move_the_job_and_say_what_is_refused(url: str, job: Job, look: 
     expect(look.page.locator(".facts .state")).to_have_text("paused")
     look.page.get_by_role("button", name="Resume").click()
     expect(look.page.locator(".facts .state")).to_have_text("running")
+    look.page.on("dialog", lambda dialog: dialog.accept())
     stale = look.page.get_by_role("button", name="Cancel")
     look.page.evaluate(
         "document.body.querySelectorAll('[data-post$=cancel]').forEach((b) => (b.dataset.post = '/v1/jobs/0/cancel'))"

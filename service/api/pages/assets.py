@@ -11,7 +11,18 @@ from fastapi import APIRouter, Header, Response
 
 router = APIRouter(prefix="/assets", include_in_schema=False)
 
-Asset = Literal["stride.css", "figures.js", "stride.js", "form.css", "form.js", "fields.js", "replies.js", "plotly.js"]
+Asset = Literal[
+    "stride.css",
+    "figures.js",
+    "tables.js",
+    "patch.js",
+    "stride.js",
+    "form.css",
+    "form.js",
+    "fields.js",
+    "replies.js",
+    "plotly.js",
+]
 MEDIA_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from service.api.pages.assets import Asset, text_of
 from service.api.pages.render import HEADERS, rendered
 
-SCRIPTS: tuple[Asset, ...] = ("plotly.js", "figures.js", "stride.js")
+SCRIPTS: tuple[Asset, ...] = ("plotly.js", "figures.js", "tables.js", "patch.js", "stride.js")
 
 
 def standalone(template: str, file_name: str, **shown: Any) -> HTMLResponse:

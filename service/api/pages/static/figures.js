@@ -43,10 +43,10 @@ function drawNext() {
   setTimeout(drawNext);
 }
 
-/** @param {NodeListOf<Element>} places */
+/** @param {HTMLElement[]} places */
 function drawSoon(places) {
   const isDrawing = undrawn.length > 0;
-  places.forEach((place) => undrawn.push(/** @type {HTMLElement} */ (place)));
+  undrawn.push(...places);
   if (!isDrawing) setTimeout(drawNext);
 }
 

@@ -1,171 +1,97 @@
 // @ts-check
-// The script of the pages: sorts and filters tables, sends what buttons ask for, and shows what has changed.
+// The script of the pages: shows what has changed on the server, and sends what buttons ask for.
 "use strict";
 
-/** Sort the rows of a table by a column. @param {HTMLTableElement} table @param {number} column @param {boolean} ascending */
-function sort(table, column, ascending) {
-  const body = table.tBodies[0];
-  /** @param {HTMLTableRowElement} row */
-  const valueOf = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent ?? "";
-  const rows = Array.from(body.rows).sort((one, other) => {
-    const [a, b] = [valueOf(one), valueOf(other)];
-    if (a === "" || b === "") return a === b ? 0 : a === "" ? 1 : -1; // without a value: last, in either order
-    const order = Number.isNaN(Number(a)) || Number.isNaN(Number(b)) ? a.localeCompare(b) : Number(a) - Number(b);
-    return ascending ? order : -order;
-  });
-  body.append(...rows);
-  Array.from(table.tHead?.rows[0].cells ?? []).forEach((cell, place) => {
-    if (place === column) cell.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-    else cell.removeAttribute("aria-sort");
-  });
+/** What is said at the top of every page. @param {"lost" | "said"} id @param {string} text nothing: it is hidden */
+function say(id, text) {
+  const place = /** @type {HTMLElement} */ (document.getElementById(id));
+  if (place.textContent !== text) place.textContent = text;
+  place.hidden = text === "";
 }
 
-/** Show the rows that hold all words. @param {HTMLTableElement} table @param {string} text */
-function filter(table, text) {
-  const words = text.toLowerCase().split(/\s+/);
-  for (const row of table.tBodies[0].rows) {
-    const held = (row.textContent ?? "").toLowerCase();
-    row.hidden = !words.every((word) => held.includes(word));
-  }
-}
+const SILENT = "Stride does not answer. This page goes on when it does.";
 
-/** What a user has done to the tables of a part, to be done again when it is replaced. @type {Map<string, {column: number, ascending: boolean}>} */
-const sorted = new Map();
-/** @type {Map<string, string>} */
-const filtered = new Map();
-
-/** @param {ParentNode} part */
-function restore(part) {
-  part.querySelectorAll("table.sorts").forEach((table) => {
-    const by = sorted.get(table.id);
-    if (by) sort(/** @type {HTMLTableElement} */ (table), by.column, by.ascending);
-  });
-  part.querySelectorAll("input[data-filter]").forEach((element) => {
-    const input = /** @type {HTMLInputElement} */ (element);
-    input.value = filtered.get(input.dataset.filter ?? "") ?? input.value;
-    const table = document.getElementById(input.dataset.filter ?? "");
-    if (input.value && table) filter(/** @type {HTMLTableElement} */ (table), input.value);
-  });
-}
-
-/** Ask for the page again, and replace the parts that have changed. Nothing else moves. */
+/** Ask for the page again, and show what has changed. Nothing else moves. */
 async function update() {
   const response = await fetch(location.href, { headers: { Accept: "text/html" } });
-  const lost = /** @type {HTMLElement} */ (document.getElementById("lost"));
-  lost.hidden = response.ok;
-  if (!response.ok) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  const main = /** @type {HTMLElement} */ (document.getElementById("main"));
-  const next = Array.from(page.querySelectorAll("[data-part]"));
-  const kept = new Set(next.map((part) => part.getAttribute("data-part")));
-  main.querySelectorAll("[data-part]").forEach((part) => kept.has(part.getAttribute("data-part")) || part.remove());
-  next.forEach((fresh, place) => {
-    const old = main.querySelector(`[data-part="${fresh.getAttribute("data-part")}"]`);
-    if (!old) {
-      const before = place === 0 ? null : main.querySelector(`[data-part="${next[place - 1].getAttribute("data-part")}"]`);
-      const added = document.importNode(fresh, true);
-      if (before) before.after(added);
-      else main.prepend(added);
-      prepare(added);
-    } else if (fresh.querySelector("[data-figure]")) {
-      const [plot, newer] = [old, fresh].map((each) => /** @type {HTMLElement} */ (each.querySelector("[data-figure]")));
-      if (plot.dataset.figure === newer.dataset.figure) return;
-      plot.dataset.figure = newer.dataset.figure;
-      plot.setAttribute("aria-label", newer.getAttribute("aria-label") ?? "");
-      const [text, newText] = [old, fresh].map((each) => each.querySelector("p.text"));
-      if (text && newText) text.textContent = newText.textContent;
-      draw(plot);
-    } else if (made.get(old) !== fresh.innerHTML) {
-      const focused = old.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement) : null;
-      const ticked = Array.from(old.querySelectorAll("input:checked"), (box) => /** @type {HTMLInputElement} */ (box).value);
-      made.set(old, fresh.innerHTML);
-      old.replaceChildren(...Array.from(document.importNode(fresh, true).childNodes));
-      restore(old);
-      load(old);
-      old.querySelectorAll("input[type=checkbox]").forEach((element) => {
-        const box = /** @type {HTMLInputElement} */ (element);
-        box.checked = ticked.includes(box.value);
-      });
-      const same = Array.from(old.querySelectorAll(focused?.tagName ?? "none")).find((each) => each.outerHTML === focused?.outerHTML);
-      /** @type {HTMLElement | undefined} */ (same)?.focus({ preventScroll: true });
-    }
-  });
+  if (!response.ok) {
+    const parts = Array.from(page.querySelectorAll("main h1, main p"), (each) => each.textContent?.trim());
+    say("lost", parts.join(". ").replaceAll("..", ".") || SILENT);
+    if (response.status === 404) stopFollowing(); // deleted: nothing comes any more
+    return;
+  }
+  say("lost", "");
+  const [old, fresh] = [document, page].map((each) => /** @type {HTMLElement} */ (each.getElementById("main")));
+  patchChildren(old, fresh);
+  arrangeTables();
+  fill();
 }
 
-/** What the server made of each part, before the user sorted or filtered it. @type {WeakMap<Element, string>} */
-const made = new WeakMap();
+/** What each figure and each place was last filled with. @type {WeakMap<Element, string>} */
+const filled = new WeakMap();
+let isLoading = false;
 
-/** Parts of a table that take the server a moment, by their address. @type {Map<string, {seen: string, held: string}>} */
-const loaded = new Map();
+/** Draw figures and load places that are new or have changed. */
+function fill() {
+  const figures = Array.from(document.querySelectorAll("[data-figure]"), (place) => /** @type {HTMLElement} */ (place));
+  drawSoon(figures.filter((place) => filled.get(place) !== place.dataset.figure));
+  for (const place of figures) filled.set(place, place.dataset.figure ?? "");
+  load();
+}
 
-/** Fill the cells of a part, one after the other; each again when what it rests on has changed. @param {ParentNode} part */
-async function load(part) {
-  const places = Array.from(part.querySelectorAll("[data-load]")).map((place) => /** @type {HTMLElement} */ (place));
-  for (const place of places) place.innerHTML = loaded.get(place.dataset.load ?? "")?.held ?? "";
-  for (const place of places) {
-    const { load: address = "", seen = "" } = place.dataset;
-    if (loaded.get(address)?.seen === seen) continue;
-    const response = await fetch(address);
-    if (!response.ok) continue;
-    loaded.set(address, { seen, held: await response.text() });
-    place.innerHTML = loaded.get(address)?.held ?? "";
+/** Load places that take the server a moment, one after the other; each again when what it rests on has changed. */
+async function load() {
+  if (isLoading) return; // the loop that runs sees the new ones, too
+  isLoading = true;
+  try {
+    for (let place = nextToLoad(); place; place = nextToLoad()) {
+      filled.set(place, place.dataset.seen ?? "");
+      const response = await fetch(place.dataset.load ?? "");
+      if (response.ok) place.innerHTML = await response.text();
+    }
+  } catch {
+    // Stride does not answer, which the stream of changes notices; the next update loads the others.
+  } finally {
+    isLoading = false;
   }
 }
 
-/** @param {Element} part */
-function prepare(part) {
-  made.set(part, part.innerHTML);
-  load(part);
-  drawSoon(part.querySelectorAll("[data-figure]"));
+/** @returns {HTMLElement | undefined} */
+function nextToLoad() {
+  const places = Array.from(document.querySelectorAll("[data-load]"), (place) => /** @type {HTMLElement} */ (place));
+  return places.find((place) => filled.get(place) !== (place.dataset.seen ?? ""));
 }
 
 /** Send what a button asks for, and say so where it is refused; a job that was made is shown. @param {HTMLButtonElement} button */
 async function post(button) {
+  const { post: address = "", body, ask, once } = button.dataset;
+  if (ask && !window.confirm(ask)) return;
   button.disabled = true;
-  const body = button.dataset.body;
-  const headers = body ? { "Content-Type": "application/json" } : undefined;
+  say("said", "");
+  const headers = { ...(body && { "Content-Type": "application/json" }), ...(once && { "Idempotency-Key": once }) };
   try {
-    const response = await fetch(button.dataset.post ?? "", { method: "POST", body, headers });
-    if (!response.ok) say(button, (await response.json()).detail);
+    const response = await fetch(address, { method: "POST", body, headers });
+    if (!response.ok) say("said", await refusal(response));
     const made = response.headers.get("Location");
     if (response.ok && made) location.assign(made.replace("/v1", ""));
     else await update();
   } catch {
-    say(button, "Stride does not answer; nothing was changed.");
+    say("said", "Stride does not answer: it is not known whether this was done.");
   } finally {
     button.disabled = false;
   }
 }
 
-/** @param {Element} after @param {string} text */
-function say(after, text) {
-  const said = document.createElement("p");
-  said.className = "failed-request";
-  said.setAttribute("role", "alert");
-  said.textContent = text;
-  after.parentElement?.after(said);
+/** @param {Response} response */
+async function refusal(response) {
+  const problem = await response.json().catch(() => ({}));
+  return problem.detail ?? problem.title ?? `Something between this page and Stride answered ${response.status}: it is not known whether this was done.`;
 }
-
-document.querySelectorAll("[data-part]").forEach(prepare);
 
 document.addEventListener("click", (event) => {
   const button = event.target instanceof Element ? event.target.closest("button") : null;
-  const table = button?.closest("table.sorts");
   if (button?.dataset.post) post(button);
-  else if (button && table) {
-    const cell = /** @type {HTMLTableCellElement} */ (button.closest("th"));
-    const ascending = cell.getAttribute("aria-sort") !== "ascending";
-    sorted.set(table.id, { column: cell.cellIndex, ascending });
-    sort(/** @type {HTMLTableElement} */ (table), cell.cellIndex, ascending);
-  }
-});
-
-document.addEventListener("input", (event) => {
-  const input = event.target;
-  if (!(input instanceof HTMLInputElement) || !input.dataset.filter) return;
-  filtered.set(input.dataset.filter, input.value);
-  const table = document.getElementById(input.dataset.filter);
-  if (table) filter(/** @type {HTMLTableElement} */ (table), input.value);
 });
 
 /** Updates, one after the other: an older page must not replace a newer one. */
@@ -174,6 +100,7 @@ let isNextDue = false;
 
 /** What tells that something has changed. @type {EventSource | null} */
 let changes = null;
+const AGAIN_MS = 3_000;
 
 /** Follow what the page shows while somebody looks: browsers open six connections to a server, for all tabs together. */
 function follow() {
@@ -181,26 +108,31 @@ function follow() {
   changes = null;
   const address = document.body.dataset.changes;
   if (!address || document.hidden) return;
-  changes = new EventSource(address);
-  changes.addEventListener("changed", () => {
+  const stream = new EventSource(address);
+  changes = stream;
+  stream.addEventListener("changed", () => {
     if (isNextDue) return; // what has changed meanwhile comes with it
     isNextDue = true;
-    updates = updates.then(() => ((isNextDue = false), update())).catch(lostConnection);
+    updates = updates.then(() => ((isNextDue = false), update())).catch(() => say("lost", SILENT));
   });
-  changes.addEventListener("error", lostConnection);
+  stream.addEventListener("error", () => {
+    // A stream that has only ended is asked for again by the browser; one that was refused is not.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => changes === stream && follow(), AGAIN_MS);
+    fetch("/healthz").then(
+      (response) => response.ok || say("lost", SILENT),
+      () => say("lost", SILENT),
+    );
+  });
 }
 
+function stopFollowing() {
+  changes?.close();
+  changes = null;
+  delete document.body.dataset.changes;
+}
+
+fill();
 follow();
 document.addEventListener("visibilitychange", follow);
 window.addEventListener("pagehide", () => changes?.close());
 window.addEventListener("pageshow", (event) => event.persisted && follow()); // gone back to
-
-/** Say that nothing comes, until it does again; a stream that has only ended is asked for again at once. */
-function lostConnection() {
-  fetch("/healthz").then(
-    () => {},
-    () => {
-      /** @type {HTMLElement} */ (document.getElementById("lost")).hidden = false;
-    },
-  );
-}
