@@ -24,6 +24,8 @@ BLUE = "#2a8fd8"
 """Between their blue and their sky blue: these are hard to see on a dark page and on a light one."""
 TEMPLATE = "hovertemplate"
 """The one property whose text is markup."""
+TOP = 0.97
+"""Of the height, where trials that diverged are drawn."""
 MOST_MARKS = 1_500
 """Of trials in one figure: more cannot be told apart, and take a browser seconds."""
 
@@ -74,6 +76,11 @@ def layout(x: Mapping[str, Any], y: Mapping[str, Any], **more: Any) -> dict[str,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         **more,
     }
+
+
+def along_the_top() -> dict[str, Any]:
+    """A second vertical axis, from 0 to 1, for marks at TOP."""
+    return {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
 
 
 def rate_axis(rates: Sequence[float]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from service.analysis.figures.figure import BLUE, Figure, layout, rate_axis, rate_of, thinned
+from service.analysis.figures.metric_axis import height_range, outside
 from service.analysis.words.numbers import counted
 from service.domain.trial import Trial, TrialState
 
@@ -23,6 +24,9 @@ def gap_figure(trials: Sequence[Trial], gaps: Mapping[int, float], rate: str) ->
     if not found:
         return None
     above, all_trials = sum(gap > 0 for _, gap, _ in found), counted(len(found), "trial", "trials")
+    gaps_found = [gap for _, gap, _ in found]
+    ends = height_range(gaps_found, "linear", low_is_bad=True, high_is_bad=True)
+    axis = {"title": {"text": "generalization gap"}, "type": "linear", "zeroline": True, **ends}
     marks, left_out = thinned(found)
     rates, values, numbers = (list(each) for each in zip(*marks, strict=True))
     return Figure(
@@ -31,7 +35,7 @@ def gap_figure(trials: Sequence[Trial], gaps: Mapping[int, float], rate: str) ->
         text=(
             f"Validation loss less training loss at the last step: above 0 in {above} of {all_trials}."
             " Where it grows and the validation loss does not fall, the model overfits."
-            f"{left_out}"
+            f"{left_out}{outside(gaps_found, axis)}"
         ),
         data=[
             {
@@ -47,7 +51,7 @@ def gap_figure(trials: Sequence[Trial], gaps: Mapping[int, float], rate: str) ->
         ],
         layout=layout(
             rate_axis(rates),
-            {"title": {"text": "generalization gap"}, "zeroline": True},
+            axis,
             showlegend=False,
         ),
     )

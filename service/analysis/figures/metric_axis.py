@@ -50,8 +50,10 @@ def height_range(heights: Sequence[float], kind: str, *, low_is_bad: bool = Fals
     few = len(found) - 1 - int(0.9 * (len(found) - 1))
     begin, end = found[few] if low_is_bad else low, found[-1 - few] if high_is_bad else high
     if end > begin:
-        low = max(low, end - SPANS * (end - begin)) if low_is_bad else low
-        high = min(high, begin + SPANS * (end - begin)) if high_is_bad else high
+        least = end - SPANS * (end - begin) if low_is_bad else low
+        most = begin + SPANS * (end - begin) if high_is_bad else high
+        within = [value for value in found if least <= value <= most]
+        low, high = within[0], within[-1]
     return {"range": [low - 0.05 * (high - low), high + 0.12 * (high - low)]}
 
 

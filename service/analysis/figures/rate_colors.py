@@ -20,15 +20,23 @@ class RateColors:
         self.low, self.high = min(rates), max(rates)
         self._ends = math.log10(self.low), math.log10(self.high)
 
+    @property
+    def said(self) -> str:
+        """In words: which rates, and how they are told apart."""
+        if self.low == self.high:
+            return f"at a rate of {number(self.low)}"
+        return f"at rates from {number(self.low)}, dark, to {number(self.high)}, bright"
+
     def of(self, rate: float) -> str:
         """The colour of a rate."""
         low, high = self._ends
         return _color((math.log10(rate) - low) / (high - low) if high > low else 0.5)
 
     def bar(self) -> dict[str, Any]:
-        """A trace without a point, which shows what the colours mean."""
+        """A trace without a point, which shows what the colours mean where there are several."""
         low, high = self._ends
-        ticks = [float(tick) for tick in range(math.ceil(low), math.floor(high) + 1)] or [low]
+        ticks = [float(tick) for tick in range(math.ceil(low), math.floor(high) + 1)]
+        ticks = ticks if len(ticks) > 1 else [low, high]
         return {
             "type": "scatter",
             "mode": "markers",
@@ -40,7 +48,7 @@ class RateColors:
                 "cmin": low,
                 "cmax": high,
                 "colorscale": [[share / 8, _color(share / 8)] for share in range(9)],
-                "showscale": True,
+                "showscale": high > low,
                 "colorbar": {
                     "title": {"text": "learning rate"},
                     "tickvals": ticks,

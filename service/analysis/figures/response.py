@@ -9,8 +9,10 @@ from service.analysis.figures.figure import (
     GREEN,
     GREY,
     ORANGE,
+    TOP,
     VERMILION,
     Figure,
+    along_the_top,
     layout,
     rate_axis,
     rate_of,
@@ -22,8 +24,6 @@ from service.domain.answer import Answer
 from service.domain.trial import Trial, TrialState
 
 HOVERED = "trial %{text}<br>%{x:.3g}: %{y:.4g}<extra></extra>"
-TOP = 0.97
-"""Of the height, where trials that diverged are drawn."""
 
 
 def response_figure(answer: Answer, trials: Sequence[Trial], rate: str, *, sign: float) -> Figure | None:
@@ -62,7 +62,7 @@ def response_figure(answer: Answer, trials: Sequence[Trial], rate: str, *, sign:
         layout=layout(
             rate_axis(rates),
             axis,
-            yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
+            yaxis2=along_the_top(),
             shapes=_shapes(answer),
         ),
     )

@@ -2,10 +2,9 @@
 
 import math
 
-from service.analysis.figures.figure import BLUE, GREEN, GREY, ORANGE, VERMILION, Figure, layout, rate_axis
+from service.analysis.figures.figure import BLUE, GREEN, GREY, ORANGE, VERMILION, Figure, along_the_top, layout, rate_axis
 from service.analysis.figures.lessons.traces import (
     Recorded,
-    along_the_top,
     diverged,
     finite_mean,
     line,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.analysis.figures.figure import VERMILION
+from service.analysis.figures.figure import TOP, VERMILION
 
 Recorded = Mapping[str, Any]
 """A lesson's data, as `benchmarks/lessons.py` has recorded them. In a list of losses None is a run that diverged."""
@@ -12,8 +12,6 @@ Losses = Sequence[float | None]
 
 UPPER, LOWER = (0.57, 1.0), (0.0, 0.43)
 """The parts of a figure's height that two panels take."""
-TOP = 0.97
-"""Of a panel's height, where runs that diverged are drawn."""
 
 
 def line(name: str, x: Sequence[float], y: Losses, color: str, **more: Any) -> dict[str, Any]:
@@ -36,16 +34,11 @@ def marks(name: str, x: Sequence[float], y: Sequence[float], color: str, **marke
 
 
 def diverged(rates: Sequence[float], y: str = "y2") -> dict[str, Any]:
-    """Crosses along the top, on an axis from 0 to 1."""
+    """Crosses along the top, on the axis `along_the_top`."""
     return marks("diverged", rates, [TOP] * len(rates), VERMILION, symbol="x", size=8) | {
         "yaxis": y,
         "hovertemplate": "diverged at %{x:.3g}<extra></extra>",
     }
-
-
-def along_the_top(y: str = "y") -> dict[str, Any]:
-    """The axis of `diverged`."""
-    return {"overlaying": y, "range": [0, 1], "visible": False, "fixedrange": True}
 
 
 def vertical(at: float, color: str, dash: str = "solid") -> dict[str, Any]:

@@ -171,7 +171,38 @@ def test_curves_are_coloured_by_the_rate_and_thinned() -> None:
     dotted = [line for line in lines if line["line"]["dash"] == "dot"]
     assert dotted
     assert len({line["line"]["color"] for line in lines}) > 50
-    assert f"{300 - MOST_CURVES} between them are left out" in figure.text
+    assert f"left out are {300 - MOST_CURVES} others" in figure.text
+
+
+def test_every_trial_is_drawn_or_counted_among_those_left_out() -> None:
+    pruned = [
+        trial(number, 10 ** (-3 + number / 100), 1.0, TrialState.PRUNED, user_attrs={"pruned_at_step": 1})
+        for number in range(100)
+    ]
+    rest = [trial(number, 0.01, 0.5) for number in range(100, 103)] + [diverged(number, 0.9) for number in range(103, 106)]
+    curves = {each.number: curve(1.0, 0.5) for each in rest} | {
+        102: curve(1.0),
+        104: curve(7.0, math.nan),
+        105: curve(math.inf),
+    }
+    figure = check(loss_figure([*pruned, *rest], curves, metric="loss", step_word="epoch", rate=RATE, sign=1.0))
+    lines = [trace for trace in figure.data if trace["mode"] == "lines"]
+    assert [line["name"] for line in lines] == ["trial 100", "trial 101", "trial 103", "trial 104"]
+    ends, along_the_top = (trace for trace in figure.data if trace.get("name") == "diverged")
+    assert (ends["x"], ends["y"], ends["text"]) == ([2, 1], [0.5, 7.0], [103, 104])
+    assert (along_the_top["text"], along_the_top["yaxis"]) == ([105], "y2")
+    assert figure.text == (
+        "loss while training: 5 trials at rates from 0.01, dark, to 0.9, bright; 3 diverged, dotted, with a cross at the"
+        " last finite value (1 without one: along the top); left out are 101 with fewer than two values."
+    )
+
+
+def test_one_rate_is_said_once() -> None:
+    trials = [trial(number, 0.1, 0.5) for number in range(6)]
+    curves = {each.number: curve(1.0, 0.5) for each in trials}
+    figure = check(loss_figure(trials, curves, metric="loss", step_word="epoch", rate=RATE, sign=1.0))
+    assert figure.text == "loss while training: 6 trials at a rate of 0.1."
+    assert not figure.data[-1]["marker"]["showscale"]
 
 
 def test_only_curves_that_are_drawn_need_be_known() -> None:
@@ -188,7 +219,9 @@ def test_the_best_trial_is_always_drawn_and_thick() -> None:
     curves = {each.number: curve(1.0, 0.5) for each in trials}
     left_out = next(each.number for each in trials if each not in drawn_trials(trials, RATE))
     figure = check(loss_figure(trials, curves, metric="loss", step_word="epoch", rate=RATE, sign=1.0, best=left_out))
-    assert [name for name, line in traces(figure).items() if line["line"]["width"] > 2] == [f"trial {left_out}"]
+    assert [name for name, line in traces(figure).items() if line["mode"] == "lines" and line["line"]["width"] > 2] == [
+        f"trial {left_out}"
+    ]
     assert f"the thick line is the best trial, {left_out}" in figure.text
 
 
@@ -296,6 +329,17 @@ def test_the_gap_is_that_of_trials_that_trained_to_their_end() -> None:
     assert figure.data[0]["y"] == [-0.1, 0.2]
     assert "above 0 in 1 of 2 trials" in figure.text
     assert gap_figure(trials, {}, RATE) is None
+
+
+@pytest.mark.parametrize("exploded", [{20: 200.0}, {20: -200.0}, {20: 200.0, 21: -200.0}])
+def test_one_exploded_gap_does_not_squeeze_the_others_into_a_line(exploded: dict[int, float]) -> None:
+    trials = [trial(number, 10 ** (-3 + number / 10), 0.2) for number in range(22)]
+    gaps = {number: 0.1 + number / 100 for number in range(20)} | exploded
+    figure = check(gap_figure(trials, gaps, RATE))
+    assert all(abs(end) < 3 for end in figure.layout["yaxis"]["range"])
+    assert figure.text.endswith(
+        {1: " 1 trial lies outside of what is drawn.", 2: " 2 trials lie outside of what is drawn."}[len(exploded)]
+    )
 
 
 def test_importance_and_interaction_are_drawn_where_several_parameters_are_searched() -> None:
