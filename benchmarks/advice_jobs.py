@@ -250,7 +250,7 @@ PROOF = (
     Case("prose, tiny rates", "nothing_learns", CLASSES, PROSE, {"learning_rate": rates(1e-10, 1e-6)}),
     Case("blobs, three rates", "too_few_rates", CLASSES, BLOBS, {"learning_rate": rates(1e-6, 1.0, points=3)}, 3, GRID),
     Case("sparse, two rates", "too_few_rates", NUMBERS, SPARSE, {"learning_rate": choices(1e-6, 0.3)}, 8),
-    Case("prose, large batches", "batch_too_large", CLASSES, PROSE, {"batch_size": 1024, "epochs": 6}),
+    Case("prose, large batches", "batch_too_large", CLASSES, PROSE, {"batch_size": 512, "epochs": 6}),
     Case("blobs, large batches", "batch_too_large", CLASSES, BLOBS, {"batch_size": choices(256, 512), "epochs": 4}, 30),
     Case("sparse, narrow", "seeds_disagree", NUMBERS, {**SPARSE, "width": 4}, {"epochs": 15, "learning_rate": rates(1e-3, 0.1)}),
     Case(
