@@ -263,7 +263,9 @@ PROOF = (
     Case("moons, pruned", "pruned_too_early", CLASSES, MOONS, {"epochs": 16, "momentum": 0.0}, 30, HALVING),
     Case("friedman3, pruned", "pruned_too_early", NUMBERS, FRIEDMAN3, {"epochs": 20, "schedule": "cosine"}, 30, HALVING),
 )
-"""The promise is measured on these: other data than the rules were made on, other parts of it, and another job seed."""
+"""The promise is measured on these: other data than the rules were made on, other parts of it, and another job seed.
+
+After a first measurement (18 of 23 right) one was changed, and no rule: its batches were larger than its training set."""
 
 
 def write_tables(folder: Path) -> None:
