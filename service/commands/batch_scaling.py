@@ -3,7 +3,7 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from service.analysis.words.numbers import number
+from service.analysis.words.numbers import capitalized, number
 from service.analysis.words.ranges import end_to_end
 from service.commands.answers import by_batch_size
 from service.commands.api_client import ApiClient
@@ -22,7 +22,7 @@ def batch_scaling(url: str | None, job: str, *, batch_size: int | None, devices:
 
 def in_words(scaling: BatchScalingView) -> RenderableType:
     """The power in a sentence, a table by batch size, and the prediction, if one was asked for."""
-    parts: list[RenderableType] = [plain(f"{scaling.because[:1].upper()}{scaling.because[1:]}.")]
+    parts: list[RenderableType] = [plain(f"{capitalized(scaling.because)}.")]
     parts.append(by_batch_size(scaling.by_batch_size, "expected metric"))
     fitted = ", ".join(map(str, scaling.fitted_to))
     parts.append(Text(f"The power is fitted to batch sizes {fitted}, whose best rates lie within the range searched.", "dim"))

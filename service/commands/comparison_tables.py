@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from service.analysis.words.numbers import NOTHING, number, short, values
+from service.analysis.words.numbers import NOTHING, capitalized, number, short, values
 from service.commands.api_client import ApiClient
 from service.commands.output import parsed, print_document
 from service.commands.tables import ID_LENGTH, plain
@@ -57,7 +57,7 @@ def comparison(compared: ComparisonView) -> RenderableType:
         table.add_row(*cells, *([estimate(at_rate.get(judged.job))] if shared else []))
     sentences = [compared.because]
     if shared:
-        sentences.append(f"{shared.because[:1].upper()}{shared.because[1:]}.")
+        sentences.append(f"{capitalized(shared.because)}.")
     return Group(table, *(plain(sentence) for sentence in sentences))
 
 

@@ -4,10 +4,12 @@ import math
 from typing import Any
 
 from service.analysis.figures.figure import BLUE, GREY, ORANGE, Figure, layout
+from service.analysis.words.numbers import capitalized
 from service.domain.answer import Answer, BatchScalingView
 
 FEWEST = 2
 """Batch sizes without which there is nothing to see."""
+UNKNOWN = "More trials would show how the best rate goes with the batch size."
 
 
 def batch_size_figure(answer: Answer, scaling: BatchScalingView | None) -> Figure | None:
@@ -41,7 +43,7 @@ def batch_size_figure(answer: Answer, scaling: BatchScalingView | None) -> Figur
     return Figure(
         name="batch-sizes",
         title="best learning rate by batch size",
-        text=f"{_capital(scaling.because)}." if scaling else "More trials would show how the best rate goes with the batch size.",
+        text=f"{capitalized(scaling.because)}." if scaling else UNKNOWN,
         data=data,
         layout=layout(
             {"title": {"text": "batch size"}, "type": "log", "tickvals": sizes, "ticktext": list(map(str, sizes))},
@@ -64,7 +66,3 @@ def _fitted(scaling: BatchScalingView, sizes: list[int]) -> dict[str, Any]:
         "line": {"color": ORANGE, "width": 2},
         "hoverinfo": "skip",
     }
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -11,6 +11,18 @@ from service.analysis.words.numbers import number
 from service.domain.answer import Answer
 from service.domain.trial import Trial, TrialState
 
+MOST_BARS = 15
+LONGEST = 22
+"""Characters of a bar's label: more would leave its bar no room on a phone."""
+ROW, AROUND = 26, 84
+"""Pixels that a bar takes, and the axis with the legend."""
+MANY = 8
+"""Bars above which the figure grows."""
+MOST_NAMED = 4
+"""Of the other parameters, with their values."""
+NEGLIGIBLE = 0.02
+"""A parameter that explains less than this, with all its interactions, has no map: it would show the response curve again."""
+
 # From good to bad, by lightness.
 SCALE: list[tuple[float, str]] = [
     (0.0, "rgb(228,199,41)"),
@@ -21,11 +33,13 @@ SCALE: list[tuple[float, str]] = [
 
 
 def importance_figure(answer: Answer) -> Figure | None:
-    """A bar for each searched parameter; None where the rate alone is searched."""
-    found = answer.importance
+    """A bar for each searched parameter, or for the most important ones; None where the rate alone is searched."""
+    found = answer.importance[:MOST_BARS]
     if not found:
         return None
     first = found[0]
+    n = len(answer.importance)
+    left_out = f" The {MOST_BARS} most important of {n} are drawn." if n > MOST_BARS else ""
     names = [each.parameter for each in reversed(found)]
     bars = (
         ("by itself", BLUE, [each.alone for each in reversed(found)]),
@@ -36,7 +50,7 @@ def importance_figure(answer: Answer) -> Figure | None:
         title="importance of the parameters",
         text=(
             f"{first.parameter} matters most: by itself it explains {first.alone:.0%} of how {answer.metric} varies over the"
-            f" space searched, and {first.total:.0%} with its interactions (Sobol' indices of the response surface)."
+            f" space searched, and {first.total:.0%} with its interactions (Sobol' indices of the response surface).{left_out}"
         ),
         data=[
             {
@@ -51,19 +65,38 @@ def importance_figure(answer: Answer) -> Figure | None:
             for name, color, parts in bars
         ],
         layout=layout(
-            {"title": {"text": "part of the variance, %"}, "range": [0, 100]},
-            {"type": "category"},
+            {"title": {"text": "variance, %"}, "range": [0, 100]},
+            {"type": "category", "tickvals": names, "ticktext": _labels(names)},
             barmode="stack",
+            **({"height": AROUND + ROW * len(names)} if len(names) > MANY else {}),
             legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         ),
     )
 
 
+def _labels(names: Sequence[str]) -> list[str]:
+    """Long names without their middle, which is where those of layers are most alike, as short as they still differ."""
+    for length in range(LONGEST, max(map(len, names))):
+        labels = [_shortened(name, length) for name in names]
+        if len(set(labels)) == len(labels):
+            return labels
+    return list(names)
+
+
+def _shortened(name: str, length: int) -> str:
+    half = (length - 1) // 2
+    return name if len(name) <= length else f"{name[: length - 1 - half]}…{name[-half:]}"
+
+
 def interaction_figure(
     found: Interaction | None, trials: Sequence[Trial], *, answer: Answer, rate: str, sign: float
 ) -> Figure | None:
-    """A heat map, with the trials on it. sign: 1 where lower is better, else -1. None where nothing is known."""
-    if found is None or answer.learning_rate is None:
+    """A heat map, with the trials on it. sign: 1 where lower is better, else -1.
+
+    None where nothing is known, and where the parameter beside the rate hardly matters.
+    """
+    matters = {each.parameter: each.total for each in answer.importance}
+    if found is None or answer.learning_rate is None or matters.get(found.parameter, 0.0) < NEGLIGIBLE:
         return None
     ends = possible([trial.value for trial in trials if trial.state is TrialState.COMPLETE], sign)
     expected = [[_clipped(value, ends) for value in row] for row in found.expected]
@@ -81,14 +114,12 @@ def interaction_figure(
         and (at := rate_of(trial, rate)) is not None
         and (value := trial.params.get(found.parameter)) is not None
     ]
-    others = {name: value for name, value in answer.params.items() if name != found.parameter}
-    beside = f", with {', '.join(f'{name}={number(value)}' for name, value in sorted(others.items()))}" if others else ""
     return Figure(
         name="interaction",
         title=f"{answer.metric} by learning rate and {found.parameter}",
         text=(
-            f"The expected {answer.metric}{beside}: bright is better, best {number(best)}; where nothing is drawn, most trials"
-            " diverge. The dots are trials."
+            f"The expected {answer.metric}{_beside(answer, found.parameter)}: bright is better, best {number(best)};"
+            " where nothing is drawn, most trials diverge. The dots are trials."
         ),
         data=[
             {
@@ -117,6 +148,17 @@ def interaction_figure(
             showlegend=False,
         ),
     )
+
+
+def _beside(answer: Answer, parameter: str) -> str:
+    """The values of the other parameters, the most important ones first."""
+    place = {each.parameter: at for at, each in enumerate(answer.importance)}
+    names = sorted(answer.params.keys() - {parameter}, key=lambda name: (place.get(name, len(place)), name))
+    if not names:
+        return ""
+    named = ", ".join(f"{name}={number(answer.params[name])}" for name in names[:MOST_NAMED])
+    more = len(names) - MOST_NAMED
+    return f", with {named}{f' and {more} more' if more > 0 else ''}"
 
 
 def _clipped(value: float | None, ends: tuple[float, float]) -> float | None:

@@ -1,10 +1,15 @@
-"""Numbers and parameters, as sentences and tables show them. Imports nothing slow, since every command imports this."""
+"""Numbers, parameters and sentences as people read them. Imports nothing slow, since every command imports this."""
 
 import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
 NOTHING = "-"
+
+
+def capitalized(text: str) -> str:
+    """As a sentence begins; names in it keep their capitals."""
+    return text[:1].upper() + text[1:]
 
 
 def counted(n: int, one: str, more: str) -> str:

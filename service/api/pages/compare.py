@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from service.analysis.comparison import comparison
 from service.analysis.figures.recipes import Line, best_values_figure, curves_figure, line_of
 from service.analysis.words.comparison import by_verdict, sentences
+from service.analysis.words.numbers import capitalized
 from service.api import comparisons
 from service.api.dependencies import Answers, Db
 from service.api.kept_answers import KeptAnswers
@@ -144,5 +145,5 @@ def _others(compared: ComparisonView) -> list[str]:
     robust = next(each for each in compared.jobs if each.job == compared.most_robust)
     said = sentences(compared.jobs, robust)[1:]
     if (shared := compared.at_shared_rate) is not None:
-        said.append(f"{shared.because[:1].upper()}{shared.because[1:]}.")
+        said.append(f"{capitalized(shared.because)}.")
     return said

@@ -208,7 +208,3 @@ def overfitting(recorded: Recorded) -> Figure:
             shapes=[vertical(best, GREEN, "dot")],
         ),
     )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -9,6 +9,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
 
 from service.analysis.answer.best_lr import answer, answered
+from service.analysis.answer.importance import Interaction
 from service.analysis.comparison.trade_off import trade_off
 from service.analysis.comparison.tuned import Finished
 from service.analysis.figures.batch_sizes import batch_size_figure
@@ -21,7 +22,15 @@ from service.analysis.figures.one_trial import rates_figure
 from service.analysis.figures.response import response_figure
 from service.analysis.figures.schedules import MOST_LINES, schedule_figure
 from service.analysis.figures.trade_off import trade_off_figure
-from service.domain.answer import Answer, AnswerVerdict, BatchScalingView, BatchSizeView, EstimateView, IntervalView
+from service.domain.answer import (
+    Answer,
+    AnswerVerdict,
+    BatchScalingView,
+    BatchSizeView,
+    EstimateView,
+    ImportanceView,
+    IntervalView,
+)
 from service.domain.measurement import CurvePoint, Measurement
 from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import trial
@@ -363,6 +372,39 @@ def test_importance_and_interaction_are_drawn_where_several_parameters_are_searc
     alone = answered(job(), finished(20))
     assert importance_figure(alone.answer) is None
     assert interaction_figure(alone.interaction, trials, answer=alone.answer, rate=RATE, sign=1.0) is None
+
+
+def with_parameters(n: int, total: float = 0.9) -> tuple[Answer, Interaction]:
+    """An answer about so many parameters beside the rate, the first of which explains `total`."""
+    names = [f"encoder.layers.{number}.attention.dropout" for number in range(n)]
+    found = answer(job(), finished(20))
+    importance = [ImportanceView(parameter=name, alone=0.0, total=total / (place + 1)) for place, name in enumerate(names)]
+    rate = ImportanceView(parameter=RATE, alone=0.9, total=0.95)
+    of_answer = found.model_copy(update={"importance": (rate, *importance), "params": dict.fromkeys(names, 0.1)})
+    return of_answer, Interaction(parameter=names[0], values=[0, 1], rates=[0.01, 0.1], expected=[[0.1, 0.2], [0.3, 0.4]])
+
+
+def test_of_many_parameters_the_most_important_are_drawn_and_named() -> None:
+    found, between = with_parameters(100)
+    bars = check(importance_figure(found))
+    assert len(bars.data[0]["y"]) == 15
+    assert bars.text.endswith(" The 15 most important of 101 are drawn.")
+    axis = bars.layout["yaxis"]
+    assert axis["tickvals"] == bars.data[0]["y"], "Plotly leaves out labels where it finds no room"
+    assert axis["ticktext"][-1] == RATE
+    assert len(set(axis["ticktext"])) == 15
+    assert max(len(label) for label in axis["ticktext"]) < len(axis["tickvals"][0]), "they are as short as they still differ"
+    assert bars.layout["height"] > 15 * 20
+    drawn = check(interaction_figure(between, finished(20), answer=found, rate=RATE, sign=1.0))
+    named = "".join(f"encoder.layers.{place}.attention.dropout=0.1, " for place in range(1, 5)).rstrip(", ")
+    assert f"The expected loss, with {named} and 95 more: bright" in drawn.text
+
+
+def test_a_parameter_that_hardly_matters_has_no_map() -> None:
+    found, between = with_parameters(1, total=0.019)
+    assert interaction_figure(between, finished(20), answer=found, rate=RATE, sign=1.0) is None
+    found, between = with_parameters(1, total=0.021)
+    check(interaction_figure(between, finished(20), answer=found, rate=RATE, sign=1.0))
 
 
 def test_the_front_of_speed_and_final_value_is_a_line() -> None:
