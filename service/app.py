@@ -36,6 +36,7 @@ from service.api.pages import job as job_page
 from service.api.pages import jobs as jobs_page
 from service.api.pages import new as new_page
 from service.api.pages import trial as trial_page
+from service.api.pages.pace import Pace
 from service.dispatch.sweeper import sweep, tidy_up
 from service.errors import DatabaseUnavailable
 from service.settings import Settings
@@ -73,6 +74,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.database = database
     app.state.catalog = Catalog(database, settings.objective_modules)
     app.state.answers = KeptAnswers()
+    app.state.pace = Pace()
     app.state.stopping = stopping
     problems.install(app)
     query.install(app)

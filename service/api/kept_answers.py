@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from array import array
 from collections.abc import Callable, Hashable, Sequence
+from hashlib import sha256
 from operator import attrgetter
 from typing import TypeVar, cast
 
@@ -71,4 +73,9 @@ def seen_of(job: Job, trials: Sequence[Trial], curves: Curves) -> Hashable:
     of the schedule an intermediate value was measured.
     """
     measured = sum(point.fraction is not None for curve in curves.values() for point in curve)
-    return job.id, job.state, job.phase.position, tuple(trial.number for trial in trials), measured
+    return job.id, job.state, job.phase.position, digest_of(trials), measured
+
+
+def digest_of(trials: Sequence[Trial]) -> bytes:
+    """Which trials these are, in few bytes: a thousand keys with thousands of numbers each would take a hundred megabytes."""
+    return sha256(array("q", [trial.number for trial in trials]).tobytes()).digest()

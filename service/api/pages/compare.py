@@ -18,6 +18,7 @@ from service.api.dependencies import Answers, Db
 from service.api.kept_answers import KeptAnswers
 from service.api.pages.changes import stream
 from service.api.pages.errors import PageRoute
+from service.api.pages.pace import Paced
 from service.api.pages.render import html
 from service.domain.comparison import AtRateView, ComparisonView, JudgedView
 from service.domain.job import Job
@@ -58,12 +59,14 @@ class Why:
 def compare_page(
     database: Db,
     answers: Answers,
+    pace: Paced,
     jobs: Jobs = None,
     learning_rate: Annotated[float | None, Query(gt=0, allow_inf_nan=False)] = None,
 ) -> HTMLResponse:
     """The comparison of jobs; or a page that says why they cannot be compared, or not yet."""
     ids = _ids(database, jobs)
-    found = _found(database, answers, ids, learning_rate)
+    with pace.measured(tuple(ids)):
+        found = _found(database, answers, ids, learning_rate)
     compared = found if isinstance(found, ComparisonView) else None
     figures = () if compared is None else (curves_figure(compared), best_values_figure(compared))
     return html(
@@ -80,14 +83,14 @@ def compare_page(
 
 
 @router.get("/changes")
-def changes(database: Db, request: Request, jobs: Jobs = None) -> StreamingResponse:
+def changes(database: Db, pace: Paced, request: Request, jobs: Jobs = None) -> StreamingResponse:
     """Tells the page when it is to ask for itself again."""
     ids = _ids(database, jobs)
 
     def seen() -> Hashable:
         return tuple((job.state, job.phase.position, counts) for job, counts in _jobs(database, ids))
 
-    return stream(seen, request.app.state.stopping.is_set)
+    return stream(seen, request.app.state.stopping.is_set, lambda: pace.took(tuple(ids)))
 
 
 def _ids(database: Database, jobs: Sequence[str] | None) -> list[UUID]:

@@ -12,6 +12,7 @@ from service.api.dependencies import Answers, Catalog, Db, JobId
 from service.api.pages.changes import stream
 from service.api.pages.errors import PageRoute
 from service.api.pages.job_content import content
+from service.api.pages.pace import Paced
 from service.api.pages.render import html
 from service.api.waiting import waiting_for
 from service.domain.trial import TrialCounts
@@ -23,20 +24,21 @@ After = Annotated[int, Query(ge=-1, lt=2**31, description="The number before the
 
 
 @router.get("/{job_id}")
-def job_page(job_id: JobId, database: Db, answers: Answers, catalog: Catalog, after: After = -1) -> HTMLResponse:
+def job_page(job_id: JobId, database: Db, answers: Answers, catalog: Catalog, pace: Paced, after: After = -1) -> HTMLResponse:
     """The page of a job."""
-    return html("job.html", **content(database, job_id, answers, catalog, after=after))
+    with pace.measured(job_id):
+        return html("job.html", **content(database, job_id, answers, catalog, after=after))
 
 
 @router.get("/{job_id}/changes")
-def changes(job_id: JobId, database: Db, request: Request) -> StreamingResponse:
+def changes(job_id: JobId, database: Db, pace: Paced, request: Request) -> StreamingResponse:
     """Tells the page when it is to ask for itself again."""
 
     def seen() -> Hashable:
         with database.transaction() as conn:
             return _seen(conn, job_id)
 
-    return stream(seen, request.app.state.stopping.is_set)
+    return stream(seen, request.app.state.stopping.is_set, lambda: pace.took(job_id))
 
 
 def _seen(conn: Connection, job_id: UUID) -> tuple[str, int, TrialCounts, str | None]:

@@ -27,7 +27,7 @@ from service.analysis.words.ranges import end_to_end
 from service.analysis.words.summary import headline, sentences
 from service.api.advice import Measured, advice_on, measured_of
 from service.api.catalog import Catalog
-from service.api.kept_answers import KeptAnswers
+from service.api.kept_answers import KeptAnswers, digest_of
 from service.api.waiting import waiting_for
 from service.domain.answer import Answer, AnswerVerdict, BatchScalingView, BatchSizeView
 from service.domain.comparison import TradeOffView
@@ -212,7 +212,7 @@ def _trade_off(database: Database, read: _Read, answers: KeptAnswers) -> Figure 
         except NothingFinished:
             return None
 
-    found = answers.once(("trade-off", job.id, tuple(trial.number for trial in read.trials)), compute)
+    found = answers.once(("trade-off", job.id, digest_of(read.trials)), compute)
     if found is None:
         return None
     return trade_off_figure(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Sequence
 from typing import Annotated, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
@@ -17,6 +18,7 @@ from service.api.labels import Labels, labels_of
 from service.api.pages.changes import stream
 from service.api.pages.errors import PageRoute
 from service.api.pages.job_content import answered_or_why_not
+from service.api.pages.pace import Paced
 from service.api.pages.render import html
 from service.api.waiting import waiting_for
 from service.domain.answer import Answer, AnswerVerdict
@@ -66,23 +68,27 @@ def jobs_page(
 
 
 @router.get("/changes")
-def changes(database: Db, request: Request) -> StreamingResponse:
+def changes(database: Db, pace: Paced, request: Request) -> StreamingResponse:
     """Tells the page of all jobs when it is to ask for itself again."""
+    listed: Sequence[Job] = ()
 
     def seen() -> Hashable:
+        nonlocal listed
         with database.transaction() as conn:
-            return _seen(conn)
+            listed = jobs.page(conn, limit=LISTED)
+            return _seen(conn, listed)
 
-    return stream(seen, request.app.state.stopping.is_set)
+    return stream(seen, request.app.state.stopping.is_set, lambda: sum(pace.took(_rate_of(job.id)) for job in listed))
 
 
 @router.get("/jobs/{job_id}/rate")
-def rate(job_id: JobId, database: Db, answers: Answers) -> HTMLResponse:
+def rate(job_id: JobId, database: Db, answers: Answers, pace: Paced) -> HTMLResponse:
     """A job's learning rate and where it may lie, as a part of the page of all jobs."""
-    with database.transaction() as conn:
-        job = jobs.get(conn, job_id)
-        read = trial_reader.finished_with_pruned_curves(conn, job)
-    answered = answered_or_why_not(job, *read, answers)
+    with pace.measured(_rate_of(job_id)):
+        with database.transaction() as conn:
+            job = jobs.get(conn, job_id)
+            read = trial_reader.finished_with_pruned_curves(conn, job)
+        answered = answered_or_why_not(job, *read, answers)
     if isinstance(answered, str):
         return html("rate.html", rate=None, said="", picture=None)
     found = answered.answer
@@ -109,8 +115,12 @@ def _picture(job: Job, answer: Answer) -> dict[str, float] | None:
     return {"low": first, "width": max(1.0, round(last - first, 1)), "at": place(answer.learning_rate)}
 
 
-def _seen(conn: Connection) -> tuple[Sequence[tuple[object, ...]], ...]:
-    listed = jobs.page(conn, limit=LISTED)
+def _rate_of(job_id: UUID) -> Hashable:
+    """The part of the page, by which the time that it takes is kept."""
+    return "rate", job_id
+
+
+def _seen(conn: Connection, listed: Sequence[Job]) -> tuple[Sequence[tuple[object, ...]], ...]:
     counts = trial_reader.counts(conn, [job.study_id for job in listed])
     alive = [
         (worker.id, worker.state, tuple(worker.set_aside))

@@ -46,6 +46,13 @@ def test_questions_that_wait_for_answers_keep_no_other_endpoint_waiting(
         assert {one.result(timeout=60) for one in asked} == {200}
 
 
+def test_what_an_answer_rests_on_is_told_in_few_bytes() -> None:
+    trials = [a_trial(number, 0.01, 0.2) for number in range(5_000)]
+    assert len(repr(seen_of(a_job(), trials, {}))) < 500
+    assert seen_of(a_job(), trials, {}) != seen_of(a_job(), trials[:-1], {})
+    assert seen_of(a_job(), trials, {}) == seen_of(a_job(), list(trials), {})
+
+
 def test_what_retention_deletes_is_part_of_what_an_answer_rests_on() -> None:
     trials, measured = [a_trial(0, 0.01, 0.2)], {0: curve(0.3, 0.2)}
     emptied = {0: tuple(replace(point, fraction=None) for point in measured[0])}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from starlette.testclient import TestClient
 
 from service.api.pages import changes, job_content
@@ -271,6 +271,24 @@ def test_a_page_is_told_what_has_changed(
         assert next(line for line in lines if line.startswith("event")) == "event: changed"
     app.state.stopping.set()
     assert "event" not in client.get("/changes").text, "the server stops: the stream ends at once"
+
+
+def test_what_follows_a_page_knows_how_long_it_took(
+    app: FastAPI, client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def stream(seen: object, is_stopping: object, took: Callable[[], float]) -> Response:
+        asked.append(took())
+        return Response()
+
+    monkeypatch.setattr("service.api.pages.job.stream", stream)
+    job = submit_job(database)
+    client.get(f"/jobs/{job.id}/changes")
+    page(client, f"/jobs/{str(job.id)[:8]}")
+    client.get(f"/jobs/{job.id}/changes")
+    before, after = asked
+    assert before == 0.0 < after == app.state.pace.took(job.id)
 
 
 def test_a_trial_has_a_page_with_all_that_is_known_of_it(client: TestClient, database: Database, worker: Worker) -> None:
