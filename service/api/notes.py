@@ -44,6 +44,10 @@ MOST_DRAWN = 200
 """Trials in the plot, for the same reason."""
 
 
+MOST_PARAMETERS = 4
+"""Parameters in the title of the plot."""
+
+
 @contextmanager
 def kept(database: Database, answers: KeptAnswers, stopping: threading.Event) -> Iterator[None]:
     """Notes are kept while the block runs, until `stopping`."""
@@ -109,4 +113,4 @@ def _plot(job: Job, answer: Answer, trials: Sequence[Trial], rate: str) -> str |
     if figure is None:
         return None
     left_out = f"{len(drawn)} of {len(trials)} trials are drawn." if len(drawn) < len(trials) else ""
-    return alone(figure, f"{''.join(headline(answer))} ({answer.verdict})", left_out)
+    return alone(figure, f"{''.join(headline(answer, MOST_PARAMETERS))} ({answer.verdict})", left_out)

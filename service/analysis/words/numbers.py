@@ -23,7 +23,9 @@ def times(n: int) -> str:
 
 
 def number(value: Any) -> str:
-    """A number with four digits; a dash for none, and for one that is not finite."""
+    """A number with four digits; a dash for none, and for one that is not finite; true and false as JSON and YAML write them."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return f"{value:.4g}" if math.isfinite(value) else NOTHING
     return NOTHING if value is None else str(value)

@@ -1,5 +1,6 @@
 """An answer in sentences."""
 
+import math
 from collections.abc import Collection, Iterator
 
 from service.analysis.words.numbers import chosen, counted, number, times, value_in_trial, values
@@ -7,18 +8,21 @@ from service.analysis.words.ranges import end_to_end, ends
 from service.domain.answer import Answer, AnswerVerdict, BestTrial, ConfirmationView, EvidenceView, IntervalView
 
 
-def headline(answer: Answer) -> tuple[str, str, str]:
-    """One line in three: what comes before the rate, the rate, and what comes after it."""
+def headline(answer: Answer, most: int | None = None) -> tuple[str, str, str]:
+    """One line in three: what comes before the rate, the rate, and what comes after it.
+
+    most: of the other parameters that are named, those that matter most; None: all of them.
+    """
     if not answer.recommends:
         return "There is no learning rate to recommend.", "", ""
     rate = number(answer.learning_rate)
+    given = f" with {_foremost(answer, most)}" if answer.params else ""
     if answer.verdict == AnswerVerdict.ANY_RATE:
-        given = f" with {values(answer.params)}" if answer.params else ""
         return "Any learning rate of the range will do, for example ", rate, given
     if answer.interval is None:
         return "Learning rate ", rate, f", {_whose(answer.confirmed)}"
     if answer.params:
-        return "Learning rate ", rate, f" with {values(answer.params)}"
+        return "Learning rate ", rate, given
     return "Learning rate ", rate, f"; the best one lies {_within(answer.interval, answer.learning_rate)} (90%)"
 
 
@@ -70,6 +74,16 @@ def best_trial(answer: Answer, searched: Collection[str], rate: str | None) -> s
         return None
     tried = value_in_trial(best.value, best.number, chosen(best.params, searched, rate))
     return f"The best {answer.metric} was {tried}{_why_not(best, answer, rate)}."
+
+
+def _foremost(answer: Answer, most: int | None) -> str:
+    """batch_size=32 momentum=0.9 and 3 more"""
+    by_importance = [each.parameter for each in answer.importance if each.parameter in answer.params]
+    names = sorted(answer.params, key=lambda name: (by_importance.index(name) if name in by_importance else math.inf, name))[
+        :most
+    ]
+    more = len(answer.params) - len(names)
+    return values({name: answer.params[name] for name in names}) + (f" and {more} more" if more else "")
 
 
 def _intervals(answer: Answer) -> Iterator[str]:

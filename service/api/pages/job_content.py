@@ -46,6 +46,8 @@ MOST_TRIALS = 500
 PRINTED = 20
 """Rows that are printed: the best."""
 MOST_EVENTS = 50
+MOST_PARAMETERS = 4
+"""Named in the headline; where there are more, all stand in a list below it."""
 MOVES: Mapping[JobState, Sequence[str]] = {
     JobState.QUEUED: ("pause", "cancel"),
     JobState.RUNNING: ("pause", "cancel"),
@@ -109,6 +111,7 @@ def content(
         figures.append(trade_off)
     return dict(
         job=job,
+        is_final=job.state in FINAL,
         counts=read.counts,
         waiting_for=read.waiting_for,
         seconds=_seconds(job),
@@ -116,7 +119,8 @@ def content(
         further=_further(job, found),
         answer=found if isinstance(found, Answer) else None,
         because=found if isinstance(found, str) else found.because,
-        headline=None if isinstance(found, str) else headline(found),
+        headline=None if isinstance(found, str) else headline(found, MOST_PARAMETERS),
+        params=found.params if isinstance(found, Answer) and len(found.params) > MOST_PARAMETERS else {},
         sentences=[] if isinstance(found, str) else list(sentences(found, names, read.rate)),
         advice=advice_on(
             job, read.trials, read.pruned_curves, read.measured, found if isinstance(found, Answer) else None, catalog

@@ -1,6 +1,7 @@
 """Pages, rendered on the server: every value is escaped, and nothing is loaded from another address."""
 
 import json
+import math
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -11,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from service.analysis.words.cost import duration
 from service.analysis.words.numbers import number, short, values
 from service.api.pages.lessons import EXPLAINED
+from service.domain.trial import TrialState
 from service.version import VERSION
 
 # Plotly writes a style sheet of its own into the page; scripts come from this server alone.
@@ -50,12 +52,24 @@ def _environment() -> Environment:
         "short": short,
         "values": values,
         "duration": duration,
+        "became": _became,
+        "sortable": _sortable,
         "as_json": _as_json,
         "digest": _digest,
         "as_lines": _as_lines,
     }
     environment.globals |= {"version": VERSION, "is_report": False, "explained": EXPLAINED}
     return environment
+
+
+def _became(state: str) -> str:
+    """What people say of a trial in this state."""
+    return "diverged" if state == TrialState.INFEASIBLE else state
+
+
+def _sortable(value: Any) -> Any:
+    """What a table sorts a cell by: nothing where there is no value, or one that is not finite; these come last."""
+    return "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else value
 
 
 def _digest(value: Any) -> str:

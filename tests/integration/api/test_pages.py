@@ -329,6 +329,70 @@ def test_a_table_of_many_trials_is_on_several_pages(
     assert numbers == list(range(10))
     assert "Trials 8 to 9 of 10." in found
     assert "The first</a>" in found
+    beyond = page(client, f"/jobs/{job.id}?after=99999")
+    assert "There are no further trials." in beyond
+    assert f'<a href="/jobs/{job.id}#trials">The first</a>' in beyond
+
+
+def test_diverged_trials_have_no_value_to_sort_by(client: TestClient, database: Database, worker: Worker) -> None:
+    job = submit_job(database, budget={"trials": 10})
+    worker.train(2, diverged)
+    worker.train(1, lambda _: Completed(value=0.25))
+    found = page(client, f"/jobs/{job.id}")
+    assert re.findall(r'<td>(\w+)</td>\s*<td data-value="([^"]*)">([^<]*)</td>', found) == [
+        *[("diverged", "", "-")] * 2,
+        ("complete", "0.25", "0.25"),
+    ]
+    assert ">diverged</span>" in page(client, f"/jobs/{job.id}/trials/0")
+
+
+def test_a_cancelled_job_without_a_trial_promises_no_answer(client: TestClient, database: Database) -> None:
+    job = submit_job(database)
+    assert client.post(f"/v1/jobs/{job.id}/cancel").status_code == 200
+    found = page(client, f"/jobs/{job.id}")
+    assert "There is no answer." in found
+    assert "Try 16 trials</button>" in found
+
+
+def test_choices_that_are_true_or_false_are_shown_as_they_are_submitted(
+    client: TestClient, database: Database, worker: Worker
+) -> None:
+    nesterov = {"type": "categorical", "choices": [True, False]}
+    job = submit_job(database, search_space={"learning_rate": LEARNING_RATE, "nesterov": nesterov, "epochs": 4})
+    params = worker.train(1)[0].params
+    shown = "true" if params["nesterov"] else "false"
+    assert f">{shown}</td>" in page(client, f"/jobs/{job.id}")
+    assert f"<td>{shown}</td>" in page(client, f"/jobs/{job.id}/trials/0")
+
+
+def test_the_headline_names_few_of_many_parameters_and_a_list_all(client: TestClient, database: Database, worker: Worker) -> None:
+    others = {f"parameter_{number:03}": {"type": "float", "low": 0.0, "high": 1.0} for number in range(100)}
+    job = submit_job(database, search_space={"learning_rate": LEARNING_RATE, **others, "epochs": 4}, budget={"trials": 20})
+    worker.train(20)
+    found = page(client, f"/jobs/{job.id}")
+    said = re.findall(r'<p class="headline">(.*)</p>', found)[0]
+    assert said.count("parameter_") == 4
+    assert said.endswith(" and 96 more")
+    listed = re.findall(r"<summary>All 100 other parameters</summary><p>(.*?)</p>", found)[0]
+    assert re.findall(r"(\w+)=", listed) == sorted(others)
+
+
+def test_few_parameters_stand_in_the_headline_alone(client: TestClient, database: Database, worker: Worker) -> None:
+    others = {name: {"type": "float", "low": 0.0, "high": 1.0} for name in "abcd"}
+    job = submit_job(database, search_space={"learning_rate": LEARNING_RATE, **others, "epochs": 4}, budget={"trials": 30})
+    worker.train(30)
+    found = page(client, f"/jobs/{job.id}")
+    assert re.search(r"</strong> with a=\S+ b=\S+ c=\S+ d=\S+</p>", found)
+    assert "other parameters</summary>" not in found
+
+
+def test_a_link_leads_past_the_table_of_trials(client: TestClient, database: Database, worker: Worker) -> None:
+    job = submit_job(database, budget={"trials": 10})
+    assert "Past the trials" not in page(client, f"/jobs/{job.id}")
+    worker.train(1)
+    found = page(client, f"/jobs/{job.id}")
+    target = re.findall(r'<a class="skip" href="#([a-z]+)">Past the trials</a>', found)[0]
+    assert f' id="{target}"' in found.split("</table>", 1)[1]
 
 
 def test_what_a_job_cost_is_told_by_what_became_of_its_trials(client: TestClient, database: Database, worker: Worker) -> None:
