@@ -1,14 +1,13 @@
 """Advice that the curves of the best trials give."""
 
-import math
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from statistics import median
 
 from service.analysis.advice import sources
 from service.analysis.advice.next_job import Found, following, of_role, rates, rounded
 from service.analysis.advice.rates import numbers_of, present
 from service.analysis.advice.seen import Seen, diagnosed
+from service.analysis.advice.shape import Best, Change, best_of, largest_rise, late_gain
 from service.analysis.words import advice as words
 from service.domain.advice import Trouble
 from service.domain.meaning import Role
@@ -23,7 +22,7 @@ ABOVE_USUAL = 2.0
 EARLY_BEST = 2 / 3
 """An overfitting trial was best before this part of its run; one that is best later only ended on an unlucky step."""
 LEAST_RISE = 0.02
-"""By how much its metric then got worse at least, as a part."""
+"""By how much its metric then got worse at least, as a part of its best."""
 WEIGHT_DECAYS = (1e-4, 1.0)
 STRONGER = 100.0
 """How far the next weight decays reach above the job's, as a factor."""
@@ -31,18 +30,18 @@ DROPOUT = 0.5
 LATE_BEST = 0.75
 """A trial that is still improving was best in the last quarter of its run (the playbook)."""
 IMPROVED = 0.1
-"""By how much its metric improved over the second half of its run: the geometric mean of this as a part of its last value, and
-of its whole fall. A loss that is nearly 0 always improves by large parts of itself. In the middle of the best trials, healthy
-jobs had 0.09 at most, those of few epochs 0.12 at least."""
+"""By how much its metric improved over the second half of its run at least: `Change.score`. In the middle of the best trials,
+healthy jobs had 0.09 at most, those of few epochs 0.12 at least."""
 FEWEST_IMPROVING = 2
 FALLING = 2.0
 """Under a schedule that is not constant, improvement counts from this many times as much on: what falls with the rate at the
 end of a run does so in a longer one, too."""
 MUCH = 0.5
+"""An improvement, as a part of the last value, from which on four times as many steps are advised, and not twice as many."""
 JUMP = 0.158
-"""The largest rise of the metric between two steps late in a run: the geometric mean of its part of the metric before it, and of
-the whole fall. In the middle of the best trials, healthy jobs had 0.14 at most; of those with ten layers or more, four had 0.18
-at least, and two 0.09 and 0.13: where it is not clear, nothing is said."""
+"""The largest rise of the metric between two steps late in a run: `Change.score`. In the middle of the best trials, healthy jobs
+had 0.14 at most; of those with ten layers or more, four had 0.18 at least, and two 0.09 and 0.13: where it is not clear, nothing
+is said."""
 STOPPED_BETTER = 0.05
 """By how much the best step of overfitted trials is below the best trial's last one, as a part, where the best trial is only the
 one that learned least."""
@@ -84,35 +83,32 @@ def overfitting(seen: Seen) -> Found | None:
     best ends with: then the best is the one that learned least."""
     shown = _overfitted(seen, seen.top)
     if len(shown) < seen.most_diagnosed:
-        shown = [each for each in _overfitted(seen, seen.overfitted) if _would_have_won(seen, each)]
+        shown = [each for each in _overfitted(seen, seen.overfitted) if _would_have_won(seen, each[1])]
         if len(shown) < max(2, len(seen.overfitted) / 2):
             return None
-    part, rise = median(each[1] for each in shown), median(each[2] for each in shown)
-    trials = [each[0] for each in shown]
+    part, trials = median(run.part for _, run in shown), [trial for trial, _ in shown]
+    first, run = shown[0]
+    best, last = seen.metric(run.best), seen.metric(run.last)
     advice, next_jobs = _regularized(seen, part)
     return Found(
         code=Trouble.OVERFITTING,
         advice=advice,
-        evidence=words.overfits(words.named(numbers_of(trials)), seen.job.spec.metric, part, rise),
+        evidence=words.overfits(words.named(numbers_of(trials)), seen.job.spec.metric, part, first.number, best, last),
         trials=numbers_of(trials),
-        numbers={"best_after": part, "rise": rise},
+        numbers={"best_after": part, "best": best, "last": last},
         source=sources.OVERFITTING,
         next_jobs=present(next_jobs),
     )
 
 
-_Overfitted = tuple[Trial, float, float]
-"""A trial, the part of its run after which it was best, and by how much it then got worse, as a part."""
+def _overfitted(seen: Seen, trials: Sequence[Trial]) -> list[tuple[Trial, Best]]:
+    runs = [(trial, best_of(seen, trial)) for trial in diagnosed(trials, "overfitting")]
+    return [(trial, run) for trial, run in runs if run and run.part <= EARLY_BEST and run.rise >= LEAST_RISE]
 
 
-def _overfitted(seen: Seen, trials: Sequence[Trial]) -> list[_Overfitted]:
-    shown = [(trial, *_best_step(seen, trial)) for trial in diagnosed(trials, "overfitting")]
-    return [each for each in shown if each[1] <= EARLY_BEST and each[2] >= LEAST_RISE]
-
-
-def _would_have_won(seen: Seen, overfitted: _Overfitted) -> bool:
+def _would_have_won(seen: Seen, run: Best) -> bool:
     """Whether the trial, stopped at its best step, would have been clearly better than the best one."""
-    return min(seen.costs_of(overfitted[0])) < seen.best_cost - STOPPED_BETTER * abs(seen.best_cost)
+    return run.best < seen.best_cost - STOPPED_BETTER * abs(seen.best_cost)
 
 
 def _regularized(seen: Seen, part: float) -> tuple[str, list[JobRequest | None]]:
@@ -134,18 +130,19 @@ def _regularized(seen: Seen, part: float) -> tuple[str, list[JobRequest | None]]
 
 def unstable(seen: Seen) -> Found | None:
     """The metric of the best trials jumps late in the run, or trials near the answered rate diverge."""
-    rises = [(trial, *found) for trial in seen.top if (found := _largest_rise(seen, trial)) is not None]
-    jumping = [(trial, rise, part) for trial, rise, part in rises if rise * part >= JUMP**2]
+    rises = [(trial, rise) for trial in seen.top if (rise := largest_rise(seen, trial)) is not None]
+    jumping = [(trial, rise) for trial, rise in rises if rise.score >= JUMP]
     if len(jumping) >= seen.most_diagnosed and seen.has_learned:
-        numbers = numbers_of([trial for trial, _, _ in jumping])
-        rise, part = median(each[1] for each in jumping), median(each[2] for each in jumping)
-        advice, next_jobs = _steadier(seen)
+        numbers = numbers_of([trial for trial, _ in jumping])
+        first, rise = max(jumping, key=lambda each: each[1].of_fall)
+        before, after = seen.metric(rise.before), seen.metric(rise.after)
+        advice, next_jobs = _steadier(seen, words.lower_rates_jump_less)
         return Found(
             code=Trouble.UNSTABLE,
             advice=advice,
-            evidence=words.jumps(words.named(numbers), seen.job.spec.metric, rise),
+            evidence=words.jumps(words.named(numbers), seen.job.spec.metric, first.number, before, after),
             trials=numbers,
-            numbers={"rise": rise, "part_of_fall": part},
+            numbers={"before": before, "after": after, "part_of_fall": rise.of_fall},
             source=sources.LATE_VARIANCE,
             next_jobs=present(next_jobs),
         )
@@ -160,7 +157,7 @@ def _lost_nearby(seen: Seen) -> Found | None:
     lost = [trial for trial in near if trial.state is TrialState.INFEASIBLE]
     if len(lost) < 2 or len(lost) < LOST_NEARBY * len(near):
         return None
-    advice, next_jobs = _steadier(seen)
+    advice, next_jobs = _steadier(seen, words.stay_below)
     return Found(
         code=Trouble.UNSTABLE,
         advice=advice,
@@ -172,8 +169,11 @@ def _lost_nearby(seen: Seen) -> Found | None:
     )
 
 
-def _steadier(seen: Seen) -> tuple[str, list[JobRequest | None]]:
-    """A schedule that falls, a warm-up and clipping, as far as the objective has them and the job does not; else lower rates."""
+def _steadier(seen: Seen, lower: Callable[[float], str]) -> tuple[str, list[JobRequest | None]]:
+    """A schedule that falls, a warm-up and clipping, as far as the objective has them and the job does not; else lower rates.
+
+    lower: advises rates below one.
+    """
     found = {}
     if seen.dimension(Role.SCHEDULE) == "constant":
         found["a rate that falls to the end"] = of_role(seen, Role.SCHEDULE, "cosine")
@@ -188,7 +188,7 @@ def _steadier(seen: Seen) -> tuple[str, list[JobRequest | None]]:
     low, rate = getattr(dimension, "low", None), None if answer is None else answer.learning_rate
     if not low or rate is None or low >= rate:
         return words.steadier([]), []
-    return words.stay_below(rounded(rate)), [following(seen, "lower rates", rates(seen, low, rate))]
+    return lower(rounded(rate)), [following(seen, "lower rates", rates(seen, low, rate))]
 
 
 def train_longer(seen: Seen) -> Found | None:
@@ -196,9 +196,10 @@ def train_longer(seen: Seen) -> Found | None:
     gains = improving(seen)
     if len(gains) < FEWEST_IMPROVING:
         return None
-    gain = median(gains.values())
+    best = next(trial for trial in seen.top if trial.number in gains)
+    halfway, last = seen.metric(gains[best.number].before), seen.metric(gains[best.number].after)
     word, dimension = seen.job.spec.meaning.step_word, seen.dimension(Role.DURATION)
-    times = 4 if gain >= MUCH else 2
+    times = 4 if median(gain.of_value for gain in gains.values()) >= MUCH else 2
     next_jobs: list[JobRequest | None] = []
     steps = 0
     if isinstance(dimension, IntRange):
@@ -212,64 +213,30 @@ def train_longer(seen: Seen) -> Found | None:
     return Found(
         code=Trouble.TRAIN_LONGER,
         advice=words.train_longer(steps, word) if steps else words.train_longer_somehow(),
-        evidence=words.still_improving(words.named(trials), seen.job.spec.metric, gain),
+        evidence=words.still_improving(words.named(trials), seen.job.spec.metric, best.number, halfway, last),
         trials=tuple(trials),
-        numbers={"gain": gain},
+        numbers={"halfway": halfway, "last": last},
         source=sources.HOW_LONG,
         next_jobs=present(next_jobs),
     )
 
 
-def improving(seen: Seen) -> dict[int, float]:
-    """By how much the best trials that were still improving improved over the second half of their runs, by number: as a part of
-    their last value. Empty where that is little in the middle of the best trials."""
-    gains, scores = {}, []
-    least = (IMPROVED * (1.0 if seen.dimension(Role.SCHEDULE) in ("constant", None) else FALLING)) ** 2
-    for trial in seen.top:
-        gain, part = _late_gain(seen, trial)
-        scores.append(gain * part)
-        if gain * part >= least:
-            gains[trial.number] = gain
-    return gains if scores and median(scores) >= least else {}
+def improving(seen: Seen) -> dict[int, Change]:
+    """What the best trials that were still improving won over the second half of their runs, by number. Empty where that is
+    little in the middle of the best trials."""
+    gains = {trial.number: _gain(seen, trial) for trial in seen.top}
+    least = IMPROVED * (1.0 if seen.dimension(Role.SCHEDULE) in ("constant", None) else FALLING)
+    if not gains or median(0.0 if gain is None else gain.score for gain in gains.values()) < least:
+        return {}
+    return {number: gain for number, gain in gains.items() if gain is not None and gain.score >= least}
 
 
 def late_part(seen: Seen) -> float:
     """The part of their whole fall by which the best trials improved over the second half of their runs, in their middle."""
-    return median([_late_gain(seen, trial)[1] for trial in seen.top] or [0.0])
+    return median([0.0 if (gain := _gain(seen, trial)) is None else gain.of_fall for trial in seen.top] or [0.0])
 
 
-def _late_gain(seen: Seen, trial: Trial) -> tuple[float, float]:
-    """What it improved over the second half of its run: as a part of its last value, and of its whole fall. 0: it did not."""
-    costs, start = seen.costs_of(trial), seen.start(trial)
-    if len(costs) < 2 or start is None or costs[-1] == 0 or start <= min(costs) or _best_step(seen, trial)[0] < LATE_BEST:
-        return 0.0, 0.0
-    fell = max(0.0, _halfway(costs) - costs[-1])
-    return fell / abs(costs[-1]), fell / (start - min(costs))
-
-
-def _halfway(costs: Sequence[float]) -> float:
-    """The cost after half of the steps, between two of them where their number is odd; at least the first."""
-    place = max(0.0, len(costs) / 2 - 1)
-    before = int(place)
-    return costs[before] + (place - before) * (costs[min(before + 1, len(costs) - 1)] - costs[before])
-
-
-def _best_step(seen: Seen, trial: Trial) -> tuple[float, float]:
-    """After which part of its run a trial's metric was best, and by how much it then got worse, as a part."""
-    costs = seen.costs_of(trial)
-    if not costs:
-        return 1.0, 0.0
-    lowest = min(costs)
-    rise = (costs[-1] - lowest) / abs(lowest) if lowest else math.inf * (costs[-1] > 0)
-    return (costs.index(lowest) + 1) / len(costs), rise if math.isfinite(rise) else 0.0
-
-
-def _largest_rise(seen: Seen, trial: Trial) -> tuple[float, float] | None:
-    """The largest rise of its metric between two steps, after the first third of its run: as a part of the metric before it, and
-    of the whole fall. None for too short a run, and for one that never fell."""
-    costs, start = seen.costs_of(trial), seen.start(trial)
-    late = costs[len(costs) // 3 :]
-    if len(late) < 3 or start is None or start <= min(costs):
-        return None
-    rise, before = max((after - before, before) for before, after in pairwise(late))
-    return max(0.0, rise) / abs(before) if before else 0.0, max(0.0, rise) / (start - min(costs))
+def _gain(seen: Seen, trial: Trial) -> Change | None:
+    """What a trial won over the second half of its run; None where it was best before its last part."""
+    best = best_of(seen, trial)
+    return None if best is None or best.part < LATE_BEST else late_gain(seen, trial)

@@ -13,7 +13,7 @@ from service.domain.job import FINAL
 from service.domain.meaning import Role
 from service.domain.request import JobRequest
 from service.domain.space import Range
-from service.domain.trial import TrialState
+from service.domain.trial import Trial, TrialState
 
 FAR_APART = 8.0
 """Neighbouring rates are too far apart from this factor on. Nine rates over five decades are a factor of 4.2 apart, five 18."""
@@ -136,9 +136,9 @@ def range_too_narrow(seen: Seen) -> Found | None:
     )
 
 
-def numbers_of(trials: Sequence[object]) -> tuple[int, ...]:
+def numbers_of(trials: Sequence[Trial]) -> tuple[int, ...]:
     """The numbers of trials, in order."""
-    return tuple(sorted(trial.number for trial in trials))  # type: ignore[attr-defined]
+    return tuple(sorted(trial.number for trial in trials))
 
 
 def present(jobs: Sequence[JobRequest | None]) -> tuple[JobRequest, ...]:

@@ -103,6 +103,10 @@ class Seen:
         assert trial.value is not None
         return self.job.spec.cost_sign * trial.value
 
+    def metric(self, cost: float) -> float:
+        """The metric that a cost stands for."""
+        return self.job.spec.cost_sign * cost
+
     def costs_of(self, trial: Trial) -> list[float]:
         """The metric at each step, as a cost; without steps where it was not finite."""
         values = (point.value for point in self.curves.get(trial.number, ()))

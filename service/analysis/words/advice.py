@@ -114,11 +114,11 @@ def stop_earlier() -> str:
     return "Stop earlier, or regularize: beyond its best step each run only fits its training data more closely."
 
 
-def overfits(named: str, metric: str, part: float, rise: float) -> str:
-    """part: of the run, at which the metric was best. rise: by how much it then got worse, as a part."""
+def overfits(named: str, metric: str, part: float, trial: int, best: float, last: float) -> str:
+    """part: of the run, at which the metric was best. best, last: the metric of one trial at its best step, and at its end."""
     return (
-        f"In the best trials ({named}) {metric} was best after {part:.0%} of the run and then got {rise:.0%} worse,"
-        " while training loss kept falling."
+        f"In the best trials ({named}) {metric} was best after {part:.0%} of the run and then got worse, while training loss kept"
+        f" falling: in trial {trial} it {_moved(best, last)}."
     )
 
 
@@ -156,9 +156,12 @@ def train_longer_somehow() -> str:
     return "Train longer."
 
 
-def still_improving(named: str, metric: str, gain: float) -> str:
-    """gain: by what part the metric improved over the second half of the runs."""
-    return f"The best trials ({named}) were still improving at their end: over the second half {metric} got {gain:.0%} better."
+def still_improving(named: str, metric: str, trial: int, halfway: float, last: float) -> str:
+    """halfway, last: the metric of one trial after half of its run, and at its end."""
+    return (
+        f"The best trials ({named}) were still improving at their end: over the second half of trial {trial} {metric}"
+        f" {_moved(halfway, last)}."
+    )
 
 
 def steadier(by: Sequence[str]) -> str:
@@ -167,13 +170,21 @@ def steadier(by: Sequence[str]) -> str:
 
 
 def stay_below(rate: float) -> str:
-    """rate: the high end of the next range."""
-    return f"Stay below {rate:g}: above it trials diverge."
+    """Where trials near the rate diverge. rate: the high end of the next range."""
+    return f"Stay below {rate:g}: near it trials diverge."
 
 
-def jumps(named: str, metric: str, rise: float) -> str:
-    """rise: the largest between two steps, as a part."""
-    return f"In the best trials ({named}) {metric} jumps late in the run, by up to {rise:.0%} from one step to the next."
+def lower_rates_jump_less(rate: float) -> str:
+    """Where none diverges. rate: the high end of the next range."""
+    return f"Search learning rates below {rate:g}: smaller steps make the metric jump less."
+
+
+def jumps(named: str, metric: str, trial: int, before: float, after: float) -> str:
+    """before, after: the metric of one trial at two steps that follow one another."""
+    return (
+        f"In the best trials ({named}) {metric} jumps late in the run: in trial {trial} it {_moved(before, after)} from one step"
+        " to the next."
+    )
 
 
 def lost_nearby(lost: int, n: int, rate: float) -> str:
@@ -192,6 +203,11 @@ def seeds_differ(n: int, sd: float, spread: float, metric: str) -> str:
         f"{n} runs that differ from one another by little but their seeds have a standard deviation of {sd:.2g} in {metric},"
         f" beside {spread:.2g} between the best trial and the worst fifth."
     )
+
+
+def _moved(before: float, after: float) -> str:
+    """fell from 0.26 to 0.14"""
+    return f"{'fell' if after < before else 'rose'} from {before:.3g} to {after:.3g}"
 
 
 def named(trials: Sequence[int]) -> str:

@@ -201,6 +201,7 @@ def test_overfitting_best_trials_get_weight_decay_and_what_else_the_objective_ha
     curves = of_shape(trials, *OVERFITTED)
     [item] = advice_on(job(), trials, curves)
     assert (item.code, item.numbers["best_after"]) == ("overfitting", 3 / 8)
+    assert f"it rose from {item.numbers['best']:.3g} to {item.numbers['last']:.3g}." in item.evidence
     assert item.next_job is not None
     assert item.next_job["search_space"]["weight_decay"]["low"] == 1e-4
     of = job({"weight_decay": {"type": "float", "low": 1e-4, "high": 1.0, "log": True}})
@@ -269,6 +270,24 @@ def test_runs_that_end_on_an_unlucky_step_are_unstable_and_not_overfitting() -> 
     assert changed == {"schedule": "cosine", "warmup_fraction": 0.1, "clip_norm": 1.0}
 
 
+def test_where_nothing_diverges_lower_rates_are_advised_for_their_smaller_steps() -> None:
+    trials = trials_at(drawn())
+    of = job({"schedule": "cosine", "warmup_fraction": 0.1, "clip_norm": 1.0})
+    [item] = advice_on(of, trials, of_shape(trials, 2.0, 1.5, 0.9, 1.5, 0.7, 1.4, 0.6, 1.0))
+    assert item.advice.startswith("Search learning rates below ")
+    assert "diverge" not in item.advice
+    assert f"rose from {item.numbers['before']:.3g} to {item.numbers['after']:.3g} from one step to the next" in item.evidence
+
+
+@pytest.mark.parametrize("away", [0.0, 1e-6, -1e-6])
+def test_a_metric_that_ends_about_zero_is_judged_by_its_fall(away: float) -> None:
+    """As a negative log-likelihood does: a hundredth of its fall is many times its value there."""
+    trials = trials_at(drawn(), lambda rate: bowl(rate) - 0.2, "converged", "overfitting", guessing=100.0)
+    shape = (100.0, 20.0, 5.0, away - 0.01, away + 0.04, away, away + 0.03, away)
+    curves = {each.number: curve(*[(each.value or 0.0) + point for point in shape[:-1]], each.value) for each in trials}
+    assert advice_on(job(), trials, curves) == []
+
+
 def test_small_jumps_are_no_trouble() -> None:
     trials = trials_at(drawn())
     assert advice_on(job(), trials, of_shape(trials, 2.0, 1.2, 1.0, 1.1, 0.97, 1.05, 0.98, 1.0)) == []
@@ -291,6 +310,10 @@ def test_runs_that_still_improve_at_their_end_are_to_train_longer(gain: float, e
     assert item.code == "train_longer"
     assert item.next_job is not None
     assert item.next_job["search_space"]["epochs"] == epochs
+    best = min(trials, key=lambda each: each.value or 0.0)
+    assert best.value is not None
+    assert (item.numbers["halfway"], item.numbers["last"]) == pytest.approx((gain * best.value, best.value))
+    assert f"trial {best.number} validation_loss fell from {gain * best.value:.3g} to {best.value:.3g}." in item.evidence
     assert advice_on(job(), trials, of_shape(trials, 4.0, 3.0, 1.2, 1.1, 1.05, 1.02, 1.01, 1.0)) == []
 
 
