@@ -44,3 +44,5 @@ class RunSummary:
     """Mean norm of the gradient before it was clipped."""
     updates: int | None = None
     """How many updates the run made."""
+    update_to_weight: float | None = None
+    """By what part of themselves an update changed the weights, on average."""

@@ -101,13 +101,19 @@ def summaries(conn: sa.Connection, study_id: int, numbers: Sequence[int]) -> dic
         "SELECT trial.number,"
         " avg((measured.metrics ->> 'clipped_share')::float8) FILTER (WHERE measured.fraction > 0.5) AS clipped,"
         " avg((measured.metrics ->> 'gradient_norm')::float8) AS gradient_norm,"
+        " avg((measured.metrics ->> 'update_to_weight_ratio')::float8) AS update_to_weight,"
         " max((measured.details -> 'update_losses' -> -1 ->> 0)::bigint) AS updates"
         " FROM optuna.trials AS trial JOIN stride.measurements AS measured USING (trial_id)"
         " WHERE trial.study_id = %(study_id)s AND trial.number = ANY(%(numbers)s::integer[]) GROUP BY trial.number",
         {"study_id": study_id, "numbers": list(numbers)},
     )
     return {
-        row.number: RunSummary(clipped=_finite(row.clipped), gradient_norm=_finite(row.gradient_norm), updates=row.updates)
+        row.number: RunSummary(
+            clipped=_finite(row.clipped),
+            gradient_norm=_finite(row.gradient_norm),
+            updates=row.updates,
+            update_to_weight=_finite(row.update_to_weight),
+        )
         for row in rows
     }
 

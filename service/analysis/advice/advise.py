@@ -55,9 +55,10 @@ EXPLAINS: Mapping[Trouble, frozenset[Trouble]] = {
 
 
 def looked_at(job: Job, trials: Sequence[Trial]) -> list[int]:
-    """The numbers of the trials whose curves and runs the rules look at, beside pruned ones: the best, and the overfitted."""
+    """The numbers of the trials whose curves and runs the rules look at, beside pruned ones: the best, those with the highest
+    rates, and the overfitted."""
     seen = Seen(job, trials, {}, {}, None)
-    return sorted({trial.number for trial in (*seen.top, *seen.overfitted)})
+    return sorted({trial.number for trial in (*seen.top, *seen.highest, *seen.overfitted)})
 
 
 def advise(

@@ -13,6 +13,8 @@ from service.domain.request import JobRequest
 from service.domain.space import contains, searched
 
 LONGEST_NAME = 200
+FOLLOWS = ", next: "
+"""Between a job's own name and what its next one changes; that one's next job names its own change alone."""
 DIGITS = 2
 
 
@@ -70,8 +72,8 @@ def rounded(value: float) -> float:
 
 
 def _named(seen: Seen, what: str) -> str:
-    before = seen.job.name or seen.job.spec.objective.name
-    return f"{before[: LONGEST_NAME - len(what) - 2]}, {what}"
+    before = (seen.job.name or seen.job.spec.objective.name).partition(FOLLOWS)[0]
+    return f"{before[: LONGEST_NAME - len(FOLLOWS) - len(what)]}{FOLLOWS}{what}"
 
 
 def _first(seen: Seen, request: JobRequest) -> dict[str, Any]:

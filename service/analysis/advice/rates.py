@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from service.analysis.advice import sources
 from service.analysis.advice.next_job import Found, following, of_role, rates, rounded
-from service.analysis.advice.seen import Seen, diagnosed
+from service.analysis.advice.seen import FEW_HIGHEST, USUAL, Seen, diagnosed
 from service.analysis.words import advice as words
 from service.domain.advice import Trouble
 from service.domain.answer import AnswerVerdict
@@ -26,12 +27,10 @@ FARTHER = 100.0
 OVERLAP = 10.0
 """How far it reaches back from the best rate."""
 LOWER = 1_000.0
-"""How far below the lowest rate the next range begins, where all diverged."""
+"""How far below the lowest rate the next range begins at least, where all diverged."""
 AROUND = 30.0
 """How far the next range reaches to both sides of a single rate."""
 OUTER = 0.15
-FEW_HIGHEST = 3
-"""Where the two best trials are among so many with the highest rates, higher ones promise more."""
 MANY_DIVERGED = 0.5
 
 
@@ -42,9 +41,9 @@ def nothing_learns(seen: Seen) -> Found | None:
     vanishing = diagnosed(seen.complete, "vanishing_gradients")
     spread = _ends(seen)
     next_jobs: list[JobRequest | None]
-    if _best_are_highest(seen) and spread is not None:
-        low, high = spread[1], FARTHER**2 * spread[1]
-        advice, next_jobs = words.nothing_at_any_rate(rounded(low), rounded(high)), [_in_range(seen, low, high)]
+    if (_best_are_highest(seen) or seen.barely_moved) and spread is not None:
+        low, high = spread[1], max(FARTHER**2 * spread[1], USUAL[1])
+        advice, next_jobs = words.much_higher(rounded(low), rounded(high)), [_in_range(seen, low, high)]
         source = sources.RANGE_ENDS
     elif len(vanishing) > len(seen.complete) / 2:
         is_normal = seen.dimension(Role.NORMALIZATION) in ("batch", "layer")
@@ -64,7 +63,7 @@ def nothing_learns(seen: Seen) -> Found | None:
     return Found(
         code=Trouble.NOTHING_LEARNS,
         advice=advice,
-        evidence=words.learned_nothing(len(seen.complete), seen.job.spec.metric, value, len(vanishing)),
+        evidence=words.learned_nothing(len(seen.complete), seen.job.spec.metric, value, len(vanishing), seen.barely_moved),
         trials=numbers_of(seen.complete),
         numbers={"trials": len(seen.complete), "best": value, "vanishing": len(vanishing)},
         source=source,
@@ -77,9 +76,10 @@ def too_few_rates(seen: Seen) -> Found | None:
     tried = sorted({rate for trial in seen.trials if (rate := seen.rate(trial)) is not None and rate > 0})
     if seen.job.state not in FINAL or not seen.complete or not tried:
         return None
-    best = seen.rate(seen.complete[0])
-    if best is None or best <= 0:
+    answered = seen.rate(seen.complete[0]) if seen.answer is None else seen.answer.learning_rate
+    if answered is None or answered <= 0:
         return None
+    best = _nearest(tried, answered)
     place = tried.index(best)
     below = tried[place - 1] if place > 0 else best
     above = tried[place + 1] if place + 1 < len(tried) else best
@@ -110,11 +110,11 @@ def too_few_rates(seen: Seen) -> Found | None:
 
 def range_too_narrow(seen: Seen) -> Found | None:
     """The best rate lies at an end of the range, or nothing of the range trains because it is too high."""
+    if _mostly_diverged(seen) and not seen.has_learned:
+        return _too_high(seen)
     spread = _ends(seen)
     if spread is None:
         return None
-    if _mostly_diverged(seen) and not seen.has_learned:
-        return _too_high(seen, spread[0])
     answer = seen.answer
     if answer is None or (rate := answer.learning_rate) is None:
         return None
@@ -146,9 +146,13 @@ def present(jobs: Sequence[JobRequest | None]) -> tuple[JobRequest, ...]:
     return tuple(job for job in jobs if job is not None)
 
 
-def _too_high(seen: Seen, lowest: float) -> Found:
-    diverged = [trial for trial in seen.trials if trial.state is TrialState.INFEASIBLE]
-    low, high = lowest / LOWER, lowest
+def _too_high(seen: Seen) -> Found | None:
+    tried = [rate for trial in seen.trials if (rate := seen.rate(trial)) is not None and rate > 0]
+    if not tried:
+        return None
+    diverged, lowest = [trial for trial in seen.trials if trial.state is TrialState.INFEASIBLE], min(tried)
+    low, high = min(lowest / LOWER, USUAL[0]), lowest
+    budget = {"budget": {"trials": ENOUGH, "confirm": None}} if len(set(tried)) == 1 else {}
     return Found(
         code=Trouble.RANGE_TOO_NARROW,
         advice=words.look_lower(rounded(low), rounded(high)),
@@ -156,12 +160,12 @@ def _too_high(seen: Seen, lowest: float) -> Found:
         trials=numbers_of(diverged),
         numbers={"diverged": len(diverged), "trials": len(seen.trials), "lowest": lowest},
         source=sources.RANGE_ENDS,
-        next_jobs=present([_in_range(seen, low, high)]),
+        next_jobs=present([_in_range(seen, low, high, **budget)]),
     )
 
 
-def _in_range(seen: Seen, low: float, high: float) -> JobRequest | None:
-    return following(seen, f"rates {rounded(low):g} to {rounded(high):g}", rates(seen, low, high))
+def _in_range(seen: Seen, low: float, high: float, **fields: Any) -> JobRequest | None:
+    return following(seen, f"rates {rounded(low):g} to {rounded(high):g}", rates(seen, low, high), **fields)
 
 
 def _ends(seen: Seen) -> tuple[float, float] | None:
@@ -180,19 +184,24 @@ def _is_near(rate: float, end: str, spread: tuple[float, float]) -> bool:
     return place <= OUTER if end == "low" else place >= 1 - OUTER
 
 
+def _nearest(tried: Sequence[float], rate: float) -> float:
+    return min(tried, key=lambda each: abs(math.log(each / rate)))
+
+
 def _spacing(tried: Sequence[float]) -> float:
     """The mean factor between neighbours. tried: rates in order."""
     return float((tried[-1] / tried[0]) ** (1 / max(1, len(tried) - 1)))
 
 
 def _mostly_diverged(seen: Seen) -> bool:
+    """At least two, while the job may still train others."""
     diverged = sum(trial.state is TrialState.INFEASIBLE for trial in seen.trials)
-    return diverged >= 2 and diverged >= MANY_DIVERGED * len(seen.trials)
+    fewest = 1 if seen.job.state in FINAL and len(seen.trials) == 1 else 2
+    return diverged >= fewest and diverged >= MANY_DIVERGED * len(seen.trials)
 
 
 def _best_are_highest(seen: Seen) -> bool:
     """Whether the two best trials are among those with the highest rates, and nothing diverged."""
     if any(trial.state is TrialState.INFEASIBLE for trial in seen.trials):
         return False
-    by_rate = sorted(seen.complete, key=lambda trial: -(seen.rate(trial) or 0.0))[:FEW_HIGHEST]
-    return {trial.number for trial in seen.complete[:2]} <= {trial.number for trial in by_rate}
+    return {trial.number for trial in seen.complete[:2]} <= {trial.number for trial in seen.highest}

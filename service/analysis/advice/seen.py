@@ -26,6 +26,12 @@ FEW = 0.1
 ALIKE = 0.03
 """Where trials differ by less than this, as a part, no rate made any learn more than how frequent the classes are."""
 WORST_PART = 0.8
+FEW_HIGHEST = 3
+"""Trials with the highest rates: where the two best are among them, higher rates promise more."""
+STILL = 1e-3
+"""Weights, or the metric, that changed by less than this part of themselves in a whole run did not move."""
+USUAL = (1e-4, 0.1)
+"""Between these lie the rates that usually train."""
 MOST_OVERFITTED = 16
 
 
@@ -64,7 +70,7 @@ class Seen:
     def has_learned(self) -> bool:
         """Whether the loss of more than a few trials fell, by their diagnosis; or else, whether the best trial is clearly better
         than guessing, and the others are not all like it."""
-        if not self.complete:
+        if not self.complete or self.barely_moved:
             return False
         if sum(map(learned, self.complete)) > FEW * len(self.complete):
             return True
@@ -72,6 +78,25 @@ class Seen:
         if self.guessed is None or spread < ALIKE:
             return False
         return (self.guessed - self.best_cost) / abs(self.guessed) >= BETTER_THAN_GUESSING
+
+    @cached_property
+    def highest(self) -> list[Trial]:
+        """The complete trials with the highest rates, the highest first."""
+        return sorted(self.complete, key=lambda trial: -(self.rate(trial) or 0.0))[:FEW_HIGHEST]
+
+    @property
+    def barely_moved(self) -> bool:
+        """Whether all rates were far too low: below the usual ones, and the highest changed nothing. The weights stayed what they
+        were or, where they were not measured, the metric did. Weights stay at high rates, too, where these kill every unit."""
+        if any(trial.state is TrialState.INFEASIBLE or (self.rate(trial) or 0.0) >= USUAL[0] for trial in self.trials):
+            return False
+        return len(self.highest) == FEW_HIGHEST and all(map(self._stayed, self.highest))
+
+    def _stayed(self, trial: Trial) -> bool:
+        run, costs = self.runs.get(trial.number), self.costs_of(trial)
+        if run is not None and run.updates and run.update_to_weight is not None:
+            return run.updates * run.update_to_weight < STILL
+        return len(costs) > 1 and max(costs) - min(costs) < STILL * max(map(abs, costs))
 
     @property
     def worst_fifth(self) -> float:

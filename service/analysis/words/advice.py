@@ -38,10 +38,22 @@ def nothing_at_any_rate(low: float, high: float) -> str:
     return f"Try learning rates from {low:g} to {high:g}; if these train nothing either, look at the data and the network."
 
 
-def learned_nothing(n: int, metric: str, value: float, vanishing: int) -> str:
-    """value: of the best trial. vanishing: trials whose gradients vanished."""
+def much_higher(low: float, high: float) -> str:
+    """The ends of the next range."""
+    return (
+        f"Look at higher learning rates: from {low:g} to {high:g}; if these train nothing either, look at the data and the"
+        " network."
+    )
+
+
+def learned_nothing(n: int, metric: str, value: float, vanishing: int, still: bool) -> str:
+    """value: of the best trial. vanishing: trials whose gradients vanished. still: the highest rates changed nothing, which looks
+    like that, too."""
+    none = f"None of the {n} trials that trained to their end learned anything"
+    if still:
+        return f"{none}: even the highest rates barely changed the network."
     also = f", and in {vanishing} of them the gradients vanish on their way to the first layer" if vanishing else ""
-    return f"None of the {n} trials that trained to their end learned anything: the best {metric} is {number(value)}{also}."
+    return f"{none}: the best {metric} is {number(value)}{also}."
 
 
 def look_lower(low: float, high: float) -> str:
@@ -55,10 +67,12 @@ def look_higher(low: float, high: float) -> str:
 
 
 def diverged_everywhere(diverged: int, n: int, lowest: float) -> str:
-    """diverged: of n trials."""
-    return (
-        f"{diverged} of {counted(n, 'trial', 'trials')} diverged and the others learned nothing, down to a rate of {lowest:.3g}."
-    )
+    """diverged: of n trials. lowest: the lowest rate tried."""
+    if n == 1:
+        return f"The only trial, with a rate of {lowest:.3g}, diverged."
+    if diverged == n:
+        return f"All {n} trials diverged; the lowest rate tried is {lowest:.3g}."
+    return f"{diverged} of {n} trials diverged and the others learned nothing; the lowest rate tried is {lowest:.3g}."
 
 
 def at_end(rate: float, end: str, limit: float, metric: str) -> str:

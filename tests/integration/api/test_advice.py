@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.domain.job import Job
+from service.domain.measurement import RunSummary
 from service.store import measurements
 from service.store.postgres import Database
 from tests.factories import submit_job
@@ -64,15 +65,15 @@ def test_runs_are_summed_up_as_far_as_they_were_measured(database: Database, wor
     job = submit_job(database, budget={"trials": 2})
     first, second = worker.claim(), worker.claim()
     for step, clipped in enumerate((1.0, 1.0, 0.5, 0.7), start=1):
-        metrics = {"loss": 1.0, "clipped_share": clipped, "gradient_norm": float(step)}
+        metrics = {"loss": 1.0, "clipped_share": clipped, "gradient_norm": float(step), "update_to_weight_ratio": step / 100}
         losses = [(10 * step - 5, 1.0), (10 * step, 1.0)]
         worker.report(first, 1.0, step, metrics=metrics, update_losses=losses)
     worker.report(second, 1.0, 4, metrics={"loss": 1.0, "gradient_norm": float("nan")})
     with database.transaction() as conn:
         found = measurements.summaries(conn, job.study_id, [0, 1])
     assert found[0].clipped == pytest.approx(0.6)
-    assert (found[0].gradient_norm, found[0].updates) == (2.5, 40)
-    assert (found[1].clipped, found[1].gradient_norm, found[1].updates) == (None, None, None)
+    assert (found[0].gradient_norm, found[0].updates, found[0].update_to_weight) == (2.5, 40, pytest.approx(0.025))
+    assert found[1] == RunSummary()
 
 
 def test_the_page_of_a_job_shows_its_advice_with_the_job_that_its_button_submits(

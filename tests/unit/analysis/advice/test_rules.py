@@ -119,7 +119,29 @@ def test_where_all_diverged_or_learned_nothing_lower_rates_are_advised(survivors
     trials = trials_at(rates, lambda rate: 2.31 if rate in rates[:survivors] else math.inf, "plateaued", "dead_units")
     [item] = advice_on(job({"learning_rate": RATE | {"low": 1.0, "high": 100.0}}), trials, of_shape(trials, 1.0, 1.0))
     assert item.code == "range_too_narrow"
-    assert item.advice == "Look at lower learning rates: from 0.001 to 1."
+    assert item.advice == f"Look at lower learning rates: from 0.0001 to {rates[0]:.2g}."
+    others = " and the others learned nothing" if survivors else ""
+    assert item.evidence.startswith(f"{20 - survivors} of 20" if survivors else "All 20")
+    assert item.evidence.endswith(f"trials diverged{others}; the lowest rate tried is {rates[0]:.3g}.")
+
+
+def test_from_rates_that_are_far_too_high_the_next_range_reaches_down_to_usual_ones() -> None:
+    trials = trials_at(drawn(low=1e4, high=1e6), lambda rate: math.inf)
+    [item] = advice_on(job({"learning_rate": RATE | {"low": 1e4, "high": 1e6}}), trials, {})
+    assert item.next_job is not None
+    assert item.next_job["search_space"]["learning_rate"]["low"] == 1e-4
+
+
+@pytest.mark.parametrize("space", [RATE | {"low": 1.0, "high": 100.0}, 5.0])
+def test_after_one_trial_that_diverged_lower_rates_are_advised_once_the_job_is_over(space: Any) -> None:
+    trials = trials_at([5.0], lambda rate: math.inf)
+    [item] = advice_on(job({"learning_rate": space, "epochs": {"type": "int", "low": 6, "high": 10}}), trials, {})
+    assert item.evidence == "The only trial, with a rate of 5, diverged."
+    assert item.next_job is not None
+    assert item.next_job["search_space"]["learning_rate"]["high"] == 5.0
+    assert item.next_job["budget"]["trials"] == 16
+    running = job({"learning_rate": RATE | {"low": 1.0, "high": 100.0}}, state=JobState.RUNNING)
+    assert advice_on(running, trials, {}) == []
 
 
 def test_where_nothing_learns_and_gradients_vanish_normalization_is_advised() -> None:
@@ -137,7 +159,22 @@ def test_where_nothing_learns_and_the_highest_rates_are_best_higher_ones_are_adv
     trials = trials_at(drawn(low=low, high=high), lambda rate: 2.3 - 1e3 * rate, "plateaued")
     [item] = advice_on(job({"learning_rate": RATE | {"low": low, "high": high}}), trials, of_shape(trials, 1.0, 1.0, 1.0))
     assert item.code == "nothing_learns"
-    assert item.advice.startswith("Try learning rates from 1e-06 to 0.01")
+    assert item.advice.startswith("Look at higher learning rates: from 1e-06 to 0.1;")
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_where_rates_are_too_low_to_change_anything_higher_ones_are_advised_and_no_normalization(measured: bool) -> None:
+    low, high = 1e-12, 1e-9
+    rates = drawn(low=low, high=high)
+    trials = trials_at(rates, lambda rate: 2.3 + 1e-6 * math.sin(1e12 * rate), "plateaued", "vanishing_gradients")
+    runs = {each.number: RunSummary(updates=300, update_to_weight=1e-9) for each in trials} if measured else {}
+    curves = of_shape(trials, *((1.0, 1.1, 1.0) if measured else (1.0, 1.0, 1.0)))
+    of = job({"learning_rate": RATE | {"low": low, "high": high}})
+    [item] = advice_on(of, trials, curves, runs)
+    assert item.advice.startswith("Look at higher learning rates: from 1e-09 to 0.1;")
+    assert "gradients" not in item.evidence
+    moved = {number: RunSummary(updates=300, update_to_weight=1e-4) for number in range(len(trials))}
+    assert advice_on(of, trials, curves, moved)[0].advice.startswith("Normalize")
 
 
 def test_a_hard_task_on_which_trials_beat_guessing_is_not_one_where_nothing_learns() -> None:
@@ -179,6 +216,27 @@ def test_a_coarse_grid_has_too_few_rates_and_a_finer_one_has_not(points: int, co
         assert found[0].next_job["strategy"]["type"] == "bayesian"
     running = advice_on(job(space, strategy="grid", state=JobState.RUNNING), trials, of_shape(trials, *FLAT))
     assert running == []
+
+
+def test_the_rates_about_the_answered_one_count_and_not_those_about_the_luckiest_trial() -> None:
+    rates = [1e-4, 0.01, 0.1] * 3
+    trials = trials_at(rates, lambda rate: {1e-4: 1.9, 0.01: 0.14, 0.1: 0.2}[rate])
+    lucky = trial(2, 0.1, 0.12, user_attrs=trials[2].user_attrs)
+    trials[2] = lucky
+    of = job({"learning_rate": {"type": "categorical", "choices": [1e-4, 0.01, 0.1]}}, budget={"trials": 9})
+    found = answer(of, trials, of_shape(trials, *FLAT))
+    [item] = advice_on(of, trials, of_shape(trials, *FLAT))
+    assert (item.code, item.numbers["rate"]) == ("too_few_rates", found.learning_rate)
+
+
+def test_the_next_job_of_a_next_job_names_its_own_change_alone() -> None:
+    trials = trials_at(drawn())
+    curves = of_shape(trials, 4.0, 3.0, 2.5, 1.4, 1.3, 1.2, 1.1, 1.0)
+    [first] = advice_on(job(name="digits"), trials, curves)
+    assert first.next_job is not None
+    [second] = advice_on(job(name=first.next_job["name"]), trials, curves)
+    assert second.next_job is not None
+    assert first.next_job["name"] == second.next_job["name"] == "digits, next: longer"
 
 
 def test_clipping_of_most_updates_is_advised_against_with_a_norm_above_the_usual_one() -> None:
