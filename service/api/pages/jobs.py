@@ -22,7 +22,7 @@ from service.api.pages.pace import Paced
 from service.api.pages.render import html
 from service.api.waiting import waiting_for
 from service.domain.answer import Answer, AnswerVerdict
-from service.domain.job import Job, JobState
+from service.domain.job import FINAL, Job, JobState
 from service.domain.meaning import Role
 from service.domain.space import Range
 from service.store import jobs, leases, trial_reader, workers
@@ -78,7 +78,11 @@ def changes(database: Db, pace: Paced, request: Request) -> StreamingResponse:
             listed = jobs.page(conn, limit=LISTED)
             return _seen(conn, listed)
 
-    return stream(seen, request.app.state.stopping.is_set, lambda: sum(pace.took(_rate_of(job.id)) for job in listed))
+    def took() -> float:
+        """That of the rates which may change."""
+        return sum(pace.took(_rate_of(job.id)) for job in listed if job.state not in FINAL)
+
+    return stream(seen, request.app.state.stopping.is_set, took)
 
 
 @router.get("/jobs/{job_id}/rate")
