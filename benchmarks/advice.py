@@ -6,11 +6,11 @@ Every job trains for real, through the API. Its first advice is compared with th
 advised next job is submitted as it is, and its best value is compared with the first job's. Both have the same seed and, unless
 the advice says otherwise, as many trials.
 
-The rules and their thresholds were made on the jobs in DEV (digits and diabetes). The first version was measured on those in
-SECOND (breast cancer, wine, generated tables, words of texts), was right in 12 of 22, and was improved on them. The second was
-measured on those in THIRD, was right in 18 of 23 and advised on three of six healthy jobs, and was improved on them. The promise
-is measured on the jobs in PROOF: other tables, other texts, other folds, another seed. They chose no threshold and no rule.
-The published report measures the third version; what advice says, and how far its ranges reach, was mended after it.
+The rules and their thresholds were made on the jobs in DEV (digits and diabetes). Each later version was first measured on a new
+set, and the next one improved on it: the first on SECOND (breast cancer, wine, generated tables, words of texts; right in 12 of
+22), the second on THIRD (right in 18 of 23, and advice on three of six healthy jobs), the third on FOURTH (right in 19 of 23, and
+advice on one of six healthy jobs). The promise is measured on the jobs in PROOF: other tables, other texts, another seed. They
+chose no threshold and no rule, and were run once.
 """
 
 import argparse
@@ -24,13 +24,15 @@ from typing import Any
 
 import httpx2
 
-from benchmarks.advice_jobs import DEV, PROOF, SECOND, THIRD, Case, write_tables
+from benchmarks import advice_jobs, advice_proof
+from benchmarks.advice_jobs import DEV, FOURTH, SECOND, THIRD, Case
+from benchmarks.advice_proof import PROOF, PROOF_SEED
 from benchmarks.tables import Table, publish
 from examples.demo import FINAL, ask, running_stride
 
 RIGHT, BETTER = 18 / 20, 15 / 20
 """The promises: parts of the jobs with a trouble whose first advice is right, and whose next job's best value is better."""
-DEV_SEED, SECOND_SEED, THIRD_SEED, PROOF_SEED = 7, 1_000_003, 2_000_003, 3_000_017
+DEV_SEED, SECOND_SEED, THIRD_SEED, FOURTH_SEED = 7, 1_000_003, 2_000_003, 3_000_017
 POLL_S = 1.0
 
 
@@ -61,7 +63,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the report")
     arguments = parser.parse_args()
     if arguments.dev:
-        outcomes = [*_run(DEV, DEV_SEED), *_run(SECOND, SECOND_SEED), *_run(THIRD, THIRD_SEED)]
+        made_on = ((DEV, DEV_SEED), (SECOND, SECOND_SEED), (THIRD, THIRD_SEED), (FOURTH, FOURTH_SEED))
+        outcomes = [outcome for cases, seed in made_on for outcome in _run(cases, seed)]
         print("\n\n".join(table.markdown() for table in _tables(outcomes)[0]))
     elif prove(arguments.out):
         sys.exit("A promise was broken: see the tables.")
@@ -78,7 +81,8 @@ def _run(cases: Sequence[Case], seed: int) -> list[Outcome]:
     with tempfile.TemporaryDirectory(prefix="stride-advice-") as folder:
         data = Path(folder, "tables")
         data.mkdir()
-        write_tables(data)
+        advice_jobs.write_tables(data)
+        advice_proof.write_tables(data)
         with (
             running_stride(str(Path(folder, "stride")), workers=2, STRIDE_DATA_FOLDERS=str(data)) as url,
             httpx2.Client(base_url=url, timeout=120, trust_env=False) as api,

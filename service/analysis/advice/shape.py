@@ -12,6 +12,9 @@ from service.domain.trial import Trial
 SMALLEST_SIZE = 0.05
 """A change is measured by the value that changed, or by this part of the run's whole fall where the value is nearer to 0."""
 
+OFTEN = 0.2
+"""The part of the late steps that must rise, so that a run jumps."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -63,14 +66,15 @@ def late_gain(seen: Seen, trial: Trial) -> Change | None:
     return Change(before, after, gain / _size(after, fall), gain / fall)
 
 
-def largest_rise(seen: Seen, trial: Trial) -> Change | None:
-    """The largest rise between two steps, after the first third of the run. None for a run too short, and for one that never
-    fell."""
+def late_rise(seen: Seen, trial: Trial) -> Change | None:
+    """A rise between two steps after the first third of the run that a fifth of the steps there reach: the largest of a long run
+    is a matter of luck. None for a run too short, and for one that never fell."""
     costs, fall = seen.costs_of(trial), _fall(seen, trial)
     late = costs[len(costs) // 3 :]
     if len(late) < 3 or fall <= 0:
         return None
-    rise, before, after = max((after - before, before, after) for before, after in pairwise(late))
+    rises = sorted(((after - before, before, after) for before, after in pairwise(late)), reverse=True)
+    rise, before, after = rises[max(1, round(OFTEN * len(rises))) - 1]
     return Change(before, after, max(0.0, rise) / _size(before, fall), max(0.0, rise) / fall)
 
 

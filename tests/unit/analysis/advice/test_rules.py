@@ -292,6 +292,21 @@ def test_where_the_best_trial_is_only_the_one_that_learned_least_the_others_over
     assert {each.number for each in trials if each.value == 0.69}.isdisjoint(item.trials)
 
 
+@pytest.mark.parametrize(("stopped", "code"), [(1.0, "overfitting"), (1.3, "range_too_narrow")])
+def test_the_low_end_is_best_because_it_trains_least_where_others_stopped_in_time_are_as_good(stopped: float, code: str) -> None:
+    low, high = 1e-3, 0.1
+    trials, curves = [], {}
+    for each in trials_at(drawn(low=low, high=high), lambda rate: 0.2 + 0.1 * math.log10(rate / low), "converged", "overfitting"):
+        assert each.value is not None
+        is_best = each.value < 0.24
+        shape = [2.0, 0.24 * stopped, 0.22 * stopped, 0.2 * stopped, *[each.value] * 4]
+        curves[each.number] = curve(*[2.0, 0.5, *[each.value] * 6] if is_best else shape)
+        attributes = {**each.user_attrs, "diagnosis": {"converged" if is_best else "overfitting": ""}}
+        trials.append(trial(each.number, each.params["learning_rate"], each.value, user_attrs=attributes))
+    of = job({"learning_rate": RATE | {"low": low, "high": high}})
+    assert advice_on(of, trials, curves)[0].code == code
+
+
 def test_what_survives_early_pruning_is_not_judged_before_it() -> None:
     trials, curves = [], {}
     for each in trials_at(drawn(30), bowl, "converged", "overfitting"):
@@ -344,6 +359,12 @@ def test_a_metric_that_ends_about_zero_is_judged_by_its_fall(away: float) -> Non
     shape = (100.0, 20.0, 5.0, away - 0.01, away + 0.04, away, away + 0.03, away)
     curves = {each.number: curve(*[(each.value or 0.0) + point for point in shape[:-1]], each.value) for each in trials}
     assert advice_on(job(), trials, curves) == []
+
+
+def test_a_single_jump_in_a_long_run_is_no_trouble() -> None:
+    trials = trials_at(drawn())
+    jump = (2.0, 1.2, 1.02, 0.99, 1.0, 1.01, 1.0, 1.0, 2.0, *[1.0] * 11)
+    assert advice_on(job({"epochs": 20}), trials, of_shape(trials, *jump)) == []
 
 
 def test_small_jumps_are_no_trouble() -> None:
