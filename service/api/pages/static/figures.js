@@ -19,17 +19,23 @@ const color = (name) => getComputedStyle(document.documentElement).getPropertyVa
 
 /** Draw a figure, or draw it again where its data have changed. @param {HTMLElement} place */
 function draw(place) {
+  if (!plotly) {
+    place.textContent = "This figure cannot be drawn: Plotly's script did not load. Load the page again.";
+    return;
+  }
   const { data, layout } = JSON.parse(place.dataset.figure || "{}");
   const axis = { gridcolor: color("--grid"), zerolinecolor: color("--grid"), linecolor: color("--line") };
   const axes = Object.entries(layout).filter(([name]) => /^[xy]axis\d*$/.test(name));
+  const scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16; // of text, which is larger on 4K
+  const own = layout.height ? { height: layout.height * scale } : {};
   const themed = {
     ...layout,
-    ...(isPrinting ? printed(place, layout.height) : { autosize: true }),
-    font: { color: color("--text"), family: "system-ui, sans-serif", size: isPrinting ? 8 : 12 },
+    ...(isPrinting ? printed(place, layout.height) : { autosize: true, ...own }),
+    font: { color: color("--text"), family: "system-ui, sans-serif", size: isPrinting ? 8 : 12 * scale },
     ...Object.fromEntries(axes.map(([name, each]) => [name, { ...axis, ...each }])),
     uirevision: "kept", // zoom and hidden traces stay when the data change
   };
-  plotly.react(place, data, themed, { responsive: true, displaylogo: false });
+  plotly.react(place, data, themed, { displaylogo: false });
 }
 
 /** Figures that are still to be drawn, in the order of the page. @type {HTMLElement[]} */
@@ -39,8 +45,8 @@ const undrawn = [];
 function drawNext() {
   const place = undrawn.shift();
   if (!place) return;
+  setTimeout(drawNext); // also where this one fails
   draw(place);
-  setTimeout(drawNext);
 }
 
 /** @param {HTMLElement[]} places */
@@ -63,6 +69,20 @@ function drawForPaper(begins) {
   drawAll();
 }
 
+/** The width that they are drawn for, and what waits until the window rests. */
+let drawnWidth = window.innerWidth;
+let resizing = 0;
+
+window.addEventListener("resize", () => {
+  clearTimeout(resizing);
+  resizing = setTimeout(() => {
+    if (drawnWidth === window.innerWidth) return; // a phone hides and shows its address bar
+    drawnWidth = window.innerWidth;
+    const places = document.querySelectorAll("[data-figure]");
+    drawSoon(places);
+    drawSoon(places); // Plotly leaves room for a legend as high as it was before
+  }, 150);
+});
 window.addEventListener("beforeprint", () => drawForPaper(true));
 window.addEventListener("afterprint", () => drawForPaper(false));
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
