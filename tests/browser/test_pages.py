@@ -159,5 +159,5 @@ def test_the_next_job_of_an_advice_is_submitted_by_its_button_and_shown(url: str
     look.picture("advice")
     assert Axe().run(look.page).violations_count == 0
     advice.get_by_role("button", name="Submit this job").click()
-    expect(look.page.get_by_role("heading", level=1)).to_have_text("too low, rates 0.0001 to 0.1", timeout=10_000)
+    expect(look.page.get_by_role("heading", level=1)).to_have_text("too low, next: rates 0.0001 to 0.1", timeout=10_000)
     assert look.complaints == []
