@@ -61,11 +61,19 @@ def submit_job(
     spec = complete(request, catalog.all() if objective is None else {name: objective})
     if dry:
         return JSONResponse(_dry_run(spec, request.model_fields_set).model_dump(mode="json"))
-    request_sha256 = hashlib.sha256(request.model_dump_json(exclude_unset=True).encode()).digest() if idempotency_key else None
+    request_sha256 = _sha256(request.model_dump_json(exclude_unset=True))
+    earlier_sha256 = _sha256(request.model_dump_json(exclude_defaults=True))
 
     def work(conn: Connection) -> JobView:
         sha256 = catalog.version_of_loaded(conn, name) if version is None else version.sha256
-        job, _ = submit(conn, spec, objective_sha256=sha256, idempotency_key=idempotency_key, request_sha256=request_sha256)
+        job, _ = submit(
+            conn,
+            spec,
+            objective_sha256=sha256,
+            idempotency_key=idempotency_key,
+            request_sha256=request_sha256 if idempotency_key else None,
+            earlier_sha256=earlier_sha256,
+        )
         return _view(conn, job)
 
     view = database.transact(work)
@@ -121,7 +129,7 @@ def extend_job(job_id: JobId, extension: Extension, database: Db, idempotency_ke
 
     Of a final job's other limits none is left, and a target that was reached is dropped. A failed job cannot be extended.
     """
-    sha256 = hashlib.sha256(f"{job_id} {extension.model_dump_json()}".encode()).digest() if idempotency_key else None
+    sha256 = _sha256(f"{job_id} {extension.model_dump_json()}") if idempotency_key else None
 
     def work(conn: Connection) -> JobView:
         extend(conn, job_id, extension, idempotency_key=idempotency_key, request_sha256=sha256)
@@ -167,6 +175,10 @@ def _moved(database: Db, job_id: UUID, move: Callable[[Connection, UUID], None])
         return _view(conn, jobs.get(conn, job_id))
 
     return database.transact(work)
+
+
+def _sha256(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _view(conn: Connection, job: Job) -> JobView:

@@ -27,10 +27,12 @@ def submit(
     objective_sha256: bytes | None = None,
     idempotency_key: str | None = None,
     request_sha256: bytes | None = None,
+    earlier_sha256: bytes | None = None,
 ) -> tuple[Job, bool]:
     """Store a job of this spec; returns it, and whether it is new.
 
-    objective_sha256: the version of its objective that may train it; None: any.
+    objective_sha256: the version of its objective that may train it; None: any. earlier_sha256: of the same request, as versions
+    up to 0.1 stored it, which left out of which kind strategy and pruner are.
     The same key with the same request returns the existing job. Raises IdempotencyKeyReused for another request. Of two
     concurrent submissions with one key the second violates the unique index, is retried by the transaction helper, and then
     finds the job of the first.
@@ -39,7 +41,7 @@ def submit(
         known = jobs.by_idempotency_key(conn, idempotency_key)
         if known is not None:
             job_id, sha256 = known
-            if sha256 != request_sha256:
+            if sha256 not in (request_sha256, earlier_sha256):
                 raise IdempotencyKeyReused
             return jobs.get(conn, job_id), False
     job_id = uuid4()
