@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from service.analysis.figures.figure import TOP, VERMILION, Figure, along_the_top, evenly, layout, rate_of
-from service.analysis.figures.metric_axis import scale_of
+from service.analysis.figures.metric_axis import height_range, scale_of
 from service.analysis.figures.rate_colors import RateColors
 from service.analysis.words.numbers import counted, number
 from service.domain.measurement import CurvePoint
@@ -60,7 +60,11 @@ def loss_figure(
     values = [value for line in lines for value in line["y"] if value is not None]
     if not values:
         return None
-    ends, starts = _last_values(diverged, curves)
+    # A loss that has exploded would squeeze all others into a line.
+    usual = [value for trial, line in zip(with_line, lines, strict=True) if trial not in diverged for value in line["y"]]
+    usual = [value for value in usual if value is not None] or values
+    ends, starts = _last_values(diverged, curves, max(sign * value for value in usual), sign)
+    kind = scale_of(usual, sign)
     n_short = sum(rate_of(trial, rate) is not None and _ended_at_once(trial) for trial in trials) + len(chosen) - len(shown)
     n_between = sum(rate_of(trial, rate) is not None for trial in trials) - len(shown) - n_short
     return Figure(
@@ -70,7 +74,7 @@ def loss_figure(
         data=[*lines, *_crosses(ends, {}), *_crosses(starts, {"yaxis": "y2"}), colors.bar()],
         layout=layout(
             {"title": {"text": step_word}, "rangemode": "tozero"},
-            {"title": {"text": metric}, "type": scale_of(values + [y for _, y, _ in ends], sign)},
+            {"title": {"text": metric}, "type": kind, **height_range(usual, kind, low_is_bad=sign < 0, high_is_bad=sign > 0)},
             yaxis2=along_the_top(),
             showlegend=False,
         ),
@@ -95,13 +99,16 @@ def _line(trial: Trial, curve: Sequence[CurvePoint], rate: str, colors: RateColo
     }
 
 
-def _last_values(diverged: Sequence[Trial], curves: Curves) -> tuple[list[Cross], list[Cross]]:
-    """Where the curves end that diverged; and those without a value, at the step at which they did."""
+def _last_values(diverged: Sequence[Trial], curves: Curves, worst: float, sign: float) -> tuple[list[Cross], list[Cross]]:
+    """Where the curves end that diverged; and those without a value there, or with one beyond the others' worst, by its step.
+
+    worst: as a cost.
+    """
     ends, starts = [], []
     for trial in diverged:
         curve = curves.get(trial.number, ())
         last = next((point for point in reversed(curve) if math.isfinite(point.value)), None)
-        if last is not None:
+        if last is not None and sign * last.value <= worst:
             ends.append((last.step, last.value, trial.number))
         else:
             starts.append((trial.diverged_at_step or (curve[-1].step if curve else 1), TOP, trial.number))
@@ -129,7 +136,7 @@ def _text(
     said = f"{counted(len(shown), 'trial', 'trials')} {colors.said}"
     if n_diverged:
         said += f"; {n_diverged} diverged, dotted, with a cross at the last finite value"
-        said += f" ({n_at_the_top} without one: along the top)" if n_at_the_top else ""
+        said += f" ({n_at_the_top} without one, or far out: along the top)" if n_at_the_top else ""
     said += f"; the thick line is the best trial, {best}" if any(trial.number == best for trial in shown) else ""
     without = ([f"{n_short} with fewer than two values"] if n_short else []) + ([f"{n_between} others"] if n_between else [])
     said += f"; left out are {' and '.join(without)}" if without else ""
