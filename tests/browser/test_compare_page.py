@@ -2,12 +2,12 @@
 
 import httpx2
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from service.domain.job import Job
 from service.store.postgres import Database
 from tests.browser.conftest import Look
+from tests.browser.readable import check_readable
 from tests.factories import submit_job
 from tests.integration.api.training import Worker, diverged
 
@@ -79,10 +79,7 @@ def test_everybody_can_read_a_comparison(url: str, recipes: list[Job], browser: 
     for path in (address("", recipes), f"{address('', recipes)}&learning_rate=0.01", address("", recipes[2:]), "/compare", "/"):
         page.goto(url + path)
         page.wait_for_load_state("load")
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{path}: {found.generate_report()}"
-        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wider <= 0, f"{path} is {wider} px wider than its window"
+        check_readable(page)
     context.close()
 
 

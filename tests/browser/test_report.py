@@ -5,12 +5,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from service.domain.job import Job
 from service.store.postgres import Database
 from tests.browser.conftest import Look
+from tests.browser.readable import check_readable
 from tests.factories import submit_job
 from tests.integration.api.training import Worker, trained
 
@@ -47,10 +47,7 @@ def test_everybody_can_read_it(file: Path, browser: Browser, scheme: str, width:
     page = context.new_page()
     page.goto(file.as_uri())
     expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=20_000)
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wider <= 0, f"{wider} px wider than its window"
+    check_readable(page)
     context.close()
 
 
