@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from service.domain.job import Job, JobState
 from service.store.queries import query
-from service.store.trials import TrialRecord, set_study_system_attrs, trials_since
+from service.store.trials import TrialRecord, set_study_system_attrs, trials_of
 
 CHARACTERS = 2045
 """The dashboard cuts longer texts into attributes of so many."""
@@ -71,7 +71,7 @@ def not_noted(conn: sa.Connection, study_id: int, *, most: int) -> list[TrialRec
         {"study_id": study_id, "most": most, "told": list(TOLD)},
     ).scalars()
     found = list(ids)
-    return list(trials_since(conn, study_id, after=2**31 - 1, again=found, with_curves=False)) if found else []
+    return list(trials_of(conn, study_id, found, with_curves=False)) if found else []
 
 
 def lock_study(conn: sa.Connection, study_id: int) -> bool:

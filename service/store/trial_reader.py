@@ -14,11 +14,10 @@ from service.domain.space import Point, fixed
 from service.domain.trial import Trial, TrialCounts, TrialError, TrialState
 from service.errors import TrialNotFound
 from service.store import leases, measurements
-from service.store.trials import TrialRecord, read_trial, trials_since
+from service.store.trials import TrialRecord, read_trial, trials_of, trials_since
 
 _INTERNAL_ATTRS = frozenset({"error", "diverged_at_step"})
 """User attributes that the API shows as fields of their own."""
-_NO_ID_ABOVE = 2**31 - 1
 
 # Python writes infinities, nan and NUL into JSON, which PostgreSQL cannot parse. A foreign script may store anything there: hence
 # the check for valid JSON first, the strict path, and no error where it does not match.
@@ -109,7 +108,7 @@ def page(conn: sa.Connection, job: Job, *, limit: int, after: int = -1) -> list[
     if not ids:
         return []
     attempts, steps = leases.attempts(conn, ids), measurements.last_steps(conn, ids)
-    records = trials_since(conn, job.study_id, after=_NO_ID_ABOVE, again=ids)
+    records = trials_of(conn, job.study_id, ids)
     trials = (as_trial(record, job, attempts[record.trial_id], steps.get(record.trial_id)) for record in records)
     return sorted(trials, key=lambda trial: trial.number)
 
@@ -148,7 +147,7 @@ def curves(conn: sa.Connection, job: Job, numbers: Sequence[int]) -> dict[int, t
         "SELECT trial_id FROM optuna.trials WHERE study_id = %(study_id)s AND number = ANY(%(numbers)s::integer[])",
         {"study_id": job.study_id, "numbers": list(numbers)},
     ).scalars()
-    return {record.number: record.curve for record in trials_since(conn, job.study_id, after=_NO_ID_ABOVE, again=list(ids))}
+    return {record.number: record.curve for record in trials_of(conn, job.study_id, list(ids))}
 
 
 def _finished(conn: sa.Connection, job: Job, *, with_curves: bool) -> tuple[list[Trial], dict[int, tuple[CurvePoint, ...]]]:

@@ -166,9 +166,16 @@ def trials_since(
         page_after = rows[-1]["trial_id"]
 
 
+def trials_of(
+    conn: sa.Connection, study_id: int, trial_ids: Collection[int], *, with_curves: bool = True
+) -> Iterator[TrialRecord]:
+    """Some trials of a study, by id."""
+    return trials_since(conn, study_id, after=_NO_ID_ABOVE, again=trial_ids, with_curves=with_curves)
+
+
 def read_trial(conn: sa.Connection, study_id: int, trial_id: int) -> TrialRecord:
     """One trial. Raises ValueError when the study has none with that id."""
-    [record] = trials_since(conn, study_id, after=_NO_ID_ABOVE, again=[trial_id])
+    [record] = trials_of(conn, study_id, [trial_id])
     return record
 
 
