@@ -19,7 +19,7 @@ install: $(INSTALLED)  ## Make .venv with everything in it, if pyproject.toml or
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Stride needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make install PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,data,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all,dev]'
 	@touch $@
 
 demo: install  ## Run grid, random and bayesian search on digits, and compare their answers; under a minute after the install
