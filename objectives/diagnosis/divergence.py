@@ -57,11 +57,12 @@ def find_divergence(
     epochs: int,
     updates_per_epoch: int,
     overflow: str | None = None,
+    step_word: str = "epoch",
 ) -> Divergence | None:
     """Return the evidence that a run diverged in epoch `epoch`, counted from 1, or None.
 
     losses: the training losses of the epoch's updates, in order. They may end early, at one that is not finite, or at the update
-    that could not be made. overflow: why it could not, in words.
+    that could not be made. overflow: why it could not, in words. step_word: what messages call an epoch.
     """
 
     def seen_at(update: int, reason: str) -> Divergence:
@@ -70,16 +71,16 @@ def find_divergence(
 
     for update, loss in enumerate(losses, start=1):
         if not isfinite(loss):
-            return seen_at(update, f"training loss became {loss} at update {update} of epoch {epoch}")
+            return seen_at(update, f"training loss became {loss} at update {update} of {step_word} {epoch}")
     if overflow is not None:
-        return seen_at(len(losses), f"{overflow} at update {len(losses)} of epoch {epoch}")
+        return seen_at(len(losses), f"{overflow} at update {len(losses)} of {step_word} {epoch}")
     if not isfinite(validation_loss):
-        return seen_at(len(losses), f"validation loss became {validation_loss} in epoch {epoch}")
+        return seen_at(len(losses), f"validation loss became {validation_loss} in {step_word} {epoch}")
     mean_loss = fmean(losses)
     if mean_loss > LIMIT * guessing_loss:
         return seen_at(
             len(losses),
-            f"mean training loss was {mean_loss:.3g} in epoch {epoch}, above {LIMIT:g} times the loss of guessing, "
+            f"mean training loss was {mean_loss:.3g} in {step_word} {epoch}, above {LIMIT:g} times the loss of guessing, "
             f"{guessing_loss:.3g}",
         )
     return None

@@ -1,6 +1,7 @@
 """The optimizer updates of an epoch, and what is measured in them: gradients, clipping, and learning rates."""
 
 import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,8 @@ class Epoch:
     """At the last update; nan if the epoch ended early."""
     update_to_weight_ratio: float
     """Norm of the last update divided by the norm of all weights before it; nan if the epoch ended early."""
+    seconds: float
+    """Wall-clock time."""
     overflow: str | None
     """The number of the update after the last one that was too large for it, in words."""
 
@@ -76,6 +79,7 @@ class Updates:
 
     def of_epoch(self, batches: Iterable[Batch], first: int, last: int) -> Epoch:
         """Train on the batches. first, last: the numbers of their updates in the run, from 0."""
+        started = time.perf_counter()
         losses, gradient_norms, clipped, applied = [], [], [], []
         flow = before = overflow = None
         too_large = self._fixed_overflow()
@@ -106,6 +110,7 @@ class Updates:
             learning_rate=learning_rate,
             gradient_flow=math.nan if flow is None else flow.item(),
             update_to_weight_ratio=math.nan if before is None else _relative_change(before, self._weights()).item(),
+            seconds=time.perf_counter() - started,
             overflow=overflow,
         )
 
