@@ -9,7 +9,7 @@ CHROMIUM := $(shell command -v chromium || command -v chromium-browser || comman
 # Tests start hundreds of processes, and each would compile Stride anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo up test test-browser test-cpus check chaos prove bench bench-peers
+.PHONY: help install demo up test test-browser test-cpus check chaos sweeps prove bench bench-peers
 
 help:  ## Print this
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ check: install  ## Check style, types, and who imports whom
 
 chaos: install  ## Inject the faults of SEED=1 into a running service for MINUTES=2, and compare with a calm run; LONG=1: disk and clock too
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),2) --seed $(or $(SEED),1) $(if $(LONG),--long)
+
+sweeps: install  ## Record training at every rate of small tables, on which answers are judged; delete a table to record it again
+	$(BIN)/python -m benchmarks.record_tables
 
 prove: install  ## Prove the figures that take minutes: 20,000 trials by 200 loops, three strategies on five seeds, eight workers on a grid, the answer's intervals, early stopping, 5,000 data files, 20 minutes of faults
 	$(BIN)/python -m benchmarks.prove

@@ -1,24 +1,27 @@
 """Records final costs of real training at every point of small tables, from which benchmarks/answer_quality_real.py draws jobs.
 
-Run:    python -m benchmarks.record_tables [digits wine ...]        about a quarter of an hour on one core
+Run:    make sweeps, or python -m benchmarks.record_tables [digits wine ...]
 Writes: benchmarks/recorded/tables/<table>.csv, a point a line, a column for each training seed
 
-A cost is the objective's default metric, the validation loss, after the last epoch; inf where the run diverged. The seed fixes
-weights and data order, the same at all points of the same batch size. A recording that was interrupted is continued. Delete a
-table to record it again.
+A cost is the objective's default metric after the last step, negative where the metric is maximized; inf where the run diverged.
+The seed fixes weights and data order, the same at all points of the same batch size. A table that is there is left as it is, and
+a recording that was interrupted is continued. Delete a table to record it again.
 """
 
 import argparse
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
+from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from objectives.catalog import BUILTIN
+from objectives.contract import Metric
 
 FOLDER = Path(__file__).parent / "recorded" / "tables"
 
@@ -31,7 +34,8 @@ class Recipe:
 
     objective: str
     settings: dict[str, Any]
-    epochs: int
+    params: dict[str, Any] = field(default_factory=dict)
+    """Those that all points share; others have their defaults."""
     points: Sequence[Point]
     n_seeds: int
 
@@ -56,46 +60,68 @@ def _alone() -> list[Point]:
 
 
 RECIPES = {
-    "wine": Recipe(objective="tabular-classification", settings={"dataset": "wine"}, epochs=20, points=_alone(), n_seeds=12),
-    "breast_cancer": Recipe(
-        objective="tabular-classification", settings={"dataset": "breast-cancer"}, epochs=20, points=_alone(), n_seeds=12
+    "wine": Recipe(
+        objective="tabular-classification", settings={"dataset": "wine"}, params={"epochs": 20}, points=_alone(), n_seeds=12
     ),
-    "diabetes": Recipe(objective="tabular-regression", settings={}, epochs=30, points=_alone(), n_seeds=12),
-    "digits": Recipe(objective="image-classification", settings={"model": "mlp"}, epochs=10, points=list(_digits()), n_seeds=10),
+    "breast_cancer": Recipe(
+        objective="tabular-classification",
+        settings={"dataset": "breast-cancer"},
+        params={"epochs": 20},
+        points=_alone(),
+        n_seeds=12,
+    ),
+    "diabetes": Recipe(objective="tabular-regression", settings={}, params={"epochs": 30}, points=_alone(), n_seeds=12),
+    "digits": Recipe(
+        objective="image-classification", settings={"model": "mlp"}, params={"epochs": 10}, points=list(_digits()), n_seeds=10
+    ),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", nargs="*", metavar="table", help=f"of {', '.join(RECIPES)}; left out: all")
+    parser.add_argument("tables", nargs="*", metavar="table", help=f"of {', '.join(RECIPES)}; left out: all that are not there")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in parser.parse_args().tables or RECIPES:
-        record(name, RECIPES[name])
+    for name in arguments.tables or RECIPES:
+        record(name, RECIPES[name], arguments.processes)
 
 
-def record(name: str, recipe: Recipe) -> None:
+def record(name: str, recipe: Recipe, processes: int) -> None:
     """Train the points that the table lacks; each line is written when it is done, and all have their name at the end."""
     path, names = FOLDER / f"{name}.csv", list(recipe.points[0])
     if path.exists():
         return
-    partial = path.with_suffix(".csv.partial")
-    head = [
-        f"# {recipe.objective} {recipe.settings}, {recipe.epochs} epochs: {_metric(recipe)} after the last, inf where diverged;"
-        f" by benchmarks/record_tables.py, torch {torch.__version__.split('+')[0]}",
-        ",".join([*names, *(f"seed{seed}" for seed in range(recipe.n_seeds))]),
-    ]
-    done = {tuple(line.split(",")[: len(names)]) for line in _whole_lines(partial)[2:]}
+    partly = path.with_suffix(".csv.partial")
+    done = {tuple(line.split(",")[: len(names)]) for line in _whole_lines(partly)[2:]}
     if not done:
-        partial.write_text("\n".join(head) + "\n", encoding="utf-8")
-    with partial.open("a", encoding="utf-8") as file:
-        for number, point in enumerate(recipe.points):
-            key = tuple(f"{value:g}" for value in point.values())
-            if key not in done:
-                costs = [train(recipe, point, seed) for seed in range(recipe.n_seeds)]
-                file.write(",".join([*key, *(f"{cost:.4g}" for cost in costs)]) + "\n")
-                file.flush()
-                print(f"{name}: {number + 1} of {len(recipe.points)}", flush=True)
-    partial.rename(path)
+        columns = [*names, *(f"seed{seed}" for seed in range(recipe.n_seeds))]
+        partly.write_text(f"# {_said(recipe)}\n{','.join(columns)}\n", encoding="utf-8")
+    missing = [point for point in recipe.points if _key(point) not in done]
+    runs = [(point, seed) for point in missing for seed in range(recipe.n_seeds)]
+    # Each process is started anew: torch may have threads already in this one.
+    with partly.open("a", encoding="utf-8") as file, get_context("spawn").Pool(processes) as pool:
+        costs = pool.imap(partial(_train, recipe), runs)
+        for number, point in enumerate(missing, start=1):
+            file.write(",".join([*_key(point), *(f"{next(costs):.4g}" for _ in range(recipe.n_seeds))]) + "\n")
+            file.flush()
+            print(f"{name}: {number} of {len(missing)}", flush=True)
+    partly.rename(path)
+
+
+def _said(recipe: Recipe) -> str:
+    """What a table holds, in words."""
+    params = ", ".join(f"{name} {value}" for name, value in recipe.params.items())
+    metric = _metric(recipe)
+    cost = metric.name if metric.direction == "minimize" else f"-{metric.name}"
+    return (
+        f"{recipe.objective} {recipe.settings}, {params or 'defaults'}: {cost} after the last step, inf where diverged; by"
+        f" benchmarks/record_tables.py, torch {version('torch').split('+')[0]}"
+    )
+
+
+def _key(point: Point) -> tuple[str, ...]:
+    return tuple(f"{value:g}" for value in point.values())
 
 
 def _whole_lines(path: Path) -> list[str]:
@@ -109,16 +135,21 @@ def _whole_lines(path: Path) -> list[str]:
     return whole.splitlines()
 
 
+def _train(recipe: Recipe, run: tuple[Point, int]) -> float:
+    return train(recipe, *run)
+
+
 def train(recipe: Recipe, point: Mapping[str, Any], seed: int) -> float:
     """The cost of one training run, inf when it diverges."""
     start = import_module(f"objectives.tasks.{recipe.objective.replace('-', '_')}").start
-    last = list(start({**point, "epochs": recipe.epochs}, recipe.settings, seed, "cpu", 1))[-1]
-    cost = float(last.metrics[_metric(recipe)])
+    last = list(start({**recipe.params, **point}, recipe.settings, seed, "cpu", 1))[-1]
+    metric = _metric(recipe)
+    cost = float(last.metrics[metric.name]) * (1 if metric.direction == "minimize" else -1)
     return cost if last.divergence is None and math.isfinite(cost) else math.inf
 
 
-def _metric(recipe: Recipe) -> str:
-    return next(known for known in BUILTIN if known.name == recipe.objective).metrics[0].name
+def _metric(recipe: Recipe) -> Metric:
+    return next(known for known in BUILTIN if known.name == recipe.objective).metrics[0]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 
+from benchmarks.record_tables import RECIPES
 from benchmarks.recorded import deepobs, hpobench, opda, trained
 from benchmarks.recorded.recorded_set import RecordedSet
 from benchmarks.recorded.reference import Missing
@@ -11,7 +12,7 @@ LOADERS: Mapping[str, Callable[[str | None], list[RecordedSet]]] = {
     "hpobench": hpobench.load,
     "deepobs": deepobs.load,
     "opda": opda.load,
-    **{name: partial(trained.load, name) for name in ("digits", "wine", "breast_cancer", "diabetes")},
+    **{name: partial(trained.load, name) for name in RECIPES},
 }
 
 
