@@ -19,10 +19,13 @@ class FlatGradients:
     """The `.grad` of every weight that is trained as a view into one vector, (n_weights,).
 
     Zeroing, norm and clipping are then one operation each. This makes an update of a small network a fifth faster than with
-    `zero_grad` and `get_total_norm`. Zero gradients only through `zero`: `zero_grad()` would drop the views.
+    `zero_grad` and `get_total_norm`. Zero gradients only through `zero`: `zero_grad()` would drop the views. Weights that are not
+    trained have no `.grad`, so that an optimizer passes them over.
     """
 
     def __init__(self, model: nn.Module) -> None:
+        for parameter in model.parameters():
+            parameter.grad = None
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         sizes = [parameter.numel() for parameter in parameters]
         self._vector = torch.zeros(sum(sizes), device=parameters[0].device)

@@ -23,6 +23,7 @@ from objectives.training.hyperparameters import picked
 from objectives.training.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer
 from objectives.training.rate_audit import RateAudit
 from objectives.training.schedules import Policy, Schedule, Span
+from objectives.training.unfreezing import Unfreezing
 from objectives.training.updates import Epoch, Updates
 
 UPDATE_LOSSES = 1_000
@@ -75,7 +76,9 @@ class Optimization:
         self._batch_size: int = params["batch_size"]
         scale = _learning_rate_scale(params)
         learning_rate = params["learning_rate"] * scale
-        groups = layer_groups(model, params["layer_decay"], settings["learning_rate_multipliers"])
+        groups = layer_groups(
+            model, params["layer_decay"], settings["learning_rate_multipliers"], params.get("unfreeze_every", 0)
+        )
         policy = picked(Policy, {**params, **settings})
         warmup_start = 1 / scale if scale > 1 else 0.0
         self._schedule = Schedule(policy, span, warmup_start=warmup_start)
@@ -83,13 +86,14 @@ class Optimization:
         if (momentum := self._schedule.momentum(0)) is not None:
             choice = replace(choice, momentum=momentum)
         self._optimizer = new_optimizer(choice, groups, learning_rate)
+        self._unfreezing = Unfreezing(groups, self._optimizer)
         self._new_audit = partial(
             RateAudit,
             policy,
             span,
             learning_rate,
             momentum_of(self._optimizer.param_groups[0]),
-            [(group.name, group.multiplier) for group in groups],
+            groups,
             warmup_start=warmup_start,
         )
         self._audit = self._new_audit()
@@ -113,6 +117,8 @@ class Optimization:
 
     def train(self, batches: Iterable[Batch]) -> Epoch:
         """Make the updates of a step, one for each batch. To be ended by `end_step`, once the model has been evaluated."""
+        if self._unfreezing.begin_epoch(self.steps_done):
+            self._updates.find_weights()
         first = self.steps_done * self.span.updates_per_epoch
         return self._updates.of_epoch(batches, first, first + self.span.updates_per_epoch - 1)
 

@@ -41,15 +41,21 @@ class LayerGroup:
     multiplier: float
     """Factor of the learning rate."""
     parameters: list[nn.Parameter]
+    frozen_epochs: int = 0
+    """The epochs at the beginning of the run in which they are not trained."""
 
 
-def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str, float]) -> list[LayerGroup]:
+def layer_groups(
+    model: nn.Module, layer_decay: float, multipliers: Mapping[str, float], unfreeze_every: int = 0
+) -> list[LayerGroup]:
     """Divide the weights of `model` that are trained into groups by learning rate, in the model's order from the first layer on.
 
     A layer is a child module of the model with the normalization that follows it; in a resnet, a block. Weights that belong to no
     child module, such as embeddings of positions, are the first layer, under the name of the first of them. The multiplier of the
     last layer is 1, and that of each earlier layer is `layer_decay` times the next layer's. It is multiplied by the value of the
     longest pattern in `multipliers` that matches the weight's name (not the first: stored jobs do not keep their order).
+    unfreeze_every: the epochs until a layer is trained after the next one is; 0: all are from the start.
+
     Raises DataProblem when a pattern matches no weight.
     """
     trained = [(name, weights) for name, weights in model.named_parameters() if weights.requires_grad]
@@ -57,7 +63,7 @@ def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str,
     for pattern in multipliers:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise DataProblem(f"learning_rate_multipliers: no weight is called {pattern!r}; the model has {', '.join(names)}.")
-    if layer_decay == 1 and not multipliers:
+    if layer_decay == 1 and not multipliers and not unfreeze_every:
         return [LayerGroup(name=EVERYTHING, multiplier=1.0, parameters=[weights for _, weights in trained])]
     layer_of = _layers(trained)
     layers = list(dict.fromkeys(layer_of[name] for name in names))
@@ -66,12 +72,13 @@ def layer_groups(model: nn.Module, layer_decay: float, multipliers: Mapping[str,
         layer = layer_of[name]
         matching = [pattern for pattern in multipliers if fnmatchcase(name, pattern)]
         by_name = multipliers[max(matching, key=lambda pattern: (len(pattern), pattern))] if matching else 1.0
-        multiplier = layer_decay ** (len(layers) - 1 - layers.index(layer)) * by_name
+        layers_after = len(layers) - 1 - layers.index(layer)
+        multiplier = layer_decay**layers_after * by_name
         # If weights of one layer have different rates, each further group has the name of its first weight.
         known = [group for group in groups.values() if group.name == layer]
         label = name if known and (layer, multiplier) not in groups else layer
-        group = groups.setdefault((layer, multiplier), LayerGroup(name=label, multiplier=multiplier, parameters=[]))
-        group.parameters.append(weights)
+        new = LayerGroup(name=label, multiplier=multiplier, parameters=[], frozen_epochs=layers_after * unfreeze_every)
+        groups.setdefault((layer, multiplier), new).parameters.append(weights)
     return list(groups.values())
 
 

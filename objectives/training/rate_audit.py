@@ -25,6 +25,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
+from objectives.training.optimizers import LayerGroup
 from objectives.training.schedules import Policy, Span
 
 TOLERANCE = 1e-6
@@ -44,11 +45,11 @@ class RateAudit:
         span: Span,
         learning_rate: float,
         momentum: float | None,
-        groups: Sequence[tuple[str, float]],
+        groups: Sequence[LayerGroup],
         *,
         warmup_start: float = 0.0,
     ) -> None:
-        """groups: names and multiples of the learning rate. momentum: the optimizer's initial momentum; None if it has none."""
+        """momentum: the optimizer's initial momentum; None if it has none."""
         self._groups = groups
         self._learning_rate = learning_rate
         self._reference = _Reference(policy, span, learning_rate, momentum, warmup_start)
@@ -62,10 +63,13 @@ class RateAudit:
         """
         for of_groups in applied:
             rate, momentum = self._reference.next()
-            for (name, multiple), (applied_rate, applied_momentum) in zip(self._groups, of_groups, strict=True):
-                self._check("learning rate", name, rate * multiple, applied_rate, TOLERANCE * self._learning_rate * multiple)
+            for group, (applied_rate, applied_momentum) in zip(self._groups, of_groups, strict=True):
+                is_frozen = self._updates_done < group.frozen_epochs * self._updates_per_epoch
+                multiple = 0.0 if is_frozen else group.multiplier
+                tolerance = TOLERANCE * self._learning_rate * multiple
+                self._check("learning rate", group.name, rate * multiple, applied_rate, tolerance)
                 if momentum is not None and applied_momentum is not None:
-                    self._check("momentum", name, momentum, applied_momentum, TOLERANCE)
+                    self._check("momentum", group.name, momentum, applied_momentum, TOLERANCE)
             self._updates_done += 1
         self._reference.end_epoch(validation_loss)
 

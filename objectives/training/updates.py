@@ -75,7 +75,11 @@ class Updates:
         self._learning_rate = learning_rate
         self._n_pieces = n_pieces
         self._device = device
-        self._gradients = FlatGradients(model)
+        self.find_weights()
+
+    def find_weights(self) -> None:
+        """Find the weights that are trained: to be called again when they have become others."""
+        self._gradients = FlatGradients(self._model)
 
     def of_epoch(self, batches: Iterable[Batch], first: int, last: int) -> Epoch:
         """Train on the batches. first, last: the numbers of their updates in the run, from 0."""

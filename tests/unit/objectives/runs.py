@@ -55,6 +55,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "batch norm": {"normalization": "batch"},
     "dropout": {"dropout": 0.5},
     "layer rates": {"layer_decay": 0.5, "schedule": "one-cycle"},
+    "unfreezing": {"unfreeze_every": 1, "optimizer": "adam", "schedule": "one-cycle", "clip_norm": 0.5},
     "clipping": {"clip_norm": 0.5, "clip_value": 0.01},
     "early stopping": {"early_stopping_patience": 1, "learning_rate": 0.3},
 }

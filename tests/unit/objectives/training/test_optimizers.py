@@ -85,6 +85,15 @@ def test_the_longest_pattern_that_fits_counts(multipliers: dict[str, float], lay
     assert [rates[id(weights)] for weights in model.parameters()] == expected
 
 
+@pytest.mark.parametrize(("layer_decay", "multipliers"), [(1.0, {}), (0.5, {}), (0.5, {"*.bias": 2.0})])
+def test_the_earlier_a_layer_the_longer_it_is_frozen_with_all_its_weights(
+    layer_decay: float, multipliers: dict[str, float]
+) -> None:
+    groups = layer_groups(model := build(), layer_decay, multipliers, unfreeze_every=3)
+    frozen = {id(weights): group.frozen_epochs for group in groups for weights in group.parameters}
+    assert [frozen[id(weights)] for weights in model.parameters()] == [6, 6, 3, 3, 0, 0]
+
+
 @pytest.mark.parametrize("pattern", ["head.*", "1.Weight", "weight"])
 def test_a_pattern_that_fits_no_weight_is_refused_in_a_sentence_with_the_names(pattern: str) -> None:
     with pytest.raises(DataProblem) as caught:

@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from objectives.parameters.choices import SCHEDULES
+from objectives.training.optimizers import LayerGroup
 from objectives.training.rate_audit import RateAudit, RateMismatch
 from objectives.training.schedules import Policy, Schedule, Span
 from tests.unit.objectives.training.test_schedules import RATE, policy
 
-GROUPS = [("first", 0.3), ("last", 1.0)]
+GROUPS = [LayerGroup(name="first", multiplier=0.3, parameters=[]), LayerGroup(name="last", multiplier=1.0, parameters=[])]
 
 Applied = list[list[tuple[float, float | None]]]
 
@@ -47,7 +48,7 @@ def applied_by(schedule: Schedule, span: Span, epoch: int) -> Applied:
     updates = range(epoch * span.updates_per_epoch, (epoch + 1) * span.updates_per_epoch)
     momenta = [0.9 if (momentum := schedule.momentum(update)) is None else momentum for update in updates]
     return [
-        [(RATE * schedule.multiplier(update) * multiple, momentum) for _, multiple in GROUPS]
+        [(RATE * schedule.multiplier(update) * group.multiplier, momentum) for group in GROUPS]
         for update, momentum in zip(updates, momenta, strict=True)
     ]
 
@@ -88,6 +89,27 @@ def test_the_first_step_that_used_another_rate_or_momentum_is_named(tampered: di
     assert str(raised.value) == message
 
 
+@pytest.mark.parametrize(
+    ("frozen", "message"),
+    [
+        ([True, False], r"step 2 .* group 'first' used .* instead of 0$"),
+        ([True, True, False, True], r"step 4 .* group 'first' used 0 instead of"),
+    ],
+)
+def test_a_frozen_group_must_have_the_rate_zero_and_later_its_own(frozen: list[bool], message: str) -> None:
+    cosine = policy(schedule="cosine")
+    schedule = Schedule(cosine, SPAN)
+    audit = RateAudit(cosine, SPAN, RATE, 0.9, [replace(GROUPS[0], frozen_epochs=2), GROUPS[1]])
+    epochs = [
+        [[(0.0 if is_frozen else rate, 0.9), last] for (rate, _), last in applied_by(schedule, SPAN, epoch)]
+        for epoch, is_frozen in enumerate(frozen)
+    ]
+    for applied in epochs[:-1]:
+        audit.check_epoch(applied, 1.0)
+    with pytest.raises(RateMismatch, match=message):
+        audit.check_epoch(epochs[-1], 1.0)
+
+
 def test_a_resumed_audit_goes_on_where_the_run_does() -> None:
     plateau = policy(schedule="plateau", plateau_patience=0, warmup_fraction=0.1)
     schedule, resumed = Schedule(plateau, SPAN), RateAudit(plateau, SPAN, RATE, 0.9, GROUPS)
@@ -111,7 +133,7 @@ def test_an_optimizer_without_momentum_is_checked_for_its_rates_alone() -> None:
 
 def test_a_rate_within_rounding_is_no_mismatch() -> None:
     constant = replace(policy(), schedule="constant")
-    RateAudit(constant, SPAN, RATE, 0.9, [("all", 1.0)]).check_epoch([[(RATE * (1 + 1e-9), 0.9)]] * 5, 1.0)
+    RateAudit(constant, SPAN, RATE, 0.9, GROUPS[1:]).check_epoch([[(RATE * (1 + 1e-9), 0.9)]] * 5, 1.0)
 
 
 def test_one_cycle_whose_top_is_its_first_update_is_followed() -> None:

@@ -1,0 +1,31 @@
+"""Gradual unfreezing: the last layer is trained first, then one layer more every so many epochs.
+
+Howard and Ruder, "Universal Language Model Fine-tuning" (2018), section 3.3, https://arxiv.org/abs/1801.06146. The rate of a
+frozen group is 0, and its weights have no gradients, so that the optimizer passes them over: their momentum, or Adam's averages,
+begin when they are trained. Running statistics of batch norm are no weights, and adapt to the data from the start.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from objectives.training.optimizers import LayerGroup
+
+
+class Unfreezing:
+    """Freezes the groups of an optimizer, and unfreezes them by the epoch. No state: all follows from the epoch."""
+
+    def __init__(self, groups: Sequence[LayerGroup], optimizer: torch.optim.Optimizer) -> None:
+        """groups: the optimizer's own, in its order."""
+        self._groups = groups
+        self._optimizer = optimizer
+        self._frozen: list[bool] | None = None
+
+    def begin_epoch(self, epoch: int) -> bool:
+        """Freeze the groups that are not trained in an epoch, counted from 0. Returns whether others are trained than before."""
+        before, self._frozen = self._frozen, [epoch < group.frozen_epochs for group in self._groups]
+        for group, described, is_frozen in zip(self._groups, self._optimizer.param_groups, self._frozen, strict=True):
+            described["multiplier"] = 0.0 if is_frozen else group.multiplier
+            for weights in group.parameters:
+                weights.requires_grad_(not is_frozen)
+        return self._frozen != before

@@ -1,0 +1,70 @@
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from objectives.data.digits import digits
+from objectives.training.generators import named_generator
+from tests.unit.objectives.runs import BATCH, OPTIMIZERS, begin, train
+
+LAYERS = ("1", "3", "5")
+EVERY = {"unfreeze_every": 1, "epochs": 3}
+RATE = 0.002
+
+
+def written(optimizer: str, start: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights at the end of the run, with PyTorch's own optimizer, to which a layer is added when it is unfrozen."""
+    data = digits().training
+    weights = {name: values.clone().requires_grad_() for name, values in start.items()}
+    kind: Any = {
+        "sgd": lambda groups: torch.optim.SGD(groups, RATE, momentum=0.9, weight_decay=0.1, fused=True),
+        "adagrad": lambda groups: torch.optim.Adagrad(groups, RATE, weight_decay=0.1, eps=1e-8, fused=True),
+        "rmsprop": lambda groups: torch.optim.RMSprop(groups, RATE, momentum=0.9, weight_decay=0.1),
+        "adam": lambda groups: torch.optim.Adam(groups, RATE, weight_decay=0.1, fused=True),
+        "adamw": lambda groups: torch.optim.AdamW(groups, RATE, weight_decay=0.1, fused=True),
+    }
+    layers = [[weights[f"{layer}.weight"], weights[f"{layer}.bias"]] for layer in reversed(LAYERS)]
+    stepping = kind[optimizer](layers[0])
+    order = named_generator(0, "data order")
+    for epoch in range(3):
+        if epoch > 0:
+            stepping.add_param_group({"params": layers[epoch]})
+        for batch in torch.randperm(len(data), generator=order)[: len(data) // BATCH * BATCH].split(BATCH):
+            hidden = data.inputs[batch].flatten(1)
+            for layer in LAYERS:
+                hidden = torch.nn.functional.linear(hidden, weights[f"{layer}.weight"], weights[f"{layer}.bias"])
+                hidden = hidden if layer == LAYERS[-1] else hidden.relu()
+            stepping.zero_grad()
+            cross_entropy(hidden, data.targets[batch]).backward()
+            stepping.step()
+    return weights
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_layers_optimizer_begins_when_the_layer_is_unfrozen(optimizer: str) -> None:
+    run = begin(optimizer=optimizer, learning_rate=RATE, weight_decay=0.1, **EVERY)
+    expected = written(optimizer, run.state_dict()["model"])
+    train(run)
+    for name, weights in run.state_dict()["model"].items():
+        assert torch.equal(weights, expected[name]), name
+
+
+def test_a_frozen_layer_does_not_move_and_its_rate_is_zero() -> None:
+    run = begin(optimizer="adamw", schedule="one-cycle", weight_decay=0.1, **EVERY)
+    before = run.state_dict()["model"]
+    for frozen in (LAYERS[:2], LAYERS[:1], ()):
+        (measured,) = train(run, 1)
+        rates = {rate.group: rate.learning_rate for rate in measured.group_rates}
+        assert rates == {layer: 0.0 if layer in frozen else measured.learning_rate for layer in LAYERS}
+        moved = {name.partition(".")[0] for name, weights in run.state_dict()["model"].items() if not weights.equal(before[name])}
+        assert moved == set(LAYERS) - set(frozen)
+
+
+def test_a_run_that_goes_back_to_a_checkpoint_freezes_again() -> None:
+    run = begin(**EVERY)
+    train(run, 1)
+    state = run.state_dict()
+    expected = train(run)
+    run.load_state_dict(state)
+    assert train(run) == expected
