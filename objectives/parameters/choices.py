@@ -1,7 +1,11 @@
 """The optimizers and schedules that other parameters depend on."""
 
-WITH_MOMENTUM = ("sgd", "rmsprop")
-ADAMS = ("adam", "adamw")
+HYPERGRADIENT = ("hypergradient-sgd", "hypergradient-adam")
+SCHEDULE_FREE = ("schedule-free-sgd", "schedule-free-adamw")
+OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw", "prodigy", *SCHEDULE_FREE, *HYPERGRADIENT)
+WITH_MOMENTUM = ("sgd", "rmsprop", "hypergradient-sgd")
+WITH_BETA1 = ("adam", "adamw", "prodigy", "hypergradient-adam")
+WITH_BETA2 = (*WITH_BETA1, "schedule-free-adamw")
 CYCLING = ("cyclical", "one-cycle")
 SCHEDULES = (
     "constant",

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from objectives.contract import Parameter
-from objectives.parameters.choices import ADAMS, NOT_CYCLING, WITH_MOMENTUM
+from objectives.parameters.choices import (
+    HYPERGRADIENT,
+    NOT_CYCLING,
+    OPTIMIZERS,
+    SCHEDULE_FREE,
+    WITH_BETA1,
+    WITH_BETA2,
+    WITH_MOMENTUM,
+)
 
 LEARNING_RATE = Parameter(
     name="learning_rate",
@@ -23,8 +31,10 @@ OPTIMIZER = (
         type="categorical",
         role="optimizer",
         default="sgd",
-        description="sgd: gradient descent with momentum; adagrad, rmsprop, adam, adamw: adaptive rates for each weight.",
-        choices=("sgd", "adagrad", "rmsprop", "adam", "adamw"),
+        description="sgd: gradient descent with momentum; adagrad, rmsprop, adam, adamw: adaptive rates for each weight; prodigy:"
+        " Adam with an estimate of the step size, which learning_rate multiplies, usually by 1; schedule-free: averages"
+        " weights in place of a schedule; hypergradient: adapts the rate while it trains.",
+        choices=OPTIMIZERS,
     ),
     Parameter(
         name="momentum",
@@ -59,8 +69,8 @@ OPTIMIZER = (
         high=1.0,
         high_open=True,
         applies_when=(
-            {"optimizer": ADAMS, "schedule": NOT_CYCLING},
-            {"optimizer": ADAMS, "cycle_momentum": (False,)},
+            {"optimizer": WITH_BETA1, "schedule": NOT_CYCLING},
+            {"optimizer": WITH_BETA1, "cycle_momentum": (False,)},
         ),
     ),
     Parameter(
@@ -72,7 +82,7 @@ OPTIMIZER = (
         low=0.0,
         high=1.0,
         high_open=True,
-        applies_when=({"optimizer": ADAMS},),
+        applies_when=({"optimizer": WITH_BETA2},),
     ),
     Parameter(
         name="alpha",
@@ -92,14 +102,46 @@ OPTIMIZER = (
         description="Added to the denominator, the square root of the averaged squared gradient.",
         low=0.0,
         low_open=True,
-        applies_when=({"optimizer": ("adagrad", "rmsprop", *ADAMS)},),
+        applies_when=({"optimizer": ("adagrad", "rmsprop", *WITH_BETA2)},),
+    ),
+    Parameter(
+        name="d_coef",
+        type="float",
+        default=1.0,
+        description="Factor of Prodigy's estimate of the step size (Mishchenko and Defazio 2023: 0.5 to 2 if 1 does not do).",
+        low=0.0,
+        low_open=True,
+        applies_when=({"optimizer": ("prodigy",)},),
+    ),
+    Parameter(
+        name="interpolation",
+        type="float",
+        default=0.9,
+        description="Share of the average in the weights at which Schedule-Free takes gradients: its beta (Defazio et al. 2024).",
+        low=0.0,
+        low_open=True,
+        high=1.0,
+        high_open=True,
+        applies_when=({"optimizer": SCHEDULE_FREE},),
+    ),
+    Parameter(
+        name="hypergradient_rate",
+        type="float",
+        default=0.02,
+        description="Largest relative change of the learning rate at an update by hypergradient descent (Baydin et al. 2018); 0:"
+        " none.",
+        low=0.0,
+        high=1.0,
+        high_open=True,
+        applies_when=({"optimizer": HYPERGRADIENT},),
     ),
     Parameter(
         name="weight_decay",
         type="float",
         role="weight_decay",
         default=0.0,
-        description="L2 penalty, added to the gradient; under adamw decoupled weight decay (Loshchilov and Hutter 2019).",
+        description="L2 penalty, added to the gradient; under adamw, schedule-free-adamw and prodigy decoupled weight"
+        " decay (Loshchilov and Hutter 2019).",
         low=0.0,
     ),
     Parameter(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from objectives.contract import APPLIES_WHEN, Parameter
-from objectives.parameters.choices import ADAMS, CYCLING, SCHEDULES, WITH_MOMENTUM
+from objectives.parameters.choices import CYCLING, SCHEDULES, WITH_BETA1, WITH_MOMENTUM
 
 SCHEDULE = (
     Parameter(
@@ -147,7 +147,7 @@ SCHEDULE = (
         default=True,
         description="Cycle momentum, or Adam's beta1, inversely to the rate (Smith 2018).",
         choices=(False, True),
-        applies_when=({"schedule": CYCLING, "optimizer": (*WITH_MOMENTUM, *ADAMS)},),
+        applies_when=({"schedule": CYCLING, "optimizer": (*WITH_MOMENTUM, *WITH_BETA1)},),
     ),
     Parameter(
         name="base_momentum",
@@ -158,7 +158,7 @@ SCHEDULE = (
         low_open=True,
         high=1.0,
         high_open=True,
-        applies_when=({"schedule": CYCLING, "optimizer": (*WITH_MOMENTUM, *ADAMS), "cycle_momentum": (True,)},),
+        applies_when=({"schedule": CYCLING, "optimizer": (*WITH_MOMENTUM, *WITH_BETA1), "cycle_momentum": (True,)},),
     ),
     Parameter(
         name="max_momentum",
@@ -169,7 +169,7 @@ SCHEDULE = (
         low_open=True,
         high=1.0,
         high_open=True,
-        applies_when=({"schedule": CYCLING, "optimizer": (*WITH_MOMENTUM, *ADAMS), "cycle_momentum": (True,)},),
+        applies_when=({"schedule": CYCLING, "optimizer": (*WITH_MOMENTUM, *WITH_BETA1), "cycle_momentum": (True,)},),
     ),
     Parameter(
         name="plateau_factor",

@@ -1,22 +1,32 @@
 """Optimizers, and their parameter groups with different learning rates.
 
-The optimizers are PyTorch's: SGD with momentum, AdaGrad, RMSprop, Adam, AdamW. Weights with different learning rates are in
-different groups. The rate may depend on depth (Howard and Ruder, "Universal Language Model Fine-tuning", 2018, section 3.2,
-https://arxiv.org/abs/1801.06146) or on the name of a weight.
+SGD with momentum, AdaGrad, RMSprop, Adam and AdamW are PyTorch's. The others need less tuning, and all leave the `lr` of their
+groups to the schedule. Prodigy (Mishchenko and Defazio 2023, https://arxiv.org/abs/2306.06101) multiplies it by an estimate
+of the step size, one for all groups. Schedule-Free SGD and AdamW (Defazio et al. 2024, https://arxiv.org/abs/2405.15682) average
+the weights instead of lowering it. Hypergradient descent (`hypergradient.py`) multiplies it by a factor that it adapts.
+
+Weights with different learning rates are in different groups. The rate may depend on depth (Howard and Ruder, "Universal Language
+Model Fine-tuning", 2018, section 3.2, https://arxiv.org/abs/1801.06146) or on the name of a weight.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
 from objectives.contract import DataProblem
+from objectives.training.hypergradient import HypergradientAdam, HypergradientSGD
+from objectives.training.problems import untrainable
 
 EVERYTHING = "all"
 """The name of the only group of a model with a single learning rate."""
+UNLIMITED: float = torch.finfo(torch.float32).max
+"""Of Prodigy: how many times larger an update may make its step size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +41,9 @@ class OptimizerChoice:
     alpha: float
     eps: float
     weight_decay: float
+    d_coef: float
+    interpolation: float
+    hypergradient_rate: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +113,26 @@ def new_optimizer(choice: OptimizerChoice, groups: list[LayerGroup], learning_ra
     """The optimizer, each group at its multiple of `learning_rate`. Fused where PyTorch supports it: up to four times faster.
 
     Momentum must not be 0 here if a schedule cycles it: RMSprop would have no momentum buffer, and SGD no Nesterov momentum.
+    Raises DataProblem where its package is missing, and where Prodigy would need several rates.
     """
     optimizer, arguments = _optimizer(choice, is_cuda=groups[0].parameters[0].is_cuda)
     described = [
-        {"params": group.parameters, "lr": group.multiplier * learning_rate, "name": group.name, "multiplier": group.multiplier}
+        {
+            "params": group.parameters,
+            "lr": group.multiplier * learning_rate,
+            # Prodigy decays weights whose rate is 0, too.
+            "weight_decay": choice.weight_decay if group.multiplier > 0 else 0.0,
+            "name": group.name,
+            "multiplier": group.multiplier,
+        }
         for group in groups
     ]
-    return optimizer(described, lr=learning_rate, weight_decay=choice.weight_decay, **arguments)
+    if choice.optimizer == "prodigy" and len(rates := {group.multiplier for group in groups} - {0.0}) > 1:
+        raise DataProblem(
+            f"prodigy estimates one step size for all weights, and these have {len(rates)} different learning rates: leave"
+            " layer_decay at 1, and give learning_rate_multipliers no other value than 0."
+        )
+    return optimizer(described, lr=learning_rate, weight_decay=0.0, **arguments)
 
 
 def _optimizer(choice: OptimizerChoice, *, is_cuda: bool) -> tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]:
@@ -124,23 +150,78 @@ def _optimizer(choice: OptimizerChoice, *, is_cuda: bool) -> tuple[Callable[...,
             return torch.optim.Adam, {"betas": betas, "eps": choice.eps, "fused": True}
         case "adamw":
             return torch.optim.AdamW, {"betas": betas, "eps": choice.eps, "fused": True}
+        case "prodigy":
+            return _packaged("prodigyopt", "Prodigy"), {
+                "betas": betas,
+                "eps": choice.eps,
+                "d_coef": choice.d_coef,
+                "growth_rate": UNLIMITED,
+            }
+        case "schedule-free-sgd":
+            return _packaged("schedulefree", "SGDScheduleFree"), {"momentum": choice.interpolation}
+        case "schedule-free-adamw":
+            betas = (choice.interpolation, choice.beta2)
+            return _packaged("schedulefree", "AdamWScheduleFree"), {"betas": betas, "eps": choice.eps}
+        case "hypergradient-sgd":
+            return HypergradientSGD, {"hypergradient_rate": choice.hypergradient_rate, "momentum": choice.momentum}
+        case "hypergradient-adam":
+            return HypergradientAdam, {"hypergradient_rate": choice.hypergradient_rate, "betas": betas, "eps": choice.eps}
     raise ValueError(f"there is no optimizer {choice.optimizer!r}")
 
 
+def _packaged(package: str, name: str) -> Callable[..., torch.optim.Optimizer]:
+    """The optimizer of a package that is needed for nothing else."""
+    try:
+        found: Callable[..., torch.optim.Optimizer] = getattr(import_module(package), name)
+    except ModuleNotFoundError as error:
+        raise untrainable(f"The optimizer {name} needs {package}: pip install 'stride-lr[optimizers]'") from error
+    return found
+
+
 def momentum_of(group: Mapping[str, Any]) -> float | None:
-    """The momentum of a parameter group, or Adam's beta1; None if the optimizer has neither."""
+    """The momentum of a parameter group, or Adam's beta1, which schedules may cycle; None if the optimizer has neither."""
+    if _is_schedule_free(group):
+        return None
     if "betas" in group:
         return float(group["betas"][0])
     momentum: float | None = group.get("momentum")
     return momentum
 
 
+def _is_schedule_free(group: Mapping[str, Any]) -> bool:
+    """Whether its momentum, or beta1, is the interpolation between two kinds of weights, which must not change."""
+    return "weight_lr_power" in group
+
+
 def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float, momentum: float | None) -> None:
     """Set every group's learning rate to its multiple of `learning_rate`, and its momentum, or Adam's beta1, unless None."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group["multiplier"]
-        if momentum is not None:
+        if momentum is not None and not _is_schedule_free(group):
             if "betas" in group:
                 group["betas"] = (momentum, group["betas"][1])
             elif "momentum" in group:
                 group["momentum"] = momentum
+
+
+def factors_of(group: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """By name, the numbers that the next update will multiply by: each must be a finite 32-bit float."""
+    yield "learning_rate", group["lr"]
+    if "d" in group:
+        yield "Prodigy's step size", group["d"] * max(group["d"], group["lr"] * group["d"] / group["d0"])
+    if "factor" in group:
+        yield "the adapted learning rate", group["lr"] * group["factor"]
+
+
+@contextmanager
+def training_weights(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """The model has the weights at which gradients are taken; outside, those that are evaluated and kept.
+
+    They differ under Schedule-Free alone, which keeps the average outside.
+    """
+    if not _is_schedule_free(optimizer.param_groups[0]):
+        yield
+        return
+    optimizer.train()  # type: ignore[attr-defined]
+    yield
+    optimizer.eval()  # type: ignore[attr-defined]

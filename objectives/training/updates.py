@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from objectives.training.batches import Batch, pieces
 from objectives.training.forward import Forward
 from objectives.training.gradients import Clipping, FlatGradients
-from objectives.training.optimizers import momentum_of, set_rates
+from objectives.training.optimizers import factors_of, momentum_of, set_rates, training_weights
 from objectives.training.schedules import Schedule
 
 CHECK_EVERY = 64
@@ -83,6 +83,10 @@ class Updates:
 
     def of_epoch(self, batches: Iterable[Batch], first: int, last: int) -> Epoch:
         """Train on the batches. first, last: the numbers of their updates in the run, from 0."""
+        with training_weights(self._optimizer):
+            return self._of_epoch(batches, first, last)
+
+    def _of_epoch(self, batches: Iterable[Batch], first: int, last: int) -> Epoch:
         started = time.perf_counter()
         losses, gradient_norms, clipped, applied = [], [], [], []
         flow = before = overflow = None
@@ -120,8 +124,8 @@ class Updates:
 
     def _rate_overflow(self) -> str | None:
         """The first learning rate of the next update that is too large for it, in words."""
-        rates = (group["lr"] for group in self._optimizer.param_groups)
-        return next((_too_large("learning_rate", rate) for rate in rates if not rate <= LARGEST), None)
+        factors = (factor for group in self._optimizer.param_groups for factor in factors_of(group))
+        return next((_too_large(name, factor) for name, factor in factors if not factor <= LARGEST), None)
 
     def _fixed_overflow(self) -> str | None:
         """The first number that is too large for every update, in words: asked once an epoch, since it takes microseconds."""

@@ -7,22 +7,26 @@ goes on from each state in the folder, and writes there what came out of it.
 import json
 import sys
 from dataclasses import replace
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from objectives.contract import Measurement, Run
-from objectives.parameters.choices import SCHEDULES
-from objectives.parameters.optimizer import OPTIMIZER
+from objectives.parameters.choices import OPTIMIZERS, SCHEDULES
 from objectives.tasks.image_classification import start
 from objectives.training.supervised import SupervisedRun
 
-OPTIMIZERS = next(parameter.choices for parameter in OPTIMIZER if parameter.name == "optimizer") or ()
 EPOCHS = 4
 BATCH = 256
 ENDED = "ended.json"
+PAIRS = [
+    *(("sgd", schedule) for schedule in SCHEDULES),
+    *((optimizer, schedule) for optimizer in OPTIMIZERS[1:] for schedule in ("cosine", "cyclical", "plateau")),
+]
+"""Optimizers and schedules: every schedule, and each optimizer under one that only sets rates, one that cycles momentum, and one
+that has a state."""
 
 
 def begin(settings: dict[str, Any] | None = None, *, seed: int = 0, **params: Any) -> SupervisedRun:
@@ -48,7 +52,7 @@ def weights_of(run: SupervisedRun) -> torch.Tensor:
 CHOICES: dict[str, dict[str, Any]] = {
     **{
         f"{optimizer}, {schedule}": {"optimizer": optimizer, "schedule": schedule, "warmup_fraction": 0.1, "plateau_patience": 0}
-        for optimizer, schedule in product(OPTIMIZERS, SCHEDULES)
+        for optimizer, schedule in PAIRS
     },
     "nesterov": {"nesterov": True},
     "cycled momentum": {"optimizer": "rmsprop", "schedule": "one-cycle", "base_momentum": 1e-9, "max_momentum": 1e-9},

@@ -1,8 +1,11 @@
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from prodigyopt import Prodigy
+from schedulefree import AdamWScheduleFree, SGDScheduleFree
 from torch import nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from torch.testing import assert_close
@@ -11,7 +14,16 @@ from objectives.contract import DataProblem
 from objectives.models.layers import Between
 from objectives.models.mlp import mlp
 from objectives.models.resnet import resnet
-from objectives.training.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer, set_rates
+from objectives.parameters.choices import SCHEDULE_FREE
+from objectives.training.hypergradient import HypergradientAdam, HypergradientSGD
+from objectives.training.optimizers import (
+    OptimizerChoice,
+    layer_groups,
+    momentum_of,
+    new_optimizer,
+    set_rates,
+    training_weights,
+)
 
 ARGUMENTS: dict[str, tuple[Callable[..., Optimizer], dict[str, Any]]] = {
     "sgd": (SGD, {"momentum": 0.7, "nesterov": True, "fused": True}),
@@ -19,9 +31,17 @@ ARGUMENTS: dict[str, tuple[Callable[..., Optimizer], dict[str, Any]]] = {
     "rmsprop": (RMSprop, {"alpha": 0.6, "eps": 0.01, "momentum": 0.7}),
     "adam": (Adam, {"betas": (0.5, 0.8), "eps": 0.01, "fused": True}),
     "adamw": (AdamW, {"betas": (0.5, 0.8), "eps": 0.01, "fused": True}),
+    "prodigy": (Prodigy, {"betas": (0.5, 0.8), "eps": 0.01, "d_coef": 2.0}),
+    "schedule-free-sgd": (SGDScheduleFree, {"momentum": 0.6}),
+    "schedule-free-adamw": (AdamWScheduleFree, {"betas": (0.6, 0.8), "eps": 0.01}),
+    "hypergradient-sgd": (HypergradientSGD, {"momentum": 0.7, "hypergradient_rate": 0.1}),
+    "hypergradient-adam": (HypergradientAdam, {"betas": (0.5, 0.8), "eps": 0.01, "hypergradient_rate": 0.1}),
 }
-"""PyTorch's class of each, and those of the choices below that it takes; fused, where it can be: plain ones round otherwise."""
-MOMENTUM = {"sgd": 0.7, "adagrad": None, "rmsprop": 0.7, "adam": 0.5, "adamw": 0.5}
+"""The class of each, and those of the choices below that it takes; fused, where it can be: plain ones round otherwise."""
+MOMENTUM = dict.fromkeys(ARGUMENTS, 0.5) | {"sgd": 0.7, "rmsprop": 0.7, "hypergradient-sgd": 0.7}
+MOMENTUM |= dict.fromkeys(("adagrad", *SCHEDULE_FREE))
+ONE_RATE = {"prodigy"}
+"""Without rates that differ between layers."""
 NewModel = Callable[..., nn.Sequential]
 
 each_optimizer = pytest.mark.parametrize("optimizer", ARGUMENTS)
@@ -29,6 +49,7 @@ each_optimizer = pytest.mark.parametrize("optimizer", ARGUMENTS)
 
 def choice(optimizer: str, **overrides: Any) -> OptimizerChoice:
     fields: dict[str, Any] = {"momentum": 0.7, "nesterov": True, "beta1": 0.5, "beta2": 0.8, "alpha": 0.6}
+    fields |= {"d_coef": 2.0, "interpolation": 0.6, "hypergradient_rate": 0.1}
     return OptimizerChoice(optimizer=optimizer, **fields | {"eps": 0.01, "weight_decay": 0.1} | overrides)
 
 
@@ -42,8 +63,13 @@ def build(new_model: NewModel = mlp, normalization: str = "usual") -> nn.Sequent
 
 def step(model: nn.Sequential, optimizer: Optimizer) -> None:
     optimizer.zero_grad()
-    model(torch.linspace(-1, 1, 128).view(8, 1, 4, 4)).square().sum().backward()
-    optimizer.step()
+    with training_weights(optimizer):
+        model(torch.linspace(-1, 1, 128).view(8, 1, 4, 4)).square().sum().backward()
+        optimizer.step()
+
+
+def layer_decay_of(optimizer: str) -> float:
+    return 1.0 if optimizer in ONE_RATE else 0.5
 
 
 def test_a_model_that_learns_at_one_rate_has_one_group() -> None:
@@ -116,7 +142,7 @@ def test_every_weight_is_in_one_group_and_no_two_groups_share_a_name(
 @each_optimizer
 def test_a_multiplier_of_zero_freezes_weights_bit_for_bit(optimizer: str) -> None:
     model, before = build(), dict(build().named_parameters())
-    stepping = new_optimizer(choice(optimizer), layer_groups(model, 0.5, {"1.*": 0.0, "3.bias": 0.0}), 0.1)
+    stepping = new_optimizer(choice(optimizer), layer_groups(model, layer_decay_of(optimizer), {"1.*": 0.0, "3.bias": 0.0}), 0.1)
     step(model, stepping)
     set_rates(stepping, 0.2, 0.9)
     step(model, stepping)
@@ -125,20 +151,22 @@ def test_a_multiplier_of_zero_freezes_weights_bit_for_bit(optimizer: str) -> Non
 
 
 @each_optimizer
-def test_an_optimizer_is_pytorchs_own_with_the_same_arguments_fused_where_it_can_be(optimizer: str) -> None:
+def test_an_optimizer_is_that_of_its_package_with_the_same_arguments_fused_where_it_can_be(optimizer: str) -> None:
     (kind, arguments), ours, theirs = ARGUMENTS[optimizer], build(), build()
-    stepping = new_optimizer(choice(optimizer), layer_groups(ours, 0.5, {}), 0.02)
-    described = [{"params": theirs[layer].parameters(), "lr": rate} for layer, rate in ((1, 0.005), (3, 0.01), (5, 0.02))]
-    expected = kind(described, weight_decay=0.1, **arguments)
+    decay = layer_decay_of(optimizer)
+    stepping = new_optimizer(choice(optimizer), layer_groups(ours, decay, {}), 0.02)
+    rates = [0.02 * decay**depth for depth in (2, 1, 0)]
+    described = [{"params": theirs[layer].parameters(), "lr": rate} for layer, rate in zip((1, 3, 5), rates, strict=True)]
+    expected = kind(described, lr=0.02, weight_decay=0.1, **arguments)
     for _ in range(3):
         step(ours, stepping)
         step(theirs, expected)
     assert type(stepping) is kind
-    assert stepping.defaults.get("fused") is (None if optimizer == "rmsprop" else True)
+    assert stepping.defaults.get("fused") is (True if optimizer in ("sgd", "adagrad", "adam", "adamw") else None)
     assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
 
 
-@each_optimizer
+@pytest.mark.parametrize("optimizer", sorted(ARGUMENTS.keys() - ONE_RATE))
 def test_groups_carry_their_names_multipliers_and_rates_into_the_optimizer(optimizer: str) -> None:
     groups = new_optimizer(choice(optimizer), layer_groups(build(), 0.5, {"5.bias": 3.0}), 0.2).param_groups
     described = [(group["name"], group["multiplier"], group["lr"]) for group in groups]
@@ -155,7 +183,7 @@ def test_an_unknown_optimizer_is_refused() -> None:
         new_optimizer(choice("lion"), layer_groups(build(), 1.0, {}), 0.1)
 
 
-@each_optimizer
+@pytest.mark.parametrize("optimizer", sorted(ARGUMENTS.keys() - ONE_RATE))
 def test_rates_are_set_by_group_and_momentum_where_there_is_any(optimizer: str) -> None:
     stepping = new_optimizer(choice(optimizer), layer_groups(build(), 0.5, {}), 0.2)
     groups = stepping.param_groups
@@ -164,4 +192,25 @@ def test_rates_are_set_by_group_and_momentum_where_there_is_any(optimizer: str) 
         assert [group["lr"] for group in groups] == [rate / 4, rate / 2, rate]
         expected = MOMENTUM[optimizer] and (momentum or MOMENTUM[optimizer])
         assert [momentum_of(group) for group in groups] == [expected] * 3
+        interpolation = [dict(group, betas=group.get("betas", ())) for group in groups if optimizer in SCHEDULE_FREE]
+        assert all(group.get("momentum", group["betas"][:1]) in (0.6, (0.6,)) for group in interpolation)
         assert all(group["betas"][1] == 0.8 for group in groups if "betas" in group)
+
+
+@pytest.mark.parametrize(("layer_decay", "multipliers"), [(0.5, {}), (1.0, {"*.bias": 2.0})])
+def test_prodigy_refuses_rates_that_differ_by_layer(layer_decay: float, multipliers: dict[str, float]) -> None:
+    with pytest.raises(DataProblem, match=r"^prodigy estimates one step size for all weights, and these have \d different"):
+        new_optimizer(choice("prodigy"), layer_groups(build(), layer_decay, multipliers), 1.0)
+
+
+def test_prodigy_with_weight_decay_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    new_optimizer(choice("prodigy", weight_decay=0.1), layer_groups(build(), 1.0, {}), 1.0)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("optimizer", "package"), [("prodigy", "prodigyopt"), ("schedule-free-sgd", "schedulefree")])
+def test_a_package_that_is_missing_is_named_with_its_extra(optimizer: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(DataProblem, match=rf"needs {package}: pip install 'stride-lr\[optimizers\]'$") as caught:
+        new_optimizer(choice(optimizer), layer_groups(build(), 1.0, {}), 1.0)
+    assert caught.value.for_every_trial

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from objectives.contract import DataProblem, Divergence
-from objectives.parameters.choices import SCHEDULES
+from objectives.parameters.choices import OPTIMIZERS
 from objectives.training.updates import LARGEST
-from tests.unit.objectives.runs import EPOCHS, OPTIMIZERS, begin, train
+from tests.unit.objectives.runs import EPOCHS, PAIRS, begin, train
 
 ABOVE = (3.5e38, 1e39, 1e300, 1.7e308)
-ADAPTIVE = [optimizer for optimizer in OPTIMIZERS if optimizer != "sgd"]
+ADAPTIVE = [optimizer for optimizer in OPTIMIZERS if not optimizer.endswith("sgd")]
 
 
 def divergence_of(settings: dict[str, Any] | None = None, **params: Any) -> Divergence | None:
@@ -42,16 +42,15 @@ def test_a_product_of_rates_beyond_32_bits_has_diverged(optimizer: str) -> None:
     scaled = {"learning_rate_scaling": "linear", "reference_batch_size": 1}
     for rate in (1e38, 1.7e308):  # the product of the latter is infinite
         assert divergence_of(optimizer=optimizer, learning_rate=rate, **scaled) is not None
-    for name in ("*", "*bias"):
+    for name in ("*",) if optimizer == "prodigy" else ("*", "*bias"):
         found = divergence_of({"learning_rate_multipliers": {name: 1e300}}, optimizer=optimizer, learning_rate=0.01)
         assert found is not None
         assert found.reason.startswith("learning_rate was 1e+298")
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("optimizer", "schedule"), PAIRS)
 @pytest.mark.parametrize("rate", [1e39, 1.7e308])
-def test_no_schedule_makes_an_error_of_it(schedule: str, optimizer: str, rate: float) -> None:
+def test_no_schedule_makes_an_error_of_it(optimizer: str, schedule: str, rate: float) -> None:
     assert divergence_of(schedule=schedule, optimizer=optimizer, learning_rate=rate) is not None
     assert divergence_of(schedule=schedule, optimizer=optimizer, learning_rate=rate, warmup_fraction=0.5) is not None
 
