@@ -49,6 +49,7 @@ def main() -> None:
         code = INTERRUPTED
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it would kill a process that is ending, and hide its exit code
     _leave_threads(code)
+    gc.freeze()  # else Python looks for garbage before it ends, for a quarter of a second
     sys.exit(code)
 
 

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, optimize
+from scipy import linalg
 from scipy.special import chdtri, ndtri
 
 from service.analysis.model.encoding import Array, low_discrepancy
@@ -159,6 +159,8 @@ class Hyperparameters:
                 self.mode, self._lowest = mode, lowest
 
     def _descend(self, start: Array) -> tuple[Array, float]:
+        from scipy import optimize  # slow to import: not at each start of the API
+
         bounds = np.stack([self._mean - FARTHEST * self._sd, self._mean + FARTHEST * self._sd], axis=1)
         result = optimize.minimize(self.energy, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100})
         return result.x, float(result.fun)
