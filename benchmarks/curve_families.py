@@ -70,6 +70,18 @@ def _still_falling(rng: np.random.Generator, **chosen: Any) -> Construction:
     return settled(rng, **(drawn | chosen))
 
 
+def _hardly_begun(rng: np.random.Generator) -> Construction:
+    return _still_falling(rng, shape="exponential", speed=between(rng, 0.2, 1.0))
+
+
+def _memorizing(rng: np.random.Generator) -> Construction:
+    """Training loss falls on, and validation loss does not follow."""
+    floor, gap = rng.uniform(0.0, 0.2), rng.uniform(-0.05, 0.3)
+    follows = rng.uniform(0.0, 0.02)
+    offset = (1 + gap) * (1 - floor) * (1 - follows)
+    return _still_falling(rng, shape="exponential", speed=between(rng, 0.2, 1.0), floor=floor, gap=gap, heat=0.0, offset=offset)
+
+
 # Runs that do not
 
 
@@ -247,6 +259,8 @@ FAMILIES: Mapping[str, Draw] = {
     "slow start": _slow_start,
     "high start": _high_start,
     "still falling": _still_falling,
+    "hardly begun": _hardly_begun,
+    "memorizing": _memorizing,
     "stuck": _stuck,
     "never learned": _never_learned,
     "raised": _raised,

@@ -23,6 +23,8 @@ converged: not too slow, and the loss has fallen by at least 0.4 of the start (n
     start is converged: the curve alone cannot show more.
 overfitting: validation loss ends at least 10% above its minimum (no: 5%; Prechelt's generalization loss), and since that minimum
     the training loss has fallen by at least 10%. Where validation loss rises like this without it, the training loss rose too.
+underfitting: too slow, training and validation loss both end at 0.6 of the start or more (no: one of them at 0.4 or less), and
+    the last quarter took at least 0.02 off the validation loss, too (no: 0.01).
 exploding_gradients: the gradient norm of the last fifth is at least 30 times that of the first fifth (medians; no: 15), or after
     the first step the largest norm of an update is at least 100 times the median norm of the run (no: 50), or in the last half at
     least 0.9 of the updates are clipped (no: 0.6). No: none of the three. A norm that is high from the beginning does not count.
@@ -30,8 +32,8 @@ vanishing_gradients: `gradient_flow` is at most 1e-4 in at least 0.6 of the step
 dead_units: at least 0.5 of the hidden units are dead in the last fifth of the run (no: 0.35).
 
 Exactly one of diverged, oscillating, too_slow, plateaued and converged holds: a run that diverged or oscillates has not settled.
-overfitting excludes diverged and oscillating; the other three combine with all. The last fifth (half) of a run is at least
-one step.
+overfitting excludes diverged and oscillating, underfitting all but too_slow; the other three combine with all. The last fifth
+(half) of a run is at least one step.
 """
 
 import argparse
@@ -52,6 +54,7 @@ VERDICTS = (
     "plateaued",
     "converged",
     "overfitting",
+    "underfitting",
     "exploding_gradients",
     "vanishing_gradients",
     "dead_units",
@@ -62,6 +65,8 @@ BANDS: Mapping[str, tuple[float, float]] = {
     "gain": (0.05, 0.1),
     "fall": (0.2, 0.4),
     "rise": (0.05, 0.1),
+    "left": (0.4, 0.6),
+    "late_validation": (0.01, 0.02),
     "growth": (15.0, 30.0),
     "peak": (50.0, 100.0),
     "clipped": (0.6, 0.9),
@@ -132,6 +137,8 @@ def figures_of(truth: Truth) -> dict[str, float]:
         "last_half": float(path[min(n // 2, len(path) - 1)]) - end,
         "fall": 1.0 - end,
         "rise": float(truth.validation[-1] / truth.validation[lowest] - 1),
+        "left": min(end, float(truth.validation[-1])),
+        "late_validation": float(truth.validation[3 * steps // 4 - 1] - truth.validation[-1]),
         "fell_on": float(1 - end / at_lowest),
         "growth": float(np.median(_last(truth.norms, 5)) / np.median(truth.norms[: max(1, steps // 5)])),
         "peak": float(np.max(truth.largest_norms[1:], initial=0.0) / np.median(truth.norms)),
@@ -152,6 +159,8 @@ def labels_of(figures: Mapping[str, float]) -> frozenset[str] | None:
         answers["overfitting"] = _overfits(figures, sides["rise"])
         if not answers["oscillating"]:
             answers |= _end(figures, sides["gain"], sides["fall"])
+            if answers["too_slow"]:
+                answers["underfitting"] = _underfits(sides["left"], sides["late_validation"])
     gradients = [sides["growth"], sides["peak"], sides["clipped"]]
     answers["exploding_gradients"] = True if True in gradients else None if None in gradients else False
     faint, thin = figures["faint"], figures["thin"]
@@ -182,6 +191,10 @@ def _overfits(figures: Mapping[str, float], rises: bool | None) -> bool | None:
     if figures["fell_on"] >= FELL_ON:
         return True
     return False if figures["fell_on"] < 0 else None
+
+
+def _underfits(high: bool | None, falls: bool | None) -> bool | None:
+    return None if high is None or falls is None else high and falls
 
 
 def _end(figures: Mapping[str, float], gains: bool | None, fell: bool | None) -> dict[str, bool | None]:

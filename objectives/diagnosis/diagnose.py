@@ -1,7 +1,8 @@
 """Diagnoses a training run from its curves: rules that give verdicts, each with the numbers behind it.
 
 Losses are taken relative to the start, the training loss before the first update, so that the rules hold for any task. A curve
-that is long enough gets exactly one of diverged, oscillating, too_slow, plateaued and converged. Other verdicts may be added.
+that is long enough gets exactly one of diverged, oscillating, too_slow, plateaued and converged. Other verdicts may be added:
+underfitting to too_slow alone, which looks at the training loss; underfitting says that the run has hardly begun to learn.
 A rule whose metrics were not measured gives no verdict. benchmarks/curve_generator.py defines the verdicts, and
 benchmarks/diagnosis.py measures how often the rules are right.
 """
@@ -27,13 +28,15 @@ MIN_FALL = 0.5
 GAIN = 0.07
 """Too slow: the same number of steps again would lower the loss by at least this."""
 STILL_FALLING = 0.014
-"""Too slow: the last quarter of the run lowered the loss by at least this."""
+"""Too slow: the last quarter of the run lowered the loss by at least this; underfitting: the validation loss, too."""
 FALL = 0.28
 """Plateaued: the loss fell by less than this; converged: by at least this."""
 RISE = 0.07
 """Overfitting: the validation loss ends at least this far above its lowest value, as a fraction of that value."""
 TRAINING_FALL = 0.05
 """Overfitting: the training loss meanwhile fell by at least this fraction of itself. Halfway between 0 and 0.1."""
+HIGH = 0.49
+"""Underfitting: training and validation loss both end at this or more."""
 GROWTH = 21.0
 """Exploding gradients: the median gradient norm of the last fifth of the run, divided by that of the first fifth."""
 PEAK = 70.0
@@ -63,6 +66,8 @@ class Diagnosis(StrEnum):
     """The loss has settled far below its start."""
     OVERFITTING = "overfitting"
     """The validation loss rose from its minimum while the training loss kept falling."""
+    UNDERFITTING = "underfitting"
+    """Too slow, with training and validation loss both still high and falling: too few steps, or too low a learning rate."""
     EXPLODING_GRADIENTS = "exploding_gradients"
     """The gradient norm grew many times over, peaked far above its usual value, or was clipped in most updates."""
     VANISHING_GRADIENTS = "vanishing_gradients"
@@ -84,13 +89,16 @@ class Finding:
 
 def diagnose(steps: Sequence[Step], *, divergence: str | None = None) -> list[Finding]:
     """All verdicts on a run, the one on how it ended first. divergence: the run's own evidence, if it reported one."""
-    end = diverged(steps, divergence)
+    end, under = diverged(steps, divergence), None
     seen = [step for step in steps if math.isfinite(metric(step, "training_loss"))]
     if end is None and (trend := fit_trend(seen)) is not None:
         end = oscillating(seen, trend) or too_slow(trend) or plateaued(trend) or converged(trend)
+        if end is not None and end.verdict == Diagnosis.TOO_SLOW:
+            under = underfitting(seen, trend)
     settles = end is not None and end.verdict not in (Diagnosis.DIVERGED, Diagnosis.OSCILLATING)
     others = (
         overfitting(seen) if settles else None,
+        under,
         exploding_gradients(steps),
         vanishing_gradients(steps),
         dead_units(steps),
@@ -194,6 +202,26 @@ def overfitting(steps: Sequence[Step]) -> Finding | None:
             f"while training loss fell {fell:.0%}"
         ),
         numbers={"rise": rise, "lowest": lowest, "step": float(at), "training_fell": fell},
+    )
+
+
+def underfitting(steps: Sequence[Step], trend: Trend) -> Finding | None:
+    """Underfitting, for a run that is too slow: the validation loss, smoothed, is still high and falling, too."""
+    losses = finite(steps, "validation_loss")
+    if not losses:
+        return None
+    smoothed = [loss / trend.start for loss in smooth(losses)]
+    training, validation = trend.end / trend.start, smoothed[-1]
+    late = smoothed[max(0, 3 * len(losses) // 4 - 1)] - validation
+    if min(training, validation) < HIGH or late < STILL_FALLING:
+        return None
+    return Finding(
+        verdict=Diagnosis.UNDERFITTING,
+        because=(
+            f"training loss ended at {training:.0%} and validation loss at {validation:.0%} of the {trend.start:.3g} that"
+            f" training loss began at; the last quarter of the run took another {late:.0%} off the validation loss"
+        ),
+        numbers={"training": training, "validation": validation, "last_quarter": late},
     )
 
 

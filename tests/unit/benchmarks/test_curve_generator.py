@@ -27,6 +27,8 @@ FREE_WHERE = {
     "gain": {"diverged", "oscillating"},
     "fall": {"diverged", "oscillating", "too_slow"},
     "rise": {"diverged"},
+    "left": {"diverged", "oscillating", "plateaued", "converged"},
+    "late_validation": {"diverged", "oscillating", "plateaued", "converged"},
     "growth": {"exploding_gradients"},
     "peak": {"exploding_gradients"},
     "clipped": {"exploding_gradients"},

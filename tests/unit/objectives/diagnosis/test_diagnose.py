@@ -122,6 +122,25 @@ def test_a_loss_that_would_fall_on_is_too_slow() -> None:
     assert f"{found.numbers['gain']:.0%}" in found.because
 
 
+def test_a_loss_that_would_fall_on_underfits_where_both_losses_are_still_high() -> None:
+    falling = [2.3 * (1 - 0.02 * step) for step in range(20)]
+    steps = curve(falling, validation_loss=[1.1 * loss for loss in falling])
+    assert verdicts(steps) == {Diagnosis.TOO_SLOW, Diagnosis.UNDERFITTING}
+    found = finding(steps, Diagnosis.UNDERFITTING)
+    assert f"validation loss at {found.numbers['validation']:.0%} of the" in found.because
+    assert found.numbers["last_quarter"] == pytest.approx(0.11, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("low", "follows"), [(0.3, 1.0), (1.0, 0.0), (1.0, -0.5)], ids=["low already", "validation stays", "validation rises"]
+)
+def test_not_every_loss_that_would_fall_on_underfits(low: float, follows: float) -> None:
+    falling = [2.3 * (low if step else 1) * (1 - 0.02 * step) for step in range(20)]
+    validation = [2.3 * low * (1 - 0.02 * follows * step) for step in range(20)]
+    assert Diagnosis.UNDERFITTING not in verdicts(curve(falling, validation_loss=validation))
+    assert Diagnosis.UNDERFITTING not in verdicts(curve(falling))
+
+
 def test_a_loss_that_falls_with_a_rate_that_ends_at_zero_is_not_too_slow() -> None:
     falling = [2.3 * (1 - 0.02 * step) for step in range(20)]
     assert Diagnosis.TOO_SLOW not in verdicts(curve(falling, rate=lambda part: 0.1 * (1 - part)))
