@@ -165,6 +165,7 @@ class Optimization:
                 "clipped_share": updates.clipped_share,
                 "gradient_flow": updates.gradient_flow,
                 "update_to_weight_ratio": updates.update_to_weight_ratio,
+                **updates.effective_rates,
                 "samples_per_second": len(updates.losses) * self._batch_size / updates.seconds,
             },
         )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from objectives.training.batches import Batch, pieces
+from objectives.training.effective_rates import EffectiveRates
 from objectives.training.forward import Forward
 from objectives.training.gradients import Clipping, FlatGradients
 from objectives.training.optimizers import factors_of, momentum_of, set_rates, training_weights
@@ -40,6 +41,8 @@ class Epoch:
     """At the last update; nan if the epoch ended early."""
     update_to_weight_ratio: float
     """Norm of the last update divided by the norm of all weights before it; nan if the epoch ended early."""
+    effective_rates: dict[str, float]
+    """Of the last update, by the name of a metric; empty if the epoch ended early."""
     seconds: float
     """Wall-clock time."""
     overflow: str | None
@@ -89,7 +92,7 @@ class Updates:
     def _of_epoch(self, batches: Iterable[Batch], first: int, last: int) -> Epoch:
         started = time.perf_counter()
         losses, gradient_norms, clipped, applied = [], [], [], []
-        flow = before = overflow = None
+        flow = before = effective = overflow = None
         too_large = self._fixed_overflow()
         learning_rate = 0.0
         self._model.train()
@@ -108,6 +111,8 @@ class Updates:
             if (is_clipped := self._gradients.clip(self._clipping, norm)) is not None:
                 clipped.append(is_clipped)
             learning_rate = next_rate
+            if update == last:
+                effective = EffectiveRates(self._optimizer)
             self._optimizer.step()
             applied.append([(group["lr"], momentum_of(group)) for group in self._optimizer.param_groups])
         return Epoch(
@@ -118,6 +123,7 @@ class Updates:
             learning_rate=learning_rate,
             gradient_flow=math.nan if flow is None else flow.item(),
             update_to_weight_ratio=math.nan if before is None else _relative_change(before, self._weights()).item(),
+            effective_rates={} if effective is None else effective.metrics(),
             seconds=time.perf_counter() - started,
             overflow=overflow,
         )
