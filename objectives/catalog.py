@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from objectives.contract import Objective, Run
 from objectives.declarations import Fault, fault_of_start, faults_of
 from objectives.entries.image_classification import IMAGE_CLASSIFICATION
+from objectives.entries.long_range import LONG_RANGE
 from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
 from objectives.meaning import declared
@@ -22,7 +23,17 @@ class Start(Protocol):
     def __call__(self, params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run: ...
 
 
-BUILTIN = tuple(map(declared, (IMAGE_CLASSIFICATION, TABULAR_CLASSIFICATION, TABULAR_REGRESSION)))
+BUILTIN = tuple(
+    map(
+        declared,
+        (
+            IMAGE_CLASSIFICATION,
+            TABULAR_CLASSIFICATION,
+            TABULAR_REGRESSION,
+            LONG_RANGE,
+        ),
+    )
+)
 
 
 def load_catalog(modules: Sequence[str] = ()) -> dict[str, Objective]:

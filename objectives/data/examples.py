@@ -1,6 +1,7 @@
 """Examples in memory as tensors, and the training, validation and test sets made of them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -9,10 +10,10 @@ from torch import Tensor
 class Examples:
     """Inputs and targets of a set of examples."""
 
-    inputs: Tensor
-    """(n, ...), float32; images are (n, channels, height, width)."""
+    inputs: Any
+    """A tensor (n, ...), or a tuple of them; images are (n, channels, height, width)."""
     targets: Tensor
-    """(n,): classes from 0 to n_classes - 1, int64; in regression, values, float32."""
+    """(n,): classes from 0 to n_classes - 1, int64; in regression, values, float32. Of sequences, (n, n_steps)."""
 
     def __len__(self) -> int:
         return len(self.targets)

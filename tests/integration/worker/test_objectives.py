@@ -11,6 +11,7 @@ OBJECTIVES = (
     ("image-classification", {"model": "resnet"}, "test_accuracy", 0.9),
     ("tabular-classification", {"dataset": "wine"}, "test_accuracy", 0.9),
     ("tabular-regression", {}, "test_r2", 0.3),
+    ("long-range", {"length": 10, "width": 32}, "test_accuracy", 0.5),
 )
 """With settings, and the least that three epochs reach."""
 

@@ -11,7 +11,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from objectives.catalog import BUILTIN, default_params, default_settings, import_start, load_catalog
-from objectives.contract import Objective, Parameter, may_apply
+from objectives.contract import ROLE, Objective, Parameter, may_apply
 from objectives.declarations import conditions
 from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.own_modules import CatalogProblem
@@ -44,6 +44,11 @@ OBJECTIVES = (Objective(name="mine", description="", module="broken", metrics=()
 WriteModule = Callable[[str, str], None]
 
 each_objective = pytest.mark.parametrize("objective", BUILTIN, ids=lambda objective: objective.name)
+each_objective_of_files = pytest.mark.parametrize(
+    "objective",
+    [objective for objective in BUILTIN if "path" in objective.settings_schema["properties"]],
+    ids=lambda objective: objective.name,
+)
 each_parameter = pytest.mark.parametrize(
     "parameter",
     [
@@ -132,14 +137,18 @@ def test_the_default_settings_satisfy_the_schema(objective: Objective) -> None:
     Draft202012Validator(dict(objective.settings_schema)).validate(default_settings(objective))
 
 
-@each_objective
-def test_a_data_set_of_files_needs_a_path_and_a_bundled_one_takes_none(objective: Objective) -> None:
+@each_objective_of_files
+def test_a_data_set_of_files_needs_paths_and_a_bundled_one_takes_none(objective: Objective) -> None:
     schema = Draft202012Validator(dict(objective.settings_schema))
+    properties = objective.settings_schema["properties"]
+    paths = [name for name, of_setting in properties.items() if of_setting.get(ROLE) == "data_path"]
     bundled = default_settings(objective)["dataset"]
-    for dataset in objective.settings_schema["properties"]["dataset"]["enum"]:
+    for dataset in properties["dataset"]["enum"]:
         is_bundled = schema.is_valid({"dataset": dataset})
-        assert schema.is_valid({"dataset": dataset, "path": "somewhere"})
-        assert may_apply(conditions(objective)["path"], {"dataset": (dataset,)}) != is_bundled
+        assert schema.is_valid({"dataset": dataset, **dict.fromkeys(paths, "somewhere")})
+        for name in paths:
+            assert schema.is_valid({"dataset": dataset, **dict.fromkeys(set(paths) - {name}, "somewhere")}) == is_bundled
+            assert may_apply(conditions(objective)[name], {"dataset": (dataset,)}) != is_bundled
     assert schema.is_valid({"dataset": bundled})
 
 

@@ -81,14 +81,29 @@ def test_filling_in_twice_changes_nothing() -> None:
         assert declared(declared(of)) == declared(of)
 
 
+MEASURES = {
+    "image-classification": {"dataset", "path", "fold", "image_size"},
+    "tabular-classification": {"dataset", "path", "fold", "target"},
+    "tabular-regression": {"dataset", "path", "fold", "target"},
+    "long-range": {"problem", "length", "fold"},
+}
+"""The settings by which each built-in objective's measure is another one."""
+
+
 @pytest.mark.parametrize("builtin", BUILTIN, ids=lambda builtin: builtin.name)
 def test_the_built_in_objectives_declare_what_their_names_meant(builtin: Objective) -> None:
     known = meaning_of(builtin)
-    assert known.parameters == MEANING.parameters
-    assert {*known.measure} == {"dataset", "path", "fold", "image_size" if builtin.name.startswith("image") else "target"}
+    names = {parameter.name for parameter in builtin.parameters}
+    assert known.parameters == {name: meaning for name, meaning in MEANING.parameters.items() if name in names}
+    assert MEANING.parameters.keys() - names <= {"normalization"}
+    assert {*known.measure} == MEASURES[builtin.name]
     assert known.threads == "threads"
-    assert {name for names in known.measured_with.values() for name in names} <= {"loss", "label_smoothing", "huber_delta"}
-    assert "loss" in known.measured_with["validation_loss"]
+    changing = {"loss", "label_smoothing", "huber_delta"}
+    assert {name for names in known.measured_with.values() for name in names} == changing & {
+        *names,
+        *builtin.settings_schema["properties"],
+    }
+    assert ("loss" in known.measured_with.get("validation_loss", ())) == ("loss" in names)
 
 
 USERS = """
