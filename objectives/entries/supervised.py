@@ -13,6 +13,7 @@ EVERYWHERE = (
     *batches.BATCHES,
     *optimizer.OPTIMIZER,
     *schedule.SCHEDULE,
+    *schedule.SNAPSHOTS,
     *network.NETWORK,
     *clipping.CLIPPING,
     *duration.EARLY_STOPPING,

@@ -7,6 +7,7 @@ WITH_MOMENTUM = ("sgd", "rmsprop", "hypergradient-sgd")
 WITH_BETA1 = ("adam", "adamw", "prodigy", "hypergradient-adam")
 WITH_BETA2 = (*WITH_BETA1, "schedule-free-adamw")
 CYCLING = ("cyclical", "one-cycle")
+WITH_CYCLES = ("cyclical", "cosine-restarts")
 SCHEDULES = (
     "constant",
     "step",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from objectives.contract import APPLIES_WHEN, Parameter
-from objectives.parameters.choices import CYCLING, SCHEDULES, WITH_BETA1, WITH_MOMENTUM
+from objectives.parameters.choices import CYCLING, SCHEDULES, WITH_BETA1, WITH_CYCLES, WITH_MOMENTUM
 
 SCHEDULE = (
     Parameter(
@@ -199,6 +199,18 @@ SCHEDULE = (
         low_open=True,
         high=1.0,
         applies_when=({"schedule": ("warmup-stable-decay",)},),
+    ),
+)
+
+SNAPSHOTS = (
+    Parameter(
+        name="snapshot_ensemble",
+        type="int",
+        default=0,
+        description="How many of the last cycles' final weights are kept, also in checkpoints, to average their predictions: the"
+        " metrics ensemble_... (Huang et al. 2017); 0: none.",
+        low=0,
+        applies_when=({"schedule": WITH_CYCLES},),
     ),
 )
 

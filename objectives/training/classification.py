@@ -4,6 +4,7 @@ from torch import Tensor
 
 from objectives.data.examples import Sets
 from objectives.training.losses import classification_loss, guessing_classes_loss
+from objectives.training.snapshots import mean_outputs, mean_probabilities
 from objectives.training.task import Task
 
 
@@ -18,6 +19,7 @@ def classification(data: Sets, loss: str, label_smoothing: float) -> Task:
         score_name="accuracy",
         predictions=lambda logits, _classes: logits.argmax(dim=1),
         score=_accuracy,
+        average=mean_probabilities if loss == "cross-entropy" else mean_outputs,
     )
 
 

@@ -1,6 +1,6 @@
 """The losses and scores where a user's file has none: by the targets, cross-entropy and accuracy, or squared error and R2."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from objectives.training.batches import described
 from objectives.training.losses import guessing_classes_loss
 from objectives.training.problems import untrainable
+from objectives.training.snapshots import mean_outputs, mean_probabilities
 from objectives.training.task import Task
 
 IGNORED = -100
@@ -31,14 +32,16 @@ def task_of(kind: Callable[[str], Kind], loss: Callable[[Any, Any], Any] | None,
     """The task with a user's own functions, where they are given. kind: that of the targets, asked where one is not given."""
     chosen: Callable[[Any, Any], Tensor]
     guessing: Callable[[Any, Any], float] | None
+    average: Callable[[Sequence[Any]], Any]
     predictions: Callable[[Any, Any], Any]
     of_predictions: Callable[[Any, Any], Tensor | float]
     if loss is None:
         kind_of_loss = kind("loss")
         chosen = _cross_entropy if kind_of_loss == "cross-entropy" else _squared_error
+        average = _mean_probabilities if kind_of_loss == "cross-entropy" else mean_outputs
         guessing = guessing_classes if kind_of_loss == "cross-entropy" else guessing_mean
     else:
-        chosen, guessing = partial(_own_loss, loss), None
+        chosen, guessing, average = partial(_own_loss, loss), None, mean_outputs
     if score is not None:
         name, predictions, of_predictions = "score", _outputs, partial(_own_score, score)
     elif kind("score") == "cross-entropy":
@@ -52,6 +55,7 @@ def task_of(kind: Callable[[str], Kind], loss: Callable[[Any, Any], Any] | None,
         score_name=name,
         predictions=predictions,
         score=of_predictions,
+        average=average,
     )
 
 
@@ -81,6 +85,10 @@ def check_classes(outputs: Any, targets: Tensor) -> None:
             f"The targets are classes from {int(counted.min())} to {int(counted.max())}, and the model has {n_classes} outputs:"
             f" classes must be from 0 to {n_classes - 1}."
         )
+
+
+def _mean_probabilities(outputs: Sequence[Any]) -> Tensor:
+    return mean_probabilities([logits(each) for each in outputs])
 
 
 def _squared_error(outputs: Any, targets: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Loss and score of a model on the validation or test set."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import fsum
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from objectives.training.batches import Batch, concatenated
-from objectives.training.forward import Forward
 from objectives.training.task import Task
 
 
@@ -21,8 +20,8 @@ class Evaluation:
 
 
 @torch.inference_mode()
-def evaluate(forward: Forward, task: Task, batches: Iterable[Batch]) -> Evaluation:
-    """Evaluate a model, which is in evaluation mode.
+def evaluate(forward: Callable[[Any], Any], task: Task, batches: Iterable[Batch]) -> Evaluation:
+    """Evaluate a model, which is in evaluation mode. forward: from inputs to outputs.
 
     The loss is the mean over the batches, weighted by their examples. The score is that of all predictions at once; where those
     of different batches cannot be concatenated, the weighted mean of the batches' scores.

@@ -37,6 +37,8 @@ class Step:
     step: int
     fraction: float
     in_warmup: bool
+    ends_cycle: bool
+    """Whether it is the last of a cycle of the schedule."""
     training_loss: float
     """The mean over its updates."""
     learning_rate: float
@@ -151,6 +153,7 @@ class Optimization:
             step=self.steps_done,
             fraction=updates_done / self.span.updates,
             in_warmup=self._schedule.is_warmup(updates_done),
+            ends_cycle=self._schedule.ends_cycle(updates_done),
             training_loss=fmean(updates.losses),
             learning_rate=updates.learning_rate,
             group_rates=[

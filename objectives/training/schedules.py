@@ -77,6 +77,15 @@ class Schedule:
             return updates_done < self._warmup + self._policy.pct_start * self._after_warmup.updates
         return updates_done < self._warmup
 
+    def ends_cycle(self, updates_done: int) -> bool:
+        """Whether the step that ends here is the last of a cycle of cyclical or cosine-restarts: the next begins another one."""
+        if self._policy.schedule not in _CYCLES or updates_done <= self._warmup:
+            return False
+        cycle = _CYCLES[self._policy.schedule]
+        last = updates_done - self._warmup - 1
+        ahead = self._span.updates_per_epoch if updates_done < self._span.updates else 1
+        return cycle(self._policy, last + ahead, self._after_warmup) > cycle(self._policy, last, self._after_warmup)
+
     def multiplier(self, update: int) -> float:
         """The multiple of the learning rate at an update."""
         if update < self._warmup:
@@ -151,13 +160,20 @@ def _cosine(policy: Policy, update: int, span: Span) -> float:
 
 
 def _cosine_restarts(policy: Policy, update: int, span: Span) -> float:
-    length = policy.restart_epochs * span.updates_per_epoch
+    _, done = _restart(policy, update, span)
+    return _cosine_from_one(done, policy.final_fraction)
+
+
+def _restart(policy: Policy, update: int, span: Span) -> tuple[int, float]:
+    """The number of the cycle that an update belongs to, from 0, and the fraction of it that is done."""
+    length, cycle = policy.restart_epochs * span.updates_per_epoch, 0
     if policy.restart_factor == 1:
-        update %= length
+        cycle, update = divmod(update, length)
     while update >= length:
         update -= length
         length *= policy.restart_factor
-    return _cosine_from_one(update / length, policy.final_fraction)
+        cycle += 1
+    return cycle, update / length
 
 
 def _cosine_from_one(done: float, end: float) -> float:
@@ -220,3 +236,9 @@ _MULTIPLIERS: dict[str, Callable[[Policy, int, Span], float]] = {
 
 _HEIGHTS: dict[str, Callable[[Policy, int, Span], float]] = {"cyclical": _triangle, "one-cycle": _one_cycle_height}
 """The height of the cycle, from 0 to 1, for the schedules that cycle momentum inversely to the rate."""
+
+_CYCLES: dict[str, Callable[[Policy, int, Span], int]] = {
+    "cosine-restarts": lambda policy, update, span: _restart(policy, update, span)[0],
+    "cyclical": lambda policy, update, span: update // (2 * policy.rise_epochs * span.updates_per_epoch),
+}
+"""The number of the cycle that an update belongs to, for the schedules that end several."""

@@ -24,6 +24,7 @@ from objectives.training.network import new_network
 from objectives.training.optimization import Optimization
 from objectives.training.schedules import Span
 from objectives.training.sets import ThreeSets
+from objectives.training.snapshots import Ensemble, Snapshots
 from objectives.training.sources import Source
 from objectives.training.task import Task
 
@@ -76,6 +77,7 @@ class SupervisedRun:
         with self._randomness.in_use():  # a DataLoader draws when it is made
             self._new_epoch = data.training.training(self._batch_size, self._order, device)
         self._early_stopping = EarlyStopping(params["early_stopping_patience"])
+        self._snapshots = Snapshots(params.get("snapshot_ensemble", 0))
         self._guessing_loss: float | None = None
 
     @property
@@ -98,6 +100,7 @@ class SupervisedRun:
             {
                 **self._optimization.state_dict(),
                 "early_stopping": self._early_stopping.state_dict(),
+                "snapshots": self._snapshots.state_dict(),
                 "order": self._order.get_state(),
                 "randomness": self._randomness.state_dict(),
                 "device": self._device.type,
@@ -110,6 +113,7 @@ class SupervisedRun:
         state = copy.deepcopy(state)
         self._optimization.load_state_dict(state)
         self._early_stopping.load_state_dict(state["early_stopping"])
+        self._snapshots.load_state_dict(state.get("snapshots", []))
         self._order.set_state(state["order"].cpu())
         if "randomness" in state:  # else it was taken when dropout had a generator of its own, whose draws are not repeated
             self._randomness.load_state_dict(state["randomness"])
@@ -120,7 +124,8 @@ class SupervisedRun:
     def evaluate(self) -> dict[str, float]:
         with self._randomness.in_use():
             found = self._evaluated(self._data.test)
-        return {"test_loss": found.loss, f"test_{self._task.score_name}": found.score}
+            ensemble = self._of_ensemble(self._data.test, "test")
+        return {"test_loss": found.loss, f"test_{self._task.score_name}": found.score, **ensemble}
 
     def _step(self) -> Measurement:
         started = time.perf_counter()
@@ -142,6 +147,7 @@ class SupervisedRun:
                 "generalization_gap": found.loss - step.training_loss,
                 **step.metrics,
                 "dead_units": dead.share().item(),
+                **(self._end_cycle(found.loss) if step.ends_cycle and step.divergence is None else {}),
             },
             learning_rate=step.learning_rate,
             seconds=time.perf_counter() - started,
@@ -150,6 +156,20 @@ class SupervisedRun:
             update_losses=step.update_losses,
             best_step=best_step if best_step != step.step else None,
         )
+
+    def _end_cycle(self, validation_loss: float) -> dict[str, float]:
+        distance = self._snapshots.take(self._model)
+        of_snapshot = {"cycle_validation_loss": validation_loss} | ({} if distance is None else {"snapshot_distance": distance})
+        return of_snapshot | self._of_ensemble(self._data.validation, "validation")
+
+    def _of_ensemble(self, examples: Source, name: str) -> dict[str, float]:
+        """Loss and score of the snapshots' ensemble; empty if there is none."""
+        if not (states := self._snapshots.averaged):
+            return {}
+        ensemble = Ensemble(self._model, self._forward, states, self._task.average)
+        found = evaluate(ensemble, self._task, examples.evaluation(self._evaluated_at_once, self._device))
+        ensemble.restore()
+        return {f"ensemble_{name}_loss": found.loss, f"ensemble_{name}_{self._task.score_name}": found.score}
 
     def _evaluated(self, examples: Source) -> Evaluation:
         self._model.eval()

@@ -1,10 +1,12 @@
 """What a supervised run learns by: its losses and its score."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+
+from objectives.training.snapshots import mean_outputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,3 +23,5 @@ class Task:
     """Of a batch's outputs and targets, what the score takes: all that is kept until the whole set has been evaluated."""
     score: Callable[[Any, Any], Tensor | float]
     """Of predictions and targets. Higher is better."""
+    average: Callable[[Sequence[Any]], Any] = mean_outputs
+    """Of the outputs of several models for a batch, those of their ensemble."""

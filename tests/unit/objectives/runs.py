@@ -58,6 +58,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "cycled momentum": {"optimizer": "rmsprop", "schedule": "one-cycle", "base_momentum": 1e-9, "max_momentum": 1e-9},
     "batch norm": {"normalization": "batch"},
     "dropout": {"dropout": 0.5},
+    "snapshots": {"schedule": "cosine-restarts", "restart_epochs": 1, "restart_factor": 1, "snapshot_ensemble": 2},
     "layer rates": {"layer_decay": 0.5, "schedule": "one-cycle"},
     "unfreezing": {"unfreeze_every": 1, "optimizer": "adam", "schedule": "one-cycle", "clip_norm": 0.5},
     "clipping": {"clip_norm": 0.5, "clip_value": 0.01},

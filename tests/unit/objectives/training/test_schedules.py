@@ -142,3 +142,23 @@ def test_a_run_of_one_update_has_a_rate(name: str) -> None:
 def test_the_rise_of_one_cycle_is_warm_up() -> None:
     schedule = Schedule(policy(schedule="one-cycle"), SPAN)
     assert [schedule.is_warmup(updates) for updates in (6, 12, 17, 18, 60)] == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ({"schedule": "cyclical", "rise_epochs": 2}, [4, 8]),
+        ({"schedule": "cyclical", "rise_epochs": 1, "cycle_mode": "triangular2"}, [2, 4, 6, 8, 10]),
+        ({"schedule": "cosine-restarts", "restart_epochs": 2, "restart_factor": 1}, [2, 4, 6, 8, 10]),
+        ({"schedule": "cosine-restarts", "restart_epochs": 1, "restart_factor": 2}, [1, 3, 7]),
+        # After a warm-up of 9 updates, which ends in the second epoch, cycles end in the sixth and tenth: the step before does.
+        ({"schedule": "cyclical", "rise_epochs": 2, "warmup_fraction": 0.15}, [5, 9]),
+        ({"schedule": "cosine-restarts", "restart_epochs": 8, "restart_factor": 2, "warmup_fraction": 0.15}, [9]),
+        ({"schedule": "cosine-restarts", "restart_epochs": 9, "restart_factor": 2, "warmup_fraction": 0.15}, []),
+        ({"schedule": "one-cycle"}, []),
+        ({"schedule": "step"}, []),
+    ],
+)
+def test_a_cycle_ends_with_the_last_step_before_its_rate_rises_again(choices: dict[str, Any], expected: list[int]) -> None:
+    schedule = Schedule(policy(**choices), SPAN)
+    assert [step for step in range(1, 11) if schedule.ends_cycle(step * EPOCH)] == expected
