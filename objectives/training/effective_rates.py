@@ -21,6 +21,7 @@ class EffectiveRates:
     """Measures the next update of an optimizer, whose gradients have been computed and clipped."""
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._has_groups = len(optimizer.param_groups) > 1
         self._before = [
             (group, _sample(group, "weights").clone(), _sample(group, "gradients").clone())
             for group in optimizer.param_groups
@@ -41,7 +42,7 @@ class EffectiveRates:
                 continue
             rates = ((_sample(group, "weights") - weights)[moved] / gradients[moved]).abs()
             found = torch.quantile(rates, torch.tensor(list(QUANTILES.values()), device=rates.device)).tolist()
-            of_group = f"/{group['name']}" if len(self._before) > 1 else ""
+            of_group = f"/{group['name']}" if self._has_groups else ""
             yield from ((f"{name}{of_group}", value) for name, value in zip(QUANTILES, found, strict=True))
 
 

@@ -34,7 +34,7 @@ class Hypergradient(torch.optim.Optimizer):
         for group in self.param_groups:
             trained = [weights for weights in group["params"] if weights.grad is not None]
             gradients = [weights.grad.add(weights, alpha=group["weight_decay"]) for weights in trained]
-            if all("direction" in self.state[weights] for weights in trained):
+            if trained and all("direction" in self.state[weights] for weights in trained):
                 last = [self.state[weights]["direction"] for weights in trained]
                 group["factor"] *= 1 + group["hypergradient_rate"] * _cosine(gradients, last)
             for weights, gradient in zip(trained, gradients, strict=True):

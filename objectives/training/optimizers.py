@@ -204,6 +204,12 @@ def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float, momentum: 
                 group["momentum"] = momentum
 
 
+def begin_count(group: dict[str, Any]) -> None:
+    """Of a group whose weights are about to have their first gradients: Schedule-Free's AdamW counts the updates of a group."""
+    if "k" in group:
+        group["k"] = 0
+
+
 def factors_of(group: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """By name, the numbers that the next update will multiply by: each must be a finite 32-bit float."""
     yield "learning_rate", group["lr"]

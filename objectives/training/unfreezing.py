@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from objectives.training.optimizers import LayerGroup
+from objectives.training.optimizers import LayerGroup, begin_count
 
 
 class Unfreezing:
@@ -26,6 +26,8 @@ class Unfreezing:
         before, self._frozen = self._frozen, [epoch < group.frozen_epochs for group in self._groups]
         for group, described, is_frozen in zip(self._groups, self._optimizer.param_groups, self._frozen, strict=True):
             described["multiplier"] = 0.0 if is_frozen else group.multiplier
+            if epoch == group.frozen_epochs:
+                begin_count(described)
             for weights in group.parameters:
                 weights.requires_grad_(not is_frozen)
         return self._frozen != before
