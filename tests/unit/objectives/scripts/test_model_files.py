@@ -1,5 +1,6 @@
-"""Files that hold a model and its data, as real processes describe them."""
+"""Files that hold a model and its data, as processes describe them: the first a new one, the others forked with torch."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,10 @@ import pytest
 
 from objectives.contract import ROLE
 from objectives.own_modules import CatalogProblem
+from objectives.scripts import process
 from objectives.scripts.catalog import describe_files
 from objectives.scripts.entry import Asked, ScriptObjective
+from tests.forked_scripts import start_script
 
 HEAD = """
 import torch
@@ -22,11 +25,21 @@ DATA = "def data(settings): return [(X[part], Y[part]) for part in PARTS]\n"
 MODEL = "def model(params, settings): return torch.nn.Linear(4, 2)\n"
 
 
-def described(folder: Path, text: str) -> ScriptObjective:
-    (folder / "objectives.py").write_text("LIMIT = 0\n")  # a module of the user's with the name of ours
-    (folder / "net.py").write_text(HEAD + text)
-    [found] = describe_files([str(folder / "net.py")], Asked()).values()
-    return found
+Describe = Callable[[str], ScriptObjective]
+
+
+@pytest.fixture
+def described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Describe:
+    """Describes a file, given what follows its head."""
+    monkeypatch.setattr(process, "Guarded", start_script)
+
+    def describe(text: str) -> ScriptObjective:
+        (tmp_path / "objectives.py").write_text("LIMIT = 0\n")  # a module of the user's with the name of ours
+        (tmp_path / "net.py").write_text(HEAD + text)
+        [found] = describe_files([str(tmp_path / "net.py")], Asked()).values()
+        return found
+
+    return describe
 
 
 def test_a_model_has_the_parameters_of_training_and_its_own(tmp_path: Path) -> None:
@@ -111,29 +124,29 @@ WRONG: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("how", WRONG)
-def test_a_file_whose_model_cannot_be_trained_is_refused_in_a_sentence(how: str, tmp_path: Path) -> None:
+def test_a_file_whose_model_cannot_be_trained_is_refused_in_a_sentence(how: str, described: Describe, tmp_path: Path) -> None:
     text, said = WRONG[how]
     with pytest.raises(CatalogProblem) as raised:
-        described(tmp_path, text)
+        described(text)
     assert said.replace("PATH", str(tmp_path / "net.py")) in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
-def test_a_module_that_the_file_calls_settings_is_none_of_strides(tmp_path: Path) -> None:
+def test_a_module_that_the_file_calls_settings_is_none_of_strides(described: Describe, tmp_path: Path) -> None:
     (tmp_path / "settings.py").write_text("X = 1\n")
-    found: Any = described(tmp_path, f"import settings\n{DATA}{MODEL}")
+    found: Any = described(f"import settings\n{DATA}{MODEL}")
     assert "X" not in found.objective.settings_schema["properties"]
 
 
-def test_batch_sizes_are_searched_up_to_the_number_of_examples(tmp_path: Path) -> None:
-    found = described(tmp_path, DATA + MODEL)
+def test_batch_sizes_are_searched_up_to_the_number_of_examples(described: Describe) -> None:
+    found = described(DATA + MODEL)
     assert [each.space for each in found.objective.parameters if each.name == "batch_size"] == [
         {"type": "categorical", "choices": [16, 32]}
     ]
 
 
-def test_settings_give_strides_own_another_default(tmp_path: Path) -> None:
-    found = described(tmp_path, DATA + MODEL + "settings = {'threads': 2}\n")
+def test_settings_give_strides_own_another_default(described: Describe) -> None:
+    found = described(DATA + MODEL + "settings = {'threads': 2}\n")
     threads = found.objective.settings_schema["properties"]["threads"]
     assert (threads["default"], threads["maximum"], threads[ROLE]) == (2, 256, "threads")
     assert found.function.settings["threads"] == 2
@@ -151,12 +164,12 @@ FEWER = {
 
 
 @pytest.mark.parametrize("how", FEWER)
-def test_functions_are_called_with_the_arguments_that_they_take(how: str, tmp_path: Path) -> None:
-    assert described(tmp_path, FEWER[how]).objective.description == "The model of net.py."
+def test_functions_are_called_with_the_arguments_that_they_take(how: str, described: Describe) -> None:
+    assert described(FEWER[how]).objective.description == "The model of net.py."
 
 
-def test_a_model_gets_choices_as_the_file_writes_them(tmp_path: Path) -> None:
+def test_a_model_gets_choices_as_the_file_writes_them(described: Describe) -> None:
     space = "search_space = {'width': {'type': 'categorical', 'choices': [None, 64]}}\n"
     text = "def model(params):\n    assert params['width'] is None\n    return torch.nn.Linear(4, 2)\n"
-    found = described(tmp_path, DATA + space + text)
+    found = described(DATA + space + text)
     assert found.function.params["width"] == "None"
