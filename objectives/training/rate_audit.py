@@ -7,7 +7,7 @@ detects rates that a checkpoint, a search or a bug has changed without the sched
 
 import sys
 from collections.abc import Sequence
-from math import isclose
+from math import isclose, isfinite
 
 import torch
 from torch.optim.lr_scheduler import (
@@ -30,6 +30,9 @@ from objectives.training.schedules import Policy, Span
 
 TOLERANCE = 1e-6
 """Relative to the peak learning rate: PyTorch's schedulers multiply at each update, and accumulate rounding errors."""
+
+PLATEAU_THRESHOLD = 1e-4
+"""PyTorch's default: the relative decrease from which a loss counts as a new minimum."""
 
 
 class RateMismatch(RuntimeError):
@@ -105,7 +108,11 @@ class _Reference:
         self._scheduler: LRScheduler | None = None
         if policy.schedule == "plateau":
             self._plateau = ReduceLROnPlateau(
-                self._after_warmup, factor=policy.plateau_factor, patience=policy.plateau_patience, eps=0.0
+                self._after_warmup,
+                factor=policy.plateau_factor,
+                patience=policy.plateau_patience,
+                threshold_mode="abs",
+                eps=0.0,
             )
         elif policy.schedule != "warmup-stable-decay":
             self._scheduler = _scheduler(self._after_warmup, policy, after_warmup, learning_rate)
@@ -136,6 +143,8 @@ class _Reference:
 
     def end_epoch(self, validation_loss: float) -> None:
         if self._plateau is not None and self._updates_done >= self._warmup:
+            # Relative to a negative loss, PyTorch's own threshold would be on the wrong side of it.
+            self._plateau.threshold = PLATEAU_THRESHOLD * abs(self._plateau.best) if isfinite(self._plateau.best) else 0.0
             self._plateau.step(validation_loss)
 
     def _dummy(self) -> torch.optim.Optimizer:

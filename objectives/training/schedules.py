@@ -12,11 +12,14 @@ cooldown. Warm-up: Goyal et al. (2017), section 2.2, https://arxiv.org/abs/1706.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import cos, inf, pi, pow, sqrt
+from math import cos, inf, isfinite, pi, pow, sqrt
 from typing import Any
 
 THRESHOLD = 1e-4
-"""Relative decrease from which a validation loss counts as a new minimum: ReduceLROnPlateau's default."""
+"""Decrease from which a validation loss counts as a new minimum, as a fraction of its amount: ReduceLROnPlateau's default.
+
+That one takes an equal loss for a new minimum where it is negative, such as the negative of a return that is as high as it can be.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +128,8 @@ class Plateau:
         self.waited = 0
 
     def observe(self, validation_loss: float) -> None:
-        if validation_loss < self.lowest * (1 - THRESHOLD):
+        margin = THRESHOLD * abs(self.lowest) if isfinite(self.lowest) else 0.0
+        if validation_loss < self.lowest - margin:
             self.lowest, self.waited = validation_loss, 0
         else:
             self.waited += 1

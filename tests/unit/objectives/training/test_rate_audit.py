@@ -54,7 +54,12 @@ def applied_by(schedule: Schedule, span: Span, epoch: int) -> Applied:
 
 
 @settings(max_examples=200, deadline=None)
-@given(policy=policies, span=spans, warmup_start=st.sampled_from([0.0, 0.25]), losses=st.lists(st.floats(0.1, 2), min_size=12))
+@given(
+    policy=policies,
+    span=spans,
+    warmup_start=st.sampled_from([0.0, 0.25]),
+    losses=st.lists(st.sampled_from([-2.0, -1.9999, -1.0, 0.0, 0.5, 0.50001]) | st.floats(-2, 2), min_size=12),
+)
 def test_every_policy_applies_what_pytorch_would(policy: Policy, span: Span, warmup_start: float, losses: list[float]) -> None:
     schedule = Schedule(policy, span, warmup_start=warmup_start)
     audit = RateAudit(policy, span, RATE, 0.9, GROUPS, warmup_start=warmup_start)

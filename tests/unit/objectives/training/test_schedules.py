@@ -96,6 +96,15 @@ def test_plateau_gives_what_reduce_on_plateau_gives() -> None:
     assert len(set(rates)) == 4
 
 
+@pytest.mark.parametrize("loss", [2.0, 0.0, -500.0])
+def test_a_loss_that_stays_what_it_is_has_reached_a_plateau(loss: float) -> None:
+    schedule = Schedule(policy(schedule="plateau", plateau_patience=1), SPAN)
+    for epoch in range(1, 4):
+        assert schedule.multiplier(epoch * EPOCH) == 1.0
+        schedule.end_epoch(epoch * EPOCH, loss)
+    assert schedule.multiplier(3 * EPOCH) == pytest.approx(0.1)
+
+
 def test_warmup_stable_decay_is_flat_and_then_falls_as_one_minus_a_root() -> None:
     schedule = Schedule(policy(schedule="warmup-stable-decay", decay_fraction=0.2), SPAN)
     assert [schedule.multiplier(update) for update in range(49)] == [1.0] * 49
