@@ -58,11 +58,13 @@ def find_divergence(
     updates_per_epoch: int,
     overflow: str | None = None,
     step_word: str = "epoch",
+    observed_name: str = "validation loss",
 ) -> Divergence | None:
     """Return the evidence that a run diverged in epoch `epoch`, counted from 1, or None.
 
     losses: the training losses of the epoch's updates, in order. They may end early, at one that is not finite, or at the update
-    that could not be made. overflow: why it could not, in words. step_word: what messages call an epoch.
+    that could not be made. overflow: why it could not, in words. step_word, observed_name: what messages call an epoch, and
+    validation_loss.
     """
 
     def seen_at(update: int, reason: str) -> Divergence:
@@ -75,7 +77,7 @@ def find_divergence(
     if overflow is not None:
         return seen_at(len(losses), f"{overflow} at update {len(losses)} of {step_word} {epoch}")
     if not isfinite(validation_loss):
-        return seen_at(len(losses), f"validation loss became {validation_loss} in {step_word} {epoch}")
+        return seen_at(len(losses), f"{observed_name} became {validation_loss} in {step_word} {epoch}")
     mean_loss = fmean(losses)
     if mean_loss > LIMIT * guessing_loss:
         return seen_at(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from objectives.contract import Divergence, GroupRate
 from objectives.diagnosis.divergence import find_divergence
+from objectives.parameters.steps import in_epochs
 from objectives.training.batches import Batch
 from objectives.training.forward import Forward
 from objectives.training.gradients import Clipping
@@ -53,7 +54,9 @@ class Optimization:
     """A model's optimizer under its schedule: trains step by step, and checks and measures each.
 
     params and settings: all of them (see `objectives/parameters`). loss: of the model's outputs and a batch's targets, a scalar.
-    n_pieces: the number of microbatches that a batch is computed in. Raises DataProblem when a setting does not fit the model.
+    n_pieces: the number of microbatches that a batch is computed in. step_word: what a step is called in messages, and in names
+    of parameters that count steps. observed_name: what messages call that which a step is judged by. Raises DataProblem when a
+    setting does not fit the model.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Optimization:
         *,
         n_pieces: int = 1,
         step_word: str = "epoch",
+        observed_name: str = "validation loss",
     ) -> None:
         self.span = span
         self.observed: list[float] = []
@@ -75,13 +79,14 @@ class Optimization:
         self.diverged = False
         self._model = model
         self._step_word = step_word
+        self._observed_name = observed_name
         self._batch_size: int = params["batch_size"]
         scale = _learning_rate_scale(params)
         learning_rate = params["learning_rate"] * scale
         groups = layer_groups(
             model, params["layer_decay"], settings["learning_rate_multipliers"], params.get("unfreeze_every", 0)
         )
-        policy = picked(Policy, {**params, **settings})
+        policy = picked(Policy, in_epochs({**params, **settings}, step_word))
         warmup_start = 1 / scale if scale > 1 else 0.0
         self._schedule = Schedule(policy, span, warmup_start=warmup_start)
         choice = picked(OptimizerChoice, params)
@@ -147,6 +152,7 @@ class Optimization:
             updates_per_epoch=self.span.updates_per_epoch,
             overflow=updates.overflow,
             step_word=self._step_word,
+            observed_name=self._observed_name,
         )
         self.diverged = divergence is not None
         return Step(

@@ -10,6 +10,8 @@ from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
 from objectives.models.layers import ACTIVATIONS
 from objectives.parameters.choices import SCHEDULES
+from objectives.parameters.schedule import SCHEDULE
+from objectives.parameters.steps import in_epochs, in_steps
 from objectives.training.gradients import Clipping
 from objectives.training.hyperparameters import picked
 from objectives.training.optimizers import OptimizerChoice
@@ -127,8 +129,17 @@ def test_what_a_parameter_depends_on_exists_and_can_have_the_values_named(object
 @each_objective
 @pytest.mark.parametrize("kind", [Policy, OptimizerChoice, Clipping])
 def test_every_concern_of_training_finds_its_values_among_parameters_and_settings(objective: Objective, kind: type) -> None:
-    values = {**default_params(objective), **default_settings(objective)}
+    values = in_epochs({**default_params(objective), **default_settings(objective)}, objective.step_word)
     assert vars(picked(kind, values)).items() <= {**values, "milestones": tuple(values["milestones"])}.items()
+
+
+def test_parameters_that_count_steps_are_named_after_what_a_step_is() -> None:
+    renamed = {each.name: each.description for each in in_steps(SCHEDULE, "update", observed="negative return")}
+    assert renamed["rise_updates"] == "Updates in which the rate rises; it falls in as many (Smith 2017: 2 to 10)."
+    assert renamed["plateau_patience"].startswith("Updates without a new lowest negative return")
+    assert not [name for name, description in renamed.items() if "epoch" in name + description.lower()]
+    values = {name: place for place, name in enumerate(renamed)}
+    assert in_epochs(values, "update") == {each.name: place for place, each in enumerate(SCHEDULE)}
 
 
 @dataclass(frozen=True)

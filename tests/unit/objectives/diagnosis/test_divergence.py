@@ -35,6 +35,10 @@ def test_a_validation_loss_that_is_not_finite_is_divergence_at_the_end_of_the_ep
     assert find_in_second_of_four_epochs([1.0] * 5, inf) == Divergence(
         reason="validation loss became inf in epoch 2", update=10, fraction=0.5
     )
+    words = {"step_word": "iteration", "observed_name": "negative mean return"}
+    assert find_in_second_of_four_epochs([1.0] * 5, nan, **words) == Divergence(
+        reason="negative mean return became nan in iteration 2", update=10, fraction=0.5
+    )
 
 
 def test_an_update_that_could_not_be_made_is_divergence_at_it_unless_the_loss_was_not_finite_before() -> None:
