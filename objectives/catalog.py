@@ -11,6 +11,7 @@ from objectives.contract import Objective, Run
 from objectives.declarations import Fault, fault_of_start, faults_of
 from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.entries.long_range import LONG_RANGE
+from objectives.entries.reinforcement_learning import REINFORCEMENT_LEARNING
 from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
 from objectives.meaning import declared
@@ -31,6 +32,7 @@ BUILTIN = tuple(
             TABULAR_CLASSIFICATION,
             TABULAR_REGRESSION,
             LONG_RANGE,
+            REINFORCEMENT_LEARNING,
         ),
     )
 )

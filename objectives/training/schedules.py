@@ -18,7 +18,7 @@ from typing import Any
 THRESHOLD = 1e-4
 """Decrease from which a validation loss counts as a new minimum, as a fraction of its amount: ReduceLROnPlateau's default.
 
-That one takes an equal loss for a new minimum where it is negative, such as the negative of a return that is as high as it can be.
+That one takes an equal loss for a new minimum where it is negative, such as the negative of the highest return there is.
 """
 
 

@@ -43,6 +43,32 @@ def test_every_objective_learns_in_a_workers_hands(database: Database) -> None:
         assert set(trial.user_attrs["diagnosis"]) & {"too_slow", "converged", "plateaued"}, trial.user_attrs
 
 
+def test_a_policy_learns_in_a_workers_hands_and_its_return_counts_as_it_is(database: Database) -> None:
+    job = submit_job(
+        database,
+        objective={"name": "reinforcement-learning", "settings": {"evaluation_episodes": 3}},
+        metric="mean_return",
+        direction="maximize",
+        search_space={
+            "learning_rate": {"type": "float", "low": 0.001, "high": 0.002, "log": True},
+            "iterations": 3,
+            "transitions": 1024,
+        },
+        budget={"trials": 1},
+        training_seed="shared",
+    )
+    with supervised(database) as worker:
+        worker.run_trial()
+    trial = trial_of(database, job)
+    assert trial.state is TrialState.COMPLETE, trial
+    first, _, last = curve_of(database, job)
+    assert trial.value == last.metrics["mean_return"] > 100 > first.metrics["policy_loss"]
+    assert trial.user_attrs["test_mean_return"] > 100
+    assert last.update_losses[-1][0] == 3 * 10 * (1024 // 64)
+    assert "training_loss" not in last.metrics
+    assert "diagnosis" not in trial.user_attrs  # losses of a policy need not fall
+
+
 def test_every_group_of_weights_has_its_own_rate_stored(database: Database) -> None:
     job = submit_job(
         database,

@@ -119,8 +119,8 @@ def test_the_default_space_of_a_float_has_points_for_a_grid(parameter: Parameter
 
 @each_objective
 def test_the_default_space_is_of_the_four_that_matter_most(objective: Objective) -> None:
-    searched = {parameter.name for parameter in objective.parameters if parameter.space is not None}
-    assert searched == {"learning_rate", "batch_size", "epochs", "momentum"}
+    searched = {parameter.role for parameter in objective.parameters if parameter.space is not None}
+    assert searched == {"learning_rate", "batch_size", "duration", "momentum"}
 
 
 @each_objective

@@ -6,6 +6,7 @@ import pytest
 
 from objectives.catalog import BUILTIN, load_catalog
 from objectives.contract import DEFINES_MEASURE, ROLE, Objective, Parameter, RateShift
+from objectives.entries.reinforcement_learning import REINFORCEMENT_LEARNING
 from objectives.meaning import RATE_SHIFTS, declared, measure_defining_settings, threads_of
 from objectives.own_modules import CatalogProblem
 from service.api.meaning import meaning_of
@@ -90,7 +91,10 @@ MEASURES = {
 """The settings by which each built-in objective's measure is another one."""
 
 
-@pytest.mark.parametrize("builtin", BUILTIN, ids=lambda builtin: builtin.name)
+SUPERVISED = [builtin for builtin in BUILTIN if "fold" in builtin.settings_schema["properties"]]
+
+
+@pytest.mark.parametrize("builtin", SUPERVISED, ids=lambda builtin: builtin.name)
 def test_the_built_in_objectives_declare_what_their_names_meant(builtin: Objective) -> None:
     known = meaning_of(builtin)
     names = {parameter.name for parameter in builtin.parameters}
@@ -104,6 +108,17 @@ def test_the_built_in_objectives_declare_what_their_names_meant(builtin: Objecti
         *builtin.settings_schema["properties"],
     }
     assert ("loss" in known.measured_with.get("validation_loss", ())) == ("loss" in names)
+
+
+def test_reinforcement_learning_has_iterations_in_place_of_epochs_and_is_measured_in_an_environment() -> None:
+    known = meaning_of(REINFORCEMENT_LEARNING)
+    roles = {name: each.role for name, each in known.parameters.items() if each.role is not None}
+    assert roles == {name: name for name in roles if name not in ("iterations", "warmup_fraction")} | {
+        "iterations": "duration",
+        "warmup_fraction": "warmup",
+    }
+    assert {*known.measure} == {"environment", "evaluation_episodes"}
+    assert (known.threads, known.step_word, known.measured_with) == ("threads", "iteration", {})
 
 
 USERS = """

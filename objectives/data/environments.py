@@ -1,0 +1,128 @@
+"""Environments of Gymnasium: by id, with observations as vectors, and actions as the policy gives them.
+
+Gymnasium is an optional package: it is imported where an environment is made.
+"""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectives.contract import DataProblem
+
+NAMESPACES: Mapping[str, tuple[str, str]] = {"ALE": ("ale_py", "gymnasium[atari]")}
+"""Namespaces of ids that a package of their own registers: its module, and what installs it."""
+FROM_MEMORY = {"obs_type": "ram"}
+"""Atari games are observed as the 128 bytes of the console's memory: frames would need a network of their own."""
+LISTED = "python -c 'import gymnasium; gymnasium.pprint_registry()'"
+
+Vector = NDArray[np.float32]
+
+
+class Outcome(NamedTuple):
+    """What an action led to."""
+
+    observation: Vector
+    reward: float
+    terminated: bool
+    """The episode has come to its end, after which there are no rewards."""
+    truncated: bool
+    """It was cut by a time limit: there would have been more."""
+
+
+class Environment:
+    """An environment of Gymnasium, by its id. An episode is determined by its seed and its actions.
+
+    Raises DataProblem when there is none, when it needs a package that is missing, or when no policy here can act in it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._env = _made(name)
+        spaces = _gymnasium().spaces
+        observed, acted = self._env.observation_space, self._env.action_space
+        if isinstance(observed, spaces.Box) and len(observed.shape) > 1:
+            raise _unfit(name, f"its observations are arrays of shape {observed.shape}, such as images: they must be vectors")
+        self._flatten = None if isinstance(observed, spaces.Box) and len(observed.shape) == 1 else spaces.flatten
+        self._observed = observed
+        try:
+            self.n_observed: int = spaces.flatdim(observed)
+        except (NotImplementedError, ValueError) as error:
+            raise _unfit(name, f"its observations, {observed}, have no fixed number of values") from error
+        self.is_discrete = isinstance(acted, spaces.Discrete)
+        if self.is_discrete:
+            self.n_actions = int(acted.n)
+            self._first_action = int(acted.start)
+        elif isinstance(acted, spaces.Box) and len(acted.shape) == 1:
+            self.n_actions = acted.shape[0]
+            bounded = np.isfinite(acted.low) & np.isfinite(acted.high)
+            self._low, self._high, self._dtype = acted.low, acted.high, acted.dtype
+            low, high = np.where(bounded, acted.low, -1), np.where(bounded, acted.high, 1)
+            self._middle, self._half = (high + low) / 2, (high - low) / 2
+        else:
+            raise _unfit(name, f"its actions are {acted}: they must be Discrete, or a Box of one dimension")
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same seed and actions give the same episode; Gymnasium's spec says where they do not."""
+        return self._env.spec is None or not self._env.spec.nondeterministic
+
+    def reset(self, seed: int) -> Vector:
+        """Begin an episode; the first observation, (n_observed,)."""
+        return self._vector(self._env.reset(seed=seed)[0])
+
+    def step(self, action: Any) -> Outcome:
+        """Act. action: the number of a discrete one, from 0; else numbers (n_actions,), in which -1 to 1 is a bounded range."""
+        if self.is_discrete:
+            taken = self._first_action + int(action)
+        else:
+            taken = np.clip(self._middle + self._half * action, self._low, self._high).astype(self._dtype)
+        observation, reward, terminated, truncated, _ = self._env.step(taken)
+        return Outcome(self._vector(observation), float(reward), bool(terminated), bool(truncated))
+
+    def _vector(self, observation: Any) -> Vector:
+        return np.asarray(observation if self._flatten is None else self._flatten(self._observed, observation), np.float32)
+
+
+def _gymnasium() -> Any:
+    try:
+        return import_module("gymnasium")
+    except ModuleNotFoundError as error:
+        raise DataProblem("Reinforcement learning needs gymnasium: pip install 'stride-lr[rl]'.", for_every_trial=True) from error
+
+
+def _made(name: str) -> Any:
+    gymnasium = _gymnasium()
+    namespace = name.partition("/")[0] if "/" in name else ""
+    if namespace in NAMESPACES:
+        module, package = NAMESPACES[namespace]
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            raise DataProblem(f"The environment {name} needs {module}: pip install '{package}'.", for_every_trial=True) from error
+    options = FROM_MEMORY if namespace == "ALE" else {}
+    try:
+        # Its checks of every step take as long as the steps of CartPole.
+        return gymnasium.make(name, disable_env_checker=True, **options)
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise DataProblem(
+            f"The environment {name} needs a package that is not installed: {error}", for_every_trial=True
+        ) from error
+    except gymnasium.error.UnregisteredEnv as error:
+        raise DataProblem(f"There is no environment {name!r} in gymnasium: {_near(name)}", for_every_trial=True) from error
+
+
+def _near(name: str) -> str:
+    """What may have been meant, in words."""
+    known = sorted(_gymnasium().registry)
+    base = re.sub(r"-v\d+$", "", name)
+    versions = [each for each in known if re.sub(r"-v\d+$", "", each).lower() == base.lower()]
+    near = versions or get_close_matches(name, known, n=3, cutoff=0.7)
+    return f"did you mean {' or '.join(near)}?" if near else f"{LISTED} lists all."
+
+
+def _unfit(name: str, why: str) -> DataProblem:
+    return DataProblem(f"The environment {name} cannot be learned here: {why}.", for_every_trial=True)
