@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from math import ceil, inf
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -89,6 +89,14 @@ class PolicyGradientRun:
         self._early_stopping = EarlyStopping(params["early_stopping_patience"])
         self._snapshots = Snapshots(0)
 
+    @property
+    def guessing(self) -> dict[str, float]:
+        """The mean return of a policy that always takes the same action: the first one, or the middle of its range."""
+        same = torch.zeros(1, 2 * self._evaluating[0].n_actions)
+        with self._randomness.in_use():
+            played = self._played("validation", lambda seen: self._distribution.mode(same.expand(len(seen), -1)))
+        return {"mean_return": fmean(played.returns)}
+
     def __iter__(self) -> Iterator[Measurement]:
         optimization = self._optimization
         while optimization.steps_done < self._iterations and not optimization.diverged and not self._early_stopping.has_stopped:
@@ -129,7 +137,7 @@ class PolicyGradientRun:
     def evaluate(self) -> dict[str, float]:
         """The mean return over TEST_EPISODES episodes, the same ones for all runs."""
         with self._randomness.in_use():
-            played = self._played("test", TEST_EPISODES)
+            played = self._played("test", self._most_probable)
         return {"test_mean_return": fmean(played.returns)}
 
     def _step(self) -> Measurement:
@@ -139,7 +147,7 @@ class PolicyGradientRun:
         updates = self._optimization.train(self._batches(observations, learned))
         with torch.inference_mode(), watched(self._model) as dead:
             parts = self._ppo.parts(self._forward(observations), learned)
-        played = self._played("validation", len(self._evaluating))
+        played = self._played("validation", self._most_probable)
         mean_return = fmean(played.returns)
         # The loss says nothing of divergence as long as it is finite: the better a policy, the larger are returns to predict.
         step = self._optimization.end_step(updates, -mean_return, inf)
@@ -206,9 +214,10 @@ class PolicyGradientRun:
             for chosen in order[: n // self._batch_size * self._batch_size].split(self._batch_size):
                 yield Batch(observations[chosen], Learned(*(each[chosen] for each in learned)))
 
-    def _played(self, which: str, n: int) -> Played:
-        """Episodes in which the policy takes its most probable actions. Their seeds depend on `which` alone."""
-        return play(self._evaluating, self._most_probable, [named_seed(0, f"{which} episode {i}") % 2**31 for i in range(n)])
+    def _played(self, which: Literal["validation", "test"], act: Callable[[Tensor], Tensor | None]) -> Played:
+        """Episodes that measure, whose seeds are the same for all runs. act: as in `play`."""
+        n = len(self._evaluating) if which == "validation" else TEST_EPISODES
+        return play(self._evaluating, act, [named_seed(0, f"{which} episode {i}") % 2**31 for i in range(n)])
 
     @torch.inference_mode()
     def _sampled(self, observations: Tensor) -> Tensor:

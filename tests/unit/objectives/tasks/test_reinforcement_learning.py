@@ -137,6 +137,7 @@ def test_returns_are_the_sums_of_rewards_of_whole_episodes(own: str) -> None:
     assert (last.metrics["mean_return"], last.metrics["episode_length"]) == (3.0, 3.0)
     with torch.inference_mode():
         _, values = run._model(torch.tensor([[0.0], [1.0], [2.0]]))
+    assert run.guessing == {"mean_return": 0.0}
     # Nothing is won after the end, though it looks like the beginning.
     assert (run._model.heads.scale * values).tolist() == pytest.approx([1 + 0.99 + 0.99**2, 1 + 0.99, 1], abs=0.3)
 
