@@ -16,6 +16,7 @@ from objectives.entries.long_range import LONG_RANGE
 from objectives.entries.reinforcement_learning import REINFORCEMENT_LEARNING
 from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
+from objectives.entries.text_classification import TEXT_CLASSIFICATION
 
 FIVE = range(5)
 """Folds, or seeds of an objective without folds."""
@@ -51,6 +52,10 @@ AIMS = (
     Aim(objective=LONG_RANGE, settings={"model": "gru"}, metric="test_loss", at_most=0.02),
     Aim(objective=LONG_RANGE, settings={"model": "transformer"}, metric="test_loss", at_most=0.02),
     Aim(objective=REINFORCEMENT_LEARNING, settings={"environment": "CartPole-v1"}, metric="test_mean_return", at_least=475.0),
+    *(
+        Aim(objective=TEXT_CLASSIFICATION, settings={"model": model}, metric="test_accuracy", at_least=0.80)
+        for model in ("bag", "gru", "lstm", "transformer")
+    ),
 )
 
 

@@ -14,6 +14,7 @@ from objectives.entries.long_range import LONG_RANGE
 from objectives.entries.reinforcement_learning import REINFORCEMENT_LEARNING
 from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
+from objectives.entries.text_classification import TEXT_CLASSIFICATION
 from objectives.meaning import declared
 from objectives.own_modules import CatalogProblem, import_own, objectives_in, place_of
 
@@ -31,6 +32,7 @@ BUILTIN = tuple(
             IMAGE_CLASSIFICATION,
             TABULAR_CLASSIFICATION,
             TABULAR_REGRESSION,
+            TEXT_CLASSIFICATION,
             LONG_RANGE,
             REINFORCEMENT_LEARNING,
         ),

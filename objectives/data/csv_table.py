@@ -31,15 +31,24 @@ def csv_table(path: Path, fold: int = 0, *, target: str | None = None, kind: Kin
 @lru_cache(maxsize=KEPT)
 def _load(file: DataFile, fold: int, target: str | None, kind: Kind) -> Sets:
     path = file.path
+    columns, rows, notes = csv_columns(path)
+    target = target_column(path, list(columns), target)
+    inputs = {name: column_of_texts(path, name, column, rows) for name, column in columns.items() if name != target}
+    read = classes_of_texts if kind == "classification" else column_of_texts
+    return table_sets(path, inputs, target, read(path, target, columns[target], rows), fold, notes)
+
+
+def csv_columns(path: Path) -> tuple[dict[str, list[str]], list[int], list[str]]:
+    """The cells of each column by its name, the number of each row in the file, and notes on what is left out.
+
+    Raises DataProblem when the file is no such table, or a cell is empty.
+    """
     names, rows, cells = _read(path)
     notes = _row_labels(path, names, cells)
     first = len(notes)
     check_header(path, names[first:], first + 1)
-    target = target_column(path, names[first:], target)
     columns = {name: [row[position] for row in cells] for position, name in enumerate(names) if position >= first}
-    inputs = {name: column_of_texts(path, name, column, rows) for name, column in columns.items() if name != target}
-    read = classes_of_texts if kind == "classification" else column_of_texts
-    return table_sets(path, inputs, target, read(path, target, columns[target], rows), fold, notes)
+    return columns, rows, notes
 
 
 def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:

@@ -1,13 +1,12 @@
 """Labelled images in parquet files, in the format of data sets on the Hugging Face Hub.
 
 One column holds images, struct<bytes, path> or binary, and one holds labels, whole numbers from 0. The data are one file, which
-is split here, or a folder with files of each part, which a word in their names or the name of their folder tells: see PARTS and
+is split here, or a folder with files of each part (`objectives/data/hub_files.py`):
 https://huggingface.co/docs/hub/datasets-image. Reading needs pyarrow and Pillow, which the extra `data` installs.
 """
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
@@ -19,8 +18,9 @@ from numpy.typing import NDArray
 
 from objectives.contract import DataProblem
 from objectives.data.examples import Sets
-from objectives.data.files import KEPT, DataFile, data_file, files_below
-from objectives.data.notes import contents, counted, left_out, of_images
+from objectives.data.files import KEPT, DataFile
+from objectives.data.hub_files import HubFiles, hub_files
+from objectives.data.notes import columns_left_out, contents, of_images
 from objectives.data.parquet import open_parquet
 from objectives.data.pictures import Pixels, read_picture, stacked
 from objectives.data.split import complete_split
@@ -28,17 +28,8 @@ from objectives.data.standardize import image_sets
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
-PARTS: Mapping[str, Sequence[str]] = {
-    "training": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
-"""The words by which the Hub tells the parts: https://huggingface.co/docs/hub/datasets-file-names-and-splits."""
-SHARD = re.compile(r"(\d+)-of-(\d+)")
 BATCH = 1000
 """Rows that are read at once. Their images are in memory in their stored size before they are resized."""
-
-Files = tuple[DataFile, ...]
 
 
 def image_parquet(path: Path, fold: int = 0, image_size: int = 32) -> Sets:
@@ -48,89 +39,30 @@ def image_parquet(path: Path, fold: int = 0, image_size: int = 32) -> Sets:
     training images. Each label of a training image is a class. Raises DataProblem when a file or row is missing or invalid.
     The last KEPT results are cached until a file changes.
     """
-    if not path.is_dir():
-        return _load(path, (data_file(path),), (), (), fold, image_size, ())
-    found, unseen = files_below(path)
-    tables = [file for file in found if file.suffix.lower() == ".parquet"]
-    others = [file for file in found if file not in tables]
-    _check_shards(tables)
-    training, validation, test = (tuple(map(data_file, files)) for files in _parts(path, tables))
-    return _load(path, training, validation, test, fold, image_size, left_out(path, Counter(map(counted, [*unseen, *others]))))
-
-
-def _parts(folder: Path, tables: Sequence[Path]) -> list[list[Path]]:
-    """The files of training, validation and test, which must lie in one folder, or in one folder for each part."""
-    by_word: dict[str | None, list[Path]] = defaultdict(list)
-    places = set()
-    for table in tables:
-        word, place = _part_word(table.stem), table.parent
-        if word is None and table.parent != folder and (word := _part_word(table.parent.name)):
-            place = place.parent
-        by_word[word].append(table)
-        places.add(place)
-    if len(places) > 1:
-        raise DataProblem(f"{folder} holds several data sets, in {' and '.join(map(str, sorted(places)))}: name one of them.")
-    if set(by_word) == {None}:
-        return [list(tables), [], []]
-    if nameless := by_word.pop(None, None):
-        words = "; ".join(f"{part}: {', '.join(names)}" for part, names in PARTS.items())
-        raise DataProblem(f"{nameless[0]} belongs to no part of the data: its name must have a word for it ({words}).")
-    parts: list[list[Path]] = []
-    for part, names in PARTS.items():
-        used = [name for name in names if name in by_word]
-        if len(used) > 1:
-            raise DataProblem(f"{folder} has files for {part} named {' and '.join(used)}: one of these words is expected.")
-        parts.append(by_word[used[0]] if used else [])
-    if not parts[0]:
-        raise DataProblem(f"{folder} lacks train-*.parquet: a folder of images in parquet files needs it.")
-    return parts
-
-
-def _part_word(name: str) -> str | None:
-    """The word in a name that tells its part; None: there is no such word, or several."""
-    known = {word for words in PARTS.values() for word in words}
-    found = [word for word in re.split(r"[^a-z]+", name.lower()) if word in known]
-    return found[0] if len(found) == 1 else None
-
-
-def _check_shards(tables: Sequence[Path]) -> None:
-    """Raise DataProblem unless of files named NAME-I-of-N all N are there."""
-    groups: dict[str, list[tuple[Path, int, int]]] = defaultdict(list)
-    for table in tables:
-        if shard := SHARD.search(table.stem):
-            groups[str(table.parent / table.stem[: shard.start()])].append((table, int(shard[1]), int(shard[2])))
-    for begin, shards in groups.items():
-        for table, _, total in shards:
-            if total != len(shards):
-                raise DataProblem(
-                    f"{table} promises {total} files {Path(begin).name}*.parquet, but the folder holds {len(shards)}."
-                )
-        first = min(number for _, number, _ in shards) == 1  # some count from 1
-        if missing := {number + first for number in range(len(shards))} - {number for _, number, _ in shards}:
-            raise DataProblem(f"{shards[0][0]} promises {len(shards)} files, but number {min(missing)} of them is missing.")
+    return _load(hub_files(path), fold, image_size)
 
 
 @lru_cache(maxsize=KEPT)
-def _load(
-    source: Path, training: Files, validation: Files, test: Files, fold: int, image_size: int, notes: tuple[str, ...]
-) -> Sets:
-    of_training, of_validation, of_test = (_all_labels(part) for part in (training, validation, test))
+def _load(files: HubFiles, fold: int, image_size: int) -> Sets:
+    of_training, of_validation, of_test = (_all_labels(part) for part in files.parts)
     classes = np.unique(of_training)
-    for part, labels in ((validation, of_validation), (test, of_test)):
+    for part, labels in ((files.validation, of_validation), (files.test, of_test)):
         _check_known(part, labels, classes)
     every_label = np.searchsorted(classes, np.concatenate([of_training, of_validation, of_test]))
     names = [str(label) for label in classes]
     # Split before reading the images: a problem with the classes should be reported at once, not after minutes.
-    split = complete_split(every_label, fold, n_validation=len(of_validation), n_test=len(of_test), source=source, classes=names)
+    split = complete_split(
+        every_label, fold, n_validation=len(of_validation), n_test=len(of_test), source=files.source, classes=names
+    )
     remarks: Counter[str] = Counter()
-    files = (*training, *validation, *test)
-    pixels = stacked([picture for file in files for picture in _pictures(file.path, image_size, remarks)], source)
+    everything = [file for part in files.parts for file in part]
+    pixels = stacked([picture for file in everything for picture in _pictures(file.path, image_size, remarks)], files.source)
     sets = image_sets(pixels, every_label, split, len(classes))
-    told = contents(source, "images", every_label, names)
-    return replace(sets, notes=(told, *notes, *_columns_left_out(files), *of_images(remarks)))
+    told = contents(files.source, "images", every_label, names)
+    return replace(sets, notes=(told, *files.notes, *_columns_left_out(everything), *of_images(remarks)))
 
 
-def _all_labels(files: Files) -> NDArray[np.integer[Any]]:
+def _all_labels(files: Sequence[DataFile]) -> NDArray[np.integer[Any]]:
     """The labels in all files, in order. Raises DataProblem for a negative one."""
     parts: list[NDArray[np.integer[Any]]] = [np.empty(0, dtype=np.uint64)]
     for file in files:
@@ -145,7 +77,7 @@ def _all_labels(files: Files) -> NDArray[np.integer[Any]]:
     return np.concatenate(parts)
 
 
-def _check_known(files: Files, labels: NDArray[np.integer[Any]], classes: NDArray[np.integer[Any]]) -> None:
+def _check_known(files: Sequence[DataFile], labels: NDArray[np.integer[Any]], classes: NDArray[np.integer[Any]]) -> None:
     unknown = ~np.isin(labels, classes)
     if not unknown.any():
         return
@@ -160,11 +92,10 @@ def _check_known(files: Files, labels: NDArray[np.integer[Any]], classes: NDArra
         position -= n_rows
 
 
-def _columns_left_out(files: Files) -> tuple[str, ...]:
+def _columns_left_out(files: Sequence[DataFile]) -> tuple[str, ...]:
     with open_parquet(files[0].path) as file:
         used = [next(name for name in names if name in file.schema_arrow.names) for names in (IMAGE_COLUMNS, LABEL_COLUMNS)]
-        others = [name for name in file.schema_arrow.names if name not in used]
-    return (f"Columns that are not used: {', '.join(others)}.",) if others else ()
+        return columns_left_out(file.schema_arrow.names, used)
 
 
 def _labels(path: Path) -> NDArray[np.integer[Any]]:

@@ -1,7 +1,7 @@
 """What a loader has read, and what it has left out, as sentences for a trial's log."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ def logged(sets: Sets) -> Sets:
     return sets
 
 
-def contents(source: Path, what: str, labels: NDArray[np.int64], classes: Sequence[str]) -> str:
+def contents(source: object, what: str, labels: NDArray[np.int64], classes: Sequence[str]) -> str:
     """How many examples of each class were read."""
     sizes = np.bincount(labels, minlength=len(classes))
     of_each = f": {', '.join(f'{name} {size}' for name, size in zip(classes, sizes, strict=True))}"
@@ -35,6 +35,12 @@ def counted(path: Path) -> str:
 def of_images(remarks: Mapping[str, int]) -> tuple[str, ...]:
     """What of image files was not used: the remarks of `read_picture` and how many images each is about."""
     return tuple(f"{n} of the images: {what}." for what, n in remarks.items())
+
+
+def columns_left_out(names: Iterable[str], used: Collection[str]) -> tuple[str, ...]:
+    """The sentence about the columns that are not used; empty where all are."""
+    others = [name for name in names if name not in used]
+    return (f"Columns that are not used: {', '.join(others)}.",) if others else ()
 
 
 def left_out(source: Path, skipped: Mapping[str, int]) -> tuple[str, ...]:

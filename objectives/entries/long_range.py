@@ -1,16 +1,10 @@
 """The catalog entry of long-range dependencies."""
 
-from dataclasses import replace
-
 from objectives.contract import DEFINES_MEASURE, Metric, Objective
-from objectives.entries.supervised import EVERYWHERE, settings_schema, training_loss, validation_loss, with_defaults
+from objectives.entries.sequences import SEQUENCES
+from objectives.entries.supervised import settings_schema, training_loss, validation_loss, with_defaults
 
 LOSS = "Mean squared error of the sum (adding), or mean cross-entropy in nats of a symbol (copying),"
-PARAMETERS = tuple(
-    replace(parameter, applies_when=({"model": ("transformer",)},)) if parameter.name == "activation" else parameter
-    for parameter in EVERYWHERE
-    if parameter.name != "normalization"
-)
 
 LONG_RANGE = Objective(
     name="long-range",
@@ -27,7 +21,7 @@ LONG_RANGE = Objective(
         training_loss(LOSS),
     ),
     parameters=with_defaults(
-        PARAMETERS,
+        SEQUENCES,
         optimizer="adam",
         learning_rate=0.003,
         schedule="one-cycle",

@@ -12,6 +12,8 @@ OBJECTIVES = (
     ("tabular-classification", {"dataset": "wine"}, "test_accuracy", 0.9),
     ("tabular-regression", {}, "test_r2", 0.3),
     ("long-range", {"length": 10, "width": 32}, "test_accuracy", 0.5),
+    ("text-classification", {"model": "bag"}, "test_accuracy", 0.75),
+    ("text-classification", {"model": "lstm", "width": 32}, "test_accuracy", 0.5),
 )
 """With settings, and the least that three epochs reach."""
 

@@ -86,6 +86,7 @@ MEASURES = {
     "image-classification": {"dataset", "path", "fold", "image_size"},
     "tabular-classification": {"dataset", "path", "fold", "target"},
     "tabular-regression": {"dataset", "path", "fold", "target"},
+    "text-classification": {"dataset", "path", "fold", "text", "target", "max_length"},
     "long-range": {"problem", "length", "fold"},
 }
 """The settings by which each built-in objective's measure is another one."""

@@ -129,7 +129,7 @@ IMAGE = {"bytes": draw(random_pixels(8, 8)), "path": None}
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (Path.unlink, "{} lacks train-*.parquet: a folder of images in parquet files needs it."),
+        (Path.unlink, "{} lacks train-*.parquet: a folder of parquet files needs it."),
         (
             lambda path: path.rename(path.parent / "train-00000-of-00003.parquet"),
             "{}/train-00000-of-00003.parquet promises 3 files train-*.parquet, but the folder holds 1.",
