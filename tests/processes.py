@@ -14,6 +14,8 @@ CONTEXT.set_forkserver_preload(
     [
         *("tests.conftest", "tests.factories", "service.dispatch.claim", "service.worker.loop", "service.cli"),
         *("tests.stock_optuna", "optuna"),
+        # What confirms points imports, once in each process.
+        *("service.analysis.model.retraining", "scipy.optimize", "scipy.stats"),
     ]
 )
 
