@@ -56,7 +56,7 @@ def _names_of_one_language() -> Iterator[tuple[Concept, str, str]]:
 
 
 def _names(language: str) -> Iterator[tuple[Concept, str]]:
-    of = locale(language, SOURCE)
+    of = locale(language, "The data set cldr-names")
     for kind in ("languages", "currencies"):
         for code, name in getattr(of, kind).items():
             yield (kind, code), unicodedata.normalize("NFC", name)

@@ -72,6 +72,6 @@ def test_every_language_has_names_in_every_set_and_every_fold_is_another_split()
 def test_without_babel_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "babel", None)
     cldr_names.cache_clear()
-    with pytest.raises(DataProblem, match=r"^the data set cldr-names needs babel: pip install 'stride-lr\[text\]'\.$") as raised:
+    with pytest.raises(DataProblem, match=r"^The data set cldr-names needs babel: pip install 'stride-lr\[text\]'\.$") as raised:
         cldr_names()
     assert raised.value.for_every_trial
