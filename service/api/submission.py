@@ -123,6 +123,8 @@ def _settings_faults(request: JobRequest, objective: Objective) -> Iterator[Inva
                     yield Invalid(faulty, _wanted(objective, [*error.absolute_path, name]))
         elif error.validator == "type" and error.instance is None and error.validator_value == "string":
             yield Invalid(where, _wanted(objective, error.absolute_path))
+        elif error.validator == "pattern" and "description" in error.schema:  # a regular expression tells people little
+            yield Invalid(where, f"{shown(error.instance)} is not one: {error.schema['description']}")
         else:
             yield Invalid(where, error.message.replace(repr(error.instance), shown(error.instance), 1))
     for name, schema in objective.settings_schema.get("properties", {}).items():

@@ -157,6 +157,11 @@ def test_no_default_search_space_is_warned_of() -> None:
             "/objective/settings/threads",
             "257 is greater than the maximum of 256",
         ),
+        (
+            {"objective": {"name": "reinforcement-learning", "settings": {"environment": "os:CartPole-v1"}}},
+            "/objective/settings/environment",
+            "'os:CartPole-v1' is not one: Id in Gymnasium, with its version, such as CartPole-v1,",
+        ),
         ({"search_space": {"nonsense": 1}}, "/search_space/nonsense", "it has: epochs, learning_rate, mode, momentum"),
         ({"search_space": {"a/b~c": 1}}, "/search_space/a~1b~0c", "has no parameter"),
         ({"search_space": {"learning_rate": "fast"}}, "/search_space/learning_rate", "'fast' is not a number"),
