@@ -14,6 +14,7 @@ from service.domain.space import Point
 
 PAIRED_SEEDS = "paired seeds"
 RESPONSE_CURVES = "response curves"
+EXPECTED_VALUES = "expected values"
 
 
 class FinalView(Part):
@@ -88,11 +89,12 @@ class DifferenceView(Part):
     estimate: EstimateView
     """The estimate that the verdict is based on."""
     rests_on: str
-    """What the estimate is based on: paired seeds where there are three pairs or more, else response curves."""
+    """What the estimate is based on: paired seeds where there are three pairs or more; else response curves or, where one of the
+    jobs searched no range of learning rates, expected values: those of its curve and the mean over its seeds."""
     paired_seeds: PairedView | None
     """The difference by paired seeds, with an interval from Student's t distribution; null with fewer than two pairs."""
     response_curves: EstimateView
-    """The difference of the expected metric at each job's own best rate."""
+    """The difference of the expected metric at each job's own best rate; of a job without a curve, of its best point."""
     tolerance: float
     """The variation between training seeds. A job whose difference lies within it is as good."""
 
@@ -140,20 +142,21 @@ class JudgedView(Part):
     seeds: int | None
     """Number of different training seeds of these trials. This field and those below are null where the job is not judged."""
     learning_rate: EstimateView | None
-    """The job's own best rate."""
+    """The job's own best rate, or the one that it fixed; also null where it has none."""
     at_edge: str | None
     """low or high, where the best rate most likely lies at that end of the range searched: the job may not be tuned yet."""
     expected: EstimateView | None
-    """The metric expected at that rate."""
+    """The metric expected at that rate; where the rate was not searched, the mean over training seeds."""
     difference: DifferenceView | None
     """The difference from the best job; also null for the best job itself."""
     sensitivity: SensitivityView | None
+    """Also null where no range of rates was searched."""
     best_point: BestPointView | None
     front: tuple[ConfigurationView, ...]
     """The Pareto front of speed (steps to the target that all jobs share) and final value: see /v1/jobs/{id}/trade-off."""
     curve: tuple[CurveView, ...] = ()
     """The response curve over the range searched, with the other parameters at their best for each rate; as far as most trials do
-    not diverge. Empty where the job is not judged."""
+    not diverge. Empty where the job is not judged, or searched no range of rates."""
 
 
 class AtRateView(Part):
@@ -188,7 +191,7 @@ class ComparisonView(Part):
     """The level of all intervals."""
     best: UUID
     most_robust: UUID
-    """The job with the lowest sensitivity among the best one and those that are as good."""
+    """The job with the lowest sensitivity among the best one and those that are as good; the best one where none is known."""
     because: str
     target: Number
     """The target of all fronts: close to the best final value of the worst job, so that every job can reach it."""

@@ -1,5 +1,6 @@
 """Recipes compared fairly: each job at its own best learning rate, with the difference, its interval and a verdict."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from service.analysis.comparison.paired_seeds import BestPoint
 from service.analysis.comparison.sensitivity import sensitivity
 from service.analysis.comparison.shared_rate import at_shared_rate
 from service.analysis.comparison.trade_off import default_target, trade_off
-from service.analysis.comparison.tuned import Finished, Tuned, tune
+from service.analysis.comparison.tuned import Finished, Judged, Tuned, judge
 from service.analysis.comparison.verdicts import difference, verdict
 from service.analysis.words import comparison as words
 from service.domain.answer import LEVEL
@@ -49,25 +50,24 @@ def check(ids: Sequence[UUID]) -> None:
 def _compared(all_finished: Sequence[Finished], learning_rate: float | None) -> ComparisonView:
     jobs = [finished.job for finished in all_finished]
     labels = recipes.labels(jobs)
-    tuned_jobs = [tune(finished) for finished in all_finished]
-    judged = [each for each in tuned_jobs if isinstance(each, Tuned)]
+    judged_or_why = [judge(finished) for finished in all_finished]
+    judged = [each for each in judged_or_why if not isinstance(each, str)]
     if len(judged) < FEWEST_JOBS:
-        whys = [(label, each) for label, each in zip(labels, tuned_jobs, strict=True) if isinstance(each, str)]
+        whys = [(label, each) for label, each in zip(labels, judged_or_why, strict=True) if isinstance(each, str)]
         raise TooFewToCompare(words.too_few_judged(len(judged), whys))
     reference = _reference(judged)
-    level = max(tuned.untrained_level for tuned in judged)
+    level = max((each.untrained_level for each in judged if isinstance(each, Tuned)), default=math.inf)
     spec = reference.job.spec
     target = max((default_target(tuned.finished)[0] for tuned in judged), key=lambda target: spec.cost_sign * target)
     views = [
-        _judged(each, recipe, label, reference, level, target)
-        if isinstance(each, Tuned)
-        else _not_judged(finished, recipe, label, each)
-        for finished, recipe, label, each in zip(all_finished, recipes.recipes(jobs), labels, tuned_jobs, strict=True)
+        _not_judged(finished, recipe, label, each)
+        if isinstance(each, str)
+        else _judged(each, recipe, label, reference, level, target)
+        for finished, recipe, label, each in zip(all_finished, recipes.recipes(jobs), labels, judged_or_why, strict=True)
     ]
     as_good = [view for view in views if view.verdict in (ComparisonVerdict.BEST, ComparisonVerdict.AS_GOOD)]
     robust = min(
-        (view for view in as_good if view.sensitivity),
-        key=lambda view: view.sensitivity.excess.mean if view.sensitivity else 0.0,
+        as_good, key=lambda view: (view.sensitivity.excess.mean if view.sensitivity else math.inf, view.job != reference.job.id)
     )
     shared = None
     if learning_rate is not None:
@@ -86,23 +86,23 @@ def _compared(all_finished: Sequence[Finished], learning_rate: float | None) -> 
     )
 
 
-def _reference(judged: Sequence[Tuned]) -> Tuned:
+def _reference(judged: Sequence[Judged]) -> Judged:
     """The job with the lowest expected cost, unless paired seeds show that another one is better: then that one."""
-    reference = min(judged, key=lambda tuned: tuned.optimum.cost.mean)
+    reference = min(judged, key=lambda tuned: tuned.cost.mean)
     seen = [reference]
     while True:
         better = [tuned for tuned in judged if tuned not in seen and _is_better(tuned, reference)]
         if not better:
             return reference
-        reference = min(better, key=lambda tuned: tuned.optimum.cost.mean)
+        reference = min(better, key=lambda tuned: tuned.cost.mean)
         seen.append(reference)
 
 
-def _is_better(tuned: Tuned, reference: Tuned) -> bool:
+def _is_better(tuned: Judged, reference: Judged) -> bool:
     return difference(tuned, reference).estimate.times(tuned.job.spec.cost_sign).high < 0
 
 
-def _judged(tuned: Tuned, recipe: dict[str, Any], label: str, reference: Tuned, level: float, target: float) -> JudgedView:
+def _judged(tuned: Judged, recipe: dict[str, Any], label: str, reference: Judged, level: float, target: float) -> JudgedView:
     job = tuned.job
     above = None if tuned is reference else difference(tuned, reference)
     judgement, because = verdict(tuned, above)
@@ -120,10 +120,10 @@ def _judged(tuned: Tuned, recipe: dict[str, Any], label: str, reference: Tuned, 
         at_edge=tuned.at_edge,
         expected=tuned.expected,
         difference=above,
-        sensitivity=sensitivity(tuned, level),
+        sensitivity=sensitivity(tuned, level) if isinstance(tuned, Tuned) else None,
         best_point=_best_point(tuned.best_point, job.spec.cost_sign),
         front=trade_off(tuned.finished, target).front,
-        curve=curve_in_rates(job, tuned.curve.profile),
+        curve=curve_in_rates(job, tuned.curve.profile) if isinstance(tuned, Tuned) else (),
     )
 
 

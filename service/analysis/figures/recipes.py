@@ -60,7 +60,13 @@ def curves_figure(compared: ComparisonView) -> Figure | None:
     rates = [rate for trace in data for rate in trace["x"]]
     if not rates:
         return None
-    heights = [point.mean for _, each in drawn for point in each.curve]
+    level = [
+        (place, each, each.expected)
+        for place, each in enumerate(compared.jobs)
+        if not each.curve and each.expected is not None and _is_finite(each.expected)
+    ]
+    data += [_level(expected, line_of(place), names[each.job], (min(rates), max(rates))) for place, each, expected in level]
+    heights = [*(point.mean for _, each in drawn for point in each.curve), *(expected.mean for _, _, expected in level)]
     sign = 1 if compared.direction == "minimize" else -1
     kind = scale_of(heights, sign)
     ends = height_range(heights, kind, low_is_bad=sign < 0, high_is_bad=sign > 0)
@@ -70,13 +76,13 @@ def curves_figure(compared: ComparisonView) -> Figure | None:
     return Figure(
         name="curves",
         title=f"{compared.metric} by learning rate",
-        text=_curves_text(compared, [each for _, each in drawn], has_bands=len(drawn) <= MOST_BANDS),
+        text=_curves_text(compared, [each for _, each in drawn], has_bands=len(drawn) <= MOST_BANDS, has_levels=bool(level)),
         data=data,
         layout=layout(
             rate_axis([*rates, *([] if shared is None else [shared.learning_rate])]),
             {"title": {"text": compared.metric}, "type": kind, **ends},
             shapes=[{**dotted, **each} for each in at],
-            **({"height": 384 + 22 * len(drawn)} if len(drawn) > MANY else {}),
+            **({"height": 384 + 22 * n_lines} if (n_lines := len(drawn) + len(level)) > MANY else {}),
         ),
     )
 
@@ -142,6 +148,14 @@ def _curve(each: JudgedView, line: Line, name: str, has_band: bool) -> Iterator[
         }
 
 
+def _level(expected: EstimateView, line: Line, name: str, ends: tuple[float, float]) -> dict[str, Any]:
+    return {
+        **{"type": "scatter", "mode": "lines", "name": name, "x": list(ends), "y": [expected.mean] * 2},
+        "line": {"color": line.color, "width": 2.5, "dash": line.dash},
+        "hovertemplate": f"{estimate(expected)}<extra>%{{fullData.name}}</extra>",
+    }
+
+
 def _interval(expected: EstimateView, line: Line, name: str, y: int) -> dict[str, Any]:
     return {
         **{"type": "scatter", "mode": "markers", "name": name, "x": [expected.mean], "y": [y]},
@@ -156,7 +170,7 @@ def _error(of: EstimateView, color: str) -> dict[str, Any]:
     return {"type": "data", "symmetric": False, "array": [above], "arrayminus": [below], "color": color, "thickness": 2}
 
 
-def _curves_text(compared: ComparisonView, drawn: Sequence[JudgedView], *, has_bands: bool) -> str:
+def _curves_text(compared: ComparisonView, drawn: Sequence[JudgedView], *, has_bands: bool, has_levels: bool) -> str:
     said = (
         f"The {compared.metric} to expect of each recipe by learning rate, its other parameters at their best; the mark is its"
         " best rate, with 90% of where that may lie"
@@ -167,6 +181,8 @@ def _curves_text(compared: ComparisonView, drawn: Sequence[JudgedView], *, has_b
     if high > APART * low:
         apart = f"{float(f'{high / low:.2g}'):,g}"
         said += f" The best rates lie a factor of {apart} apart: {low:.3g} for {lowest}, {high:.3g} for {highest}."
+    if has_levels:
+        said += " A level line is what to expect of a recipe that searched no learning rate."
     if compared.at_shared_rate is not None:
         said += f" The dotted line is the shared rate of {number(compared.at_shared_rate.learning_rate)}."
     return said

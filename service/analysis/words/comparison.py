@@ -1,6 +1,6 @@
 """What is said of jobs that are compared: verdicts that follow a job's name, and why jobs cannot be compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,8 +8,8 @@ from service.analysis.words.numbers import NOTHING, counted
 from service.analysis.words.ranges import estimate
 from service.domain.answer import EstimateView
 from service.domain.comparison import (
+    EXPECTED_VALUES,
     PAIRED_SEEDS,
-    RESPONSE_CURVES,
     AtRateView,
     ComparisonVerdict,
     DifferenceView,
@@ -26,11 +26,26 @@ def summary(judged: Sequence[JudgedView], robust: JudgedView) -> str:
 def sentences(judged: Sequence[JudgedView], robust: JudgedView) -> list[str]:
     """A verdict for each job, the best one first; then which job to prefer where several are as good."""
     parts = [f"{each.label} {each.because}" for each in by_verdict(judged)]
-    if any(each.verdict == ComparisonVerdict.AS_GOOD for each in judged):
+    as_good = [each for each in judged if each.verdict in (ComparisonVerdict.BEST, ComparisonVerdict.AS_GOOD)]
+    if sum(each.sensitivity is not None for each in as_good) > 1:
         parts.append(f"Of the best, {robust.label} depends least on the learning rate")
+    parts += _trials_without_a_search(judged)
     if all(each.seeds in (1, None) for each in judged):
         parts.append("All of this holds for one training seed: one for each trial (per_trial) would tell what a seed changes")
     return [f"{part}." for part in parts]
+
+
+def _trials_without_a_search(judged: Sequence[JudgedView]) -> Iterator[str]:
+    """What not searching the learning rate saves: trials, beside those of the best job that searched it."""
+    known = [each for each in by_verdict(judged) if each.expected is not None]
+    searched = next((each for each in known if each.sensitivity is not None), None)
+    if searched is not None:
+        for each in known:
+            if each.sensitivity is None:
+                yield (
+                    f"{each.label} searched no learning rate: it took {counted(each.trials, 'trial', 'trials')}, and"
+                    f" {searched.label} {searched.trials}"
+                )
 
 
 def by_verdict(judged: Sequence[JudgedView]) -> list[JudgedView]:
@@ -45,9 +60,15 @@ def best(expected: EstimateView, rate: EstimateView, at_edge: str | None) -> str
     return f"{verdict}; {_further(at_edge)}" if at_edge else verdict
 
 
+def best_at_point(expected: EstimateView, rate: EstimateView | None) -> str:
+    """Of a job that searched no range of rates."""
+    at = "" if rate is None else f" at its learning rate, {rate.mean:.3g}"
+    return f"is best: it expects {estimate(expected)}{at}"
+
+
 def worse(above: DifferenceView, sign: float, *, within_noise: bool) -> str:
     """sign: 1 where a lower metric is better, else -1. within_noise: by no more than a training seed changes."""
-    otherwise = f", though the {RESPONSE_CURVES} say otherwise" if above.response_curves.times(sign).mean < 0 else ""
+    otherwise = f", though the {EXPECTED_VALUES} say otherwise" if above.response_curves.times(sign).mean < 0 else ""
     small = f"; a training seed changes more ({above.tolerance:.3g})" if within_noise else ""
     return f"is worse by {_with_basis(above.estimate.times(sign), above)}{otherwise}{small}"
 
@@ -87,7 +108,7 @@ def difference(above: DifferenceView, sign: float) -> str:
 
 def _with_basis(costs: EstimateView, above: DifferenceView) -> str:
     seeds = above.paired_seeds if above.rests_on == PAIRED_SEEDS else None
-    return f"{estimate(costs)} by {f'{seeds.pairs} {PAIRED_SEEDS}' if seeds else f'the {RESPONSE_CURVES}'}"
+    return f"{estimate(costs)} by {f'{seeds.pairs} {PAIRED_SEEDS}' if seeds else f'the {above.rests_on}'}"
 
 
 def _further(at_edge: str) -> str:
@@ -95,9 +116,10 @@ def _further(at_edge: str) -> str:
     return f"its best rate lies at the {at_edge} end of the range it searched: {further} ones may be better"
 
 
-def no_rate_to_judge_at(*, is_known: bool) -> str:
-    """Why a job that does not search the learning rate is not judged."""
-    return f"its learning rate is {'fixed' if is_known else 'not known'}, so there is no best one to judge it at"
+def few_seeds(n: int, *, fewest: int) -> str:
+    """Why a job that searches no range of learning rates is not judged. n: training seeds of its best point."""
+    trained = f"its best point was trained with {counted(n, 'training seed', 'training seeds')}" if n else "no point was trained"
+    return f"it searches no range of learning rates, and {trained}; it takes at least {fewest} (replicates)"
 
 
 def nothing_finished(job: Job) -> str:
@@ -182,6 +204,11 @@ def would_win(
 def not_searched_there(low: float, high: float) -> str:
     """Why a job says nothing about a rate."""
     return f"it searched {low:.3g} to {high:.3g}"
+
+
+def another_rate(fixed: float | None) -> str:
+    """Why a job that searched no range of rates says nothing about a rate. fixed: the one that it had."""
+    return "it has no learning rate" if fixed is None else f"its learning rate is {fixed:.3g}"
 
 
 def diverges_there() -> str:

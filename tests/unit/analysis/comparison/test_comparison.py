@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from service.analysis.comparison.comparison import compare
 from service.analysis.comparison.paired_seeds import best_point
-from service.analysis.comparison.tuned import Finished, Tuned, tune
+from service.analysis.comparison.tuned import Finished, Tuned, judge
 from service.analysis.model.estimates import Interval
 from service.analysis.model.surface import Surface
 from service.analysis.words import comparison as words
@@ -138,7 +138,7 @@ def test_jobs_that_saw_the_same_are_independent_all_the_same() -> None:
     job = a_job(0, seed=1)
     twin = Finished(job=a_job(1, seed=1), trials=finished(job, bowl(0.01), noise=0.02).trials, curves={})
     first = finished(job, bowl(0.01), noise=0.02)
-    above, own = compare([first, twin]).jobs[1].difference, tune(first)
+    above, own = compare([first, twin]).jobs[1].difference, judge(first)
     assert above is not None
     assert isinstance(own, Tuned)
     alone = Interval.of(own.optimum.draws)
@@ -169,7 +169,7 @@ def test_where_pairs_of_seeds_and_curves_disagree_the_pairs_say_which_is_best() 
     costs = [each.expected.mean for each in found.jobs if each.expected]
     assert costs[0] < costs[1]
     assert [each.verdict for each in found.jobs] == [ComparisonVerdict.WORSE, ComparisonVerdict.BEST]
-    assert "by 3 paired seeds, though the response curves say otherwise" in found.because
+    assert "by 3 paired seeds, though the expected values say otherwise" in found.because
 
 
 def test_a_job_with_one_seed_may_owe_it_to_the_seed() -> None:

@@ -3,13 +3,13 @@ import math
 import pytest
 
 from service.analysis.comparison.sensitivity import sensitivity
-from service.analysis.comparison.tuned import Finished, Tuned, tune
+from service.analysis.comparison.tuned import Finished, Tuned, judge
 from service.domain.comparison import SensitivityView
 from tests.finished_jobs import RATES, a_job, bowl, curve, finished
 
 
 def tuned(job: Finished) -> Tuned:
-    found = tune(job)
+    found = judge(job)
     assert isinstance(found, Tuned)
     return found
 

@@ -70,8 +70,9 @@ def a_reason(job: Finished) -> str:
         ),
         (
             {"space": {"learning_rate": 0.1}},
-            [(0.1, 0.5)],
-            "its learning rate is fixed, so there is no best one to judge it at",
+            [(0.1, 0.5, 0), (0.1, 0.6, 1)],
+            "it searches no range of learning rates, and its best point was trained with 2 training seeds; it takes at least 3"
+            " (replicates)",
         ),
     ],
     ids=["queued", "cancelled", "diverged", "too few", "pruned", "two rates", "repeated runs", "fixed rate"],
