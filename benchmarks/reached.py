@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.tables import Table, publish
 from objectives.contract import Objective
+from objectives.entries.fine_tuning import FINE_TUNING
 from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.entries.long_range import LONG_RANGE
 from objectives.entries.reinforcement_learning import REINFORCEMENT_LEARNING
@@ -51,6 +52,9 @@ AIMS = (
     Aim(objective=TABULAR_REGRESSION, settings={"dataset": "diabetes"}, metric="test_r2", at_least=0.43),
     Aim(objective=LONG_RANGE, settings={"model": "gru"}, metric="test_loss", at_most=0.02),
     Aim(objective=LONG_RANGE, settings={"model": "transformer"}, metric="test_loss", at_most=0.02),
+    Aim(objective=FINE_TUNING, settings={"model": "mlp"}, metric="test_accuracy"),
+    Aim(objective=FINE_TUNING, settings={"model": "cnn"}, metric="test_accuracy"),
+    Aim(objective=FINE_TUNING, settings={"model": "resnet"}, metric="test_accuracy"),
     Aim(objective=REINFORCEMENT_LEARNING, settings={"environment": "CartPole-v1"}, metric="test_mean_return", at_least=475.0),
     *(
         Aim(objective=TEXT_CLASSIFICATION, settings={"model": model}, metric="test_accuracy", at_least=0.80)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from objectives.contract import Objective, Run
 from objectives.declarations import Fault, fault_of_start, faults_of
+from objectives.entries.fine_tuning import FINE_TUNING
 from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.entries.long_range import LONG_RANGE
 from objectives.entries.reinforcement_learning import REINFORCEMENT_LEARNING
@@ -35,6 +36,7 @@ BUILTIN = tuple(
             TEXT_CLASSIFICATION,
             LONG_RANGE,
             REINFORCEMENT_LEARNING,
+            FINE_TUNING,
         ),
     )
 )

@@ -23,3 +23,15 @@ def digits(fold: int = 0) -> Sets:
     targets = torch.tensor(labels)
     training, validation, test = (Examples(inputs=inputs[part], targets=targets[part]) for part in split)
     return Sets(training=training, validation=validation, test=test, n_classes=10)
+
+
+@cache
+def some_digits(first: int, last: int, fold: int = 0) -> Sets:
+    """Of the three sets of all digits those from `first` to `last`, which are the classes from 0 on."""
+    every = digits(fold)
+    training, validation, test = (
+        Examples(inputs=part.inputs[chosen], targets=part.targets[chosen] - first)
+        for part in (every.training, every.validation, every.test)
+        for chosen in [(part.targets >= first) & (part.targets <= last)]
+    )
+    return Sets(training=training, validation=validation, test=test, n_classes=last - first + 1)

@@ -14,10 +14,15 @@ MOST_CLASSES = 20
 
 
 def logged(sets: Sets) -> Sets:
-    """Print the notes of the sets: what a run prints becomes the log of its trial."""
-    for note in sets.notes:
-        print(note, flush=True)
+    """Log the notes of the sets."""
+    log(*sets.notes)
     return sets
+
+
+def log(*notes: str) -> None:
+    """Print sentences: what a run prints becomes the log of its trial."""
+    for note in notes:
+        print(note, flush=True)
 
 
 def contents(source: object, what: str, labels: NDArray[np.int64], classes: Sequence[str]) -> str:

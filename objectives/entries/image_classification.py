@@ -1,11 +1,34 @@
 """The catalog entry of image classification."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from objectives.contract import APPLIES_WHEN, DEFINES_MEASURE, Objective
 from objectives.entries.supervised import CLASSIFICATION_METRICS, EVERYWHERE, MLP, settings_schema
 from objectives.parameters.loss import CLASSIFICATION_LOSS
 
 IMAGE_FILES = ("mnist", "cifar10", "cifar100", "image-folder", "image-parquet")
 """The data sets that are read from local files."""
+
+NETWORKS: Mapping[str, Any] = {
+    "model": {
+        "type": "string",
+        "enum": ["mlp", "cnn", "resnet"],
+        "default": "mlp",
+        "description": "mlp: fully connected layers; cnn: two convolutions; resnet: three residual blocks.",
+    },
+    **{name: {**schema, APPLIES_WHEN: [{"model": ["mlp"]}]} for name, schema in MLP.items()},
+    "image_size": {
+        "type": "integer",
+        "minimum": 4,
+        "maximum": 1024,
+        "default": 32,
+        "description": "Height and width in pixels that the images of image-folder and image-parquet are resized to.",
+        APPLIES_WHEN: [{"dataset": ["image-folder", "image-parquet"]}],
+        DEFINES_MEASURE: True,
+    },
+}
+"""The settings of networks for images, and of these images' size."""
 
 IMAGE_CLASSIFICATION = Objective(
     name="image-classification",
@@ -24,22 +47,7 @@ IMAGE_CLASSIFICATION = Objective(
                 " format of the Hugging Face Hub.",
                 DEFINES_MEASURE: True,
             },
-            "model": {
-                "type": "string",
-                "enum": ["mlp", "cnn", "resnet"],
-                "default": "mlp",
-                "description": "mlp: fully connected layers; cnn: two convolutions; resnet: three residual blocks.",
-            },
-            **{name: {**schema, APPLIES_WHEN: [{"model": ["mlp"]}]} for name, schema in MLP.items()},
-            "image_size": {
-                "type": "integer",
-                "minimum": 4,
-                "maximum": 1024,
-                "default": 32,
-                "description": "Height and width in pixels that the images of image-folder and image-parquet are resized to.",
-                APPLIES_WHEN: [{"dataset": ["image-folder", "image-parquet"]}],
-                DEFINES_MEASURE: True,
-            },
+            **NETWORKS,
         },
         IMAGE_FILES,
     ),

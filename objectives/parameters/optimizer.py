@@ -156,6 +156,17 @@ OPTIMIZER = (
     ),
 )
 
+UNFREEZING = (
+    Parameter(
+        name="unfreeze_every",
+        type="int",
+        default=0,
+        description="Gradual unfreezing: the last layer is trained first, and after every so many epochs one layer more, from the"
+        " last to the first (Howard and Ruder 2018: 1); 0: all layers from the start.",
+        low=0,
+    ),
+)
+
 SETTINGS: Mapping[str, Any] = {
     "learning_rate_multipliers": {
         "type": "object",

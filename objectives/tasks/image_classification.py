@@ -60,8 +60,12 @@ def data(settings: Mapping[str, Any]) -> Sets:
 
 
 def model(params: Mapping[str, Any], settings: Mapping[str, Any]) -> nn.Module:
-    """The network, for images as large as those of the data, with an output for each class."""
-    sets = data(settings)
+    """The network for the data of a trial."""
+    return network(data(settings), params, settings)
+
+
+def network(sets: Sets, params: Mapping[str, Any], settings: Mapping[str, Any]) -> nn.Module:
+    """The network for images as large as those of `sets`, with an output for each class. Raises DataProblem for smaller ones."""
     _check_size(sets, settings)
     size = {"hidden_layers": settings["hidden_layers"], "width": settings["width"]} if settings["model"] == "mlp" else {}
     return MODELS[settings["model"]](sets.input_shape, sets.n_classes, between(params), **size)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from objectives.training.batches import Batch, described, moved
@@ -19,11 +19,15 @@ CPU = torch.device("cpu")
 
 
 def new_network(
-    new_model: Callable[[], Any], data: ThreeSets, params: Mapping[str, Any], seed: int
+    new_model: Callable[[], Any],
+    data: ThreeSets,
+    params: Mapping[str, Any],
+    seed: int,
+    pretrained: Mapping[str, Tensor] | None = None,
 ) -> tuple[nn.Module, Randomness]:
     """The network that `new_model` returns, on the CPU, with its initial weights, and the generators that it will draw from.
 
-    Raises DataProblem when it cannot be trained.
+    pretrained: weights, by name, that take the place of those drawn. Raises DataProblem when it cannot be trained.
     """
     randomness = Randomness(named_seed(seed, "initialization"))
     randomness.hold(data.generators, data.states)
@@ -36,6 +40,7 @@ def new_network(
         _check_weights(model)
         generator = named_generator(seed, "initialization")
         initialize(model, params["initialization"], generator, zero_output=params.get("zero_output", False))
+        model.load_state_dict({**model.state_dict(), **(pretrained or {})})
     randomness.seed(named_seed(seed, "dropout"))
     of_model = [each for each in generators_in([model]) if each not in data.generators]
     randomness.hold([*data.generators, *of_model], [*data.states, *map(state_of, of_model)])

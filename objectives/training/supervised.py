@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from objectives.contract import DataProblem, Measurement
 from objectives.training.dead_units import watched
@@ -41,8 +41,10 @@ class SupervisedRun:
         settings: Mapping[str, Any],
         seed: int,
         device: torch.device,
+        *,
+        pretrained: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """data: on the device. params and settings: all of them (see `objectives/parameters`).
+        """data: on the device. params and settings: all of them (see `objectives/parameters`). pretrained: as of `new_network`.
 
         Raises DataProblem when they do not fit the data.
         """
@@ -57,7 +59,7 @@ class SupervisedRun:
             raise DataProblem(f"batch_size {self._batch_size} exceeds the {n_examples} examples of the training set.")
         self._evaluated_at_once = ceil(self._batch_size / n_pieces)
         self._seed = seed
-        model, self._randomness = new_network(new_model, data, params, seed)
+        model, self._randomness = new_network(new_model, data, params, seed, pretrained)
         self._model = model.to(device)
         if self._batch_size // n_pieces < 2 and any(isinstance(module, nn.BatchNorm1d) for module in self._model.modules()):
             raise DataProblem("batch norm needs at least 2 examples at once: raise batch_size or microbatch_size.")

@@ -14,6 +14,7 @@ OBJECTIVES = (
     ("long-range", {"length": 10, "width": 32}, "test_accuracy", 0.5),
     ("text-classification", {"model": "bag"}, "test_accuracy", 0.75),
     ("text-classification", {"model": "lstm", "width": 32}, "test_accuracy", 0.5),
+    ("fine-tuning", {}, "test_accuracy", 0.85),
 )
 """With settings, and the least that three epochs reach."""
 

@@ -127,7 +127,11 @@ def test_no_default_search_space_is_warned_of() -> None:
 @pytest.mark.parametrize(
     ("overrides", "where", "says"),
     [
-        ({"objective": {"name": "nonsense"}}, "/objective/name", "there is no objective 'nonsense'; there are: image-class"),
+        (
+            {"objective": {"name": "nonsense"}},
+            "/objective/name",
+            "there is no objective 'nonsense'; there are: fine-tuning, image-class",
+        ),
         ({"metric": "nonsense"}, "/metric", "quadratic has no metric 'nonsense'; it has: loss, score"),
         ({"objective": {"name": "quadratic", "settings": {"foo": 1}}}, "/objective/settings/foo", "it has: epoch_s"),
         ({"objective": {"name": "quadratic", "settings": {"epoch_s": -1}}}, "/objective/settings/epoch_s", "minimum of 0"),
@@ -141,6 +145,11 @@ def test_no_default_search_space_is_warned_of() -> None:
             {"objective": {"name": "image-classification", "settings": {"dataset": "mnist", "path": None}}},
             "/objective/settings/path",
             "must be given with these settings: File or folder of a data set",
+        ),
+        (
+            {"objective": {"name": "fine-tuning", "settings": {"pretrained": "file"}}},
+            "/objective/settings/checkpoint",
+            "must be given with these settings: File with the weights",
         ),
         (
             {"objective": {"name": "image-classification", "settings": {"threads": None}}},

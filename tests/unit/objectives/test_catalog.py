@@ -11,7 +11,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from objectives.catalog import BUILTIN, default_params, default_settings, import_start, load_catalog
-from objectives.contract import ROLE, Objective, Parameter, may_apply
+from objectives.contract import APPLIES_WHEN, ROLE, Objective, Parameter, may_apply
 from objectives.declarations import conditions
 from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.own_modules import CatalogProblem
@@ -141,7 +141,11 @@ def test_the_default_settings_satisfy_the_schema(objective: Objective) -> None:
 def test_a_data_set_of_files_needs_paths_and_a_bundled_one_takes_none(objective: Objective) -> None:
     schema = Draft202012Validator(dict(objective.settings_schema))
     properties = objective.settings_schema["properties"]
-    paths = [name for name, of_setting in properties.items() if of_setting.get(ROLE) == "data_path"]
+    paths = [
+        name
+        for name, of_setting in properties.items()
+        if of_setting.get(ROLE) == "data_path" and all("dataset" in case for case in of_setting[APPLIES_WHEN])
+    ]
     bundled = default_settings(objective)["dataset"]
     for dataset in properties["dataset"]["enum"]:
         is_bundled = schema.is_valid({"dataset": dataset})

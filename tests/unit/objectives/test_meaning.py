@@ -88,6 +88,7 @@ MEASURES = {
     "tabular-regression": {"dataset", "path", "fold", "target"},
     "text-classification": {"dataset", "path", "fold", "text", "target", "max_length"},
     "long-range": {"problem", "length", "fold"},
+    "fine-tuning": {"dataset", "path", "fold", "image_size"},
 }
 """The settings by which each built-in objective's measure is another one."""
 
