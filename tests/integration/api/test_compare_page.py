@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from service.api.pages import changes
+from service.dispatch.outcome import Completed
 from service.domain.job import Job
 from service.store.postgres import Database
 from tests.factories import submit_job
@@ -39,6 +40,25 @@ def test_two_recipes_stand_side_by_side_each_at_its_own_best_rate(client: TestCl
     assert not re.findall(r"at \S+ for all", text(page(client, f"/compare?jobs={sgd.id},{adam.id}")))
     assert "10/10 10 seeds" in said
     assert f'data-changes="/compare/changes?jobs={sgd.id},{adam.id}"' in found
+
+
+def test_a_job_that_searched_no_rate_stands_beside_one_that_did(
+    client: TestClient, database: Database, worker: Worker, adam: Job
+) -> None:
+    space = {"learning_rate": 0.02, "mode": "plain"}
+    fixed = submit(database, space=space, strategy="grid", replicates=3, try_first=[], budget={"trials": 3})
+    for loss in (0.5, 0.52, 0.49):
+        claim = worker.claim()
+        worker.report(claim, loss, 4)
+        worker.finish(claim, Completed(value=loss))
+    found = page(client, f"/compare?jobs={fixed.id},{adam.id}&learning_rate=0.05")
+    said = text(found)
+    assert "mode=fancy is best: it expects 0.1" in said
+    assert re.search(r"mode=plain is worse by 0.4\d* \(.*\) by the expected values", said)
+    assert "mode=plain searched no learning rate: it took 3 trials, and mode=fancy 10." in said
+    assert "its learning rate is 0.02" in said
+    assert parts(found) == ["answer", "recipes", "curves", "best-values", "shared"]
+    assert "A level line is what to expect" in html.unescape(found)
 
 
 def test_a_job_that_is_named_twice_is_one(client: TestClient, sgd: Job, adam: Job) -> None:
