@@ -1,5 +1,6 @@
 """Processes forked from a server that has imported what they need: quick to start, and else as subprocess.Popen starts them."""
 
+import atexit
 import fcntl
 import gc
 import importlib
@@ -83,7 +84,6 @@ class ForkServer:
         self._modules = modules
         self._lock = threading.Lock()
         self._line: socket.socket | None = None
-        self._process: subprocess.Popen[bytes]
 
     def start(self, start: Start, descriptors: Sequence[int] = ()) -> Forked:
         """A process. descriptors: those that it gets, in the order of their numbers there."""
@@ -102,7 +102,13 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         with theirs:
             words = [sys.executable, "-c", "from tests.forks import serve; serve()", str(theirs.fileno()), *self._modules]
-            self._process = subprocess.Popen(words, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(words, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+
+        def end() -> None:
+            ours.close()
+            process.wait()
+
+        atexit.register(end)
         return ours
 
 

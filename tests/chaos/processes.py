@@ -12,11 +12,18 @@ from pathlib import Path
 
 import psutil
 
+from service import cli
+from tests.forks import Forked, ForkServer, Start
+
 LOOK_S = 0.1
 AGAIN_S = 0.2
 """Seconds before a process that has ended is restarted."""
 END_S = 15.0
 """Seconds for processes to end when they are asked to."""
+
+
+_SERVER = ForkServer("uvicorn", "service.app", "service.worker.loop", "scipy.optimize", "scipy.stats", "sklearn.linear_model")
+"""Has imported what the processes would, as soon as they are asked for an answer."""
 
 
 class KeptProcess:
@@ -71,27 +78,38 @@ class KeptProcess:
         try:
             self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as out:
-            return subprocess.Popen(
-                [sys.executable, "-m", "service.cli", *self._arguments, "--parent", str(os.getpid())],
-                env=self._environment,
-                pass_fds=self._descriptors,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
+    def kill(self) -> None:
+        """Kill it, and wait until it has ended."""
+        self._process.kill()
+        self._process.wait()
+
+    def _start(self) -> Forked:
+        start = Start(
+            function=_main,
+            arguments=(self._arguments, self.log),
+            environment=self._environment,
+            words=("stride",),
+            numbers=tuple(self._descriptors),
+        )
+        return _SERVER.start(start, self._descriptors)
+
+
+def _main(arguments: Sequence[str], log: Path) -> None:
+    """What a process does."""
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for number, source in enumerate((os.open(os.devnull, os.O_RDONLY), out, out)):
+        os.dup2(source, number)
+    words = [*arguments, "--parent", str(os.getppid())]
+    if "LD_PRELOAD" in os.environ:  # of which a process that runs takes no notice
+        os.execv(sys.executable, [sys.executable, "-m", "service.cli", *words])
+    sys.argv += words
+    cli.main()
 
 
 class Supervisor:
-    """Keeps processes running until it is asked to end them.
-
-    One thread starts them all, since the kernel ends a child with the thread that started it.
-    """
+    """Keeps processes running until it is asked to end them."""
 
     def __init__(self) -> None:
         self.processes: list[KeptProcess] = []

@@ -12,9 +12,8 @@ import psycopg
 from service.commands.roles import address, listen
 from tests.chaos.client import Client
 from tests.chaos.history import JobHistory, read_history
-from tests.chaos.processes import Supervisor
+from tests.chaos.processes import KeptProcess, Supervisor
 from tests.chaos.stage import WITNESS
-from tests.integration.worker.conftest import WorkerProcess
 from tests.lost_replies.commits import CommitProxy
 
 SETTINGS = {
@@ -42,8 +41,7 @@ class Stage:
         self._url = url
         self._folder = folder
         self._supervisor = Supervisor()
-        self._worker: WorkerProcess
-        self._lives = 0
+        self._worker: KeptProcess
         self._undo = ExitStack()
         self.proxy = CommitProxy(url)
 
@@ -52,10 +50,8 @@ class Stage:
         self.proxy.lose(kind, k, (lambda: self._kill_writer_of(kind)) if self.kills else None)
 
     def tend(self) -> None:
-        """Start another worker if there is none. To be called often; the API is looked after by a thread."""
-        if not self._worker.is_running():
-            self._worker.end()
-            self._worker = self._new_worker()
+        """Start the worker again some time after it has ended. To be called often; the API is looked after by a thread."""
+        self._worker.tend()
 
     def query(self, statement: str, job_id: str) -> list[Any]:
         """Rows of a query about a job, not through the proxy."""
@@ -79,8 +75,8 @@ class Stage:
             environment |= {"STRIDE_DATABASE_URL": self.proxy.url, **self._settings}
             log = self._folder / "api.log"
             self._supervisor.start([(["api", "--fd", str(door.fileno())], environment, log, [door.fileno()])])
-            self._worker = self._new_worker()
-            undo.callback(lambda: self._worker.end())
+            self._worker = KeptProcess(["worker"], environment, self._folder / "worker.log")
+            undo.callback(self._worker.kill)
             self._undo = undo.pop_all()
         return self
 
@@ -91,8 +87,4 @@ class Stage:
         if kind in OF_THE_API:
             os.kill(self._supervisor.processes[0].pid, signal.SIGKILL)
         else:
-            self._worker.signal(signal.SIGKILL)
-
-    def _new_worker(self) -> WorkerProcess:
-        self._lives += 1
-        return WorkerProcess(self.proxy.url, self._folder / f"worker-{self._lives}.log", **self._settings)
+            os.kill(self._worker.pid, signal.SIGKILL)
