@@ -6,9 +6,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from objectives.scripts import process
 from objectives.scripts.catalog import describe_files
 from objectives.scripts.check import Finding, findings
 from objectives.scripts.entry import Asked
+from tests.forked_scripts import start_script
 
 RIGHT = """
 import random
@@ -92,7 +94,8 @@ def model(): return torch.nn.Linear(1, 1)
 """
 
 
-def test_a_model_whose_training_is_strides_has_all(tmp_path: Path) -> None:
+def test_a_model_whose_training_is_strides_has_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "Guarded", start_script)  # each process would import torch
     all_found = found(tmp_path, MODEL)
     assert [name for name, finding in all_found.items() if not finding.works] == []
     assert "checked against the schedule's" in all_found["audit"].text
