@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from safetensors import safe_open
 from starlette.testclient import TestClient
 
-from objectives.tasks.image_classification import start as start_digits
 from service.app import create_app
 from service.dispatch.sweeper import tidy_up
 from service.domain.job import Job
@@ -57,6 +55,10 @@ def best_of(database: Database, job: Job) -> Trial:
 
 def metrics_tested_with(file: Path) -> tuple[dict[str, Any], dict[str, float]]:
     """The metadata of a model, and the test metrics that its weights give."""
+    import torch  # not at the top: every process of the tests imports this file
+
+    from objectives.tasks.image_classification import start as start_digits
+
     with safe_open(file, "pt") as opened:
         metadata = {name: json.loads(text) if text[:1] == "{" else text for name, text in opened.metadata().items()}
         weights = {name: opened.get_tensor(name) for name in opened.keys()}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from service.dispatch.sweeper import tidy_up
 from service.domain.checkpoint import Kind
@@ -163,6 +162,8 @@ class Bomb:
 
 
 def test_a_checkpoint_that_would_run_code_is_not_run_though_its_sha256_is_right(database: Database, tmp_path: Path) -> None:
+    import torch  # not at the top: every process of the tests imports this file
+
     buffer = io.BytesIO()
     torch.save({"done": Bomb(tmp_path / "ran")}, buffer)
     content = buffer.getvalue()

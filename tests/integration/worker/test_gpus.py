@@ -3,8 +3,6 @@
 from functools import partial
 from uuid import uuid4
 
-import torch
-
 from service.domain.job import FINAL
 from service.store import jobs, leases, trial_reader, workers
 from service.store.postgres import Database
@@ -39,6 +37,8 @@ def test_a_number_is_free_again_after_its_worker() -> None:
 
 
 def test_an_objective_is_told_the_device_that_its_worker_takes(database: Database, start_worker: Start) -> None:
+    import torch  # not at the top: every process of the tests imports this file
+
     job = submit_job(
         database,
         objective={"name": "odd", "settings": {"how": "says where"}},
