@@ -13,6 +13,7 @@ from objectives.entries.fine_tuning import FINE_TUNING
 from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.entries.long_range import LONG_RANGE
 from objectives.entries.reinforcement_learning import REINFORCEMENT_LEARNING
+from objectives.entries.sequence_to_sequence import SEQUENCE_TO_SEQUENCE
 from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
 from objectives.entries.text_classification import TEXT_CLASSIFICATION
@@ -34,6 +35,7 @@ BUILTIN = tuple(
             TABULAR_CLASSIFICATION,
             TABULAR_REGRESSION,
             TEXT_CLASSIFICATION,
+            SEQUENCE_TO_SEQUENCE,
             LONG_RANGE,
             REINFORCEMENT_LEARNING,
             FINE_TUNING,

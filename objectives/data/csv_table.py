@@ -10,7 +10,8 @@ from objectives.contract import DataProblem
 from objectives.data.cells import is_missing, missing_cell, number
 from objectives.data.columns import Kind, check_header, classes_of_texts, column_of_texts, table_sets, target_column
 from objectives.data.examples import Sets
-from objectives.data.files import KEPT, DataFile, data_file, unreadable
+from objectives.data.files import KEPT, DataFile, data_file
+from objectives.data.utf8 import read_utf8
 
 UNNAMED = re.compile(r"(Unnamed: 0(\.\d+)?)?")
 """The name of the first column where pandas has written row labels: none, or this where it has read and written them again."""
@@ -56,7 +57,7 @@ def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
     names: list[str] = []
     rows, cells = [], []
     header, count = 0, 0
-    text = _text(path)
+    text = read_utf8(path, "a CSV file")
     try:
         for count, line in enumerate(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True), start=1):
             row = [cell.strip() for cell in line]
@@ -81,23 +82,6 @@ def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
     _check_separator(path, header, names, cells)
     _check_names(path, header, names, cells)
     return names, rows, cells
-
-
-def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataProblem(
-            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8, in which a CSV file must be encoded."
-        ) from error
-    except OSError as error:
-        raise unreadable(path, "a file", error) from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataProblem(f"{path}, line {line} holds a NUL byte: it is no text in UTF-8, but perhaps one in UTF-16.")
-    return text
 
 
 def _one_column(path: Path, row: int, name: str) -> DataProblem:

@@ -46,11 +46,16 @@ MLP: Mapping[str, Any] = {
 }
 
 
-def settings_schema(of_objective: Mapping[str, Any], files: Sequence[str] = ()) -> dict[str, Any]:
-    """The settings schema of a supervised objective. files: the data sets that are read from local files."""
+def settings_schema(
+    of_objective: Mapping[str, Any], files: Sequence[str] = (), *, paths: Sequence[str] = ("path",)
+) -> dict[str, Any]:
+    """The settings schema of a supervised objective.
+
+    files: the data sets that are read from local files. paths: the settings that must name these.
+    """
     local = {
         "if": {"properties": {"dataset": {"enum": list(files)}}, "required": ["dataset"]},
-        "then": {"properties": {"path": {"type": "string"}}, "required": ["path"]},
+        "then": {"properties": {name: {"type": "string"} for name in paths}, "required": list(paths)},
     }
     return {
         "type": "object",

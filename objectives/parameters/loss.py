@@ -2,6 +2,18 @@
 
 from objectives.contract import Parameter
 
+LABEL_SMOOTHING = Parameter(
+    name="label_smoothing",
+    type="float",
+    defines_measure=("training_loss",),
+    default=0.0,
+    description="Fraction of the target that is spread evenly over all classes (Szegedy et al. 2016), in training only.",
+    low=0.0,
+    high=1.0,
+    high_open=True,
+    applies_when=({"loss": ("cross-entropy",)},),
+)
+
 CLASSIFICATION_LOSS = (
     Parameter(
         name="loss",
@@ -11,17 +23,7 @@ CLASSIFICATION_LOSS = (
         description="The loss that is minimized; binary-cross-entropy and mse treat each class as a separate yes-or-no target.",
         choices=("cross-entropy", "binary-cross-entropy", "mse"),
     ),
-    Parameter(
-        name="label_smoothing",
-        type="float",
-        defines_measure=("training_loss",),
-        default=0.0,
-        description="Fraction of the target that is spread evenly over all classes (Szegedy et al. 2016), in training only.",
-        low=0.0,
-        high=1.0,
-        high_open=True,
-        applies_when=({"loss": ("cross-entropy",)},),
-    ),
+    LABEL_SMOOTHING,
 )
 
 REGRESSION_LOSS = (

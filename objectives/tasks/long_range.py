@@ -2,8 +2,9 @@
 
 Source: the adding and the copying problem, drawn (objectives/data/long_range.py).
 Run:    python -m objectives.tasks.long_range --problem copying --length 50 --optimizer rmsprop
-Known good: the defaults, learning rate 0.003 for 5 epochs, reach a test mean squared error of 0.0001 with the gru on the adding
-problem of length 100 (mean of three folds, seed 0); answering with 1 has 0.17.
+Known good: the defaults, learning rate 0.003 for 5 epochs, reach a test mean squared error of 0.0001 on the adding problem of
+length 100, with the gru (mean of five folds, seed 0) and with the transformer (of two); answering with 1 has 0.17. A run takes
+23 and 37 seconds of one core.
 
 A step is an epoch. Accuracy is the fraction of sums with an error below 0.04 (adding: Hochreiter and Schmidhuber 1997), or of
 symbols that are right (copying).
@@ -19,7 +20,7 @@ from torch.nn.functional import mse_loss
 
 from objectives import command_line
 from objectives.catalog import default_params, default_settings
-from objectives.contract import Run
+from objectives.contract import DataProblem, Run
 from objectives.data.examples import Sets
 from objectives.data.long_range import N_COPIED, N_SYMBOLS, N_TOKENS, long_range
 from objectives.entries.long_range import LONG_RANGE
@@ -33,6 +34,8 @@ from objectives.training.sets import on_device
 from objectives.training.supervised import SupervisedRun
 from objectives.training.task import Task
 
+HEADS = 4
+"""Of the Transformer's attention."""
 LARGEST_ERROR = 0.04
 """Of a sum that counts as right."""
 
@@ -49,8 +52,12 @@ def model(params: Mapping[str, Any], settings: Mapping[str, Any]) -> nn.Module:
     if settings["model"] == "gru":
         states = Recurrent("gru", width, width, layers=layers, dropout=dropout)
     else:
+        if width % HEADS:
+            raise DataProblem(f"width is {width}: a Transformer needs a multiple of its {HEADS} heads of attention.")
         n_steps = data(settings).training.inputs.shape[1]
-        states = Transformer(width, n_steps, layers=layers, activation=ACTIVATIONS[params["activation"]], dropout=dropout)
+        states = Transformer(
+            width, n_steps, layers=layers, heads=HEADS, activation=ACTIVATIONS[params["activation"]], dropout=dropout
+        )
     if settings["problem"] == "adding":
         return LastSteps(nn.Linear(2, width), states, width, 1, n_last=1, dropout=dropout)
     return LastSteps(nn.Embedding(N_TOKENS, width), states, width, N_SYMBOLS, n_last=N_COPIED, dropout=dropout)

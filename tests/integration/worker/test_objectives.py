@@ -11,6 +11,7 @@ OBJECTIVES = (
     ("image-classification", {"model": "resnet"}, "test_accuracy", 0.9),
     ("tabular-classification", {"dataset": "wine"}, "test_accuracy", 0.9),
     ("tabular-regression", {}, "test_r2", 0.3),
+    ("sequence-to-sequence", {"layers": 1, "width": 32}, "test_exact_match", 0.1),
     ("long-range", {"length": 10, "width": 32}, "test_accuracy", 0.5),
     ("text-classification", {"model": "bag"}, "test_accuracy", 0.75),
     ("text-classification", {"model": "lstm", "width": 32}, "test_accuracy", 0.5),

@@ -87,6 +87,7 @@ MEASURES = {
     "tabular-classification": {"dataset", "path", "fold", "target"},
     "tabular-regression": {"dataset", "path", "fold", "target"},
     "text-classification": {"dataset", "path", "fold", "text", "target", "max_length"},
+    "sequence-to-sequence": {"dataset", "path", "fold", "target_path", "max_length"},
     "long-range": {"problem", "length", "fold"},
     "fine-tuning": {"dataset", "path", "fold", "image_size"},
 }
@@ -104,7 +105,7 @@ def test_the_built_in_objectives_declare_what_their_names_meant(builtin: Objecti
     assert MEANING.parameters.keys() - names <= {"normalization"}
     assert {*known.measure} == MEASURES[builtin.name]
     assert known.threads == "threads"
-    changing = {"loss", "label_smoothing", "huber_delta"}
+    changing = {"loss", "label_smoothing", "huber_delta", "beam_width"}
     assert {name for names in known.measured_with.values() for name in names} == changing & {
         *names,
         *builtin.settings_schema["properties"],

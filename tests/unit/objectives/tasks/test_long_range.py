@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from objectives.contract import DataProblem
 from objectives.tasks.long_range import start
 from objectives.training.supervised import SupervisedRun
 from tests.unit.objectives.runs import train, weights_of
@@ -21,6 +22,11 @@ each_network = pytest.mark.parametrize(
     [{"problem": "adding", "model": "gru", "length": 4}, {"problem": "copying", "model": "transformer", "length": 2}],
     ids=lambda settings: settings["model"],
 )
+
+
+def test_a_width_that_attention_cannot_share_is_refused() -> None:
+    with pytest.raises(DataProblem, match=r"^width is 6: a Transformer needs a multiple of its 4 heads of attention\.$"):
+        begin({"model": "transformer", "width": 6, "length": 2})
 
 
 @each_network

@@ -1,0 +1,56 @@
+"""Parallel text: two files in UTF-8, of which each line of one translates the same line of the other."""
+
+import unicodedata
+from functools import lru_cache
+from pathlib import Path
+
+from objectives.contract import DataProblem
+from objectives.data.files import KEPT, DataFile, data_file
+from objectives.data.split import random_split
+from objectives.data.translations import Pair, Translations, translations
+from objectives.data.utf8 import read_utf8
+
+MOST_VALIDATED = 1_000
+"""Pairs of the validation set: decoding takes longer than training. The others of its fold are trained on."""
+
+
+def parallel_text(source: Path, target: Path, fold: int, max_length: int) -> Translations:
+    """The lines as sets, those with the same text in the same one. max_length: in characters; longer lines are left out.
+
+    Raises DataProblem. The last KEPT results are cached until a file changes.
+    """
+    return _load(data_file(source), data_file(target), fold, max_length)
+
+
+@lru_cache(maxsize=KEPT)
+def _load(source: DataFile, target: DataFile, fold: int, max_length: int) -> Translations:
+    sources, targets = _lines(source.path), _lines(target.path)
+    if len(sources) != len(targets):
+        raise DataProblem(
+            f"{source.path} has {len(sources)} lines and {target.path} has {len(targets)}: each line of one must translate the"
+            " same line of the other."
+        )
+    read = list(zip(sources, targets, strict=True))
+    filled = [pair for pair in read if all(pair)]
+    used = [pair for pair in filled if max(map(len, pair)) <= max_length]
+    texts = list(dict.fromkeys(text for text, _ in used))
+    split = random_split(len(texts), fold, source=f"{source.path} (different lines of up to {max_length} characters)")
+    place_of = {text: place for place, text in enumerate(texts)}
+    validated, tested = set(split.validation[:MOST_VALIDATED].tolist()), set(split.test.tolist())
+    training: list[Pair] = []
+    validation: list[Pair] = []
+    test: list[Pair] = []
+    for pair in used:
+        place = place_of[pair[0]]
+        (validation if place in validated else test if place in tested else training).append(pair)
+    notes = [f"Read {len(used)} pairs of lines from {source.path} and {target.path}."]
+    if n_empty := len(read) - len(filled):
+        notes.append(f"Left out: {n_empty} pairs of which a line is empty.")
+    if n_long := len(filled) - len(used):
+        notes.append(f"Left out: {n_long} pairs of which a line has more than {max_length} characters.")
+    return translations(training, validation, test, notes)
+
+
+def _lines(path: Path) -> list[str]:
+    lines = read_utf8(path, "a text file").removesuffix("\n").split("\n")
+    return [unicodedata.normalize("NFC", line.strip()) for line in lines]
