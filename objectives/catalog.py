@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from objectives.contract import Objective, Run
 from objectives.declarations import Fault, fault_of_start, faults_of
+from objectives.entries.few_shot_classification import FEW_SHOT_CLASSIFICATION
+from objectives.entries.few_shot_regression import FEW_SHOT_REGRESSION
 from objectives.entries.fine_tuning import FINE_TUNING
 from objectives.entries.image_classification import IMAGE_CLASSIFICATION
 from objectives.entries.long_range import LONG_RANGE
@@ -39,6 +41,8 @@ BUILTIN = tuple(
             LONG_RANGE,
             REINFORCEMENT_LEARNING,
             FINE_TUNING,
+            FEW_SHOT_REGRESSION,
+            FEW_SHOT_CLASSIFICATION,
         ),
     )
 )

@@ -26,6 +26,7 @@ class DeadUnits:
         """Update the ranges; a forward hook. Outputs are (n, units, ...). A module may be called for layers of several sizes."""
         if outputs.dim() not in (2, 4, 5) or not outputs.numel():
             return
+        outputs = outputs.detach()  # a model may adapt by gradients while it is evaluated
         other_dimensions = [dimension for dimension in range(outputs.dim()) if dimension != 1]
         low, high = outputs.amin(other_dimensions), outputs.amax(other_dimensions)
         layer = module, outputs.shape[1]

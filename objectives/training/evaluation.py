@@ -19,7 +19,7 @@ class Evaluation:
     """The loss of a prediction that ignores the inputs; None: unknown."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def evaluate(forward: Callable[[Any], Any], task: Task, batches: Iterable[Batch]) -> Evaluation:
     """Evaluate a model, which is in evaluation mode. forward: from inputs to outputs.
 

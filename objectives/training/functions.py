@@ -115,7 +115,7 @@ def _try_training(forward: Forward, task: Task, sets: ThreeSets, batch_size: int
     loss.backward()
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _try_evaluation(forward: Forward, task: Task, part: Source, name: str, batch_size: int) -> None:
     batch = part.tried(batch_size)
     outputs = forward(batch.inputs)

@@ -16,6 +16,8 @@ OBJECTIVES = (
     ("text-classification", {"model": "bag"}, "test_accuracy", 0.75),
     ("text-classification", {"model": "lstm", "width": 32}, "test_accuracy", 0.5),
     ("fine-tuning", {}, "test_accuracy", 0.85),
+    ("few-shot-regression", {"algorithm": "maml", "width": 16}, "test_r2", 0.3),
+    ("few-shot-classification", {"algorithm": "reptile", "shots": 5, "width": 16}, "test_accuracy", 0.4),
 )
 """With settings, and the least that three epochs reach."""
 

@@ -127,11 +127,7 @@ def test_no_default_search_space_is_warned_of() -> None:
 @pytest.mark.parametrize(
     ("overrides", "where", "says"),
     [
-        (
-            {"objective": {"name": "nonsense"}},
-            "/objective/name",
-            "there is no objective 'nonsense'; there are: fine-tuning, image-class",
-        ),
+        ({"objective": {"name": "nonsense"}}, "/objective/name", "there is no objective 'nonsense'; there are: few-shot-class"),
         ({"metric": "nonsense"}, "/metric", "quadratic has no metric 'nonsense'; it has: loss, score"),
         ({"objective": {"name": "quadratic", "settings": {"foo": 1}}}, "/objective/settings/foo", "it has: epoch_s"),
         ({"objective": {"name": "quadratic", "settings": {"epoch_s": -1}}}, "/objective/settings/epoch_s", "minimum of 0"),
