@@ -26,6 +26,8 @@ class TrainerCatalog:
         self._scripts = Scripts(scripts)
         self._broken: dict[str, str] = {}
         """Modules that cannot be used, and why."""
+        self._is_new = True
+        """Whether nothing was trained yet, so that nothing is garbage."""
         for module in modules:
             self._add(module)
 
@@ -41,7 +43,11 @@ class TrainerCatalog:
         if name not in self._known:
             raise CatalogProblem("; ".join(self._broken.values()) or f"no module has the objective {name!r} any more")
         with _no_garbage():
-            return import_start(self._known[name])
+            start = import_start(self._known[name])
+        if self._is_new:
+            gc.freeze()  # else what torch consists of is looked through again and again in the first run, for half a second
+            self._is_new = False
+        return start
 
     def _add(self, module: str) -> None:
         self._broken.pop(module, None)
