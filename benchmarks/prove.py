@@ -8,9 +8,9 @@ scratch (benchmarks/few_shot.py), how often diagnosis is right
 (benchmarks/diagnosis.py), how often the answer's intervals hold the truth, on synthetic surfaces (benchmarks/answer_quality.py),
 on recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), what
 retraining before the answer brings (benchmarks/confirmation.py), early stopping, replayed and in a real job
-(benchmarks/early_stopping.py), whether advice is right and helps (benchmarks/advice.py), 5,000 data files of all sorts
-(tests/loaders_fuzz), every reply of the database lost once (tests/lost_replies), and twenty minutes of fault injection
-(tests/chaos). Writes reports; exits 1 when a promise is broken.
+(benchmarks/early_stopping.py), rates per layer in fine-tuning (benchmarks/fine_tuning.py), whether advice is right and helps
+(benchmarks/advice.py), 5,000 data files of all sorts (tests/loaders_fuzz), every reply of the database lost once
+(tests/lost_replies), and twenty minutes of fault injection (tests/chaos). Writes reports; exits 1 when a promise is broken.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from benchmarks import (
     digits_answers,
     early_stopping,
     few_shot,
+    fine_tuning,
     reached,
 )
 from benchmarks.scale import loads, run_scale
@@ -77,6 +78,7 @@ def main() -> None:
     broken += confirmation.prove(arguments.out)
     broken += digits_answers.prove(arguments.out)
     broken += early_stopping.prove(arguments.out)
+    broken += fine_tuning.prove(arguments.out)
     broken += advice.prove(arguments.out)
     broken += loaders_fuzz.prove(arguments.out)
     broken += lost_replies.prove(arguments.out)
