@@ -2,8 +2,8 @@
 
 Source: dates written in twelve languages, to be translated to ISO 8601 (objectives/data/dates.py), or two local text files.
 Run:    python -m objectives.tasks.sequence_to_sequence --learning-rate 0.002 --beam-width 4
-Known good: the defaults, learning rate 0.003 for 10 epochs, translate 0.960 of the test set's dates exactly (fold 0, seed 0, babel 2.19).
-A run takes about a minute of one core.
+Known good: the defaults, learning rate 0.003 for 14 epochs, translate 0.985 of the test set's dates exactly (mean of two folds,
+seed 0, babel 2.19). A run took 98 seconds of one core of a busy machine.
 
 A step is an epoch. Losses are teacher-forced: each token is predicted from the right ones before it. For the exact match, of the
 whole validation or test set, translations are decoded from the text alone.
