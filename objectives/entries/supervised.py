@@ -64,6 +64,7 @@ def settings_schema(
             **of_objective,
             **(data.path(files) if files else {}),
             **SETTINGS_EVERYWHERE,
+            **computing.PROCESSES,
             **data.FOLD,
         },
         **(local if files else {}),

@@ -1,4 +1,4 @@
-"""How a run computes: precision and threads. Neither changes what is learned."""
+"""How a run computes: precision, threads and processes. None of them changes what is learned."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,3 +21,22 @@ SETTINGS: Mapping[str, Any] = {
         ROLE: "threads",
     },
 }
+
+PROCESSES: Mapping[str, Any] = {
+    "processes": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 64,
+        "default": 1,
+        "description": "Number of processes that train a run together, each on its share of every batch: at most as many as there"
+        " are CPUs, or GPUs. Each has its own threads.",
+    },
+    "rank_timeout_s": {
+        "type": "number",
+        "minimum": 1,
+        "maximum": 86_400,
+        "default": 60,
+        "description": "How long, in seconds, the processes of a run wait for one that does not go on, before the attempt ends.",
+    },
+}
+"""Data-parallel training, which users' own models do not have: their files are loaded in another process."""

@@ -1,9 +1,10 @@
-"""A step of a script or a command, as the contract's measurement."""
+"""A step that was measured in another process, as the contract's measurement."""
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
-from objectives.contract import Divergence, Measurement
+from objectives.contract import Divergence, GroupRate, Measurement
 
 
 def measured(
@@ -23,3 +24,13 @@ def measured(
         seconds=seconds,
         divergence=divergence,
     )
+
+
+def from_fields(fields: Mapping[str, Any]) -> Measurement:
+    """The measurement whose fields, by dataclasses.asdict, came as JSON."""
+    divergence = fields["divergence"]
+    read = {
+        "divergence": None if divergence is None else Divergence(**divergence),
+        "group_rates": [GroupRate(**group) for group in fields["group_rates"]],
+    }
+    return Measurement(**{**fields, **read})

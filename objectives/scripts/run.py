@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from objectives.catalog import Start
-from objectives.contract import Divergence, GroupRate, Measurement, NoState, RunLost, RunRaised
+from objectives.contract import Measurement, NoState, RunLost, RunRaised
 from objectives.own_modules import CatalogProblem
 from objectives.scripts import command
 from objectives.scripts.entry import ScriptFunction
-from objectives.scripts.measured import measured
+from objectives.scripts.measured import from_fields, measured
 from objectives.scripts.process import ScriptProcess
 from stride import states
 from stride.connection import Message
@@ -236,14 +236,7 @@ class ScriptRun:
     def _measured(self, report: Message) -> Measurement:
         self._attributes = report["attributes"]
         if (whole := report.get("measurement")) is not None:
-            divergence, groups = whole["divergence"], whole["group_rates"]
-            return Measurement(
-                **whole
-                | {
-                    "divergence": None if divergence is None else Divergence(**divergence),
-                    "group_rates": [GroupRate(**group) for group in groups],
-                }
-            )
+            return from_fields(whole)
         return measured(
             self._function.metric,
             self._steps,

@@ -14,11 +14,13 @@ from objectives.catalog import default_params, default_settings
 from objectives.contract import Run
 from objectives.data.few_shot_digits import few_shot_digits
 from objectives.entries.few_shot_classification import FEW_SHOT_CLASSIFICATION
+from objectives.parallel.run import over_processes
 from objectives.training.classification import classes_task
 from objectives.training.devices import find_device
 from objectives.training.few_shot import few_shot_run
 
 
+@over_processes(FEW_SHOT_CLASSIFICATION)
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
     """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 

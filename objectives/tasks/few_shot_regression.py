@@ -14,6 +14,7 @@ from objectives.catalog import default_params, default_settings
 from objectives.contract import Run
 from objectives.data.sinusoids import sinusoids
 from objectives.entries.few_shot_regression import FEW_SHOT_REGRESSION
+from objectives.parallel.run import over_processes
 from objectives.training.default_task import r2, values
 from objectives.training.devices import find_device
 from objectives.training.few_shot import few_shot_run
@@ -21,6 +22,7 @@ from objectives.training.losses import guessing_values_loss, regression_loss
 from objectives.training.task import Task
 
 
+@over_processes(FEW_SHOT_REGRESSION)
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
     """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 

@@ -27,6 +27,7 @@ from objectives.data.digits import some_digits
 from objectives.data.examples import Sets
 from objectives.data.notes import log, logged
 from objectives.entries.fine_tuning import FINE_TUNING
+from objectives.parallel.run import over_processes
 from objectives.tasks import image_classification
 from objectives.tasks.image_classification import network
 from objectives.training.classification import classification
@@ -79,6 +80,7 @@ def _learned_digits(**shape: Any) -> tuple[str, Mapping[str, Tensor]]:
     return f"the {shape['model']} that tells the digits 0 to 4 apart (accuracy {accuracy:.3f})", run.state_dict()["model"]
 
 
+@over_processes(FINE_TUNING)
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
     """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 

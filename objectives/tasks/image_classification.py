@@ -31,6 +31,7 @@ from objectives.models.cnn import cnn
 from objectives.models.layers import between
 from objectives.models.mlp import mlp
 from objectives.models.resnet import resnet
+from objectives.parallel.run import over_processes
 from objectives.training.classification import classification
 from objectives.training.devices import find_device
 from objectives.training.sets import on_device
@@ -71,6 +72,7 @@ def network(sets: Sets, params: Mapping[str, Any], settings: Mapping[str, Any]) 
     return MODELS[settings["model"]](sets.input_shape, sets.n_classes, between(params), **size)
 
 
+@over_processes(IMAGE_CLASSIFICATION)
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
     """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 

@@ -28,6 +28,7 @@ from objectives.models.layers import ACTIVATIONS
 from objectives.models.recurrent import Recurrent
 from objectives.models.sequence import LastSteps
 from objectives.models.transformer import Transformer
+from objectives.parallel.run import over_processes
 from objectives.training.classification import classification
 from objectives.training.devices import find_device
 from objectives.training.sets import on_device
@@ -63,6 +64,7 @@ def model(params: Mapping[str, Any], settings: Mapping[str, Any]) -> nn.Module:
     return LastSteps(nn.Embedding(N_TOKENS, width), states, width, N_SYMBOLS, n_last=N_COPIED, dropout=dropout)
 
 
+@over_processes(LONG_RANGE)
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
     """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 

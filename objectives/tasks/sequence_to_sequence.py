@@ -29,6 +29,7 @@ from objectives.data.translations import Translations
 from objectives.entries.sequence_to_sequence import SEQUENCE_TO_SEQUENCE
 from objectives.models.layers import ACTIVATIONS
 from objectives.models.translator import Translated, Translator
+from objectives.parallel.run import over_processes
 from objectives.training.devices import find_device
 from objectives.training.sets import on_device
 from objectives.training.supervised import SupervisedRun
@@ -64,6 +65,7 @@ def model(params: Mapping[str, Any], settings: Mapping[str, Any]) -> nn.Module:
     )
 
 
+@over_processes(SEQUENCE_TO_SEQUENCE)
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
     """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 

@@ -23,6 +23,7 @@ from objectives.data.tabular import table
 from objectives.entries.tabular_classification import TABULAR_CLASSIFICATION
 from objectives.models.layers import between
 from objectives.models.mlp import mlp
+from objectives.parallel.run import over_processes
 from objectives.training.classification import classification
 from objectives.training.devices import find_device
 from objectives.training.sets import on_device
@@ -45,6 +46,7 @@ def model(params: Mapping[str, Any], settings: Mapping[str, Any]) -> nn.Module:
     )
 
 
+@over_processes(TABULAR_CLASSIFICATION)
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
     """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 

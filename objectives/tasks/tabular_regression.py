@@ -26,6 +26,7 @@ from objectives.data.tabular import table
 from objectives.entries.tabular_regression import TABULAR_REGRESSION
 from objectives.models.layers import between
 from objectives.models.mlp import mlp
+from objectives.parallel.run import over_processes
 from objectives.training.default_task import r2, values
 from objectives.training.devices import find_device
 from objectives.training.losses import guessing_values_loss, regression_loss
@@ -46,6 +47,7 @@ def model(params: Mapping[str, Any], settings: Mapping[str, Any]) -> nn.Module:
     return mlp(data(settings).input_shape, 1, between(params), hidden_layers=settings["hidden_layers"], width=settings["width"])
 
 
+@over_processes(TABULAR_REGRESSION)
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
     """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 

@@ -32,6 +32,7 @@ from objectives.models.layers import ACTIVATIONS
 from objectives.models.padding import last_step, mean_step
 from objectives.models.recurrent import Recurrent
 from objectives.models.text import LocalTransformer, TextClassifier
+from objectives.parallel.run import over_processes
 from objectives.training.classification import classification
 from objectives.training.devices import find_device
 from objectives.training.sets import on_device
@@ -70,6 +71,7 @@ def model(params: Mapping[str, Any], settings: Mapping[str, Any]) -> nn.Module:
     return TextClassifier(sets.n_tokens, width, sets.n_classes, encoder, last_step, dropout=dropout)
 
 
+@over_processes(TEXT_CLASSIFICATION)
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
     """Start a run on `device` ("auto", "cpu", "cuda", ...) with `threads` CPU threads.
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from objectives.training.activations import ACTIVATIONS
+from objectives.training.ranks import Ranks
 
 SAME = 1e-6
 """Outputs that differ by less count as the same: ReLU units are dead at exactly 0, sigmoid and tanh units where they saturate."""
@@ -35,11 +36,16 @@ class DeadUnits:
             low, high = torch.minimum(low, lowest), torch.maximum(high, highest)
         self._ranges[layer] = low, high
 
-    def share(self) -> Tensor:
-        """The fraction of units whose output was the same for every example; 0 if there were no activations."""
-        if not self._ranges:
+    def share(self, ranks: Ranks | None = None) -> Tensor:
+        """The fraction of units whose output was the same for every example; 0 if there were no activations.
+
+        The first of several ranks gets that of all, the others 0.
+        """
+        of_ranks = (ranks or Ranks()).gather(list(self._ranges.values()))
+        if not (seen := [ranges for ranges in of_ranks or () if ranges]):
             return torch.zeros(())
-        return torch.cat([(high - low) < SAME for low, high in self._ranges.values()]).float().mean()
+        layers = [[torch.stack(bounds) for bounds in zip(*layer, strict=True)] for layer in zip(*seen, strict=True)]
+        return torch.cat([(high.amax(0) - low.amin(0)) < SAME for low, high in layers]).float().mean()
 
 
 @contextmanager

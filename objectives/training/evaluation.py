@@ -1,13 +1,15 @@
 """Loss and score of a model on the validation or test set."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from math import fsum
 from typing import Any
 
 import torch
 
 from objectives.training.batches import Batch, concatenated
+from objectives.training.ranks import Ranks
 from objectives.training.task import Task
 
 
@@ -20,23 +22,35 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(forward: Callable[[Any], Any], task: Task, batches: Iterable[Batch]) -> Evaluation:
+def evaluate(forward: Callable[[Any], Any], task: Task, batches: Iterable[Batch], ranks: Ranks | None = None) -> Evaluation:
     """Evaluate a model, which is in evaluation mode. forward: from inputs to outputs.
 
     The loss is the mean over the batches, weighted by their examples. The score is that of all predictions at once; where those
-    of different batches cannot be concatenated, the weighted mean of the batches' scores.
+    of different batches cannot be concatenated, the weighted mean of the batches' scores. Ranks take turns in the batches; the
+    first one computes the result for all of them, which must not differ by a bit in what they decide by it.
     """
-    predictions: list[Any] = []
-    targets: list[Any] = []
-    losses: list[torch.Tensor] = []
-    sizes: list[int] = []
+    ranks = ranks or Ranks()
     outputs = None
-    for batch in batches:
+    evaluated: list[_Evaluated] = []
+    for batch in islice(batches, ranks.rank, None, ranks.n):
         outputs = forward(batch.inputs)
-        predictions.append(task.predictions(outputs, batch.targets))
-        targets.append(batch.targets)
-        losses.append(task.validation_loss(outputs, batch.targets))
-        sizes.append(batch.n_examples)
+        loss = task.validation_loss(outputs, batch.targets)
+        evaluated.append((task.predictions(outputs, batch.targets), batch.targets, loss, batch.n_examples))
+    of_ranks = ranks.gather(evaluated)
+    return ranks.broadcast(None if of_ranks is None else _evaluation(task, outputs, _in_order(of_ranks)))
+
+
+_Evaluated = tuple[Any, Any, torch.Tensor, int]
+"""Of a batch: predictions, targets, loss, and the number of examples."""
+
+
+def _in_order(of_ranks: Sequence[Sequence[_Evaluated]]) -> list[_Evaluated]:
+    return [each for turn in zip_longest(*of_ranks) for each in turn if each is not None]
+
+
+def _evaluation(task: Task, outputs: Any, evaluated: Sequence[_Evaluated]) -> Evaluation:
+    """outputs: of one of the batches."""
+    predictions, targets, losses, sizes = (list(each) for each in zip(*evaluated, strict=True))
     if len(losses) == 1:
         loss, all_predictions, all_targets = losses[0].item(), predictions[0], targets[0]
     else:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from objectives.training.ranks import Ranks
+
 
 @dataclass(frozen=True, kw_only=True)
 class Clipping:
@@ -28,7 +30,9 @@ class FlatGradients:
             parameter.grad = None
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         sizes = [parameter.numel() for parameter in parameters]
-        self._vector = torch.zeros(sum(sizes), device=parameters[0].device)
+        # With a place for the loss, so that ranks send one vector.
+        self._with_loss = torch.zeros(sum(sizes) + 1, device=parameters[0].device)
+        self._vector = self._with_loss[:-1]
         self._parts = list(self._vector.split(sizes))
         for parameter, gradient in zip(parameters, self._parts, strict=True):
             parameter.grad = gradient.view_as(parameter)
@@ -38,6 +42,14 @@ class FlatGradients:
 
     def zero(self) -> None:
         self._vector.zero_()
+
+    def sum(self, ranks: Ranks, loss: Tensor) -> Tensor:
+        """Add up the gradients of all ranks, and their losses, scalars, whose sum is returned."""
+        if ranks.n == 1:
+            return loss
+        self._with_loss[-1] = loss
+        ranks.sum(self._with_loss)
+        return self._with_loss[-1].clone()
 
     def norm(self) -> Tensor:
         """The Euclidean norm, a scalar on the model's device."""

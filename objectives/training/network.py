@@ -5,14 +5,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.parameter import is_lazy
 
+from objectives.contract import DataProblem
 from objectives.training.batches import Batch, described, moved
 from objectives.training.forward import Forward
 from objectives.training.generators import named_generator, named_seed
 from objectives.training.initialization import initialize
 from objectives.training.problems import untrainable
 from objectives.training.randomness import Randomness, generators_in, state_of
+from objectives.training.ranks import Ranks
 from objectives.training.sets import ThreeSets
 
 CPU = torch.device("cpu")
@@ -24,10 +27,12 @@ def new_network(
     params: Mapping[str, Any],
     seed: int,
     pretrained: Mapping[str, Tensor] | None = None,
+    ranks: Ranks | None = None,
 ) -> tuple[nn.Module, Randomness]:
     """The network that `new_model` returns, on the CPU, with its initial weights, and the generators that it will draw from.
 
-    pretrained: weights, by name, that take the place of those drawn. Raises DataProblem when it cannot be trained.
+    pretrained: weights, by name, that take the place of those drawn. All ranks begin with the same weights, and each draws
+    numbers of its own in training. Raises DataProblem when it cannot be trained.
     """
     randomness = Randomness(named_seed(seed, "initialization"))
     randomness.hold(data.generators, data.states)
@@ -41,10 +46,28 @@ def new_network(
         generator = named_generator(seed, "initialization")
         initialize(model, params["initialization"], generator, zero_output=params.get("zero_output", False))
         model.load_state_dict({**model.state_dict(), **(pretrained or {})})
-    randomness.seed(named_seed(seed, "dropout"))
+    randomness.seed(named_seed(seed, dropout_of(ranks)))
     of_model = [each for each in generators_in([model]) if each not in data.generators]
     randomness.hold([*data.generators, *of_model], [*data.states, *map(state_of, of_model)])
     return model, randomness
+
+
+def dropout_of(ranks: Ranks | None) -> str:
+    """The name of the random numbers that are drawn in training."""
+    return f"dropout of rank {ranks.rank}" if ranks is not None and ranks.rank else "dropout"
+
+
+def synchronized(model: nn.Module, ranks: Ranks, device: torch.device) -> nn.Module:
+    """The model with a batch norm that takes its statistics from the shares of all ranks. Raises DataProblem on the CPU."""
+    if ranks.n == 1 or not any(isinstance(module, BatchNorm) for module in model.modules()):
+        return model
+    if device.type != "cuda":
+        raise DataProblem(
+            "batch norm takes its statistics from the whole batch, which PyTorch can compute over several processes on GPUs only:"
+            " choose another normalization, or processes 1."
+        )
+    converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    return converted
 
 
 def _find_shapes(model: nn.Module, batch: Batch) -> None:

@@ -22,6 +22,7 @@ from objectives.training.forward import Forward
 from objectives.training.gradients import Clipping
 from objectives.training.hyperparameters import picked
 from objectives.training.optimizers import OptimizerChoice, layer_groups, momentum_of, new_optimizer
+from objectives.training.ranks import Ranks
 from objectives.training.rate_audit import RateAudit
 from objectives.training.schedules import Policy, Schedule, Span
 from objectives.training.unfreezing import Unfreezing
@@ -54,9 +55,9 @@ class Optimization:
     """A model's optimizer under its schedule: trains step by step, and checks and measures each.
 
     params and settings: all of them (see `objectives/parameters`). loss: of the model's outputs and a batch's targets, a scalar.
-    n_pieces: the number of microbatches that a batch is computed in. step_word: what a step is called in messages, and in names
-    of parameters that count steps. observed_name: what messages call that which a step is judged by. Raises DataProblem when a
-    setting does not fit the model.
+    n_pieces: the number of microbatches that a batch, or the share of a rank, is computed in. ranks: None for one process.
+    step_word: what a step is called in messages, and in names of parameters that count steps. observed_name: what messages call
+    that which a step is judged by. Raises DataProblem when a setting does not fit the model.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Optimization:
         device: torch.device,
         *,
         n_pieces: int = 1,
+        ranks: Ranks | None = None,
         step_word: str = "epoch",
         observed_name: str = "validation loss",
     ) -> None:
@@ -114,6 +116,7 @@ class Optimization:
             learning_rate=learning_rate,
             n_pieces=n_pieces,
             device=device,
+            ranks=ranks or Ranks(),
         )
         self._first_loss: float | None = None
         """The loss of the first update's batch: that of the untrained network."""

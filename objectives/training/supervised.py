@@ -2,7 +2,7 @@
 
 A step is an epoch: the training set in a new random order, divided into batches; an incomplete last batch is dropped. The seed
 determines the initial weights, the data order, and what the global generators draw, such as dropout; on a CPU a run is
-reproducible bit for bit.
+reproducible bit for bit. Where the process is one of several ranks, each trains on its share of every batch.
 """
 
 import copy
@@ -20,8 +20,9 @@ from objectives.training.early_stopping import EarlyStopping
 from objectives.training.evaluation import Evaluation, evaluate
 from objectives.training.forward import Forward
 from objectives.training.generators import named_generator, named_seed
-from objectives.training.network import new_network
+from objectives.training.network import dropout_of, new_network, synchronized
 from objectives.training.optimization import Optimization
+from objectives.training.ranks import here
 from objectives.training.schedules import Span
 from objectives.training.sets import ThreeSets
 from objectives.training.snapshots import Ensemble, Snapshots
@@ -53,15 +54,21 @@ class SupervisedRun:
         self._device = device
         self._epochs: int = params["epochs"]
         self._batch_size: int = params["batch_size"]
-        n_pieces = ceil(self._batch_size / (settings["microbatch_size"] or self._batch_size))
+        self._ranks = here()
         n_examples = len(data.training)
         if self._batch_size > n_examples:
             raise DataProblem(f"batch_size {self._batch_size} exceeds the {n_examples} examples of the training set.")
-        self._evaluated_at_once = ceil(self._batch_size / n_pieces)
+        if self._batch_size < self._ranks.n:
+            raise DataProblem(f"batch_size {self._batch_size} cannot be divided between {self._ranks.n} processes.")
+        share = ceil(self._batch_size / self._ranks.n)
+        n_pieces = ceil(share / (settings["microbatch_size"] or share))
+        self._evaluated_at_once = ceil(share / n_pieces)
         self._seed = seed
-        model, self._randomness = new_network(new_model, data, params, seed, pretrained)
-        self._model = model.to(device)
-        if self._batch_size // n_pieces < 2 and any(isinstance(module, nn.BatchNorm1d) for module in self._model.modules()):
+        model, self._randomness = new_network(new_model, data, params, seed, pretrained, self._ranks)
+        self._model = synchronized(model, self._ranks, device).to(device)
+        if self._batch_size // (self._ranks.n * n_pieces) < 2 and any(
+            isinstance(module, nn.BatchNorm1d) for module in self._model.modules()
+        ):
             raise DataProblem("batch norm needs at least 2 examples at once: raise batch_size or microbatch_size.")
         self._forward = Forward(self._model, settings["precision"], device)
         updates_per_epoch = n_examples // self._batch_size
@@ -74,6 +81,7 @@ class SupervisedRun:
             Span(updates=self._epochs * updates_per_epoch, updates_per_epoch=updates_per_epoch),
             device,
             n_pieces=n_pieces,
+            ranks=self._ranks,
         )
         self._order = named_generator(seed, "data order")
         with self._randomness.in_use():  # a DataLoader draws when it is made
@@ -120,7 +128,9 @@ class SupervisedRun:
         if "randomness" in state:  # else it was taken when dropout had a generator of its own, whose draws are not repeated
             self._randomness.load_state_dict(state["randomness"])
         if state["device"] != self._device.type:  # another kind of generators: reseed, but do not draw the beginning's numbers
-            self._randomness.seed(named_seed(self._seed, f"dropout after epoch {self._optimization.steps_done}"))
+            self._randomness.seed(
+                named_seed(self._seed, f"{dropout_of(self._ranks)} after epoch {self._optimization.steps_done}")
+            )
         self._guessing_loss = state.get("guessing_loss")
 
     def evaluate(self) -> dict[str, float]:
@@ -148,7 +158,7 @@ class SupervisedRun:
                 f"validation_{self._task.score_name}": found.score,
                 "generalization_gap": found.loss - step.training_loss,
                 **step.metrics,
-                "dead_units": dead.share().item(),
+                "dead_units": dead.share(self._ranks).item(),
                 **(self._end_cycle(found.loss) if step.ends_cycle and step.divergence is None else {}),
             },
             learning_rate=step.learning_rate,
@@ -169,10 +179,11 @@ class SupervisedRun:
         if not (states := self._snapshots.averaged):
             return {}
         ensemble = Ensemble(self._model, self._forward, states, self._task.average)
-        found = evaluate(ensemble, self._task, examples.evaluation(self._evaluated_at_once, self._device))
+        found = evaluate(ensemble, self._task, examples.evaluation(self._evaluated_at_once, self._device), self._ranks)
         ensemble.restore()
         return {f"ensemble_{name}_loss": found.loss, f"ensemble_{name}_{self._task.score_name}": found.score}
 
     def _evaluated(self, examples: Source) -> Evaluation:
         self._model.eval()
-        return evaluate(self._forward, self._task, examples.evaluation(self._evaluated_at_once, self._device))
+        batches = examples.evaluation(self._evaluated_at_once, self._device)
+        return evaluate(self._forward, self._task, batches, self._ranks)

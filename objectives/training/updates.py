@@ -14,6 +14,7 @@ from objectives.training.effective_rates import EffectiveRates
 from objectives.training.forward import Forward
 from objectives.training.gradients import Clipping, FlatGradients
 from objectives.training.optimizers import factors_of, momentum_of, set_rates, training_weights
+from objectives.training.ranks import Ranks
 from objectives.training.schedules import Schedule
 
 CHECK_EVERY = 64
@@ -52,8 +53,8 @@ class Epoch:
 class Updates:
     """Trains a model, one epoch at a time.
 
-    learning_rate: before the schedule and the groups' multiples. n_pieces: the number of microbatches that a batch is computed
-    in, with their gradients accumulated.
+    learning_rate: before the schedule and the groups' multiples. n_pieces: the number of microbatches that a batch, or the share
+    of a rank, is computed in, with their gradients accumulated.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Updates:
         learning_rate: float,
         n_pieces: int,
         device: torch.device,
+        ranks: Ranks,
     ) -> None:
         self._model = model
         self._forward = forward
@@ -78,6 +80,7 @@ class Updates:
         self._learning_rate = learning_rate
         self._n_pieces = n_pieces
         self._device = device
+        self._ranks = ranks
         self.find_weights()
 
     def find_weights(self) -> None:
@@ -142,19 +145,22 @@ class Updates:
         return None
 
     def _backward(self, batch: Batch) -> Tensor:
-        """Compute the gradients of a batch, in microbatches if there are several; returns the mean loss of the batch."""
+        """Compute the gradients of a batch, in microbatches if there are several; returns the mean loss of the batch.
+
+        Of several ranks each computes its share.
+        """
         self._gradients.zero()
-        if self._n_pieces == 1:
+        if self._n_pieces == 1 and self._ranks.n == 1:
             loss = self._loss(self._forward(batch.inputs), batch.targets)
             loss.backward()
             return loss.detach()
         total = torch.zeros((), device=self._device)
         n_examples = batch.n_examples
-        for piece in pieces(batch, self._n_pieces):
+        for piece in pieces(self._ranks.share(batch), self._n_pieces):
             loss = self._loss(self._forward(piece.inputs), piece.targets) * (piece.n_examples / n_examples)
             loss.backward()
             total += loss.detach()
-        return total
+        return self._gradients.sum(self._ranks, total)
 
     def _weights(self) -> Tensor:
         """A copy of all weights that are trained, (n_weights,)."""

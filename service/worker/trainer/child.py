@@ -191,6 +191,8 @@ class _Training:
     def _resume(self, run: Run, resume: Resume) -> Unusable | None:
         try:
             run.load_state_dict(checkpoint_format.read(resume.checkpoint, self._train.place.folder))
+        except RunLost:
+            raise
         except Exception as error:  # an objective may raise anything on a state that it does not know
             return Unusable(reason=_reason(error), damaged=isinstance(error, BadCheckpoint))
         self._step = resume.checkpoint.step
