@@ -1,6 +1,6 @@
 """One rate against rates per layer in fine-tuning, fine-tuning against training from scratch, and what warming up again does.
 
-Run:    python -m benchmarks.fine_tuning [--model cnn]       three minutes of CPU; with the cnn four times as long
+Run:    python -m benchmarks.fine_tuning [--model cnn]       three minutes of CPU
 
 The mlp has learned the digits from 0 to 4 and then learns those from 5 to 9. Each contender has its own tuned rate, and where it
 has rates per layer its own tuned `layer_decay`: of each fold those with the lowest mean validation loss over the five training
@@ -53,11 +53,11 @@ CONTENDERS = {
     "fine-tuned, rates per layer, unfreezing": Contender(settings={}, params={"unfreeze_every": 1}, layer_decays=DECAYS),
 }
 LOW = 0.01
-"""What a schedule has come down to, as a fraction of its highest rate, where training goes on."""
+"""Where schedules end: a fraction of the highest rate."""
 PEAK = 0.1
 WARMING: dict[str, dict[str, Any]] = {
-    "goes on at a hundredth of the rate": {"learning_rate": LOW * PEAK, "schedule": "constant"},
-    "back to the rate at once, then cosine": {"learning_rate": PEAK, "schedule": "cosine"},
+    "at a hundredth of the rate, where schedules end": {"learning_rate": LOW * PEAK, "schedule": "constant"},
+    "at the rate at once, then cosine": {"learning_rate": PEAK, "schedule": "cosine"},
     "warmed up over 10% of the run, then cosine": {"learning_rate": PEAK, "schedule": "cosine", "warmup_fraction": 0.1},
     "warmed up over 30% of the run, then cosine": {"learning_rate": PEAK, "schedule": "cosine", "warmup_fraction": 0.3},
 }
@@ -99,7 +99,7 @@ def prove(out: Path | None, model: str = "mlp") -> int:
             runs = _points(contender, model)
             found[name] = tuned(runs, pool.map(score, runs, chunksize=5))
         warmed = {name: pool.map(score, _repeated(model, {}, params)) for name, params in WARMING.items()}
-    publish("fine_tuning", [_tuned_table(found, model), _differences(found), _warming(warmed)], 1, out)
+    publish("fine_tuning", [_tuned_table(found, model), _differences(found), _warming(warmed, model)], 1, out)
     return 0
 
 
@@ -187,10 +187,10 @@ def _differences(found: Mapping[str, Found]) -> Table:
     return table
 
 
-def _warming(warmed: Mapping[str, Sequence[Score]]) -> Table:
+def _warming(warmed: Mapping[str, Sequence[Score]], model: str) -> Table:
     """The scores of each way are those of all seeds for each fold in turn."""
     head = ["training goes on", "validation loss", "test accuracy"]
-    table = Table(f"Training goes on after a schedule that peaked at {PEAK:g}", head)
+    table = Table(f"The learned {model} goes on, at a rate of {PEAK:g} or {LOW * PEAK:g}", head)
     for name, scores in warmed.items():
         of_seeds = [scores[seed :: len(SEEDS)] for seed in SEEDS]
         table.add(
