@@ -1,6 +1,6 @@
 """Whether learning to adapt helps: MAML and Reptile with their defaults, and a network trained from scratch on the same shots.
 
-Run:    python -m benchmarks.few_shot          six minutes
+Run:    python -m benchmarks.few_shot          minutes
 
 Both answer the queries of the same 100 test episodes, 20 of each fold, with networks of one architecture. The one from scratch
 gets what is best for it on as many validation episodes: gradient descent or Adam, the learning rate, and the number of steps. An
