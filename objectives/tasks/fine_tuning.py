@@ -33,8 +33,10 @@ from objectives.tasks.image_classification import network
 from objectives.training.classification import classification
 from objectives.training.devices import find_device
 from objectives.training.generators import CPU
+from objectives.training.ranks import Ranks
 from objectives.training.sets import on_device
 from objectives.training.supervised import SupervisedRun
+from objectives.training.task import Task
 from objectives.training.transfer import transferred
 
 PRETRAINING = {"schedule": "constant", "learning_rate": 0.02, "weight_decay": 0.01, "epochs": 20}
@@ -74,7 +76,10 @@ def _learned_digits(**shape: Any) -> tuple[str, Mapping[str, Tensor]]:
     params = default_params(FINE_TUNING) | PRETRAINING | shape
     settings = default_settings(FINE_TUNING) | shape
     torch.set_num_threads(1)
-    run = _run(some_digits(0, 4, shape["fold"]), params, settings, 0, CPU, {})
+    sets = some_digits(0, 4, shape["fold"])
+    new_model = partial(network, sets, params, settings)
+    # Alone: each of several ranks learns them for itself, so that they are the same whatever their number.
+    run = SupervisedRun(_task(sets, params), on_device(sets, CPU), new_model, params, settings, 0, CPU, ranks=Ranks())
     *_, last = run
     accuracy = last.metrics["validation_accuracy"]
     return f"the {shape['model']} that tells the digits 0 to 4 apart (accuracy {accuracy:.3f})", run.state_dict()["model"]
@@ -92,20 +97,12 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
     sets = logged(data(settings))
     weights = pretrained(sets, params, settings)
     torch.set_num_threads(threads)
-    return _run(sets, params, settings, seed, place, weights)
-
-
-def _run(
-    sets: Sets,
-    params: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    seed: int,
-    place: torch.device,
-    weights: Mapping[str, Tensor],
-) -> SupervisedRun:
-    task = classification(sets, params["loss"], params["label_smoothing"])
-    new_model = partial(network, sets, params, settings)
+    task, new_model = _task(sets, params), partial(network, sets, params, settings)
     return SupervisedRun(task, on_device(sets, place), new_model, params, settings, seed, place, pretrained=weights)
+
+
+def _task(sets: Sets, params: Mapping[str, Any]) -> Task:
+    return classification(sets, params["loss"], params["label_smoothing"])
 
 
 if __name__ == "__main__":

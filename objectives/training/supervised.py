@@ -22,7 +22,7 @@ from objectives.training.forward import Forward
 from objectives.training.generators import named_generator, named_seed
 from objectives.training.network import dropout_of, new_network, synchronized
 from objectives.training.optimization import Optimization
-from objectives.training.ranks import here
+from objectives.training.ranks import Ranks, here
 from objectives.training.schedules import Span
 from objectives.training.sets import ThreeSets
 from objectives.training.snapshots import Ensemble, Snapshots
@@ -44,17 +44,18 @@ class SupervisedRun:
         device: torch.device,
         *,
         pretrained: Mapping[str, Tensor] | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         """data: on the device. params and settings: all of them (see `objectives/parameters`). pretrained: as of `new_network`.
 
-        Raises DataProblem when they do not fit the data.
+        ranks: None for those of which this process is one. Raises DataProblem when they do not fit the data.
         """
         self._task = task
         self._data = data
         self._device = device
         self._epochs: int = params["epochs"]
         self._batch_size: int = params["batch_size"]
-        self._ranks = here()
+        self._ranks = ranks or here()
         n_examples = len(data.training)
         if self._batch_size > n_examples:
             raise DataProblem(f"batch_size {self._batch_size} exceeds the {n_examples} examples of the training set.")

@@ -15,7 +15,7 @@ import torch
 from objectives.catalog import BUILTIN
 from objectives.contract import DataProblem, Measurement, Run, RunLost, RunRaised
 from objectives.parallel.run import ParallelRun, end_ranks
-from objectives.tasks import image_classification, tabular_regression
+from objectives.tasks import fine_tuning, image_classification, tabular_regression
 from tests.unit.objectives.parallel import troubled
 from tests.unit.objectives.runs import train
 
@@ -32,6 +32,7 @@ SAME = {
         {"model": "cnn"},
     ),
     "microbatches of uneven shares": (image_classification, {"batch_size": 67}, {"microbatch_size": 15}),
+    "learned weights, unfrozen layer by layer": (fine_tuning, {"unfreeze_every": 2, "layer_decay": 0.5, "epochs": 8}, {}),
     "a table": (tabular_regression, {"schedule": "plateau", "plateau_patience": 1, "epochs": 16}, {}),
 }
 
@@ -93,6 +94,15 @@ def test_two_processes_train_as_one_does_on_the_same_batches(
         assert two.metrics == pytest.approx(dict(one.metrics), rel=1e-3, abs=1e-4)
         assert two.group_rates == one.group_rates
     assert run.evaluate() == pytest.approx(tested, abs=1e-5)
+
+
+def test_what_a_run_of_two_has_learned_before_is_what_one_process_learns_bit_for_bit() -> None:
+    frozen: dict[str, Any] = {"unfreeze_every": 100, "epochs": 1}
+    runs = [_begin(fine_tuning, frozen, settings) for settings in ({}, TWO)]
+    for run in runs:
+        train(run)
+    one, two = (run.state_dict() for run in runs)
+    assert torch.equal(one["model"]["1.weight"], two["model"]["1.weight"])  # type: ignore[index, call-overload]
 
 
 def test_a_run_of_two_goes_on_from_its_state_bit_for_bit() -> None:
