@@ -1,5 +1,6 @@
 """A run over several processes: the handle of the trainer process on the ranks that train it."""
 
+import atexit
 import functools
 import io
 import os
@@ -52,6 +53,7 @@ def end_ranks() -> None:
 
 _kept: list[Group] = []
 """The group of the last run, or none: to launch one takes seconds."""
+atexit.register(end_ranks)
 
 
 class ParallelRun:
