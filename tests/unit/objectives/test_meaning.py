@@ -10,6 +10,7 @@ from objectives.entries.reinforcement_learning import REINFORCEMENT_LEARNING
 from objectives.meaning import RATE_SHIFTS, declared, measure_defining_settings, threads_of
 from objectives.own_modules import CatalogProblem
 from service.api.meaning import meaning_of
+from service.domain.meaning import ParameterMeaning
 from tests.factories import MEANING
 
 
@@ -90,6 +91,8 @@ MEASURES = {
     "sequence-to-sequence": {"dataset", "path", "fold", "target_path", "max_length"},
     "long-range": {"problem", "length", "fold"},
     "fine-tuning": {"dataset", "path", "fold", "image_size"},
+    "few-shot-regression": {"shots", "fold"},
+    "few-shot-classification": {"shots", "ways", "fold"},
 }
 """The settings by which each built-in objective's measure is another one."""
 
@@ -101,11 +104,14 @@ SUPERVISED = [builtin for builtin in BUILTIN if "fold" in builtin.settings_schem
 def test_the_built_in_objectives_declare_what_their_names_meant(builtin: Objective) -> None:
     known = meaning_of(builtin)
     names = {parameter.name for parameter in builtin.parameters}
-    assert known.parameters == {name: meaning for name, meaning in MEANING.parameters.items() if name in names}
-    assert MEANING.parameters.keys() - names <= {"normalization"}
+    inner = (
+        {"inner_learning_rate": ParameterMeaning(role=None, scale="log", rate_shift=None)} if "few-shot" in builtin.name else {}
+    )
+    assert known.parameters == {name: meaning for name, meaning in MEANING.parameters.items() if name in names} | inner
+    assert MEANING.parameters.keys() - names <= {"normalization", "dropout"}
     assert {*known.measure} == MEASURES[builtin.name]
     assert known.threads == "threads"
-    changing = {"loss", "label_smoothing", "huber_delta", "beam_width"}
+    changing = {"loss", "label_smoothing", "huber_delta", "beam_width", "algorithm"}
     assert {name for names in known.measured_with.values() for name in names} == changing & {
         *names,
         *builtin.settings_schema["properties"],
