@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.analysis.model.encoding import Array
-from service.analysis.model.estimates import Interval
+from service.analysis.model.estimates import Interval, any_lowest
 from service.domain.answer import LEVEL
 
 SAFE = 0.85
@@ -41,7 +41,7 @@ class Line:
         draws = self.draws
         if bounds is not None:
             draws = np.where(self.at > np.maximum(bounds, self.at.min())[:, None], math.inf, draws)
-        within = Interval.of(self.rates[draws.argmin(axis=1)])
+        within = Interval.of(self.rates[any_lowest(draws)])
         return within.holding(rate)
 
     def safe_range(self, rate: float, tolerance: float, lost_costs: float) -> Interval | None:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from service.analysis.model.encoding import Array
 from service.domain.answer import LEVEL, EstimateView, IntervalView
 
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +56,12 @@ class Estimate(Interval):
     def times(self, sign: float) -> EstimateView:
         """From costs to the metric. sign: 1 where a lower metric is better, else -1."""
         return EstimateView(mean=self.mean, low=self.low, high=self.high).times(sign)
+
+
+def any_lowest(draws: Array) -> npt.NDArray[np.intp]:
+    """The place of the lowest cost of each draw, (draws,), from draws (draws, n). Where several are equal, as at the bound of a
+    metric, each is chosen as often as the others, by the golden ratio's multiples."""
+    lowest = draws == draws.min(axis=1, keepdims=True)
+    chosen = (np.arange(len(draws)) * GOLDEN % 1 * lowest.sum(axis=1)).astype(np.intp)
+    places: npt.NDArray[np.intp] = (lowest.cumsum(axis=1) > chosen[:, None]).argmax(axis=1)
+    return places

@@ -23,6 +23,8 @@ MOST_CHOICES = 1_000
 """A range with more steps than this counts as continuous."""
 ROUNDING = 1e-12
 """Costs that differ by less than this part of them may differ by rounding only."""
+SATURATING = 3
+"""Different rates with exactly the best cost from which on the metric is saturated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +94,18 @@ class Observations:
         return not len(self.lost_rates) and bool(self.complete.all()) and float(np.ptp(self.costs)) <= rounding
 
     @property
-    def bound(self) -> float | None:
-        """A lower bound on costs: 0 where none of the job's is negative; -1 where the metric is maximized and lies between 0 and
-        1, as an accuracy does; else None."""
+    def is_saturated(self) -> bool:
+        """Whether several rates reach exactly the best cost: nothing better is possible, as when every episode is won."""
         costs = self.costs[self.complete]
+        return len(np.unique(self.trained_rates[costs == costs.min()])) >= SATURATING
+
+    @property
+    def bound(self) -> float | None:
+        """A lower bound on costs: the best one where the metric is saturated; 0 where none of the job's is negative; -1
+        where the metric is maximized and lies between 0 and 1, as an accuracy does; else None."""
+        costs = self.costs[self.complete]
+        if self.is_saturated:
+            return float(costs.min())
         if costs.min() >= 0:
             return 0.0
         return -1.0 if self.is_maximized and costs.min() >= -1 and costs.max() <= 0 else None

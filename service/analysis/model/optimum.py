@@ -11,7 +11,7 @@ import numpy.typing as npt
 from service.analysis.model.candidates import Candidates, FreshRuns, Search
 from service.analysis.model.divergence_edge import find_edge, lost_from
 from service.analysis.model.encoding import Array
-from service.analysis.model.estimates import Estimate, Interval
+from service.analysis.model.estimates import Estimate, Interval, any_lowest
 from service.analysis.model.observations import Observations
 from service.analysis.model.surface import Surface
 from service.domain.answer import LEVEL
@@ -33,6 +33,9 @@ CAUTION = 0.5
 """The answered point minimizes the mean cost plus this many standard deviations: uncertain points are not recommended. Where
 only choices of rates are searched, the mean alone counts: each choice was tried, or lies between two that were. So it does for
 points that were retrained."""
+SATURATED = 0.01
+"""Where a metric is saturated, points within so large a part of the 80th percentile of regret are alike, and one in their middle
+is answered: the lowest of their costs says nothing more, and may stand beside the end of what trains well."""
 DOUBT = 2.0
 """Factor on the variance of a mean over fresh runs, where it is weighed against the surface, which has used them already."""
 
@@ -165,8 +168,8 @@ def _optimum(
     if only_tried and (may & among.tried).any():
         may &= among.tried
     score = np.where(may, score, math.inf)
-    optima: Array = rates[allowed.argmin(axis=1)]
-    best = int(score.argmin())
+    optima: Array = rates[any_lowest(allowed)]
+    best = _middle(score, rates, SATURATED * seen.spread) if seen.is_saturated else int(score.argmin())
     margin = EDGE * (seen.high - seen.low)
     within = Interval.of(optima)
     cost = Estimate.at_median(draws[:, best])
@@ -174,17 +177,25 @@ def _optimum(
     if among.fresh is not None:
         # They are few, so that their mean may lie far below the worst of those that may be as good.
         most_bias = max(most_bias, _selection_bias(draws, may, best, PERHAPS_ALIKE, np.max))
+    # That the bound itself is what to expect has a probability of its own, which no draw of the surface shows.
+    low = min(cost.low, float(seen.costs[seen.complete].min())) if seen.is_saturated else cost.low
     optimum = Optimum(
         rate=float(rates[best]),
         point=points[best],
         interval=within.holding(float(rates[best])),
-        cost=Estimate(mean=cost.mean + bias / 2, low=cost.low, high=cost.high + max(bias, most_bias)),
+        cost=Estimate(mean=cost.mean + bias / 2, low=low, high=cost.high + max(bias, most_bias)),
         draws=draws[:, best],
         at_low_edge=float((optima <= seen.low + margin).mean()),
         at_high_edge=float((optima >= seen.high - margin).mean()),
         regret=max(0.0, float(np.quantile(np.maximum(draws, surface)[:, best] - allowed.min(axis=1), LEVEL))),
     )
     return optimum, optima
+
+
+def _middle(scores: Array, rates: Array, within: float) -> int:
+    """Of the points whose scores are lowest, but for a difference, the one whose rate is the median; both (n,)."""
+    alike = np.flatnonzero(scores <= scores.min() + within)
+    return int(alike[rates[alike].argsort(kind="stable")[len(alike) // 2]])
 
 
 def _towards_fresh_runs(posterior: Posterior, fresh: FreshRuns, draws: Array, mean: Array) -> tuple[Array, Array]:
