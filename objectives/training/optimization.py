@@ -94,7 +94,7 @@ class Optimization:
         choice = picked(OptimizerChoice, params)
         if (momentum := self._schedule.momentum(0)) is not None:
             choice = replace(choice, momentum=momentum)
-        self._optimizer = new_optimizer(choice, groups, learning_rate)
+        self._optimizer = new_optimizer(choice, groups, learning_rate, has_warmup=self._schedule.is_warmup(0))
         self._unfreezing = Unfreezing(groups, self._optimizer)
         self._new_audit = partial(
             RateAudit,

@@ -24,6 +24,7 @@ from objectives.training.optimizers import (
     set_rates,
     training_weights,
 )
+from tests.unit.objectives.runs import begin, train
 
 ARGUMENTS: dict[str, tuple[Callable[..., Optimizer], dict[str, Any]]] = {
     "sgd": (SGD, {"momentum": 0.7, "nesterov": True, "fused": True}),
@@ -201,6 +202,23 @@ def test_rates_are_set_by_group_and_momentum_where_there_is_any(optimizer: str) 
 def test_prodigy_refuses_rates_that_differ_by_layer(layer_decay: float, multipliers: dict[str, float]) -> None:
     with pytest.raises(DataProblem, match=r"^prodigy estimates one step size for all weights, and these have \d different"):
         new_optimizer(choice("prodigy"), layer_groups(build(), layer_decay, multipliers), 1.0)
+
+
+def test_a_warmup_does_not_raise_prodigys_estimate() -> None:
+    estimates = []
+    for warmup_fraction in (0.0, 0.3):
+        run = begin(optimizer="prodigy", learning_rate=1.0, epochs=10, batch_size=32, warmup_fraction=warmup_fraction)
+        train(run)
+        estimates.append(run.state_dict()["optimizer"]["param_groups"][0]["d"])
+    usual, warmed_up = estimates
+    assert 0 < warmed_up < 1.2 * usual
+
+
+@pytest.mark.parametrize(("schedule", "is_safeguarded"), [("one-cycle", True), ("cosine", False)])
+def test_prodigys_safeguard_is_for_schedules_that_begin_with_a_warmup(schedule: str, is_safeguarded: bool) -> None:
+    """Without one, it would make the estimate proportional to the rate."""
+    (group,) = begin(optimizer="prodigy", schedule=schedule).state_dict()["optimizer"]["param_groups"]
+    assert group["safeguard_warmup"] is is_safeguarded
 
 
 def test_prodigy_with_weight_decay_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
