@@ -2,9 +2,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+from objectives.parameters.choices import OPTIMIZERS
 from objectives.training import effective_rates
 from objectives.training.effective_rates import EffectiveRates
+from objectives.training.optimizers import OptimizerChoice, layer_groups, new_optimizer, training_weights
 from tests.unit.objectives.runs import begin, train
 
 
@@ -23,6 +26,35 @@ def one_update(optimizer: type[torch.optim.Optimizer], gradients: list[list[floa
 def test_gradient_descent_moves_every_weight_at_the_learning_rate() -> None:
     found = one_update(torch.optim.SGD, [[1.0, -4.0, 0.0, 0.01]], lr=0.1)
     assert found == pytest.approx(dict.fromkeys(("effective_rate_low", "effective_rate", "effective_rate_high"), 0.1))
+
+
+def test_rates_too_low_for_the_rounding_of_weights_are_measured() -> None:
+    *_, last = train(begin(momentum=0.0, learning_rate=1e-6), 1)
+    found = [last.metrics[name] for name in effective_rates.QUANTILES]
+    assert found == pytest.approx([1e-6] * 3, rel=1e-3)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_what_is_measured_is_what_moves_the_weights(optimizer: str, weight_decay: float) -> None:
+    """At rates that are high enough for the rounding of weights, after some updates, under every optimizer."""
+    numbers = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "alpha": 0.99, "eps": 1e-8, "d_coef": 1.0, "interpolation": 0.9}
+    choice = OptimizerChoice(optimizer=optimizer, nesterov=False, weight_decay=weight_decay, hypergradient_rate=0.02, **numbers)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(90, 100), nn.Tanh(), nn.Linear(100, 1))
+    inputs = torch.randn(32, 90)
+    updating = new_optimizer(choice, layer_groups(model, 1.0, {}), 1.0 if optimizer == "prodigy" else 0.01)
+    with training_weights(updating):
+        for _ in range(20):
+            updating.zero_grad()
+            (model(inputs) - inputs.sum(1, keepdim=True)).square().mean().backward()
+            before = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+            measured = EffectiveRates(updating)
+            updating.step()
+            change = nn.utils.parameters_to_vector(model.parameters()).detach() - before
+    gradients = torch.cat([weights.grad.flatten() for weights in model.parameters() if weights.grad is not None])
+    rates = (change / gradients).abs().quantile(torch.tensor(list(effective_rates.QUANTILES.values())))
+    assert list(measured.metrics().values()) == pytest.approx(rates.tolist(), rel=0.01)
 
 
 def test_an_adaptive_method_moves_each_at_its_own() -> None:
