@@ -46,7 +46,13 @@ def text_sets(
     training, validation, test = (Examples(inputs=inputs[part], targets=targets[part]) for part in split)
     sets = TextSets(training=training, validation=validation, test=test, n_classes=n_classes, characters=characters)
     n_cut = sum(len(text) > max_length for text in texts)
-    rest = (f"Of {n_cut} texts only the first {max_length} characters are used.",) if n_cut else ()
+    rest = [f"Of {n_cut} texts only the first {max_length} characters are used."] if n_cut else []
+    trained = {cut[position] for position in split.training}
+    n_shared = sum(cut[position] in trained for part in (split.validation, split.test) for position in part)
+    if n_shared:
+        rest.append(
+            f"Texts of the validation and the test set that are, as far as they are used, in the training set, too: {n_shared}."
+        )
     return replace(sets, notes=(*notes, f"The vocabulary has {len(characters)} characters.", *rest))
 
 

@@ -22,7 +22,7 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Positions of the examples of each set, (n,); every example is in exactly one of the three."""
+    """Positions of the examples of each set, (n,); no example is in two of the three."""
 
     training: NDArray[np.int64]
     validation: NDArray[np.int64]

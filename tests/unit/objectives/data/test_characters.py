@@ -37,3 +37,9 @@ def test_the_log_tells_how_many_texts_are_cut() -> None:
     cut = "Of 2 texts only the first 3 characters are used."
     assert sets().notes == ("Read five.", "The vocabulary has 2 characters.", cut)
     assert sets(max_length=4).notes == ("Read five.", "The vocabulary has 2 characters.")
+
+
+def test_the_log_tells_how_many_texts_are_trained_on_and_measured() -> None:
+    assert sets(max_length=2).notes[-1] == (
+        "Texts of the validation and the test set that are, as far as they are used, in the training set, too: 1."
+    )

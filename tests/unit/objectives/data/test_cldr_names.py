@@ -1,5 +1,5 @@
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import cache
 
 import pytest
@@ -14,9 +14,9 @@ LONGEST = 100
 
 
 @cache
-def names_in(fold: int = 0) -> list[list[tuple[str, str]]]:
+def names_in(fold: int = 0, max_length: int = LONGEST) -> list[list[tuple[str, str]]]:
     """The names of each set with their languages. An unknown character is a space here, which is in all vocabularies."""
-    sets = cldr_names(fold, LONGEST)
+    sets = cldr_names(fold, max_length)
     characters = "\0\N{REPLACEMENT CHARACTER}" + sets.characters
 
     def read(part: Examples) -> list[tuple[str, str]]:
@@ -38,6 +38,24 @@ def test_a_name_has_the_language_that_it_is_written_in() -> None:
 def test_no_name_is_in_two_sets_or_languages() -> None:
     counts = Counter(name.casefold() for part in names_in() for name, _ in part if "\N{REPLACEMENT CHARACTER}" not in name)
     assert counts.most_common(1)[0][1] == 1
+
+
+def test_names_that_are_cut_are_in_one_set_and_one_language_and_the_log_counts_the_others() -> None:
+    languages_of = [defaultdict(set) for _ in range(3)]
+    for of_part, part in zip(languages_of, names_in(0, 10), strict=True):
+        for name, language in part:
+            if "\N{REPLACEMENT CHARACTER}" not in name:
+                of_part[name.casefold()].add(language)
+    assert all(len(languages) == 1 for of_part in languages_of for languages in of_part.values())
+    assert sum(map(len, languages_of)) == len(set().union(*languages_of)) > 1000
+    n_left = sum(map(len, names_in())) - sum(map(len, names_in(0, 10)))
+    alike = "names whose first 10 characters are those of a name in another language, or in another of the three sets."
+    assert f"Left out: {n_left} {alike}" in cldr_names(0, 10).notes
+
+
+def test_too_few_characters_to_tell_names_apart_are_refused() -> None:
+    with pytest.raises(DataProblem, match=r"^max_length is 1: by so few characters, no names of the data set cldr-names can"):
+        cldr_names(3, 1)
 
 
 def test_a_language_is_named_in_one_set_only() -> None:
