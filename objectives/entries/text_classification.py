@@ -1,5 +1,8 @@
 """The catalog entry of text classification."""
 
+from math import lcm
+from typing import Any
+
 from objectives.contract import APPLIES_WHEN, DEFINES_MEASURE, Objective
 from objectives.entries.sequences import SEQUENCES
 from objectives.entries.supervised import CLASSIFICATION_METRICS, settings_schema, with_defaults
@@ -7,6 +10,20 @@ from objectives.parameters.loss import CLASSIFICATION_LOSS
 
 TEXT_FILES = ("csv", "parquet")
 """The data sets that are read from local files."""
+WIDTH = 64
+HEADS = 4
+MOST_HEADS = 16
+
+
+def _width_for(heads: int) -> dict[str, Any]:
+    """The rule that a Transformer's width is a multiple of its heads, and even, which its positions need."""
+    divisor = lcm(heads, 2)
+    with_these = {"properties": {"model": {"const": "transformer"}, "heads": {"const": heads}}}
+    return {
+        "if": {**with_these, "required": ["model"] if heads == HEADS else ["model", "heads"]},
+        "then": {"properties": {"width": {"multipleOf": divisor}}, "required": ["width"] if WIDTH % divisor else []},
+    }
+
 
 TEXT_CLASSIFICATION = Objective(
     name="text-classification",
@@ -67,7 +84,7 @@ TEXT_CLASSIFICATION = Objective(
                 "type": "integer",
                 "minimum": 1,
                 "maximum": 65_536,
-                "default": 64,
+                "default": WIDTH,
                 "description": "Size of the vectors of characters or n-grams, and of states.",
             },
             "layers": {
@@ -81,9 +98,9 @@ TEXT_CLASSIFICATION = Objective(
             "heads": {
                 "type": "integer",
                 "minimum": 1,
-                "maximum": 1_024,
-                "default": 4,
-                "description": "Number of attention heads of each Transformer layer; width must be a multiple of it.",
+                "maximum": MOST_HEADS,
+                "default": HEADS,
+                "description": "Number of attention heads of each Transformer layer; width must be even and a multiple of it.",
                 APPLIES_WHEN: [{"model": ["transformer"]}],
             },
             "longest_ngram": {
@@ -104,5 +121,6 @@ TEXT_CLASSIFICATION = Objective(
             },
         },
         TEXT_FILES,
-    ),
+    )
+    | {"allOf": [_width_for(heads) for heads in range(1, MOST_HEADS + 1)]},
 )

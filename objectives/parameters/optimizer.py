@@ -12,6 +12,7 @@ from objectives.parameters.choices import (
     WITH_BETA1,
     WITH_BETA2,
     WITH_MOMENTUM,
+    WITH_RATES_BY_LAYER,
 )
 
 LEARNING_RATE = Parameter(
@@ -153,6 +154,7 @@ OPTIMIZER = (
         low=0.0,
         low_open=True,
         high=1.0,
+        applies_when=({"optimizer": WITH_RATES_BY_LAYER},),
     ),
 )
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from objectives.contract import Divergence, GroupRate
 from objectives.diagnosis.divergence import find_divergence
+from objectives.parameters.choices import WITH_RATES_BY_LAYER
 from objectives.parameters.steps import in_epochs
 from objectives.training.batches import Batch
 from objectives.training.forward import Forward
@@ -85,9 +86,8 @@ class Optimization:
         self._batch_size: int = params["batch_size"]
         scale = _learning_rate_scale(params)
         learning_rate = params["learning_rate"] * scale
-        groups = layer_groups(
-            model, params["layer_decay"], settings["learning_rate_multipliers"], params.get("unfreeze_every", 0)
-        )
+        layer_decay = params["layer_decay"] if params["optimizer"] in WITH_RATES_BY_LAYER else 1.0
+        groups = layer_groups(model, layer_decay, settings["learning_rate_multipliers"], params.get("unfreeze_every", 0))
         policy = picked(Policy, in_epochs({**params, **settings}, step_word))
         warmup_start = 1 / scale if scale > 1 else 0.0
         self._schedule = Schedule(policy, span, warmup_start=warmup_start)

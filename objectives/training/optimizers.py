@@ -132,8 +132,8 @@ def new_optimizer(
     ]
     if choice.optimizer == "prodigy" and len(rates := {group.multiplier for group in groups} - {0.0}) > 1:
         raise DataProblem(
-            f"prodigy estimates one step size for all weights, and these have {len(rates)} different learning rates: leave"
-            " layer_decay at 1, and give learning_rate_multipliers no other value than 0."
+            f"prodigy estimates one step size for all weights, and these have {len(rates)} different learning rates: give"
+            " learning_rate_multipliers no other value than 0."
         )
     return optimizer(described, lr=learning_rate, weight_decay=0.0, **arguments)
 

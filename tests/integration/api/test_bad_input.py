@@ -216,6 +216,36 @@ def test_a_fault_is_pointed_to_and_said_in_words(
 
 
 @pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"width": 7}, {"width": "7 is not a multiple of 4"}),
+        ({"width": 66, "heads": 4}, {"width": "66 is not a multiple of 4"}),
+        ({"width": 33, "heads": 3}, {"width": "33 is not a multiple of 6"}),
+        (
+            {"heads": 3},
+            {"width": "must be given with these settings: Size of the vectors of characters or n-grams, and of states."},
+        ),
+        ({"width": 66, "heads": 3}, {}),
+        ({"width": 7, "model": "gru"}, {}),
+    ],
+)
+def test_a_width_that_a_transformer_cannot_have_is_refused(
+    client: TestClient, document: dict[str, Any], settings: dict[str, Any], says: dict[str, str]
+) -> None:
+    document |= {"objective": {"name": "text-classification", "settings": {"model": "transformer"} | settings}}
+    found = faults(client.post("/v1/jobs", json=document | {"metric": "nonsense"}))
+    place = "/objective/settings/"
+    assert {where.removeprefix(place): said for where, said in found.items() if where.startswith(place)} == says
+
+
+def test_prodigy_with_rates_by_layer_is_refused(client: TestClient, document: dict[str, Any]) -> None:
+    document |= {"objective": {"name": "image-classification"}, "metric": "validation_loss"}
+    document["search_space"] |= {"optimizer": "prodigy", "layer_decay": 0.5, "momentum": 0.9}
+    said = faults(client.post("/v1/jobs", json=document))["/search_space/layer_decay"]
+    assert said.startswith("layer_decay has no effect with optimizer 'prodigy': it applies when optimizer is 'sgd', ")
+
+
+@pytest.mark.parametrize(
     ("path", "says"),
     [
         ("../secret.csv", "contains .., which may lead out"),

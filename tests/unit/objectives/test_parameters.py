@@ -43,7 +43,7 @@ def applying(values: Mapping[str, Any], objective: Objective = IMAGE_CLASSIFICAT
         (
             {"optimizer": "prodigy"},
             {"d_coef", "eps", "weight_decay", *BETAS},
-            {"momentum", "interpolation", "hypergradient_rate"},
+            {"momentum", "interpolation", "hypergradient_rate", "layer_decay"},
         ),
         (
             {"optimizer": "schedule-free-sgd"},

@@ -204,6 +204,11 @@ def test_prodigy_refuses_rates_that_differ_by_layer(layer_decay: float, multipli
         new_optimizer(choice("prodigy"), layer_groups(build(), layer_decay, multipliers), 1.0)
 
 
+def test_prodigy_has_one_rate_where_other_optimizers_of_a_job_have_one_by_layer() -> None:
+    (measured,) = train(begin(optimizer="prodigy", layer_decay=0.5, learning_rate=1.0), 1)
+    assert [each.group for each in measured.group_rates] == ["all"]
+
+
 def test_a_warmup_does_not_raise_prodigys_estimate() -> None:
     estimates = []
     for warmup_fraction in (0.0, 0.3):
