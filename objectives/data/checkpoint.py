@@ -16,6 +16,8 @@ NESTED = ("state_dict", "model_state_dict", "model")
 """Under these names training loops save the weights beside the optimizer's state and the like."""
 WRAPPED = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before all names."""
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""Types of numbers that are read. Those of 8 bits are multiples of a scale, which is somewhere else."""
 OBJECT = re.compile(r"GLOBAL ([\w.]+)")
 """What torch.load says of an object that is not made of weights."""
 SAVE = "save the weights alone, by torch.save(model.state_dict(), path) or as safetensors."
@@ -43,13 +45,24 @@ def _weights(file: DataFile) -> Mapping[str, Tensor]:
             raise DataProblem(f"{file.path} is no state_dict, since {name!r} is of the type {type(value).__name__}: {SAVE}")
         if value.layout is not torch.strided or value.is_quantized or value.is_complex() or value.device.type != "cpu":
             raise DataProblem(f"{file.path} holds {name} in a form that is not read: dense tensors of real numbers are needed.")
-        if value.is_floating_point() and not value.isfinite().all():
+        if not value.is_floating_point():
+            continue
+        if value.dtype not in FLOATS:
+            raise DataProblem(f"{file.path} holds {name} as {type_name(value)}: save it as float32.")
+        if not value.isfinite().all():
             raise DataProblem(f"{file.path} holds values that are not finite in {name}: its training has diverged.")
+        if not value.float().isfinite().all():
+            raise DataProblem(f"{file.path} holds values in {name} that are above the largest 32-bit float.")
     for prefix in WRAPPED:
         if all(name.startswith(prefix) for name in content):
             content = {name.removeprefix(prefix): value for name, value in content.items()}
     weights: Mapping[str, Tensor] = content
     return weights
+
+
+def type_name(values: Tensor) -> str:
+    """Of the numbers in a tensor, such as float32."""
+    return str(values.dtype).removeprefix("torch.")
 
 
 def _content(file: DataFile) -> Any:

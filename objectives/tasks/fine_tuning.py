@@ -37,7 +37,7 @@ from objectives.training.ranks import Ranks
 from objectives.training.sets import on_device
 from objectives.training.supervised import SupervisedRun
 from objectives.training.task import Task
-from objectives.training.transfer import transferred
+from objectives.training.transfer import transferred, without_prefix
 
 PRETRAINING = {"schedule": "constant", "learning_rate": 0.02, "weight_decay": 0.01, "epochs": 20}
 """How the digits from 0 to 4 are learned, whatever the trial's own parameters are."""
@@ -63,6 +63,7 @@ def pretrained(sets: Sets, params: Mapping[str, Any], settings: Mapping[str, Any
     with torch.device("meta"):  # for names and shapes alone
         needed, other = (network(sets, {**params, "dropout": p}, settings) for p in (usual, 0.0 if usual > 0 else 0.5))
     names = dict(zip(other.state_dict(), needed.state_dict(), strict=True))  # modules are numbered, those of dropout too
+    weights = without_prefix(without_prefix(weights, names.keys()), names.values())
     if weights.keys() <= names.keys():
         weights = {names[name]: value for name, value in weights.items()}
     taken, note = transferred(weights, needed, source, new_head=not is_file)

@@ -101,6 +101,8 @@ def test_a_truncated_file_is_named(how: str, tmp_path: Path) -> None:
         ({"epoch": 3, "loss": 0.1}, "is no state_dict, since 'epoch' is of the type int: save"),
         ({1: torch.zeros(1)}, "is no state_dict, since 1 is of the type Tensor: save"),
         ({"a": torch.tensor([1.0, float("nan")])}, "holds values that are not finite in a: its training has diverged."),
+        ({"a": torch.tensor([1.0, 1e39], dtype=torch.float64)}, "holds values in a that are above the largest 32-bit float."),
+        ({"a": torch.zeros(2).to(torch.float8_e4m3fn)}, "holds a as float8_e4m3fn: save it as float32."),
         ({"a": torch.zeros(2, dtype=torch.complex64)}, "holds a in a form that is not read: dense tensors of real numbers"),
         ({"a": torch.eye(2).to_sparse()}, "holds a in a form that is not read: dense tensors of real numbers"),
     ],

@@ -95,6 +95,13 @@ def test_a_network_for_ten_classes_is_taken_over_but_for_its_last_layer(tmp_path
     assert {name for name, value in weights_of(ten).items() if not torch.equal(value, weights[name])} == set(HEAD)
 
 
+def test_a_checkpoint_of_lightning_is_taken_over(tmp_path: Path) -> None:
+    weights = weights_of(begin({"pretrained": "none"}, dropout=0.5))
+    torch.save({"epoch": 3, "state_dict": {f"model.{name}": value for name, value in weights.items()}}, tmp_path / "last.ckpt")
+    continued = weights_of(begin({"pretrained": "file", "checkpoint": str(tmp_path / "last.ckpt")}))
+    assert all(torch.equal(*each) for each in zip(continued.values(), weights.values(), strict=True))
+
+
 def test_a_checkpoint_of_another_network_is_refused_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "wide.pt"
     torch.save(weights_of(begin({"pretrained": "none", "width": 32})), path)

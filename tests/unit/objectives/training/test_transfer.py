@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from objectives.contract import DataProblem
-from objectives.training.transfer import transferred
+from objectives.training.transfer import transferred, without_prefix
 
 
 def network(n_classes: int = 3, width: int = 4, *, deep: bool = False) -> nn.Sequential:
@@ -58,3 +58,30 @@ def test_missing_and_unexpected_weights_are_named() -> None:
         )
     with pytest.raises(DataProblem, match=r"does not fit the network: the network has no 5.weight, the network has no 5.bias\.$"):
         transferred(weights(deep=True), network(), "a.pt", new_head=False)
+
+
+@pytest.mark.parametrize("number_type", [torch.int8, torch.int64, torch.bool])
+def test_weights_that_are_no_fractions_are_named_with_their_type(number_type: torch.dtype) -> None:
+    given = {name: value.to(number_type) if name == "3.weight" else value for name, value in weights().items()}
+    kind = str(number_type).removeprefix("torch.")
+    with pytest.raises(DataProblem, match=rf"^a.pt does not fit the network: 3.weight is {kind} instead of float32\.$"):
+        transferred(given, network(), "a.pt", new_head=False)
+
+
+@pytest.mark.parametrize("missing", ["3.bias", "3.weight"])
+def test_a_part_of_the_last_layer_is_not_taken_for_none(missing: str) -> None:
+    given = {name: value for name, value in weights().items() if name != missing}
+    with pytest.raises(DataProblem, match=rf"^a.pt does not fit the network: {missing} is missing\.$"):
+        transferred(given, network(), "a.pt", new_head=False)
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "net._orig_mod."])
+def test_what_all_names_begin_with_is_left_out_where_they_fit_without_it(prefix: str) -> None:
+    given = {f"{prefix}{name}": value for name, value in weights().items()}
+    assert without_prefix(given, weights().keys()).keys() == weights().keys()
+
+
+@pytest.mark.parametrize("names", [["model.0.weight", "loss.weight"], ["model.7.weight", "model.0.weight"], ["0.weight"], ["a"]])
+def test_other_names_stay_as_they_are(names: list[str]) -> None:
+    given = {name: torch.ones(1) for name in names}
+    assert without_prefix(given, weights().keys()) == given
