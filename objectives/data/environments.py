@@ -4,9 +4,11 @@ Gymnasium is an optional package: it is imported where an environment is made.
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +16,13 @@ from numpy.typing import NDArray
 
 from objectives.contract import DataProblem
 
-NAMESPACES: Mapping[str, tuple[str, str]] = {"ALE": ("ale_py", "gymnasium[atari]")}
-"""Namespaces of ids that a package of their own registers: its module, and what installs it."""
+ATARI = "gymnasium[atari]"
+NAMESPACES: Mapping[str, tuple[str, str]] = {
+    "ALE": ("ale_py", ATARI),
+    "phys2d": ("jax", "gymnasium[jax]"),
+    "tabular": ("jax", "gymnasium[jax]"),
+}
+"""Namespaces of ids that need a package of their own: its module, which may register the ids, and what installs it."""
 FROM_MEMORY = {"obs_type": "ram"}
 """Atari games are observed as the 128 bytes of the console's memory: frames would need a network of their own."""
 LISTED = "python -c 'import gymnasium; gymnasium.pprint_registry()'"
@@ -91,7 +98,7 @@ def _gymnasium() -> Any:
     try:
         return import_module("gymnasium")
     except ModuleNotFoundError as error:
-        raise DataProblem("Reinforcement learning needs gymnasium: pip install 'stride-lr[rl]'.", for_every_trial=True) from error
+        raise _problem("Reinforcement learning needs gymnasium: pip install 'stride-lr[rl]'.") from error
 
 
 def _made(name: str) -> Any:
@@ -102,27 +109,59 @@ def _made(name: str) -> Any:
         try:
             import_module(module)
         except ModuleNotFoundError as error:
-            raise DataProblem(f"The environment {name} needs {module}: pip install '{package}'.", for_every_trial=True) from error
+            raise _problem(f"The environment {name} needs {module}: pip install '{package}'.") from error
     options = FROM_MEMORY if namespace == "ALE" else {}
     try:
-        # Its checks of every step take as long as the steps of CartPole.
-        return gymnasium.make(name, disable_env_checker=True, **options)
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise DataProblem(
-            f"The environment {name} needs a package that is not installed: {error}", for_every_trial=True
-        ) from error
+        with warnings.catch_warnings():
+            # Its own advice, in colours. What cannot be used is told below.
+            warnings.filterwarnings("ignore", module=r"gymnasium\.")
+            # Its checks of every step take as long as the steps of CartPole.
+            return gymnasium.make(name, disable_env_checker=True, **options)
     except gymnasium.error.UnregisteredEnv as error:
-        raise DataProblem(f"There is no environment {name!r} in gymnasium: {_near(name)}", for_every_trial=True) from error
+        raise _problem(f"There is no environment {name!r} in gymnasium: {_near(name)}") from error
+    except gymnasium.error.DeprecatedEnv as error:
+        raise _problem(f"The environment {name} is retired: use {_newest()[_base(name)]}.") from error
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise _problem(f"The environment {name} needs a package that is not installed: {error}") from error
+    except ModuleNotFoundError as error:
+        raise _problem(f"The environment {name} needs {error.name}, which is not installed.") from error
+    except ImportError as error:
+        # As those of retired versions that are still registered raise it.
+        newest = _newest()[_base(name)]
+        why = f"cannot be made: {error}" if newest == name else f"is retired: use {newest}."
+        raise _problem(f"The environment {name} {why}") from error
+
+
+def _base(name: str) -> str:
+    """An id without its version, in lower case."""
+    return re.sub(r"-v\d+$", "", name).lower()
+
+
+def _newest() -> dict[str, str]:
+    """The newest version of each environment, by its id without version: older ones may be retired."""
+    specs = sorted(_gymnasium().registry.values(), key=lambda spec: spec.version or 0)
+    return {_base(spec.id): spec.id for spec in specs}
 
 
 def _near(name: str) -> str:
     """What may have been meant, in words."""
-    known = sorted(_gymnasium().registry)
-    base = re.sub(r"-v\d+$", "", name)
-    versions = [each for each in known if re.sub(r"-v\d+$", "", each).lower() == base.lower()]
-    near = versions or get_close_matches(name, known, n=3, cutoff=0.7)
-    return f"did you mean {' or '.join(near)}?" if near else f"{LISTED} lists all."
+    game = re.sub(r"(NoFrameskip|Deterministic)?(-ram\w*)?-v\d+$", "", name)
+    if has_games := find_spec("ale_py") is not None:
+        import_module("ale_py")
+    newest = _newest()
+    if "/" not in name and (known := newest.get(_base(f"ALE/{game}"))):
+        return f"did you mean {known}?"
+    bases = [_base(name)] if _base(name) in newest else get_close_matches(_base(name), sorted(newest), n=3, cutoff=0.7)
+    if bases:
+        return f"did you mean {' or '.join(newest[base] for base in bases)}?"
+    if "/" in name or has_games:
+        return f"{LISTED} lists all."
+    return f"{LISTED} lists all; if it is a game of Atari, use ALE/{game}-v5, with pip install '{ATARI}'."
+
+
+def _problem(message: str) -> DataProblem:
+    return DataProblem(message, for_every_trial=True)
 
 
 def _unfit(name: str, why: str) -> DataProblem:
-    return DataProblem(f"The environment {name} cannot be learned here: {why}.", for_every_trial=True)
+    return _problem(f"The environment {name} cannot be learned here: {why}.")

@@ -1,6 +1,7 @@
 """Environments of Gymnasium, as policies act in them."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -110,19 +111,48 @@ def test_what_no_policy_can_act_in_is_refused_for_every_trial(bare: str, observe
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("CartPole-v9", "There is no environment 'CartPole-v9' in gymnasium: did you mean CartPole-v0 or CartPole-v1?"),
-        ("Cartpole-v1", "There is no environment 'Cartpole-v1' in gymnasium: did you mean CartPole-v0 or CartPole-v1?"),
+        ("CartPole-v9", "There is no environment 'CartPole-v9' in gymnasium: did you mean CartPole-v1?"),
+        ("Cartpole-v1", "There is no environment 'Cartpole-v1' in gymnasium: did you mean CartPole-v1?"),
         ("Pendelum-v1", "There is no environment 'Pendelum-v1' in gymnasium: did you mean Pendulum-v1?"),
         (
             "Xyz/Qqq-v1",
             f"There is no environment 'Xyz/Qqq-v1' in gymnasium: {LISTED} lists all.",
         ),
+        ("Reachr-v3", "There is no environment 'Reachr-v3' in gymnasium: did you mean Reacher-v5?"),
+        (
+            "PongNoFrameskip-v4",
+            f"There is no environment 'PongNoFrameskip-v4' in gymnasium: {LISTED} lists all; if it is a game of Atari, use"
+            " ALE/Pong-v5, with pip install 'gymnasium[atari]'.",
+        ),
+        ("Taxi-v3", "The environment Taxi-v3 is retired: use Taxi-v4."),
+        ("Reacher-v2", "The environment Reacher-v2 is retired: use Reacher-v5."),
+        ("phys2d/CartPole-v0", "The environment phys2d/CartPole-v0 needs jax: pip install 'gymnasium[jax]'."),
+        (
+            "GymV21Environment-v0",
+            "The environment GymV21Environment-v0 cannot be made: To use the gym compatibility environments, run"
+            ' `pip install "shimmy[gym-v21]"` or `pip install "shimmy[gym-v26]"`',
+        ),
     ],
 )
-def test_an_unknown_id_is_told_with_what_may_have_been_meant(name: str, message: str) -> None:
-    with pytest.raises(DataProblem) as raised:
+def test_an_id_that_cannot_be_used_is_told_with_what_may_have_been_meant(
+    name: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("ale_py", "jax"):  # whether they are installed
+        monkeypatch.setitem(sys.modules, package, None)
+    with warnings.catch_warnings(), pytest.raises(DataProblem) as raised:
+        warnings.simplefilter("error")  # Gymnasium's own, in colours
         Environment(name)
     assert str(raised.value) == message
+    assert raised.value.for_every_trial
+
+
+def test_a_package_that_an_environment_imports_is_named(bare: str) -> None:
+    def entry_point() -> Any:
+        raise ModuleNotFoundError("No module named 'engine'", name="engine")
+
+    register(bare, entry_point=entry_point)
+    with pytest.raises(DataProblem, match=r"^The environment Bare-v0 needs engine, which is not installed\.$") as raised:
+        Environment(bare)
     assert raised.value.for_every_trial
 
 
