@@ -58,13 +58,14 @@ def find_divergence(
     updates_per_epoch: int,
     overflow: str | None = None,
     step_word: str = "epoch",
+    loss_name: str = "training loss",
     observed_name: str = "validation loss",
 ) -> Divergence | None:
     """Return the evidence that a run diverged in epoch `epoch`, counted from 1, or None.
 
     losses: the training losses of the epoch's updates, in order. They may end early, at one that is not finite, or at the update
-    that could not be made. overflow: why it could not, in words. step_word, observed_name: what messages call an epoch, and
-    validation_loss.
+    that could not be made. overflow: why it could not, in words. step_word, loss_name, observed_name: what messages call an
+    epoch, losses, and validation_loss.
     """
 
     def seen_at(update: int, reason: str) -> Divergence:
@@ -73,7 +74,7 @@ def find_divergence(
 
     for update, loss in enumerate(losses, start=1):
         if not isfinite(loss):
-            return seen_at(update, f"training loss became {loss} at update {update} of {step_word} {epoch}")
+            return seen_at(update, f"{loss_name} became {loss} at update {update} of {step_word} {epoch}")
     if overflow is not None:
         return seen_at(len(losses), f"{overflow} at update {len(losses)} of {step_word} {epoch}")
     if not isfinite(validation_loss):
@@ -82,7 +83,7 @@ def find_divergence(
     if mean_loss > LIMIT * guessing_loss:
         return seen_at(
             len(losses),
-            f"mean training loss was {mean_loss:.3g} in {step_word} {epoch}, above {LIMIT:g} times the loss of guessing, "
+            f"mean {loss_name} was {mean_loss:.3g} in {step_word} {epoch}, above {LIMIT:g} times the loss of guessing, "
             f"{guessing_loss:.3g}",
         )
     return None

@@ -57,8 +57,8 @@ class Optimization:
 
     params and settings: all of them (see `objectives/parameters`). loss: of the model's outputs and a batch's targets, a scalar.
     n_pieces: the number of microbatches that a batch, or the share of a rank, is computed in. ranks: None for one process.
-    step_word: what a step is called in messages, and in names of parameters that count steps. observed_name: what messages call
-    that which a step is judged by. Raises DataProblem when a setting does not fit the model.
+    step_word: what a step is called in messages, and in names of parameters that count steps. loss_name, observed_name: what
+    messages call the loss, and that which a step is judged by. Raises DataProblem when a setting does not fit the model.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Optimization:
         n_pieces: int = 1,
         ranks: Ranks | None = None,
         step_word: str = "epoch",
+        loss_name: str = "training loss",
         observed_name: str = "validation loss",
     ) -> None:
         self.span = span
@@ -82,6 +83,7 @@ class Optimization:
         self.diverged = False
         self._model = model
         self._step_word = step_word
+        self._loss_name = loss_name
         self._observed_name = observed_name
         self._batch_size: int = params["batch_size"]
         scale = _learning_rate_scale(params)
@@ -155,6 +157,7 @@ class Optimization:
             updates_per_epoch=self.span.updates_per_epoch,
             overflow=updates.overflow,
             step_word=self._step_word,
+            loss_name=self._loss_name,
             observed_name=self._observed_name,
         )
         self.diverged = divergence is not None

@@ -78,6 +78,7 @@ class PolicyGradientRun:
             Span(updates=self._iterations * updates, updates_per_epoch=updates),
             device,
             step_word="iteration",
+            loss_name="loss of policy and value",
             observed_name="negative mean return",
         )
         self._order = named_generator(seed, "order of transitions")
