@@ -1,8 +1,9 @@
 """Reinforcement learning by policy gradients: the run that acts, and learns from what it has led to.
 
 A step is an iteration: a fixed number of transitions under the policy, a fixed number of updates on them, then episodes that
-measure the policy. The seed determines the initial weights, episodes, actions, and the order of transitions; on a CPU a run is
-reproducible bit for bit.
+measure the policy. Before the first, as many transitions are collected for the statistics that standardize observations, as in
+Burda et al. (2018), section 2.4, https://arxiv.org/abs/1810.12894. The seed determines the initial weights, episodes, actions,
+and the order of transitions; on a CPU a run is reproducible bit for bit.
 """
 
 import copy
@@ -144,11 +145,16 @@ class PolicyGradientRun:
 
     def _step(self) -> Measurement:
         started = time.perf_counter()
+        standardized = self._model.standardized
+        if standardized.n_shown == 0:
+            standardized.show(self._rollouts.collect(self._sampled, self._n_steps).observations.flatten(0, 1).to(self._device))
         collected = self._rollouts.collect(self._sampled, self._n_steps)
         observations, learned = self._learned(collected)
         updates = self._optimization.train(self._batches(observations, learned))
         with torch.inference_mode(), watched(self._model) as dead:
             parts = self._ppo.parts(self._forward(observations), learned)
+        # Not before: what is learned is relative to the policy that acted, which standardized observations as it knew them.
+        standardized.show(observations)
         played = self._played("validation", self._most_probable)
         mean_return = fmean(played.returns)
         # The loss says nothing of divergence as long as it is finite: the better a policy, the larger are returns to predict.
@@ -186,7 +192,6 @@ class PolicyGradientRun:
             each.flatten(0, 1).to(self._device)
             for each in (collected.observations, collected.next_observations, collected.actions)
         )
-        self._model.standardized.show(observations)
         outputs, values = self._forward(observations)
         _, next_values = self._forward(following)
         shape, scale = collected.rewards.shape, self._model.heads.scale.cpu()

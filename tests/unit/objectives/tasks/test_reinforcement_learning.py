@@ -86,6 +86,23 @@ def test_an_actor_critic_makes_one_pass_and_clips_nothing() -> None:
     assert first.metrics["clip_fraction"] == 0
 
 
+def test_what_is_learned_is_relative_to_the_policy_that_acted() -> None:
+    run = begin("Pendulum-v1")
+    train(run, 1)
+    acted = []
+
+    def act(observations: torch.Tensor) -> torch.Tensor:
+        actions = run._sampled(observations)
+        acted.append(run._distribution.log_probability(run._model(observations)[0], actions))
+        return actions
+
+    observations, learned = run._learned(run._rollouts.collect(act, 5))
+    torch.testing.assert_close(learned.log_probabilities, torch.cat(acted).detach())
+    # The first ratios are 1: the policy that learns is the one that acted, its statistics of observations, too.
+    assert run._ppo.parts(run._forward(observations), learned).approximate_kl.item() == pytest.approx(0, abs=1e-6)
+    assert run._model.standardized.n_shown == 2 * 129
+
+
 def test_weights_that_are_no_numbers_any_more_are_divergence() -> None:
     *_, last = train(begin("Pendulum-v1", optimizer="sgd", learning_rate=1e30))
     assert last.step < SHORT["iterations"]
