@@ -25,6 +25,8 @@ NAMESPACES: Mapping[str, tuple[str, str]] = {
 """Namespaces of ids that need a package of their own: its module, which may register the ids, and what installs it."""
 FROM_MEMORY = {"obs_type": "ram"}
 """Atari games are observed as the 128 bytes of the console's memory: frames would need a network of their own."""
+LIMIT = 1_000
+"""Steps after which an episode is cut where neither the environment nor a setting limits them: it may have no end of its own."""
 LISTED = "python -c 'import gymnasium; gymnasium.pprint_registry()'"
 
 Vector = NDArray[np.float32]
@@ -44,11 +46,15 @@ class Outcome(NamedTuple):
 class Environment:
     """An environment of Gymnasium, by its id. An episode is determined by its seed and its actions.
 
-    Raises DataProblem when there is none, when it needs a package that is missing, or when no policy here can act in it.
+    most_steps: those after which an episode is cut; None: the environment's own limit, or LIMIT where it has none. Raises
+    DataProblem when there is none of that id, when it needs a package that is missing, or when no policy here can act in it.
     """
 
-    def __init__(self, name: str) -> None:
-        self._env = _made(name)
+    def __init__(self, name: str, most_steps: int | None = None) -> None:
+        self._env = _made(name, most_steps)
+        self.has_limit: bool = self._env.spec.max_episode_steps is not None
+        if not self.has_limit:
+            self._env = _gymnasium().wrappers.TimeLimit(self._env, LIMIT)
         spaces = _gymnasium().spaces
         observed, acted = self._env.observation_space, self._env.action_space
         if isinstance(observed, spaces.Box) and len(observed.shape) > 1:
@@ -101,7 +107,7 @@ def _gymnasium() -> Any:
         raise _problem("Reinforcement learning needs gymnasium: pip install 'stride-lr[rl]'.") from error
 
 
-def _made(name: str) -> Any:
+def _made(name: str, most_steps: int | None) -> Any:
     gymnasium = _gymnasium()
     namespace = name.partition("/")[0] if "/" in name else ""
     if namespace in NAMESPACES:
@@ -116,7 +122,7 @@ def _made(name: str) -> Any:
             # Its own advice, in colours. What cannot be used is told below.
             warnings.filterwarnings("ignore", module=r"gymnasium\.")
             # Its checks of every step take as long as the steps of CartPole.
-            return gymnasium.make(name, disable_env_checker=True, **options)
+            return gymnasium.make(name, max_episode_steps=most_steps, disable_env_checker=True, **options)
     except gymnasium.error.UnregisteredEnv as error:
         raise _problem(f"There is no environment {name!r} in gymnasium: {_near(name)}") from error
     except gymnasium.error.DeprecatedEnv as error:

@@ -136,6 +136,15 @@ REINFORCEMENT_LEARNING = Objective(
                 " must be vectors; Atari's, such as ALE/Pong-v5, are the console's memory.",
                 DEFINES_MEASURE: True,
             },
+            "max_episode_steps": {
+                "type": ["integer", "null"],
+                "minimum": 1,
+                "maximum": 1_000_000,
+                "default": None,
+                "description": "Steps after which an episode is cut, in training and where the policy is measured; null: the"
+                " environment's own limit, or 1,000 where it has none.",
+                DEFINES_MEASURE: True,
+            },
             "algorithm": {
                 "type": "string",
                 "enum": ["ppo", "actor-critic"],

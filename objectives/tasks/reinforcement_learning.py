@@ -20,7 +20,8 @@ import torch
 from objectives import command_line
 from objectives.catalog import default_params, default_settings
 from objectives.contract import Run
-from objectives.data.environments import Environment
+from objectives.data.environments import LIMIT, Environment
+from objectives.data.notes import log
 from objectives.entries.reinforcement_learning import REINFORCEMENT_LEARNING
 from objectives.models.actor_critic import ActorCritic
 from objectives.models.layers import Between
@@ -49,8 +50,10 @@ def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, dev
     torch.set_num_threads(threads)
     params = default_params(REINFORCEMENT_LEARNING) | dict(params)
     settings = default_settings(REINFORCEMENT_LEARNING) | dict(settings)
-    new_environment = partial(Environment, settings["environment"])
+    new_environment = partial(Environment, settings["environment"], settings["max_episode_steps"])
     environment = new_environment()
+    if not environment.has_limit:
+        log(f"{settings['environment']} has no limit to the steps of an episode: max_episode_steps {LIMIT} cuts them.")
     return PolicyGradientRun(
         new_environment,
         Discrete() if environment.is_discrete else Gaussian(),

@@ -12,9 +12,6 @@ from torch import Tensor
 from objectives.contract import DataProblem
 from objectives.data.environments import Environment, Vector
 
-LONGEST = 100_000
-"""Steps after which an episode that is played to measure a policy is ended: some environments have no end of their own."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
@@ -138,6 +135,6 @@ def play(environments: Sequence[Environment], act: Callable[[Tensor], Tensor | N
                 observations[episode] = outcome.observation
                 returns[episode] += outcome.reward
                 lengths[episode] += 1
-                if outcome.terminated or outcome.truncated or lengths[episode] == LONGEST:
+                if outcome.terminated or outcome.truncated:
                     del playing[episode]
     return Played(returns=returns, lengths=lengths)

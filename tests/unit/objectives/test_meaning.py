@@ -126,7 +126,7 @@ def test_reinforcement_learning_has_iterations_in_place_of_epochs_and_is_measure
         "iterations": "duration",
         "warmup_fraction": "warmup",
     }
-    assert {*known.measure} == {"environment", "evaluation_episodes"}
+    assert {*known.measure} == {"environment", "evaluation_episodes", "max_episode_steps"}
     assert (known.threads, known.step_word, known.measured_with) == ("threads", "iteration", {})
 
 

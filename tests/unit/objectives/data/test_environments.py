@@ -11,7 +11,7 @@ import pytest
 from gymnasium.envs.registration import register, registry
 
 from objectives.contract import DataProblem
-from objectives.data.environments import LISTED, Environment
+from objectives.data.environments import LIMIT, LISTED, Environment
 
 
 class Bare(gymnasium.Env[Any, Any]):
@@ -69,6 +69,22 @@ def test_observations_are_vectors_and_an_episode_follows_from_seed_and_actions(
 
     assert episode(3) == episode(3)
     assert len({tuple(episode(seed)) for seed in range(10)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "most_steps", "length"),
+    [("Pendulum-v1", None, 200), ("Pendulum-v1", 300, 300), ("Bare-v0", None, LIMIT), ("Bare-v0", 3, 3)],
+)
+def test_an_episode_is_cut_at_the_limit_asked_for_or_that_of_the_environment(
+    bare: str, name: str, most_steps: int | None, length: int
+) -> None:
+    register(bare, entry_point=lambda: Bare(VECTOR, gymnasium.spaces.Discrete(2)))
+    environment = Environment(name, most_steps)
+    environment.reset(0)
+    action: Any = 0 if environment.is_discrete else np.zeros(environment.n_actions, np.float32)
+    outcomes = [environment.step(action) for _ in range(length)]
+    assert [outcome.truncated for outcome in outcomes] == [False] * (length - 1) + [True]
+    assert not outcomes[-1].terminated
 
 
 def test_numbers_of_a_continuous_action_cover_a_bounded_range_and_end_at_it(bare: str) -> None:

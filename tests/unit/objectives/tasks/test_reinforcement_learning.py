@@ -173,11 +173,20 @@ def test_an_environment_that_does_not_repeat_itself_is_not_resumed(own: str) -> 
         begin(own).state_dict()
 
 
-def test_an_episode_without_an_end_is_ended_where_a_policy_is_measured(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_episodes_without_an_end_are_cut_in_training_and_where_a_policy_is_measured(
+    own: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     register(own, entry_point=Forgetful)
-    monkeypatch.setattr("objectives.training.rollouts.LONGEST", 7)
-    (first,) = train(begin(own, iterations=1))
+    run = begin(own, {"max_episode_steps": 7}, iterations=1, transitions=3 * 16)
+    (first,) = train(run)
     assert first.metrics["episode_length"] == 7
+    (of_one, *_) = run.state_dict()["rollouts"]["episodes"]
+    assert len(of_one["actions"]) == 2 * 16 % 7
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr("objectives.data.environments.LIMIT", 9)
+    (first,) = train(begin(own, iterations=1))
+    assert first.metrics["episode_length"] == 9
+    assert "Own-v0 has no limit to the steps of an episode: max_episode_steps " in capsys.readouterr().out
 
 
 def test_the_entry_has_no_parameter_without_effect() -> None:
