@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from service.analysis.model.encoding import learning_rate
-from service.analysis.model.points import LARGEST, cost_of, diagnosis_of, learned
+from service.analysis.model.points import LARGEST, cost_of, diagnosis_of, learned, no_better_than_guessing
 from service.analysis.model.pruned_trials import Curves
 from service.domain.answer import Answer
 from service.domain.job import Job
@@ -70,7 +70,7 @@ class Seen:
     def has_learned(self) -> bool:
         """Whether the loss of more than a few trials fell, by their diagnosis; or else, whether the best trial is clearly better
         than guessing, and the others are not all like it."""
-        if not self.complete or self.barely_moved:
+        if not self.complete or self.barely_moved or no_better_than_guessing(self.job, self.complete):
             return False
         if sum(map(learned, self.complete)) > FEW * len(self.complete):
             return True

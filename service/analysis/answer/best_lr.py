@@ -11,12 +11,13 @@ from service.analysis.answer.groups import by_batch_size, divergence_edges, edge
 from service.analysis.answer.importance import Interaction, importance, interaction
 from service.analysis.answer.rates import curve_in_rates, in_rates
 from service.analysis.answer.tried import Tried, other_params, tried
-from service.analysis.answer.verdict import Fitted, Judged, because_of, further_of, judge, judge_best, judge_few
+from service.analysis.answer.verdict import Fitted, Judged, because_of, further_of, judge, judge_best, judge_few, judge_guessing
 from service.analysis.model.candidates import SAME
 from service.analysis.model.estimates import Interval
 from service.analysis.model.exact_values import exactly, other_values
 from service.analysis.model.observations import Observations, observe
 from service.analysis.model.optimum import EDGE, Optimum
+from service.analysis.model.points import no_better_than_guessing
 from service.analysis.model.pruned_trials import Curves
 from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, MOSTLY, Kind, ResponseCurve
 from service.analysis.model.retrained import Retrained, allowed, answerable, retrained
@@ -103,8 +104,12 @@ def _constant(of: Tried, seen: Observations, tolerance: float) -> Answered:
     """The answer where every trial has the same value."""
     value = of.job.spec.cost_sign * float(seen.costs[0]) + 0.0  # no negative zero
     everywhere = in_rates(of.job, Interval(low=seen.low, high=seen.high))
-    safe = SafeRangeView(tolerance=tolerance, low=everywhere.low, high=everywhere.high)
-    because = words.all_the_same(len(seen.costs), of.job.spec.metric, value)
+    if no_better_than_guessing(of.job, of.complete):
+        judged = judge_guessing(of)
+    else:
+        because = words.all_the_same(len(seen.costs), of.job.spec.metric, value)
+        judged = Judged(verdict=AnswerVerdict.ANY_RATE, because=because)
+    safe = _safe(of.job, Interval(low=seen.low, high=seen.high), tolerance, judged)
     answer = Answer(
         job=of.job.id,
         training_seed=of.seed,
@@ -126,10 +131,10 @@ def _constant(of: Tried, seen: Observations, tolerance: float) -> Answered:
         curve=tuple(
             CurveView(learning_rate=rate, mean=value, low=value, high=value) for rate in (everywhere.low, everywhere.high)
         ),
-        verdict=AnswerVerdict.ANY_RATE,
-        because=words.of_seed(of.seed, because),
+        verdict=judged.verdict,
+        because=because_of(of, judged),
     )
-    return Answered(answer=answer, because=because)
+    return Answered(answer=answer, because=judged.because)
 
 
 def _with_curve(
@@ -175,8 +180,8 @@ def _with_curve(
         params=other_values(optimum.point, seen) if chosen is None else other_params(job, chosen.params),
         interval=fitted.interval,
         interval_at_params=in_rates(job, at_params),
-        safe_range=_safe(job, safe, tolerance),
-        safe_range_retuned=_safe(job, safe_retuned, tolerance),
+        safe_range=_safe(job, safe, tolerance, judged),
+        safe_range_retuned=_safe(job, safe_retuned, tolerance, judged),
         expected=_expected(optimum, job, chosen),
         divergence_edge=None if edge is None else edge_in_rates(edge),
         divergence_edges=divergence_edges(seen),
@@ -224,8 +229,9 @@ def _holding(retuned: Interval | None, safe: Interval | None) -> Interval | None
     return retuned.holding(safe.low).holding(safe.high)
 
 
-def _safe(job: Job, safe: Interval | None, tolerance: float) -> SafeRangeView | None:
-    if safe is None:
+def _safe(job: Job, safe: Interval | None, tolerance: float, judged: Judged) -> SafeRangeView | None:
+    """None where nothing learned: there is nothing that a rate could lose."""
+    if safe is None or judged.verdict is AnswerVerdict.NOTHING_LEARNED:
         return None
     rates = in_rates(job, safe)
     return SafeRangeView(tolerance=tolerance, low=rates.low, high=rates.high)

@@ -7,7 +7,7 @@ from service.analysis.answer.tried import Tried
 from service.analysis.model.curve_line import MAY_DIVERGE
 from service.analysis.model.observations import Observations
 from service.analysis.model.optimum import Optimum
-from service.analysis.model.points import LARGEST, diagnosis_of, learned
+from service.analysis.model.points import LARGEST, diagnosis_of, learned, no_better_than_guessing
 from service.analysis.model.response_curve import FEWEST
 from service.analysis.model.retrained import Retrained
 from service.analysis.words import verdict as words
@@ -106,12 +106,22 @@ def judge_few(of: Tried, seen: Observations | None) -> Judged:
     return Judged(verdict=AnswerVerdict.MORE_TRIALS, because=because, further=further)
 
 
+def judge_guessing(of: Tried) -> Judged:
+    """The verdict where no trial is better than guessing."""
+    assert of.best is not None
+    assert of.best.value is not None
+    because = words.no_better_than_guessing(len(of.complete), of.job.spec.metric, of.best.value)
+    return Judged(verdict=AnswerVerdict.NOTHING_LEARNED, because=because)
+
+
 def judge(of: Tried, fitted: Fitted, seen: Observations) -> Judged:
     """The verdict on a fitted curve. What further trials in the same range could not change comes first."""
     optimum, n, metric, interval = fitted.optimum, int(seen.complete.sum()), of.job.spec.metric, fitted.interval
     rate = 10**optimum.rate
     if not any(learned(trial) for trial in of.complete):
         return Judged(verdict=AnswerVerdict.NOTHING_LEARNED, because=words.nothing_learned(n))
+    if no_better_than_guessing(of.job, of.complete):
+        return judge_guessing(of)
     if fitted.retrained_in_vain:
         return _retrained_in_vain(fitted.retrained_in_vain)
     if fitted.is_flat:

@@ -13,7 +13,7 @@ from service.analysis.model.encoding import Array, finite, learning_rate
 from service.analysis.model.estimates import Estimate
 from service.analysis.model.observations import Observations, observe
 from service.analysis.model.optimum import N_DRAWS, Optimum
-from service.analysis.model.points import LARGEST, cost_of, learned, seed_of
+from service.analysis.model.points import LARGEST, cost_of, learned, no_better_than_guessing, seed_of
 from service.analysis.model.pruned_trials import Curves
 from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, ResponseCurve
 from service.analysis.words import comparison as words
@@ -160,7 +160,7 @@ def judge(finished: Finished) -> Judged | str:
     if len(diverged) == len(trials):
         return words.all_diverged(min(diverged))
     complete = [trial for trial in trials if cost_of(job, trial) is not None]
-    if complete and not any(learned(trial) for trial in complete):
+    if complete and (not any(map(learned, complete)) or no_better_than_guessing(job, complete)):
         return words.nothing_learned()
     if not isinstance(dimension, Range):
         return _at_point(finished, finite(dimension))

@@ -3,21 +3,20 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 import numpy.typing as npt
 
-from service.analysis.model.encoding import Array, Axis, axes, encode, finite, has_rate, learning_rate
+from service.analysis.model.encoding import Array, Axis, axes, encode, has_rate, learning_rate
 from service.analysis.model.exploded import explosions_begin, find_exploded, find_lost, guessing_level
-from service.analysis.model.points import LARGEST, cost_of, seed_of, tried_points
+from service.analysis.model.points import LARGEST, cost_of, guessing_of, seed_of, tried_points
 from service.analysis.model.pruned_trials import Curves, Row, predicted
 from service.analysis.words import verdict as words
 from service.domain.job import Job
 from service.domain.meaning import Meaning, Role
 from service.domain.space import CategoricalRange, Dimension, FloatRange, IntRange, Point, discrete_values
 from service.domain.steps import steps
-from service.domain.trial import GUESSING, Trial, TrialState
+from service.domain.trial import Trial, TrialState
 
 MOST_CHOICES = 1_000
 """A range with more steps than this counts as continuous."""
@@ -138,7 +137,7 @@ def observe(job: Job, trials: Sequence[Trial], curves: Curves) -> Observations |
     if not complete:
         return None
     diverged = [each for each in usable if each[0].state is TrialState.INFEASIBLE]
-    guessing = _guessing(job, trials)
+    guessing = guessing_of(job, trials)
     exploded, is_lost = _lost(complete, diverged, among, guessing)
     begin = -math.inf if among else _explosions_begin(complete, is_lost, guessing)
     lost = diverged + [row[:3] for row, row_is_lost in zip(complete, is_lost, strict=True) if row_is_lost]
@@ -201,13 +200,6 @@ def _complete(job: Job, usable: Sequence[tuple[Trial, float, list[float]]]) -> l
         for trial, rate, others in usable
         if (cost := cost_of(job, trial)) is not None and abs(cost) <= LARGEST
     ]
-
-
-def _guessing(job: Job, trials: Sequence[Trial]) -> float | None:
-    """The cost of guessing, as the objective declares it in its trials; None where it does not."""
-    declared = [trial.user_attrs.get(GUESSING) for trial in trials]
-    levels = [level for each in declared if isinstance(each, dict) and (level := finite(each.get(job.spec.metric))) is not None]
-    return job.spec.cost_sign * median(levels) if levels else None
 
 
 def _lost(

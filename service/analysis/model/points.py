@@ -4,16 +4,21 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
+from service.analysis.model.encoding import finite
 from service.domain.job import Job
 from service.domain.space import Point, key_of, searched
 from service.domain.training_seeds import stored_seed
-from service.domain.trial import Trial, TrialState
+from service.domain.trial import GUESSING, Trial, TrialState
 
 LARGEST = 1e100
 """Larger values are nonsense that a foreign script wrote: their squares overflow."""
 SMALLEST = 1e-315
 """Values nearer to zero count as zero: they are denormal, with few digits."""
+
+ROUNDING = 1e-6
+"""The part of it by which a metric may differ from that of guessing by rounding only, in single precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +57,24 @@ def diagnosis_of(trial: Trial) -> set[str]:
 def learned(trial: Trial) -> bool:
     """Whether its training loss fell, by its diagnosis; true where there is none."""
     return not diagnosis_of(trial) & {"plateaued", "diverged"}
+
+
+def guessing_of(job: Job, trials: Sequence[Trial]) -> float | None:
+    """The cost of guessing, as the objective declares it in its trials; None where it does not."""
+    declared = [trial.user_attrs.get(GUESSING) for trial in trials]
+    levels = [level for each in declared if isinstance(each, dict) and (level := finite(each.get(job.spec.metric))) is not None]
+    return job.spec.cost_sign * median(levels) if levels else None
+
+
+def no_better_than_guessing(job: Job, trials: Sequence[Trial]) -> bool:
+    """Whether no complete trial is better than guessing, and most are just as good: then how others differ teaches nothing. Where
+    most are worse, such as those that overfit, they have learned."""
+    guessing, costs = guessing_of(job, trials), [cost for trial in trials if (cost := cost_of(job, trial)) is not None]
+    if guessing is None or not costs:
+        return False
+    rounding = ROUNDING * abs(guessing)
+    n_same = sum(abs(cost - guessing) <= rounding for cost in costs)
+    return min(costs) >= guessing - rounding and n_same > len(costs) / 2
 
 
 def tried_points(job: Job, trials: Sequence[Trial]) -> list[TriedPoint]:

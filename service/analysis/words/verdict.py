@@ -21,6 +21,14 @@ def nothing_learned(n: int) -> str:
     return f"none of the {n} trials that trained to their end learned anything: look at their diagnosis, and at the data"
 
 
+def no_better_than_guessing(n: int, metric: str, value: float) -> str:
+    """n: trials. value: of guessing."""
+    return (
+        f"none of the {n} trials that trained to their end has a better {metric} than guessing, {value:.4g}: train"
+        " longer, or search other parameters"
+    )
+
+
 def any_rate(tolerance: float, metric: str) -> str:
     """The curve is flat except for noise."""
     return f"no rate of the range loses more than {tolerance:.2g} of {metric} to another"

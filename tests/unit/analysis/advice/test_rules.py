@@ -188,6 +188,11 @@ def test_trials_that_all_predict_how_frequent_classes_are_have_learned_nothing_t
     assert item.code == "nothing_learns"
 
 
+def test_where_most_trials_are_as_good_as_guessing_and_none_is_better_nothing_learns() -> None:
+    trials = trials_at(drawn(), lambda rate: 9.1 if rate < 1e-3 else 2.3)
+    assert "nothing_learns" in [item.code for item in advice_on(job(), trials, of_shape(trials, *FLAT))]
+
+
 def test_a_gap_among_many_random_rates_is_not_too_few_of_them() -> None:
     rates = [rate for rate in drawn(40) if not BEST * 1.1 < rate < BEST * 12]
     trials = trials_at(rates)

@@ -1,6 +1,7 @@
 """Each field of the answer, and each honest refusal."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -211,6 +212,36 @@ def test_trials_that_learned_nothing_are_no_answer_to_trust() -> None:
     found = asked(trials)
     assert found.verdict == AnswerVerdict.NOTHING_LEARNED
     assert "none of the 16 trials" in found.because
+
+
+def guessing(returns: Callable[[int], float], n: int = 16) -> Answer:
+    """The answer where a constant policy has a return of -200."""
+    trials = [
+        trial(one.number, one.params["learning_rate"], returns(one.number), user_attrs={"guessing": {"mean_return": -200.0}})
+        for one in trained(bowl(BEST), n)
+    ]
+    return asked(trials, metric="mean_return", direction="maximize")
+
+
+@pytest.mark.parametrize("returns", [lambda _: -200.0, lambda number: -800.0 + number if number % 3 == 0 else -200.0])
+def test_trials_that_are_no_better_than_guessing_make_no_rate_safe(returns: Callable[[int], float]) -> None:
+    found = guessing(returns)
+    assert found.verdict == AnswerVerdict.NOTHING_LEARNED
+    assert found.because.startswith(
+        "none of the 16 trials that trained to their end has a better mean_return than guessing, -200: train longer"
+    )
+    assert (found.safe_range, found.safe_range_retuned, found.recommends) == (None, None, False)
+
+
+@pytest.mark.parametrize(
+    "returns",
+    [
+        lambda number: -190.0 if number == 5 else -200.0,  # one has reached more
+        lambda number: -200.0 if number < 8 else -201.0 - number,  # most are worse, as models that overfit
+    ],
+)
+def test_trials_that_differ_from_guessing_have_learned(returns: Callable[[int], float]) -> None:
+    assert guessing(returns).verdict != AnswerVerdict.NOTHING_LEARNED
 
 
 def test_a_best_trial_that_was_still_improving_is_told() -> None:

@@ -224,6 +224,8 @@ def test_trials_that_learned_nothing_are_not_compared() -> None:
     trials = [replace(one, user_attrs={"diagnosis": {"plateaued": "flat"}}) for one in flat.trials]
     because = a_reason(Finished(job=flat.job, trials=trials, curves={}))
     assert because == "none of its trials that trained to their end learned anything: see their diagnosis"
+    trials = [replace(one, value=2.3, user_attrs={"guessing": {flat.job.spec.metric: 2.3}}) for one in flat.trials]
+    assert a_reason(Finished(job=flat.job, trials=trials, curves={})) == because
 
 
 def test_values_beyond_all_measure_are_no_pair() -> None:
