@@ -52,5 +52,8 @@ def _load(source: DataFile, target: DataFile, fold: int, max_length: int) -> Tra
 
 
 def _lines(path: Path) -> list[str]:
-    lines = read_utf8(path, "a text file").removesuffix("\n").split("\n")
+    text = read_utf8(path, "a text file")
+    if not text:
+        raise DataProblem(f"{path} is empty.")
+    lines = text.removesuffix("\n").split("\n")
     return [unicodedata.normalize("NFC", line.strip()) for line in lines]

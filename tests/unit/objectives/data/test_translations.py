@@ -93,12 +93,12 @@ def test_lines_with_the_same_text_are_in_the_same_set(tmp_path: Path) -> None:
 
 def test_empty_and_long_lines_are_left_out_and_counted(tmp_path: Path) -> None:
     lines = [f"{n}{n}" for n in range(10)]
-    paths = write(tmp_path, "\n".join([*lines, " ", "aaaa", "b"]), "\n".join([*lines, "x", "y", "bbbb"]))
+    paths = write(tmp_path, "\n".join([*lines, " ", "c", "aaaa", "b"]), "\n".join([*lines, "x", "", "y", "bbbb"]))
     sets = parallel_text(*paths, 0, 3)
     assert sum(map(len, (sets.training, sets.validation, sets.test))) == 10
     assert sets.notes == (
         f"Read 10 pairs of lines from {paths[0]} and {paths[1]}.",
-        "Left out: 1 pairs of which a line is empty.",
+        "Left out: 2 pairs of which a line is empty.",
         "Left out: 2 pairs of which a line has more than 3 characters.",
     )
 
@@ -110,9 +110,11 @@ def test_empty_and_long_lines_are_left_out_and_counted(tmp_path: Path) -> None:
         ("a\n", b"x\ny\xf6\n", "{1}, line 2: byte 0xf6 is not UTF-8, in which a text file must be encoded."),
         (b"a\n\0b\n", "x\ny\n", "{0}, line 2 holds a NUL byte: it is no text in UTF-8, but perhaps one in UTF-16."),
         ("a\n" * 9, "x\n" * 9, "There are too few examples for five folds in {0} (different lines of up to 9 characters): 1,"),
-        ("", "", "There are too few examples for five folds in {0} (different lines of up to 9 characters): 0,"),
+        ("", "", "{0} is empty."),
+        ("a\nb\n", "", "{1} is empty."),
+        ("\n" * 9, "\n" * 9, "There are too few examples for five folds in {0} (different lines of up to 9 characters): 0,"),
     ],
-    ids=["of different length", "not UTF-8", "UTF-16", "of one line only", "empty"],
+    ids=["of different length", "not UTF-8", "UTF-16", "of one line only", "empty", "without translations", "of empty lines"],
 )
 def test_files_that_cannot_be_used_are_named(tmp_path: Path, source: str | bytes, target: str | bytes, message: str) -> None:
     paths = write(tmp_path, source, target)
