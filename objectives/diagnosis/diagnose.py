@@ -158,7 +158,8 @@ def plateaued(trend: Trend) -> Finding | None:
     """Plateaued, for a run that is not too slow; a loss that rose and settled there counts."""
     if trend.fall >= FALL:
         return None
-    course = f"fell only {trend.fall:.0%}" if trend.fall >= 0 else f"rose {-trend.fall:.0%}"
+    percent = round(100 * trend.fall)
+    course = "did not fall" if percent == 0 else f"fell only {percent}%" if percent > 0 else f"rose {-percent}%"
     return Finding(
         verdict=Diagnosis.PLATEAUED,
         because=(

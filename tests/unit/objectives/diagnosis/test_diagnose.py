@@ -157,6 +157,13 @@ def test_a_loss_that_hardly_fell_has_plateaued() -> None:
     assert f"{found.numbers['fall']:.0%}" in found.because
 
 
+@pytest.mark.parametrize("fall", [0.001, -0.001])
+def test_a_fall_or_rise_that_rounds_to_nothing_is_said_to_be_none(fall: float) -> None:
+    [found] = diagnose(curve([2.3 * (1 - fall * step / 11) for step in range(12)]))
+    assert found.verdict == Diagnosis.PLATEAUED
+    assert found.because.startswith("the smoothed training loss did not fall, from 2.3 to 2.3, and ")
+
+
 def test_an_irreducible_loss_counts_as_converged() -> None:
     assert verdicts(curve([2.3 * (0.6 + 0.4 * math.exp(-step)) for step in range(12)])) == {Diagnosis.CONVERGED}
 
