@@ -16,6 +16,8 @@ from objectives.data.utf8 import read_utf8
 UNNAMED = re.compile(r"(Unnamed: 0(\.\d+)?)?")
 """The name of the first column where pandas has written row labels: none, or this where it has read and written them again."""
 OTHER_SEPARATORS = ";\t|"
+LONGEST_CELL = 2**31 - 1
+"""Characters of a cell, at most. The limit of Python's reader, 131,072, is exceeded by long texts."""
 N_JUDGED = 100
 """Rows by which a column is judged when the header is checked."""
 
@@ -58,6 +60,7 @@ def _read(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
     rows, cells = [], []
     header, count = 0, 0
     text = read_utf8(path, "a CSV file")
+    csv.field_size_limit(LONGEST_CELL)
     try:
         for count, line in enumerate(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True), start=1):
             row = [cell.strip() for cell in line]

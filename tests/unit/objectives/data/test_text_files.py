@@ -157,6 +157,11 @@ def test_a_parquet_file_that_cannot_be_used_is_refused_with_its_row(tmp_path: Pa
         text_parquet(path, 0, wanted())
 
 
+def test_a_text_longer_than_the_limit_of_pythons_reader_is_read(tmp_path: Path) -> None:
+    sets = text_csv(written(tmp_path / "x.csv", of("text,label") + f"{'a' * 131_073},p\n"), 0, wanted())
+    assert len(everything(sets)) == len(TEXTS) + 1
+
+
 def test_files_that_do_not_agree_are_refused(tmp_path: Path) -> None:
     parquet(tmp_path / TRAIN)
     test = parquet(tmp_path / TEST, {"text": ["a", "b"], "label": [1, 7]})
