@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from objectives.contract import Divergence, GroupRate
+from objectives.data.notes import log
 from objectives.diagnosis.divergence import find_divergence
 from objectives.parameters.choices import WITH_RATES_BY_LAYER
 from objectives.parameters.steps import in_epochs
@@ -88,8 +89,9 @@ class Optimization:
         self._batch_size: int = params["batch_size"]
         scale = _learning_rate_scale(params)
         learning_rate = params["learning_rate"] * scale
+        unfreeze_every = params.get("unfreeze_every", 0)
         layer_decay = params["layer_decay"] if params["optimizer"] in WITH_RATES_BY_LAYER else 1.0
-        groups = layer_groups(model, layer_decay, settings["learning_rate_multipliers"], params.get("unfreeze_every", 0))
+        groups = layer_groups(model, layer_decay, settings["learning_rate_multipliers"], unfreeze_every)
         policy = picked(Policy, in_epochs({**params, **settings}, step_word))
         warmup_start = 1 / scale if scale > 1 else 0.0
         self._schedule = Schedule(policy, span, warmup_start=warmup_start)
@@ -98,6 +100,7 @@ class Optimization:
             choice = replace(choice, momentum=momentum)
         self._optimizer = new_optimizer(choice, groups, learning_rate, has_warmup=self._schedule.is_warmup(0))
         self._unfreezing = Unfreezing(groups, self._optimizer)
+        log(*self._unfreezing.notes(unfreeze_every, span.updates // span.updates_per_epoch))
         self._new_audit = partial(
             RateAudit,
             policy,

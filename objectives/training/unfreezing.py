@@ -21,6 +21,16 @@ class Unfreezing:
         self._optimizer = optimizer
         self._frozen: list[bool] | None = None
 
+    def notes(self, unfreeze_every: int, epochs: int) -> list[str]:
+        """What to log where layers are not trained within so many epochs. A search over either may try such a pair, too."""
+        never = [group.name for group in self._groups if group.frozen_epochs >= epochs]
+        if not never:
+            return []
+        n_after_first = max(group.frozen_epochs for group in self._groups) // unfreeze_every
+        fitting = (epochs - 1) // n_after_first
+        advice = f"up to {fitting}, all layers are" if fitting else f"at 1, all layers are in {n_after_first + 1} epochs"
+        return [f"unfreeze_every is {unfreeze_every}: not trained within {epochs} epochs are {', '.join(never)}; {advice}."]
+
     def begin_epoch(self, epoch: int) -> bool:
         """Freeze the groups that are not trained in an epoch, counted from 0. Returns whether others are trained than before."""
         before, self._frozen = self._frozen, [epoch < group.frozen_epochs for group in self._groups]

@@ -81,6 +81,24 @@ def test_a_frozen_layer_does_not_move_and_its_rate_is_zero(optimizer: str) -> No
         }
 
 
+@pytest.mark.parametrize(
+    ("unfreeze_every", "epochs", "said"),
+    [
+        (2, 4, "unfreeze_every is 2: not trained within 4 epochs are 1; up to 1, all layers are."),
+        (9, 7, "unfreeze_every is 9: not trained within 7 epochs are 1, 3; up to 3, all layers are."),
+        (1, 2, "unfreeze_every is 1: not trained within 2 epochs are 1; at 1, all layers are in 3 epochs."),
+        (1, 3, ""),
+        (3, 7, ""),
+        (0, 1, ""),
+    ],
+)
+def test_the_log_names_layers_that_are_never_trained(
+    unfreeze_every: int, epochs: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(unfreeze_every=unfreeze_every, epochs=epochs)
+    assert capsys.readouterr().out.strip() == said
+
+
 def test_a_run_that_goes_back_to_a_checkpoint_freezes_again() -> None:
     run = begin(**EVERY)
     train(run, 1)
