@@ -57,10 +57,10 @@ def flaw_of(path: str) -> str | None:
     return None
 
 
-def allow(folders: Sequence[Path]) -> None:
-    """Restrict this process to data below `folders`. Before the first call it may read any file, as in a run from a shell."""
+def allow(folders: Sequence[Path] | None) -> None:
+    """Restrict this process to data below `folders`; None, as before the first call: to nothing, as a run from a shell."""
     global _folders
-    _folders = tuple(_resolved(folder) for folder in folders)
+    _folders = None if folders is None else tuple(_resolved(folder) for folder in folders)
 
 
 def find_problem(folders: Sequence[Path]) -> str | None:
@@ -74,9 +74,9 @@ def find_problem(folders: Sequence[Path]) -> str | None:
     return None
 
 
-def allowed() -> tuple[Path, ...]:
-    """The folders that this process is restricted to; empty if it is not restricted."""
-    return _folders or ()
+def allowed() -> tuple[Path, ...] | None:
+    """The folders that this process is restricted to; None if it is not restricted."""
+    return _folders
 
 
 def find(name: str | None) -> Path:

@@ -102,7 +102,8 @@ class _Rank:
         raise ValueError(f"there is no message {message['type']!r}")
 
     def _started(self, message: Message) -> SupervisedRun:
-        files.allow([Path(folder) for folder in message["folders"]])
+        folders = message["folders"]
+        files.allow(None if folders is None else [Path(folder) for folder in folders])
         start: Any = import_module(message["module"]).start
         run: SupervisedRun = start(message["params"], message["settings"], message["seed"], self._device, message["threads"])
         return run

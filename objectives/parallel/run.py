@@ -78,6 +78,7 @@ class ParallelRun:
             _kept.append(Group(n, device, module))
         self._group = _kept[0]
         self._group.run = self
+        folders = files.allowed()
         self._ask_all(
             {
                 "type": "start",
@@ -86,7 +87,7 @@ class ParallelRun:
                 "settings": dict(settings),
                 "seed": seed,
                 "threads": threads,
-                "folders": [str(folder) for folder in files.allowed() or ()],
+                "folders": None if folders is None else [str(folder) for folder in folders],
             }
         )
 

@@ -36,7 +36,7 @@ def find_problem(
             _try_device(device)
         except Exception as error:
             return f"device {device} does not work: {type(error).__name__}: {error}"
-    problem = files.find_problem(files.allowed())
+    problem = files.find_problem(files.allowed() or ())
     if problem is not None:
         return problem
     for place in filter(None, (folder, tempfile.gettempdir())):

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,6 +15,7 @@ import torch
 
 from objectives.catalog import BUILTIN
 from objectives.contract import DataProblem, Measurement, Run, RunLost, RunRaised
+from objectives.data import files
 from objectives.parallel.run import ParallelRun, end_ranks
 from objectives.tasks import fine_tuning, image_classification, tabular_regression
 from tests.unit.objectives.parallel import troubled
@@ -124,6 +126,23 @@ def test_a_state_of_another_number_of_processes_is_refused() -> None:
 
     with pytest.raises(ValueError, match="the state is of a run over 1 processes, and this one has 2"):
         run.load_state_dict(state)
+
+
+def test_ranks_may_read_the_files_that_their_trainer_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_folders", None)
+    table, inside = tmp_path / "table.csv", tmp_path / "inside"
+    inside.mkdir()
+    table.write_text("x,y\n" + "".join(f"{row},{row % 7}\n" for row in range(400)))
+    settings = {**TWO, "dataset": "csv", "path": str(table), "target": "y"}
+
+    assert len(train(_begin(tabular_regression, {"epochs": 2}, settings))) == 2
+
+    files.allow([inside])
+    with pytest.raises(DataProblem, match="is refused, because it lies outside the allowed folders"):
+        _begin(tabular_regression, {}, settings)
+    files.allow([])
+    with pytest.raises(DataProblem, match="STRIDE_DATA_FOLDERS: none"):
+        _begin(tabular_regression, {}, settings)
 
 
 def test_every_objective_with_the_setting_trains_over_processes() -> None:
