@@ -3,12 +3,10 @@
 import mmap
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -18,6 +16,7 @@ import torch
 
 from objectives.contract import RunLost
 from objectives.parallel.rank import PLACE
+from objectives.parallel.watch import Watch, named, stopped
 from objectives.scripts.guarded import Guarded
 from stride.connection import Closed, Connection, Message
 
@@ -42,7 +41,7 @@ class Group:
         self.device = device
         self.run: object = None
         """The one that has the ranks."""
-        self._pids: list[int] = []
+        self._processes: list[psutil.Process] = []
         pairs = [socket.socketpair() for _ in range(n + 1)]
         self._told, *self._ends = (ours for ours, _ in pairs)
         with tempfile.TemporaryFile() as places:
@@ -56,7 +55,7 @@ class Group:
             theirs.close()
         self._ranks = [Connection(end) for end in self._ends]
         try:
-            self._pids = [message["pid"] for message, _ in self._answers(START_S, is_joint=False)]
+            self._processes = [psutil.Process(message["pid"]) for message, _ in self._answers(START_S, is_joint=False)]
         except BaseException:
             self.end()
             raise
@@ -64,7 +63,7 @@ class Group:
     def ask(self, messages: Sequence[Answer], timeout_s: float, *, is_joint: bool) -> list[Answer]:
         """Send each rank its message, and return what they answer, in their order.
 
-        timeout_s: how long the others wait for a rank that does not go on. is_joint: whether ranks exchange something meanwhile,
+        timeout_s: how long ranks may neither compute nor exchange anything. is_joint: whether they exchange something meanwhile,
         so that one that raises keeps the others from answering: its answer is the only one then.
         """
         for end in self._ends:
@@ -73,7 +72,7 @@ class Group:
             try:
                 self._ranks[rank].send(*message)
             except Closed:
-                raise self._cut_off(rank, "it does not read") from None
+                raise self._cut_off(rank, "it does not read", timeout_s) from None
         return self._answers(timeout_s, is_joint=is_joint)
 
     def end(self) -> None:
@@ -85,7 +84,7 @@ class Group:
 
     def _answers(self, timeout_s: float, *, is_joint: bool) -> list[Answer]:
         answers: dict[int, Answer] = {}
-        seen, since = self._progress(answers), time.monotonic()
+        watch = Watch(self._processes, self._places, self.n)
         while len(answers) < self.n:
             ready = wait([self._told, *(end for rank, end in enumerate(self._ends) if rank not in answers)], LOOK_S)
             if self._told in ready or self._launcher.poll() is not None:
@@ -94,56 +93,36 @@ class Group:
                 try:
                     answers[rank] = self._ranks[rank].receive()
                 except Closed:
-                    raise self._cut_off(rank, "it does not send") from None
+                    raise self._cut_off(rank, "it does not send", timeout_s) from None
                 if answers[rank][0]["type"] == "cut off":
-                    raise self._cut_off(rank, answers[rank][0]["message"])
+                    raise self._cut_off(rank, answers[rank][0]["message"], timeout_s)
                 if answers[rank][0]["type"] == "raised" and is_joint:
                     return [answers[rank]]
-            if (progress := self._progress(answers)) != seen:
-                seen, since = progress, time.monotonic()
-            elif time.monotonic() > since + timeout_s and (problem := self._who_hangs(answers)) is not None:
-                raise RunLost(f"{problem}, for {timeout_s:g} s (rank_timeout_s)")
+            watch.look()
+            waiting = [rank for rank in range(self.n) if rank not in answers]
+            if waiting and (problem := watch.problem(waiting, timeout_s)) is not None:
+                raise RunLost(f"{problem}, {_for(timeout_s)}")
         return [answers[rank] for rank in range(self.n)]
 
-    def _progress(self, answered: Collection[int]) -> tuple[int, ...]:
-        return (len(answered), *struct.unpack(f"{self.n}q", self._places))
-
-    def _who_hangs(self, answered: Collection[int]) -> str | None:
-        """What nothing has changed for, in words; None: all of them are computing."""
-        waiting = [rank for rank in range(self.n) if rank not in answered]
-        if not self._pids:
-            return f"{self._names(waiting)} did not begin"
-        if stopped := [rank for rank in waiting if _is_stopped(self._pids[rank])]:
-            return f"{self._names(stopped)} is stopped"
-        _, *places = self._progress(answered)
-        last = min(places[rank] for rank in waiting)
-        behind = [rank for rank in waiting if places[rank] == last]
-        if len(behind) < self.n:
-            return f"{self._names(behind)} did not go on, and the others waited"
-        return f"{self._names(waiting)} waited for each other" if last % 2 else None  # within an exchange
-
-    def _cut_off(self, rank: int, why: str) -> RunLost:
-        """One rank cannot be reached, or cannot reach the others: the launcher may know more."""
+    def _cut_off(self, rank: int, why: str, timeout_s: float) -> RunLost:
+        """One rank cannot be reached, or cannot reach the others: it is stopped, or the launcher may know more."""
+        if self._processes and (problem := stopped([rank], self._processes)):
+            return RunLost(f"{problem}, {_for(timeout_s)}")
         if wait([self._told], WORD_S):
             return RunLost(self._how_it_ended())
-        return RunLost(f"{self._names([rank])} is cut off: {why}")
+        return RunLost(f"{named([rank], self.n)} is cut off: {why}")
 
     def _how_it_ended(self) -> str:
         with suppress(Closed):
             message, _ = Connection(self._told).receive()
-            return f"{self._names([message['rank']])} {_how(message['exit_code'])}"
+            return f"{named([message['rank']], self.n)} {_how(message['exit_code'])}"
         with suppress(subprocess.TimeoutExpired):
             return f"the launcher of {self.n} ranks {_how(self._launcher.wait(WORD_S))}"
         return f"the launcher of {self.n} ranks has closed its connection"
 
-    def _names(self, ranks: Sequence[int]) -> str:
-        return f"rank {' and '.join(map(str, ranks))} of {self.n}"
 
-
-def _is_stopped(pid: int) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
-    return False
+def _for(timeout_s: float) -> str:
+    return f"for {timeout_s:g} s (rank_timeout_s)"
 
 
 def _how(code: int) -> str:

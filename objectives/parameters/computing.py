@@ -36,7 +36,8 @@ PROCESSES: Mapping[str, Any] = {
         "minimum": 1,
         "maximum": 86_400,
         "default": 60,
-        "description": "How long, in seconds, the processes of a run wait for one that does not go on, before the attempt ends.",
+        "description": "How long, in seconds, a process of a run may neither compute nor exchange anything while others wait"
+        " for it, before the attempt ends.",
     },
 }
 """Data-parallel training, which users' own models do not have: their files are loaded in another process."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from math import fsum
 from typing import Any
 
@@ -26,13 +26,13 @@ def evaluate(forward: Callable[[Any], Any], task: Task, batches: Iterable[Batch]
     """Evaluate a model, which is in evaluation mode. forward: from inputs to outputs.
 
     The loss is the mean over the batches, weighted by their examples. The score is that of all predictions at once; where those
-    of different batches cannot be concatenated, the weighted mean of the batches' scores. Ranks take turns in the batches; the
-    first one computes the result for all of them, which must not differ by a bit in what they decide by it.
+    of different batches cannot be concatenated, the weighted mean of the batches' scores. Each rank has its share of every batch;
+    the first one computes the result for all of them, which must not differ by a bit in what they decide by it.
     """
     ranks = ranks or Ranks()
     outputs = None
     evaluated: list[_Evaluated] = []
-    for batch in islice(batches, ranks.rank, None, ranks.n):
+    for batch in ranks.shares(batches):
         outputs = forward(batch.inputs)
         loss = task.validation_loss(outputs, batch.targets)
         evaluated.append((task.predictions(outputs, batch.targets), batch.targets, loss, batch.n_examples))

@@ -7,7 +7,7 @@ in buckets, to begin while the backward pass goes on; here the vector that clipp
 A run asks `here`. Without `join` a process is alone, and nothing is exchanged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import torch.distributed as dist
@@ -34,6 +34,10 @@ class Ranks:
     def share(self, batch: Batch) -> Batch:
         """This rank's part of a batch of at least n examples."""
         return batch if self.n == 1 else pieces(batch, self.n)[self.rank]
+
+    def shares(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """This rank's parts of batches, without those that have too few examples for it."""
+        return (self.share(batch) for batch in batches if self.rank < max(batch.n_examples, 1))
 
     def sum(self, values: Tensor) -> None:
         """Replace the values by their sum over the ranks, which is the same bit by bit on all of them."""

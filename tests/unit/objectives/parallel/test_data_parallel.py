@@ -1,6 +1,7 @@
 """One run over several processes: the same as over one, whatever becomes of the processes."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -192,6 +193,25 @@ def test_ranks_end_with_the_process_that_asked_for_them() -> None:
 
     assert len(ranks) == 2
     assert not any(map(psutil.pid_exists, ranks))
+
+
+def test_a_rank_that_computes_for_longer_than_the_timeout_does_not_hang() -> None:
+    run = _begin(troubled, {}, {**TWO, "rank_timeout_s": 1, "trouble": "computes"})
+    train(run, 2)
+    began = time.monotonic()
+
+    assert len(train(run)) == 2
+    assert time.monotonic() >= began + troubled.COMPUTES_S > began + 1.5
+
+
+def test_ranks_that_are_stopped_before_they_have_read_a_message_are_named() -> None:
+    run = _begin(image_classification, {}, {**TWO, "rank_timeout_s": 1, "width": 512, "hidden_layers": 3})
+    state = run.state_dict()
+    for rank in _ranks():
+        os.kill(rank, signal.SIGSTOP)
+
+    with pytest.raises(RunLost, match=r"^rank 0 of 2 is stopped, for 1 s \(rank_timeout_s\)$"):
+        run.load_state_dict(state)
 
 
 TROUBLES: dict[str, tuple[type[Exception], str]] = {

@@ -13,12 +13,14 @@ from objectives.parallel.run import over_processes
 from objectives.tasks import image_classification
 from objectives.training.ranks import here
 
+COMPUTES_S = 2.0
+
 OBJECTIVE = replace(IMAGE_CLASSIFICATION, name="troubled", module=__name__)
 
 
 @over_processes(OBJECTIVE)
 def start(params: Mapping[str, Any], settings: Mapping[str, Any], seed: int, device: str, threads: int) -> Run:
-    """settings: with `trouble`, a signal that the rank gets, or "raises" or "sleeps"."""
+    """settings: with `trouble`, a signal that the rank gets, or "raises", "sleeps" or "computes", which is no trouble."""
     run = image_classification.start(params, settings, seed, device, threads)
     return _Troubled(run, settings["trouble"]) if here().rank else run
 
@@ -37,6 +39,11 @@ class _Troubled:
             if measurement.step == 2:
                 if self._trouble == "raises":
                     raise ArithmeticError("troubled")
+                if self._trouble == "computes":
+                    until = time.monotonic() + COMPUTES_S
+                    while time.monotonic() < until:
+                        pass
+                    continue
                 if self._trouble == "sleeps":
                     time.sleep(1000)
                 os.kill(os.getpid(), signal.Signals[self._trouble])
