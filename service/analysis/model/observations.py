@@ -111,8 +111,10 @@ class Observations:
 
     @property
     def most(self) -> float:
-        """An upper bound on expected costs: as far above the worst as that is above the best."""
-        return float(self.costs.max() + np.ptp(self.costs))
+        """An upper bound on expected costs: as far above the worst as that is above the best; at most 0 where the metric is
+        maximized and never negative."""
+        most = float(self.costs.max() + np.ptp(self.costs))
+        return min(most, 0.0) if self.is_maximized and self.costs.max() <= 0 else most
 
     @property
     def n_rates(self) -> int:

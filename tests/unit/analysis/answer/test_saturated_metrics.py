@@ -42,7 +42,7 @@ def test_a_rate_amid_those_that_have_the_best_value_is_answered(n: int) -> None:
     assert found.interval is not None
     assert math.log10(found.interval.high / found.interval.low) > 0.5
     assert found.verdict in (AnswerVerdict.CONFIDENT, AnswerVerdict.MORE_TRIALS)
-    assert all(place.mean <= MOST for place in found.curve)
+    assert all(0 <= place.low <= place.mean <= place.high <= MOST for place in found.curve)
 
 
 def test_of_equal_costs_each_is_chosen_as_often_as_the_others() -> None:
