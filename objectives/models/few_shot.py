@@ -77,7 +77,8 @@ class FewShotLearner(nn.Module):
         outputs = outputs_of_each(self._layers, adapted, query_inputs)
         if is_maml or not self.training:
             return Adapted(outputs, outputs.new_zeros(()))
-        parts = [(each * (each - after.mean(dim=0)).detach()).sum() for each, after in zip(weights, adapted, strict=True)]
+        # Differences first: rounding of a mean would be a gradient where no weight has changed, and Adam would enlarge it.
+        parts = [(each * (each - after).mean(dim=0).detach()).sum() for each, after in zip(weights, adapted, strict=True)]
         total = torch.stack(parts).sum()
         return Adapted(outputs.detach(), total - total.detach())
 

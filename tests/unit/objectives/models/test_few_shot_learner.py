@@ -102,6 +102,18 @@ def test_reptiles_gradient_is_the_initial_weights_less_the_mean_of_those_that_we
         torch.testing.assert_close(weights.grad, expected)
 
 
+def test_weights_that_no_episode_changes_have_no_gradient_in_reptile() -> None:
+    """Not even that of rounding, which Adam would make as large as any."""
+    made = learner(REPTILE)
+    inputs, targets, queries = (each.repeat(11, *[1] * (each.dim() - 1)) for each in (*SUPPORT, QUERY[0]))
+    inputs[:, :, 1] = 0
+    made.train()(inputs, targets, queries).surrogate.backward()
+    first = next(made.parameters()).grad
+    assert first is not None
+    assert first[:, 0].any()
+    assert not first[:, 1].any()
+
+
 @pytest.mark.parametrize("how", [MAML, REPTILE], ids=lambda how: how.algorithm)
 def test_evaluation_adapts_by_its_own_steps_where_no_gradient_is_wanted(how: Adaptation) -> None:
     made = learner(how)
