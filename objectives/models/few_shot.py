@@ -8,6 +8,7 @@ Nichol et al., "On First-Order Meta-Learning Algorithms" (2018), algorithm 2, ht
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import cycle, islice
+from math import ceil
 from typing import NamedTuple
 
 import torch
@@ -47,7 +48,8 @@ class FewShotLearner(nn.Module):
     def __init__(self, network: nn.Sequential, loss: Loss, adaptation: Adaptation, *, examples_per_step: int) -> None:
         """network: as `mlp` makes it, without normalization and dropout. loss: what the inner steps lower.
 
-        examples_per_step: of a support set. A larger one is divided into parts, which the steps take in turns.
+        examples_per_step: of a support set. A larger one is divided into parts, which the steps take in turns; if there are more
+        parts than steps, parts are so much larger that the steps take all examples.
         """
         super().__init__()
         for name, layer in network.named_children():
@@ -85,7 +87,8 @@ class FewShotLearner(nn.Module):
     def _adapt(self, weights: list[Tensor], inputs: Tensor, targets: Tensor, n_steps: int, *, create_graph: bool) -> list[Tensor]:
         """The weights of each episode, (episodes, ...), after steps of gradient descent."""
         rates = self._inner_rates()
-        parts = zip(inputs.split(self._examples_per_step, dim=1), targets.split(self._examples_per_step, dim=1), strict=True)
+        size = max(self._examples_per_step, ceil(inputs.shape[1] / n_steps))
+        parts = zip(inputs.split(size, dim=1), targets.split(size, dim=1), strict=True)
         for of_part, wanted in islice(cycle(parts), n_steps):
             # The sum over the episodes of their mean losses: none depends on another episode's weights.
             outputs = outputs_of_each(self._layers, weights, of_part)

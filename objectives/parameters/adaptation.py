@@ -22,7 +22,7 @@ ADAPTATION = (
         name="inner_steps",
         type="int",
         default=5,
-        description="Steps of gradient descent on an episode's support set, in training.",
+        description="Steps of gradient descent on an episode's support set, in training (reptile: on parts of all its examples).",
         low=1,
     ),
     Parameter(

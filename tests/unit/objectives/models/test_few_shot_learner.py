@@ -114,6 +114,16 @@ def test_weights_that_no_episode_changes_have_no_gradient_in_reptile() -> None:
     assert not first[:, 1].any()
 
 
+def test_the_steps_take_all_examples_where_they_are_fewer_than_the_parts() -> None:
+    """Three steps, and four examples with one to a part."""
+    made = learner(REPTILE, examples_per_step=1).train()
+    found = made(*SUPPORT, QUERY[0]).outputs
+    for example in range(SHOTS):
+        targets = SUPPORT[1].clone()
+        targets[:, example] += 1
+        assert not torch.equal(made(SUPPORT[0], targets, QUERY[0]).outputs, found), example
+
+
 @pytest.mark.parametrize("how", [MAML, REPTILE], ids=lambda how: how.algorithm)
 def test_evaluation_adapts_by_its_own_steps_where_no_gradient_is_wanted(how: Adaptation) -> None:
     made = learner(how)
