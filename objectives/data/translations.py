@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from objectives.data.characters import FIRST, PADDING, encoded, vocabulary
+from objectives.data.characters import FIRST, PADDING, SEEN_IN, UNKNOWN, encoded, vocabulary
 from objectives.data.examples import Examples, Sets
 
 Pair = tuple[str, str]
@@ -65,12 +65,18 @@ def translations(
         return Examples(inputs=(source, begun), targets=ended)
 
     of_training, of_validation, of_test = map(examples, parts)
+    rare = [
+        f"{n_rare} of {len(part)} translations of the {name} set have characters that fewer than {SEEN_IN} of the training set"
+        " have: they cannot be decoded, and count as wrong."
+        for name, part in (("validation", of_validation), ("test", of_test))
+        if (n_rare := int((part.targets == UNKNOWN).any(dim=1).sum()))
+    ]
     return Translations(
         training=of_training,
         validation=of_validation,
         test=of_test,
         n_classes=None,
-        notes=tuple(notes),
+        notes=(*notes, *rare),
         sources=sources,
         targets=targets,
     )

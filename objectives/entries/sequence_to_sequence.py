@@ -26,7 +26,8 @@ SEQUENCE_TO_SEQUENCE = Objective(
         Metric(
             name="validation_exact_match",
             direction="maximize",
-            description="Fraction of the validation set whose decoded translation is right in every character.",
+            description="Fraction of the validation set whose decoded translation is right in every character. One with a"
+            " character that fewer than two translations of the training set have is wrong.",
         ),
         training_loss(CROSS_ENTROPY),
     ),

@@ -16,13 +16,14 @@ def beam_search(
     begin: int,
     end: int,
     padding: int,
+    unknown: int,
     device: torch.device,
 ) -> Tensor:
     """The best sequence that was found for each of n examples, (n, n_tokens): with `end`, if it has ended, and padding behind it.
 
     next_logits: maps sequences so far, (n * width, n_so_far), those of an example one after another and the first token of each
     `begin`, to logits of the next token, (n * width, n_classes). Sequences are compared by the sum of log-probabilities, without
-    a bonus for length; `begin` and `padding` are no tokens of a sequence.
+    a bonus for length; `begin`, `padding` and `unknown` are no tokens of a sequence.
     """
     sequences = torch.full((n * width, 1), begin, device=device)
     scores = torch.full((n, width), -torch.inf, device=device)
@@ -30,7 +31,7 @@ def beam_search(
     first = torch.arange(n, device=device).unsqueeze(1) * width
     for _ in range(n_tokens):
         logits = next_logits(sequences).float()
-        logits[:, [begin, padding]] = -torch.inf
+        logits[:, [begin, padding, unknown]] = -torch.inf
         steps = log_softmax(logits, dim=1)
         has_ended = (sequences[:, -1] == end) | (sequences[:, -1] == padding)
         steps[has_ended] = -torch.inf

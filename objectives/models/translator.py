@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from objectives.data.characters import PADDING
+from objectives.data.characters import PADDING, UNKNOWN
 from objectives.data.translations import Translations
 from objectives.models.beam_search import beam_search
 from objectives.models.transformer import FEED_FORWARD, PositionalEncoding, Transformer
@@ -82,6 +82,7 @@ class Translator(nn.Module):
             begin=self._begin,
             end=self._end,
             padding=PADDING,
+            unknown=UNKNOWN,
             device=memory.device,
         )
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from objectives.models.beam_search import beam_search
 
-PADDING, BEGIN, END, A, B = range(5)
-N_CLASSES = 5
+PADDING, BEGIN, UNKNOWN, END, A, B = range(6)
+N_CLASSES = 6
 N_TOKENS = 4
 N = 6
 CPU = torch.device("cpu")
@@ -28,7 +28,7 @@ def drawn_model(seed: int) -> Callable[[Tensor], Tensor]:
 
 
 def search(next_logits: Callable[[Tensor], Tensor], width: int) -> Tensor:
-    return beam_search(next_logits, N, width, N_TOKENS, begin=BEGIN, end=END, padding=PADDING, device=CPU)
+    return beam_search(next_logits, N, width, N_TOKENS, begin=BEGIN, end=END, padding=PADDING, unknown=UNKNOWN, device=CPU)
 
 
 def log_probability(next_logits: Callable[[Tensor], Tensor], example: int, tokens: tuple[int, ...]) -> float:
@@ -36,7 +36,7 @@ def log_probability(next_logits: Callable[[Tensor], Tensor], example: int, token
     total, so_far = 0.0, [BEGIN]
     for token in tokens:
         logits = next_logits(torch.tensor([so_far] * N))[example]
-        logits = logits.index_fill(0, torch.tensor([PADDING, BEGIN]), -torch.inf)
+        logits = logits.index_fill(0, torch.tensor([PADDING, BEGIN, UNKNOWN]), -torch.inf)
         total += logits.log_softmax(dim=0)[token].item()
         so_far.append(token)
     return total

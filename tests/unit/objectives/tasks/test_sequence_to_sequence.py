@@ -74,6 +74,22 @@ def test_a_translation_counts_if_every_token_is_right(tmp_path: Path) -> None:
     assert run._task.score(predicted, TARGETS) == 0.5
 
 
+def test_a_character_that_training_has_not_seen_twice_is_never_right(tmp_path: Path) -> None:
+    """Though the model learns that all of them are unknown."""
+    for name, first in (("source", 0x4E00), ("target", 0x5E00)):
+        (tmp_path / name).write_text("".join(f"{chr(first + n)}\n" for n in range(20)), encoding="utf-8")
+    settings = {
+        "dataset": "parallel-text",
+        "path": str(tmp_path / "source"),
+        "target_path": str(tmp_path / "target"),
+        "width": 16,
+    }
+    run = start({"epochs": 10, "batch_size": 4, "learning_rate": 0.01}, settings, 0, "cpu", 1)
+    *_, last = train(run)
+    assert last.metrics["validation_loss"] < 0.3
+    assert last.metrics["validation_exact_match"] == 0.0
+
+
 def test_a_missing_file_of_translations_is_named(tmp_path: Path) -> None:
     (tmp_path / "source").write_text("a\n")
     with pytest.raises(DataProblem, match=r"^target_path is not set: it must name the file of the translations\.$"):
