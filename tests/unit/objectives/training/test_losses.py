@@ -101,13 +101,13 @@ def test_guessing_costs_what_the_best_constant_costs_where_values_lie_evenly_abo
 
 
 def test_guessing_costs_what_the_best_constant_costs_under_the_squared_error_however_values_lie() -> None:
-    loss, values = regression_loss("mse"), torch.tensor([-1.0, -1.0, -1.0, 3.0], dtype=torch.float64)
+    loss, values = regression_loss("mse"), torch.tensor([0.0, 0.0, 0.0, 4.0], dtype=torch.float64)
     assert guessing_values_loss(loss, values) == pytest.approx(lowest(lambda constant: loss(constant.expand(4, 1), values), 1))
 
 
 @pytest.mark.parametrize("name", ["mae", "huber"])
 def test_guessing_costs_what_the_mean_value_costs_under_other_losses(name: str) -> None:
-    loss, values = regression_loss(name, 0.5), torch.tensor([-1.0, -1.0, -1.0, 3.0])
+    loss, values = regression_loss(name, 0.5), torch.tensor([0.0, 0.0, 0.0, 4.0])
     assert guessing_values_loss(loss, values) == {"mae": 1.5, "huber": (3 * 0.375 + 1.375) / 4}[name]
 
 
