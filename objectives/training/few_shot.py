@@ -74,6 +74,7 @@ def of_queries(task: Task) -> Task:
         validation_loss=of_adapted(task.validation_loss),
         predictions=predictions,
         score=lambda predicted, targets: task.score(predicted.flatten(), targets.flatten()),
+        example_word="episodes",
         average=average,
     )
 

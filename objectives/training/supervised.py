@@ -58,7 +58,7 @@ class SupervisedRun:
         self._ranks = ranks or here()
         n_examples = len(data.training)
         if self._batch_size > n_examples:
-            raise DataProblem(f"batch_size {self._batch_size} exceeds the {n_examples} examples of the training set.")
+            raise DataProblem(f"batch_size {self._batch_size} exceeds the {n_examples} {task.example_word} of the training set.")
         if self._batch_size < self._ranks.n:
             raise DataProblem(f"batch_size {self._batch_size} cannot be divided between {self._ranks.n} processes.")
         share = ceil(self._batch_size / self._ranks.n)

@@ -23,5 +23,7 @@ class Task:
     """Of a batch's outputs and targets, what the score takes: all that is kept until the whole set has been evaluated."""
     score: Callable[[Any, Any], Tensor | float]
     """Of predictions and targets. Higher is better."""
+    example_word: str = "examples"
+    """What an example is, in the plural."""
     average: Callable[[Sequence[Any]], Any] = mean_outputs
     """Of the outputs of several models for a batch, those of their ensemble."""

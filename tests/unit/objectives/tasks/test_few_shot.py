@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from objectives.contract import Run
+from objectives.contract import DataProblem, Run
 from objectives.tasks import few_shot_classification, few_shot_regression
 from tests.unit.objectives.runs import train
 
@@ -64,6 +64,11 @@ def test_units_of_adapted_networks_are_counted_where_they_are_dead() -> None:
 def test_a_far_too_high_rate_is_divergence(params: dict[str, float]) -> None:
     *_, last = train(begin("regression", **params))
     assert last.divergence is not None
+
+
+def test_a_batch_larger_than_the_training_set_is_refused() -> None:
+    with pytest.raises(DataProblem, match=r"^batch_size 5000 exceeds the 1000 episodes of the training set\.$"):
+        begin("classification", batch_size=5_000)
 
 
 @pytest.mark.parametrize("kind", STARTS)
