@@ -6,7 +6,7 @@ from pathlib import Path
 
 from objectives.contract import DataProblem
 from objectives.data.files import KEPT, DataFile, data_file
-from objectives.data.split import random_split
+from objectives.data.split import N_FOLDS, random_split
 from objectives.data.translations import Pair, Translations, translations
 from objectives.data.utf8 import read_utf8
 
@@ -34,7 +34,17 @@ def _load(source: DataFile, target: DataFile, fold: int, max_length: int) -> Tra
     filled = [pair for pair in read if all(pair)]
     used = [pair for pair in filled if max(map(len, pair)) <= max_length]
     texts = list(dict.fromkeys(text for text, _ in used))
-    split = random_split(len(texts), fold, source=f"{source.path} (different lines of up to {max_length} characters)")
+    left_out = []
+    if n_empty := len(read) - len(filled):
+        left_out.append(f"Left out: {n_empty} pairs of which a line is empty.")
+    if n_long := len(filled) - len(used):
+        left_out.append(f"Left out: {n_long} pairs of which a line has more than {max_length} characters (max_length).")
+    if len(texts) < N_FOLDS:
+        few = (
+            f"{source.path} has too few lines for five folds: {len(texts)}, equal ones counted once, where at least 5 are needed."
+        )
+        raise DataProblem(" ".join([few, *left_out]))
+    split = random_split(len(texts), fold)
     place_of = {text: place for place, text in enumerate(texts)}
     validated, tested = set(split.validation[:MOST_VALIDATED].tolist()), set(split.test.tolist())
     training: list[Pair] = []
@@ -43,12 +53,8 @@ def _load(source: DataFile, target: DataFile, fold: int, max_length: int) -> Tra
     for pair in used:
         place = place_of[pair[0]]
         (validation if place in validated else test if place in tested else training).append(pair)
-    notes = [f"Read {len(used)} pairs of lines from {source.path} and {target.path}."]
-    if n_empty := len(read) - len(filled):
-        notes.append(f"Left out: {n_empty} pairs of which a line is empty.")
-    if n_long := len(filled) - len(used):
-        notes.append(f"Left out: {n_long} pairs of which a line has more than {max_length} characters.")
-    return translations(training, validation, test, notes)
+    read_from = f"Read {len(used)} pairs of lines from {source.path} and {target.path}."
+    return translations(training, validation, test, (read_from, *left_out))
 
 
 def _lines(path: Path) -> list[str]:

@@ -99,7 +99,7 @@ def test_empty_and_long_lines_are_left_out_and_counted(tmp_path: Path) -> None:
     assert sets.notes == (
         f"Read 10 pairs of lines from {paths[0]} and {paths[1]}.",
         "Left out: 2 pairs of which a line is empty.",
-        "Left out: 2 pairs of which a line has more than 3 characters.",
+        "Left out: 2 pairs of which a line has more than 3 characters (max_length).",
         *(
             f"2 of 2 translations of the {name} set have characters that fewer than 2 of the training set have: they cannot be"
             " decoded, and count as wrong."
@@ -114,12 +114,25 @@ def test_empty_and_long_lines_are_left_out_and_counted(tmp_path: Path) -> None:
         ("a\nb\nc\n", "x\ny\n", "{0} has 3 lines and {1} has 2: each line of one must translate the same line of the other."),
         ("a\n", b"x\ny\xf6\n", "{1}, line 2: byte 0xf6 is not UTF-8, in which a text file must be encoded."),
         (b"a\n\0b\n", "x\ny\n", "{0}, line 2 holds a NUL byte: it is no text in UTF-8, but perhaps one in UTF-16."),
-        ("a\n" * 9, "x\n" * 9, "There are too few examples for five folds in {0} (different lines of up to 9 characters): 1,"),
+        (
+            "a\n" * 9 + f"{'b' * 10}\n" * 3,
+            "x\n" * 12,
+            "{0} has too few lines for five folds: 1, equal ones counted once, where at least 5 are needed. Left out: 3 pairs of"
+            " which a line has more than 9 characters (max_length).",
+        ),
         ("", "", "{0} is empty."),
         ("a\nb\n", "", "{1} is empty."),
-        ("\n" * 9, "\n" * 9, "There are too few examples for five folds in {0} (different lines of up to 9 characters): 0,"),
+        ("\n" * 9, "\n" * 9, "{0} has too few lines for five folds: 0, equal ones counted once, where at least 5 are needed."),
     ],
-    ids=["of different length", "not UTF-8", "UTF-16", "of one line only", "empty", "without translations", "of empty lines"],
+    ids=[
+        "of different length",
+        "not UTF-8",
+        "UTF-16",
+        "of one line that is not too long",
+        "empty",
+        "without translations",
+        "of empty lines",
+    ],
 )
 def test_files_that_cannot_be_used_are_named(tmp_path: Path, source: str | bytes, target: str | bytes, message: str) -> None:
     paths = write(tmp_path, source, target)
