@@ -1,5 +1,6 @@
 """Reads texts encoded in UTF-8, and says where a file is not."""
 
+import codecs
 from pathlib import Path
 
 from objectives.contract import DataProblem
@@ -13,8 +14,9 @@ def read_utf8(path: Path, what: str) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
+        perhaps = " (perhaps the file is UTF-16)" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
         raise DataProblem(
-            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8, in which {what} must be encoded."
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8, in which {what} must be encoded{perhaps}."
         ) from error
     except OSError as error:
         raise unreadable(path, "a file", error) from error

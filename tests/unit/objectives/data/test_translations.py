@@ -113,6 +113,11 @@ def test_empty_and_long_lines_are_left_out_and_counted(tmp_path: Path) -> None:
     [
         ("a\nb\nc\n", "x\ny\n", "{0} has 3 lines and {1} has 2: each line of one must translate the same line of the other."),
         ("a\n", b"x\ny\xf6\n", "{1}, line 2: byte 0xf6 is not UTF-8, in which a text file must be encoded."),
+        (
+            "\ufeffa\n".encode("utf-16-le"),
+            "x\n",
+            "{0}, line 1: byte 0xff is not UTF-8, in which a text file must be encoded (perhaps the file is UTF-16).",
+        ),
         (b"a\n\0b\n", "x\ny\n", "{0}, line 2 holds a NUL byte: it is no text in UTF-8, but perhaps one in UTF-16."),
         (
             "a\n" * 9 + f"{'b' * 10}\n" * 3,
@@ -127,6 +132,7 @@ def test_empty_and_long_lines_are_left_out_and_counted(tmp_path: Path) -> None:
     ids=[
         "of different length",
         "not UTF-8",
+        "UTF-16 with a mark",
         "UTF-16",
         "of one line that is not too long",
         "empty",
