@@ -14,7 +14,7 @@ ADAPTATION = (
         scale="log",
         default=0.01,
         description="Step size of the gradient descent by which the network adapts to an episode; where it is learned, the"
-        " initial one.",
+        " initial one. If it is far too high, the loss becomes nan whatever the learning rate.",
         low=0.0,
         low_open=True,
     ),
