@@ -24,7 +24,7 @@ from stride.connection import Message
 def over_processes(objective: Objective) -> Callable[[Start], Start]:
     """Have the function `start` of an objective's module train over as many processes as the setting `processes` says.
 
-    It raises DataProblem where there are not so many CPUs or GPUs.
+    It raises DataProblem where there are not so many GPUs, or CPUs for the threads of all.
     """
 
     def decorate(start: Start) -> Start:
@@ -36,7 +36,7 @@ def over_processes(objective: Objective) -> Callable[[Start], Start]:
                 end_ranks()  # their memory may be needed
                 return start(params, settings, seed, device, threads)
             place = find_device(device)
-            _check(n, place)
+            _check(n, threads, place)
             timeout_s = settings.get("rank_timeout_s", objective.settings_schema["properties"]["rank_timeout_s"]["default"])
             return ParallelRun(objective.module, n, place, timeout_s, params, settings, seed, threads)
 
@@ -136,17 +136,18 @@ class ParallelRun:
         return answers
 
 
-def _check(n: int, device: torch.device) -> None:
+def _check(n: int, threads: int, device: torch.device) -> None:
     """Raises DataProblem."""
     if device.type == "cuda":
-        there, what = torch.cuda.device_count(), "GPUs"
+        if n > (there := torch.cuda.device_count()):
+            raise untrainable(f"processes is {n}, but a run may use {there} GPUs on this machine.")
     elif device.type == "cpu":
         there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        what = "CPUs"
+        if n * threads > there:
+            asked = f"processes is {n}" if threads == 1 else f"processes is {n}, with {threads} threads each"
+            raise untrainable(f"{asked}, but a run may use {there} CPUs on this machine.")
     else:
         raise untrainable(f"processes is {n}, but only CPUs and CUDA GPUs can train a run together, and the device is {device}.")
-    if n > there:
-        raise untrainable(f"processes is {n}, but this worker may use {there} {what}.")
 
 
 def _raised(answer: Message) -> Exception:

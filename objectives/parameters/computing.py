@@ -29,7 +29,7 @@ PROCESSES: Mapping[str, Any] = {
         "maximum": 64,
         "default": 1,
         "description": "Number of processes that train a run together, each on its share of every batch: at most as many as there"
-        " are CPUs, or GPUs. Each has its own threads.",
+        " are GPUs, or CPUs for the threads of all: each has its own.",
     },
     "rank_timeout_s": {
         "type": "number",

@@ -22,6 +22,7 @@ from objectives.tasks import fine_tuning, image_classification, tabular_regressi
 from tests.unit.objectives.parallel import troubled
 from tests.unit.objectives.runs import train
 
+CPUS = len(os.sched_getaffinity(0))
 TWO = {"processes": 2, "rank_timeout_s": 60}
 SAME = {
     "sgd, linear scaling with warm-up": (
@@ -47,7 +48,7 @@ def _no_ranks_left() -> Iterator[None]:
 
 
 def _begin(task: Any, params: dict[str, Any], settings: dict[str, Any]) -> Run:
-    run: Run = task.start({"epochs": 4, "batch_size": 64} | params, settings, 0, "cpu", 1)
+    run: Run = task.start({"epochs": 4, "batch_size": 64} | params, settings, 0, "cpu", settings.get("threads", 1))
     return run
 
 
@@ -167,7 +168,8 @@ def test_what_is_raised_in_the_ranks_is_told_with_its_traceback(capfd: pytest.Ca
     [
         ({"batch_size": 1}, {}, "batch_size 1 cannot be divided between 2 processes"),
         ({"normalization": "batch"}, {}, "batch norm takes its statistics from the whole batch"),
-        ({}, {"processes": 64}, f"processes is 64, but this worker may use {len(os.sched_getaffinity(0))} CPUs"),
+        ({}, {"processes": 64}, f"processes is 64, but a run may use {CPUS} CPUs on this machine"),
+        ({}, {"threads": 256}, f"processes is 2, with 256 threads each, but a run may use {CPUS} CPUs on this machine"),
     ],
 )
 def test_what_cannot_be_trained_over_processes_is_refused(params: dict[str, Any], settings: dict[str, Any], message: str) -> None:
