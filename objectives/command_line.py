@@ -1,6 +1,7 @@
 """Run any objective from a shell, with a flag for each parameter and setting of its catalog entry. No torch here."""
 
 import argparse
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,9 @@ from objectives.catalog import Start, default_settings
 from objectives.contract import DataProblem, Measurement, Objective, Parameter
 from objectives.meaning import threads_of
 
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit status by which shells know that Ctrl-C ended a program."""
+
 
 class _OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -20,7 +24,8 @@ class _OneLineParser(argparse.ArgumentParser):
 def main(objective: Objective, start: Start, argv: Sequence[str] | None = None) -> None:
     """Train once and print one row per step, then the test metrics.
 
-    Exits with status 2 and one line when an argument or the data cannot be used. A run that diverges exits with status 0.
+    Exits with status 2 and one line when an argument or the data cannot be used, and with 130 on Ctrl-C. A run that diverges
+    exits with status 0.
     """
     parser = _parser(objective)
     arguments = vars(parser.parse_args(argv))
@@ -33,6 +38,8 @@ def main(objective: Objective, start: Start, argv: Sequence[str] | None = None) 
         print(", ".join(f"{name} {value:.4f}" for name, value in run.evaluate().items()))
     except DataProblem as problem:
         parser.error(str(problem))
+    except KeyboardInterrupt:
+        parser.exit(INTERRUPTED)
 
 
 def _parser(objective: Objective) -> argparse.ArgumentParser:

@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 
@@ -28,6 +29,18 @@ def test_a_run_from_the_shell_prints_a_row_per_epoch_and_the_test_metrics() -> N
     assert [first.split()[0], second.split()[0]] == ["1", "2"]
     assert test.startswith("test_loss ")
     assert done.stderr == ""
+
+
+def test_ctrl_c_ends_a_run_quietly() -> None:
+    command = [sys.executable, "-m", "objectives.tasks.image_classification", "--epochs", "100000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline().startswith("step ")
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=60)
+
+    assert run.returncode == 130
+    assert told == ""
 
 
 def test_a_diverged_run_ends_with_its_reason_and_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
