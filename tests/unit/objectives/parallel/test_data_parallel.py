@@ -225,7 +225,7 @@ TROUBLES: dict[str, tuple[type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_rank_in_trouble_ends_the_attempt_and_all_ranks(trouble: str) -> None:
+def test_a_rank_in_trouble_ends_the_attempt_and_all_ranks(trouble: str, capfd: pytest.CaptureFixture[str]) -> None:
     error, message = TROUBLES[trouble]
     run = _begin(troubled, {}, {**TWO, "rank_timeout_s": 1, "trouble": trouble})
     ranks = _ranks()
@@ -236,5 +236,7 @@ def test_a_rank_in_trouble_ends_the_attempt_and_all_ranks(trouble: str) -> None:
         next(iter(run))
 
     assert time.monotonic() < began + 10
+    told = capfd.readouterr().err
+    assert told.count("Traceback") == 1 if error is RunRaised else told == ""
     assert len(ranks) == 2
     assert not any(map(psutil.pid_exists, ranks))
