@@ -1,6 +1,5 @@
 """A run over several processes: the handle of the trainer process on the ranks that train it."""
 
-import atexit
 import functools
 import io
 import os
@@ -14,6 +13,7 @@ from objectives.catalog import Start
 from objectives.contract import DataProblem, Measurement, Objective, Run, RunLost, RunRaised
 from objectives.data import files
 from objectives.parallel.group import Answer, Group
+from objectives.parallel.kept import end_ranks, groups
 from objectives.scripts.measured import from_fields
 from objectives.training.devices import find_device
 from objectives.training.problems import untrainable
@@ -33,7 +33,6 @@ def over_processes(objective: Objective) -> Callable[[Start], Start]:
             if here().n > 1:
                 return start(params, settings, seed, device, threads)
             if (n := settings.get("processes", 1)) == 1:
-                end_ranks()  # their memory may be needed
                 return start(params, settings, seed, device, threads)
             place = find_device(device)
             _check(n, threads, place)
@@ -43,17 +42,6 @@ def over_processes(objective: Objective) -> Callable[[Start], Start]:
         return started
 
     return decorate
-
-
-def end_ranks() -> None:
-    """End the ranks that are kept for the next run."""
-    while _kept:
-        _kept.pop().end()
-
-
-_kept: list[Group] = []
-"""The group of the last run, or none: to launch one takes seconds."""
-atexit.register(end_ranks)
 
 
 class ParallelRun:
@@ -73,10 +61,10 @@ class ParallelRun:
         """Raises what `start` of the module raises in the ranks, and RunLost."""
         self.guessing: dict[str, float] = {}
         self._timeout_s = timeout_s
-        if not _kept or (_kept[0].n, _kept[0].device) != (n, device):
+        if not groups or (groups[0].n, groups[0].device) != (n, device):
             end_ranks()
-            _kept.append(Group(n, device, module))
-        self._group = _kept[0]
+            groups.append(Group(n, device, module))
+        self._group = groups[0]
         self._group.run = self
         folders = files.allowed()
         self._ask_all(

@@ -5,6 +5,7 @@ import inspect
 from objectives.catalog import Start
 from objectives.contract import Run
 from objectives.declarations import fault_of_run, fault_of_start
+from objectives.parallel.kept import end_ranks
 from service.worker.trainer.messages import Train
 
 
@@ -14,6 +15,8 @@ class NotARun(TypeError):
 
 def begin(start: Start, train: Train, device: str) -> Run:
     """Begin the run. Raises NotARun, and whatever the objective raises."""
+    if train.settings.get("processes", 1) == 1:
+        end_ranks()  # of the run before: their memory may be needed
     fault = fault_of_start(start)
     if fault is None:
         run = start(train.params, train.settings, train.seed, device, train.threads)

@@ -10,7 +10,7 @@ from service.domain.job import Job
 from service.domain.trial import TrialState
 from service.store.postgres import Database
 from tests.factories import LEARNING_RATE, submit_job
-from tests.integration.worker.supervised import curve_of, seeded, supervised, trial_of
+from tests.integration.worker.supervised import Supervised, curve_of, seeded, supervised, trial_of
 from tests.polling import wait_until
 
 
@@ -26,13 +26,20 @@ def _job(database: Database) -> Job:
     )
 
 
+def _ranks(worker: Supervised) -> list[psutil.Process]:
+    return [each for each in psutil.Process(worker.trainer_pid).children(recursive=True) if not each.children()]
+
+
 def test_a_trial_whose_rank_was_killed_goes_on_as_if_nothing_had_happened(database: Database) -> None:
-    undisturbed, disturbed = _job(database), _job(database)
+    undisturbed, _in_one_process, disturbed = _job(database), submit_job(database), _job(database)
     with supervised(database) as worker:
         worker.run_trial()
-        ranks = [each for each in psutil.Process(worker.trainer_pid).children(recursive=True) if not each.children()]
+        kept = _ranks(worker)
+        worker.run_trial()  # which ends them, since it may need their memory
+        assert (len(kept), _ranks(worker)) == (2, [])
         with worker.under_way():
             wait_until(lambda: len(curve_of(database, disturbed)) >= 2, "two steps")
+            ranks = _ranks(worker)
             os.kill(max(rank.pid for rank in ranks), signal.SIGKILL)
     assert not any(rank.is_running() for rank in ranks)
 

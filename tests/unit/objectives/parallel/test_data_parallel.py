@@ -17,7 +17,8 @@ import torch
 from objectives.catalog import BUILTIN
 from objectives.contract import DataProblem, Measurement, Run, RunLost, RunRaised
 from objectives.data import files
-from objectives.parallel.run import ParallelRun, end_ranks
+from objectives.parallel.kept import end_ranks
+from objectives.parallel.run import ParallelRun
 from objectives.tasks import fine_tuning, image_classification, tabular_regression
 from tests.unit.objectives.parallel import troubled
 from tests.unit.objectives.runs import train
@@ -73,7 +74,7 @@ def _losses(measurements: list[Measurement]) -> list[float]:
 
 @pytest.fixture(scope="module")
 def of_one() -> dict[str, tuple[list[Measurement], dict[str, float]]]:
-    """What one process measures: before all others, since its runs end the ranks."""
+    """What one process measures."""
     measured = {}
     for name, (task, params, settings) in SAME.items():
         run = _begin(task, params, settings)
