@@ -31,7 +31,7 @@ from benchmarks.tables import Table, publish
 from objectives.models.layers import PLAIN
 from objectives.models.mlp import mlp
 from objectives.parallel.launch import NoFiles
-from objectives.parallel.run import end_ranks
+from objectives.parallel.kept import end_ranks
 from objectives.tasks.image_classification import start
 from objectives.training.gradients import FlatGradients
 from objectives.training.ranks import Ranks
@@ -137,6 +137,7 @@ class _Measured:
 
 
 def _measured(settings: dict[str, Any], batch_size: int, processes: int) -> _Measured:
+    end_ranks()  # else the start of two is told without their launch, and the CPU time of one with theirs
     began = time.perf_counter()
     run = start({"epochs": EPOCHS, "batch_size": batch_size}, {**settings, "processes": processes}, 0, "cpu", 1)
     start_s = time.perf_counter() - began
