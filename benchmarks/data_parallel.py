@@ -30,8 +30,8 @@ from torch.nn.parallel import DistributedDataParallel
 from benchmarks.tables import Table, publish
 from objectives.models.layers import PLAIN
 from objectives.models.mlp import mlp
-from objectives.parallel.launch import NoFiles
 from objectives.parallel.kept import end_ranks
+from objectives.parallel.launch import NoFiles
 from objectives.tasks.image_classification import start
 from objectives.training.gradients import FlatGradients
 from objectives.training.ranks import Ranks
