@@ -59,7 +59,7 @@ def test_a_job_for_what_a_worker_has_announced_is_submitted_trained_answered_and
     assert nobody.status_code == 422
     [fault] = nobody.json()["errors"]
     assert fault["pointer"] == "/objective/name"
-    assert fault["detail"].startswith("there is no objective 'mine'; there are: image-classification, ")
+    assert fault["detail"].startswith("there is no objective 'mine'; there are: few-shot-classification, ")
     worker = start_worker(**settings_for(tmp_path / "mine"))
     wait_until(lambda: is_offered(client), "the announcement")
     dry = client.post("/v1/jobs?dry_run=true", json=job()).raise_for_status().json()
