@@ -178,12 +178,15 @@ def _optimum(
         # They are few, so that their mean may lie far below the worst of those that may be as good.
         most_bias = max(most_bias, _selection_bias(draws, may, best, PERHAPS_ALIKE, np.max))
     # That the bound itself is what to expect has a probability of its own, which no draw of the surface shows.
-    low = min(cost.low, float(seen.costs[seen.complete].min())) if seen.is_saturated else cost.low
+    best_seen = float(seen.costs[seen.complete].min())
+    low = min(cost.low, best_seen) if seen.is_saturated else cost.low
+    # What is to be expected is seldom better than the luckiest run; where costs span decades, draws may all be at the bound.
+    high = max(cost.high + max(bias, most_bias), best_seen)
     optimum = Optimum(
         rate=float(rates[best]),
         point=points[best],
         interval=within.holding(float(rates[best])),
-        cost=Estimate(mean=cost.mean + bias / 2, low=low, high=cost.high + max(bias, most_bias)),
+        cost=Estimate(mean=cost.mean + bias / 2, low=low, high=high),
         draws=draws[:, best],
         at_low_edge=float((optima <= seen.low + margin).mean()),
         at_high_edge=float((optima >= seen.high - margin).mean()),
