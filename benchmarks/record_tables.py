@@ -55,25 +55,45 @@ def _digits() -> Iterator[Point]:
             yield {"learning_rate": rate, "batch_size": batch_size, "momentum": 0.9}
 
 
-def _alone() -> list[Point]:
-    return [{"learning_rate": rate} for rate in rates(-30, 6, 6)]  # 1e-5 to 10
+def _between(first: int, last: int, per_decade: float) -> list[Point]:
+    return [{"learning_rate": rate} for rate in rates(first, last, per_decade)]
 
+
+ADDING, SHORT = {"problem": "adding", "length": 50}, {"epochs": 3}
+"""A shorter problem than the default one, and for fewer epochs: a third of the time."""
 
 RECIPES = {
     "wine": Recipe(
-        objective="tabular-classification", settings={"dataset": "wine"}, params={"epochs": 20}, points=_alone(), n_seeds=12
+        objective="tabular-classification",
+        settings={"dataset": "wine"},
+        params={"epochs": 20},
+        points=_between(-30, 6, 6),
+        n_seeds=12,
     ),
     "breast_cancer": Recipe(
         objective="tabular-classification",
         settings={"dataset": "breast-cancer"},
         params={"epochs": 20},
-        points=_alone(),
+        points=_between(-30, 6, 6),
         n_seeds=12,
     ),
-    "diabetes": Recipe(objective="tabular-regression", settings={}, params={"epochs": 30}, points=_alone(), n_seeds=12),
+    "diabetes": Recipe(
+        objective="tabular-regression", settings={}, params={"epochs": 30}, points=_between(-30, 6, 6), n_seeds=12
+    ),
     "digits": Recipe(
         objective="image-classification", settings={"model": "mlp"}, params={"epochs": 10}, points=list(_digits()), n_seeds=10
     ),
+    "fine_tuning": Recipe(objective="fine-tuning", settings={}, points=_between(-14, 2, 4), n_seeds=10),
+    "from_scratch": Recipe(objective="fine-tuning", settings={"pretrained": "none"}, points=_between(-14, 2, 4), n_seeds=10),
+    "control": Recipe(objective="reinforcement-learning", settings={}, points=_between(-15, -3, 3), n_seeds=5),
+    "text_bag": Recipe(objective="text-classification", settings={"model": "bag"}, points=_between(-14, 0, 4), n_seeds=8),
+    "text_gru": Recipe(objective="text-classification", settings={"model": "gru"}, points=_between(-14, -2, 4), n_seeds=5),
+    "adding": Recipe(objective="long-range", settings=ADDING, params=SHORT, points=_between(-14, -2, 4), n_seeds=5),
+    "adding_unclipped": Recipe(
+        objective="long-range", settings=ADDING, params=SHORT | {"clip_norm": 0.0}, points=_between(-14, -2, 4), n_seeds=5
+    ),
+    "few_shot": Recipe(objective="few-shot-regression", settings={}, points=_between(-12, -2, 4), n_seeds=5),
+    "dates": Recipe(objective="sequence-to-sequence", settings={}, params={"epochs": 3}, points=_between(-10, -3, 3), n_seeds=3),
 }
 
 
@@ -112,7 +132,7 @@ def record(name: str, recipe: Recipe, processes: int) -> None:
 def _said(recipe: Recipe) -> str:
     """What a table holds, in words."""
     params = ", ".join(f"{name} {value}" for name, value in recipe.params.items())
-    metric = _metric(recipe)
+    metric = metric_of(recipe)
     cost = metric.name if metric.direction == "minimize" else f"-{metric.name}"
     return (
         f"{recipe.objective} {recipe.settings}, {params or 'defaults'}: {cost} after the last step, inf where diverged; by"
@@ -143,12 +163,13 @@ def train(recipe: Recipe, point: Mapping[str, Any], seed: int) -> float:
     """The cost of one training run, inf when it diverges."""
     start = import_module(f"objectives.tasks.{recipe.objective.replace('-', '_')}").start
     last = list(start({**recipe.params, **point}, recipe.settings, seed, "cpu", 1))[-1]
-    metric = _metric(recipe)
+    metric = metric_of(recipe)
     cost = float(last.metrics[metric.name]) * (1 if metric.direction == "minimize" else -1)
     return cost if last.divergence is None and math.isfinite(cost) else math.inf
 
 
-def _metric(recipe: Recipe) -> Metric:
+def metric_of(recipe: Recipe) -> Metric:
+    """The metric whose costs a table holds."""
     return next(known for known in BUILTIN if known.name == recipe.objective).metrics[0]
 
 
