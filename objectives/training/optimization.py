@@ -130,6 +130,11 @@ class Optimization:
     def steps_done(self) -> int:
         return len(self.observed)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all steps are done, or the run has diverged."""
+        return self.diverged or self.steps_done * self.span.updates_per_epoch >= self.span.updates
+
     def train(self, batches: Iterable[Batch]) -> Epoch:
         """Make the updates of a step, one for each batch. To be ended by `end_step`, once the model has been evaluated."""
         if self._unfreezing.begin_epoch(self.steps_done):

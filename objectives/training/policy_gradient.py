@@ -63,7 +63,6 @@ class PolicyGradientRun:
         is_ppo = settings["algorithm"] == "ppo"
         self._passes: int = params["passes"] if is_ppo else 1
         updates = self._passes * (n_transitions // self._batch_size)
-        self._iterations: int = params["iterations"]
         self._randomness = Randomness(named_seed(seed, "initialization"))
         with self._randomness.in_use():
             model = new_model()
@@ -77,7 +76,7 @@ class PolicyGradientRun:
             self._ppo.loss,
             params,
             settings,
-            Span(updates=self._iterations * updates, updates_per_epoch=updates),
+            Span(updates=params["iterations"] * updates, updates_per_epoch=updates),
             device,
             step_word="iteration",
             loss_name="loss of policy and value",
@@ -102,7 +101,7 @@ class PolicyGradientRun:
 
     def __iter__(self) -> Iterator[Measurement]:
         optimization = self._optimization
-        while optimization.steps_done < self._iterations and not optimization.diverged and not self._early_stopping.has_stopped:
+        while not optimization.has_ended and not self._early_stopping.has_stopped:
             with self._randomness.in_use():
                 measurement = self._step()
             yield measurement

@@ -53,7 +53,6 @@ class SupervisedRun:
         self._task = task
         self._data = data
         self._device = device
-        self._epochs: int = params["epochs"]
         self._batch_size: int = params["batch_size"]
         self._ranks = ranks or here()
         n_examples = len(data.training)
@@ -79,7 +78,7 @@ class SupervisedRun:
             task.training_loss,
             params,
             settings,
-            Span(updates=self._epochs * updates_per_epoch, updates_per_epoch=updates_per_epoch),
+            Span(updates=params["epochs"] * updates_per_epoch, updates_per_epoch=updates_per_epoch),
             device,
             n_pieces=n_pieces,
             ranks=self._ranks,
@@ -98,7 +97,7 @@ class SupervisedRun:
 
     def __iter__(self) -> Iterator[Measurement]:
         optimization = self._optimization
-        while optimization.steps_done < self._epochs and not optimization.diverged and not self._early_stopping.has_stopped:
+        while not optimization.has_ended and not self._early_stopping.has_stopped:
             with self._randomness.in_use():
                 measurement = self._step()
             yield measurement
