@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from stride.reporting import Reports
+from stride.rates import AppliedRates
+from stride.reporting import Reports, number
 
 
 class Measured(NamedTuple):
@@ -20,7 +21,8 @@ class Loop:
     """Counts the steps from 0 to n - 1, from where the run resumes. What a step reports is told when it ends.
 
     objects: what training changes, each with state_dict and load_state_dict. metric: the one that counts: a step that reports
-    only others is told with the next one that reports it. tell: returns whether the loop is to end. Raises TypeError.
+    only others is told with the next one that reports it. tell: returns whether the loop is to end. A report that names no
+    learning rate has the one that the optimizers among the objects have applied last. Raises TypeError.
     """
 
     def __init__(self, reports: Reports, metric: str, tell: Callable[[Measured], bool], n: int, objects: Sequence[Any]) -> None:
@@ -33,6 +35,7 @@ class Loop:
         self._tell = tell
         self._n = n
         self._objects = objects
+        self._rates = AppliedRates(objects)
         self._step = 0
         self._pending: Measured | None = None
 
@@ -47,6 +50,7 @@ class Loop:
                 raise
             if self._tell_pending():
                 break
+        self._rates.close()
         self.is_over = True
 
     def report(self, metrics: dict[str, float], learning_rate: float | None) -> None:
@@ -59,6 +63,7 @@ class Loop:
         """Tell the report of a step that did not end, since the function has left the loop; a resumed run leaves it, too."""
         if not self.is_over:
             self.is_over = True
+            self._rates.close()
             self._save(was_left=True)
             self._tell_pending()
 
@@ -71,7 +76,18 @@ class Loop:
         if self._pending is None or self._metric not in self._pending.metrics:
             return False
         pending, self._pending = self._pending, None
+        if pending.learning_rate is None:
+            pending = self._with_applied_rates(pending)
         return self._tell(pending)
+
+    def _with_applied_rates(self, pending: Measured) -> Measured:
+        applied = self._rates.learning_rate
+        by_group = {name: number(name, rate) for name, rate in self._rates.by_group().items()}
+        return Measured(
+            pending.step,
+            {**by_group, **pending.metrics},
+            None if applied is None else number("the learning rate that the optimizer has applied", applied),
+        )
 
     def _save(self, *, was_left: bool) -> None:
         if self._objects:

@@ -19,6 +19,11 @@ def report(step: int | None = None, *, learning_rate: float | None = None, **met
     return _RUNNING[-1].report(step, learning_rate=learning_rate, **metrics) if _RUNNING else False
 
 
+def running_trial() -> Trial | None:
+    """The trial that is trained; None: there is none."""
+    return _RUNNING[-1] if _RUNNING else None
+
+
 @contextmanager
 def current(trial: Trial) -> Iterator[None]:
     """The functions of this module are those of the trial within the block."""

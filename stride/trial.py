@@ -24,8 +24,9 @@ class Trial:
         """Where to train, as torch names it: "cpu", or "cuda:1"."""
         self.number = trial_number
         """Of the trial in its job, from 0."""
+        self.metric = metric
+        """The name of the metric that counts."""
         self._reports = reports
-        self._metric = metric
         self._loop: Loop | None = None
         """What `steps` has begun."""
 
@@ -34,8 +35,9 @@ class Trial:
 
         step: its number, counted from 0 or from 1; None: the next one. metrics: by name, among them the one that was declared.
         learning_rate: the one applied in this step, where a schedule changes it. Within `steps` the step is the loop's, several
-        reports of one step are one, and it never returns True, since the loop ends by itself. After it, metrics without the one
-        that was declared are noted with the trial, as by `set_user_attr`.
+        reports of one step are one, the learning rate is the one that the loop's optimizers have applied, and it never returns
+        True, since the loop ends by itself. After it, metrics without the one that was declared are noted with the trial, as by
+        `set_user_attr`.
         """
         values = {name: number(name, value) for name, value in metrics.items()}
         rate = None if learning_rate is None else number("learning_rate", learning_rate)
@@ -44,7 +46,7 @@ class Trial:
         if not self._loop.is_over:
             self._loop.report(values, rate)
             return False
-        if self._metric in values:
+        if self.metric in values:
             return self._tell(Measured(step, values, rate))
         for name, value in values.items():
             self.set_user_attr(name, value if math.isfinite(value) else str(value))
@@ -63,7 +65,7 @@ class Trial:
             raise RuntimeError("steps was called twice in a trial: count all its steps in one loop")
         if self._reports.step > 0:
             raise RuntimeError("report was called before steps, which counts from the first step: report within the loop")
-        self._loop = Loop(self._reports, self._metric, self._tell, n, objects)
+        self._loop = Loop(self._reports, self.metric, self._tell, n, objects)
         return iter(self._loop)
 
     def end(self, returned: Any) -> None:
@@ -72,20 +74,21 @@ class Trial:
             self._loop.end()
             self._loop.check_metric()
         if self._reports.step == 0 and returned is not None:
-            self._tell(Measured(None, {self._metric: number("what the function returned", returned)}, None))
+            self._tell(Measured(None, {self.metric: number("what the function returned", returned)}, None))
 
     def _tell(self, measured: Measured) -> bool:
-        if self._metric not in measured.metrics:
+        if self.metric not in measured.metrics:
             raise TypeError(
-                f"report was not given {self._metric}, the metric that counts: it was given {_names(measured.metrics)}"
+                f"report was not given {self.metric}, the metric that counts: it was given {_names(measured.metrics)}"
             )
         return self._reports.report(*measured)
 
     def save(self, state: Any) -> None:
         """Name what the function needs to resume after the step that it reports next: call it right before `report`.
 
-        A dictionary of tensors, NumPy arrays, numbers, text, lists and dictionaries, or the path of a folder. It costs nothing:
-        the state is stored in `report`, and only if a checkpoint is due. The weights under "model" are those of the best model.
+        A dictionary of tensors, NumPy arrays, numbers, text, lists and dictionaries, or the path of a folder; or a function that
+        returns one. It costs nothing: the state is stored, and the function called, in `report`, and only if a checkpoint is due.
+        The weights under "model" are those of the best model.
         """
         if self._loop is not None:
             raise RuntimeError("trial.save was called with trial.steps, which saves: give it an object with state_dict instead")
@@ -93,8 +96,11 @@ class Trial:
             state = Path(state)
             if not state.is_dir():
                 raise ValueError(f"trial.save was given the path {state}, which is no folder")
-        elif not isinstance(state, Mapping):
-            raise TypeError(f"trial.save was given a {type(state).__name__}: it takes a dictionary, or the path of a folder")
+        elif not isinstance(state, Mapping) and not callable(state):
+            raise TypeError(
+                f"trial.save was given a {type(state).__name__}: it takes a dictionary, the path of a folder, or a function that"
+                " returns one"
+            )
         self._reports.save(state)
 
     def restored(self) -> Any:

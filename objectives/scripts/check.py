@@ -208,7 +208,9 @@ def _audit(first: _Begun, script: ScriptObjective) -> Finding:
     if script.function.kind == "model":
         text = "the rate of every update is checked against the schedule's, as Stride sets it"
         return Finding(name="audit", works=True, text=text)
-    applied = "the applied rate is in the curve, but" if _reports_rates(first, script) else "say learning_rate= in the report;"
+    applied = "the applied rate is in the curve, but"
+    if not _reports_rates(first, script):
+        applied = "give stride.steps the optimizer, or say learning_rate= in the report, where a schedule changes the rate;"
     text = f"{applied} only Stride's own training is checked against a schedule"
     return Finding(name="audit", works=False, text=text)
 

@@ -42,8 +42,8 @@ NETWORK = """
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        stride.report(validation_loss=loss, learning_rate=optimizer.param_groups[0]["lr"])
         schedule.step()
+        stride.report(validation_loss=loss)
         counter.value += 1
     assert counter.value == epochs
 """
@@ -81,6 +81,7 @@ def test_what_changes_after_the_report_is_saved_with_the_step_and_a_killed_trial
     )
     assert one == other
     assert [(step, fraction) for step, fraction, *_ in one] == [(1, 0.25), (2, 0.5), (3, 0.75), (4, 1.0)]
+    assert [rate for *_, rate in one] == [0.02, 0.01, 0.005, 0.0025], "as applied, though the schedule has gone on"
 
 
 LOOPS = {

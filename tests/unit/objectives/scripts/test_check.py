@@ -77,7 +77,10 @@ def test_a_loop_resumes_and_keeps_its_weights(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("reported", "said"),
-    [("", "say learning_rate= in the report; only"), (", learning_rate=lr / 2", "the applied rate is in the curve, but")],
+    [
+        ("", "give stride.steps the optimizer, or say learning_rate= in the report,"),
+        (", learning_rate=lr / 2", "the applied rate is in the curve, but"),
+    ],
 )
 def test_rates_are_audited_where_stride_trains(tmp_path: Path, reported: str, said: str) -> None:
     loop = LOOP.replace("training_loss=found.x)", f"training_loss=found.x{reported})")
