@@ -44,6 +44,8 @@ Scale = Literal["linear", "log", "decay"]
 """The scale on which differences of a parameter are measured. decay: log(1 - value), for the decay rate of a moving average,
 which averages over about 1 / (1 - value) updates."""
 
+EXTERNAL = "external"
+"""The name of the objective that a job declares itself, whose trials its clients train; no other objective may have it."""
 APPLIES_WHEN = "x-applies-when"
 """Keyword in the JSON Schema of a setting, with the meaning of `Parameter.applies_when`."""
 DEFINES_MEASURE = "x-defines-measure"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, get_args
 
-from objectives.contract import APPLIES_WHEN, ROLE, Conditions, Direction, Metric, Objective, Parameter, Role, Scale
+from objectives.contract import APPLIES_WHEN, EXTERNAL, ROLE, Conditions, Direction, Metric, Objective, Parameter, Role, Scale
 from objectives.data.files import flaw_of
 from objectives.documents import document_of
 from objectives.meaning import declared, measure_defining_settings
@@ -84,6 +84,8 @@ def _faults_of_types(objective: Objective) -> Iterator[Fault]:
         value = getattr(objective, field)
         if not isinstance(value, str) or (not value.strip() and field in ("name", "module")):
             yield Fault(objective.name, f"has an objective whose {field} is {value!r}: it must be text")
+    if objective.name == EXTERNAL != objective.module:
+        yield Fault(objective.name, f"has an objective whose name is {EXTERNAL!r}, which jobs declare themselves: choose another")
     for field, kind in (("parameters", Parameter), ("metrics", Metric)):
         entries = getattr(objective, field)
         if not isinstance(entries, tuple | list):

@@ -55,7 +55,7 @@ def advice_on(
     job: Job, trials: Sequence[Trial], pruned_curves: Curves, measured: Measured, answer: Answer | None, catalog: Catalog
 ) -> AdviceView:
     """The advice on a job's finished trials. Next jobs are those that the job's objective takes as it is offered now."""
-    objective, _ = catalog.find(job.spec.objective.name)
+    objective, _ = catalog.find(job.spec.objective)
     curves, runs = measured
     return advise(job, trials, {**pruned_curves, **curves}, runs, answer, lambda request: _document(request, objective))
 

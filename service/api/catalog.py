@@ -11,6 +11,8 @@ from objectives.catalog import load_catalog
 from objectives.contract import Objective
 from objectives.documents import declaration_sha256, objective_of
 from objectives.sources import own_versions
+from service.api import external
+from service.domain.objective import ExternalObjective, ObjectiveChoice
 from service.store import objectives, workers
 from service.store.objectives import Version
 from service.store.postgres import Database
@@ -36,11 +38,15 @@ class Catalog:
         self._loaded = load_catalog(modules)
         self._own_versions = own_versions(self._loaded, modules)
 
-    def find(self, name: str) -> tuple[Objective | None, Version | None]:
-        """The objective called `name`, None when there is none; and its version where that follows from what was announced.
+    def find(self, choice: ObjectiveChoice) -> tuple[Objective | None, Version | None]:
+        """The objective chosen, None when there is none; and its version where that follows from what was announced.
 
-        What the API has loaded itself is found without the database.
+        What the API has loaded itself, or the job declares, is found without the database. Raises InvalidJob where what a job
+        declares cannot be used.
         """
+        if isinstance(choice, ExternalObjective):
+            return external.objective_of(choice), None
+        name = choice.name
         if name in self._loaded:
             return self._loaded[name], None
         with self._database.transaction() as conn:

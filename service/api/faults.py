@@ -6,7 +6,9 @@ from typing import Any, get_args
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
-from service.domain.request import Budget, JobRequest, Limits, ObjectiveChoice
+from service.domain.meaning import RateShift
+from service.domain.objective import EXTERNAL, DeclaredMetric, DeclaredParameter, ExternalObjective, ObjectiveChoice
+from service.domain.request import Budget, JobRequest, Limits
 from service.domain.space import Range
 from service.domain.strategy import Pruners, Strategies
 from service.errors import pointer
@@ -15,9 +17,17 @@ _VARIANTS: Mapping[str, type[BaseModel]] = {
     get_args(variant.model_fields["type"].annotation)[0]: variant
     for variant in (*get_args(Range), *get_args(Strategies), *get_args(Pruners))
 }
-_OBJECTS: Mapping[str, type[BaseModel]] = {"objective": ObjectiveChoice, "budget": Budget, "limits": Limits}
+_OBJECTIVES: Mapping[str, type[BaseModel]] = {"catalog": ObjectiveChoice, EXTERNAL: ExternalObjective}
+_OBJECTS: Mapping[str, type[BaseModel]] = {
+    "parameters": DeclaredParameter,
+    "metrics": DeclaredMetric,
+    "rate_shift": RateShift,
+    "budget": Budget,
+    "limits": Limits,
+    **_OBJECTIVES,
+}
 _SCALARS = frozenset({"bool", "int", "float", "str"})
-_BRANCHES = _VARIANTS.keys() | _SCALARS | {"value"}
+_BRANCHES = _VARIANTS.keys() | _OBJECTIVES.keys() | _SCALARS | {"value", "count", "parameter"}
 """What pydantic calls the branches of the unions in a job: these names are not part of the document."""
 
 NO_NUL = r"^[^\x00]*$"
@@ -108,6 +118,6 @@ def _detail(reported: Mapping[str, Any], path: Sequence[str | int]) -> str:
 
 def _fields(path: Sequence[str | int]) -> list[str]:
     """The names that the object at the end of `path` may have."""
-    parent = path[-2] if len(path) > 1 else None
+    parent = next((part for part in reversed(path[:-1]) if isinstance(part, str)), None)
     model = JobRequest if parent is None else _VARIANTS.get(str(parent)) or _OBJECTS[str(parent)]
     return list(model.model_fields)

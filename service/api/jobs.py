@@ -57,7 +57,7 @@ def submit_job(
 ) -> JobView | JSONResponse:
     """Submit a tuning job. Workers start it as soon as they are free."""
     name = request.objective.name
-    objective, version = catalog.find(name)
+    objective, version = catalog.find(request.objective)
     spec = complete(request, catalog.all() if objective is None else {name: objective})
     if dry:
         return JSONResponse(_dry_run(spec, request.model_fields_set).model_dump(mode="json"))

@@ -41,6 +41,7 @@ def _without_defaults(spec: JobSpec) -> Document:
         if chosen == type(chosen)():
             whole[name] = chosen.type
             default[name] = default[name]["type"]
+    whole["objective"] = spec.objective.model_dump(mode="json", exclude_defaults=True)
     whole["search_space"] |= {
         name: each.model_dump(mode="json", exclude_defaults=True) for name, each in searched(spec.search_space).items()
     }

@@ -1,30 +1,29 @@
 """Completes a submitted job: checks it against the objective that it names, and fills in defaults."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from objectives.catalog import default_settings, typed_params
-from objectives.contract import ROLE, Objective, Parameter
+from objectives.contract import ROLE, Objective
 from objectives.data.files import flaw_of
 from service.api.applicability import Applicability, described, shown
 from service.api.budgets import completed_budget, points_to_try_first
+from service.api.external import sampler_faults
 from service.api.meaning import meaning_of
+from service.api.ranges import KINDS, range_faults, same
 from service.api.schemas.jobs import WarningView
 from service.domain.meaning import Meaning, Role
 from service.domain.request import MAX_TO_TRY_FIRST, JobRequest
 from service.domain.space import (
     CategoricalRange,
-    Dimension,
     FloatRange,
     IntRange,
     Range,
     Scalar,
     SearchSpace,
     contains,
-    discrete_values,
     fixed,
     parse_space,
     searched,
@@ -61,6 +60,7 @@ def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
         *_inapplicable_faults(request.objective.settings, asked_for, objective, applicability),
         *_pruner_faults(request, objective),
         *_strategy_faults(request, space, meaning),
+        *sampler_faults(request),
         *_try_first_faults(request, space, applicability),
     ]
     if faults:
@@ -168,55 +168,6 @@ def _space_faults(space: SearchSpace, objective: Objective) -> Iterator[Invalid]
                 yield Invalid(where, detail)
 
 
-def range_faults(parameter: Parameter, dimension: Dimension) -> Iterator[str]:
-    """Why a parameter cannot be searched in a range, or fixed at a value."""
-    match dimension:
-        case FloatRange() if parameter.type != "float":
-            yield f"takes {_KINDS[parameter.type]}, so its range cannot be of type float"
-        case IntRange() if parameter.type == "categorical":
-            yield f"takes {_KINDS[parameter.type]}, so its range must be of type categorical"
-        case FloatRange() | IntRange():
-            yield from value_faults(parameter, dimension.low)
-            yield from value_faults(parameter, dimension.high)
-            if discrete_values(dimension) == 1:  # not checked with the range, since stored jobs may have such steps
-                yield f"the range holds one value only, its step is larger: write {dimension.low!r} instead to fix the parameter"
-            # Optuna's samplers draw from half a step below the range to half a step above it.
-            if not math.isfinite(dimension.high - dimension.low + (dimension.step or 0)):
-                yield f"is wider than the largest number: narrow {dimension.low:g} to {dimension.high:g}"
-        case CategoricalRange():
-            if len(set(dimension.choices)) < len(dimension.choices):  # as floats: two large integers may be one
-                yield "the choices must differ from each other"
-            for choice in dimension.choices:
-                yield from value_faults(parameter, choice)
-        case _:
-            yield from value_faults(parameter, dimension)
-
-
-_KINDS = {"float": "a number", "int": "a whole number", "categorical": "one of its choices"}
-
-
-def value_faults(parameter: Parameter, value: Scalar) -> Iterator[str]:
-    """Why a parameter cannot have a value."""
-    if parameter.type == "categorical":
-        choices = parameter.choices or ()
-        if not any(_same(value, choice) for choice in choices):
-            yield f"{shown(value)} is not one of {', '.join(map(shown, choices))}"
-        return
-    if isinstance(value, bool | str) or (parameter.type == "int" and not isinstance(value, int)):
-        yield f"{shown(value)} is not {_KINDS[parameter.type]}"
-        return
-    low, high = parameter.low, parameter.high
-    if low is not None and (value < low or (value == low and parameter.low_open)):
-        yield f"{value!r} must be {'above' if parameter.low_open else 'at least'} {low:.12g}"
-    if high is not None and (value > high or (value == high and parameter.high_open)):
-        yield f"{value!r} must be {'below' if parameter.high_open else 'at most'} {high:.12g}"
-
-
-def _same(one: Scalar, other: Scalar) -> bool:
-    """Whether two values are equal in JSON as well: in Python, True equals 1."""
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
-
-
 def _given_space(request: JobRequest, objective: Objective) -> SearchSpace:
     if request.search_space is not None:
         return request.search_space
@@ -254,8 +205,8 @@ def _pruner_faults(request: JobRequest, objective: Objective) -> Iterator[Invali
     if not objective.knows_fraction and not isinstance(request.pruner, NoPruner):
         detail = (
             f"{objective.name} does not say how many steps a run has, so pruners cannot compare runs at the same part of their"
-            " schedules: leave the pruner out, or state steps, in @stride.objective or, for an Optuna objective, by"
-            " stride worker --steps"
+            " schedules: leave the pruner out, or state steps: in the job's objective if it is external, in @stride.objective,"
+            " or, for an Optuna objective, by stride worker --steps"
         )
         yield Invalid("/pruner", detail)
 
@@ -277,7 +228,7 @@ def _try_first_faults(request: JobRequest, space: SearchSpace, applicability: Ap
         for name, value in point.items():
             where = pointer("try_first", index, name)
             if name in values:
-                if not _same(value, values[name]):
+                if not same(value, values[name]):
                     yield Invalid(where, f"is fixed at {shown(values[name])} by the search space")
             elif not applicability.may_apply(name) and name not in ranges:
                 yield Invalid(where, applicability.why_not(name))
@@ -292,7 +243,7 @@ def _why_not_in(dimension: Range, value: Scalar) -> str:
     if isinstance(dimension, CategoricalRange):
         return "is not one of the choices of the search space"
     if isinstance(value, bool | str) or (isinstance(dimension, IntRange) and not isinstance(value, int)):
-        return f"is not {_KINDS[dimension.type]} of the search space"
+        return f"is not {KINDS[dimension.type]} of the search space"
     if dimension.low <= value <= dimension.high:
         return "lies between the steps of the search space"
     return "lies outside the range of the search space"

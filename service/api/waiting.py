@@ -1,4 +1,4 @@
-"""What a job waits for: a worker that can train it, where none that runs can."""
+"""What a job waits for: a worker that can train it, where none that runs can; or a client, where clients train it."""
 
 from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
@@ -6,15 +6,31 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from service.domain.job import OPEN, Job, JobState
-from service.store import workers
+from service.domain.objective import ExternalObjective
+from service.store import claims, workers
+
+ATTENDED_S = 60.0
+"""Seconds after a claim for which a client that holds no trial is taken to be there still."""
 
 
 def waiting_for(conn: Connection, listed: Iterable[Job]) -> dict[UUID, str]:
     """What each of the jobs waits for, in words, by id; those that wait for nothing are left out."""
     by_id = {job.id: job for job in listed if job.state in OPEN}
-    offered = workers.offered(conn, {job.spec.objective.name for job in by_id.values()})
-    found = {job_id: _waiting_for(job, offered) for job_id, job in by_id.items()}
+    external = {job_id for job_id, job in by_id.items() if isinstance(job.spec.objective, ExternalObjective)}
+    attended = claims.attended(conn, external, within_s=ATTENDED_S) if external else set()
+    names = {job.spec.objective.name for job_id, job in by_id.items() if job_id not in external}
+    offered = workers.offered(conn, names) if names else {}
+    found = {
+        job_id: _waiting_for_client(job, job_id in attended) if job_id in external else _waiting_for(job, offered)
+        for job_id, job in by_id.items()
+    }
     return {job_id: said for job_id, said in found.items() if said is not None}
+
+
+def _waiting_for_client(job: Job, is_attended: bool) -> str | None:
+    if is_attended or job.state not in (JobState.QUEUED, JobState.RUNNING):
+        return None
+    return "a client that claims its trials"
 
 
 def _waiting_for(job: Job, offered: Mapping[str, Collection[bytes | None]]) -> str | None:

@@ -19,7 +19,7 @@ from objectives.scripts.catalog import describe_files, describe_installed
 from objectives.scripts.command import check_program
 from objectives.scripts.command_entry import command_objective
 from objectives.scripts.entry import Asked, ScriptObjective
-from service.domain.request import ObjectiveChoice
+from service.domain.objective import ObjectiveChoice
 from service.domain.space import parse_space
 from service.errors import ConfigurationError
 from service.settings import Settings
@@ -162,7 +162,7 @@ def _faults_of_place(objective: Objective) -> Iterator[Fault]:
 def _faults_of_defaults(objective: Objective) -> Iterator[Fault]:
     """What of its name, default values and default ranges no job may give."""
     # It takes as long to import as everything else here: what cannot be read at all is said before.
-    from service.api.submission import range_faults, value_faults
+    from service.api.ranges import range_faults, value_faults
 
     try:
         ObjectiveChoice(name=objective.name)

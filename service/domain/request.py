@@ -1,15 +1,14 @@
 """A job as a user submits it, in which most fields are optional."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from service.domain.objective import AnyObjective, Document, Name
 from service.domain.space import Point, SearchSpace
 from service.domain.strategy import Bayesian, NoPruner, Pruner, Strategy
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Label = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
-Direction = Literal["minimize", "maximize"]
 TrainingSeed = Literal["per_trial", "shared"]
 
 DEFAULT_TRIALS = 32
@@ -20,20 +19,7 @@ MAX_TO_TRY_FIRST = 1_000
 """The largest number of trials of `try_first`: they are all enqueued in one transaction."""
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ObjectiveChoice(_Document):
-    """Which objective to train, and its settings."""
-
-    name: Name
-    settings: dict[str, Any] = Field(
-        default_factory=dict, description="They follow the objective's JSON Schema; see GET /v1/objectives."
-    )
-
-
-class Budget(_Document):
+class Budget(Document):
     """When a job is done: as soon as one of these limits is reached."""
 
     trials: int | None = Field(None, ge=1, le=MAX_TRIALS, description="Number of trials, failed ones included.")
@@ -57,7 +43,7 @@ class Budget(_Document):
     )
 
 
-class Extension(_Document):
+class Extension(Document):
     """More of a job's budget: either trials or seconds."""
 
     trials: int | None = Field(None, ge=1, le=MAX_TRIALS, description="Further trials.")
@@ -70,7 +56,7 @@ class Extension(_Document):
         return self
 
 
-class Limits(_Document):
+class Limits(Document):
     """Limits of one trial. Only training time counts, not waiting for a worker or for the database."""
 
     trial_seconds: float | None = Field(
@@ -95,11 +81,11 @@ class Limits(_Document):
     )
 
 
-class JobRequest(_Document):
+class JobRequest(Document):
     """A job as submitted. Fields that are left out take their defaults."""
 
     name: Name | None = None
-    objective: ObjectiveChoice
+    objective: AnyObjective
     search_space: SearchSpace | None = Field(None, description="If omitted: the objective's default space.", max_length=100)
     strategy: Strategy = Field(default_factory=Bayesian)
     pruner: Pruner = Field(default_factory=NoPruner)

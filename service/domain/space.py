@@ -22,7 +22,8 @@ def _read(value: Scalar) -> Scalar:
     return float(value) if isinstance(value, int) and MAX_INTEGER <= abs(value) <= sys.float_info.max else value
 
 
-_Value = Annotated[Scalar, Field(union_mode="smart"), AfterValidator(_read)]
+Value = Annotated[Scalar, Field(union_mode="smart"), AfterValidator(_read)]
+"""A scalar of a request."""
 
 
 class _Range(BaseModel):
@@ -71,7 +72,7 @@ class CategoricalRange(_Range):
     """One of the listed choices."""
 
     type: Literal["categorical"]
-    choices: tuple[_Value, ...] = Field(strict=False, min_length=1, max_length=1_000)
+    choices: tuple[Value, ...] = Field(strict=False, min_length=1, max_length=1_000)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -107,7 +108,7 @@ Dimension = Annotated[
     Annotated[FloatRange, Tag("float")]
     | Annotated[IntRange, Tag("int")]
     | Annotated[CategoricalRange, Tag("categorical")]
-    | Annotated[_Value, Tag("value")],
+    | Annotated[Value, Tag("value")],
     Discriminator(
         _kind,
         custom_error_type="unknown_range",

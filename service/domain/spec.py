@@ -3,7 +3,8 @@
 from pydantic import Field
 
 from service.domain.meaning import Meaning
-from service.domain.request import Budget, Direction, JobRequest, Name
+from service.domain.objective import Direction, Name
+from service.domain.request import Budget, JobRequest
 from service.domain.space import SearchSpace
 
 

@@ -5,6 +5,7 @@ import math
 from optuna.trial import FrozenTrial, TrialState
 
 from service.domain.meaning import Role
+from service.domain.objective import ExternalObjective
 from service.domain.space import IntRange, Point, Range, fixed
 from service.domain.spec import JobSpec
 from service.domain.training_seeds import marks
@@ -42,7 +43,9 @@ def first_points(spec: JobSpec) -> list[Point]:
 
 
 def steps_per_trial(spec: JobSpec) -> tuple[float, int] | None:
-    """The steps of one trial: mean over the search space and maximum; None where no parameter sets the number of steps."""
+    """The steps of one trial: mean over the search space and maximum; None where nothing says how many there are."""
+    if isinstance(spec.objective, ExternalObjective) and isinstance(spec.objective.steps, int):
+        return spec.objective.steps, spec.objective.steps
     name = spec.meaning.named(Role.DURATION)
     dimension = None if name is None else spec.search_space.get(name)
     values = strategy_of(spec).axis(str(name), dimension) if isinstance(dimension, Range) else [dimension]

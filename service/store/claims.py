@@ -1,6 +1,6 @@
 """The queries of a claim: which job is next, what it has issued, and the start of an attempt. No function here commits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -69,6 +69,17 @@ def hint_sampling(conn: sa.Connection, job_id: UUID, seconds: float) -> bool:
         {"job_id": job_id, "seconds": seconds},
     ).one_or_none()
     return row is not None
+
+
+def attended(conn: sa.Connection, job_ids: Collection[UUID], *, within_s: float) -> set[UUID]:
+    """Those of the jobs of which somebody holds a trial, or has claimed one in the last `within_s` seconds."""
+    rows = conn.exec_driver_sql(
+        "SELECT id FROM stride.jobs AS job WHERE id = ANY(%(ids)s::uuid[])"
+        " AND (claimed_at > clock_timestamp() - make_interval(secs => %(within_s)s) OR EXISTS (SELECT FROM stride.leases"
+        " WHERE job_id = job.id AND ended_at IS NULL AND expires_at > clock_timestamp()))",
+        {"ids": list(job_ids), "within_s": within_s},
+    )
+    return set(rows.scalars())
 
 
 def look_again(conn: sa.Connection, job_id: UUID, after_s: float) -> None:

@@ -18,6 +18,7 @@ from service.analysis.words import comparison as words
 from service.domain.across_jobs import RecipeAnswer
 from service.domain.answer import Answer, EvidenceView
 from service.domain.job import Job
+from service.domain.objective import ExternalObjective
 from service.domain.recipe import defining, measured_with, recipe, searched_of_measure
 from service.domain.trial import Trial
 from service.errors import NoLearningRate, NothingFinished, StrideError
@@ -132,8 +133,10 @@ def _same_recipe(several: Sequence[Brief]) -> SameRecipe:
 
 
 def _measure(job: Job) -> dict[str, Any]:
-    spec = job.spec
-    return {"objective": spec.objective.name} | _given(measured_with(job, defining([spec.meaning], spec.metric)))
+    spec, objective = job.spec, job.spec.objective
+    # What the clients of such a job train is told by its settings alone.
+    own = {"job": str(job.id)} if isinstance(objective, ExternalObjective) and not objective.settings else {}
+    return {"objective": objective.name} | own | _given(measured_with(job, defining([spec.meaning], spec.metric)))
 
 
 def _recipe(job: Job) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def new_job_page(
         request: Document = {"objective": {"name": name}}
     else:
         name = job.spec.objective.name
-        request = request_of(job.spec, by_name[name].objective if name in by_name else None)
+        request = request_of(job.spec, catalog.find(job.spec.objective)[0])
     chosen = by_name.get(name)
     return html(
         "new.html",

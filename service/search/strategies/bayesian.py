@@ -61,6 +61,8 @@ class Tpe(_Bayesian):
 class Gp(_Bayesian):
     """Bayesian search by a Gaussian process."""
 
+    needs_torch = True
+
     def sampler(self, job_seed: int, number: int) -> BaseSampler:
         return GPSampler(seed=trial_seed(job_seed, number))
 

@@ -31,6 +31,8 @@ class Strategy(Protocol):
     """Whether the strategy's share of the budget counts the points that the job's row counts, instead of trial numbers."""
     needs_results: bool = False
     """Whether the strategy is chosen by the job's results when its phase begins: see `begin`."""
+    needs_torch: bool = False
+    """Whether the sampler imports PyTorch."""
     keeps_attrs: bool = False
     """Whether the sampler writes system attributes of the study."""
 

@@ -17,7 +17,7 @@ from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Resu
 from service.dispatch.sweeper import tidy_up
 from service.domain.checkpoint import Checkpoint, Kind
 from service.domain.job import Job
-from service.domain.request import Direction
+from service.domain.objective import Direction
 from service.domain.trial import TrialError
 from service.settings import Settings
 from service.store import checkpoint_files, checkpoints, leases, trial_reader

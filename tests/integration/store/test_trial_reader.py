@@ -15,7 +15,7 @@ from service.dispatch.claim import Claimer
 from service.dispatch.finish import finish
 from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.domain.job import JobState
-from service.domain.request import Direction
+from service.domain.objective import Direction
 from service.domain.training_seeds import training_seed
 from service.domain.trial import TrialCounts, TrialError, TrialState
 from service.errors import TrialNotFound

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from service.app import create_app
 from service.dispatch.sweeper import tidy_up
 from service.domain.job import Job
-from service.domain.request import Direction
+from service.domain.objective import Direction
 from service.domain.training_seeds import training_seed
 from service.domain.trial import Trial
 from service.settings import Settings

@@ -8,7 +8,7 @@ import numpy as np
 
 from service.analysis.model.pruned_trials import Curves
 from service.domain.job import Job
-from service.domain.request import Direction
+from service.domain.objective import Direction
 from service.domain.training_seeds import training_seed
 from service.domain.trial import Trial, TrialState
 from tests.finished_jobs import a_job, curve, trial

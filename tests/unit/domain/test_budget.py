@@ -7,8 +7,9 @@ import pytest
 
 from service.domain.budget import Issued, all_issued, phase_issued, spec_of_phase, target_reached, trials_of_phase, verdict
 from service.domain.job import Job, JobState
+from service.domain.objective import Direction
 from service.domain.phase import Phase
-from service.domain.request import Budget, Direction
+from service.domain.request import Budget
 from tests.factories import job_spec
 
 

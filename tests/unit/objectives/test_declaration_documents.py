@@ -102,3 +102,8 @@ def test_what_json_cannot_hold_is_a_fault_of_the_module(value: object) -> None:
     schema = {"type": "object", "properties": {"size": {"default": value}}}
     [fault] = faults_of(replace(MINE, settings_schema=schema, parameters=MINE.parameters[:1], metrics=MINE.metrics[:1]))
     assert fault.text.startswith("mine declares what JSON cannot hold: ")
+
+
+def test_the_name_of_what_jobs_declare_themselves_is_taken() -> None:
+    fault = next(faults_of(replace(MINE, name="external")))
+    assert fault.text == "has an objective whose name is 'external', which jobs declare themselves: choose another"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from service.domain.request import Direction
+from service.domain.objective import Direction
 from service.domain.spec import JobSpec
 from service.search.next_trial import points_to_try_first, propose_next
 from service.search.preview import first_points

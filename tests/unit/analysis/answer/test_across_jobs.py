@@ -9,6 +9,7 @@ from service.analysis.answer.across_jobs import Brief, SameMeasure, brief_or_why
 from service.analysis.answer.best_lr import answer
 from service.domain.job import Job, JobState
 from service.domain.trial import Trial, TrialState
+from tests.factories import MEANING
 from tests.finished_jobs import a_job, trial
 from tests.unit.analysis.trials import LOG, bowl, diverged, job, trained
 
@@ -204,3 +205,16 @@ def test_of_a_metric_to_be_maximized_the_highest_expected_comes_first() -> None:
 )
 def test_a_job_without_an_answer_says_why(of: dict[str, Any], trials: list[Trial], why: str) -> None:
     assert brief_or_why_not(a_job(**of), trials) == why
+
+
+def test_what_clients_train_is_the_same_where_the_settings_say_so() -> None:
+    declared = {
+        "name": "external",
+        "parameters": [{"name": "learning_rate", "type": "float", "default": 0.1}],
+        "metrics": [{"name": "loss", "direction": "minimize"}],
+    }
+    known = job(objective=declared | {"settings": {"model": "mlp"}}, meaning=MEANING.model_copy(update={"measure": ("model",)}))
+    unknown = job(objective=declared)
+    assert is_one_item((known, ONE), (known, ONE))
+    assert len(measures((unknown, ONE), (job(objective=declared), ONE))) == 2
+    assert measures((unknown, ONE))[0].recipes[0].measure == {"objective": "external", "job": str(unknown.id)}

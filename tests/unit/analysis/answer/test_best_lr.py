@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from service.analysis.answer.across_jobs import in_brief
 from service.analysis.answer.best_lr import answer
 from service.domain.answer import AnswerVerdict
-from service.domain.request import Direction
+from service.domain.objective import Direction
 from service.domain.trial import Trial, TrialState
 from service.errors import NoLearningRate, NothingFinished
 from tests.finished_jobs import trial

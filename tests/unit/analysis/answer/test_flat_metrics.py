@@ -9,7 +9,7 @@ from service.analysis.answer.best_lr import answer
 from service.analysis.model.response_curve import Kind
 from service.domain.answer import AnswerVerdict
 from service.domain.job import Job
-from service.domain.request import Direction
+from service.domain.objective import Direction
 from service.domain.trial import Trial
 from tests.drawn_jobs import drawn
 from tests.finished_jobs import a_job, trial
