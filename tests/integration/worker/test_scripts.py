@@ -133,7 +133,7 @@ FAILURES = {
     "exits": ("import sys; sys.exit('enough')", "SystemExit", "the function ended the process, with enough"),
     "interrupted": ("raise KeyboardInterrupt", "KeyboardInterrupt", ""),
     "attribute": ("trial.set_user_attr('a', {1, 2})", "TypeError", "the user attribute 'a' cannot be stored as JSON: "),
-    "state": ("trial.save(3)", "TypeError", "trial.save was given a int: it takes a dictionary, or the path of a folder"),
+    "state": ("trial.save(3)", "TypeError", "trial.save was given a int: it takes a dictionary, the path of a folder"),
     "path": ("trial.save('nowhere')", "ValueError", "trial.save was given the path nowhere, which is no folder"),
     "other process": (
         "import os\nif os.fork() == 0:\n    try:\n        trial.report(validation_loss=1)\n    except RuntimeError as error:\n"
