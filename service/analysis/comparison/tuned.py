@@ -12,8 +12,9 @@ from service.analysis.comparison.paired_seeds import BestPoint, best_point
 from service.analysis.model.encoding import Array, finite, learning_rate
 from service.analysis.model.estimates import Estimate
 from service.analysis.model.observations import Observations, observe
-from service.analysis.model.optimum import N_DRAWS, Optimum
+from service.analysis.model.optimum import Optimum
 from service.analysis.model.points import LARGEST, cost_of, learned, no_better_than_guessing, seed_of
+from service.analysis.model.posterior import N_DRAWS
 from service.analysis.model.pruned_trials import Curves
 from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, ResponseCurve
 from service.analysis.words import comparison as words

@@ -13,7 +13,8 @@ from service.analysis.model.encoding import Array
 from service.analysis.model.estimates import Interval
 from service.analysis.model.influence import Influence, influences
 from service.analysis.model.observations import Observations
-from service.analysis.model.optimum import Optimum, Posterior, find_optima
+from service.analysis.model.optimum import Optimum, find_optima
+from service.analysis.model.posterior import Posterior
 from service.domain.space import Scalar
 
 FEWEST = 4
