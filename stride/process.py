@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from stride.optuna_trial import OptunaTrial, is_pruned
 from stride.reporting import Reports, Stopped, number
 from stride.running import current
 from stride.script import Refused, Script
+from stride.trainer_link import TrainerLink
 from stride.training import Training, train
 from stride.trial import Trial
 
@@ -49,7 +51,7 @@ def main(training: str) -> None:
 
 def _serve(connection: Connection, script: Script) -> None:
     surroundings = _Surroundings()
-    reports: Reports | None = None
+    ran: tuple[TrainerLink, Reports] | None = None
     while True:
         message, blob = connection.receive()
         match message["type"]:
@@ -60,15 +62,19 @@ def _serve(connection: Connection, script: Script) -> None:
                     connection.send({"type": "refused", "reason": str(refused)})
             case "run":
                 surroundings.restore()
-                reports = Reports(connection, blob)
+                link = TrainerLink(connection, blob)
+                reports = Reports(link)
+                ran = link, reports
                 began = time.monotonic()
                 ended = _run(script, message, reports)
+                link.end()
                 reports.end()
                 surroundings.flush()
                 connection.send(ended | {"seconds": time.monotonic() - began})
             case "save":
-                assert reports is not None
-                reports.send_state(message["only"], ended=True)
+                assert ran is not None
+                link, reports = ran
+                link.send_state(partial(reports.encode, ended=True), message["only"])
 
 
 def _run(script: Script, message: Message, reports: Reports) -> Message:

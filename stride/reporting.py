@@ -1,19 +1,14 @@
-"""What a run tells while it trains, from within the script's process: each report waits until the next step is asked for."""
+"""What a run tells while it trains, whoever hears it: the trainer of a script's process, or the client that claimed the trial."""
 
 import json
 import os
 import tempfile
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from stride import generators, states
-from stride.connection import Closed, Connection, Message
-
-STOP_S = 10.0
-"""How long a function may take to return once it was told to stop; then its process ends."""
-
 
 NOTHING_SAVED = (
     "nothing was saved with trial.save before trial.report, or by steps(n, model, optimizer), so a trial that is interrupted"
@@ -25,20 +20,34 @@ class Stopped(BaseException):
     """Ends a function that reports again although it was told to stop. No Exception: the function's own handlers let it pass."""
 
 
+class NoState(Exception):
+    """There is no state of the last report. The message says what is wrong, and is empty where nothing is."""
+
+
+Encode = Callable[[str | None], bytes]
+"""What was saved for the step that is reported, as bytes; of a dictionary the entry that is named, None: all. Raises NoState."""
+
+
+class Listener(Protocol):
+    """Who hears what a run reports."""
+
+    def saved(self) -> bytes:
+        """The state at which the run resumes, as it was encoded; empty: it begins."""
+
+    def hear(self, report: dict[str, Any], encode: Encode) -> bool:
+        """Take what a step measured, and where a checkpoint is due what was saved for it; returns whether the run is to stop."""
+
+
 class Reports:
-    """The reports of one run.
+    """The reports of one run."""
 
-    step, offset, state: where it resumes and what was saved there; step 0: it begins.
-    """
-
-    def __init__(self, connection: Connection, saved: bytes = b"") -> None:
+    def __init__(self, listener: Listener) -> None:
         self.step = 0
         """The last step that was reported, counted from 1."""
         self.stopping = False
         """Whether the function was told to stop."""
         self.attributes: dict[str, Any] = {}
-        self._connection = connection
-        self._saved = saved
+        self._listener = listener
         self._pid = os.getpid()
         self._offset: int | None = None
         """What is added to steps as the function counts them: 1 where it counts from 0."""
@@ -47,7 +56,7 @@ class Reports:
         self._has_state = False
         """Whether a state was saved since the last report, so that it is that of the step to be reported next."""
         self._was_saved = False
-        self._last_words: threading.Timer | None = None
+        self._was_restored = False
         self._places: list[tempfile.TemporaryDirectory[str]] = []
         self._since = time.monotonic()
 
@@ -75,65 +84,44 @@ class Reports:
 
     def restored(self) -> Any:
         """The state that the run resumes from; None: it begins. Random numbers go on from there, too."""
-        if not self._saved:
+        saved = self._listener.saved()
+        if not saved:
             return None
+        self._was_restored = True
         place = tempfile.TemporaryDirectory(prefix="stride-")
         self._places.append(place)
-        found = states.decode(self._saved, Path(place.name))
+        found = states.decode(saved, Path(place.name))
         self.step, self._offset = found["step"], found["offset"]
         generators.restore(found["random"])
         return found["state"]
 
-    def send_state(self, only: str | None, *, ended: bool = False) -> None:
-        """Send what was saved for the last report. only: this entry of it."""
+    def encode(self, only: str | None, *, ended: bool = False) -> bytes:
+        """What was saved for the last report. only: this entry of it. ended: the function has returned. Raises NoState."""
         if not (self._was_saved if ended else self._has_state):
-            reason = "" if self._saved or self._state is not None else NOTHING_SAVED
-            self._send({"type": "no state", "reason": reason})
-            return
+            raise NoState("" if self._was_restored or self._state is not None else NOTHING_SAVED)
         try:
             state = self._state() if callable(self._state) else self._state
             if only is None:
                 whole = {"state": state, "step": self.step, "offset": self._offset, "random": generators.state()}
-                content = states.encode(whole, self._called)
-            else:
-                entry = state.get(only) if isinstance(state, dict) else None
-                content = states.encode({only: entry}, self._called)
+                return states.encode(whole, self._called)
+            entry = state.get(only) if isinstance(state, dict) else None
+            return states.encode({only: entry}, self._called)
         except (states.BadState, OSError) as error:
-            self._send({"type": "no state", "reason": str(error).replace("['state']", "", 1)})
+            raise NoState(str(error).replace("['state']", "", 1)) from error
         except Exception as error:  # a user's state_dict may raise anything, such as CUDA out of memory
-            self._send({"type": "no state", "reason": f"saving the state raised {type(error).__name__}: {error}"})
-        else:
-            self._send({"type": "state"}, content)
+            raise NoState(f"saving the state raised {type(error).__name__}: {error}") from error
 
     def end(self) -> None:
-        """After the function has returned: it may take as long as it likes no more, and restored folders go."""
-        if self._last_words is not None:
-            self._last_words.cancel()
+        """After the function has returned: restored folders go."""
         for place in self._places:
             place.cleanup()
         self._was_saved = self._was_saved or self._has_state
 
-    def _told(self, report: Message) -> bool:
-        self._send({"type": "report", "attributes": self.attributes} | report)
-        self._wait()
+    def _told(self, report: dict[str, Any]) -> bool:
+        self.stopping = self._listener.hear({"attributes": self.attributes} | report, self.encode)
         self._was_saved, self._has_state = self._has_state, False
         self._since = time.monotonic()
         return self.stopping
-
-    def _wait(self) -> None:
-        while True:
-            message, _ = self._receive()
-            match message["type"]:
-                case "save":
-                    self.send_state(message["only"])
-                case "stop":
-                    self.stopping = True
-                    self._last_words = threading.Timer(STOP_S, os._exit, (0,))
-                    self._last_words.daemon = True
-                    self._last_words.start()
-                    return
-                case _:
-                    return
 
     def _counted(self, step: int | None) -> int:
         if step is None:
@@ -147,18 +135,6 @@ class Reports:
         if counted <= self.step:
             raise ValueError(f"step {step} was reported after step {self.step - self._offset}: steps are reported in their order")
         return counted
-
-    def _send(self, message: Message, blob: bytes = b"") -> None:
-        try:
-            self._connection.send(message, blob)
-        except Closed:
-            os._exit(0)  # the process that asked for all this has ended
-
-    def _receive(self) -> tuple[Message, bytes]:
-        try:
-            return self._connection.receive()
-        except Closed:
-            os._exit(0)
 
 
 def number(what: str, value: Any) -> float:
