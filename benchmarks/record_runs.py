@@ -87,7 +87,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with RUNS.open("w", encoding="utf-8") as file:
         for number, (objective, settings, params) in enumerate(choices()):
-            start = import_module(f"objectives.{objective}").start
+            start = import_module(f"objectives.tasks.{objective}").start
             measurements = list(start(params, settings, 0, "cpu", 1))
             run = {"run": number, "objective": objective, "settings": settings, "params": params}
             file.write(json.dumps(run | {"steps": steps_of(measurements)}) + "\n")
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def steps_of(measurements: list[Measurement]) -> list[dict[str, Any]]:
-    """The measurements with four digits, which is more than eyes see; nan and inf as JSON has them not, but Python."""
+    """The measurements with four digits, which is more than eyes see; nan and inf as Python writes them: JSON has neither."""
     n_losses = sum(len(measurement.update_losses) for measurement in measurements)
     every = math.ceil(n_losses / UPDATE_LOSSES)
     steps, seen = [], 0
