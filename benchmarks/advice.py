@@ -28,7 +28,8 @@ from benchmarks import advice_jobs, advice_proof
 from benchmarks.advice_jobs import DEV, FOURTH, SECOND, THIRD, Case
 from benchmarks.advice_proof import PROOF, PROOF_SEED
 from benchmarks.tables import Table, publish
-from examples.demo import FINAL, ask, running_stride
+from benchmarks.temporary_stride import temporary_stride
+from examples.demo import FINAL, ask
 
 RIGHT, BETTER = 18 / 20, 15 / 20
 """The promises: parts of the jobs with a trouble whose first advice is right, and whose next job's best value is better."""
@@ -79,14 +80,11 @@ def prove(out: Path | None) -> int:
 
 def _run(cases: Sequence[Case], seed: int) -> list[Outcome]:
     with tempfile.TemporaryDirectory(prefix="stride-advice-") as folder:
-        data = Path(folder, "tables")
-        data.mkdir()
+        data = Path(folder)
         advice_jobs.write_tables(data)
         advice_proof.write_tables(data)
-        with (
-            running_stride(str(Path(folder, "stride")), workers=2, STRIDE_DATA_FOLDERS=str(data)) as url,
-            httpx2.Client(base_url=url, timeout=120, trust_env=False) as api,
-        ):
+        with temporary_stride(workers=2, STRIDE_DATA_FOLDERS=folder) as stride:
+            api = stride.api
             first = _finished(api, [case.document(data) | {"name": case.name, "seed": seed} for case in cases])
             views = [ask(api, "GET", f"/v1/jobs/{job['id']}/advice") for job in first]
             advised = [view["items"][0] if view["items"] else None for view in views]

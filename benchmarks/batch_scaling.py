@@ -10,7 +10,6 @@ before its end.
 
 import argparse
 import math
-import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -20,7 +19,8 @@ import httpx2
 import numpy as np
 
 from benchmarks.tables import Table, publish
-from examples.demo import ask, done, looks, running_stride
+from benchmarks.temporary_stride import temporary_stride
+from examples.demo import ask, done, looks
 
 BATCH_SIZES = [16, 32, 64, 128]
 RATES = {"type": "float", "low": 1e-3, "high": 1.0, "log": True}
@@ -32,9 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="folder for the report")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="stride-batches-") as folder, running_stride(folder) as url:
-        with httpx2.Client(base_url=url, timeout=60, trust_env=False) as api:
-            publish("batch_scaling", [sweep(api), fits(api)], 1, arguments.out)
+    with temporary_stride() as stride:
+        publish("batch_scaling", [sweep(stride.api), fits(stride.api)], 1, arguments.out)
 
 
 def sweep(api: httpx2.Client) -> Table:

@@ -13,7 +13,6 @@ tolerance plus two standard errors of the paired difference.
 import argparse
 import math
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -28,7 +27,8 @@ import numpy as np
 from benchmarks.recorded import trained
 from benchmarks.recorded.recorded_set import RecordedSet
 from benchmarks.tables import Table, publish
-from examples.demo import ask, running_stride
+from benchmarks.temporary_stride import temporary_stride
+from examples.demo import ask
 
 OBJECTIVE = {"name": "image-classification", "settings": {"dataset": "digits", "model": "mlp"}}
 RATE = {"type": "float", "low": 1e-4, "high": 1.0, "log": True}
@@ -67,11 +67,10 @@ def prove(out: Path | None, n_jobs: int = N_JOBS) -> int:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         runs = pool.map(_train, [({**ALONE, "learning_rate": rate}, seed) for rate in TRUE_RATES for seed in FRESH])
         losses = np.array(list(runs)).reshape(len(TRUE_RATES), N_SEEDS)
-        with tempfile.TemporaryDirectory(prefix="stride-digits-") as folder, running_stride(folder) as url:
-            with httpx2.Client(base_url=url, timeout=120, trust_env=False) as api:
-                alone = _answers(api, "alone", ALONE, range(n_jobs), N_TRIALS)
-                of_two = _answers(api, "two", TWO, range(N_SAFE), SAFE_TRIALS)
-                of_four = _answers(api, "four", FOUR, range(N_SAFE), SAFE_TRIALS)
+        with temporary_stride() as stride:
+            alone = _answers(stride.api, "alone", ALONE, range(n_jobs), N_TRIALS)
+            of_two = _answers(stride.api, "two", TWO, range(N_SAFE), SAFE_TRIALS)
+            of_four = _answers(stride.api, "four", FOUR, range(N_SAFE), SAFE_TRIALS)
         intervals, broken = _intervals(losses, alone)
         tables = [_truth(losses), intervals]
         for name, answers in (("two", of_two), ("four", of_four)):

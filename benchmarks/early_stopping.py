@@ -11,7 +11,6 @@ a report; exits 1 when a promise is broken.
 
 import argparse
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from benchmarks.jobs import spec_of
 from benchmarks.record_curves import BATCH_SIZE, EPOCHS, LEARNING_RATES, MOMENTUM, NETWORKS, SCHEDULES
 from benchmarks.replay import Kept, agreement, measure, recorded_jobs, with_own_seeds
 from benchmarks.tables import Table, publish
-from examples.demo import ask, looks, running_stride
+from benchmarks.temporary_stride import run_jobs, temporary_stride
+from examples.demo import ask
 from service.domain.spec import JobSpec
 
 NEAR_BEST = 0.9
@@ -132,12 +132,11 @@ def real_table() -> Table:
         f"A real job: the same {len(LEARNING_RATES)} learning rates, cnn, constant schedule, two workers",
         ["pruner", "best learning rate", "its validation loss", "epochs trained", "trials pruned", "diverged"],
     )
-    with tempfile.TemporaryDirectory(prefix="stride-prove-") as folder, running_stride(folder, workers=2) as url:
-        with httpx2.Client(base_url=url, timeout=30, trust_env=False) as api:
-            for pruner in ("none", "successive_halving"):
-                found = run_real_job(api, pruner)
-                rate, loss = f"{found.learning_rate:.4g}", f"{found.validation_loss:.4f}"
-                table.add(pruner, rate, loss, str(found.epochs), str(found.pruned), str(found.infeasible))
+    with temporary_stride(workers=2) as stride:
+        for pruner in ("none", "successive_halving"):
+            found = run_real_job(stride.api, pruner)
+            rate, loss = f"{found.learning_rate:.4g}", f"{found.validation_loss:.4f}"
+            table.add(pruner, rate, loss, str(found.epochs), str(found.pruned), str(found.infeasible))
     return table
 
 
@@ -145,7 +144,6 @@ def run_real_job(api: httpx2.Client, pruner: str) -> Found:
     """Try the recorded learning rates as a grid, and wait for the end."""
     low, *_, high = LEARNING_RATES
     document = {
-        "name": f"early stopping: {pruner}",
         "objective": {"name": "image-classification", "settings": {"dataset": "digits", "model": "cnn"}},
         "search_space": {
             "learning_rate": {"type": "float", "low": low, "high": high, "log": True, "points": len(LEARNING_RATES)},
@@ -156,9 +154,7 @@ def run_real_job(api: httpx2.Client, pruner: str) -> Found:
         "strategy": "grid",
         "pruner": pruner,
     }
-    job = str(ask(api, "POST", "/v1/jobs", json=document)["id"])
-    *_, ended = looks(api, {pruner: job})
-    assert ended[pruner]["state"] == "completed", ended
+    (job,) = run_jobs(api, {f"early stopping: {pruner}": document}).values()
     trials = ask(api, "GET", f"/v1/jobs/{job}/trials?limit=100")["items"]
     measured = [ask(api, "GET", f"/v1/jobs/{job}/trials/{trial['number']}/measurements")["items"] for trial in trials]
     best = ask(api, "GET", f"/v1/jobs/{job}/best-lr")

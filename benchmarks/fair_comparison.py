@@ -4,14 +4,14 @@ SGD with momentum beside Adam, and batch norm beside none: four jobs through a w
 """
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from benchmarks.tables import Table, publish
-from examples.demo import OBJECTIVE, ask, looks, running_stride
+from benchmarks.temporary_stride import run_jobs, temporary_stride
+from examples.demo import OBJECTIVE, ask
 
 TRIALS = 36
 REPLICATES = 3
@@ -35,27 +35,25 @@ SHARED_RATES = (0.0003, 0.001, 0.01, 0.1)
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, help="folder of reports")
+    parser.add_argument("--out", type=Path, help="folder for the report")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    # Through no proxy: it is our own machine.
-    with (
-        tempfile.TemporaryDirectory(prefix="stride-fair-") as folder,
-        running_stride(folder, WORKERS) as url,
-        httpx2.Client(base_url=url, timeout=60, trust_env=False) as api,
-    ):
-        jobs = {name: _submit(api, name, recipe, arguments.seed) for name, recipe in RECIPES.items()}
-        *_, ended = looks(api, jobs)
-        assert all(job["state"] == "completed" for job in ended.values()), ended
-        tables = [_own_rates(api, jobs)]
+    prove(arguments.out, arguments.seed)
+
+
+def prove(out: Path | None, seed: int = 0) -> int:
+    """Run the jobs, and publish the tables. Nothing is promised, so that no promise can be broken: 0."""
+    with temporary_stride(WORKERS) as stride:
+        jobs = run_jobs(stride.api, {name: _job(recipe, seed) for name, recipe in RECIPES.items()})
+        tables = [_own_rates(stride.api, jobs)]
         for title, names in PAIRS.items():
-            tables += _compared(api, title, {name: jobs[name] for name in names})
-    publish("fair_comparison", tables, repeats=1, folder=arguments.results)
+            tables += _compared(stride.api, title, {name: jobs[name] for name in names})
+    publish("fair_comparison", tables, repeats=1, folder=out)
+    return 0
 
 
-def _submit(api: httpx2.Client, name: str, recipe: dict[str, Any], seed: int) -> str:
-    document = {
-        "name": name,
+def _job(recipe: dict[str, Any], seed: int) -> dict[str, Any]:
+    return {
         "objective": OBJECTIVE,
         "search_space": SPACE | recipe,
         "strategy": "bayesian",
@@ -63,7 +61,6 @@ def _submit(api: httpx2.Client, name: str, recipe: dict[str, Any], seed: int) ->
         "replicates": REPLICATES,
         "seed": seed,
     }
-    return str(ask(api, "POST", "/v1/jobs", json=document)["id"])
 
 
 def _own_rates(api: httpx2.Client, jobs: dict[str, str]) -> Table:

@@ -11,7 +11,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +19,8 @@ import httpx2
 
 from benchmarks.dispatch import ratio, spread
 from benchmarks.tables import Table, publish
+from benchmarks.temporary_stride import TemporaryStride, temporary_stride
 from benchmarks.whole_service import answer, finished, seconds_of, wait_until_announced
-from examples.demo import running_stride
-from service.store.embedded import running_url
 from service.store.postgres import stock_url
 
 TRIALS = 200
@@ -57,14 +55,14 @@ def main() -> None:
     arguments = parser.parse_args()
     trials: dict[str, list[float]] = {}
     reports: dict[str, list[float]] = {}
-    with stride() as (api, database_url):
+    with prepared_stride() as stride:
         for _ in range(arguments.repeats):
             for name, way in WAYS.items():
-                trials.setdefault(name, []).append(TRIALS / seconds(api, way, TRIALS, 1))
-                reports.setdefault(name, []).append(1e3 * seconds(api, way, 1, REPORTS) / REPORTS)
+                trials.setdefault(name, []).append(TRIALS / seconds(stride.api, way, TRIALS, 1))
+                reports.setdefault(name, []).append(1e3 * seconds(stride.api, way, 1, REPORTS) / REPORTS)
             for name in STOCK:
-                trials.setdefault(name, []).append(TRIALS / stock_seconds(database_url, name, TRIALS, 1))
-                reports.setdefault(name, []).append(1e3 * stock_seconds(database_url, name, 2, REPORTS) / 2 / REPORTS)
+                trials.setdefault(name, []).append(TRIALS / stock_seconds(stride.database_url, name, TRIALS, 1))
+                reports.setdefault(name, []).append(1e3 * stock_seconds(stride.database_url, name, 2, REPORTS) / 2 / REPORTS)
     rates = Table("Trials of one report a second, one process", ["way", "trials a second", "Stride / stock"])
     added = Table(f"Milliseconds that a report adds, in a trial of {REPORTS:,}", ["way", "ms a report", "Stride / stock"])
     for table, measured in ((rates, trials), (added, reports)):
@@ -76,8 +74,8 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def stride() -> Iterator[tuple[httpx2.Client, str]]:
-    """Stride with one worker that has the scripts, and the URL of its database."""
+def prepared_stride() -> Iterator[TemporaryStride]:
+    """Stride with one worker that has the scripts."""
     given = {
         "STRIDE_OBJECTIVE_FILES": ",".join(
             str(FOLDER / f"{each.objective}.py") for each in WAYS.values() if each.objective != "command"
@@ -87,15 +85,11 @@ def stride() -> Iterator[tuple[httpx2.Client, str]]:
         "STRIDE_OBJECTIVE_METRIC": "loss",
         "STRIDE_OBJECTIVE_NAME": "command",
     }
-    with tempfile.TemporaryDirectory(prefix="stride-bench-") as folder:
-        with running_stride(folder, workers=1, **given) as url:
-            database_url = running_url(Path(folder))
-            assert database_url is not None
-            with httpx2.Client(base_url=url, timeout=60, trust_env=False) as api:
-                wait_until_announced(api, [way.objective for way in WAYS.values()])
-                for way in WAYS.values():
-                    seconds(api, way, 5, 1)  # all is imported and connected
-                yield api, database_url
+    with temporary_stride(workers=1, **given) as stride:
+        wait_until_announced(stride.api, [way.objective for way in WAYS.values()])
+        for way in WAYS.values():
+            seconds(stride.api, way, 5, 1)  # all is imported and connected
+        yield stride
 
 
 def seconds(api: httpx2.Client, way: Way, trials: int, reports: int) -> float:

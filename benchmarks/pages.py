@@ -10,7 +10,6 @@ that is known.
 import argparse
 import shutil
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
@@ -19,9 +18,8 @@ import psycopg
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.tables import Table, publish
+from benchmarks.temporary_stride import temporary_stride
 from benchmarks.whole_service import answer
-from examples.demo import running_stride
-from service.store.embedded import running_url
 
 SIZES = (64, 500, 5_000)
 OPENED = 5
@@ -64,30 +62,27 @@ def main() -> None:
         f"A job's page; median of {OPENED} times",
         ["trials", "kB", "first answer, s", "served, s", "answer and curve in Chromium, s", "all figures, s"],
     )
-    with tempfile.TemporaryDirectory(prefix="stride-bench-") as folder, running_stride(folder, workers=0) as url:
-        database_url = running_url(Path(folder))
-        assert database_url is not None
-        with (
-            httpx2.Client(base_url=url, timeout=120, trust_env=False) as api,
-            psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as conn,
-            sync_playwright() as playwright,
-        ):
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-            path = f"/jobs/{answer(api.post('/v1/jobs', json=JOB))['id']}"
-            found = conn.execute("SELECT study_id FROM stride.jobs").fetchone()
-            assert found is not None
-            before = 0
-            for size in SIZES:
-                values = {"study": found[0], "first": before, "last": size - 1, "distribution": DISTRIBUTION}
-                conn.execute(TRIALS, values)
-                conn.execute("ANALYZE")
-                before = size
-                (first, weight), *served = [served_in(api, path) for _ in range(1 + OPENED)]
-                drawn = [drawn_in(browser, url + path) for _ in range(OPENED)]
-                times = [statistics.median(seconds for seconds, _ in served)]
-                times += [statistics.median(each) for each in zip(*drawn, strict=True)]
-                table.add(f"{size:,}", f"{weight / 1000:.0f}", f"{first:.2f}", *(f"{each:.2f}" for each in times))
-            browser.close()
+    with (
+        temporary_stride(workers=0) as stride,
+        psycopg.connect(stride.database_url.replace("+psycopg", ""), autocommit=True) as conn,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        path = f"/jobs/{answer(stride.api.post('/v1/jobs', json=JOB))['id']}"
+        found = conn.execute("SELECT study_id FROM stride.jobs").fetchone()
+        assert found is not None
+        before = 0
+        for size in SIZES:
+            values = {"study": found[0], "first": before, "last": size - 1, "distribution": DISTRIBUTION}
+            conn.execute(TRIALS, values)
+            conn.execute("ANALYZE")
+            before = size
+            (first, weight), *served = [served_in(stride.api, path) for _ in range(1 + OPENED)]
+            drawn = [drawn_in(browser, stride.url + path) for _ in range(OPENED)]
+            times = [statistics.median(seconds for seconds, _ in served)]
+            times += [statistics.median(each) for each in zip(*drawn, strict=True)]
+            table.add(f"{size:,}", f"{weight / 1000:.0f}", f"{first:.2f}", *(f"{each:.2f}" for each in times))
+        browser.close()
     publish("pages", [table], 1, arguments.out)
 
 

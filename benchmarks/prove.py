@@ -8,17 +8,14 @@ scratch (benchmarks/few_shot.py), that two processes train as one does (benchmar
 (benchmarks/diagnosis.py), how often the answer's intervals hold the truth, on synthetic surfaces (benchmarks/answer_quality.py),
 on recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), what
 retraining before the answer brings (benchmarks/confirmation.py), early stopping, replayed and in a real job
-(benchmarks/early_stopping.py), rates per layer in fine-tuning (benchmarks/fine_tuning.py), whether advice is right and helps
-(benchmarks/advice.py), 5,000 data files of all sorts (tests/loaders_fuzz), every reply of the database lost once
+(benchmarks/early_stopping.py), rates per layer in fine-tuning (benchmarks/fine_tuning.py), whether advice is right
+and helps (benchmarks/advice.py), 5,000 data files of all sorts (tests/loaders_fuzz), every reply of the database lost once
 (tests/lost_replies), and twenty minutes of fault injection (tests/chaos). Writes reports; exits 1 when a promise is broken.
 """
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
-
-import httpx2
 
 from benchmarks import (
     advice,
@@ -36,7 +33,7 @@ from benchmarks import (
 from benchmarks.scale import loads, run_scale
 from benchmarks.strategies import BETTER_THAN, TEST_ACCURACY, Found, run_grid_of_sixty, run_strategies
 from benchmarks.tables import Table, publish
-from examples.demo import running_stride
+from benchmarks.temporary_stride import temporary_stride
 from tests.chaos import run as chaos
 from tests.loaders_fuzz import run as loaders_fuzz
 from tests.lost_replies import run as lost_replies
@@ -54,17 +51,15 @@ def main() -> None:
         "Best of 64 trials on digits, beside 500 random configurations",
         ["job seed", "strategy", "learning rate", "validation loss", "better than", "test accuracy", "trials", "seconds", "kept"],
     )
-    with tempfile.TemporaryDirectory(prefix="stride-prove-") as folder, running_stride(folder) as url:
-        with httpx2.Client(base_url=url, timeout=30, trust_env=False) as api:
-            for seed in SEEDS:
-                for found in run_strategies(api, seed):
-                    kept = is_kept(found)
-                    broken += not kept
-                    table.add(str(seed), *_cells(found), "yes" if kept else "NO")
+    with temporary_stride() as stride:
+        for seed in SEEDS:
+            for found in run_strategies(stride.api, seed):
+                kept = is_kept(found)
+                broken += not kept
+                table.add(str(seed), *_cells(found), "yes" if kept else "NO")
     grid = Table("A grid of 60 points, eight worker processes", ["trials", "different points", "workers that had trials", "kept"])
-    with tempfile.TemporaryDirectory(prefix="stride-prove-") as folder, running_stride(folder, workers=8) as url:
-        with httpx2.Client(base_url=url, timeout=30, trust_env=False) as api:
-            trials = run_grid_of_sixty(api)
+    with temporary_stride(workers=8) as stride:
+        trials = run_grid_of_sixty(stride.api)
     points = {tuple(sorted(trial["params"].items())) for trial in trials}
     kept = len(trials) == len(points) == 60
     broken += not kept

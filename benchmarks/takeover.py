@@ -26,8 +26,8 @@ import psutil
 from sklearn.datasets import load_digits
 
 from benchmarks.tables import Table, publish
+from benchmarks.temporary_stride import temporary_stride
 from benchmarks.whole_service import answer, finished, wait_until_announced
-from examples.demo import running_stride
 
 SCRIPTS = Path(__file__).parent / "first_hours"
 KILLED_AFTER = 3
@@ -106,15 +106,15 @@ def taken_over(case: Case) -> tuple[str, str, str, str]:
             "STRIDE_OBJECTIVE_MODULES": "",
             "KERAS_BACKEND": "torch",
         }
-        with chdir(place), running_stride(str(place / "data"), workers=1, **settings) as url:
-            with httpx2.Client(base_url=url, timeout=60, trust_env=False) as api:
-                wait_until_announced(api, ["train"])
-                calm = finished(api, submitted(api, case))
-                killed = submitted(api, case)
-                after = kill_trainer(api, killed)
-                finished(api, killed)
-                expected, found = (steps_of(api, job) for job in (calm, killed))
-                attempts = answer(api.get(f"/v1/jobs/{killed['id']}/trials/0"))["attempts"]
+        with chdir(place), temporary_stride(workers=1, **settings) as stride:
+            api = stride.api
+            wait_until_announced(api, ["train"])
+            calm = finished(api, submitted(api, case))
+            killed = submitted(api, case)
+            after = kill_trainer(api, killed)
+            finished(api, killed)
+            expected, found = (steps_of(api, job) for job in (calm, killed))
+            attempts = answer(api.get(f"/v1/jobs/{killed['id']}/trials/0"))["attempts"]
     assert len(attempts) > 1, f"{case.title}: the trial ended before its trainer was killed"
     return str(len(expected)), str(after), str(attempts[-1]["from_step"]), "yes" if expected == found else "NO"
 

@@ -13,7 +13,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -26,8 +25,7 @@ import psycopg
 from benchmarks.dispatch import ratio, spread
 from benchmarks.studies import Bench
 from benchmarks.tables import Table, publish
-from examples.demo import running_stride
-from service.store.embedded import running_url
+from benchmarks.temporary_stride import TemporaryStride, temporary_stride
 from service.store.postgres import Database, stock_url
 
 PROCESSES = 2
@@ -42,22 +40,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the report; left out: only printed")
     parser.add_argument("--ray", type=Path, help="a Python with Ray; left out: without Ray (see `make bench-peers`)")
     arguments = parser.parse_args()
-    with stride() as (api, database_url):
-        rates = rates_table(api, database_url, arguments.repeats, arguments.ray)
-        shares = shares_table(api, database_url)
+    with prepared_stride() as stride:
+        rates = rates_table(stride.api, stride.database_url, arguments.repeats, arguments.ray)
+        shares = shares_table(stride.api, stride.database_url)
     publish("whole_service", [rates, shares], arguments.repeats, arguments.out)
 
 
 @contextlib.contextmanager
-def stride() -> Iterator[tuple[httpx2.Client, str]]:
-    """Stride with two workers that know the no-op objective, and the URL of its database."""
-    with tempfile.TemporaryDirectory(prefix="stride-bench-") as folder:
-        with running_stride(folder, workers=PROCESSES, STRIDE_OBJECTIVE_MODULES="benchmarks.noop") as url:
-            database_url = running_url(Path(folder))
-            assert database_url is not None
-            with httpx2.Client(base_url=url, timeout=60, trust_env=False) as api:
-                run_job(api, trials=20)  # all is imported and connected
-                yield api, database_url
+def prepared_stride() -> Iterator[TemporaryStride]:
+    """Stride with two workers that know the no-op objective."""
+    with temporary_stride(PROCESSES, STRIDE_OBJECTIVE_MODULES="benchmarks.noop") as stride:
+        run_job(stride.api, trials=20)  # all is imported and connected
+        yield stride
 
 
 def rates_table(api: httpx2.Client, database_url: str, repeats: int, ray: Path | None) -> Table:
