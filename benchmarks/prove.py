@@ -8,7 +8,8 @@ scratch (benchmarks/few_shot.py), that two processes train as one does (benchmar
 (benchmarks/diagnosis.py), how often the answer's intervals hold the truth, on synthetic surfaces (benchmarks/answer_quality.py),
 on recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), what
 retraining before the answer brings (benchmarks/confirmation.py), early stopping, replayed and in a real job
-(benchmarks/early_stopping.py), rates per layer in fine-tuning (benchmarks/fine_tuning.py), whether advice is right
+(benchmarks/early_stopping.py), rates per layer in fine-tuning (benchmarks/fine_tuning.py), recipes at one rate for all and each
+at its own (benchmarks/fair_comparison.py), optimizers without a search (benchmarks/without_a_search.py), whether advice is right
 and helps (benchmarks/advice.py), 5,000 data files of all sorts (tests/loaders_fuzz), every reply of the database lost once
 (tests/lost_replies), and twenty minutes of fault injection (tests/chaos). Writes reports; exits 1 when a promise is broken.
 """
@@ -26,9 +27,11 @@ from benchmarks import (
     diagnosis,
     digits_answers,
     early_stopping,
+    fair_comparison,
     few_shot,
     fine_tuning,
     reached,
+    without_a_search,
 )
 from benchmarks.scale import loads, run_scale
 from benchmarks.strategies import BETTER_THAN, TEST_ACCURACY, Found, run_grid_of_sixty, run_strategies
@@ -76,6 +79,8 @@ def main() -> None:
     broken += digits_answers.prove(arguments.out)
     broken += early_stopping.prove(arguments.out)
     broken += fine_tuning.prove(arguments.out)
+    broken += fair_comparison.prove(arguments.out)
+    broken += without_a_search.prove(arguments.out)
     broken += advice.prove(arguments.out)
     broken += loaders_fuzz.prove(arguments.out)
     broken += lost_replies.prove(arguments.out)
