@@ -8,6 +8,7 @@ from functools import partial
 from math import isfinite, nan
 from typing import Any, NoReturn
 
+from objectives.bounds import crossing_of
 from objectives.catalog import Start, default_settings
 from objectives.contract import DataProblem, Measurement, Objective, Parameter
 from objectives.meaning import threads_of
@@ -31,6 +32,8 @@ def main(objective: Objective, start: Start, argv: Sequence[str] | None = None) 
     arguments = vars(parser.parse_args(argv))
     params = {parameter.name: arguments[parameter.name] for parameter in objective.parameters}
     settings = {name: arguments[name] for name in default_settings(objective)}
+    if (crossing := crossing_of(objective, {**settings, **params})) is not None:
+        parser.error(f"argument {_flag(crossing.parameter.name)}: {crossing.text}")
     try:
         run = start(params, settings, arguments["seed"], arguments["device"], threads_of(objective, settings))
         for measurement in run:

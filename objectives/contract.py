@@ -175,6 +175,25 @@ class RateShift:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bound:
+    """A bound of a parameter that depends on another parameter, or on a setting; the bound itself is legal."""
+
+    end: Literal["low", "high"]
+    given_by: str
+    """The parameter or setting."""
+    by_value: Mapping[str, float] | None = None
+    """The bound for each value of `given_by`; one that is missing gives none. None: the bound is the value itself."""
+    counts: str
+    """What the bound is a number of, in messages: "transitions of an iteration"."""
+
+    def at(self, value: object) -> float | None:
+        """The bound where `given_by` has this value; None: there is none."""
+        if self.by_value is not None:
+            return self.by_value.get(value) if isinstance(value, str) else None
+        return value if isinstance(value, int | float) else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parameter:
     """One hyperparameter of an objective.
 
@@ -198,6 +217,8 @@ class Parameter:
     """The upper bound; None: unbounded."""
     high_open: bool = False
     """Whether `high` itself is excluded."""
+    bounds: tuple[Bound, ...] = ()
+    """Further bounds of a number, given by other parameters and by settings."""
     choices: tuple[bool | str, ...] | None = None
     """The allowed values of a categorical parameter."""
     applies_when: Conditions = ()

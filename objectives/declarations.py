@@ -8,7 +8,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, get_args
 
-from objectives.contract import APPLIES_WHEN, EXTERNAL, ROLE, Conditions, Direction, Metric, Objective, Parameter, Role, Scale
+from objectives.contract import (
+    APPLIES_WHEN,
+    EXTERNAL,
+    ROLE,
+    Bound,
+    Conditions,
+    Direction,
+    Metric,
+    Objective,
+    Parameter,
+    Role,
+    Scale,
+)
 from objectives.data.files import flaw_of
 from objectives.documents import document_of
 from objectives.meaning import declared, measure_defining_settings
@@ -34,6 +46,7 @@ def faults_of(objective: Objective) -> Iterator[Fault]:
     """What is wrong with a declaration, one fault after the other. Later checks rely on earlier ones: ask for the first only."""
     yield from _faults_of_types(objective)
     yield from _faults_of_parameters(objective)
+    yield from _faults_of_bounds(objective)
     yield from _faults_of_conditions(objective)
     yield from _faults_of_meaning(objective)
     yield from _faults_of_metrics(objective)
@@ -131,8 +144,27 @@ def _faults_of_parameters(objective: Objective) -> Iterator[Fault]:
         for field in ("low", "high"):
             if not isinstance(getattr(each, field), int | float | None):
                 yield Fault(each.name, f"{of} has {field}={getattr(each, field)!r}: it must be a number, or None")
+        if not isinstance(each.bounds, tuple | list) or not all(isinstance(bound, Bound) for bound in each.bounds):
+            yield Fault(each.name, f"{of} has bounds={each.bounds!r}: it must be a tuple of Bound")
+        elif each.bounds and each.type == "categorical":
+            yield Fault(each.name, f"{of} is categorical and has bounds: a number has these")
     for name in _repeated(each.name for each in objective.parameters):
         yield Fault(name, f"{objective.name} has several parameters {name!r}")
+
+
+def _faults_of_bounds(objective: Objective) -> Iterator[Fault]:
+    known = {each.name for each in objective.parameters} | objective.settings_schema.get("properties", {}).keys()
+    for each in objective.parameters:
+        for bound in each.bounds:
+            of = f"{objective.name}'s {each.name} has a bound"
+            if bound.end not in ("low", "high"):
+                yield Fault(each.name, f"{of} whose end is {bound.end!r}: it must be low or high")
+            if bound.given_by not in known:
+                yield Fault(each.name, f"{of} that {bound.given_by!r} gives, but there is no such parameter or setting")
+            if not isinstance(bound.by_value, Mapping | None) or not all(
+                isinstance(value, str) and isinstance(limit, int | float) for value, limit in (bound.by_value or {}).items()
+            ):
+                yield Fault(each.name, f"{of} with by_value={bound.by_value!r}: it must map values, as text, to numbers")
 
 
 def _faults_of_metrics(objective: Objective) -> Iterator[Fault]:

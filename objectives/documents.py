@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
-from objectives.contract import Metric, Objective, Parameter, RateShift
+from objectives.contract import Bound, Metric, Objective, Parameter, RateShift
 
 T = TypeVar("T")
 
@@ -22,6 +22,8 @@ def document_of(objective: Objective) -> dict[str, Any]:
         for bound in ("low", "high"):  # an infinite one is none, and JSON has no infinity
             if parameter[bound] in (-math.inf, math.inf):
                 parameter[bound] = None
+        if not parameter["bounds"]:  # as versions that knew no such bounds have it: an objective's version stays as it was
+            del parameter["bounds"]
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     text.encode()  # raises UnicodeEncodeError for half of a surrogate pair
     plain: dict[str, Any] = json.loads(text)
@@ -62,6 +64,7 @@ def _parameter_of(document: Mapping[str, Any]) -> Parameter:
         Parameter,
         {
             **document,
+            "bounds": tuple(_made(Bound, bound) for bound in document.get("bounds", ())),
             "choices": None if choices is None else tuple(choices),
             "rate_shift": None if shift is None else _made(RateShift, shift),
             "applies_when": tuple({name: tuple(values) for name, values in case.items()} for case in document["applies_when"]),

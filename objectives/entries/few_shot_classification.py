@@ -3,6 +3,7 @@
 from objectives.contract import DEFINES_MEASURE, Objective
 from objectives.entries.few_shot import FEW_SHOT, few_shot_settings
 from objectives.entries.supervised import CLASSIFICATION_METRICS, settings_schema, with_defaults
+from objectives.parameters.batches import at_most
 from objectives.parameters.loss import CLASSIFICATION_LOSS
 
 FEW_SHOT_CLASSIFICATION = Objective(
@@ -11,7 +12,7 @@ FEW_SHOT_CLASSIFICATION = Objective(
     module="objectives.tasks.few_shot_classification",
     metrics=CLASSIFICATION_METRICS,
     parameters=with_defaults(
-        (*FEW_SHOT, *CLASSIFICATION_LOSS),
+        at_most((*FEW_SHOT, *CLASSIFICATION_LOSS), 1_000),
         learning_rate=0.003,
         optimizer="adam",
         schedule="cosine",

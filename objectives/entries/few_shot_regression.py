@@ -3,6 +3,7 @@
 from objectives.contract import Metric, Objective
 from objectives.entries.few_shot import FEW_SHOT, few_shot_settings
 from objectives.entries.supervised import settings_schema, training_loss, validation_loss, with_defaults
+from objectives.parameters.batches import at_most
 from objectives.parameters.loss import REGRESSION_LOSS
 
 _LOSS = "Mean loss (by default the squared error) of queries, after adapting to their episodes,"
@@ -22,7 +23,7 @@ FEW_SHOT_REGRESSION = Objective(
         training_loss(_LOSS),
     ),
     parameters=with_defaults(
-        (*FEW_SHOT, *REGRESSION_LOSS),
+        at_most((*FEW_SHOT, *REGRESSION_LOSS), 2_000),
         learning_rate=0.003,
         optimizer="adam",
         schedule="cosine",

@@ -3,6 +3,7 @@
 from objectives.contract import APPLIES_WHEN, DEFINES_MEASURE, ROLE, Objective
 from objectives.entries.image_classification import IMAGE_FILES, NETWORKS
 from objectives.entries.supervised import CLASSIFICATION_METRICS, EVERYWHERE, settings_schema, with_defaults
+from objectives.parameters.batches import at_most
 from objectives.parameters.loss import CLASSIFICATION_LOSS
 from objectives.parameters.optimizer import UNFREEZING
 
@@ -12,7 +13,7 @@ FINE_TUNING = Objective(
     module="objectives.tasks.fine_tuning",
     metrics=CLASSIFICATION_METRICS,
     parameters=(
-        *with_defaults(EVERYWHERE, learning_rate=0.05, schedule="one-cycle"),
+        *at_most(with_defaults(EVERYWHERE, learning_rate=0.05, schedule="one-cycle"), {"digits-5-9": 538}),
         *UNFREEZING,
         *CLASSIFICATION_LOSS,
     ),

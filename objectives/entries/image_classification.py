@@ -5,6 +5,7 @@ from typing import Any
 
 from objectives.contract import APPLIES_WHEN, DEFINES_MEASURE, Objective
 from objectives.entries.supervised import CLASSIFICATION_METRICS, EVERYWHERE, MLP, settings_schema
+from objectives.parameters.batches import at_most
 from objectives.parameters.loss import CLASSIFICATION_LOSS
 
 IMAGE_FILES = ("mnist", "cifar10", "cifar100", "image-folder", "image-parquet")
@@ -35,7 +36,7 @@ IMAGE_CLASSIFICATION = Objective(
     description="A small network learns to classify images into n classes.",
     module="objectives.tasks.image_classification",
     metrics=CLASSIFICATION_METRICS,
-    parameters=(*EVERYWHERE, *CLASSIFICATION_LOSS),
+    parameters=at_most((*EVERYWHERE, *CLASSIFICATION_LOSS), {"digits": 1_079}),
     settings_schema=settings_schema(
         {
             "dataset": {

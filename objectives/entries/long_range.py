@@ -3,6 +3,7 @@
 from objectives.contract import DEFINES_MEASURE, Metric, Objective
 from objectives.entries.sequences import SEQUENCES
 from objectives.entries.supervised import settings_schema, training_loss, validation_loss, with_defaults
+from objectives.parameters.batches import at_most
 
 LOSS = "Mean squared error of the sum (adding), or mean cross-entropy in nats of a symbol (copying),"
 
@@ -21,7 +22,7 @@ LONG_RANGE = Objective(
         training_loss(LOSS),
     ),
     parameters=with_defaults(
-        SEQUENCES,
+        at_most(SEQUENCES, 10_000),
         optimizer="adam",
         learning_rate=0.003,
         schedule="one-cycle",

@@ -14,7 +14,9 @@ INITIALIZATION = (
 )
 
 OWN_MODEL = tuple(
-    replace(parameter, default="default", description=INITIALIZATION) if parameter.name == "initialization" else parameter
+    replace(parameter, default="default", description=INITIALIZATION)
+    if parameter.name == "initialization"
+    else replace(parameter, bounds=())  # a run of it has one process
     for parameter in EVERYWHERE
     if parameter.name not in OF_THE_NETWORK
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from objectives.contract import DEFINES_MEASURE, Metric, Objective, Parameter
+from objectives.contract import DEFINES_MEASURE, Bound, Metric, Objective, Parameter
 from objectives.entries.supervised import MLP, with_defaults
 from objectives.parameters import batches, clipping, computing, duration, network, optimizer, schedule
 from objectives.parameters.steps import in_steps
@@ -106,6 +106,7 @@ REINFORCEMENT_LEARNING = Objective(
                 default=64,
                 space={"type": "categorical", "choices": [32, 64, 128, 256]},
                 description="Transitions per update.",
+                bounds=(Bound(end="high", given_by="transitions", counts="transitions of an iteration"),),
             )
             if each.role == "batch_size"
             else each

@@ -5,6 +5,7 @@ from dataclasses import replace
 from objectives.contract import APPLIES_WHEN, DEFINES_MEASURE, Metric, Objective
 from objectives.entries.supervised import EVERYWHERE, settings_schema, training_loss, validation_loss, with_defaults
 from objectives.parameters import data
+from objectives.parameters.batches import at_most
 from objectives.parameters.loss import LABEL_SMOOTHING
 
 TEXT_FILES = ("parallel-text",)
@@ -32,7 +33,7 @@ SEQUENCE_TO_SEQUENCE = Objective(
         training_loss(CROSS_ENTROPY),
     ),
     parameters=with_defaults(
-        PARAMETERS,
+        at_most(PARAMETERS, {"dates": 6_000}),
         optimizer="adam",
         learning_rate=0.003,
         schedule="one-cycle",

@@ -10,7 +10,7 @@ from objectives.parameters import batches, clipping, computing, data, duration, 
 EVERYWHERE = (
     optimizer.LEARNING_RATE,
     duration.EPOCHS,
-    *batches.BATCHES,
+    *batches.bounded(batches.BATCHES, batches.EACH_PROCESS),
     *optimizer.OPTIMIZER,
     *schedule.SCHEDULE,
     *schedule.SNAPSHOTS,

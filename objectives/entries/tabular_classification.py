@@ -3,6 +3,7 @@
 from objectives.contract import DEFINES_MEASURE, Objective
 from objectives.entries.supervised import CLASSIFICATION_METRICS, EVERYWHERE, MLP, settings_schema
 from objectives.entries.tables import TABLE_FILES, TARGET
+from objectives.parameters.batches import at_most
 from objectives.parameters.loss import CLASSIFICATION_LOSS
 
 TABULAR_CLASSIFICATION = Objective(
@@ -10,7 +11,7 @@ TABULAR_CLASSIFICATION = Objective(
     description="A small network learns to predict a class from the columns of a table.",
     module="objectives.tasks.tabular_classification",
     metrics=CLASSIFICATION_METRICS,
-    parameters=(*EVERYWHERE, *CLASSIFICATION_LOSS),
+    parameters=at_most((*EVERYWHERE, *CLASSIFICATION_LOSS), {"breast-cancer": 342, "wine": 108}),
     settings_schema=settings_schema(
         {
             "dataset": {

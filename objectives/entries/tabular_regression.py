@@ -3,6 +3,7 @@
 from objectives.contract import DEFINES_MEASURE, Metric, Objective
 from objectives.entries.supervised import EVERYWHERE, MLP, settings_schema, training_loss, validation_loss, with_defaults
 from objectives.entries.tables import TABLE_FILES, TARGET
+from objectives.parameters.batches import at_most
 from objectives.parameters.loss import REGRESSION_LOSS
 
 TABULAR_REGRESSION = Objective(
@@ -18,7 +19,7 @@ TABULAR_REGRESSION = Objective(
         ),
         training_loss("Mean loss (by default the squared error), of targets in units of their standard deviation,"),
     ),
-    parameters=with_defaults((*EVERYWHERE, *REGRESSION_LOSS), learning_rate=0.001, epochs=20),
+    parameters=at_most(with_defaults((*EVERYWHERE, *REGRESSION_LOSS), learning_rate=0.001, epochs=20), {"diabetes": 266}),
     settings_schema=settings_schema(
         {
             "dataset": {

@@ -1,9 +1,10 @@
 """The batch size, and how the learning rate is scaled with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from objectives.contract import Parameter
+from objectives.contract import Bound, Parameter
 
 BATCHES = (
     Parameter(
@@ -32,6 +33,26 @@ BATCHES = (
         applies_when=({"learning_rate_scaling": ("linear", "sqrt")},),
     ),
 )
+
+
+EACH_PROCESS = Bound(end="low", given_by="processes", counts="processes, each of which takes a share of every batch")
+
+
+def at_most(parameters: Sequence[Parameter], n_examples: int | Mapping[str, int]) -> tuple[Parameter, ...]:
+    """The parameters, with a batch size that no training set is too small for.
+
+    n_examples: of the training set, in its largest fold, where the size is known; a mapping: of each `dataset`.
+    """
+    if isinstance(n_examples, int):
+        return tuple(replace(each, high=n_examples) if each.role == "batch_size" else each for each in parameters)
+    of_data = Bound(end="high", given_by="dataset", by_value=n_examples, counts="examples of the training set")
+    return bounded(parameters, of_data)
+
+
+def bounded(parameters: Sequence[Parameter], *bounds: Bound) -> tuple[Parameter, ...]:
+    """The parameters, with further bounds of the batch size."""
+    return tuple(replace(each, bounds=(*each.bounds, *bounds)) if each.role == "batch_size" else each for each in parameters)
+
 
 SETTINGS: Mapping[str, Any] = {
     "microbatch_size": {

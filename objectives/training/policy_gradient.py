@@ -57,8 +57,8 @@ class PolicyGradientRun:
         self._n_steps = ceil(params["transitions"] / n_parallel)
         n_transitions = self._n_steps * n_parallel
         self._batch_size: int = params["batch_size"]
-        if self._batch_size > n_transitions:
-            message = f"batch_size {self._batch_size} exceeds the {n_transitions} transitions of an iteration"
+        if self._batch_size > params["transitions"]:
+            message = f"batch_size {self._batch_size} exceeds the {params['transitions']} transitions of an iteration"
             raise DataProblem(f"{message}: lower it, or raise transitions.")
         is_ppo = settings["algorithm"] == "ppo"
         self._passes: int = params["passes"] if is_ppo else 1

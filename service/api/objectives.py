@@ -1,12 +1,14 @@
 """/v1/objectives: the objectives that jobs can name."""
 
+from dataclasses import asdict
+
 from fastapi import APIRouter
 
 from service.api.catalog import Listed
 from service.api.dependencies import Catalog
 from service.api.meaning import meaning_of
 from service.api.problems import documented
-from service.api.schemas.objectives import MetricView, ObjectiveView, ParameterView
+from service.api.schemas.objectives import BoundView, MetricView, ObjectiveView, ParameterView
 from service.api.schemas.view import Page
 
 router = APIRouter(prefix="/v1/objectives", tags=["objectives"])
@@ -41,6 +43,7 @@ def _view(listed: Listed) -> ObjectiveView:
                 low_open=parameter.low_open,
                 high=parameter.high,
                 high_open=parameter.high_open,
+                bounds=[BoundView(**asdict(bound)) for bound in parameter.bounds],
                 choices=None if parameter.choices is None else list(parameter.choices),
                 applies_when=[{name: list(values) for name, values in case.items()} for case in parameter.applies_when],
                 role=meaning.of(parameter.name).role,

@@ -9,6 +9,7 @@ from objectives.catalog import default_settings, typed_params
 from objectives.contract import ROLE, Objective
 from objectives.data.files import flaw_of
 from service.api.applicability import Applicability, described, shown
+from service.api.bounds import bound_faults, within_bounds
 from service.api.budgets import completed_budget, points_to_try_first
 from service.api.external import sampler_faults
 from service.api.meaning import meaning_of
@@ -58,6 +59,7 @@ def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
     meaning = meaning_of(objective)
     faults = [
         *_inapplicable_faults(request.objective.settings, asked_for, objective, applicability),
+        *bound_faults(asked_for, given, request.objective.settings, objective, applicability),
         *_pruner_faults(request, objective),
         *_strategy_faults(request, space, meaning),
         *sampler_faults(request),
@@ -172,7 +174,8 @@ def _given_space(request: JobRequest, objective: Objective) -> SearchSpace:
     if request.search_space is not None:
         return request.search_space
     defaults = ((parameter.name, parameter.space) for parameter in objective.parameters)
-    return parse_space({name: space for name, space in defaults if space is not None})
+    space = parse_space({name: space for name, space in defaults if space is not None})
+    return within_bounds(space, request.objective.settings, objective)
 
 
 def _completed_space(

@@ -15,6 +15,18 @@ class MetricView(View):
     description: str
 
 
+class BoundView(View):
+    """A bound of a parameter that another parameter, or a setting, gives. A job must not combine values beyond it."""
+
+    end: str
+    """low or high."""
+    given_by: str
+    by_value: dict[str, float] | None
+    """The bound for each value of it; one that is missing gives none. Null: the bound is its value."""
+    counts: str
+    """What the bound is a number of."""
+
+
 class ParameterView(View):
     """A parameter that a job may fix or search."""
 
@@ -30,6 +42,8 @@ class ParameterView(View):
     """The largest legal value; null: there is none."""
     high_open: bool
     """Whether high itself is illegal."""
+    bounds: list[BoundView]
+    """Further bounds, which depend on other values of a job."""
     choices: list[bool | str] | None
     """The legal values of a categorical parameter."""
     applies_when: list[dict[str, list[Scalar]]]

@@ -29,7 +29,7 @@ def test_parameters_are_listed_with_their_legal_values_and_when_they_apply(clien
     shown = {objective["name"]: {each["name"]: each for each in objective["parameters"]} for objective in items}
     assert shown["odd"]["flourish"] == {
         **{"name": "flourish", "type": "float", "default": 0.5, "description": "Makes no difference.", "choices": None},
-        **{"low": 0.0, "low_open": False, "high": 1.0, "high_open": True},
+        **{"low": 0.0, "low_open": False, "high": 1.0, "high_open": True, "bounds": []},
         "applies_when": [{"mode": ["fancy"]}],
         **{"role": None, "scale": "linear", "rate_shift": None, "defines_measure": False},
     }
@@ -39,6 +39,13 @@ def test_parameters_are_listed_with_their_legal_values_and_when_they_apply(clien
     rate = shown["quadratic"]["learning_rate"]
     assert (rate["low"], rate["low_open"], rate["high"], rate["high_open"]) == (0.0, True, None, False)
     assert rate["applies_when"] == []
+    [by_transitions] = shown["reinforcement-learning"]["batch_size"]["bounds"]
+    assert by_transitions == {
+        "end": "high",
+        "given_by": "transitions",
+        "by_value": None,
+        "counts": "transitions of an iteration",
+    }
 
 
 def test_a_parameter_fixed_where_it_means_nothing_is_a_422_that_points_to_it(client: TestClient) -> None:

@@ -242,6 +242,12 @@ LR = "Parameter(name='lr', role='learning_rate', type='float', default=0.1, desc
         (LR.replace("'float'", "'number'"), "", "mine's lr is of the type 'number'; there are: float, int, categorical"),
         (LR.replace("0.1", "None"), "", "mine's lr has default=None: it must be a number, text, True or False"),
         (LR.replace("0.1", "0.1, low='0'"), "", "mine's lr has low='0': it must be a number, or None"),
+        (LR.replace("0.1", "0.1, bounds=(1,)"), "", "mine's lr has bounds=(1,): it must be a tuple of Bound"),
+        (
+            LR.replace("0.1", "0.1, bounds=(Bound(end='high', given_by='n', counts='examples'),)"),
+            "",
+            "mine's lr has a bound that 'n' gives, but there is no such parameter or setting",
+        ),
         (LR.replace("0.1", "0.1, space=(0, 1)"), "", "mine's lr has a space that is a tuple: write"),
         (
             LR.replace("0.1", "0.1, applies_when={'lr': (1,)}"),
@@ -288,7 +294,7 @@ def test_a_declaration_that_cannot_be_is_named(write_module: WriteModule, parame
     given |= {others.partition("=")[0]: others} if others else {}
     write_module(
         "broken",
-        "from objectives.contract import Metric, Objective, Parameter\n\n"
+        "from objectives.contract import Bound, Metric, Objective, Parameter\n\n"
         "def start(params, settings, seed, device, threads): ...\n"
         f"OBJECTIVES = [Objective(name='mine', description='', module='broken', parameters=[{parameters}], "
         f"{', '.join(given.values())})]\n",

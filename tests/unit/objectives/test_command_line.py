@@ -77,7 +77,11 @@ MULTIPLIERS = "argument --learning-rate-multipliers: "
         (["--microbatch-size", "0"], "argument --microbatch-size: must be a whole number of at least 1, not '0'"),
         (["--fold", "5"], "argument --fold: must be a whole number of at least 0 and of at most 4, not '5'"),
         (["--height", "9"], "unrecognized arguments: --height 9"),
-        (["--batch-size", "5000"], "batch_size 5000 exceeds the 1077 examples of the training set."),
+        (
+            ["--batch-size", "5000"],
+            "argument --batch-size: batch_size 5000 exceeds the 1079 examples of the training set with dataset digits: lower it",
+        ),
+        (["--batch-size", "1078"], "batch_size 1078 exceeds the 1077 examples of the training set."),
         (["--device", "abacus"], "device is 'abacus', which torch does not know."),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from objectives.catalog import load_catalog
-from objectives.contract import Metric, Objective, Parameter, RateShift
+from objectives.contract import Bound, Metric, Objective, Parameter, RateShift
 from objectives.declarations import faults_of
 from objectives.documents import declaration_sha256, document_of, objective_of, version_sha256
 
@@ -35,6 +35,10 @@ MINE = Objective(
             description="",
             defines_measure=True,
             applies_when=({"b": (True, "1"), "mode": ("x",)}, {"mode": ()}),
+            bounds=(
+                Bound(end="high", given_by="z", counts="rows"),
+                Bound(end="low", given_by="b", by_value={"1": 0.5}, counts="x"),
+            ),
             rate_shift=RateShift(power=-0.5, sd=1e-3),
         ),
     ),
