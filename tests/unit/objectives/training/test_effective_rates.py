@@ -36,8 +36,9 @@ def test_rates_too_low_for_the_rounding_of_weights_are_measured() -> None:
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_what_is_measured_is_what_moves_the_weights(optimizer: str, weight_decay: float) -> None:
+def test_what_is_measured_is_what_moves_the_weights(optimizer: str, weight_decay: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """At rates that are high enough for the rounding of weights, after some updates, under every optimizer."""
+    monkeypatch.setattr(effective_rates, "SAMPLE", 10_000)  # all weights
     numbers = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "alpha": 0.99, "eps": 1e-8, "d_coef": 1.0, "interpolation": 0.9}
     choice = OptimizerChoice(optimizer=optimizer, nesterov=False, weight_decay=weight_decay, hypergradient_rate=0.02, **numbers)
     torch.manual_seed(0)
