@@ -123,8 +123,21 @@ def _try_evaluation(forward: Forward, task: Task, part: Source, name: str, batch
     predictions = task.predictions(outputs, batch.targets)
     if task.score_name == "score":  # the default ones may have no meaning for so few examples
         _try_score(forward, task, part, batch_size, predictions, batch.targets)
-    elif task.score_name == "r2" and isinstance(part, InMemory):
-        check_not_equal(part.targets, f"the {name} set")
+    elif task.score_name == "r2":
+        check_not_equal(_unequal_targets(part, batch_size), f"the {name} set")
+
+
+def _unequal_targets(part: Source, batch_size: int) -> Tensor:
+    """The targets of a set; of one that is loaded, those up to the first batch with which they are not all equal."""
+    if isinstance(part, InMemory):
+        targets: Tensor = part.targets
+        return targets
+    seen: list[Tensor] = []
+    for batch in part.evaluation(batch_size, CPU):
+        seen.append(batch.targets)
+        if (batch.targets != seen[0][:1]).any():
+            break
+    return torch.cat(seen)
 
 
 def _try_score(forward: Forward, task: Task, part: Source, batch_size: int, predictions: Any, targets: Any) -> None:

@@ -91,6 +91,13 @@ WRONG: dict[str, tuple[Functions, str]] = {
         refused([*in_three(lambda part: X[part], VALUES)[:2], (X[:5], torch.ones(5, 1))], lambda *_: nn.Linear(4, 1)),
         "All 5 targets of the test set are equal: R2 has no meaning there.",
     ),
+    "equal targets that are loaded": (
+        refused(
+            [*in_three(lambda part: X[part], VALUES)[:2], DataLoader(TensorDataset(X[:5], torch.ones(5, 1)), 2)],
+            lambda *_: nn.Linear(4, 1),
+        ),
+        "All 5 targets of the test set are equal: R2 has no meaning there.",
+    ),
     "NaN far in the training set": (
         refused(in_three(lambda part: with_nan(50)[part])),
         "The loss of the untrained model is nan on a batch of the training set: its example 50, counted from 0, holds NaN",
