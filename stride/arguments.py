@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,12 +27,21 @@ def space_of(function: Callable[..., Any]) -> dict[str, Any]:
     for name, argument in _arguments(function).items():
         if argument.default is argument.empty and name not in RATES:
             raise TypeError(f"its argument {name} has no value: write {name}=..., which --param {name}=... can change")
-        value = argument.default.item() if hasattr(argument.default, "item") else argument.default  # one of NumPy's
-        if type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
+        value = _value(argument)
+        if _is_of_a_parameter(value):
             space[name] = value
         elif name in RATES:
             space[name] = 0.1
     return space
+
+
+def left_alone(function: Callable[..., Any]) -> dict[str, str]:
+    """The values, as Python writes them, of arguments that are no parameters: None, a tuple, an enum."""
+    return {
+        name: reprlib.repr(argument.default)
+        for name, argument in _arguments(function).items()
+        if name not in RATES and argument.default is not argument.empty and not _is_of_a_parameter(_value(argument))
+    }
 
 
 def call(function: Callable[..., Any], params: Mapping[str, Any]) -> Any:
@@ -43,6 +53,14 @@ def call(function: Callable[..., Any], params: Mapping[str, Any]) -> Any:
         if exit.code not in (None, 0):
             raise
         return None
+
+
+def _value(argument: inspect.Parameter) -> Any:
+    return argument.default.item() if hasattr(argument.default, "item") else argument.default  # one of NumPy's
+
+
+def _is_of_a_parameter(value: Any) -> bool:
+    return type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
 
 
 def _arguments(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from stride.arguments import DURATIONS, space_of, takes_parameters
+from stride.arguments import DURATIONS, left_alone, space_of, takes_parameters
 from stride.connection import Message
 from stride.declaration import DECLARED, Declaration
 from stride.optuna_trial import ContradictsSpace
@@ -158,6 +158,7 @@ class Script:
             "name": self._path.stem if name == TRAIN else name,
             "description": _described(function),
             "space": space,
+            "left_alone": left_alone(function),
             "steps": next((name for name in DURATIONS if type(space.get(name)) is int), None),
         }
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +71,17 @@ class ScriptObjective:
     objective: Objective
     """Completed by `declared`."""
     function: ScriptFunction
+    left_alone: Mapping[str, str] = field(default_factory=dict)
+    """The arguments of the function that are no parameters, and their values."""
+
+    @property
+    def note(self) -> str | None:
+        """What of the function cannot be tuned, as a sentence; None: nothing is known."""
+        if not self.left_alone:
+            return None
+        values = ", ".join(f"{name}={value}" for name, value in self.left_alone.items())
+        place = f"{Path(self.function.path).name}'s {self.function.name}"
+        return f"{place} keeps {values}: a parameter's value is a number, text, True or False."
 
     @property
     def version_sha256(self) -> bytes:
@@ -108,7 +119,7 @@ def objective_of(description: Mapping[str, Any], path: Path, sha256: str, asked:
         params=default_params(objective),
         settings=default_settings(objective),
     )
-    return ScriptObjective(objective=declared(objective), function=function)
+    return ScriptObjective(objective=declared(objective), function=function, left_alone=description.get("left_alone", {}))
 
 
 def to_document(script: ScriptObjective) -> dict[str, Any]:

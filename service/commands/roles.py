@@ -120,7 +120,7 @@ def own_objectives(settings: Settings, *, trains: bool, warns: bool, installed: 
     """The objectives of settings and installed packages. Raises ConfigurationError when one of the settings' cannot be used.
 
     trains: also when `start` is nowhere here, or a script cannot be used. warns: of what installed packages offer and cannot be
-    used. installed: whether they are looked for.
+    used, and of what scripts keep as it is. installed: whether they are looked for.
     """
     from objectives.installed import installed as found
 
@@ -132,6 +132,9 @@ def own_objectives(settings: Settings, *, trains: bool, warns: bool, installed: 
 
     own.check(settings.objective_modules, trains=trains)
     scripts = own.read_scripts(settings) if trains else {}
+    if warns:
+        for note in filter(None, (script.note for script in scripts.values())):
+            print(note, file=sys.stderr)
     if not entries:
         return OwnObjectives(settings, scripts)
     more = own.read_installed(entries, settings, scripts, trains=trains)

@@ -96,7 +96,10 @@ def described(file: str, asked: Asked, space: Mapping[str, Any] | None = None) -
         raise ConfigurationError(f"{problem}.") from None
     if len(found) > 1:
         raise BadUsage(f"{file} holds {', '.join(found)}: name one of them, as {file}:{next(iter(found))}.")
-    return next(iter(found.values()))
+    [script] = found.values()
+    if script.note is not None:
+        _say(script.note)
+    return script
 
 
 def ranges(params: Sequence[str]) -> dict[str, Any]:

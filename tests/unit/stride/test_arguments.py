@@ -1,16 +1,23 @@
 """Functions whose own arguments are parameters, and what they import of Stride when nothing tunes them."""
 
+import math
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import pytest
 
 import stride
-from stride.arguments import call, space_of, takes_parameters
+from stride.arguments import call, left_alone, space_of, takes_parameters
+
+
+class Mode(Enum):
+    FAST = 1
 
 
 def by_rate(lr: float, epochs: int = 20) -> None: ...
 def by_values(eta: float = 0.1, *, name: str = "a", sizes: tuple[int, ...] = (1, 2)) -> None: ...
+def by_odd_values(lr: float = 0.1, dropout: float | None = None, mode: Mode = Mode.FAST, top: float = math.inf) -> None: ...
 def of_a_trial(trial: Any, batch_size: int = 32) -> None: ...
 def of_an_optional_trial(trial: Any = None) -> None: ...
 def of_something(config: Any) -> None: ...
@@ -39,6 +46,9 @@ def test_a_function_takes_parameters_or_a_trial(function: Callable[..., Any], ta
 def test_the_values_of_arguments_are_those_of_parameters() -> None:
     assert space_of(by_rate).keys() == {"lr", "epochs"}
     assert space_of(by_values) == {"eta": 0.1, "name": "a"}, "a tuple is left to the function"
+    assert space_of(by_odd_values) == {"lr": 0.1}
+    assert left_alone(by_odd_values) == {"dropout": "None", "mode": "<Mode.FAST: 1>", "top": "inf"}
+    assert left_alone(by_rate) == {}
     with pytest.raises(TypeError, match=r"^its argument width has no value: write width=\.\.\., which --param width="):
         space_of(without_a_value)
 

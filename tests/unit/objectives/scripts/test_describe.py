@@ -43,6 +43,9 @@ def test_the_arguments_of_a_function_are_its_parameters(tmp_path: Path, of: str,
     assert (parameters["lr"].role, parameters["epochs"].role) == ("learning_rate", "duration")
     assert [(each.name, each.direction) for each in found.objective.metrics] == [("accuracy", "maximize")]
     assert (found.objective.description, found.function.kind, found.function.steps) == ("Learn.", "arguments", "epochs")
+    assert found.note == (
+        f"train.py's {name} keeps betas=(0.9, 0.999), decay=None: a parameter's value is a number, text, True or False."
+    )
 
 
 def test_a_rate_of_another_name_and_a_number_of_steps_are_told(tmp_path: Path) -> None:
