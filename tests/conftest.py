@@ -12,6 +12,8 @@ from uuid import uuid4
 import hypothesis
 import psycopg
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from service.store import migrate
 from service.store.embedded import EmbeddedPostgres
@@ -35,21 +37,28 @@ ROOM_BYTES = 8 * 2**30
 """That must be free in memory, to have the data of four such servers there."""
 
 FOLDER = Path(__file__).parent
+TOGETHER = (
+    (
+        "acceptance/test_cli_up.py",
+        "acceptance/test_cli_jobs.py",
+        "acceptance/test_cli_service.py",
+        "acceptance/test_cli_run_joining.py",
+    ),
+    ("acceptance/test_guide.py", "acceptance/test_scripts.py"),
+)
+"""The files that share a running Stride, which takes 8 seconds of CPU to start and a thirteenth of a core to wait for jobs."""
 LONGEST = (
     "acceptance/test_strategies.py",
+    *TOGETHER[0],
     "acceptance/test_cli_run.py",
     "integration/worker/test_going_on.py",
     "lost_replies/test_sweep.py",
-    "acceptance/test_cli_up.py",
-    "acceptance/test_guide.py",
+    *TOGETHER[1],
     "integration/worker/test_scripts.py",
     "integration/worker/test_limits.py",
     "integration/worker/test_checkpoints.py",
     "integration/worker/test_best_models.py",
     "integration/worker/test_long_outages.py",
-    "acceptance/test_scripts.py",
-    "acceptance/test_cli_jobs.py",
-    "acceptance/test_cli_service.py",
     "integration/worker/test_worker.py",
     "integration/api/test_openapi.py",
     "integration/worker/test_repeatable.py",
@@ -80,6 +89,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {FOLDER / file: number for number, file in enumerate(LONGEST)}
     assert all(file.exists() for file in place), "LONGEST names a file that is not there"
     items.sort(key=lambda item: place.get(item.path, len(place)))
+    sharing = {item.path for item in items if {"stride", "workerless"} & {*getattr(item, "fixturenames", ())}}
+    assert sharing <= {FOLDER / file for files in TOGETHER for file in files}, (
+        "a file that is not in TOGETHER starts another Stride"
+    )
+
+
+class _Together(LoadFileScheduling):
+    """Whole files to a process, and to the same one what is of TOGETHER."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return next((files[0] for files in TOGETHER if file.removeprefix("tests/") in files), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    return _Together(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_finish() -> None:

@@ -143,10 +143,17 @@ def running_stride(folder: Path, *arguments: str, **stride: str) -> Iterator[Run
             raise
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stride() -> Iterator[RunningStride]:
-    """One for all tests that do it no harm."""
+    """One for all tests that do it no harm; it ends with them, since its workers ask for trials ten times a second."""
     with data_folder() as folder, running_stride(folder / "data", "--workers", "2") as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def workerless() -> Iterator[RunningStride]:
+    """One without workers and without modules of objectives."""
+    with data_folder() as folder, running_stride(folder / "data", "--workers", "0", STRIDE_OBJECTIVE_MODULES="") as running:
         yield running
 
 

@@ -16,32 +16,12 @@ import psycopg
 import pytest
 
 from service.store.embedded import EmbeddedPostgres
-from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, STRIDE, RunningStride, assert_fails, environment, run, run_anew
+from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, STRIDE, assert_fails, environment, run, run_anew
+from tests.acceptance.scripts import SCRIPT
 from tests.polling import wait_until
 
-SCRIPT = """
-import math
-import optuna
-
-def objective(trial):
-    lr = trial.suggest_float("lr", 1e-4, 1.0, log=True)
-    for step in range(3):
-        trial.report(math.log10(lr / 0.01) ** 2 + 1 / (step + 1), step)
-        if trial.should_prune():
-            raise optuna.TrialPruned()
-    return math.log10(lr / 0.01) ** 2
-
-if __name__ == "__main__":
-    raise SystemExit("run as a program")
-"""
 SLOW = SCRIPT.replace("import math\n", "import math\nimport time\n").replace(
     "        trial.report", "        time.sleep(1)\n        trial.report"
-)
-CONDITIONAL = SCRIPT.replace(
-    "    for step",
-    "    if trial.suggest_categorical('optimizer', ['sgd', 'adam']) == 'sgd':\n"
-    "        trial.suggest_float('momentum', 0.0, 0.99)\n"
-    "    for step",
 )
 
 
@@ -102,33 +82,6 @@ def test_check_says_what_works(script: Path, tmp_path: Path) -> None:
     assert re.search(r"^ +pruning +yes +a run has 3 steps\.", result.stdout, re.M)
     (tmp_path / "bad.py").write_text(SCRIPT.replace("return math", "return missing"))
     assert run("check", str(tmp_path / "bad.py")).returncode == 0, "the first steps are right"
-
-
-def test_workers_join_a_stride_that_runs(stride: RunningStride, script: Path, tmp_path: Path) -> None:
-    """By the way: a job file states the space that an objective with a conditional one does not tell."""
-    script.write_text(CONDITIONAL)
-    assert_fails(run("run", str(script), STRIDE_URL=stride.url), 2, "momentum differently", "a job file can state one")
-    space = "lr: {type: float, low: 0.001, high: 0.1, log: true}, optimizer: {type: categorical, choices: [sgd, adam]}"
-    (tmp_path / "job.yaml").write_text(
-        f"{{name: mine, budget: {{trials: 3}}, strategy: random, search_space: {{{space}, momentum: 0.9}}}}"
-    )
-    job = str(tmp_path / "job.yaml")
-    result = run(
-        "run", str(script), "--job", job, "--trials", "9", "--workers", "1", "--data", str(stride.folder), STRIDE_URL=stride.url
-    )
-    assert result.returncode == 0, result.stderr
-    assert "searched: lr 0.001 to 0.1 (log), optimizer sgd | adam, momentum 0.9\n" in result.stderr
-    assert f"More trials: stride run {script} --job {job} --go-on " in result.stderr
-    assert f" at {stride.url}/jobs/" in result.stderr
-    [mine] = [each for each in stride.ask("GET", "/v1/jobs")["items"] if each["name"] == "mine"]
-    assert (mine["state"], mine["progress"]["trials"]["complete"]) == ("completed", 3)
-    assert len([each for each in stride.ask("GET", "/v1/workers")["items"] if each["state"] != "stopped"]) == 2
-    script.write_text(f"{CONDITIONAL}\n# edited\n")
-    options = ["--go-on", mine["id"], "--job", job, "--data", str(stride.folder), "--workers", "1"]
-    for path, said in ((script, "was begun with another version of tune"), (tmp_path / "other.py", "trains tune, not other")):
-        refused = run("run", str(path if path.exists() else script.rename(path)), *options, STRIDE_URL=stride.url)
-        assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
-    assert stride.ask("GET", f"/v1/jobs/{mine['id']}")["state"] == "completed", "it was not extended"
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, RunningStride, environment, running_stride
+from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, RunningStride, environment
 from tests.polling import wait_until
 
 GUIDE = (REPOSITORY / "docs" / "guide" / "your-own-training.md").read_text(encoding="utf-8")
@@ -22,15 +21,9 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStride]:
-    """The `stride up --workers 0` of the guide."""
-    with running_stride(tmp_path_factory.mktemp("up") / "data", "--workers", "0", STRIDE_OBJECTIVE_MODULES="") as running:
-        yield running
-
-
 @pytest.mark.parametrize(("title", "text"), WAYS, ids=[title for title, _ in WAYS])
-def test_each_block_runs(service: RunningStride, tmp_path: Path, title: str, text: str) -> None:
+def test_each_block_runs(workerless: RunningStride, tmp_path: Path, title: str, text: str) -> None:
+    """The `stride up --workers 0` of the guide is `workerless`."""
     commands, name = "\n".join(blocks(text, "sh")), None
     for script in blocks(text, "python"):
         name = re.match(r"# (\w+\.py)\n", script)
@@ -40,8 +33,8 @@ def test_each_block_runs(service: RunningStride, tmp_path: Path, title: str, tex
     (tmp_path / "stride").chmod(0o755)
     path = os.pathsep.join([str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]])
     settings = {
-        "STRIDE_URL": service.url,
-        "STRIDE_DATA_DIR": str(service.folder),
+        "STRIDE_URL": workerless.url,
+        "STRIDE_DATA_DIR": str(workerless.folder),
         "STRIDE_OBJECTIVE_MODULES": "",
         "STRIDE_WORKERS": "1",
     }
@@ -56,7 +49,7 @@ def test_each_block_runs(service: RunningStride, tmp_path: Path, title: str, tex
             stack.callback(worker.terminate)
         if workers:
             assert name
-            wait_until(lambda: Path(name[1]).stem in _offered(service), "the worker to announce it", deadline_s=DEADLINE_S)
+            wait_until(lambda: Path(name[1]).stem in _offered(workerless), "the worker to announce it", deadline_s=DEADLINE_S)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", rest],
             cwd=tmp_path,

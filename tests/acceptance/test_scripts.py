@@ -63,72 +63,65 @@ def listed(stride: RunningStride, name: str) -> dict[str, Any]:
     return dict(found[0])
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStride]:
-    """One without workers and without modules of objectives."""
-    with running_stride(tmp_path_factory.mktemp("up") / "data", "--workers", "0", STRIDE_OBJECTIVE_MODULES="") as running:
-        yield running
-
-
 @pytest.mark.parametrize(("name", "text"), [("mine", FUNCTION.replace("STEPS", "steps=4")), ("study", OPTUNA)])
-def test_a_script_is_tuned_as_it_is(empty: RunningStride, tmp_path: Path, name: str, text: str) -> None:
+def test_a_script_is_tuned_as_it_is(workerless: RunningStride, tmp_path: Path, name: str, text: str) -> None:
     file = tmp_path / f"{name}.py"
     file.write_text(text)
-    with offering(empty, file, "--steps", "4"):
-        assert listed(empty, name)["offered"]
+    with offering(workerless, file, "--steps", "4"):
+        assert listed(workerless, name)["offered"]
         job = f"{{objective: {{name: {name}}}, pruner: {{type: successive_halving}}, budget: {{trials: 12, confirm: 0}}}}"
-        result = empty.run("submit", "-", "--watch", stdin=job)
+        result = workerless.run("submit", "-", "--watch", stdin=job)
         assert result.returncode == 0, result.stderr
-    job_id = empty.ask("GET", "/v1/jobs")["items"][0]["id"]  # the newest
-    trials = empty.ask("GET", f"/v1/jobs/{job_id}/trials")["items"]
+    job_id = workerless.ask("GET", "/v1/jobs")["items"][0]["id"]  # the newest
+    trials = workerless.ask("GET", f"/v1/jobs/{job_id}/trials")["items"]
     assert {trial["state"] for trial in trials} == {"complete", "pruned"}
-    assert 1e-3 < empty.ask("GET", f"/v1/jobs/{job_id}/best-lr")["learning_rate"] < 1e-1
+    assert 1e-3 < workerless.ask("GET", f"/v1/jobs/{job_id}/best-lr")["learning_rate"] < 1e-1
 
 
-def test_without_steps_no_pruner_is_taken_and_it_is_said_what_to_do(empty: RunningStride, tmp_path: Path) -> None:
+def test_without_steps_no_pruner_is_taken_and_it_is_said_what_to_do(workerless: RunningStride, tmp_path: Path) -> None:
     file = tmp_path / "stepless.py"
     file.write_text(FUNCTION.replace("STEPS", "steps=None"))
-    with offering(empty, file):
-        listed(empty, "stepless")
-        result = empty.run("submit", "-", stdin="{objective: {name: stepless}, pruner: {type: median}}")
-    assert_fails(result, 2, "stepless does not say how many steps a run has", "state steps, in @stride.objective", lines=2)
+    with offering(workerless, file):
+        listed(workerless, "stepless")
+        result = workerless.run("submit", "-", stdin="{objective: {name: stepless}, pruner: {type: median}}")
+    assert_fails(result, 2, "stepless does not say how many steps a run has", "or state steps: ", "in @stride.objective", lines=2)
 
 
-def test_an_installed_package_offers_by_an_entry_point_to_every_worker(empty: RunningStride, tmp_path: Path) -> None:
+def test_an_installed_package_offers_by_an_entry_point_to_every_worker(workerless: RunningStride, tmp_path: Path) -> None:
     points = {"parabola": "acme.training:train", "gone": "acme.gone:train"}
     site = install(tmp_path / "site", "acme", points, {"training": FUNCTION.replace("STEPS", "steps=4")})
     worker = start(
         "worker",
         "--data",
-        str(empty.folder),
+        str(workerless.folder),
         STRIDE_OBJECTIVE_MODULES="",
         PYTHONPATH=os.pathsep.join([str(site), str(REPOSITORY)]),
     )
     try:
-        assert listed(empty, "parabola")["offered"]
-        job_id = empty.submit(objective={"name": "parabola"}, budget={"trials": 2, "confirm": 0})
-        assert empty.wait_until_done(job_id)["state"] == "completed"
+        assert listed(workerless, "parabola")["offered"]
+        job_id = workerless.submit(objective={"name": "parabola"}, budget={"trials": 2, "confirm": 0})
+        assert workerless.wait_until_done(job_id)["state"] == "completed"
     finally:
         worker.terminate()
         _, said = worker.communicate(timeout=DEADLINE_S)
     assert said.count("Warning: not offered: acme 1.2, entry point gone = acme.gone:train: there is no Python file") == 1
 
 
-def test_a_file_that_cannot_be_used_ends_the_worker_with_a_sentence(empty: RunningStride, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_ends_the_worker_with_a_sentence(workerless: RunningStride, tmp_path: Path) -> None:
     file = tmp_path / "broken.py"
     file.write_text("\n1 / 0\n")
     said = f"broken.py cannot be loaded: ZeroDivisionError: division by zero ({file}, line 2)"
-    assert_fails(run("worker", "--data", str(empty.folder), "--objective", str(file)), 2, said)
-    absent = run("worker", "--data", str(empty.folder), "--objective", "absent.py")
+    assert_fails(run("worker", "--data", str(workerless.folder), "--objective", str(file)), 2, said)
+    absent = run("worker", "--data", str(workerless.folder), "--objective", "absent.py")
     assert_fails(absent, 2, "there is no file ")
-    direction = run("worker", "--data", str(empty.folder), "--objective", str(file), "--direction", "up")
+    direction = run("worker", "--data", str(workerless.folder), "--objective", str(file), "--direction", "up")
     assert_fails(direction, 2, "STRIDE_OBJECTIVE_DIRECTION: ")
 
 
-def test_a_name_of_another_objective_is_refused(empty: RunningStride, tmp_path: Path) -> None:
+def test_a_name_of_another_objective_is_refused(workerless: RunningStride, tmp_path: Path) -> None:
     file = tmp_path / "tabular-regression.py"
     file.write_text(FUNCTION.replace("STEPS", "steps=4"))
-    result = run("worker", "--data", str(empty.folder), "--objective", str(file))
+    result = run("worker", "--data", str(workerless.folder), "--objective", str(file))
     assert_fails(result, 2, "there is another objective 'tabular-regression': give this one another name")
 
 
@@ -144,22 +137,22 @@ def test_stride_up_offers_the_files_of_its_settings(tmp_path: Path) -> None:
     assert_fails(result, 2, "mine.py cannot be loaded: ZeroDivisionError: division by zero")
 
 
-def test_a_worker_offers_a_command_under_a_name(empty: RunningStride) -> None:
+def test_a_worker_offers_a_command_under_a_name(workerless: RunningStride) -> None:
     line = 'awk -v lr={lr} -v bs={bs} \'BEGIN {print "{\\"loss\\": " (log(lr) / log(10) + 2) ^ 2 "}"}\''
     options = ["--param", "lr=1e-4:1:log", "--param", "bs=16,32", "--metric", "loss", "--name", "parabola-awk"]
-    worker = start("worker", "--data", str(empty.folder), "--command", line, *options, STRIDE_OBJECTIVE_MODULES="")
+    worker = start("worker", "--data", str(workerless.folder), "--command", line, *options, STRIDE_OBJECTIVE_MODULES="")
     try:
-        assert listed(empty, "parabola-awk")["offered"]
-        job_id = empty.submit(objective={"name": "parabola-awk"}, budget={"trials": 2, "confirm": 0})
-        assert empty.wait_until_done(job_id)["state"] == "completed"
-        assert set(empty.ask("GET", f"/v1/jobs/{job_id}/trials/0")["params"]) == {"lr", "bs"}
+        assert listed(workerless, "parabola-awk")["offered"]
+        job_id = workerless.submit(objective={"name": "parabola-awk"}, budget={"trials": 2, "confirm": 0})
+        assert workerless.wait_until_done(job_id)["state"] == "completed"
+        assert set(workerless.ask("GET", f"/v1/jobs/{job_id}/trials/0")["params"]) == {"lr", "bs"}
     finally:
         worker.terminate()
         worker.communicate(timeout=DEADLINE_S)
 
 
-def test_a_command_that_cannot_be_offered_ends_the_worker_with_a_sentence(empty: RunningStride) -> None:
-    place = ["--data", str(empty.folder)]
+def test_a_command_that_cannot_be_offered_ends_the_worker_with_a_sentence(workerless: RunningStride) -> None:
+    place = ["--data", str(workerless.folder)]
     assert_fails(run("worker", *place, "--command", "no-such-program {lr}"), 2, "there is no program 'no-such-program' here")
     said = "it is not known what {bs} may be: say it with --param"
     assert_fails(
