@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from stride.objects import Objects
 from stride.rates import AppliedRates
 from stride.reporting import Reports, number
 
@@ -22,19 +23,26 @@ class Loop:
 
     objects: what training changes, each with state_dict and load_state_dict. metric: the one that counts: a step that reports
     only others is told with the next one that reports it. tell: returns whether the loop is to end. A report that names no
-    learning rate has the one that the optimizers among the objects have applied last. Raises TypeError.
+    learning rate has the one that the optimizers among the objects have applied last. takes: whether there is a metric of a name.
+    Raises TypeError.
     """
 
-    def __init__(self, reports: Reports, metric: str, tell: Callable[[Measured], bool], n: int, objects: Sequence[Any]) -> None:
-        for each in objects:
-            if not all(callable(getattr(each, method, None)) for method in ("state_dict", "load_state_dict")):
-                raise TypeError(f"steps was given a {type(each).__name__}, which has no state_dict and load_state_dict")
+    def __init__(
+        self,
+        reports: Reports,
+        metric: str,
+        tell: Callable[[Measured], bool],
+        n: int,
+        objects: Sequence[Any],
+        takes: Callable[[str], bool],
+    ) -> None:
         self.is_over = False
         self._reports = reports
         self._metric = metric
         self._tell = tell
+        self._takes = takes
         self._n = n
-        self._objects = objects
+        self._objects = Objects(objects, "steps")
         self._rates = AppliedRates(objects)
         self._step = 0
         self._pending: Measured | None = None
@@ -82,7 +90,7 @@ class Loop:
 
     def _with_applied_rates(self, pending: Measured) -> Measured:
         applied = self._rates.learning_rate
-        by_group = {name: number(name, rate) for name, rate in self._rates.by_group().items()}
+        by_group = {name: number(name, rate) for name, rate in self._rates.by_group().items() if self._takes(name)}
         return Measured(
             pending.step,
             {**by_group, **pending.metrics},
@@ -94,29 +102,12 @@ class Loop:
             self._reports.save(partial(self._state, self._step, was_left), "the state of what steps was given")
 
     def _state(self, step: int, was_left: bool) -> dict[str, Any]:
-        # The weights of the first module that has any stand under "model", where the best model is looked for.
-        model = next((place for place, each in enumerate(self._objects) if _has_weights(each)), None)
-        states = [each.state_dict() for each in self._objects]
-        found = {"step": step, "was_left": was_left, "model_at": model}
-        if model is None:
-            return {**found, "states": states}
-        return {**found, "model": states[model], "states": [*states[:model], None, *states[model + 1 :]]}
+        return {"step": step, "was_left": was_left, **self._objects.state()}
 
     def _restored(self) -> int:
         """Restore the objects; returns the step to go on with."""
         saved = self._reports.restored()
         if saved is None:
             return 0
-        if len(saved["states"]) != len(self._objects):
-            raise RuntimeError(
-                f"steps was given {len(self._objects)} objects to go on with, and {len(saved['states'])} when they were saved: it"
-                " must be given the same ones each time"
-            )
-        for place, (each, state) in enumerate(zip(self._objects, saved["states"], strict=True)):
-            each.load_state_dict(saved["model"] if place == saved["model_at"] else state)
-        return self._n if saved["was_left"] else saved["step"] + 1
-
-
-def _has_weights(value: Any) -> bool:
-    parameters = getattr(value, "parameters", None)
-    return callable(parameters) and any(True for _ in parameters())
+        self._objects.restore(saved)
+        return self._n if saved["was_left"] else int(saved["step"]) + 1

@@ -13,7 +13,12 @@ class AppliedRates:
     def __init__(self, objects: Iterable[Any] = ()) -> None:
         self._groups: dict[int, list[tuple[str | None, Any]]] = {}
         """Names and rates, by optimizer."""
-        self._hooks = [each.register_step_pre_hook(self._before_step) for each in objects if _is_optimizer(each)]
+        self._hooks: list[Any] = []
+        self.watch(objects)
+
+    def watch(self, objects: Iterable[Any]) -> None:
+        """Watch the optimizers among these objects, too."""
+        self._hooks += [each.register_step_pre_hook(self._before_step) for each in objects if _is_optimizer(each)]
 
     def _before_step(self, optimizer: Any, *_: Any) -> None:
         self.note(optimizer)

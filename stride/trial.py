@@ -26,6 +26,8 @@ class Trial:
         """Of the trial in its job, from 0."""
         self.metric = metric
         """The name of the metric that counts."""
+        self.declared: frozenset[str] | None = None
+        """The metrics that its job takes; None: any."""
         self._reports = reports
         self._loop: Loop | None = None
         """What `steps` has begun."""
@@ -52,6 +54,10 @@ class Trial:
             self.set_user_attr(name, value if math.isfinite(value) else str(value))
         return False
 
+    def takes(self, name: str) -> bool:
+        """Whether its job takes a metric of this name, beside those that count."""
+        return self.declared is None or name in self.declared
+
     def steps(self, n: int, *objects: Any) -> Iterator[int]:
         """Count the steps of training from 0 to n - 1: `for epoch in trial.steps(20, model, optimizer): ...`.
 
@@ -65,7 +71,7 @@ class Trial:
             raise RuntimeError("steps was called twice in a trial: count all its steps in one loop")
         if self._reports.step > 0:
             raise RuntimeError("report was called before steps, which counts from the first step: report within the loop")
-        self._loop = Loop(self._reports, self.metric, self._tell, n, objects)
+        self._loop = Loop(self._reports, self.metric, self._tell, n, objects, self.takes)
         return iter(self._loop)
 
     def end(self, returned: Any) -> None:

@@ -6,15 +6,22 @@ from typing import Any
 
 from objectives.contract import Divergence, GroupRate, Measurement
 
+TRAINING_LOSS = "training_loss"
+
 
 def measured(
     metric: str, steps: int | None, *, step: int, metrics: Mapping[str, float], learning_rate: float, seconds: float
 ) -> Measurement:
-    """The measurement of one step. steps: how many the run has; None: not known. A run whose metric is no number has diverged."""
+    """The measurement of one step. steps: how many the run has; None: not known.
+
+    A run has diverged where its metric or its training loss is no number: an accuracy stays one where the loss is none.
+    """
     fraction = step / (step + 1) if steps is None else min(1.0, step / steps)
-    value, divergence = metrics.get(metric, 0.0), None
-    if not math.isfinite(value):
-        divergence = Divergence(reason=f"{metric} was {value} at step {step}", update=step, fraction=fraction)
+    divergence = None
+    for name in (metric, TRAINING_LOSS):
+        if not math.isfinite(value := metrics.get(name, 0.0)):
+            divergence = Divergence(reason=f"{name} was {value} at step {step}", update=step, fraction=fraction)
+            break
     return Measurement(
         step=step,
         fraction=fraction,

@@ -1,0 +1,1 @@
+"""Stride in training that a framework runs: callbacks for Keras, Lightning and transformers, and `follow` for PyTorch."""
