@@ -4,7 +4,8 @@
 Three strategies on digits, 64 trials each, for each of five job seeds: every best trial's validation loss must be among the best
 10% of the reference set, and its test accuracy at least 0.95. Then eight workers on a grid of 60 points: every point exactly
 once. Then what each objective reaches with its defaults (benchmarks/reached.py), whether learning to adapt beats training from
-scratch (benchmarks/few_shot.py), that two processes train as one does (benchmarks/data_parallel.py), how often diagnosis is right
+scratch (benchmarks/few_shot.py), that two processes train as one does (benchmarks/data_parallel.py), what the
+callbacks for frameworks do (benchmarks/callbacks.py), how often diagnosis is right
 (benchmarks/diagnosis.py), how often the answer's intervals hold the truth, on synthetic surfaces (benchmarks/answer_quality.py),
 on recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), what
 retraining before the answer brings (benchmarks/confirmation.py), early stopping, replayed and in a real job
@@ -22,6 +23,7 @@ from benchmarks import (
     advice,
     answer_quality,
     answer_quality_real,
+    callbacks,
     confirmation,
     data_parallel,
     diagnosis,
@@ -72,6 +74,7 @@ def main() -> None:
     broken += reached.prove(arguments.out)
     broken += few_shot.prove(arguments.out)
     broken += data_parallel.prove(arguments.out)
+    broken += callbacks.prove(arguments.out)
     broken += diagnosis.prove(arguments.out)
     broken += answer_quality.prove(arguments.out)
     broken += answer_quality_real.prove(arguments.out)

@@ -4,7 +4,7 @@
 
 For each way that saves what it needs, two jobs of one trial with the same seed: one is left alone, and of the other the trainer
 is killed by SIGKILL as soon as some steps are stored. Both are trained by one process, so the second one meets what the first has
-left. Keras and Lightning need an environment that has them.
+left. Keras, Lightning and transformers need an environment that has them: `make prove` makes one (benchmarks/callbacks.py).
 """
 
 import argparse
@@ -56,17 +56,18 @@ CASES = (
         script="pytorch_model/with_stride.py",
         params={"learning_rate": RATES, "epochs": 30, "batch_size": 32},
     ),
+    Case(title="Keras, by its callback", script="keras_fit/with_stride.py", params={"learning_rate": RATES}, needs="keras"),
     Case(
-        title="Keras, by the handle",
-        script="keras_fit/with_stride_resuming.py",
-        params={"learning_rate": RATES},
-        needs="keras",
-    ),
-    Case(
-        title="Lightning, by the handle",
-        script="lightning_fit/with_stride_resuming.py",
+        title="Lightning, by its callback",
+        script="lightning_fit/with_stride.py",
         params={"learning_rate": RATES},
         needs="lightning",
+    ),
+    Case(
+        title="transformers, by its callback",
+        script="transformers_trainer/with_stride.py",
+        params={"learning_rate": RATES},
+        needs="transformers",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Five first hours: users' training scripts as they were, tuned by Stride and by stock Optuna.
+"""First hours: users' training scripts as they were, tuned by Stride and most of them by stock Optuna.
 
     python -m benchmarks.first_hours [--only keras] [--repeats 1] [--out benchmarks/results]
 
@@ -105,11 +105,24 @@ CASES = (
         folder="keras_fit",
         file="train.py",
         ways=(
-            with_stride("train.py --steps 6", "with_stride.py"),
-            with_stride("train.py", "with_stride_resuming.py", RESUMING),
+            with_stride("train.py --steps 6", "with_stride.py", RESUMING),
             stock("digits"),
         ),
         needs="keras",
+    ),
+    Case(
+        title="Lightning",
+        folder="lightning_fit",
+        file="train.py",
+        ways=(with_stride("train.py --steps 12", "with_stride.py", RESUMING),),
+        needs="lightning",
+    ),
+    Case(
+        title="transformers",
+        folder="transformers_trainer",
+        file="train.py",
+        ways=(with_stride("train.py --steps 8", "with_stride.py", RESUMING),),
+        needs="transformers",
     ),
     Case(
         title="a command (awk)",

@@ -1,9 +1,9 @@
 """Digits, classified by a convolutional network in Keras."""
 
 import keras
-import stride
 from keras import layers
 from sklearn.datasets import load_digits
+from stride.integrations.keras import StrideCallback
 
 
 def load():
@@ -41,7 +41,7 @@ def train(learning_rate=0.001):
         epochs=6,
         validation_data=validation,
         verbose=2,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: stride.report(validation_loss=logs["val_loss"]))],
+        callbacks=[StrideCallback()],
     )
     return history.history["val_loss"][-1]
 
