@@ -1,4 +1,4 @@
-"""The process of a user's script, forked from one that has imported torch: to import it takes a second."""
+"""The process of a user's script, forked from one that has imported torch, and what an optimizer's first step imports."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tests.forks import Forked, ForkServer, Start
 
-_SERVER = ForkServer("torch")
+_SERVER = ForkServer("torch._dynamo")
 
 
 def start_script(words: Sequence[str], *, pass_fds: Sequence[int]) -> Forked:

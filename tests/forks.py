@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from service.processes import die_with
@@ -157,25 +158,25 @@ def _serve_one(line: socket.socket, running: dict[int, int]) -> bool:
     server = os.getpid()
     pid = os.fork()
     if not pid:
-        _run(bytes(what), descriptors, server)
-    os.write(status, _NUMBER.pack(pid))
+        _run(bytes(what), status, descriptors, server)
     running[pid] = status
     for descriptor in descriptors:
         os.close(descriptor)
     return True
 
 
-def _run(what: bytes, descriptors: Sequence[int], server: int) -> None:
+def _run(what: bytes, status: int, descriptors: Sequence[int], server: int) -> None:
     """What the child does."""
     code = 1
     try:
+        os.setsid()
+        os.write(status, _NUMBER.pack(os.getpid()))  # from now on its group can be killed
         start: Start = pickle.loads(what)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         die_with(server)
-        os.setsid()
         kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY) for descriptor in descriptors]
         os.closerange(3, _OUT_OF_THE_WAY)
         for descriptor, number in zip(kept, start.numbers, strict=True):
@@ -191,6 +192,7 @@ def _run(what: bytes, descriptors: Sequence[int], server: int) -> None:
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        with suppress(OSError, ValueError):  # it may have closed them
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
         os._exit(code)

@@ -50,23 +50,15 @@ class TrainerProcess:
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = self._start(
                 [
-                    *(sys.executable, "-P", "-m", "service.worker.trainer.child"),
                     *(f"--data-folder={folder}" for folder in data_folders),
                     *(word for digest in (digests or {}).items() for word in ("--digest", *digest)),
                     f"--number={number}",
                     f"--scripts={as_text(scripts or {})}",
                     *(str(theirs.fileno()), str(os.getpid()), *objective_modules),
                 ],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
-                process_group=0,  # what it starts is ended with it
+                theirs.fileno(),
             )
         self._pipe = TrainerPipe(ours)
         self._death: str | None = None
@@ -81,6 +73,19 @@ class TrainerProcess:
         self._log_ended = threading.Event()
         self._listener = threading.Thread(target=self._listen, name="trainer-log", daemon=True)
         self._listener.start()
+
+    def _start(self, arguments: Sequence[str], pipe: int) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "service.worker.trainer.child", *arguments],
+            pass_fds=(pipe,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            process_group=0,  # what it starts is ended with it
+        )
 
     @property
     def pid(self) -> int:

@@ -29,6 +29,7 @@ from service.worker.trainer.kept import KeptTrainer
 from service.worker.trainer.messages import FromTrainer
 from service.worker.trainer.process import TrainerProcess
 from tests.factories import LEARNING_RATE, submit_job
+from tests.forked_trainers import ForkedTrainer
 from tests.integration.dispatch.training import claimed
 from tests.polling import wait_until
 from tests.quadratic import allow
@@ -59,7 +60,7 @@ class Supervised:
         catalog = load_catalog(modules) | {name: script.objective for name, script in scripts.items()}
         functions = {name: script.function for name, script in scripts.items()}
         self.claimer = Claimer(database, uuid4(), tuple(catalog), lease_s)
-        self.trainer = KeptTrainer(lambda: TrainerProcess(modules, data_folders, scripts=functions))
+        self.trainer = KeptTrainer(lambda: ForkedTrainer(modules, data_folders, scripts=functions))
         self.supervisor = TrialSupervisor(
             database,
             self.claimer,

@@ -63,7 +63,7 @@ def test_every_objective_learns_in_a_workers_hands(database: Database, family: s
         assert set(trial.user_attrs["diagnosis"]) & {"too_slow", "converged", "plateaued"}, trial.user_attrs
 
 
-pytestmark = pytest.mark.timeout(240)  # a dozen trainer processes, of which each imports torch
+pytestmark = pytest.mark.timeout(240)  # a dozen trainer processes
 
 GOING_ON: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("sequence_to_sequence", {"layers": 1, "width": 16}, CHOICES | {"batch_size": 256}),
@@ -72,7 +72,7 @@ GOING_ON: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("fine_tuning", {}, CHOICES | {"unfreeze_every": 1, "layer_decay": 0.5}),
     ("few_shot_regression", {"algorithm": "maml", "width": 8}, CHOICES | {"batch_size": 256}),
     ("few_shot_classification", {"algorithm": "reptile", "width": 8}, CHOICES | {"batch_size": 256}),
-    ("reinforcement_learning", {"evaluation_episodes": 2}, {"iterations": 3, "transitions": 256}),
+    ("reinforcement_learning", {"evaluation_episodes": 20}, {"iterations": 3, "transitions": 256}),
 ]
 
 
@@ -107,7 +107,7 @@ def test_a_trial_whose_trainer_is_killed_ends_as_one_that_was_not(database: Data
 def test_a_policy_learns_in_a_workers_hands_and_its_return_counts_as_it_is(database: Database) -> None:
     job = submit_job(
         database,
-        objective={"name": "reinforcement-learning", "settings": {"evaluation_episodes": 3}},
+        objective={"name": "reinforcement-learning", "settings": {"evaluation_episodes": 20}},
         metric="mean_return",
         direction="maximize",
         search_space={

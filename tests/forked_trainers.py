@@ -1,0 +1,61 @@
+"""A trainer process, forked from one that has imported torch and what an optimizer's first step imports, for two seconds."""
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from typing import IO
+
+from service.worker.trainer import child
+from service.worker.trainer.process import TrainerProcess
+from tests.forks import Forked, ForkServer, Start
+
+_SERVER = ForkServer("torch._dynamo", "service.worker.trainer.child")
+
+
+class ForkedTrainer(TrainerProcess):
+    """As its base, but for how it starts, and that its parent is the server: it ends with that, or once its pipe is closed."""
+
+    def _start(self, arguments: Sequence[str], pipe: int) -> "_Logged":  # type: ignore[override]
+        log, theirs = os.pipe()
+        start = Start(
+            function=_main,
+            arguments=(os.getcwd(),),
+            environment=os.environ | {"PYTHONUNBUFFERED": "1"},
+            words=("trainer", *arguments),
+            numbers=(pipe, 1, 2),
+        )
+        process = _SERVER.start(start, [pipe, theirs, theirs])
+        os.close(theirs)
+        return _Logged(process, open(log, encoding="utf-8", errors="replace"))
+
+
+class _Logged:
+    """What `TrainerProcess` needs of a Popen. stdout: what the process prints."""
+
+    def __init__(self, process: Forked, stdout: IO[str]) -> None:
+        self.stdout = stdout
+        self.pid = process.pid
+        self.poll, self.wait, self.kill = process.poll, process.wait, process.kill
+        self._process = process
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+
+def _main(folder: str) -> None:
+    os.chdir(folder)
+    sys.path.remove("")  # as -P does
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))  # as Python does when a process starts
+    for name, number in (("stdout", 1), ("stderr", 2)):  # unbuffered
+        raw = io.FileIO(number, "w", closefd=False)
+        setattr(sys, name, io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True))  # type: ignore[type-var]
+    child.die_with = lambda worker: None  # type: ignore[assignment]
+    try:
+        child.main()
+    finally:
+        for thread in threading.enumerate():  # as Python does when a process ends
+            if thread is not threading.main_thread() and not thread.daemon:
+                thread.join()
