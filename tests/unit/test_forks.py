@@ -36,3 +36,10 @@ def test_a_process_can_be_waited_for_and_killed() -> None:
     process.kill()
     assert process.wait(20) == -signal.SIGKILL
     process.kill()  # has no effect
+
+
+def test_a_group_can_be_killed_as_soon_as_it_is_there() -> None:
+    for _ in range(20):
+        process = SERVER.start(start(time.sleep, 60))
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait(20) == -signal.SIGKILL
