@@ -57,8 +57,8 @@ chaos: install  ## Inject the faults of SEED=1 into a running service for MINUTE
 sweeps: install  ## Record training at every rate of small tables, on which answers are judged; delete a table to record it again
 	$(BIN)/python -m benchmarks.record_tables
 
-prove: install  ## Prove the figures that take minutes: 20,000 trials by 200 loops, three strategies on five seeds, eight workers on a grid, the answer's intervals, early stopping, 5,000 data files, 20 minutes of faults
-	$(BIN)/python -m benchmarks.prove
+prove: install  ## Prove the figures that take minutes, such as what objectives reach and how often answers hold; all, or PARTS="reached chaos"
+	$(BIN)/python -m benchmarks.prove $(PARTS)
 
 bench: install  ## Measure against stock Optuna; prints tables
 	$(BIN)/python -m benchmarks.dispatch

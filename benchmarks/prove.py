@@ -1,112 +1,90 @@
-"""The promised figures that take too long for `make test`.      make prove
+"""The promised figures that take too long for `make test`, each part in a process of its own.
 
-20,000 trials of five jobs by 200 worker loops on one PostgreSQL (benchmarks/scale.py): every trial must be done exactly once.
-Three strategies on digits, 64 trials each, for each of five job seeds: every best trial's validation loss must be among the best
-10% of the reference set, and its test accuracy at least 0.95. Then eight workers on a grid of 60 points: every point exactly
-once. Then what each objective reaches with its defaults (benchmarks/reached.py), whether learning to adapt beats training from
-scratch (benchmarks/few_shot.py), that two processes train as one does (benchmarks/data_parallel.py), what the
-callbacks for frameworks do (benchmarks/callbacks.py), how often diagnosis is right
-(benchmarks/diagnosis.py), how often the answer's intervals hold the truth, on synthetic surfaces (benchmarks/answer_quality.py),
-on recorded training (benchmarks/answer_quality_real.py) and on digits through the API (benchmarks/digits_answers.py), what
-retraining before the answer brings (benchmarks/confirmation.py), early stopping, replayed and in a real job
-(benchmarks/early_stopping.py), rates per layer in fine-tuning (benchmarks/fine_tuning.py), recipes at one rate for all and each
-at its own (benchmarks/fair_comparison.py), optimizers without a search (benchmarks/without_a_search.py), whether advice is right
-and helps (benchmarks/advice.py), 5,000 data files of all sorts (tests/loaders_fuzz), every reply of the database lost once
-(tests/lost_replies), and twenty minutes of fault injection (tests/chaos). Writes reports; exits 1 when a promise is broken.
+Run:    make prove, or python -m benchmarks.prove [PART ...] [--out benchmarks/results]
+Writes: a report for each part, with commit and date; exits 1 when a promise is broken, or a part raised
+
+A part is a module with `prove(out)`, which says in its head what it promises, and returns how many promises were broken. First
+those that take one core, beside each other; then those that take all cores, or whose figures depend on how busy these are.
 """
 
 import argparse
+import os
+import subprocess
 import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from benchmarks import (
-    advice,
-    answer_quality,
-    answer_quality_real,
-    callbacks,
-    confirmation,
-    data_parallel,
-    diagnosis,
-    digits_answers,
-    early_stopping,
-    fair_comparison,
-    few_shot,
-    fine_tuning,
-    reached,
-    without_a_search,
-)
-from benchmarks.scale import loads, run_scale
-from benchmarks.strategies import BETTER_THAN, TEST_ACCURACY, Found, run_grid_of_sixty, run_strategies
-from benchmarks.tables import Table, publish
-from benchmarks.temporary_stride import temporary_stride
-from tests.chaos import run as chaos
-from tests.loaders_fuzz import run as loaders_fuzz
-from tests.lost_replies import run as lost_replies
-
-SEEDS = range(5)
 RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[1]
+
+OF_ONE_CORE = {
+    "reached": "benchmarks.reached",
+    "few_shot": "benchmarks.few_shot",
+    "diagnosis": "benchmarks.diagnosis",
+    "loaders": "tests.loaders_fuzz.run",
+}
+OF_ALL_CORES = {
+    "scale": "benchmarks.scale",
+    "strategies": "benchmarks.strategies",
+    "data_parallel": "benchmarks.data_parallel",
+    "callbacks": "benchmarks.callbacks",
+    "answer_quality": "benchmarks.answer_quality",
+    "answer_quality_real": "benchmarks.answer_quality_real",
+    "confirmation": "benchmarks.confirmation",
+    "digits_answers": "benchmarks.digits_answers",
+    "early_stopping": "benchmarks.early_stopping",
+    "fine_tuning": "benchmarks.fine_tuning",
+    "fair_comparison": "benchmarks.fair_comparison",
+    "without_a_search": "benchmarks.without_a_search",
+    "advice": "benchmarks.advice",
+    "lost_replies": "tests.lost_replies.run",
+    "chaos": "tests.chaos.run",
+}
+"""From part to module."""
+PARTS = OF_ONE_CORE | OF_ALL_CORES
+CODE = "import sys; from importlib import import_module; from pathlib import Path; " + (
+    "sys.exit(min(import_module(sys.argv[1]).prove(Path(sys.argv[2])), 100))"
+)
+"""A program: the exit code is the number of broken promises; what raises has 1, too, and its traceback."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; left out: all of them")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the reports")
     arguments = parser.parse_args()
-    broken = run_scale(loads(), arguments.out)
-    table = Table(
-        "Best of 64 trials on digits, beside 500 random configurations",
-        ["job seed", "strategy", "learning rate", "validation loss", "better than", "test accuracy", "trials", "seconds", "kept"],
-    )
-    with temporary_stride() as stride:
-        for seed in SEEDS:
-            for found in run_strategies(stride.api, seed):
-                kept = is_kept(found)
-                broken += not kept
-                table.add(str(seed), *_cells(found), "yes" if kept else "NO")
-    grid = Table("A grid of 60 points, eight worker processes", ["trials", "different points", "workers that had trials", "kept"])
-    with temporary_stride(workers=8) as stride:
-        trials = run_grid_of_sixty(stride.api)
-    points = {tuple(sorted(trial["params"].items())) for trial in trials}
-    kept = len(trials) == len(points) == 60
-    broken += not kept
-    workers = {attempt["worker"] for trial in trials for attempt in trial["attempts"]}
-    grid.add(str(len(trials)), str(len(points)), str(len(workers)), "yes" if kept else "NO")
-    publish("prove_strategies", [table, grid], 1, arguments.out)
-    broken += reached.prove(arguments.out)
-    broken += few_shot.prove(arguments.out)
-    broken += data_parallel.prove(arguments.out)
-    broken += callbacks.prove(arguments.out)
-    broken += diagnosis.prove(arguments.out)
-    broken += answer_quality.prove(arguments.out)
-    broken += answer_quality_real.prove(arguments.out)
-    broken += confirmation.prove(arguments.out)
-    broken += digits_answers.prove(arguments.out)
-    broken += early_stopping.prove(arguments.out)
-    broken += fine_tuning.prove(arguments.out)
-    broken += fair_comparison.prove(arguments.out)
-    broken += without_a_search.prove(arguments.out)
-    broken += advice.prove(arguments.out)
-    broken += loaders_fuzz.prove(arguments.out)
-    broken += lost_replies.prove(arguments.out)
-    broken += chaos.prove(arguments.out)
+    if unknown := [part for part in arguments.parts if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]!r}; there are: {', '.join(PARTS)}")
+    chosen = arguments.parts or list(PARTS)
+    out = arguments.out.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    broken = run([part for part in chosen if part in OF_ONE_CORE], out, at_once=os.cpu_count() or 1)
+    broken |= run([part for part in chosen if part in OF_ALL_CORES], out, at_once=1)
     if broken:
-        sys.exit(f"{broken} promises were broken.")
+        sys.exit(f"Promises were broken in: {', '.join(sorted(broken))}.")
 
 
-def is_kept(found: Found) -> bool:
-    """Whether a strategy found what is promised."""
-    return found.better_than >= BETTER_THAN and found.test_accuracy >= TEST_ACCURACY
+def run(parts: Sequence[str], out: Path, *, at_once: int) -> set[str]:
+    """Run the parts, so many at once, each printed when it has ended; those in which promises were broken."""
+    broken = set()
+    with ThreadPoolExecutor(at_once) as pool:
+        running: dict[Future[tuple[int, str, float]], str] = {pool.submit(_run, PARTS[part], out): part for part in parts}
+        for future in as_completed(running):
+            code, printed, seconds = future.result()
+            print(f"{printed}\n{running[future]}: {'BROKEN' if code else 'kept'}, after {seconds:.0f} s\n", flush=True)
+            if code:
+                broken.add(running[future])
+    return broken
 
 
-def _cells(found: Found) -> list[str]:
-    return [
-        found.strategy,
-        f"{found.learning_rate:.4g}",
-        f"{found.validation_loss:.4f}",
-        f"{found.better_than:.1%}",
-        f"{found.test_accuracy:.4f}",
-        str(found.trials),
-        f"{found.seconds:.0f}",
-    ]
+def _run(module: str, out: Path) -> tuple[int, str, float]:
+    """The exit code, what was printed, and the seconds that it took."""
+    begun = time.monotonic()
+    command = [sys.executable, "-c", CODE, module, str(out)]
+    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return ended.returncode, ended.stdout, time.monotonic() - begun
 
 
 if __name__ == "__main__":
