@@ -1,9 +1,10 @@
-"""The trials of the studies that a worker samples from, as Optuna's objects. Only trials that may have changed are read again."""
+"""The trials of the studies that a process samples from, as Optuna's objects. Only those that may have changed are read again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from threading import Lock
 
 import sqlalchemy as sa
 from cachetools import LRUCache
@@ -27,6 +28,8 @@ STUDIES_KEPT = 8
 @dataclass
 class _Known:
     view: PhaseView
+    lock: Lock = field(default_factory=Lock)
+    """Held while it is brought up to date."""
     trials: dict[int, FrozenTrial] = field(default_factory=dict)
     unfinished: set[int] = field(default_factory=set)
     last_id: int = -1
@@ -36,37 +39,44 @@ class _Known:
 
 class StudyCache:
     """Reads finished trials once, since they never change. Keeps the most recently used studies, each as one of its phases sees
-    it."""
+    it. Safe under threads."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._studies: LRUCache[tuple[int, int], _Known] = LRUCache(STUDIES_KEPT)
 
     def snapshot(self, conn: sa.Connection, job: Job) -> StudySnapshot:
         """The job's study as it is now, as its phase sees it: one query for new trials, one for the study's attributes."""
         key = (job.study_id, job.phase.position)
-        known = self._studies.get(key)
-        if known is None:
-            known = self._studies[key] = _Known(PhaseView(job.phase))
-        for record in store.trials_since(conn, job.study_id, after=known.last_id, again=known.unfinished):
-            trial = known.view.see(frozen_trial(record, job), job.phase_of(record.system_attrs))
-            known.last_id = max(known.last_id, record.trial_id)
-            known.next_number = max(known.next_number, record.number + 1)
-            if trial is None:
-                known.trials.pop(record.trial_id, None)
-            else:
-                known.trials[record.trial_id] = trial
-            if record.state in store.UNFINISHED:  # also when it is left out: a foreign script's gets its parameters later
-                known.unfinished.add(record.trial_id)
-            else:
-                known.unfinished.discard(record.trial_id)
-        # Ids and numbers are assigned under the same lock, so their order is the same; a trial that was left out may come late.
-        trials = [known.trials[trial_id] for trial_id in sorted(known.trials)]
-        return StudySnapshot(
-            trials=trials,
-            next_number=known.next_number,
-            attrs=store.study_system_attrs(conn, job.study_id) if strategy_of(job.phase.spec).keeps_attrs else {},
-            space=known.space if _may_keep_space(job, trials) else None,
-        )
+        with self._lock:
+            known = self._studies.get(key)
+            if known is None:
+                known = self._studies[key] = _Known(PhaseView(job.phase))
+        with known.lock:
+            return _snapshot(conn, job, known)
+
+
+def _snapshot(conn: sa.Connection, job: Job, known: _Known) -> StudySnapshot:
+    for record in store.trials_since(conn, job.study_id, after=known.last_id, again=known.unfinished):
+        trial = known.view.see(frozen_trial(record, job), job.phase_of(record.system_attrs))
+        known.last_id = max(known.last_id, record.trial_id)
+        known.next_number = max(known.next_number, record.number + 1)
+        if trial is None:
+            known.trials.pop(record.trial_id, None)
+        else:
+            known.trials[record.trial_id] = trial
+        if record.state in store.UNFINISHED:  # also when it is left out: a foreign script's gets its parameters later
+            known.unfinished.add(record.trial_id)
+        else:
+            known.unfinished.discard(record.trial_id)
+    # Ids and numbers are assigned under the same lock, so their order is the same; a trial that was left out may come late.
+    trials = [known.trials[trial_id] for trial_id in sorted(known.trials)]
+    return StudySnapshot(
+        trials=trials,
+        next_number=known.next_number,
+        attrs=store.study_system_attrs(conn, job.study_id) if strategy_of(job.phase.spec).keeps_attrs else {},
+        space=known.space if _may_keep_space(job, trials) else None,
+    )
 
 
 def _may_keep_space(job: Job, trials: Sequence[FrozenTrial]) -> bool:

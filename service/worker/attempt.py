@@ -8,6 +8,7 @@ from collections.abc import Callable
 from objectives.catalog import typed_params
 from objectives.contract import Objective
 from service.dispatch.attempt import Claim
+from service.dispatch.checkpointing import Position
 from service.dispatch.outcome import Curve, Failed, Infeasible, Result
 from service.domain.measurement import Measurement
 from service.domain.parts import is_pruning_step
@@ -15,7 +16,7 @@ from service.domain.strategy import NoPruner
 from service.domain.trial import TrialError
 from service.store import checkpoint_files
 from service.worker.best_models import BestModels
-from service.worker.checkpointing import CheckpointSettings, Position
+from service.worker.checkpointing import CheckpointSettings
 from service.worker.ending import Ending
 from service.worker.heartbeat import Heartbeat
 from service.worker.lease import HeldLease, Pace

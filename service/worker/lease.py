@@ -13,7 +13,9 @@ from uuid import uuid4
 import structlog
 from sqlalchemy import Connection
 
+from service.dispatch import checkpointing
 from service.dispatch.attempt import Claim
+from service.dispatch.checkpointing import Position
 from service.dispatch.claim import Claimer
 from service.dispatch.finish import finish
 from service.dispatch.outcome import Result
@@ -24,8 +26,6 @@ from service.domain.lease import Outcome
 from service.domain.measurement import Measurement
 from service.errors import DatabaseUnavailable, LeaseLost
 from service.store import leases, measurements
-from service.worker import checkpointing
-from service.worker.checkpointing import Position
 from service.worker.retrying import RetryingDatabase
 from service.worker.waiting import Waits
 

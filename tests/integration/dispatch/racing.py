@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import optuna
 import sqlalchemy as sa
 
-from service.dispatch import lifecycle, takeover
+from service.dispatch import checkpointing, lifecycle, takeover
 from service.dispatch.attempt import Claim
 from service.dispatch.finish import finish
 from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
@@ -26,7 +26,6 @@ from service.domain.trial import TrialError
 from service.errors import IllegalMove, JobNotFound, LeaseLost
 from service.store import jobs, leases
 from service.store.postgres import Database
-from service.worker import checkpointing
 from tests.factories import measurement, submit_job
 from tests.integration.dispatch.training import claimer_of
 from tests.processes import wait_for_the_others

@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from service.dispatch import claim as claim_module
+from service.dispatch import start
 from service.dispatch.finish import finish
 from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Result
 from service.dispatch.renew import report
@@ -69,14 +69,14 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
 @pytest.fixture
 def sampled(monkeypatch: pytest.MonkeyPatch, waits: Waits) -> None:
     """Counting restarts whenever a sampler is done."""
-    propose: Callable[..., Proposal] = claim_module.propose_next
+    propose: Callable[..., Proposal] = start.propose_next
 
     def propose_and_restart(*args: Any, **kwargs: Any) -> Proposal:
         proposal = propose(*args, **kwargs)
         waits.restart()
         return proposal
 
-    monkeypatch.setattr(claim_module, "propose_next", propose_and_restart)
+    monkeypatch.setattr(start, "propose_next", propose_and_restart)
 
 
 STRATEGIES: list[Any] = ["random", {"type": "random", "sampler": "qmc"}, "bayesian", {"type": "bayesian", "sampler": "gp"}]

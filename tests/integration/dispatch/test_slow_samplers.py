@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from service.dispatch import claim as claim_module
-from service.dispatch import lifecycle
+from service.dispatch import lifecycle, start
 from service.dispatch.attempt import Claim
 from service.search.strategies.bayesian import Tpe
 from service.store.postgres import Database
@@ -48,7 +48,7 @@ def test_a_sampler_that_raises_is_an_event_and_that_trial_is_drawn_at_random(
 
 def during_sampling(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
     """Do something once, while the sampler of the next claim runs."""
-    propose, done = claim_module.propose_next, []
+    propose, done = start.propose_next, []
 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
         proposal = propose(*args, **kwargs)
@@ -57,7 +57,7 @@ def during_sampling(monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
             action()
         return proposal
 
-    monkeypatch.setattr(claim_module, "propose_next", interrupted)
+    monkeypatch.setattr(start, "propose_next", interrupted)
 
 
 def test_a_sampler_that_was_overtaken_samples_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

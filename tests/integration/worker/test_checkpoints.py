@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from service.dispatch import checkpointing
 from service.dispatch.sweeper import tidy_up
 from service.domain.checkpoint import Kind
 from service.domain.trial import TrialState
 from service.store import checkpoint_files, leases
 from service.store.postgres import Database
-from service.worker import checkpointing
 from service.worker.trainer import checkpoint_format
 from service.worker.trainer.messages import CheckpointPlace
 from tests.factories import measurement
