@@ -40,6 +40,7 @@ OF_ALL_CORES = {
     "without_a_search": "benchmarks.without_a_search",
     "advice": "benchmarks.advice",
     "lost_replies": "tests.lost_replies.run",
+    "many_clients": "tests.chaos.many_clients",
     "chaos": "tests.chaos.run",
 }
 """From part to module."""

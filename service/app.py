@@ -12,6 +12,9 @@ from service.api import (
     across_jobs,
     advice,
     answers,
+    claims,
+    client_checkpoints,
+    client_reports,
     comparisons,
     events,
     health,
@@ -26,6 +29,7 @@ from service.api import (
 )
 from service.api.body_limit import BodyLimit
 from service.api.catalog import Catalog
+from service.api.clients import ServedClients
 from service.api.dashboard import Dashboard
 from service.api.hosts import AllowedHosts
 from service.api.kept_answers import KeptAnswers
@@ -50,7 +54,10 @@ SWEEP_S = 5.0
 
 
 def create_app(settings: Settings, database: Database) -> FastAPI:
-    """The API on `database`. It starts whether or not the database can be reached, and never imports torch."""
+    """The API on `database`. It starts whether or not the database can be reached.
+
+    It never imports torch, unless clients claim trials of a job whose sampler needs it.
+    """
 
     stopping = threading.Event()
 
@@ -74,6 +81,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.database = database
     app.state.catalog = Catalog(database, settings.objective_modules)
     app.state.answers = KeptAnswers()
+    app.state.clients = ServedClients(database, settings)
     app.state.pace = Pace()
     app.state.stopping = stopping
     problems.install(app)
@@ -83,6 +91,9 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         jobs,
         events,
         trials,
+        claims,
+        client_reports,
+        client_checkpoints,
         answers,
         advice,
         across_jobs,
@@ -99,7 +110,9 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         app.include_router(page.router)  # they take any query: links from elsewhere add to it
 
     app.add_middleware(Dashboard, database=database)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit, max_bytes=settings.max_body_bytes, larger={client_checkpoints.PATH: settings.checkpoint_max_bytes}
+    )
     app.add_middleware(OwnOrigin, allowed=settings.allowed_hosts)
     app.add_middleware(AllowedHosts, allowed=(settings.host, *settings.allowed_hosts))  # the last one is asked first
     return app

@@ -19,6 +19,9 @@ StrideError
 ├── NoLearningRate            the objective has no learning rate among its parameters
 ├── NoBatchScaling            the trials do not show how the best rate depends on the batch size
 ├── InvalidCursor
+├── NotExternal               clients cannot train this job: workers do
+├── TokenInUse                the token belongs to another client or another job
+├── NoCheckpoint              nothing is stored that the trial could go on from
 └── LeaseLost                 the lease has ended: drop the result
 """
 
@@ -155,3 +158,25 @@ class InvalidCursor(StrideError):
 
 class LeaseLost(StrideError):
     """The lease has ended, so nothing was written."""
+
+
+class NotExternal(StrideError):
+    """Clients cannot train this job: its objective is trained by workers."""
+
+    def __init__(self, job_id: UUID, objective: str) -> None:
+        super().__init__(
+            f"Job {job_id} is trained by workers that offer {objective}: clients train jobs whose objective is external."
+        )
+        self.job_id = job_id
+
+
+class TokenInUse(StrideError):
+    """The token belongs to another client, or to another job."""
+
+    def __init__(self, token: UUID) -> None:
+        super().__init__(f"Token {token} was used by another client, or for another job: draw a new one for every trial.")
+        self.token = token
+
+
+class NoCheckpoint(StrideError):
+    """The trial has no checkpoint: it begins at its first step."""

@@ -30,11 +30,17 @@ def objective_of(declaration: ExternalObjective) -> Objective:
     return objective
 
 
-def sampler_faults(request: JobRequest) -> Iterator[Invalid]:
-    """Why this API cannot sample for the job: for others workers do."""
-    if isinstance(request.objective, ExternalObjective) and strategy_of(request).needs_torch and find_spec("torch") is None:
+def client_faults(request: JobRequest) -> Iterator[Invalid]:
+    """What a job asks for that this API cannot do in place of a worker: it samples for its clients, and cannot look into them."""
+    if not isinstance(request.objective, ExternalObjective):
+        return
+    if strategy_of(request).needs_torch and find_spec("torch") is None:
         detail = "this sampler needs PyTorch where trials are claimed, which this API is installed without: choose tpe"
         yield Invalid("/strategy/sampler", detail)
+    for limit in ("step_seconds", "memory_mb"):
+        if getattr(request.limits, limit) is not None:
+            detail = "holds for trials that workers train: clients end their own processes; trial_seconds holds for both"
+            yield Invalid(pointer("limits", limit), detail)
 
 
 def _undeclared(declaration: ExternalObjective) -> Iterator[Invalid]:

@@ -35,6 +35,10 @@ PROBLEMS: Mapping[type[errors.StrideError], tuple[str, str, int]] = {
     errors.NoBatchScaling: ("no-batch-scaling", "There is no batch scaling yet", 409),
     errors.NoLearningRate: ("no-learning-rate", "The objective has no learning rate", 409),
     errors.InvalidCursor: ("invalid-cursor", "The cursor cannot be used", 422),
+    errors.NotExternal: ("not-external", "Clients cannot train this job", 409),
+    errors.TokenInUse: ("token-in-use", "The token is in use", 409),
+    errors.LeaseLost: ("lease-lost", "The lease has ended", 409),
+    errors.NoCheckpoint: ("no-checkpoint", "There is no checkpoint", 404),
     errors.DatabaseUnavailable: ("database-unavailable", "The database cannot be reached right now", 503),
     errors.DatabaseNotMigrated: ("database-not-migrated", "The database is not ready for this version", 503),
 }

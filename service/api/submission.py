@@ -11,7 +11,7 @@ from objectives.data.files import flaw_of
 from service.api.applicability import Applicability, described, shown
 from service.api.bounds import bound_faults, within_bounds
 from service.api.budgets import completed_budget, points_to_try_first
-from service.api.external import sampler_faults
+from service.api.external import client_faults
 from service.api.meaning import meaning_of
 from service.api.ranges import KINDS, range_faults, same
 from service.api.schemas.jobs import WarningView
@@ -62,7 +62,7 @@ def complete(request: JobRequest, catalog: Mapping[str, Objective]) -> JobSpec:
         *bound_faults(asked_for, given, request.objective.settings, objective, applicability),
         *_pruner_faults(request, objective),
         *_strategy_faults(request, space, meaning),
-        *sampler_faults(request),
+        *client_faults(request),
         *_try_first_faults(request, space, applicability),
     ]
     if faults:

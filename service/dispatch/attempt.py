@@ -91,7 +91,7 @@ def reclaim(conn: sa.Connection, token: UUID, *, lease_s: float) -> Claim | None
         report(conn, job, lease, [], lease_s=lease_s)  # part of it has passed already
     except LeaseLost:
         return None
-    return _claim_of(conn, job, lease)
+    return claim_of(conn, job, lease)
 
 
 def _next_attempt(
@@ -108,10 +108,11 @@ def _next_attempt(
         lease_s=by.lease_s,
         events=[event],
     )
-    return _claim_of(conn, job, lease)
+    return claim_of(conn, job, lease)
 
 
-def _claim_of(conn: sa.Connection, job: Job, lease: Lease) -> Claim:
+def claim_of(conn: sa.Connection, job: Job, lease: Lease) -> Claim:
+    """The claim that a lease is of."""
     record = trials.read_trial(conn, job.study_id, lease.trial_id)
     job = job.as_of(job.phase_of(record.system_attrs))
     trial = frozen_trial(record, job)

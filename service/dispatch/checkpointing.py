@@ -30,22 +30,27 @@ class Position:
 def position(conn: sa.Connection, claim: Claim, without: Sequence[int] = ()) -> Position | None:
     """Where the trial resumes; None: it starts from the beginning. without: ids of checkpoints that must not be used."""
     trial_id = claim.lease.trial_id
-    newest = checkpoints.newest(conn, trial_id, without=without)
-    if newest is None:
+    found = newest(conn, trial_id, without)
+    if found is None:
         return None
-    if newest.path is None:
-        newest = replace(newest, content=checkpoints.content(conn, newest.id) or b"")
-    curve = measurements.of_trial(conn, trial_id, after_step=newest.step - 2, limit=2)
+    if found.path is None:
+        found = replace(found, content=checkpoints.content(conn, found.id) or b"")
+    curve = measurements.of_trial(conn, trial_id, after_step=found.step - 2, limit=2)
     steps = {item.step: item for item in curve}
-    last = steps.get(newest.step)
-    if last is None:  # deleted by hand: the checkpoint was stored together with it, or after it
-        return None
     return Position(
-        checkpoint=newest,
-        last=last,
-        before=steps.get(newest.step - 1),
-        seconds=measurements.seconds_until(conn, trial_id, newest.step),
+        checkpoint=found,
+        last=steps[found.step],
+        before=steps.get(found.step - 1),
+        seconds=measurements.seconds_until(conn, trial_id, found.step),
     )
+
+
+def newest(conn: sa.Connection, trial_id: int, without: Sequence[int] = ()) -> StoredCheckpoint | None:
+    """The checkpoint from which a trial resumes, without its content. without: ids of checkpoints that must not be used."""
+    found = checkpoints.newest(conn, trial_id, without=without)
+    if found is None or not measurements.is_measured(conn, trial_id, found.step):
+        return None  # deleted by hand: the checkpoint was stored together with its step, or after it
+    return found
 
 
 def note_resumed(conn: sa.Connection, claim: Claim, step: int) -> None:

@@ -16,7 +16,7 @@ from service.store import leases, trials
 from service.store.postgres import Database
 
 PRUNE = "stride:prune"
-"""System attribute of a trial that the pruner has decided to end."""
+"""System attribute of a trial that is to end early: true by its pruner's decision, or by which limit, in words."""
 
 
 class Answer(StrEnum):
@@ -60,7 +60,7 @@ def should_prune(database: Database, cache: StudyCache, job: Job, lease: Lease) 
     if strategy_of(job.phase.spec).is_repeat(job.phase.spec, own):
         return False
     prune, rungs = ask_pruner(job.phase.spec, snapshot, own)
-    if rungs:
+    if rungs or prune:
         noted = rungs | ({PRUNE: True} if prune else {})
 
         def note(conn: sa.Connection) -> None:

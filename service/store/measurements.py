@@ -41,6 +41,27 @@ def newest(conn: sa.Connection, trial_id: int) -> Measurement | None:
     return None if row is None else _of_row(row)
 
 
+def first_and_before(conn: sa.Connection, trial_id: int, step: int) -> tuple[Measurement | None, list[Measurement]]:
+    """The first measurement of a trial, and the last two before `step`, in the order of their steps. Needs measurements_pkey."""
+    rows = conn.exec_driver_sql(
+        "(SELECT *, true AS is_first FROM stride.measurements WHERE trial_id = %(trial_id)s ORDER BY step LIMIT 1)"
+        " UNION ALL (SELECT *, false FROM stride.measurements WHERE trial_id = %(trial_id)s AND step < %(step)s"
+        " ORDER BY step DESC LIMIT 2)",
+        {"trial_id": trial_id, "step": step},
+    ).all()
+    first = next((_of_row(row) for row in rows if row.is_first), None)
+    return first, sorted((_of_row(row) for row in rows if not row.is_first), key=lambda item: item.step)
+
+
+def is_measured(conn: sa.Connection, trial_id: int, step: int) -> bool:
+    """Whether a step of a trial was measured."""
+    found: bool = conn.exec_driver_sql(
+        "SELECT EXISTS (SELECT FROM stride.measurements WHERE trial_id = %(trial_id)s AND step = %(step)s)",
+        {"trial_id": trial_id, "step": step},
+    ).scalar_one()
+    return found
+
+
 def last_steps(conn: sa.Connection, trial_ids: Sequence[int]) -> dict[int, int]:
     """The last step that was measured of each trial that has one. Needs measurements_pkey."""
     rows = conn.exec_driver_sql(

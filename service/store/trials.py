@@ -149,6 +149,15 @@ def set_system_attrs(conn: sa.Connection, trial_id: int, attrs: Attributes) -> N
     )
 
 
+def system_attr(conn: sa.Connection, trial_id: int, key: str) -> Any:
+    """One of a trial's system attributes; None: it has none of that key."""
+    text = conn.exec_driver_sql(
+        "SELECT value_json FROM optuna.trial_system_attributes WHERE trial_id = %(trial_id)s AND key = %(key)s",
+        {"trial_id": trial_id, "key": key},
+    ).scalar()
+    return None if text is None else json.loads(text)
+
+
 def trials_since(
     conn: sa.Connection, study_id: int, *, after: int = -1, again: Collection[int] = (), with_curves: bool = True
 ) -> Iterator[TrialRecord]:

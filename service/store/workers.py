@@ -1,4 +1,4 @@
-"""The register of workers, with the times of their last heartbeats. No function here commits."""
+"""The register of workers and of clients, with the times of their last heartbeats. No function here commits."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -9,9 +9,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from service.domain.objective import EXTERNAL
 from service.domain.trial import storable
 from service.store import tables
 
+_IS_CLIENT = "'external' = ANY(objectives)"
+"""The condition under which a row is a client's, which trains by HTTP what no worker can offer."""
 _LOST = "seen_at + make_interval(secs => lost_after_s) < clock_timestamp()"
 """The condition under which a worker counts as lost: no heartbeat for `lost_after_s`, which it set when it registered."""
 ALIVE = f"stopped_at IS NULL AND NOT ({_LOST})"
@@ -54,11 +57,32 @@ def register(
     )
 
 
+def client_seen(conn: sa.Connection, client_id: UUID, *, name: str, version: str, lost_after_s: float) -> None:
+    """Record that a client has asked for something, and register it if it is new."""
+    row = {
+        "id": client_id,
+        "name": name,
+        "objectives": [EXTERNAL],
+        "device": "http",
+        "version": version,
+        "lost_after_s": lost_after_s,
+    }
+    now = {"seen_at": sa.func.clock_timestamp(), "lost_at": None}
+    conn.execute(insert(tables.workers).values(row).on_conflict_do_update(index_elements=["id"], set_=now))
+
+
+def still_there(conn: sa.Connection, client_id: UUID) -> None:
+    """Record that a client which is registered has reported something."""
+    conn.exec_driver_sql(
+        "UPDATE stride.workers SET seen_at = clock_timestamp(), lost_at = NULL WHERE id = %(id)s", {"id": client_id}
+    )
+
+
 def hosts_before(conn: sa.Connection, worker_id: UUID) -> int:
     """How many hosts have had living workers for longer than this worker's host. Containers of a worker each: 0, 1, 2, ..."""
     hosts: int = conn.exec_driver_sql(
         "WITH host AS (SELECT split_part(name, ':', 1) AS name, min(started_at) AS since FROM stride.workers"
-        f" WHERE stopped_at IS NULL AND (id = %(id)s OR NOT ({_LOST})) GROUP BY 1)"
+        f" WHERE stopped_at IS NULL AND NOT {_IS_CLIENT} AND (id = %(id)s OR NOT ({_LOST})) GROUP BY 1)"
         " SELECT count(*) FROM host JOIN host AS own ON (host.since, host.name) < (own.since, own.name)"
         " WHERE own.name = (SELECT split_part(name, ':', 1) FROM stride.workers WHERE id = %(id)s)",
         {"id": worker_id},
@@ -70,7 +94,7 @@ def seen(conn: sa.Connection, worker_id: UUID) -> int:
     """Record a heartbeat; returns how many workers are alive, 0 when this one is not registered."""
     alive: int | None = conn.exec_driver_sql(
         "UPDATE stride.workers SET seen_at = clock_timestamp(), lost_at = NULL WHERE id = %(id)s"
-        " RETURNING (SELECT count(*) FROM stride.workers WHERE stopped_at IS NULL AND lost_at IS NULL)",
+        f" RETURNING (SELECT count(*) FROM stride.workers WHERE stopped_at IS NULL AND lost_at IS NULL AND NOT {_IS_CLIENT})",
         {"id": worker_id},
     ).scalar()
     return 0 if alive is None else max(1, alive)
@@ -100,12 +124,12 @@ def offer(
 
 
 def mark_lost(conn: sa.Connection) -> list[tuple[UUID, str]]:
-    """Mark workers that are lost; returns the ids and names of those newly marked."""
+    """Mark workers that are lost; returns the ids and names of those newly marked, without clients, which come and go."""
     rows = conn.exec_driver_sql(
         "UPDATE stride.workers SET lost_at = clock_timestamp() WHERE stopped_at IS NULL AND lost_at IS NULL"
-        f" AND {_LOST} RETURNING id, name"
+        f" AND {_LOST} RETURNING id, name, {_IS_CLIENT} AS is_client"
     )
-    return [(row.id, row.name) for row in rows]
+    return [(row.id, row.name) for row in rows if not row.is_client]
 
 
 def stopped(conn: sa.Connection, worker_id: UUID) -> None:
@@ -123,8 +147,13 @@ def page(conn: sa.Connection, *, limit: int, before: tuple[datetime, UUID] | Non
         .where(tables.leases.c.worker_id == columns.id, tables.leases.c.ended_at.is_(None))
         .scalar_subquery()
     )
+    is_gone = sa.and_(sa.text(_IS_CLIENT), leases == 0)  # nothing tells that it is there, and nothing was lost
     state = sa.case(
-        (columns.stopped_at.is_not(None), "stopped"), (sa.text(_LOST), "lost"), (leases > 0, "training"), else_="idle"
+        (columns.stopped_at.is_not(None), "stopped"),
+        (sa.and_(sa.text(_LOST), is_gone), "stopped"),
+        (sa.text(_LOST), "lost"),
+        (leases > 0, "training"),
+        else_="idle",
     )
     statement = (
         sa.select(tables.workers, leases.label("open_leases"), state.label("state"))

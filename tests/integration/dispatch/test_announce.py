@@ -169,7 +169,7 @@ def test_a_trial_is_taken_over_by_a_worker_with_the_jobs_version_only(database: 
     claim = claimed(claimer_of(database, other))
     expire(database, claim)
     wrong, right = claimer_of(database, mine), claimer_of(database, other)
-    wrong._patience.seconds = right._patience.seconds = 0.0
+    wrong._memory.patience.seconds = right._memory.patience.seconds = 0.0
     assert wrong.claim(uuid4()) is None
     again = claimed(right)
     assert (again.job.id, again.lease.trial_id, again.lease.attempt) == (job.id, claim.lease.trial_id, 2)

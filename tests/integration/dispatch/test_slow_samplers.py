@@ -118,7 +118,7 @@ def test_a_slow_sampler_keeps_others_from_sampling_the_same_point(database: Data
     quick = submit_job(database, priority=-1)
     claimer, other = claimer_of(database), claimer_of(database)
     claimed(claimer)
-    claimer._sampling_s[job.id] = 30.0
+    claimer._memory.sampling_s[job.id] = 30.0
     found: list[Claim] = []
     during_sampling(monkeypatch, lambda: found.append(claimed(other)))
     claim = claimed(claimer)
@@ -136,5 +136,5 @@ def test_a_job_whose_sampler_is_slow_begins_its_next_phase(
     for number in range(SEARCH):
         complete_next(database, claimers[number % n_workers])
     for claimer in claimers:
-        claimer._sampling_s[job.id] = 30.0
+        claimer._memory.sampling_s[job.id] = 30.0
     assert [complete_next(database, claimers[0]).job.phase.position for _ in range(CONFIRM)] == [1] * CONFIRM

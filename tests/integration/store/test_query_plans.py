@@ -95,7 +95,7 @@ def test_a_takeover(crowded: Database) -> None:
 
 def _patient(claimer: Claimer) -> Claimer:
     """One that takes over at once, although the server has started only now."""
-    claimer._patience.seconds = 0.0
+    claimer._memory.patience.seconds = 0.0
     return claimer
 
 
