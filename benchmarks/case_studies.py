@@ -9,7 +9,6 @@ benchmarks/answer_quality_real.py asks it of more.
 """
 
 import argparse
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -53,8 +52,8 @@ class Case:
 def diverging(recorded: RecordedSet) -> float | None:
     """The lowest recorded rate from which on half of the runs or more diverge at every rate; None: there is none."""
     first = None
-    for rate, cost in zip(recorded.rates, recorded.truth[recorded.index[:, 0]], strict=True):
-        first = (first if first is not None else 10**rate) if math.isinf(cost) else None
+    for rate, runs in zip(recorded.rates, recorded.runs[recorded.index[:, 0]], strict=True):
+        first = (first if first is not None else 10**rate) if 2 * np.isinf(runs).sum() >= len(runs) else None
     return first
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.recorded.recorded_set import RATE, Array, RecordedSet
+from benchmarks.recorded.recorded_set import MOST_DIVERGE, RATE, Array, RecordedSet
 from benchmarks.recorded.reference import file
 
 CHOICES = {
@@ -101,7 +101,7 @@ def _in_space(surrogate: Surrogate, space: str) -> RecordedSet:
         search_space={RATE: {"type": "float", "low": rates[0], "high": rates[-1], "log": True}, **searched},
         points=points,
         runs=runs,
-        truth=np.where(diverges < 0.5, costs, math.inf),
+        truth=np.where(diverges <= MOST_DIVERGE, costs, math.inf),
         sd=sd,
         has_bars=False,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.interpolate import Akima1DInterpolator
 
 Array = npt.NDArray[np.float64]
 Params = Mapping[str, Any]
@@ -19,8 +20,8 @@ FEWEST_SEEDS = 3
 """A standard deviation is taken of at least so many runs."""
 SPANS = 4
 """A positive parameter counts by its logarithm where its largest value is at least so many times its smallest."""
-LARGE = 1e100
-"""What stands for a cost that is not finite."""
+MOST_DIVERGE = 0.25
+"""A rate at which a larger part of runs diverge is no candidate for the best one, as for answers (docs/decisions/0012)."""
 OUTERMOST = 0.05
 """A best rate in so large a part of the range, in decades, at either end is one at the edge."""
 
@@ -39,7 +40,7 @@ class RecordedSet:
     runs: Array
     """(points, seeds): inf where a run diverged, nan where none was recorded."""
     truth: Array
-    """(points,): the mean over seeds, inf where half or more diverge."""
+    """(points,): the mean over seeds, inf where more than MOST_DIVERGE of them diverge."""
     sd: Array
     """(points,): of one run, from one training seed to another; nan where too few were recorded."""
     judges_expected: bool = True
@@ -139,16 +140,23 @@ class RecordedSet:
         return int(np.abs(self._coordinates - np.array(self.scaled(params))).sum(axis=1).argmin())
 
     def cost_at(self, rate: float, combination: int | None) -> float:
-        """The true cost at a rate, linear in it between tabulated ones; combination None: the best one for the rate."""
-        return float(np.interp(rate, self.rates, self.profile if combination is None else self.finite[:, combination]))
+        """The true cost at a rate, between tabulated ones by `smoothly`; combination None: the best one for the rate. The worst
+        finite one where the nearest tabulated rate does not train."""
+        table = self.truth[self.index]
+        costs = table.min(axis=1) if combination is None else table[:, combination]
+        cost = self._between(rate, costs)
+        return cost if math.isfinite(cost) else float(self.finite.max())
 
     def mean_of_runs_at(self, rate: float, combination: int) -> float:
-        """As `cost_at`, of the mean over the recorded runs; beyond all bounds beside a rate at which most diverge."""
-        means = truth_of(self.runs)[self.index[:, combination]]
-        return float(np.interp(rate, self.rates, np.where(np.isfinite(means), means, LARGE)))
+        """As `cost_at`, of the mean over the recorded runs; infinite where the nearest tabulated rate does not train."""
+        return self._between(rate, truth_of(self.runs)[self.index[:, combination]])
+
+    def _between(self, rate: float, costs: Array) -> float:
+        trains = np.isfinite(costs)
+        return smoothly(rate, self.rates[trains], costs[trains]) if trains[np.abs(self.rates - rate).argmin()] else math.inf
 
     def trains_at(self, rate: float, combination: int) -> bool:
-        """Whether most runs at the nearest tabulated rate train through."""
+        """Whether enough runs at the nearest tabulated rate train through."""
         return math.isfinite(self.truth[self.index[np.abs(self.rates - rate).argmin(), combination]])
 
     def best_at(self, end: str, tolerance: float) -> bool:
@@ -158,12 +166,28 @@ class RecordedSet:
         return bool((self.profile[outermost] <= self.best + tolerance).any())
 
 
+def smoothly(rate: float, rates: Array, costs: Array) -> float:
+    """The cost at a rate between tabulated ones, (rates,), ascending; at the next one's beyond their ends.
+
+    By modified Akima interpolation of the costs' logarithms, where all are positive, else of the costs. A straight line between
+    two rates beside the minimum lies above a curve that is convex there: of every other rate of the recorded tables, those near
+    the best, it missed those between by 6.6 tolerances (text bag), 3.1 (digits), 2.1 (wine) and 1.0 (from scratch), root mean
+    square, and this by 0.9, 0.3, 0.4 and 0.3.
+    """
+    if len(rates) == 1:
+        return float(costs[0])
+    is_positive = bool((costs > 0).all())
+    curve = Akima1DInterpolator(rates, np.log(costs) if is_positive else costs, method="makima")
+    cost = float(curve(min(max(rate, rates[0]), rates[-1])))
+    return math.exp(cost) if is_positive else cost
+
+
 def truth_of(runs: Array) -> Array:
-    """The mean over the seeds that trained through, inf where half or more diverged, (points,)."""
+    """The mean over the seeds that trained through, inf where more than MOST_DIVERGE of them diverged, (points,)."""
     recorded, trained = ~np.isnan(runs), np.isfinite(runs)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.where(trained, runs, 0.0).sum(axis=1) / trained.sum(axis=1)
-    return np.where(2 * trained.sum(axis=1) > recorded.sum(axis=1), means, math.inf)
+    return np.where(trained.sum(axis=1) >= (1 - MOST_DIVERGE) * recorded.sum(axis=1), means, math.inf)
 
 
 def sd_of(runs: Array) -> Array:
