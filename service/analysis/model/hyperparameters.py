@@ -83,31 +83,50 @@ OTHER_LENGTH = Prior(mean=math.log(0.7), sd=0.7)
 
 @dataclass(frozen=True)
 class Warp:
-    """The transform from scaled costs to those that the process is fitted to: w log(1 + cost / w)."""
+    """The transform from scaled costs to those that the process is fitted to: s log(1 + cost / w)."""
 
     at: float
-    """The width w, in scaled costs: costs well below it hardly change, those well above count by their logarithm."""
+    """The width w, in scaled costs: those well above it count by their logarithm."""
+    size: float | None = None
+    """The factor s; None: w, so that costs well below it hardly change."""
+
+    @classmethod
+    def logarithm(cls, lowest: float) -> "Warp":
+        """The logarithm of costs of which the lowest, 0 when scaled, is this far from none. As before, 1 stays 1: the priors are
+        about the 80th percentile of regret."""
+        return cls(lowest, 1 / math.log1p(1 / lowest))
+
+    @property
+    def _size(self) -> float:
+        return self.at if self.size is None else self.size
+
+    @property
+    def slope(self) -> float:
+        """By how much a scaled cost of 0 changes with a warped one."""
+        return 1.0 if self.size is None else self.at / self.size
 
     def of(self, cost: Array) -> Array:
         """Warped costs, (n,), of scaled ones, (n,). A predicted cost may be below that of the best trial, which is 0."""
-        warped: Array = cost if math.isinf(self.at) else self.at * np.log1p(np.maximum(cost / self.at, -0.5))
+        warped: Array = cost if math.isinf(self.at) else self._size * np.log1p(np.maximum(cost / self.at, -0.5))
         return warped
 
     def expected(self, mean: Array, variance: Array) -> Array:
         """The mean scaled cost, given the mean and variance of the warped one: that of a shifted lognormal."""
         if math.isinf(self.at):
             return mean
-        cost: Array = self.at * np.expm1(np.minimum(mean / self.at + variance / (2 * self.at**2), 50.0))
+        cost: Array = self.at * np.expm1(np.minimum(mean / self._size + variance / (2 * self._size**2), 50.0))
         return cost
 
     def variance(self, of_cost: Array, cost: Array) -> Array:
         """Variances of warped costs, (n,), from those of scaled costs, to first order."""
-        warped: Array = of_cost / (1 + np.maximum(cost / self.at, -0.5)) ** 2
+        warped: Array = of_cost / (self.slope * (1 + np.maximum(cost / self.at, -0.5))) ** 2
         return warped
 
     def log_stretch(self, cost: Array) -> float:
         """Minus the log Jacobian of the warp: the difference of the log likelihoods of warped costs and of costs."""
-        return 0.0 if math.isinf(self.at) else float(np.log1p(np.maximum(cost / self.at, -0.5)).sum())
+        if math.isinf(self.at):
+            return 0.0
+        return float(np.log1p(np.maximum(cost / self.at, -0.5)).sum()) + len(cost) * math.log(self.slope)
 
 
 class Hyperparameters:

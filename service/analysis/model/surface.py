@@ -20,7 +20,8 @@ kernels, whose minima are not smooth.
 Costs are scaled first: 0 is the best one, 1 is worse by the 80th percentile of regret. Then they are warped by
 w * log(1 + cost / w), with the w of WARPS that makes the trials most likely; strong warps are preferred where costs differ by
 orders of magnitude (Snelson et al. 2004). Real losses differ by factors, their noise grows with them, and they level off where
-nothing is learned. Predictions are means over training seeds, with and without a warp.
+nothing is learned. Losses of more than a decade may also count by their logarithm itself (docs/decisions/0036). Predictions are
+means over training seeds, with and without a warp.
 
 Symbols beside those of `hyperparameters`, for n trials and m points:
 
@@ -69,6 +70,8 @@ UNTRAINED = 5.0
 """Scaled cost above which a trial counts as untrained."""
 FEWEST_UNTRAINED = 3
 """Fewest untrained trials at the lowest rates from which it follows that lower rates learn no more."""
+LEAST = 1e-12
+"""The best cost, scaled, above which costs may count by their logarithm: a smaller one is what rounding leaves of 0."""
 OF_ONE_SIZE = 10.0
 """Largest scaled cost of trials of one order of magnitude: above it strong warps are preferred."""
 STRONG = 0.3
@@ -99,7 +102,7 @@ class Surface:
         self._picked = picked
         preferred = STRONG if self._z.max() > OF_ONE_SIZE else math.inf
         self._fitted = min(
-            (self._fit(Warp(at)) for at in WARPS),
+            (self._fit(warp) for warp in self._warps()),
             key=lambda fitted: fitted.energy_at_mode + (PREFERENCE if fitted.warp.at > preferred else 0.0),
         )
         self._fitted.look_further()
@@ -173,7 +176,12 @@ class Surface:
     def noise_at(self, point: Array) -> float:
         """The standard deviation of a single trial's cost at a point, (1 + columns,)."""
         noise = [theta[2] + theta[4] * float(self._coordinates.at(theta, point[None])[0]) for theta in self._thetas]
-        return self._scale * math.exp(float(np.median(noise)))
+        return self._scale * self._warp.slope * math.exp(float(np.median(noise)))
+
+    def _warps(self) -> list[Warp]:
+        """Those of WARPS, and the logarithm of the cost where that is steeper than they are."""
+        warps, lowest = [Warp(at) for at in WARPS], self._offset / self._scale
+        return [*warps, Warp.logarithm(lowest)] if LEAST < lowest < WARPS[-1] else warps
 
     def _scaled(self, costs: Array) -> Array:
         scaled = (costs - self._offset) / self._scale

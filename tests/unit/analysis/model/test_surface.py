@@ -105,16 +105,41 @@ def test_costs_far_beyond_all_others_do_not_drown_them() -> None:
     assert mean[1] > mean[0] + 1.0
 
 
-@pytest.mark.parametrize("at", [math.inf, 1.0, 0.3])
-def test_the_expected_cost_is_the_mean_of_its_draws_and_rises_with_what_is_unknown(at: float) -> None:
-    warp, normal = Warp(at), np.random.default_rng(0).standard_normal(400_000)
+@pytest.mark.parametrize("warp", [Warp(math.inf), Warp(1.0), Warp(0.3), Warp(0.001, size=0.2)])
+def test_the_expected_cost_is_the_mean_of_its_draws_and_rises_with_what_is_unknown(warp: Warp) -> None:
+    normal = np.random.default_rng(0).standard_normal(400_000)
     mean, sd = np.array([0.2, 0.2]), np.array([0.05, 0.3])
     y = mean + sd * normal[:, None]
-    drawn = y if math.isinf(at) else at * np.expm1(y / at)  # costs that the warp takes as y
+    drawn = y if math.isinf(warp.at) else warp.at * np.expm1(y / (warp.size or warp.at))  # costs that the warp takes as y
     assert warp.of(drawn[:1]) == pytest.approx(y[:1])
     found = warp.expected(mean, sd**2)
-    assert found == pytest.approx(drawn.mean(axis=0), rel=0.01)
-    assert found[1] > found[0] or math.isinf(at)
+    assert found == pytest.approx(drawn.mean(axis=0), rel=0.02)
+    assert found[1] > found[0] or math.isinf(warp.at)
+
+
+@pytest.mark.parametrize("warp", [Warp(1.0), Warp(0.1), Warp.logarithm(1e-4)])
+def test_a_warp_knows_by_how_much_it_stretches_costs(warp: Warp) -> None:
+    costs, step = np.array([0.0, 0.01, 0.5, 2.0]), 1e-7
+    slopes = (warp.of(costs + step) - warp.of(costs)) / step
+    assert warp.log_stretch(costs) == pytest.approx(-np.log(slopes).sum(), rel=1e-3)
+    assert warp.variance(np.full(4, step**2), costs) == pytest.approx((slopes * step) ** 2, rel=3e-3)
+    assert warp.slope == pytest.approx(1 / slopes[0], rel=1e-3)
+
+
+def test_where_losses_span_decades_their_logarithm_is_fitted() -> None:
+    """The loss falls from 1 to 1e-5 and its noise is a fifth of it: an absolute noise hides all below a hundredth."""
+    asked, random = job(), np.random.default_rng(5)
+    trials = [
+        trial(number, 10**at, 1e-5 * math.exp(4 * (at + 1.5) ** 2 + 0.2 * random.standard_normal()))
+        for number, at in enumerate(random.uniform(-3.2, 0, 32))
+    ]
+    found = observe(asked, trials, {})
+    assert found is not None
+    surface = Surface(found, np.random.default_rng(0))
+    assert surface.noise_at(np.array([-1.5])) == pytest.approx(2e-6, rel=0.6)
+    draws, mean = surface.draw(np.array([[-1.5], [-2.5]]), 480)
+    assert mean == pytest.approx([1.02e-5, 1.02e-5 * math.exp(4)], rel=0.25)
+    assert (draws > 0).all()
 
 
 @pytest.mark.parametrize(("n_bad", "said"), [(2, False), (3, True)])
