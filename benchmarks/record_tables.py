@@ -3,7 +3,7 @@
 Run:    make sweeps, or python -m benchmarks.record_tables [digits wine ...]
 Writes: benchmarks/recorded/tables/<table>.csv, a point a line, a column for each training seed
 
-A cost is the objective's default metric after the last step, negative where the metric is maximized; inf where the run diverged.
+A cost is the metric after the last step, negative where the metric is maximized; inf where the run diverged.
 The seed fixes weights and data order, the same at all points of the same batch size. A table that is there is left as it is, and
 a recording that was interrupted is continued. Delete a table to record it again.
 """
@@ -38,6 +38,8 @@ class Recipe:
     """Those that all points share; others have their defaults."""
     points: Sequence[Point]
     n_seeds: int
+    metric: str | None = None
+    """None: the objective's default one."""
 
 
 def rates(first: int, last: int, per_decade: float) -> list[float]:
@@ -69,6 +71,14 @@ RECIPES = {
         params={"epochs": 20},
         points=_between(-30, 6, 6),
         n_seeds=12,
+    ),
+    "wine_accuracy": Recipe(
+        objective="tabular-classification",
+        settings={"dataset": "wine"},
+        params={"epochs": 20},
+        points=_between(-20, 4, 4),
+        n_seeds=10,
+        metric="validation_accuracy",
     ),
     "breast_cancer": Recipe(
         objective="tabular-classification",
@@ -170,7 +180,8 @@ def train(recipe: Recipe, point: Mapping[str, Any], seed: int) -> float:
 
 def metric_of(recipe: Recipe) -> Metric:
     """The metric whose costs a table holds."""
-    return next(known for known in BUILTIN if known.name == recipe.objective).metrics[0]
+    metrics = next(known for known in BUILTIN if known.name == recipe.objective).metrics
+    return next(metric for metric in metrics if recipe.metric in (None, metric.name))
 
 
 if __name__ == "__main__":

@@ -127,6 +127,10 @@ def test_the_trained_tables_are_whole() -> None:
         (recorded,) = trained.load(name)
         assert recorded.runs.shape == (37, 12)
         assert 0 < recorded.profile.argmin() < 36
+    (accuracies,) = trained.load("wine_accuracy")
+    assert accuracies.runs.shape == (25, 10)
+    assert not accuracies.has_bars
+    assert -1 < accuracies.best < -0.95  # accuracies are maximized: costs are their negatives
     shapes = {recorded.space: recorded.runs.shape for recorded in trained.load("digits")}
     assert shapes == {
         "rate": (31, 10),
