@@ -84,6 +84,20 @@ def up(
     run_everything(read_settings(port=port, host=host, data_dir=data, workers=workers), parent=parent)
 
 
+@app.command(hidden=True)
+def serve_client(
+    data: Data = None,
+    workers: Annotated[int, typer.Option(min=0, max=1024)] = 0,
+    parent: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Run everything for the Python client that has started this process: stride.Client.local()."""
+    from service.commands.configuration import read_settings
+    from service.commands.serve_client import serve_client
+
+    serve_client_settings = read_settings(port=0, data_dir=data, workers=workers)
+    serve_client(serve_client_settings, parent=parent)
+
+
 @app.command(rich_help_panel=SERVICE)
 def api(
     port: Port = None,

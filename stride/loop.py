@@ -73,7 +73,9 @@ class Loop:
             self.is_over = True
             self._rates.close()
             self._save(was_left=True)
+            self._reports.is_leaving = True
             self._tell_pending()
+            self._reports.is_leaving = False
 
     def check_metric(self) -> None:
         """Raises TypeError where steps have reported, and none of them the metric that counts."""

@@ -46,6 +46,8 @@ class Reports:
         """The last step that was reported, counted from 1."""
         self.stopping = False
         """Whether the function was told to stop."""
+        self.is_leaving = False
+        """Whether what is reported belongs to a step that the function has left before its end, by break or an exception."""
         self.attributes: dict[str, Any] = {}
         self._listener = listener
         self._pid = os.getpid()
@@ -118,7 +120,8 @@ class Reports:
         self._was_saved = self._was_saved or self._has_state
 
     def _told(self, report: dict[str, Any]) -> bool:
-        self.stopping = self._listener.hear({"attributes": self.attributes} | report, self.encode)
+        about = {"attributes": self.attributes, "is_leaving": self.is_leaving}
+        self.stopping = self._listener.hear(about | report, self.encode)
         self._was_saved, self._has_state = self._has_state, False
         self._since = time.monotonic()
         return self.stopping

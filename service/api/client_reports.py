@@ -5,7 +5,7 @@ from itertools import islice
 
 from fastapi import APIRouter
 
-from objectives.external import ALSO_MEASURED
+from objectives.external import ALSO_MEASURED, OF_A_GROUP
 from service.api.clients import AskingClients, ServedClients
 from service.api.dependencies import JobId
 from service.api.json_body import MAX_FAULTS, JsonRoute
@@ -91,7 +91,7 @@ def _faults(metric: str, known: Set[str], measured: Sequence[StepReport]) -> Ite
             detail = f"step {item.step} comes after step {before}: the steps of a request go upwards"
             yield Invalid(pointer("measurements", index, "step"), detail)
         before = item.step
-        for name in sorted(item.metrics.keys() - known):
+        for name in sorted(name for name in item.metrics if name not in known and not name.startswith(OF_A_GROUP)):
             detail = f"the job declares no metric {name!r}; it takes: {', '.join(sorted(known))}"
             yield Invalid(pointer("measurements", index, "metrics", name), detail)
         if metric not in item.metrics:

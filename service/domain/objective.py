@@ -94,7 +94,8 @@ class ExternalObjective(ObjectiveChoice):
     metrics: list[DeclaredMetric] = Field(
         min_length=1,
         max_length=100,
-        description="The first is the default. Training_loss, validation_loss and gradient_norm may be reported beside them.",
+        description="The first is the default. Training_loss, validation_loss, gradient_norm and learning_rate/NAME, of a group"
+        " of parameters, may be reported beside them.",
     )
     steps: _Steps | None = Field(
         None,

@@ -14,6 +14,7 @@ from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, RunningStride, env
 from tests.polling import wait_until
 
 GUIDE = (REPOSITORY / "docs" / "guide" / "your-own-training.md").read_text(encoding="utf-8")
+FROM_ANYWHERE = (REPOSITORY / "docs" / "guide" / "from-anywhere.md").read_text(encoding="utf-8")
 WAYS = re.findall(r"^## (An(?:y|) [^\n]+|A [^\n]+)\n(.*?)(?=^## )", GUIDE, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -62,6 +63,34 @@ def test_each_block_runs(workerless: RunningStride, tmp_path: Path, title: str, 
     assert done.returncode == 0, done.stderr
     assert re.search(r"^Learning rate 0\.\d+", done.stdout, flags=re.MULTILINE), done.stdout
     assert re.search(r"^state +completed", done.stdout, flags=re.MULTILINE) or not workers, done.stdout
+
+
+def _section(title: str) -> str:
+    found = re.search(rf"^## {title}\n(.*?)(?=^## )", FROM_ANYWHERE, flags=re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("title", ["With curl", "In Python"])
+def test_a_client_of_the_guide_finds_a_rate(workerless: RunningStride, tmp_path: Path, title: str) -> None:
+    for script in blocks(_section(title), "python"):
+        name = re.match(r"# (\w+\.py)\n", script)
+        assert name
+        (tmp_path / name[1]).write_text(script)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", *blocks(_section(title), "sh")],
+        cwd=tmp_path,
+        env=environment(STRIDE_URL=workerless.url) | {"PATH": path, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = re.search(r'"?learning.rate"?:? (0\.\d+)', done.stdout)
+    assert found, done.stdout
+    assert 0.001 < float(found[1]) < 0.1
 
 
 def _offered(service: RunningStride) -> set[str]:
