@@ -29,7 +29,8 @@ CLIENTS, CALM = 64, 4
 """With faults, and without."""
 TRIALS, POINTS = 60, 30
 """Of a random search, and of a grid; one of the grids trains each point twice."""
-SETTINGS = {"STRIDE_DATABASE_TIMEOUT_S": "3", "STRIDE_POLL_S": "0.2", "STRIDE_LOG_LEVEL": "warning"}
+SETTINGS = {"STRIDE_DATABASE_TIMEOUT_S": "3", "STRIDE_LEASE_S": "120", "STRIDE_POLL_S": "0.2", "STRIDE_LOG_LEVEL": "warning"}
+"""Leases are long: these clients send no heartbeats, and one that waits for an answer may be silent for half a minute."""
 MODES = (Mode.RESET, Mode.LOSE_REPLY, Mode.BLACK_HOLE)
 SHORTEST_S = 0.3
 """Of a fault; between two of them passes two to six times as long."""
@@ -91,7 +92,7 @@ def _apis(url: str, folder: Path, n: int) -> Iterator[list[httpx2.Client]]:
         )
         limits = httpx2.Limits(max_connections=None)
         yield [
-            undo.enter_context(httpx2.Client(base_url=address(door), timeout=30, trust_env=False, limits=limits))
+            undo.enter_context(httpx2.Client(base_url=address(door), timeout=10, trust_env=False, limits=limits))
             for door in doors
         ]
 
