@@ -18,6 +18,7 @@ from service.api import (
     comparisons,
     events,
     health,
+    imports,
     jobs,
     models,
     objectives,
@@ -89,6 +90,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     errors.install(app)
     for resource in (
         jobs,
+        imports,
         events,
         trials,
         claims,
@@ -110,9 +112,8 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         app.include_router(page.router)  # they take any query: links from elsewhere add to it
 
     app.add_middleware(Dashboard, database=database)
-    app.add_middleware(
-        BodyLimit, max_bytes=settings.max_body_bytes, larger={client_checkpoints.PATH: settings.checkpoint_max_bytes}
-    )
+    larger = {client_checkpoints.PATH: settings.checkpoint_max_bytes, imports.PATH: settings.import_max_bytes}
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger=larger)
     app.add_middleware(OwnOrigin, allowed=settings.allowed_hosts)
     app.add_middleware(AllowedHosts, allowed=(settings.host, *settings.allowed_hosts))  # the last one is asked first
     return app

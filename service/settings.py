@@ -101,6 +101,7 @@ class Settings(BaseSettings):
         None, gt=0, le=36_500, description="Days after which the events and measurements of ended jobs are deleted; unset: never."
     )
     max_body_bytes: int = Field(1_048_576, gt=0, description="Largest request body the API reads, in bytes.")
+    import_max_bytes: int = Field(33_554_432, gt=0, description="Largest body of an import the API reads, in bytes.")
     log_format: str = Field("text", pattern="^(text|json)$", description="text for people, json for machines.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
 

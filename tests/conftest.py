@@ -43,6 +43,7 @@ TOGETHER = (
         "acceptance/test_cli_jobs.py",
         "acceptance/test_cli_service.py",
         "acceptance/test_cli_run_joining.py",
+        "acceptance/test_cli_import.py",
     ),
     ("acceptance/test_guide.py", "acceptance/test_scripts.py"),
 )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from objectives.contract import DataProblem
 
@@ -44,6 +45,19 @@ PLAIN = "write plain numbers such as 1234.5, without currency, percent, unit, qu
 def number(cell: str) -> float | None:
     """The number that a cell holds, which may be infinite; None: it holds none."""
     return float(cell) if NUMBER.fullmatch(cell) else None
+
+
+def check_header(source: Path, names: Sequence[str], first: int = 1) -> None:
+    """Raise DataProblem unless there are at least two columns, and each has a unique name. first: the number of the first."""
+    known = set()
+    for position, name in enumerate(names, start=first):
+        if not name:
+            raise DataProblem(f"{source}: column {position} has no name in the header.")
+        if name in known:
+            raise DataProblem(f"{source}: the header has two columns {name!r}, but names must be unique.")
+        known.add(name)
+    if len(names) < 2:
+        raise DataProblem(f"{source} has one column only, {names[0]!r}, where the target and an input are needed.")
 
 
 def is_missing(cell: str) -> bool:

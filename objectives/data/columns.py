@@ -36,19 +36,6 @@ class Classes:
     """(rows,): positions in `names`."""
 
 
-def check_header(source: Path, names: Sequence[str], first: int = 1) -> None:
-    """Raise DataProblem unless there are at least two columns, and each has a unique name. first: the number of the first."""
-    known = set()
-    for position, name in enumerate(names, start=first):
-        if not name:
-            raise DataProblem(f"{source}: column {position} has no name in the header.")
-        if name in known:
-            raise DataProblem(f"{source}: the header has two columns {name!r}, but names must be unique.")
-        known.add(name)
-    if len(names) < 2:
-        raise DataProblem(f"{source} has one column only, {names[0]!r}, where the target and an input are needed.")
-
-
 def target_column(source: Path, names: Sequence[str], target: str | None) -> str:
     """The name of the target column; by default the last one. Raises DataProblem when there is no such column."""
     if target is None:

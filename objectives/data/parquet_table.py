@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectives.contract import DataProblem
-from objectives.data.cells import check_present
+from objectives.data.cells import check_header, check_present
 from objectives.data.columns import (
     Classes,
     Column,
     Kind,
     check_finite,
-    check_header,
     classes_of_numbers,
     classes_of_texts,
     column_of_texts,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from objectives.data.characters import TextSets
 from objectives.data.columns import classes_of_texts
-from objectives.data.csv_table import csv_columns
+from objectives.data.csv_file import csv_columns
 from objectives.data.files import KEPT, DataFile, data_file
 from objectives.data.notes import columns_left_out
 from objectives.data.text_columns import Wanted, text_and_target, texts_of_table

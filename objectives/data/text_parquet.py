@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from objectives.contract import DataProblem
+from objectives.data.cells import check_header
 from objectives.data.characters import TextSets
-from objectives.data.columns import Classes, check_header
+from objectives.data.columns import Classes
 from objectives.data.files import KEPT, DataFile
 from objectives.data.hub_files import HubFiles, hub_files
 from objectives.data.notes import columns_left_out

@@ -6,28 +6,18 @@ from typing import Any, get_args
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
-from service.domain.meaning import RateShift
-from service.domain.objective import EXTERNAL, DeclaredMetric, DeclaredParameter, ExternalObjective, ObjectiveChoice
-from service.domain.request import Budget, JobRequest, Limits
+from service.api.body_models import model_at
+from service.domain.objective import EXTERNAL
 from service.domain.space import Range
 from service.domain.strategy import Pruners, Strategies
 from service.errors import pointer
 
-_VARIANTS: Mapping[str, type[BaseModel]] = {
-    get_args(variant.model_fields["type"].annotation)[0]: variant
+_VARIANTS = {
+    get_args(variant.model_fields["type"].annotation)[0]
     for variant in (*get_args(Range), *get_args(Strategies), *get_args(Pruners))
 }
-_OBJECTIVES: Mapping[str, type[BaseModel]] = {"catalog": ObjectiveChoice, EXTERNAL: ExternalObjective}
-_OBJECTS: Mapping[str, type[BaseModel]] = {
-    "parameters": DeclaredParameter,
-    "metrics": DeclaredMetric,
-    "rate_shift": RateShift,
-    "budget": Budget,
-    "limits": Limits,
-    **_OBJECTIVES,
-}
 _SCALARS = frozenset({"bool", "int", "float", "str"})
-_BRANCHES = _VARIANTS.keys() | _OBJECTIVES.keys() | _SCALARS | {"value", "count", "parameter"}
+_BRANCHES = _VARIANTS | _SCALARS | {"catalog", EXTERNAL, "value", "count", "parameter"}
 """What pydantic calls the branches of the unions in a job: these names are not part of the document."""
 
 NO_NUL = r"^[^\x00]*$"
@@ -73,13 +63,13 @@ class Fault(BaseModel):
     detail: str = Field(description="What is wrong, and what would be valid.")
 
 
-def faults_of(error: RequestValidationError) -> list[Fault]:
-    """The faults of a request: for each pointer the first that pydantic reports."""
+def faults_of(error: RequestValidationError, body: type[BaseModel] | None) -> list[Fault]:
+    """The faults of a request: for each pointer the first that pydantic reports. body: the model of its body, if it has one."""
     faults: dict[str, Fault] = {}
     for reported in error.errors():
         where, *path = reported["loc"]
         place = pointer(*_existing(error.body, path)) if where == "body" else pointer(*path)
-        faults.setdefault(place, Fault(pointer=place, detail=_detail(reported, path)))
+        faults.setdefault(place, Fault(pointer=place, detail=_detail(reported, path, body)))
     return list(faults.values())
 
 
@@ -96,10 +86,11 @@ def _existing(body: Any, path: Sequence[str | int]) -> list[str | int]:
     return existing
 
 
-def _detail(reported: Mapping[str, Any], path: Sequence[str | int]) -> str:
+def _detail(reported: Mapping[str, Any], path: Sequence[str | int], body: type[BaseModel] | None) -> str:
     kind, context = reported["type"], reported.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"is not a field here; the fields are: {', '.join(_fields(path))}"
+        model = None if body is None else model_at(body, path[:-1])
+        return "is not a field here" + ("" if model is None else f"; the fields are: {', '.join(model.model_fields)}")
     if path and path[-1] in _SCALARS and kind.endswith(("_type", "_parsing", "_from_float")):
         return "should be a number, a string, true or false"
     if kind == "union_tag_invalid":
@@ -114,10 +105,3 @@ def _detail(reported: Mapping[str, Any], path: Sequence[str | int]) -> str:
     if kind in _SENTENCES:
         return _SENTENCES[kind]
     return str(reported["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-
-
-def _fields(path: Sequence[str | int]) -> list[str]:
-    """The names that the object at the end of `path` may have."""
-    parent = next((part for part in reversed(path[:-1]) if isinstance(part, str)), None)
-    model = JobRequest if parent is None else _VARIANTS.get(str(parent)) or _OBJECTS[str(parent)]
-    return list(model.model_fields)

@@ -61,8 +61,8 @@ def submit_job(
     spec = complete(request, catalog.all() if objective is None else {name: objective})
     if dry:
         return JSONResponse(_dry_run(spec, request.model_fields_set).model_dump(mode="json"))
-    request_sha256 = _sha256(request.model_dump_json(exclude_unset=True))
-    earlier_sha256 = _sha256(request.model_dump_json(exclude_defaults=True))
+    request_sha256 = sha256_of(request.model_dump_json(exclude_unset=True))
+    earlier_sha256 = sha256_of(request.model_dump_json(exclude_defaults=True))
 
     def work(conn: Connection) -> JobView:
         sha256 = catalog.version_of_loaded(conn, name) if version is None else version.sha256
@@ -74,7 +74,7 @@ def submit_job(
             request_sha256=request_sha256 if idempotency_key else None,
             earlier_sha256=earlier_sha256,
         )
-        return _view(conn, job)
+        return view_of(conn, job)
 
     view = database.transact(work)
     response.headers["Location"] = f"/v1/jobs/{view.id}"
@@ -102,7 +102,7 @@ def list_jobs(
 def get_job(job_id: JobId, database: Db) -> JobView:
     """A job, its progress and its best trial so far."""
     with database.transaction() as conn:
-        return _view(conn, jobs.get(conn, job_id))
+        return view_of(conn, jobs.get(conn, job_id))
 
 
 @router.post("/{job_id}/cancel", responses=documented(403, 404, 409, 422))
@@ -129,11 +129,11 @@ def extend_job(job_id: JobId, extension: Extension, database: Db, idempotency_ke
 
     Of a final job's other limits none is left, and a target that was reached is dropped. A failed job cannot be extended.
     """
-    sha256 = _sha256(f"{job_id} {extension.model_dump_json()}") if idempotency_key else None
+    sha256 = sha256_of(f"{job_id} {extension.model_dump_json()}") if idempotency_key else None
 
     def work(conn: Connection) -> JobView:
         extend(conn, job_id, extension, idempotency_key=idempotency_key, request_sha256=sha256)
-        return _view(conn, jobs.get(conn, job_id))
+        return view_of(conn, jobs.get(conn, job_id))
 
     return database.transact(work)
 
@@ -172,16 +172,18 @@ def _dry_run(spec: JobSpec, given: Collection[str]) -> DryRun:
 def _moved(database: Db, job_id: UUID, move: Callable[[Connection, UUID], None]) -> JobView:
     def work(conn: Connection) -> JobView:
         move(conn, job_id)
-        return _view(conn, jobs.get(conn, job_id))
+        return view_of(conn, jobs.get(conn, job_id))
 
     return database.transact(work)
 
 
-def _sha256(text: str) -> bytes:
+def sha256_of(text: str) -> bytes:
+    """What tells requests with one key apart."""
     return hashlib.sha256(text.encode()).digest()
 
 
-def _view(conn: Connection, job: Job) -> JobView:
+def view_of(conn: Connection, job: Job) -> JobView:
+    """A job as the API returns it."""
     return _views(conn, [job])[0]
 
 

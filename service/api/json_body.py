@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import HTTPException, RequestValidationError
 from fastapi.routing import APIRoute
 
@@ -15,6 +16,8 @@ from service.domain.space import MAX_INTEGER
 
 MAX_DEPTH = 32
 MAX_FAULTS = 20
+LARGE = 1_000_000
+"""Bytes of a body that takes long to parse."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -34,7 +37,8 @@ class JsonRoute(APIRoute):
             if body:
                 if not _is_json(request):
                     raise HTTPException(415, "Send the body as JSON, with the header Content-Type: application/json.")
-                request.document = _checked(body)
+                # A large one would keep the event loop from all other requests.
+                request.document = await run_in_threadpool(_checked, body) if len(body) > LARGE else _checked(body)
             return await handle(request)
 
         return handle_json

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from service import errors
+from service.api.body_models import body_model
 from service.api.faults import Fault, faults_of
 
 log = structlog.get_logger()
@@ -100,7 +101,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
-        return problem("invalid-request", "The request is not valid", 422, faults=faults_of(error))
+        return problem("invalid-request", "The request is not valid", 422, faults=faults_of(error, body_model(request)))
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> JSONResponse:

@@ -1,10 +1,11 @@
 """The commands for jobs, trials and workers, as `stride --help` shows them. What does the work is imported when one runs."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from service.commands.options import JOBS, Job, Json, Number, Url
+from service.commands.options import JOBS, Data, Job, Json, Number, Url
 
 app = typer.Typer()
 
@@ -23,6 +24,73 @@ def submit(
     if dry_run and watch:
         raise typer.BadParameter("--dry-run creates no job, so there is none to --watch")
     jobs.submit(url, file, dry_run=dry_run, watch=watch, as_json=json)
+
+
+@app.command("import", rich_help_panel=JOBS)
+def import_runs(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A log of runs: CSV, parquet or JSON lines.", show_default=False)
+    ] = None,
+    learning_rate: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The learning rate. (default in a study: learning_rate, or lr)")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The metric that counts; a list is a curve, its last value counts.")
+    ] = None,
+    direction: Annotated[str | None, typer.Option(help="minimize or maximize it. (default: minimize; a study says it)")] = None,
+    step: Annotated[str | None, typer.Option(metavar="COLUMN", help="The step, where each row is one of a run.")] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A further parameter, or its range: batch_size=16,32,64; repeatable."),
+    ] = None,
+    run: Annotated[str | None, typer.Option(metavar="COLUMN", help="What tells runs apart. (default: parameters, seed)")] = None,
+    diverged: Annotated[str | None, typer.Option(metavar="COLUMN", help="Whether a run diverged: true or false.")] = None,
+    seed: Annotated[str | None, typer.Option(metavar="COLUMN", help="The training seed.")] = None,
+    missing: Annotated[
+        str | None, typer.Option(help="What a run without a value of the metric is: diverged or failed. (default: refused)")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Only rows with this value; repeatable.")
+    ] = None,
+    study: Annotated[str | None, typer.Option(metavar="NAME", help="In place of FILE: a study of Optuna.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where the study is. (default: Stride's own database)")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the job.")] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="The objective that was trained, so that workers can train further trials.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="What was trained, such as model=cnn or data=cifar10; repeatable."),
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+    url: Url = None,
+) -> None:
+    """Import runs from elsewhere as a finished job, and print its answer."""
+    from service.commands import imports
+    from service.commands.configuration import read_settings
+
+    options = imports.Options(
+        file=file,
+        study=study,
+        storage=storage,
+        learning_rate=learning_rate,
+        metric=metric,
+        direction=direction,
+        params=param or (),
+        step=step,
+        run=run,
+        diverged=diverged,
+        seed=seed,
+        missing=missing,
+        where=where or (),
+        name=name,
+        objective=objective,
+        settings=setting or (),
+    )
+    imports.import_runs(url, options, read_settings(data_dir=data), as_json=json)
 
 
 @app.command("jobs", rich_help_panel=JOBS)

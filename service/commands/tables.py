@@ -40,7 +40,7 @@ def jobs_table(jobs: list[Document]) -> RenderableType:
         table.add_row(
             job["id"][:ID_LENGTH],
             plain(job["name"] or spec["objective"]["name"]),
-            spec["strategy"]["type"],
+            "imported" if job.get("source") else spec["strategy"]["type"],
             state(job),
             trials_done(job),
             number(best and best["value"]),
@@ -60,6 +60,7 @@ def job_details(job: Document, page_url: str | None = None) -> RenderableType:
             "state": state(job),
             "reason": job["reason"],
             "waiting for": job["waiting_for"],
+            "source": job.get("source"),
             "objective": f"{spec['objective']['name']} {values(spec['objective']['settings'])}",
             "search space": space(spec["search_space"]),
             "fixed": values(fixed(spec["search_space"])),

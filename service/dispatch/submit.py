@@ -37,15 +37,11 @@ def submit(
     concurrent submissions with one key the second violates the unique index, is retried by the transaction helper, and then
     finds the job of the first.
     """
-    if idempotency_key is not None:
-        known = jobs.by_idempotency_key(conn, idempotency_key)
-        if known is not None:
-            job_id, sha256 = known
-            if sha256 not in (request_sha256, earlier_sha256):
-                raise IdempotencyKeyReused
-            return jobs.get(conn, job_id), False
+    known = submitted_before(conn, idempotency_key, request_sha256, earlier_sha256)
+    if known is not None:
+        return known, False
     job_id = uuid4()
-    study_id = _insert_study(conn, job_id, spec)
+    study_id = insert_study(conn, job_id, spec)
     jobs.insert_job(
         conn,
         job_id,
@@ -68,6 +64,17 @@ def submit(
         )
     jobs.move(conn, job, events=[(Event.JOB_SUBMITTED, {"name": spec.name, "objective": spec.objective.name})])
     return job, True
+
+
+def submitted_before(conn: sa.Connection, idempotency_key: str | None, *sha256s: bytes | None) -> Job | None:
+    """The job that a request with this key has made. Raises IdempotencyKeyReused unless its hash is one of these."""
+    known = None if idempotency_key is None else jobs.by_idempotency_key(conn, idempotency_key)
+    if known is None:
+        return None
+    job_id, sha256 = known
+    if sha256 not in sha256s:
+        raise IdempotencyKeyReused
+    return jobs.get(conn, job_id)
 
 
 CONFIRMING_SHARE = 0.1
@@ -130,7 +137,8 @@ def add_phase(
     )
 
 
-def _insert_study(conn: sa.Connection, job_id: UUID, spec: JobSpec) -> int:
+def insert_study(conn: sa.Connection, job_id: UUID, spec: JobSpec) -> int:
+    """The study of a job that is about to be inserted; returns its id."""
     return trials.insert_study(
         conn,
         # Short, since the dashboard shows it as a title. If the name exists, the transaction is retried with another id.

@@ -116,8 +116,9 @@ class EvidenceView(Part):
     """Trials that trained to the end, but whose loss exploded and stayed finite, or improved by less than half of the best
     trial's improvement at a rate above one that diverged. The answer counts them as diverged. Across jobs: only those of the job
     that the answer comes from."""
-    seeds: int
-    """Number of different training seeds of these trials. A foreign trial without a stated seed counts as a seed of its own."""
+    seeds: int | None
+    """Number of different training seeds of these trials. A foreign trial without a stated seed counts as a seed of its own.
+    Null where trials were imported without their seeds: whether they shared one is not known."""
 
 
 class BestTrial(Part):

@@ -140,7 +140,8 @@ class JudgedView(Part):
     trials: int
     """Number of finished trials: complete, infeasible and pruned ones."""
     seeds: int | None
-    """Number of different training seeds of these trials. This field and those below are null where the job is not judged."""
+    """Number of different training seeds of these trials; null where they were imported without them. This field and those below
+    are null where the job is not judged."""
     learning_rate: EstimateView | None
     """The job's own best rate, or the one that it fixed; also null where it has none."""
     at_edge: str | None

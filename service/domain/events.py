@@ -13,6 +13,7 @@ class Event(StrEnum):
     """What happened."""
 
     JOB_SUBMITTED = "job.submitted"
+    JOB_IMPORTED = "job.imported"
     JOB_STARTED = "job.started"
     JOB_PAUSED = "job.paused"
     JOB_RESUMED = "job.resumed"

@@ -60,6 +60,8 @@ class Job:
     """The phases that have begun, in order; the last is the current one."""
     objective_sha256: bytes | None = None
     """Which version of its objective may train it, by declaration and source; None: any, as of one that is built in."""
+    source: str | None = None
+    """Where its first trials were imported from; None: it has trained them itself."""
     study_id: int
     study_name: str
     share: int | None = None

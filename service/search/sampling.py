@@ -81,7 +81,21 @@ def distributions(spec: JobSpec) -> dict[str, BaseDistribution]:
 
 def stored_params(spec: JobSpec, point: Point) -> list[Param]:
     """A point of the job's space as Optuna stores it, in the order in which Optuna samples its parameters."""
-    return [_param(name, known, point[name]) for name, known in distributions(spec).items() if name in point]
+    return stored_points(spec, [point])[0]
+
+
+def stored_points(spec: JobSpec, points: Sequence[Point]) -> list[list[Param]]:
+    """Each of the points as Optuna stores it."""
+    space = distributions(spec)
+    texts = {name: distribution_to_json(known) for name, known in space.items()}
+    return [
+        [
+            Param(name=name, value=known.to_internal_repr(point[name]), distribution=texts[name])
+            for name, known in space.items()
+            if name in point
+        ]
+        for point in points
+    ]
 
 
 def at_point(spec: JobSpec, number: int, point: Point, replicate: int) -> Proposal:

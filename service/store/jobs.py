@@ -34,10 +34,14 @@ def insert_job(
     study_id: int,
     *,
     objective_sha256: bytes | None = None,
+    source: str | None = None,
     idempotency_key: str | None = None,
     request_sha256: bytes | None = None,
 ) -> None:
-    """Insert a queued job, without its phases. Raises IntegrityError when the key is in use."""
+    """Insert a queued job, without its phases. source: where its trials are imported from.
+
+    Raises IntegrityError when the key is in use.
+    """
     conn.execute(
         tables.jobs.insert().values(
             id=job_id,
@@ -50,6 +54,7 @@ def insert_job(
             budget_failures=spec.budget.failures,
             seconds_left=spec.budget.seconds,
             objective_sha256=objective_sha256,
+            source=source,
             idempotency_key=idempotency_key,
             request_sha256=request_sha256,
         )
@@ -299,5 +304,6 @@ def _from_row(row: sa.RowMapping) -> Job:
         study_name=row["study_name"],
         created_at=row["created_at"],
         objective_sha256=row["objective_sha256"],
+        source=row["source"],
         **_changing(row, spec.budget),
     )

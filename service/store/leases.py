@@ -177,7 +177,7 @@ def report(
             "steps": [item.step for item in measurements],
             "fractions": [float(item.fraction) for item in measurements],
             "in_warmup": [item.in_warmup for item in measurements],
-            "metrics": [_stored_metrics(item) for item in measurements],
+            "metrics": [stored_metrics(item) for item in measurements],
             "learning_rates": [float(item.learning_rate) for item in measurements],
             "seconds": [float(item.seconds) for item in measurements],
             "details": [_stored_details(item) for item in measurements],
@@ -187,6 +187,11 @@ def report(
     if row is None:
         raise LeaseLost
     return Renewal(job_state=JobState(row.state), released=row.released)
+
+
+def stored_metrics(measurement: Measurement) -> str:
+    """The metrics of a step as JSON."""
+    return json.dumps({name: _json_number(value) for name, value in measurement.metrics.items()})
 
 
 def hold(conn: sa.Connection, lease: Lease) -> None:
@@ -283,10 +288,6 @@ def _stored_log(text: str | None) -> str | None:
 
 def _stored_reason(text: str | None) -> str | None:
     return None if text is None else storable(text)
-
-
-def _stored_metrics(measurement: Measurement) -> str:
-    return json.dumps({name: _json_number(value) for name, value in measurement.metrics.items()})
 
 
 def _stored_details(measurement: Measurement) -> str | None:

@@ -81,11 +81,11 @@ def seconds_until(conn: sa.Connection, trial_id: int, step: int) -> float:
 
 
 def seconds_of_study(conn: sa.Connection, study_id: int) -> dict[int, dict[int, float]]:
-    """What each measured step took, of all trials of a study: by trial number and step."""
+    """What each measured step took, where that is known, of all trials of a study: by trial number and step."""
     rows = conn.exec_driver_sql(
         "SELECT trial.number, array_agg(measured.step), array_agg(measured.seconds)"
         " FROM optuna.trials AS trial JOIN stride.measurements AS measured USING (trial_id)"
-        " WHERE trial.study_id = %(study_id)s GROUP BY trial.number",
+        " WHERE trial.study_id = %(study_id)s AND measured.seconds <> 'NaN' GROUP BY trial.number",
         {"study_id": study_id},
     )
     return {number: dict(zip(steps, seconds, strict=True)) for number, steps, seconds in rows}

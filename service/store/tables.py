@@ -57,6 +57,7 @@ jobs = sa.Table(
     sa.Column("claimed_at", _moment, comment="the latest claim: whose is oldest is next among equals"),
     sa.Column("finished_at", _moment),
     sa.Column("objective_sha256", sa.LargeBinary, comment="of the version of its objective; null: any"),
+    sa.Column("source", sa.Text, comment="where its first trials were imported from; null: it has trained them itself"),
     sa.CheckConstraint("state IN ('queued', 'running', 'paused', 'completed', 'failed', 'cancelled')", name="jobs_state_check"),
     sa.CheckConstraint("(finished_at IS NOT NULL) = (state IN ('completed', 'failed', 'cancelled'))", name="jobs_finished_check"),
     sa.Index(

@@ -185,7 +185,9 @@ def _evidence(several: Sequence[Brief]) -> EvidenceView:
     )
 
 
-def _different_seeds(several: Sequence[Brief]) -> int:
-    """How many there are. Foreign trials without a stored seed count as having different ones."""
+def _different_seeds(several: Sequence[Brief]) -> int | None:
+    """How many there are; None where a job's are not known. Foreign trials without a stored seed have different ones."""
+    if any(brief.answer.evidence.seeds is None for brief in several):
+        return None
     named = {seed for brief in several for seed in brief.training_seeds if seed >= 0}
     return len(named) + sum(seed < 0 for brief in several for seed in brief.training_seeds)

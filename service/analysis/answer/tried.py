@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from service.analysis.answer.rates import edge_of
 from service.analysis.model.encoding import axes, has_rate, learning_rate
-from service.analysis.model.points import LARGEST, cost_of, seed_of
+from service.analysis.model.points import LARGEST, cost_of, number_of_seeds, seed_of
 from service.analysis.model.retrained import Retrained, best_by_runs, retrained
 from service.analysis.words import verdict as words
 from service.domain.answer import BestTrial, EvidenceView
@@ -78,7 +78,7 @@ class Tried:
             infeasible=sum(trial.state is TrialState.INFEASIBLE for trial in self.trials),
             pruned=sum(trial.state is TrialState.PRUNED for trial in self.trials),
             hopeless=complete_lost,
-            seeds=len(self.training_seeds),
+            seeds=number_of_seeds(self.job, self.training_seeds),
         )
 
 

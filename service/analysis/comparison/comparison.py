@@ -15,6 +15,7 @@ from service.analysis.comparison.shared_rate import at_shared_rate
 from service.analysis.comparison.trade_off import default_target, trade_off
 from service.analysis.comparison.tuned import Finished, Judged, Tuned, judge
 from service.analysis.comparison.verdicts import difference, verdict
+from service.analysis.model.points import number_of_seeds
 from service.analysis.words import comparison as words
 from service.domain.answer import LEVEL
 from service.domain.comparison import BestPointView, ComparisonVerdict, ComparisonView, JudgedView
@@ -115,7 +116,7 @@ def _judged(tuned: Judged, recipe: dict[str, Any], label: str, reference: Judged
         verdict=judgement,
         because=because,
         trials=len(tuned.finished.trials),
-        seeds=len(tuned.seeds),
+        seeds=number_of_seeds(job, tuned.seeds),
         learning_rate=tuned.rate,
         at_edge=tuned.at_edge,
         expected=tuned.expected,

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from statistics import median
 
@@ -46,6 +46,11 @@ def seed_of(trial: Trial) -> int:
     """The seed a trial was trained with; for a foreign trial without a stored one, a negative number of its own."""
     seed = stored_seed(trial.user_attrs)
     return -1 - trial.number if seed is None else seed
+
+
+def number_of_seeds(job: Job, seeds: Set[int]) -> int | None:
+    """How many training seeds a job's trials have. seeds: as `seed_of` gives them. None: some were imported without theirs."""
+    return None if job.source is not None and min(seeds, default=0) < 0 else len(seeds)
 
 
 def diagnosis_of(trial: Trial) -> set[str]:

@@ -30,7 +30,10 @@ def sentences(judged: Sequence[JudgedView], robust: JudgedView) -> list[str]:
     if sum(each.sensitivity is not None for each in as_good) > 1:
         parts.append(f"Of the best, {robust.label} depends least on the learning rate")
     parts += _trials_without_a_search(judged)
-    if all(each.seeds in (1, None) for each in judged):
+    seeds = {each.label: each.seeds for each in judged if each.verdict != ComparisonVerdict.NOT_JUDGED}
+    if unknown := [label for label, n in seeds.items() if n is None]:
+        parts.append(f"Training seeds are not known for {', '.join(unknown)}: what another one would change is not in this")
+    elif all(n == 1 for n in seeds.values()):
         parts.append("All of this holds for one training seed: one for each trial (per_trial) would tell what a seed changes")
     return [f"{part}." for part in parts]
 

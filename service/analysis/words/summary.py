@@ -62,6 +62,11 @@ def sentences(answer: Answer, searched: Collection[str], rate: str | None) -> It
     if (best := best_trial(answer, searched, rate)) is not None:
         yield best
     yield f"This rests on {_evidence(answer.evidence)}."
+    if answer.evidence.seeds is None:
+        yield (
+            "Their training seeds are not known, and so neither is the noise between seeds: had all the same one, all of this"
+            " would hold for that one alone."
+        )
     if hopeless := answer.evidence.hopeless:
         trials, count = ("trial", "counts") if hopeless == 1 else ("trials", "count")
         yield f"{hopeless} {trials} exploded, or hardly learned beyond a rate that diverged, and {count} as diverged."
@@ -169,7 +174,7 @@ def _evidence(evidence: EvidenceView) -> str:
     among = ", ".join(part for part in parts if part)
     seeds = "one training seed" if evidence.seeds == 1 else f"{evidence.seeds} training seeds"
     # A seed for each trial is the default, and is not mentioned.
-    shared = "" if evidence.seeds == evidence.trials else f" and {seeds}"
+    shared = "" if evidence.seeds in (None, evidence.trials) else f" and {seeds}"
     return counted(evidence.trials, "trial", "trials") + (f" ({among})" if among else "") + shared
 
 

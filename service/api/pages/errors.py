@@ -37,7 +37,7 @@ class PageRoute(APIRoute):
                 faults = error.faults if isinstance(error, InvalidJob | InvalidQuestion | NotComparable) else []
                 return _page(title, [f"{fault.pointer}: {fault.detail}" for fault in faults] or [str(error)], status)
             except RequestValidationError as error:
-                said = [f"{fault.pointer}: {fault.detail}" for fault in faults_of(error)]
+                said = [f"{fault.pointer}: {fault.detail}" for fault in faults_of(error, None)]
                 return _page("The request is not valid", said, 422)
 
         return handle_or_explain

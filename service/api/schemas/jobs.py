@@ -80,6 +80,8 @@ class JobView(View):
     """What the job waits for; null where it waits for nothing."""
     spec: JobRequest
     """As submitted, with defaults filled in."""
+    source: str | None
+    """Where its first trials were imported from; null: it has trained them itself."""
     objective_sha256: str | None
     """Of its objective's declaration and source: workers that have others take none of its trials. Null: they may, as where it is
     built in."""
@@ -118,6 +120,7 @@ class JobView(View):
             phase=job.phase.name,
             waiting_for=waiting_for,
             spec=job.spec,
+            source=job.source,
             objective_sha256=None if job.objective_sha256 is None else job.objective_sha256.hex(),
             budget=job.budget,
             warnings=list(warnings),

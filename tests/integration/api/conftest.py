@@ -12,7 +12,9 @@ from service.settings import Settings
 from service.store.postgres import Database
 from tests.integration.api.training import Worker
 
-SETTINGS = Settings.model_validate({"objective_modules": "tests.quadratic", "max_body_bytes": 100_000})
+SETTINGS = Settings.model_validate(
+    {"objective_modules": "tests.quadratic", "max_body_bytes": 100_000, "import_max_bytes": 300_000}
+)
 
 
 @pytest.fixture

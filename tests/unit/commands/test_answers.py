@@ -288,6 +288,14 @@ def test_it_names_the_training_seeds_where_trials_share_them(
     assert f"This rests on {rests_on}.\n" in said(capsys, evidence=evidence)
 
 
+def test_it_says_what_is_not_known_where_the_seeds_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, evidence=EVIDENCE | {"seeds": None})
+    assert (
+        "This rests on 64 trials (7 diverged, 20 pruned).\nTheir training seeds are not known, and so neither is the noise"
+        in text
+    )
+
+
 def test_what_would_steer_the_terminal_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in said(capsys, params={"optimizer": "sgd\x1b]0;hello\x07"})
 

@@ -1,0 +1,86 @@
+"""Reads a log of runs from a file: CSV, parquet or JSON lines, by the ending of its name."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from objectives.contract import DataProblem
+from objectives.data.csv_file import csv_columns
+from objectives.data.parquet import open_parquet
+from objectives.data.utf8 import read_utf8
+from service.imports.table import MOST_BYTES, Cell, Table
+
+ENDINGS = ".csv, .parquet, .jsonl or .ndjson"
+
+
+def read_table(path: Path) -> Table:
+    """The table in a file. Raises DataProblem: its message names file, row and column."""
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        raise DataProblem(f"{path}: the name of a log must end in {ENDINGS}.")
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise DataProblem(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+    if size > MOST_BYTES:
+        raise DataProblem(f"{path} has {size:,} bytes, and at most {MOST_BYTES:,} are read: leave out columns or steps.")
+    table = read(path)
+    if not table.rows:
+        raise DataProblem(f"{path} holds no runs.")
+    return table
+
+
+def _csv(path: Path) -> Table:
+    columns, rows, _ = csv_columns(path, may_be_empty=True)
+    return Table(source=path.name, columns=columns, rows=rows)
+
+
+def _parquet(path: Path) -> Table:
+    with open_parquet(path) as file:
+        table = file.read(use_threads=False)
+    return Table(
+        source=path.name,
+        columns={name: table[name].to_pylist() for name in table.column_names},
+        rows=range(1, table.num_rows + 1),
+    )
+
+
+def _json_lines(path: Path) -> Table:
+    columns: dict[str, list[Cell]] = {}
+    rows: list[int] = []
+    for number, line in enumerate(read_utf8(path, "a file of JSON lines").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            document = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            said = f" ({error.msg}, at column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+            raise DataProblem(f"{path}, line {number} is not JSON{said}: each line must hold one run, as an object.") from error
+        if not isinstance(document, dict):
+            kind = "a list" if isinstance(document, list) else "a single value"
+            raise DataProblem(f"{path}, line {number} holds {kind}, where an object with the values of one run is needed.")
+        for name, value in _flat(document).items():
+            columns.setdefault(name, [None] * len(rows)).append(value)
+        rows.append(number)
+        for cells in columns.values():
+            if len(cells) < len(rows):
+                cells.append(None)
+    return Table(source=path.name, columns=columns, rows=rows, row_word="line")
+
+
+def _flat(document: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Values by name, those of an object in an object as params.lr."""
+    found: dict[str, Any] = {}
+    for name, value in document.items():
+        found |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": value}
+    return found
+
+
+_READERS: Mapping[str, Callable[[Path], Table]] = {
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".pq": _parquet,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+}

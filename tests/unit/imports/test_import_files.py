@@ -1,0 +1,201 @@
+"""What is read of CSV, parquet and JSON lines, and what is refused, by file, row and column."""
+
+import builtins
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from objectives.contract import DataProblem
+from service.imports import files
+from service.imports.files import read_table
+from service.imports.run import Log, Missing
+from service.imports.runs import Columns, log_of, where
+
+ROWS = [(0.1, 16, 1.5, 3), (0.01, 32, 0.5, 4), (0.001, 16, 0.9, 5)]
+
+
+def read(path: Path, *, direction: Any = "minimize", missing: Missing | None = None, **columns: Any) -> Log:
+    named = Columns(**({"learning_rate": "lr", "metric": "loss"} | columns))
+    return log_of(read_table(path), named, direction=direction, missing=missing)
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def csv(folder: Path, *lines: str) -> Path:
+    return written(folder / "runs.csv", "\n".join(lines) + "\n")
+
+
+def in_short(log: Log) -> list[tuple[Any, ...]]:
+    return [(run.params, run.seed, run.ending, [(step.step, step.metrics["loss"]) for step in run.steps]) for run in log.runs]
+
+
+def test_the_same_runs_are_read_of_csv_of_json_lines_and_of_parquet(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = ("lr", "batch_size", "loss", "seed")
+    columns = dict(zip(names, zip(*ROWS, strict=True), strict=True))
+    pq.write_table(pa.table({name: list(values) for name, values in columns.items()}), tmp_path / "runs.parquet")
+    of_csv = csv(tmp_path, ",".join(names), *(",".join(map(str, row)) for row in ROWS))
+    lines = [
+        f'{{"lr": {rate}, "batch_size": {size}, "loss": {loss}, "seed": {seed}, "of": {{"a": [1]}}}}'
+        for rate, size, loss, seed in ROWS
+    ]
+    of_lines = written(tmp_path / "runs.jsonl", "\n".join(lines))
+    for path in (of_csv, of_lines, tmp_path / "runs.parquet"):
+        assert in_short(read(path, params=["batch_size"], seed="seed")) == [
+            ({"batch_size": size, "lr": rate}, seed, "completed", [(1, loss)]) for rate, size, loss, seed in ROWS
+        ]
+
+
+def test_a_list_is_a_curve_that_ends_where_it_stops_being_finite(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "runs.jsonl",
+        '{"lr": 0.1, "loss": [3, 2.5, 1], "training_loss": [3, 2, 1], "p": {"layers": 2}}\n\n'
+        '{"lr": 1, "loss": [3, NaN, 2, "inf", "nan", "nan"], "training_loss": [1], "p": {"layers": 3}}\n',
+    )
+    log = read(path, params=["p.layers"])
+    assert [run.params["p.layers"] for run in log.runs] == [2, 3]
+    assert [dict(step.metrics) for step in log.runs[0].steps] == [
+        {"loss": 3, "training_loss": 3},
+        {"loss": 2.5, "training_loss": 2},
+        {"loss": 1, "training_loss": 1},
+    ]
+    values = [step.metrics["loss"] for step in log.runs[1].steps]
+    assert math.isnan(values[1])
+    assert [values[0], *values[2:]] == [3, 2, math.inf], "what follows the last finite value is cut but for one"
+
+
+def test_rows_are_steps_of_the_run_that_a_column_names(tmp_path: Path) -> None:
+    # As loggers write: the rate in a run's first row only, training and validation in rows of their own.
+    path = csv(
+        tmp_path,
+        *("id,lr,epoch,loss,training_loss", "a,0.1,1,,9", "a,,1,3,", "b,0.2,1,4,5", "a,,2,2,"),
+        *("b,0.2,2,nan,", "007,0.3,1,1,", "7,0.3,1,2,"),
+    )
+    log = read(path, step="epoch", run="id")
+    assert [(run.attributes["run"], run.params["lr"], run.last_step) for run in log.runs] == [
+        *(("a", 0.1, 2), ("b", 0.2, 2)),
+        *(("007", 0.3, 1), ("7", 0.3, 1)),
+    ]
+    assert [step.metrics["loss"] for step in log.runs[0].steps] == [3, 2]
+    assert log.notes == []
+
+
+def test_without_such_a_column_equal_parameters_and_seed_make_a_run_and_it_says_so(tmp_path: Path) -> None:
+    path = csv(tmp_path, "lr,s,step,loss", "0.1,1,0,3", "0.10,1,1,2", "0.1,2,0,3", "0.2,1,0,4")
+    log = read(path, step="step", seed="s")
+    assert [(run.params["lr"], run.seed, run.last_step) for run in log.runs] == [(0.1, 1, 2), (0.1, 2, 1), (0.2, 1, 1)]
+    told, counted = log.notes
+    assert "equal lr and s are taken for one run: 3 of them" in told
+    assert "step is counted from 0 there" in counted
+
+
+def test_a_flag_says_what_has_diverged_and_an_option_what_an_empty_cell_is(tmp_path: Path) -> None:
+    path = csv(tmp_path, "lr,loss,broken", "0.1,1,False", "0.2,2,true", "0.3,,1", "0.4,nan,no")
+    assert [run.ending for run in read(path, diverged="broken").runs] == ["completed", "diverged", "diverged", "completed"]
+    assert [run.ending for run in read(path, missing="failed").runs] == ["completed", "completed", "failed", "completed"]
+    assert [run.ending for run in read(path, missing="diverged").runs][2] == "diverged"
+    assert math.isnan(read(path, diverged="broken").runs[3].steps[-1].metrics["loss"]), "the API judges it"
+
+
+def test_only_rows_that_are_asked_for_are_read(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path / "r.jsonl", '{"lr": 1, "task": "a", "n": 2}\n{"lr": 2, "task": "b", "n": 2.0}\n'))
+    assert where(table, {"n": "2"}).columns["lr"] == [1, 2]
+    kept = where(table, {"task": "b", "n": "2"})
+    assert (kept.columns["lr"], kept.row(0)) == ([2], "r.jsonl, line 2")
+    with pytest.raises(DataProblem, match=r"no row where task is 'c' \(--where\); it is: a, b"):
+        where(table, {"task": "c"})
+
+
+def test_parameters_have_one_type_each(tmp_path: Path) -> None:
+    path = csv(tmp_path, "lr,loss,whole,part,text,truth", "0.1,1,1,1,sgd,True", "0.2,1,2,2.5,adam,false")
+    log = read(path, params=["whole", "part", "text", "truth"])
+    assert [dict(run.params) for run in log.runs] == [
+        {"whole": 1, "part": 1.0, "text": "sgd", "truth": True, "lr": 0.1},
+        {"whole": 2, "part": 2.5, "text": "adam", "truth": False, "lr": 0.2},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "columns", "said"),
+    [
+        (["rate,loss", "1,1"], {}, "has no column 'lr' (--learning-rate); its columns are rate, loss"),
+        (["lr,loss", "1,1", ",2", "1,1", ",4"], {}, "row 3, column 'lr' is empty, as in 2 of 4 runs"),
+        (["lr,loss", "1,1", "0,2"], {}, "row 3, column 'lr': '0' is no learning rate"),
+        (["lr,loss", "-1e-3,1"], {}, "row 2, column 'lr': '-1e-3' is no learning rate"),
+        (["lr,loss", "nan,1"], {}, "row 2, column 'lr': 'nan' is no learning rate"),
+        (["lr,loss", "1,1", "inf,1"], {}, "row 3, column 'lr': 'inf' is no learning rate"),
+        (["lr,loss", "1,1", "1,good"], {}, "row 3, column 'loss': 'good' is not a number."),
+        (["lr,loss", "1,5%"], {}, "row 2, column 'loss': '5%' is not a number: write plain numbers"),
+        (["lr,loss", "1,", "1,2"], {}, "row 2, column 'loss' is empty: write nan where a run diverged"),
+        (["lr,loss,x", "1,1,a", "1,1,2"], {"params": ["x"]}, "row 2, column 'x': 'a' is not a number, but other cells"),
+        (["lr,loss,x", "1,1,a", "1,1,"], {"params": ["x"]}, "row 3, column 'x' is empty: every run needs its value"),
+        (["lr,loss,x", "1,1,inf"], {"params": ["x"]}, "row 2, column 'x': 'inf' is not a finite number"),
+        (["lr,loss,s", "1,1,1.5"], {"seed": "s"}, "row 2, column 's': '1.5' is no seed"),
+        (["lr,loss,s", "1,1,-1"], {"seed": "s"}, "row 2, column 's': '-1' is no seed"),
+        (["lr,loss,d", "1,1,maybe"], {"diverged": "d"}, "row 2, column 'd': 'maybe' does not say whether the run diverged"),
+        (["lr,loss", "1,1"], {"params": ["loss"]}, "column 'loss' is named twice, by --metric and by --param"),
+        (["lr,step,loss", "1,1,1", "1,2,1", "1,1,3"], {"step": "step"}, "row 4: step 1 of this run stands in row 2 too"),
+        (["lr,step,loss", "1,1.5,1"], {"step": "step"}, "row 2, column 'step': '1.5' is no step"),
+        (["id,lr,loss", "a,1,1", "a,1,2"], {"run": "id"}, "row 3 is of the same run as row 2, 'a': name the column of its steps"),
+        (
+            ["id,lr,s,loss", "a,1,1,1", "a,2,2,2"],
+            {"run": "id", "step": "s"},
+            "row 3, column 'lr': 2.0, but row 2 of the same run",
+        ),
+        (["id,lr,s,loss", "a,1,1,1", ",2,2,2"], {"run": "id", "step": "s"}, "row 3, column 'id' is empty: it must say which run"),
+        (["lr,loss"], {}, "holds no data"),
+        (["lr;loss", "1;2"], {}, "row 1 names one column only"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_row_and_column(
+    tmp_path: Path, lines: list[str], columns: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(DataProblem) as refused:
+        read(csv(tmp_path, *lines), **columns)
+    assert said in str(refused.value)
+    assert "runs.csv" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.jsonl", '{"lr": 1}\n{lr}\n', "line 2 is not JSON"),
+        ("a.jsonl", '[{"lr": 1}]\n', "line 1 holds a list, where an object"),
+        ("a.jsonl", '{"lr": 1, "loss": [1, "x"]}\n', "line 1, column 'loss', element 2: 'x' is not a number"),
+        ("a.jsonl", "\n", "holds no runs"),
+        ("a.txt", "lr\n", "must end in .csv, .parquet"),
+        ("a.parquet", "lr\n", "cannot be read as a parquet file"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, name: str, text: str, said: str) -> None:
+    with pytest.raises(DataProblem) as refused:
+        read(written(tmp_path / name, text))
+    assert said in str(refused.value)
+
+
+def test_a_file_that_is_missing_or_huge_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataProblem, match=r"none.csv cannot be read: no such file"):
+        read_table(tmp_path / "none.csv")
+    monkeypatch.setattr(files, "MOST_BYTES", 3)
+    with pytest.raises(DataProblem, match=r"has 8 bytes, and at most 3 are read"):
+        read_table(csv(tmp_path, "a,b", "1,2"))
+
+
+def test_parquet_needs_pyarrow_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name.startswith("pyarrow"):
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(DataProblem, match=r"needs pyarrow to be read: install it, or Stride with its extra data"):
+        read_table(written(tmp_path / "runs.parquet", ""))
