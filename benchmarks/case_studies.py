@@ -28,7 +28,10 @@ from service.analysis.answer.best_lr import answer
 from service.analysis.figures.lessons.traces import rough
 from service.domain.answer import Answer
 
-CASES = ("digits", "text_bag", "fine_tuning", "from_scratch", "few_shot", "control", "adding", "adding_unclipped")
+CASES = (
+    *("digits", "text_bag", "text_gru", "dates", "fine_tuning", "from_scratch"),
+    *("few_shot", "control", "adding", "adding_unclipped"),
+)
 """The tables that the page is about."""
 N_TRIALS = 32
 SEED = 0
