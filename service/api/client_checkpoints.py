@@ -1,5 +1,6 @@
 """/v1/jobs/{id}/trials/{n}/checkpoint: what a client has stored of a run, to go on from it. It is kept in PostgreSQL."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -22,6 +23,8 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/trials/{number}", tags=["ask and te
 
 MEDIA_TYPE = "application/octet-stream"
 BINARY = {"type": "string", "format": "binary"}
+SILENT_S = 10.0
+"""How long a client may send nothing of a checkpoint that it has begun to send: it may be stopped, or its machine be gone."""
 PATH = re.compile(r"/v1/jobs/[^/]+/trials/[^/]+/checkpoint")
 TokenOfTrial = Annotated[UUID, Query(description="The token that the trial was claimed with.")]
 
@@ -30,15 +33,30 @@ async def _content(request: Request, clients: AskingClients) -> AsyncIterator[by
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
         raise HTTPException(415, f"Send the checkpoint's bytes, with the header Content-Type: {MEDIA_TYPE}.")
     async with clients.receiving:
-        content = await request.body()
+        content = await _received(request)
         if not content:
-            raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "", "input": None}])
+            said = "is empty: send the checkpoint's bytes"
+            raise RequestValidationError([{"type": "value_error", "loc": ("body",), "msg": said, "input": None}])
         yield content
+
+
+async def _received(request: Request) -> bytes:
+    """The whole body. Few are received at once, so one that does not go on must not keep the others out."""
+    content = bytearray()
+    try:
+        async with asyncio.timeout(SILENT_S) as silent:
+            async for chunk in request.stream():
+                content += chunk
+                silent.reschedule(asyncio.get_running_loop().time() + SILENT_S)
+    except TimeoutError:
+        detail = f"Nothing of the checkpoint came for {SILENT_S:g} s: send it again."
+        raise HTTPException(408, detail, {"Connection": "close"}) from None
+    return bytes(content)
 
 
 @router.put(
     "/checkpoint",
-    responses=documented(403, 404, 409, 413, 415, 422),
+    responses=documented(403, 404, 408, 409, 413, 415, 422),
     openapi_extra={
         "requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
     },

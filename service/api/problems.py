@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from service import errors
 from service.api.body_models import body_model
@@ -49,6 +50,7 @@ _HTTP_PROBLEMS = {
     400: ("malformed-body", "The body cannot be read"),
     404: ("not-found", "There is nothing here"),
     405: ("method-not-allowed", "The method is not allowed here"),
+    408: ("request-timeout", "The body did not come in time"),
     413: ("body-too-large", "The body is too large"),
     415: ("unsupported-media-type", "The body's media type is not supported"),
 }
@@ -102,6 +104,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
         return problem("invalid-request", "The request is not valid", 422, faults=faults_of(error, body_model(request)))
+
+    @app.exception_handler(ClientDisconnect)
+    def gone(request: Request, error: ClientDisconnect) -> JSONResponse:
+        # Nobody hears this; and it is no error of the service's, which would be logged with its traceback.
+        return problem("malformed-body", "The body cannot be read", 400, "The connection was closed before the body's end.")
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> JSONResponse:

@@ -34,7 +34,7 @@ SLOW_S = 0.02
 """Seconds. If a job's sampler took longer than this the last time, a hint keeps other workers from sampling the same trial."""
 
 TAKEOVER_S = 0.25
-"""Seconds between two queries for expired leases (decision 0004)."""
+"""Seconds between two queries for expired leases by a worker (decision 0004)."""
 
 MAX_TRIES = 10
 """After this many conflicts with other workers a claim gives up, as if there were no work."""
@@ -56,16 +56,17 @@ class _History:
 class Memory:
     """What the claims of one process keep: finished trials, how long samplers took, when expired leases were looked for.
 
-    Safe under threads, as long as the claims on one job are made one after the other.
+    Safe under threads, as long as the claims on one job are made one after the other. look_every_s: seconds between two looks.
     """
 
-    def __init__(self, database: Database, lease_s: float) -> None:
+    def __init__(self, database: Database, lease_s: float, *, look_every_s: float = TAKEOVER_S) -> None:
         self.cache = StudyCache()
+        self.look_every_s = look_every_s
         self.patience = Patience(database, unrenewed_s=lease_s)
         self.sampling_s: dict[UUID, float] = {}
         """By job: how long its sampler took the last time."""
-        self.looked_for_expired_at: dict[UUID | None, float] = {}
-        """By the one job that was looked at; None: all. By the monotonic clock."""
+        self.looked_for_expired_at = -math.inf
+        """By the monotonic clock."""
 
 
 class Claimer:
@@ -119,6 +120,7 @@ class Claimer:
         if expired is not None:
             if (claim := self._database.transact(lambda conn: attempt.go_on(conn, self._claimant, *expired, token))) is not None:
                 return claim
+            raise Conflict  # it was renewed, or its trial has failed: another one may have expired
 
         def claim_or_read(conn: sa.Connection) -> Claim | _History | None:
             found = claims.find_job(conn, self.objectives, self.sha256s, self.only)
@@ -137,10 +139,10 @@ class Claimer:
 
     def _is_time_to_take_over(self) -> bool:
         # For trials of milliseconds this query would be the largest cost of a claim; a lease expires in tens of seconds.
-        now, looked_at = time.monotonic(), self._memory.looked_for_expired_at
-        if now < looked_at.get(self.only, -math.inf) + TAKEOVER_S or not self._memory.patience.has_run_out():
+        now, memory = time.monotonic(), self._memory
+        if now < memory.looked_for_expired_at + memory.look_every_s or not memory.patience.has_run_out():
             return False
-        looked_at[self.only] = now
+        memory.looked_for_expired_at = now
         return True
 
     def _read_history(self, conn: sa.Connection, found: FoundJob) -> _History | None:

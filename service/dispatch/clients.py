@@ -76,7 +76,8 @@ class Clients:
     def __init__(self, database: Database, *, lease_s: float, seen_s: float) -> None:
         self.database = database
         self.lease_s = lease_s
-        self.memory = Memory(database, lease_s)
+        # A request costs more than that look, and a trial that was given back comes before a new one.
+        self.memory = Memory(database, lease_s, look_every_s=0.0)
         self._seen_s = seen_s
         self._seen_at: LRUCache[UUID, float] = LRUCache(KEPT)
         self._claims: LRUCache[UUID, Claim] = LRUCache(KEPT)

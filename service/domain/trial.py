@@ -63,6 +63,9 @@ def worst_value(spec: JobSpec) -> float:
 MESSAGE_CHARACTERS = 2_000
 """The most characters stored of an error message, which is also part of the job's reason and of events."""
 
+TRACEBACK_CHARACTERS = 16_384
+"""The most characters stored of a traceback, from its end: lists of trials have them all."""
+
 
 def storable(text: str) -> str:
     """`text` without what PostgreSQL cannot store: NUL, and lone surrogates, which file names in Python may contain."""
@@ -82,7 +85,7 @@ class TrialError:
         object.__setattr__(self, "type", storable(self.type))
         object.__setattr__(self, "message", storable(self.message)[:MESSAGE_CHARACTERS])
         if self.traceback is not None:
-            object.__setattr__(self, "traceback", storable(self.traceback))
+            object.__setattr__(self, "traceback", storable(self.traceback)[-TRACEBACK_CHARACTERS:])
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}"

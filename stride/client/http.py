@@ -18,8 +18,8 @@ RETRY_S = 300.0
 """How long a service that has answered before may be away."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 """Between two tries; each pause is twice the one before."""
-AWAY = frozenset({502, 503, 504})
-"""Statuses of a service, or of a proxy before it, that may soon answer."""
+AWAY = frozenset({408, 502, 503, 504})
+"""Statuses of a service, or of a proxy before it, that may soon answer; 408: this process was stopped while it sent."""
 NOT_FOUND = 404
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 

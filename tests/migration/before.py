@@ -141,7 +141,7 @@ def next_claims(url: str) -> list[dict[str, Any]]:
                 "training_seed": claim.training_seed,
             }
         )
-        claimer._memory.looked_for_expired_at.clear()  # else a takeover would come between the others when a clock says so
+        claimer._memory.looked_for_expired_at = -math.inf  # else a takeover would come between the others when a clock says so
     database.close()
     return claims
 

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 from starlette.testclient import TestClient
 
-from tests.polling import wait_until
 from tests.quadratic import QUADRATIC, start
 
 RATE = {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 11}
@@ -56,15 +55,9 @@ class ExternalClient:
         return answer.json()
 
     def only(self) -> dict[str, Any]:
-        """The next trial, which there must be; what has just expired is looked for after a while."""
-        found = list[dict[str, Any]]()
-
-        def claim() -> bool:
-            found[:] = self.claim()
-            return bool(found)
-
-        wait_until(claim, "a trial")
-        return found[0]
+        """The next trial, which there must be."""
+        [trial] = self.claim()
+        return trial
 
     def to(self, trial: dict[str, Any], what: str, status: int = 200, /, **body: Any) -> Any:
         """Send something about a trial."""

@@ -1,13 +1,17 @@
 """Clients that train trials of a job by HTTP: what they get, what they are told, and what is stored of them."""
 
+import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
+from service.api import client_checkpoints
+from service.api.clients import RECEIVED_AT_ONCE
 from service.app import create_app
 from service.dispatch.sweeper import tidy_up
 from service.domain.job import Job
@@ -283,6 +287,18 @@ def trial_id(conn: Any, asks: ExternalClient) -> int:
     return trial_reader.trial_id(conn, jobs.get(conn, UUID(asks_job(asks)["id"])), 0)
 
 
+def test_what_was_given_back_or_has_expired_comes_before_a_new_trial(client: TestClient, database: Database) -> None:
+    asks = asking(client, max_attempts=2)
+    one, other = asks.claim(2)
+    asks.to(one, "release")
+    expire(database, other)
+    again = asks.claim(3)
+    assert [(trial["number"], trial["attempt"]) for trial in again] == [(1, 2), (0, 2), (2, 1)]
+    for trial in again[:2]:  # the first of them has no attempt left
+        expire(database, trial)
+    assert (asks.only()["number"], shown(asks, 1)["state"]) == (0, "failed")
+
+
 def test_a_trial_fails_after_so_many_attempts_that_vanish(client: TestClient, database: Database) -> None:
     asks = asking(client, max_attempts=2, budget={"trials": 1})
     for _ in range(2):
@@ -382,7 +398,7 @@ STEPS = [step(1, 0.5)]
         ),
         ("measurements", {"measurements": [{"step": 1, "metrics": {"loss": "nan"}}]}, "/measurements/0/metrics/loss", "a number"),
         ("measurements", {"measurements": [STEPS[0] | {"fraction": 1.5}]}, "/measurements/0/fraction", "less than or equal to 1"),
-        ("claims", {"worker": "c", "tokens": [str(UUID(int=1))], "n": 2}, "/n", "is not a field here; the fields are: worker, tokens"),
+        ("claims", {"worker": "c", "tokens": [str(UUID(int=1))], "n": 2}, "/n", "the fields are: worker, tokens"),
         (
             "measurements",
             {"measurements": [STEPS[0] | {"loss": 1}]},
@@ -425,8 +441,40 @@ def test_checkpoints_are_bytes_of_a_step_that_was_measured_and_not_too_many(clie
     trial = asks.only()
     assert "was not measured" in keep(asks, trial, 1, b"x", 422)["errors"][0]["detail"]
     asks.measure(trial, 1.0)
-    keep(asks, trial, 1, b"", 422)
+    assert "is empty" in keep(asks, trial, 1, b"", 422)["errors"][0]["detail"]
     keep(asks, trial, 1, b"x", 415, **{"content-type": "application/json"})
     keep(asks, trial, 1, bytes(200_000))  # more than other bodies may have
     keep(asks, trial, 1, bytes(SETTINGS.checkpoint_max_bytes + 1), 413)
     asks.to(trial, "measurements", 413, measurements=STEPS, padding="x" * 200_000)
+
+
+def test_checkpoints_that_do_not_go_on_coming_leave_room_for_others(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_checkpoints, "SILENT_S", 0.2)
+    asks = asking(client)
+    trials = asks.claim(RECEIVED_AT_ONCE + 1)
+    for trial in trials:
+        asks.measure(trial, 1.0)
+
+    async def stopped() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    async def store() -> list[int]:
+        http = httpx2.AsyncClient(transport=httpx2.ASGITransport(client.app), base_url="http://127.0.0.1")
+        contents = [*(stopped() for _ in range(RECEIVED_AT_ONCE)), b"x"]
+        async with http, asyncio.timeout(20):
+            answers = await asyncio.gather(
+                *(
+                    http.put(
+                        f"{asks.job}/trials/{trial['number']}/checkpoint",
+                        params={"token": trial["token"], "step": 1},
+                        content=content,
+                        headers={"content-type": "application/octet-stream"},
+                    )
+                    for trial, content in zip(trials, contents, strict=True)
+                )
+            )
+        return [answer.status_code for answer in answers]
+
+    assert client.portal is not None
+    assert client.portal.call(store) == [408] * RECEIVED_AT_ONCE + [200]

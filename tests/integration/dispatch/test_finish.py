@@ -12,7 +12,7 @@ from service.dispatch.outcome import Completed, Failed, Infeasible, Pruned, Resu
 from service.domain.job import JobState
 from service.domain.measurement import Measurement
 from service.domain.training_seeds import training_seed
-from service.domain.trial import MESSAGE_CHARACTERS, TrialError
+from service.domain.trial import MESSAGE_CHARACTERS, TRACEBACK_CHARACTERS, TrialError
 from service.domain.trial import TrialState as State
 from service.errors import LeaseLost
 from service.store import leases, measurements, trial_reader
@@ -90,6 +90,7 @@ def test_whatever_an_objective_says_can_be_stored(database: Database, message: s
         trial = trial_reader.get(conn, current(database, job), 0)
     assert trial.error is not None
     assert len(trial.error.message) <= MESSAGE_CHARACTERS
+    assert len(trial.error.traceback or "") <= TRACEBACK_CHARACTERS
     trial.error.message.encode()
     reason = current(database, job).reason
     assert reason is not None
