@@ -28,6 +28,8 @@ _NAMES = UUID("9b0f4b86-5d0c-4a34-9b39-6d1c8d5f2a10")
 """The namespace in which a client's name gives its id: the same from whichever process it asks."""
 KEPT = 10_000
 """Of claims, and of clients. What is not kept is read, or written, again."""
+CLAIMING = 6
+"""Into so many parts a lease is divided; one of them may pass while a request claims."""
 
 
 ENDED: Mapping[Outcome, str] = {
@@ -83,25 +85,28 @@ class Clients:
         self._claims: LRUCache[UUID, Claim] = LRUCache(KEPT)
         self._keeping = Lock()
 
-    def claim(self, job_id: UUID, name: str, asked: Sequence[UUID]) -> Answered:
+    def claim(self, job_id: UUID, name: str, asked: Sequence[UUID], *, has_turn: bool = True) -> Answered:
         """Trials of a job for the client with this name, at most one for each token. Safe to repeat.
 
-        A token that holds a lease is answered with its trial again, one whose lease has ended with none. Raises JobNotFound,
-        NotExternal, TokenInUse, DatabaseUnavailable.
+        A token that holds a lease is answered with its trial again, one whose lease has ended with none. New trials are claimed
+        for as long as the first lease has most of its time left. has_turn: whether no other claim on the job is being made;
+        else no new trial is claimed. Raises JobNotFound, NotExternal, TokenInUse, DatabaseUnavailable.
         """
+        until = time.monotonic() + self.lease_s / CLAIMING
         client_id = uuid5(_NAMES, name)
         self._register(client_id, name)
         job, held = self.database.transact(lambda conn: (jobs.get(conn, job_id), tokens.holders(conn, asked)))
         _check(job, client_id, held.values())
         claimer = Claimer(self.database, client_id, [EXTERNAL], self.lease_s, self.memory)
         claimer.only = job_id
-        claims, is_dry = [], job.state not in (JobState.QUEUED, JobState.RUNNING)
+        claims, is_dry = [], not has_turn or job.state not in (JobState.QUEUED, JobState.RUNNING)
         for token in asked:
             if token in held:
                 claim = self._again(held[token])
             else:
                 claim = None if is_dry else self._next(claimer, client_id, token)
-                is_dry = is_dry or claim is None  # nothing for the next one, either
+                # Nothing for the next one, either, or a slow sampler.
+                is_dry = is_dry or claim is None or time.monotonic() > until
             if claim is not None:
                 claims.append(claim)
         offered = [self._offered(claim) for claim in claims]

@@ -10,9 +10,10 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
-from service.api import client_checkpoints
+from service.api import claims, client_checkpoints
 from service.api.clients import RECEIVED_AT_ONCE
 from service.app import create_app
+from service.dispatch import clients
 from service.dispatch.sweeper import tidy_up
 from service.domain.job import Job
 from service.store import jobs, leases, measurements, trial_reader, workers
@@ -133,6 +134,26 @@ def test_a_claim_gives_as_many_trials_as_there_are_and_says_when_to_ask_again(cl
     for trial in (first, second, *answer["trials"]):
         asks.train(trial)
     assert asks.ask() == {"state": "completed", "trials": [], "retry_after_s": None}
+
+
+def test_a_claim_that_does_not_get_its_turn_soon_is_to_ask_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "WAITS_S", 0.05)
+    asks = asking(client)
+    trial = asks.only()
+    turn = client.app.state.clients.turn(UUID(asks_job(asks)["id"]))  # type: ignore[attr-defined]
+    assert client.portal is not None
+    client.portal.call(turn.acquire)
+    assert asks.ask() == {"state": "running", "trials": [], "retry_after_s": SETTINGS.poll_s}
+    body = {"worker": asks.name, "tokens": [str(uuid4()), trial["token"]]}
+    assert client.post(f"{asks.job}/claims", json=body).json()["trials"] == [trial]
+    client.portal.call(turn.release)
+    assert asks.only()["number"] == 1
+
+
+def test_a_claim_with_a_slow_sampler_gives_few_trials_at_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "CLAIMING", 1e9)  # the first trial takes longer
+    answer = ExternalClient(client, submitted(client), twice=False).ask(3)
+    assert ([trial["number"] for trial in answer["trials"]], answer["retry_after_s"]) == ([0], SETTINGS.poll_s)
 
 
 def test_a_token_is_answered_as_before_while_its_lease_is_open(client: TestClient) -> None:
