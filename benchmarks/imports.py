@@ -2,8 +2,9 @@
 
     python -m benchmarks.imports [--reference FOLDER] [--out benchmarks/results]
 
-DeepOBS: each problem with each optimizer, a curve and a seed for each run. opda: random search over seven parameters, one run a
-configuration; judged by a model of the table (recorded/opda.py), with the other parameters as answered. Optuna: a study that
+DeepOBS: each problem and optimizer, a curve and a seed for each run. The interval is right where it holds a rate whose loss,
+interpolated between the rates of the table, is within tolerance of the best. opda: random search over seven parameters, one run
+a configuration; judged by a model of the table (recorded/opda.py), with the other parameters as answered. Optuna: a study that
 stock Optuna has made, with ten values reported in each trial. Each row is one `stride import`, in a process of its own, which
 prints the answer.
 """
@@ -100,9 +101,9 @@ def of_deepobs(stride: TemporaryStride, reference: str | None) -> tuple[Table, l
         said = found.answer
         assert said.learning_rate is not None
         loses = recorded.cost_at(math.log10(said.learning_rate), 0) - recorded.best
-        near = recorded.rates[recorded.profile - recorded.best <= recorded.tolerance]
         holds = said.interval is not None and any(
-            said.interval.low <= 10**rate * 1.001 and 10**rate <= said.interval.high * 1.001 for rate in near
+            recorded.cost_at(rate, 0) - recorded.best <= recorded.tolerance
+            for rate in np.linspace(math.log10(said.interval.low), math.log10(said.interval.high), 50)
         )
         table.add(
             f"{problem} {optimizer}",
