@@ -90,7 +90,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {FOLDER / file: number for number, file in enumerate(LONGEST)}
     assert all(file.exists() for file in place), "LONGEST names a file that is not there"
     items.sort(key=lambda item: place.get(item.path, len(place)))
-    sharing = {item.path for item in items if {"stride", "workerless"} & {*getattr(item, "fixturenames", ())}}
+    of_acceptance = (item for item in items if item.path.is_relative_to(FOLDER / "acceptance"))  # whose conftest has the two
+    sharing = {item.path for item in of_acceptance if {"stride", "workerless"} & {*getattr(item, "fixturenames", ())}}
     assert sharing <= {FOLDER / file for files in TOGETHER for file in files}, (
         "a file that is not in TOGETHER starts another Stride"
     )
