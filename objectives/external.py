@@ -13,11 +13,6 @@ from objectives.meaning import by_usual_name, declared
 from objectives.scripts.ranges import POINTS, RATE_POINTS, own_parameter, with_points
 from stride.arguments import RATES
 
-ALSO_MEASURED = ("training_loss", "validation_loss", "gradient_norm")
-"""What may be measured beside the metrics that are declared: the diagnosis of curves reads them."""
-OF_A_GROUP = "learning_rate/"
-"""Begins the name of the rate of a group of parameters, which may be measured, too: loops note it."""
-
 
 def external_objective(document: Mapping[str, Any]) -> Objective:
     """The objective of a job's `objective`, as JSON with all its fields.

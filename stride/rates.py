@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from stride.metrics import OF_A_GROUP
+
 
 class AppliedRates:
     """Those of each group of weights in the last update of each optimizer.
@@ -39,7 +41,7 @@ class AppliedRates:
         rates = [(name, rate) for groups in self._groups.values() for name, rate in groups]
         if len({float(rate) for _, rate in rates}) < 2:
             return {}
-        return {f"learning_rate/{place if name is None else name}": rate for place, (name, rate) in enumerate(rates)}
+        return {f"{OF_A_GROUP}{place if name is None else name}": rate for place, (name, rate) in enumerate(rates)}
 
     def close(self) -> None:
         """Watch no longer. What was noted stays."""

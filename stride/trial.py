@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stride.loop import Loop, Measured
+from stride.metrics import is_taken
 from stride.reporting import Reports, attribute, number
 
 
@@ -27,7 +28,7 @@ class Trial:
         self.metric = metric
         """The name of the metric that counts."""
         self.declared: frozenset[str] | None = None
-        """The metrics that its job takes; None: any."""
+        """The metrics that its job declares, where it takes no others but those of `stride.metrics`; None: it takes any."""
         self._reports = reports
         self._loop: Loop | None = None
         """What `steps` has begun."""
@@ -55,8 +56,8 @@ class Trial:
         return False
 
     def takes(self, name: str) -> bool:
-        """Whether its job takes a metric of this name, beside those that count."""
-        return self.declared is None or name in self.declared
+        """Whether its job takes a metric of this name."""
+        return self.declared is None or is_taken(name, self.declared)
 
     def steps(self, n: int, *objects: Any) -> Iterator[int]:
         """Count the steps of training from 0 to n - 1: `for epoch in trial.steps(20, model, optimizer): ...`.

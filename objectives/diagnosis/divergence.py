@@ -21,11 +21,12 @@ nor 11 times its first value or one; in two it exceeded 5 times that of guessing
 above that, five exceeded either limit. The rest, which began far off, is told by comparison with other rates, in the answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from statistics import fmean
 
 from objectives.contract import Divergence
+from stride.metrics import TRAINING_LOSS
 
 LIMIT = 5.0
 """The mean training loss of an epoch, in multiples of the loss of guessing, above which a run has diverged."""
@@ -45,6 +46,17 @@ def find_blow_up(first: float, last: float, *, guessing: float | None) -> str | 
         return f"{last:.3g}, above {FAR:,.0f} times that of guessing, {guessing:.3g}"
     if isfinite(first) and last > FAR_FROM_FIRST * max(1.0, abs(first)):
         return f"{last:.3g}, above {FAR_FROM_FIRST:,.0f} times its first value, {first:.3g}"
+    return None
+
+
+def find_no_number(metrics: Mapping[str, float], metric: str, *, step: int, fraction: float) -> Divergence | None:
+    """Return the evidence that a run of which only its metrics are known has diverged at a step, or None.
+
+    Its metric, or its training loss, is not finite: an accuracy stays a number where the loss is none.
+    """
+    for name in (metric, TRAINING_LOSS):
+        if not isfinite(value := metrics.get(name, 0.0)):
+            return Divergence(reason=f"{name} was {value} at step {step}", update=step, fraction=fraction)
     return None
 
 

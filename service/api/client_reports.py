@@ -5,7 +5,6 @@ from itertools import islice
 
 from fastapi import APIRouter
 
-from objectives.external import ALSO_MEASURED, OF_A_GROUP
 from service.api.clients import AskingClients, ServedClients
 from service.api.dependencies import JobId
 from service.api.json_body import MAX_FAULTS, JsonRoute
@@ -26,6 +25,7 @@ from service.dispatch.client_runs import Told
 from service.dispatch.clients import Run
 from service.domain.objective import ExternalObjective
 from service.errors import Invalid, InvalidQuestion, pointer
+from stride.metrics import ALSO_TAKEN, is_taken
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/trials/{number}", tags=["ask and tell"], route_class=JsonRoute)
 
@@ -78,21 +78,21 @@ def _check(clients: ServedClients, run: Run, measured: Sequence[StepReport]) -> 
         return
     spec = clients.clients.spec_of(run)
     assert isinstance(spec.objective, ExternalObjective)
-    known = {metric.name for metric in spec.objective.metrics} | set(ALSO_MEASURED)
-    faults = list(islice(_faults(spec.metric, known, measured), MAX_FAULTS))
+    declared = {metric.name for metric in spec.objective.metrics}
+    faults = list(islice(_faults(spec.metric, declared, measured), MAX_FAULTS))
     if faults:
         raise InvalidQuestion(faults)
 
 
-def _faults(metric: str, known: Set[str], measured: Sequence[StepReport]) -> Iterator[Invalid]:
+def _faults(metric: str, declared: Set[str], measured: Sequence[StepReport]) -> Iterator[Invalid]:
     before = 0
     for index, item in enumerate(measured):
         if item.step <= before:
             detail = f"step {item.step} comes after step {before}: the steps of a request go upwards"
             yield Invalid(pointer("measurements", index, "step"), detail)
         before = item.step
-        for name in sorted(name for name in item.metrics if name not in known and not name.startswith(OF_A_GROUP)):
-            detail = f"the job declares no metric {name!r}; it takes: {', '.join(sorted(known))}"
+        for name in sorted(name for name in item.metrics if not is_taken(name, declared)):
+            detail = f"the job declares no metric {name!r}; it takes: {', '.join(sorted({*declared, *ALSO_TAKEN}))}"
             yield Invalid(pointer("measurements", index, "metrics", name), detail)
         if metric not in item.metrics:
             yield Invalid(pointer("measurements", index, "metrics"), f"{metric} is missing, the job's metric")

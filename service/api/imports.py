@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from objectives.catalog import typed_params
 from objectives.contract import Objective
-from objectives.external import ALSO_MEASURED
 from service.api.applicability import described, shown
 from service.api.dependencies import Catalog, Db
 from service.api.jobs import IdempotencyKey, sha256_of, view_of
@@ -26,6 +25,7 @@ from service.domain.space import Scalar, contains, fixed, searched
 from service.domain.spec import JobSpec
 from service.domain.strategy import Grid
 from service.errors import Invalid, InvalidJob, pointer
+from stride.metrics import ALSO_TAKEN, is_taken
 
 PATH = re.compile("/v1/imports")
 router = APIRouter(prefix=PATH.pattern, tags=["jobs"], route_class=JsonRoute)
@@ -93,7 +93,7 @@ def _job_faults(request: JobRequest) -> Iterator[Invalid]:
 def _faults(index: int, trial: ImportedTrial, spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
     where = ("trials", index)
     yield from _params_faults((*where, "params"), trial.params, spec)
-    known = {metric.name for metric in objective.metrics} | set(ALSO_MEASURED)
+    declared = {metric.name for metric in objective.metrics}
     before = 0
     for place, step in enumerate(trial.measurements):
         at = (*where, "measurements", place)
@@ -102,8 +102,10 @@ def _faults(index: int, trial: ImportedTrial, spec: JobSpec, objective: Objectiv
         before = step.step
         if spec.metric not in step.metrics:
             yield Invalid(pointer(*at, "metrics"), f"must hold {spec.metric}, which the job is judged by")
-        for name in step.metrics.keys() - known if isinstance(spec.objective, ExternalObjective) else ():
-            yield Invalid(pointer(*at, "metrics", name), f"is not declared; metrics are: {', '.join(sorted(known))}")
+        for name in step.metrics if isinstance(spec.objective, ExternalObjective) else ():
+            if not is_taken(name, declared):
+                known = ", ".join(sorted({*declared, *ALSO_TAKEN}))
+                yield Invalid(pointer(*at, "metrics", name), f"is not declared; metrics are: {known}")
     if trial.outcome == "completed" and not trial.measurements:
         yield Invalid(pointer(*where, "measurements"), f"a completed trial has at least one, of {spec.metric}")
 

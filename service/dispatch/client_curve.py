@@ -1,10 +1,9 @@
 """What a client reports, as measurements, and the curve that they make with what is stored."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from objectives.contract import Divergence
+from objectives.diagnosis.divergence import find_no_number
 from service.dispatch.attempt import Claim
 from service.dispatch.outcome import Curve
 from service.domain.meaning import Role
@@ -29,7 +28,7 @@ def measured(claim: Claim, step: Step) -> Measurement:
     """A step as the contract has it.
 
     What the client leaves out: the fraction, by the number of steps that the job declares, and the rate of the trial's
-    parameters. A run whose metric is no number has diverged: its client is not asked whether it has.
+    parameters. Whether the run has diverged its client is not asked.
     """
     fraction = step.fraction
     if fraction is None:
@@ -71,11 +70,7 @@ def counted(item: Measurement | None) -> float:
 
 
 def _judged(item: Measurement, metric: str) -> Measurement:
-    value = item.metrics[metric]
-    if math.isfinite(value):
-        return item
-    reason = f"{metric} was {value} at step {item.step}"
-    return replace(item, divergence=Divergence(reason=reason, update=item.step, fraction=item.fraction))
+    return replace(item, divergence=find_no_number(item.metrics, metric, step=item.step, fraction=item.fraction))
 
 
 def _n_steps(claim: Claim) -> int | None:

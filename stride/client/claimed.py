@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeGuard
 
@@ -29,9 +29,18 @@ class ClaimedTrial(Trial):
     """
 
     def __init__(
-        self, leased: Leased, metric: str, params: Mapping[str, Any], seed: int, device: str, trial_number: int, attempt: int
+        self,
+        leased: Leased,
+        metric: str,
+        declared: Collection[str],
+        params: Mapping[str, Any],
+        seed: int,
+        device: str,
+        trial_number: int,
+        attempt: int,
     ) -> None:
         super().__init__(Reports(leased), metric, params, seed, device, trial_number)
+        self.declared = frozenset(declared)
         self.attempt = attempt
         """Counted from 1; a later one takes over where an earlier one was lost or given back."""
         self.result: str | None = None

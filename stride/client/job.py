@@ -169,7 +169,14 @@ class Job:
             checkpoint_s=_checkpoint_s(),
         )
         trial = ClaimedTrial(
-            leased, spec["metric"], claimed["params"], claimed["seed"], device, claimed["number"], claimed["attempt"]
+            leased,
+            spec["metric"],
+            [metric["name"] for metric in spec["objective"]["metrics"]],
+            claimed["params"],
+            claimed["seed"],
+            device,
+            claimed["number"],
+            claimed["attempt"],
         )
         try:
             yield trial

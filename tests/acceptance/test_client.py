@@ -1,6 +1,7 @@
 """The Python client on a real service: what becomes of trials that are trained in other processes than workers'."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import pytest
 import stride
 from stride.client import BestLearningRate, Job
 from stride.client.job import progress
+from stride.integrations.pytorch import follow
 from tests.acceptance.clients import SPACE, Counter, lines, loss, own_stride, train
-from tests.acceptance.conftest import DEADLINE_S, RunningStride, running_stride
+from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, RunningStride, running_stride
 from tests.folders import data_folder
 from tests.polling import wait_until
 
@@ -34,9 +36,14 @@ def client(service: RunningStride) -> Iterator[stride.Client]:
         yield client
 
 
-def submitted(client: stride.Client, *, epochs: int = 3, trials: int = 1, **document: Any) -> Job:
+def submitted(client: stride.Client, *, epochs: int = 3, steps: int | str = "epochs", trials: int = 1, **document: Any) -> Job:
     given = {"strategy": "random"} | document
-    return client.submit(space=SPACE | {"epochs": epochs}, steps="epochs", trials=trials, **given)
+    return client.submit(space=SPACE | {"epochs": epochs}, steps=steps, trials=trials, **given)
+
+
+def measured(service: RunningStride, job: Job) -> list[Any]:
+    items: list[Any] = service.ask("GET", f"/v1/jobs/{job.id}/trials/0/measurements")["items"]
+    return items
 
 
 def trials_of(service: RunningStride, job: Job) -> list[Any]:
@@ -157,6 +164,52 @@ def test_a_trial_that_is_interrupted_goes_on_where_it_was(
     assert begun == [(step, step + 1) for step in range(first, 20)]
 
 
+def test_a_loop_of_the_guide_that_is_interrupted_goes_on_bit_for_bit(
+    service: RunningStride, client: stride.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    monkeypatch.setenv("STRIDE_CHECKPOINT_S", "0")
+    guide = (REPOSITORY / "docs" / "guide" / "callbacks.md").read_text(encoding="utf-8")
+    [script] = re.findall(r"^```python\n(# digits_updates\.py\n.*?)^```$", guide, flags=re.MULTILINE | re.DOTALL)
+    [block] = re.findall(r"^## By the client\n.*?^```python\n(.*?)^```$", guide, flags=re.MULTILINE | re.DOTALL)
+    module: dict[str, Any] = {"__name__": "digits_updates"}
+    exec(script, module)
+    whole, interrupted = (submitted(client, steps=4, seed=1) for _ in range(2))
+    exec(block, {"job": whole, "train": module["train"]})
+    updates: list[Any] = []
+
+    def count(optimizer: Any, *_: Any) -> None:
+        updates.append(optimizer)
+        if len(updates) == 120:
+            raise KeyboardInterrupt
+
+    hook = register_optimizer_step_post_hook(count)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            exec(block, {"job": interrupted, "train": module["train"]})
+        exec(block, {"job": interrupted, "train": module["train"]})
+    finally:
+        hook.remove()
+    assert len(updates) == 120 + 100
+    expected, found = (
+        [(each["step"], each["metrics"], each["learning_rate"]) for each in measured(service, job)]
+        for job in (whole, interrupted)
+    )
+    assert len(expected) == 4
+    assert found == expected
+
+
+def test_callbacks_leave_out_what_a_job_does_not_declare(service: RunningStride, client: stride.Client) -> None:
+    job = submitted(client, metrics={"accuracy": "maximize"})
+    told = {"validation_loss": 0.5, "accuracy": 0.75, "training_loss": 0.25, "learning_rate/head": 0.125}
+    for trial in job.trials():
+        with trial, follow(Counter()) as training:
+            training.report(**told, validation_accuracy=0.5)
+    assert trial.result == "completed"
+    assert [each["metrics"] for each in measured(service, job)] == [told]
+
+
 def test_a_killed_client_is_taken_over_from_its_checkpoint(service: RunningStride, client: stride.Client, tmp_path: Path) -> None:
     job = submitted(client, epochs=12)
     first = train(service.url, job.id, tmp_path / "first", step_s=0.1, STRIDE_CHECKPOINT_S="0.2")
@@ -170,9 +223,7 @@ def test_a_killed_client_is_taken_over_from_its_checkpoint(service: RunningStrid
     at = 12 - len(steps)
     assert at > 0
     assert steps == [f"trial 0 attempt 2 step {step} counted {step + 1}" for step in range(at, 12)]
-    assert [each["step"] for each in service.ask("GET", f"/v1/jobs/{job.id}/trials/0/measurements")["items"]] == list(
-        range(1, 13)
-    )
+    assert [each["step"] for each in measured(service, job)] == list(range(1, 13))
 
 
 def test_a_client_that_lost_its_lease_goes_on_with_the_next_trial(
@@ -212,7 +263,7 @@ def test_training_goes_on_while_the_service_is_restarted(service: RunningStride,
                     api.wait(DEADLINE_S)
                 trial.report(validation_loss=loss(trial.params, step))
     assert trial.result == "completed"
-    assert len(service.ask("GET", f"/v1/jobs/{job.id}/trials/0/measurements")["items"]) == 6
+    assert len(measured(service, job)) == 6
 
 
 def test_a_paused_job_gives_its_trial_back_and_goes_on_when_it_is_resumed(client: stride.Client) -> None:

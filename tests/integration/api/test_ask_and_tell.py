@@ -198,6 +198,10 @@ def test_what_has_no_number_has_diverged(client: TestClient) -> None:
     assert asks.to(trial, "finish") == {"result": "infeasible", "value": None, "state": "running"}
     assert (shown(asks)["state"], shown(asks)["diverged_at_step"]) == ("infeasible", 3)
     assert [item["step"] for item in ask(client, f"{asks.job}/trials/0/measurements")["items"]] == [1, 2, 3]
+    other = asks.only()
+    told = asks.to(other, "measurements", measurements=[step(1, 1.0, training_loss=math.inf)])
+    assert (told["answer"], told["reason"]) == ("prune", "training_loss was inf at step 1")
+    assert asks.to(other, "finish")["result"] == "infeasible"
 
 
 @pytest.mark.parametrize(

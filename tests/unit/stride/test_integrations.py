@@ -88,8 +88,8 @@ def test_a_job_that_declares_its_metrics_is_told_these_only() -> None:
     trial.declared = frozenset({"validation_loss"})
     reporter = Reporter(trial, names=stride_name)
     reporter.begin()
-    reporter.report({"val_loss": 2.0, "val_accuracy": 0.5}, state=dict)
-    assert heard.reports[0]["metrics"] == {"validation_loss": 2.0}
+    reporter.report({"val_loss": 2.0, "val_accuracy": 0.5, "loss": 1.0}, state=dict)
+    assert heard.reports[0]["metrics"] == {"validation_loss": 2.0, "training_loss": 1.0}
 
 
 def test_a_training_that_never_measures_the_metric_that_counts_says_what_it_measured() -> None:
@@ -109,6 +109,10 @@ def test_the_trial_is_the_one_that_is_trained_and_there_may_be_none() -> None:
         reporter.begin()
         assert reporter.report({"validation_loss": 1.0}, state=dict) is True
     assert len(heard.reports) == 1
+    with current(trial_of(heard)), current(named := trial_of(heard)):  # as where threads train
+        with pytest.raises(RuntimeError, match="2 trials are trained in this process at once: name the one that is meant"):
+            reporter.begin()
+        assert Reporter(named).trial is named
     with pytest.raises(TypeError, match=r"given a str: it takes the stride\.Trial"):
         Reporter("trial")  # type: ignore[arg-type]
 
