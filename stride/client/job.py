@@ -146,13 +146,12 @@ class Job:
         """
         worker = worker or f"{gethostname()}:{os.getpid()}"
         spec = self.document["spec"]
-        token = str(uuid4())
         while True:
-            claim = self._http.post(f"{self._path}/claims", {"worker": worker, "tokens": [token]})
+            # A new token each time: one whose lease ended while its answer was lost, with this process stopped, gets no trial.
+            claim = self._http.post(f"{self._path}/claims", {"worker": worker, "tokens": [str(uuid4())]})
             if claim["trials"]:
                 (claimed,) = claim["trials"]
                 yield from self._one(claimed, spec, device or _device())
-                token = str(uuid4())
             elif claim["retry_after_s"] is None:
                 return
             else:

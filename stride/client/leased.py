@@ -14,6 +14,8 @@ BATCH_S = 0.5
 """How long measurements may wait for others to be sent with, where no pruner is to be asked."""
 MOST_AT_ONCE = 1_000
 """Measurements in one request."""
+MOST_BYTES = 500_000
+"""In one request, about: half of what a service takes. Measurements of many metrics pile up while it is away."""
 TIMEOUT_S = 10.0
 """For one request, since the lease runs meanwhile."""
 LONGEST_PAUSE_S = 2.0
@@ -116,7 +118,7 @@ class Leased:
         """
         self._end()
         self._take_left()
-        while len(self._waiting) > MOST_AT_ONCE and self.answer != LOST:
+        while len(self._batch()) < len(self._waiting) and self.answer != LOST:
             self._send()
         document = {"token": self._token, "measurements": self._waiting, "attributes": attributes}
         if error is not None:
@@ -179,7 +181,7 @@ class Leased:
     def _send(self, retry_s: float | None = None) -> None:
         """Send what waits, or else a heartbeat. Raises StrideError."""
         with self._sending:
-            batch = self._waiting[:MOST_AT_ONCE]
+            batch = self._batch()
             document: dict[str, Any] = {"token": self._token}
             what, document = ("measurements", document | {"measurements": batch}) if batch else ("heartbeat", document)
             try:
@@ -188,6 +190,16 @@ class Leased:
                 self._drop(len(batch))  # it would be refused again
                 raise
             self._drop(len(batch))
+
+    def _batch(self) -> list[Mapping[str, Any]]:
+        """As much of what waits as one request may have."""
+        size, batch = 0, list[Mapping[str, Any]]()
+        for measurement in self._waiting[:MOST_AT_ONCE]:
+            size += 100 + sum(len(name) + 30 for name in measurement["metrics"])
+            if batch and size > MOST_BYTES:
+                break
+            batch.append(measurement)
+        return batch
 
     def _drop(self, n: int) -> None:
         with self._woken:

@@ -5,13 +5,16 @@ import re
 import signal
 import threading
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
 
 import stride
+import stride.client.job
 from stride.client import BestLearningRate, Job
 from stride.client.job import progress
 from stride.integrations.pytorch import follow
@@ -88,6 +91,29 @@ def test_a_job_is_trained_here_and_answered(service: RunningStride, client: stri
     with pytest.raises(stride.Refused, match="no job") as raised:
         _ = job.state
     assert (raised.value.status, raised.value.kind) == (404, "job-not-found")
+
+
+def test_a_claim_whose_lease_ended_before_its_answer_came_is_made_anew(
+    service: RunningStride, client: stride.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, ended = submitted(client, trials=2), uuid4()
+    [lost] = service.ask("POST", f"/v1/jobs/{job.id}/claims", {"worker": "stopped", "tokens": [str(ended)]})["trials"]
+    service.ask("POST", f"/v1/jobs/{job.id}/trials/{lost['number']}/finish", {"token": lost["token"], "value": 1.0})
+    tokens = chain([ended], iter(uuid4, None))
+    monkeypatch.setattr(stride.client.job, "uuid4", lambda: next(tokens))
+    trial = next(job.trials(worker="stopped"))
+    assert trial.number == 1
+
+
+def test_what_piles_up_is_sent_in_requests_of_a_size_that_is_taken(service: RunningStride, client: stride.Client) -> None:
+    names = [f"{'m' * 90} {number}" for number in range(70)]
+    job = submitted(client, metrics=dict.fromkeys(names, "minimize"))
+    for trial in job.trials():
+        with trial:
+            for _ in range(200):  # 1.7 MB
+                trial.report(validation_loss=1.0, **dict.fromkeys(names, 1.0))
+        assert trial.result == "completed"
+    assert trials_of(service, job)[0]["last_step"] == 200
 
 
 def test_an_exception_is_a_failed_trial_and_nan_a_diverged_one(
