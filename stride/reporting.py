@@ -94,6 +94,7 @@ class Reports:
         self._places.append(place)
         found = states.decode(saved, Path(place.name))
         self.step, self._offset = found["step"], found["offset"]
+        self.attributes = found.get("attributes", {}) | self.attributes  # an earlier version stored none
         generators.restore(found["random"])
         return found["state"]
 
@@ -104,8 +105,8 @@ class Reports:
         try:
             state = self._state() if callable(self._state) else self._state
             if only is None:
-                whole = {"state": state, "step": self.step, "offset": self._offset, "random": generators.state()}
-                return states.encode(whole, self._called)
+                counted = {"step": self.step, "offset": self._offset, "attributes": self.attributes}
+                return states.encode({"state": state, **counted, "random": generators.state()}, self._called)
             entry = state.get(only) if isinstance(state, dict) else None
             return states.encode({only: entry}, self._called)
         except (states.BadState, OSError) as error:

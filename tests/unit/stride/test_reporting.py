@@ -47,17 +47,21 @@ def trial_heard_by(listener: Recorded) -> Trial:
 def test_a_run_goes_on_from_what_another_listener_has_taken() -> None:
     first, counter = Recorded(most=2), Counter()
     trial = trial_heard_by(first)
-    for _ in trial.steps(5, counter):
+    for step in trial.steps(5, counter):
         counter.n += 1
+        trial.set_user_attr("noted", step)
+        trial.set_user_attr("only then", {"size": 1.5})
         trial.report(loss=1.0)
     assert [report["step"] for report in first.heard] == [1, 2]
     assert isinstance(first.states[0], bytes)
     again, counter = Recorded(first.states[0]), Counter()
     trial = trial_heard_by(again)
+    trial.set_user_attr("noted", "before it goes on")
     for _ in trial.steps(5, counter):
         counter.n += 1
         trial.report(loss=float(counter.n))
     trial._reports.end()
+    assert again.heard[-1]["attributes"] == {"noted": "before it goes on", "only then": {"size": 1.5}}
     assert [(report["step"], report["metrics"]["loss"]) for report in again.heard] == [(2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0)]
 
 
