@@ -118,7 +118,7 @@ class Trial:
         return self._reports.restored()
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Note something with the trial, in what JSON can hold: stored when the function has returned, and saved with its state."""
+        """Note something with the trial, in what JSON can hold: stored when the function has returned, saved with its state."""
         name, plain = attribute(key, value)
         self._reports.attributes[name] = plain
 
