@@ -20,7 +20,7 @@ def external_objective(document: Mapping[str, Any]) -> Objective:
     A parameter with neither default nor space has the default None.
     """
     steps = document["steps"]
-    parameters = [_parameter(each) for each in document["parameters"]]
+    parameters = [_at_least_one(each) if each.name == steps else each for each in map(_parameter, document["parameters"])]
     if not any(each.role for each in parameters):
         # What a usual name says of a measure is about the metrics of our own tasks.
         named = [replace(by_usual_name(each), defines_measure=each.defines_measure) for each in parameters]
@@ -66,6 +66,11 @@ def _parameter(document: Mapping[str, Any]) -> Parameter:
         rate_shift=None if shift is None else RateShift(**shift),
         defines_measure=defining if isinstance(defining, bool) else tuple(defining),
     )
+
+
+def _at_least_one(steps: Parameter) -> Parameter:
+    """The parameter that says how many steps there are: which part of a run is done is a step's number by that."""
+    return steps if steps.low is not None and steps.low >= 1 else replace(steps, low=1, low_open=False)
 
 
 def _with_rate(parameters: Sequence[Parameter]) -> list[Parameter]:

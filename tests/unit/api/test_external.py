@@ -66,6 +66,13 @@ def test_roles_are_as_declared_where_any_is() -> None:
     assert spec.search_space.keys() == {"eta", "batch_size"}
 
 
+def test_a_run_has_at_least_one_step() -> None:
+    assert faults(declared(EPOCHS, steps="epochs"), search_space={"lr": LR["space"], "epochs": -3}) == {
+        "/search_space/epochs": "-3 must be at least 1"
+    }
+    assert completed(declared(EPOCHS | {"low": -9}), search_space={"lr": LR["space"], "epochs": -3}).search_space["epochs"] == -3
+
+
 def test_settings_define_what_is_measured() -> None:
     spec = completed(declared(NET | {"defines_measure": True}))
     assert set(spec.meaning.measure) == {"model", "data", "net"}
@@ -100,6 +107,7 @@ def test_a_stored_job_is_read_back_and_made_again() -> None:
         (declared(NET | {"choices": None}), "/objective/parameters/1", "no choices"),
         (declared(NET | {"default": "huge"}), "/objective/parameters/1/default", "'huge' is not one of 'small', 'large'"),
         (declared(EPOCHS | {"low": 1, "default": 0}), "/objective/parameters/1/default", "0 must be at least 1"),
+        (declared(EPOCHS | {"default": 0}, steps="epochs"), "/objective/parameters/1/default", "0 must be at least 1"),
         (declared(BATCH | {"low": 20}), "/objective/parameters/1/space", "16 must be at least 20"),
         (declared(BATCH | {"choices": ["a"]}), "/objective/parameters/1/choices", "only a categorical parameter has choices"),
         (declared(parameters=[EPOCHS]), "/objective", "has no learning rate"),
