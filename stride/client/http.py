@@ -117,7 +117,7 @@ class Http:
             problem = None
         if not isinstance(problem, dict) or "title" not in problem:
             return Unreachable(f"The server at {self.url} is not Stride: it answered {what} with status {response.status_code}.")
-        if response.status_code >= 500:
+        if response.status_code >= 500 or response.status_code in AWAY:
             return ServiceFailed(_in_words(problem))
         kind = str(problem.get("type", "")).removeprefix("urn:stride:")
         return Refused(_in_words(problem), response.status_code, kind, problem)
