@@ -100,7 +100,7 @@ class InvalidJob(StrideError):
 
 
 class InvalidQuestion(StrideError):
-    """The request's parameters are not valid."""
+    """The request is not valid."""
 
     def __init__(self, faults: list[Invalid]) -> None:
         super().__init__()
