@@ -57,8 +57,8 @@ def _shorter(objective: Objective) -> Iterator[Callable[[Document], Document]]:
     params = {parameter.name: parameter.default for parameter in objective.parameters}
 
     def without_settings(document: Document) -> Document:
-        given = {name: value for name, value in document["objective"]["settings"].items() if value != settings.get(name)}
-        chosen = {"name": document["objective"]["name"]}
+        chosen = dict(document["objective"])
+        given = {name: value for name, value in chosen.pop("settings", {}).items() if value != settings.get(name)}
         return document | {"objective": chosen | ({"settings": given} if given else {})}
 
     def without_fixed(document: Document) -> Document:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from objectives.catalog import load_catalog
+from objectives.external import external_objective
 from service.api.examples import JOBS
 from service.api.resubmission import request_of
 from service.api.submission import complete
@@ -33,6 +34,16 @@ def test_what_has_another_default_by_now_stays_written() -> None:
     assert request["search_space"]["dropout"] == 0.0
     made = complete(JobRequest.model_validate(request), {changed.name: changed})
     assert made.search_space == spec.search_space
+
+
+def test_an_objective_that_a_job_declares_stays_declared_where_it_has_no_settings() -> None:
+    parameters = [{"name": "lr", "type": "float", "space": {"type": "float", "low": 1e-4, "high": 1.0, "log": True}}]
+    declared = {"name": "external", "parameters": parameters, "metrics": [{"name": "loss", "direction": "minimize"}]}
+    request = JobRequest.model_validate({"objective": declared})
+    objective = external_objective(request.objective.model_dump(mode="json"))
+    written = request_of(complete(request, {"external": objective}), objective)
+    assert written["objective"].keys() == declared.keys()
+    assert JobRequest.model_validate(written).objective == request.objective
 
 
 def test_a_job_whose_objective_is_gone_stays_whole() -> None:
