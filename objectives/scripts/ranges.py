@@ -21,9 +21,12 @@ class Flaw(CatalogProblem):
     """What is declared cannot be used; the message is one sentence."""
 
 
-def written(options: Sequence[str]) -> dict[str, Any]:
-    """The ranges, and values, by the names of their parameters. options: each as one of FORMS. Raises Flaw."""
-    return dict(map(_written, options))
+def written(options: Sequence[str], *, of_arguments: bool = True) -> dict[str, Any]:
+    """The ranges, and values, by the names of their parameters. Raises Flaw.
+
+    options: each as one of FORMS. of_arguments: whether parameters are arguments of a function, so that their names are Python's.
+    """
+    return dict(_written(option, of_arguments=of_arguments) for option in options)
 
 
 def own_parameter(name: str, dimension: Any, objective: str) -> Parameter:
@@ -111,10 +114,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _written(text: str) -> tuple[str, Any]:
+def _written(text: str, *, of_arguments: bool) -> tuple[str, Any]:
     """The name and the range, or the value, of a parameter. Raises Flaw."""
     name, equals, given = text.partition("=")
-    if not equals or not name.isidentifier() or not given:
+    if not equals or not name or not given or (of_arguments and not name.isidentifier()):
         raise Flaw(f"--param {text} is none of {FORMS}")
     if "," in given:
         return name, {"type": "categorical", "choices": [_value(part) for part in given.split(",")]}

@@ -60,6 +60,8 @@ def import_runs(url: str | None, options: Options, settings: Settings, *, as_jso
                 space=ranges,
                 step_word=options.step or "step",
             )
+            if wanted.objective is not None and (options.file is None or options.direction is not None):
+                _check_direction(log, wanted.objective)
             document = document_of(log, wanted)
             job = client.post("/v1/imports", document, key=_key(document))
             _say_what(job, log)
@@ -149,7 +151,7 @@ def _missing(text: str | None) -> Missing | None:
 def _ranges(params: Sequence[str]) -> Mapping[str, Any]:
     """The ranges that are given, by the names of the parameters."""
     try:
-        return written([each for each in params if "=" in each])
+        return written([each for each in params if "=" in each], of_arguments=False)
     except Flaw as flaw:
         raise BadUsage(f"{flaw}.") from flaw
 
@@ -184,7 +186,21 @@ def _named(client: ApiClient, name: str) -> Named:
     rate = next((each["name"] for each in found["parameters"] if each["role"] == "learning_rate"), None)
     if rate is None:
         raise Refused(f"The objective {name} has no learning rate.")
-    return Named(name=name, learning_rate=rate, types={each["name"]: each["type"] for each in found["parameters"]})
+    return Named(
+        name=name,
+        learning_rate=rate,
+        types={each["name"]: each["type"] for each in found["parameters"]},
+        directions={each["name"]: each["direction"] for each in found["metrics"]},
+    )
+
+
+def _check_direction(log: Log, objective: Named) -> None:
+    """Raise BadUsage where the objective's metric is better in the other direction: the answer would be the worst rate."""
+    if objective.directions.get(log.metric, log.direction) != log.direction:
+        raise BadUsage(
+            f"{log.source} is to {log.direction} {log.metric}, but {objective.name} {objective.directions[log.metric]}s it:"
+            " one of them must be wrong."
+        )
 
 
 def _key(document: Mapping[str, Any]) -> str:

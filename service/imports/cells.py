@@ -51,8 +51,8 @@ def whole(cell: Cell, where: str, what: str, below: int) -> int:
     """A whole number from 0. what: what it is. Raises DataProblem."""
     value = real(cell, where)
     exact = cell if isinstance(cell, int) else int(value) if value.is_integer() else None
-    if isinstance(cell, str) and cell.strip().isascii() and cell.strip().isdecimal():
-        exact = int(cell)
+    if isinstance(cell, str) and len(cell) <= LONGEST_SHOWN and cell.strip().isascii() and cell.strip().isdecimal():
+        exact = int(cell)  # a float has not all of its digits
     if exact is None or not 0 <= exact < below:
         raise DataProblem(f"{where}: {_shown(cell)} is no {what}, which is a whole number from 0 to {below - 1:,}.")
     return exact

@@ -10,13 +10,12 @@ from pydantic import ValidationError
 
 from objectives.contract import DataProblem
 from objectives.meaning import by_usual_name
-from objectives.scripts.ranges import Flaw, own_parameter
+from objectives.scripts.ranges import Flaw, as_float, own_parameter
 from service.analysis.words.numbers import number
+from service.domain.imported import MAX_IMPORTED
 from service.domain.space import Dimension, Range, Scalar, contains, parse_space
 from service.imports.run import Log, Measured, Run
 
-MOST_TRIALS = 20_000
-"""Of one import; the API takes no more."""
 MOST_VALUES = 10
 """Of so many different numbers each is a choice; more are a range."""
 LONGEST_NAME = 200
@@ -34,6 +33,8 @@ class Named:
     """What it calls the learning rate."""
     types: Mapping[str, str]
     """Of its parameters, by their names."""
+    directions: Mapping[str, str] = field(default_factory=dict)
+    """Of its metrics, by their names: minimize or maximize."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +54,8 @@ class Wanted:
 
 def document_of(log: Log, wanted: Wanted) -> dict[str, Any]:
     """The body of POST /v1/imports. Raises DataProblem: its message names the run."""
-    if len(log.runs) > MOST_TRIALS:
-        raise DataProblem(f"{log.source} has {len(log.runs):,} runs: at most {MOST_TRIALS:,} are imported at once.")
+    if len(log.runs) > MAX_IMPORTED:
+        raise DataProblem(f"{log.source} has {len(log.runs):,} runs: at most {MAX_IMPORTED:,} are imported at once.")
     if len(log.runs) == 1:
         raise DataProblem(f"{log.source} has one run only: nothing can be said about other learning rates.")
     _check_measured(log)
@@ -69,6 +70,10 @@ def document_of(log: Log, wanted: Wanted) -> dict[str, Any]:
     space = {
         name: ranges[name] if name in ranges else _range([p[name] for p in points], is_rate=name == rate) for name in points[0]
     }
+    for name, dimension in space.items():
+        if name == rate or any(type(point[name]) is float for point in points):
+            space[name] = as_float(dimension)
+    _check_searched(log, space, rate)
     _check_contained(log, space, points)
     return {
         "source": log.source[:LONGEST_NAME],
@@ -114,6 +119,18 @@ def _typed(point: Mapping[str, Scalar], objective: Named) -> dict[str, Scalar]:
             value = int(value)
         typed[name] = value
     return typed
+
+
+def _check_searched(log: Log, space: Mapping[str, Any], rate: str) -> None:
+    """Raise DataProblem where no parameter was varied, or the range of the learning rate holds what is none."""
+    if not any(isinstance(dimension, Mapping) for dimension in space.values()):
+        raise DataProblem(f"All runs of {log.source} have the same {', '.join(space)}: nothing can be compared.")
+    dimension = space[rate]
+    if isinstance(dimension, Mapping) and dimension.get("low", 1.0) <= 0:
+        raise DataProblem(
+            f"{log.source} has {rate} searched from {number(dimension['low'])}, and a learning rate is above 0: state a range"
+            f" that holds what was tried, with --param {rate}=1e-5:1:log."
+        )
 
 
 def _check_contained(log: Log, space: Mapping[str, Any], points: Sequence[Mapping[str, Scalar]]) -> None:

@@ -1,6 +1,7 @@
 """Reads a log of runs from a file: CSV, parquet or JSON lines, by the ending of its name."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,9 @@ def _csv(path: Path) -> Table:
 def _parquet(path: Path) -> Table:
     with open_parquet(path) as file:
         table = file.read(use_threads=False)
+    names = Counter(table.column_names)
+    if twice := [name for name, n in names.items() if n > 1]:
+        raise DataProblem(f"{path} has two columns {twice[0]!r}, but names must be unique.")
     return Table(
         source=path.name,
         columns={name: table[name].to_pylist() for name in table.column_names},
@@ -60,6 +64,8 @@ def _json_lines(path: Path) -> Table:
         if not isinstance(document, dict):
             kind = "a list" if isinstance(document, list) else "a single value"
             raise DataProblem(f"{path}, line {number} holds {kind}, where an object with the values of one run is needed.")
+        if "\\u" in line and not _has_characters(document):
+            raise DataProblem(f"{path}, line {number} holds half of a character, a lone surrogate such as \\ud800: take it out.")
         for name, value in _flat(document).items():
             columns.setdefault(name, [None] * len(rows)).append(value)
         rows.append(number)
@@ -67,6 +73,15 @@ def _json_lines(path: Path) -> Table:
             if len(cells) < len(rows):
                 cells.append(None)
     return Table(source=path.name, columns=columns, rows=rows, row_word="line")
+
+
+def _has_characters(document: Mapping[str, Any]) -> bool:
+    """Whether its texts can be written: an escape may name half of a character."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _flat(document: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +20,11 @@ from optuna.trial import FrozenTrial, TrialState
 from objectives.contract import DataProblem
 from objectives.data.files import unreadable
 from service.analysis.words.numbers import counted
+from service.domain.imported import MAX_ATTRIBUTES
 from service.domain.measurement import MAX_STEP
 from service.domain.space import Scalar
+from service.domain.training_seeds import TRAINING_SEED
+from service.domain.trial import storable
 from service.imports.run import Log, Measured, Missing, Run
 from service.imports.table import listed
 
@@ -29,6 +33,8 @@ JOB = "job"
 """The user attribute of a study that Stride has made: its job."""
 METRIC = "value"
 """What is optimized is called, where the study does not name it."""
+LONGEST_NAME = 200
+"""Of an attribute."""
 CONSTRAINTS = "constraints"
 """The system attribute in which Optuna keeps what a trial violates."""
 
@@ -201,15 +207,14 @@ def _run(
     value = params[rate]
     if isinstance(value, bool | str) or not (math.isfinite(value) and value > 0):
         raise DataProblem(f"In {where}, {rate} is {value!r}, which is no learning rate: that is a finite number above 0.")
-    attributes = {name: kept for name, kept in trial.user_attrs.items() if name != "training_seed"}
-    attributes |= {name: _plain(each) for name, each in trial.params.items() if name not in space}
-    seed = trial.user_attrs.get("training_seed")
+    others = {name: each for name, each in trial.params.items() if name not in space}
+    seed = trial.user_attrs.get(TRAINING_SEED)
     run = Run(
         where=where,
         params=params,
         steps=steps,
         seed=seed if type(seed) is int and 0 <= seed < 2**63 else None,
-        attributes=attributes,
+        attributes=_attributes({**trial.user_attrs, **others}),
     )
     if trial.state is TrialState.COMPLETE:
         value = trial.values[0]
@@ -228,8 +233,26 @@ def _value(trial: FrozenTrial, name: str) -> Scalar:
     return int(trial.params[name]) if isinstance(known, IntDistribution) else float(trial.params[name])
 
 
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+def _attributes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What an import takes of what is noted at a trial, which may be any JSON of Python's: the first attributes with a name that
+    can be stored."""
+    named = {
+        storable(name): _json(each) for name, each in given.items() if 0 < len(name) <= LONGEST_NAME and name != TRAINING_SEED
+    }
+    return dict(islice(named.items(), MAX_ATTRIBUTES))
+
+
+def _json(value: Any) -> Any:
+    """The value as JSON has it: nan and infinities as text, and whatever is no JSON."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return list(map(_json, value))
+    if isinstance(value, dict):
+        return {storable(str(name)): _json(each) for name, each in value.items()}
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
 def _steps(trial: FrozenTrial, metric: str, said: str, shift: int) -> list[Measured]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from objectives.contract import DataProblem
+from service.domain.imported import MAX_IMPORTED
 from service.domain.space import Scalar
 from service.imports import cells
 from service.imports.run import DIAGNOSED, Log, Measured, Missing, Run
@@ -46,6 +47,8 @@ def log_of(table: Table, columns: Columns, *, direction: Literal["minimize", "ma
             raise DataProblem(f"{table.source}: column {name!r} is named twice, by {seen[name]} and by {option}.")
         seen[name] = option
     groups, notes = _grouped(table, columns)
+    if len(groups) > MAX_IMPORTED:
+        raise DataProblem(f"{table.source} has {len(groups):,} runs: at most {MAX_IMPORTED:,} are imported at once.")
     steps_from_0 = columns.step is not None and _begins_at_0(table, columns.step)
     if steps_from_0:
         notes.append(f"{columns.step} is counted from 0 there, and from 1 here.")

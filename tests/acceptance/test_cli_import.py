@@ -76,6 +76,10 @@ def test_it_says_what_was_read_and_the_same_file_is_the_same_job(stride: Running
         (("runs.csv", *COLUMNS, "--setting", "cnn"), "--setting cnn should look like --setting NAME=VALUE"),
         (("runs.csv", *COLUMNS, "--param", "lr=1:"), "--param lr=1: is none of NAME="),
         (("runs.csv", *COLUMNS, "--objective", "nope"), "There is no objective 'nope'; there are: few-shot"),
+        (
+            ("wrong.csv", *COLUMNS[:3], "validation_loss", "--direction", "maximize", "--objective", "image-classification"),
+            "wrong.csv is to maximize validation_loss, but image-classification minimizes it",
+        ),
         (("--storage", "s.log", "--seed", "s"), "--seed names a column of a FILE"),
         (("--storage", "s.log", "--param", "s"), "--param s names a column of a FILE"),
         (("--storage", "s.log"), "s.log cannot be read as a storage of Optuna (there is no such file"),
@@ -89,4 +93,5 @@ def test_what_cannot_be_imported_is_one_line(
     stride: RunningStride, tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     (tmp_path / "runs.csv").write_text("lr,loss\n0.1,1\n0.2,2\n")
+    (tmp_path / "wrong.csv").write_text("lr,validation_loss\n0.1,1\n0.2,2\n")
     assert_fails(run("import", *arguments, cwd=tmp_path, STRIDE_URL=stride.url), 2, said)

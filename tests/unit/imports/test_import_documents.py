@@ -83,6 +83,12 @@ def test_an_objective_of_the_catalog_gives_names_and_types() -> None:
         ([a_run(0.1, math.nan), a_run(0.2, None, ending="diverged")], {}, "No run of runs.csv has a finite loss"),
         ([a_run(0.1), a_run(0.2)], {"lr": {"type": "float", "low": 0.1, "high": 0.15}}, "runs.csv, 0.2: lr is 0.2, which"),
         ([a_run(0.1), a_run(0.2)], {"lr": {"type": "float", "low": 1.0, "high": 0.1}}, "--param lr: the range is empty"),
+        ([a_run(0.1), a_run(0.1)], {}, "All runs of runs.csv have the same lr: nothing can be compared"),
+        (
+            [a_run(0.1), a_run(0.2)],
+            {"lr": {"type": "float", "low": 0.0, "high": 1.0}},
+            "has lr searched from 0, and a learning rate",
+        ),
         ([a_run(0.1), a_run(0.2)], {"mu": 0.9}, "--param mu is no parameter of these runs, which have lr"),
     ],
 )
@@ -92,3 +98,12 @@ def test_runs_that_show_nothing_and_ranges_that_do_not_hold_them_are_refused(
     with pytest.raises(DataProblem) as refused:
         made(*runs, wanted=Wanted(space=space))
     assert said in str(refused.value)
+
+
+def test_ranges_of_numbers_may_be_written_in_whole_numbers() -> None:
+    ranges = {"lr": {"type": "int", "low": 1, "high": 10, "log": True}, "dropout": {"type": "int", "low": 0, "high": 1}}
+    lr, dropout = made(a_run(2.0, dropout=0.5), a_run(3.0, dropout=1), wanted=Wanted(space=ranges))["job"]["objective"][
+        "parameters"
+    ]
+    assert (lr["space"], lr["type"]) == ({"type": "float", "low": 1.0, "high": 10.0, "log": True}, "float")
+    assert (dropout["space"], dropout["type"]) == ({"type": "float", "low": 0.0, "high": 1.0}, "float")

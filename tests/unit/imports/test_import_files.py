@@ -139,6 +139,7 @@ def test_parameters_have_one_type_each(tmp_path: Path) -> None:
         (["lr,loss,x", "1,1,inf"], {"params": ["x"]}, "row 2, column 'x': 'inf' is not a finite number"),
         (["lr,loss,s", "1,1,1.5"], {"seed": "s"}, "row 2, column 's': '1.5' is no seed"),
         (["lr,loss,s", "1,1,-1"], {"seed": "s"}, "row 2, column 's': '-1' is no seed"),
+        (["lr,loss,s", f"1,1,{'9' * 5000}"], {"seed": "s"}, "99... is no seed, which is a whole number"),
         (["lr,loss,d", "1,1,maybe"], {"diverged": "d"}, "row 2, column 'd': 'maybe' does not say whether the run diverged"),
         (["lr,loss", "1,1"], {"params": ["loss"]}, "column 'loss' is named twice, by --metric and by --param"),
         (["lr,step,loss", "1,1,1", "1,2,1", "1,1,3"], {"step": "step"}, "row 4: step 1 of this run stands in row 2 too"),
@@ -169,6 +170,7 @@ def test_what_cannot_be_read_is_refused_by_row_and_column(
         ("a.jsonl", '{"lr": 1}\n{lr}\n', "line 2 is not JSON"),
         ("a.jsonl", '[{"lr": 1}]\n', "line 1 holds a list, where an object"),
         ("a.jsonl", '{"lr": 1, "loss": [1, "x"]}\n', "line 1, column 'loss', element 2: 'x' is not a number"),
+        ("a.jsonl", '{"lr": 1, "net": "\\ud800"}\n', "line 1 holds half of a character"),
         ("a.jsonl", "\n", "holds no runs"),
         ("a.txt", "lr\n", "must end in .csv, .parquet"),
         ("a.parquet", "lr\n", "cannot be read as a parquet file"),
@@ -186,6 +188,22 @@ def test_a_file_that_is_missing_or_huge_is_refused_before_it_is_read(tmp_path: P
     monkeypatch.setattr(files, "MOST_BYTES", 3)
     with pytest.raises(DataProblem, match=r"has 8 bytes, and at most 3 are read"):
         read_table(csv(tmp_path, "a,b", "1,2"))
+
+
+def test_more_runs_than_are_imported_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.imports.runs.MAX_IMPORTED", 2)
+    with pytest.raises(DataProblem, match=r"runs.csv has 3 runs: at most 2 are imported at once"):
+        read(csv(tmp_path, "lr,loss", "1,1", "2,1", "3,1"))
+
+
+def test_a_name_of_two_parquet_columns_is_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = [pa.array([0.1]), pa.array([0.2])]
+    pq.write_table(pa.Table.from_arrays(columns, names=["lr", "lr"]), tmp_path / "a.parquet")
+    with pytest.raises(DataProblem, match=r"a.parquet has two columns 'lr', but names must be unique"):
+        read_table(tmp_path / "a.parquet")
 
 
 def test_parquet_needs_pyarrow_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,14 @@ def test_parameters_that_not_every_trial_has_become_attributes_and_ranges_that_c
     assert log.notes == ["Not every trial has k: kept as attributes of trials, not as parameters of the job."]
 
 
+def test_attributes_of_any_kind_are_kept_as_json_has_them(file: str) -> None:
+    noted = {"test": math.nan, "all": [math.inf, {"a": -math.inf}], "text": "a\0\ud800", "n" * 300: 1, "": 2, "k": None}
+    study(file, trial(user_attrs=noted), trial(user_attrs={f"a{n}": n for n in range(150)}))
+    first, second = (run.attributes for run in read(file).runs)
+    assert first == {"test": "nan", "all": ["inf", {"a": "-inf"}], "text": "a\ufffd?", "k": None}
+    assert second == {f"a{n}": n for n in range(100)}, "an import takes no more"
+
+
 @pytest.mark.parametrize(
     ("trials", "asked", "said"),
     [
