@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from service.dispatch.attempt import Claim
 from service.dispatch.checkpointing import newest, note_resumed, pass_over
 from service.dispatch.client_curve import Step, counted, curve_of, measured
-from service.dispatch.client_finish import End, Ended, became_of, store_end
+from service.dispatch.client_finish import End, Ended, Trained, became_of, judge, read_trained, store_end
 from service.dispatch.clients import Clients, Run, held
 from service.dispatch.renew import PRUNE, should_prune
 from service.domain.checkpoint import Checkpoint, Kind
@@ -148,16 +148,18 @@ class ClientRuns:
         try:
             if steps:
                 self.report(run, steps)
-            return self._database.transact(lambda conn: self._end(conn, run, end))
+            trained = self._database.transact(lambda conn: self._trained(conn, run))
+            judged = judge(trained, end)
+            return self._database.transact(lambda conn: store_end(conn, judged, lease_s=self._lease_s))
         except LeaseLost:
             # The same request was sent before, and may have ended the trial.
             if self._database.transact(lambda conn: held(conn, run, or_ended=(Outcome.FINISHED,))).outcome is None:
                 raise
         return self._database.transact(lambda conn: became_of(conn, run))
 
-    def _end(self, conn: sa.Connection, run: Run, end: End) -> Ended:
+    def _trained(self, conn: sa.Connection, run: Run) -> Trained:
         holder = held(conn, run)
-        return store_end(conn, holder, self._clients.claim_of(conn, holder), end, lease_s=self._lease_s)
+        return read_trained(conn, holder, self._clients.claim_of(conn, holder))
 
     def _store(self, conn: sa.Connection, run: Run, steps: Sequence[Step], is_first: bool) -> "_Stored":
         """Store steps up to the next one at which the pruner is asked, or which ends the trial."""

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from service.api import claims, client_checkpoints
 from service.api.clients import RECEIVED_AT_ONCE
 from service.app import create_app
-from service.dispatch import clients
+from service.dispatch import clients, outcome
 from service.dispatch.sweeper import tidy_up
 from service.domain.job import Job
 from service.store import jobs, leases, measurements, trial_reader, workers
@@ -227,6 +227,28 @@ def test_a_trial_may_be_told_by_its_end_alone(client: TestClient, body: dict[str
     if result == "completed":
         assert shown(asks)["user_attrs"]["commit"] == "abc"
         assert "error" not in shown(asks)["user_attrs"]
+
+
+def test_a_trial_is_judged_with_no_transaction_open(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks = asking(client)
+    trial = asks.only()
+    asks.measure(trial, 1.0)
+    diagnosis, held = outcome.Curve.diagnosis, list[int]()
+
+    def observed(*arguments: Any) -> Any:
+        with database.transaction() as conn:
+            query = (
+                "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database()"
+                " AND relation = 'stride.measurements'::regclass AND pid <> pg_backend_pid()"
+            )
+            held.append(conn.exec_driver_sql(query).scalar_one())
+        return diagnosis(*arguments)
+
+    monkeypatch.setattr(outcome.Curve, "diagnosis", observed)
+    assert asks.to(trial, "finish")["result"] == "completed"
+    assert held == [0]  # the measurements of a long run take seconds, and the server ends a transaction that idles for as long
 
 
 def test_too_many_failures_in_a_row_end_the_job(client: TestClient) -> None:
