@@ -54,7 +54,16 @@ def import_trials(
     except InvalidJob as error:
         raise InvalidJob([Invalid(f"/job{fault.pointer}", fault.detail) for fault in error.faults]) from error
     assert objective is not None  # else it could not be completed
-    trials = [trial.model_copy(update={"params": typed_params(objective, trial.params)}) for trial in request.trials]
+    shared = request.job.training_seed == "shared" and "seed" in request.job.model_fields_set
+    trials = [
+        trial.model_copy(
+            update={
+                "params": typed_params(objective, trial.params),
+                "seed": spec.seed if shared and trial.seed is None else trial.seed,
+            }
+        )
+        for trial in request.trials
+    ]
     found = (fault for index, trial in enumerate(trials) for fault in _faults(index, trial, spec, objective))
     if faults := list(islice(found, MAX_FAULTS)):
         raise InvalidJob(faults)
@@ -92,6 +101,8 @@ def _job_faults(request: JobRequest) -> Iterator[Invalid]:
 
 def _faults(index: int, trial: ImportedTrial, spec: JobSpec, objective: Objective) -> Iterator[Invalid]:
     where = ("trials", index)
+    if spec.training_seed == "shared" and trial.seed not in (None, spec.seed):
+        yield Invalid(pointer(*where, "seed"), f"must be {spec.seed}, the job's seed: its training_seed is shared by all trials")
     yield from _params_faults((*where, "params"), trial.params, spec)
     declared = {metric.name for metric in objective.metrics}
     before = 0

@@ -144,8 +144,9 @@ def test_imports_are_compared_with_each_other(client: TestClient) -> None:
     assert "Training seeds are not known for" in compared["because"]
 
 
-def test_all_of_one_seed_hold_for_it_alone(client: TestClient) -> None:
-    body = document(trials=[trial(rate, seed=42) for rate in RATES])
+@pytest.mark.parametrize("stated", [42, None])
+def test_all_of_one_seed_hold_for_it_alone(client: TestClient, stated: int | None) -> None:
+    body = document(trials=[trial(rate, seed=stated) for rate in RATES])
     body["job"] |= {"seed": 42, "training_seed": "shared"}
     answer = ask(client, f"/v1/jobs/{imported(client, body)['id']}/best-lr")
     assert (answer["training_seed"], answer["evidence"]["seeds"]) == (42, 1)
@@ -219,6 +220,11 @@ FIRST = ("trials", 0, "measurements", 0)
         (changed(*FIRST, "metrics", "val_loss", to="a"), "/trials/0/measurements/0/metrics/val_loss", "should be a number"),
         (changed("trials", 0, "measurements", to=[]), "/trials/0/measurements", "a completed trial has at least one"),
         (changed("trials", 0, "seed", to=-1), "/trials/0/seed", "greater than or equal to 0"),
+        (
+            changed("job", "training_seed", to="shared") | {"trials": [trial(0.1, seed=1), trial(0.2)]},
+            "/trials/0/seed",
+            "must be 0, the job's seed",
+        ),
         (changed("trials", 0, "outcome", to="lost"), "/trials/0/outcome", "'completed', 'diverged', 'pruned' or 'failed'"),
     ],
 )
