@@ -38,6 +38,14 @@ NEEDY = [
     ("GET", f"/v1/jobs/{ID}/trials/0"),
     ("GET", f"/v1/jobs/{ID}/trials/0/measurements"),
     ("GET", f"/v1/jobs/{ID}/trials/0/log"),
+    ("POST", f"/v1/jobs/{ID}/claims"),
+    ("POST", f"/v1/jobs/{ID}/trials/0/measurements"),
+    ("POST", f"/v1/jobs/{ID}/trials/0/heartbeat"),
+    ("POST", f"/v1/jobs/{ID}/trials/0/release"),
+    ("POST", f"/v1/jobs/{ID}/trials/0/finish"),
+    ("PUT", f"/v1/jobs/{ID}/trials/0/checkpoint?token={ID}&step=1"),
+    ("GET", f"/v1/jobs/{ID}/trials/0/checkpoint?token={ID}"),
+    ("POST", "/v1/imports"),
     ("GET", "/v1/best-lr?objective=quadratic"),
     ("GET", "/v1/objectives"),
     ("GET", "/v1/workers"),
@@ -54,9 +62,28 @@ def client_of(database: Database) -> TestClient:
     return TestClient(create_app(SETTINGS, database), "http://127.0.0.1", raise_server_exceptions=False)
 
 
+OBJECTIVE = {
+    "name": "external",
+    "parameters": [{"name": "lr", "type": "float", "space": {"type": "float", "low": 0.01, "high": 1.0, "log": True}}],
+    "metrics": [{"name": "loss", "direction": "minimize"}],
+}
+MEASURED = [{"step": 1, "metrics": {"loss": 0.5}}]
+IMPORTED = [{"params": {"lr": rate}, "measurements": MEASURED} for rate in (0.1, 0.2)]
+REPORT = {"token": str(ID)}
+BODIES: dict[str, Any] = {
+    "/v1/jobs": {"objective": {"name": "quadratic"}},
+    "/v1/imports": {"source": "runs.csv", "job": {"objective": OBJECTIVE}, "trials": IMPORTED},
+    f"/v1/jobs/{ID}/extend": {"trials": 1},
+    f"/v1/jobs/{ID}/claims": {"worker": "me", "tokens": [str(ID)]},
+    f"/v1/jobs/{ID}/trials/0/measurements": REPORT | {"measurements": MEASURED},
+    **{f"/v1/jobs/{ID}/trials/0/{what}": REPORT for what in ("heartbeat", "release", "finish")},
+}
+
+
 def send(client: TestClient, method: str, path: str) -> Any:
-    bodies = {"/v1/jobs": {"objective": {"name": "quadratic"}}, f"/v1/jobs/{ID}/extend": {"trials": 1}}
-    return client.request(method, path, json=bodies.get(path) if method == "POST" else None)
+    if method == "PUT":
+        return client.put(path, content=b"state", headers={"Content-Type": "application/octet-stream"})
+    return client.request(method, path, json=BODIES.get(path) if method == "POST" else None)
 
 
 def assert_unavailable(answer: Any, kind: str) -> None:

@@ -148,7 +148,7 @@ def stored_result(database: Database, job: Job) -> Any:
 
 def kill_after_a_checkpoint(database: Database, job: Job, worker: WorkerProcess) -> int:
     """SIGKILL the worker in the midst of the job; returns the step of the newest checkpoint."""
-    wait_until(lambda: newest_step(database, job) > 1, "a checkpoint", deadline_s=40)
+    wait_until(lambda: newest_step(database, job) > 1, "a checkpoint")  # training begins when torch is imported
     worker.signal(signal.SIGKILL)
     worker.wait()
     step = newest_step(database, job)
