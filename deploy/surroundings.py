@@ -33,6 +33,7 @@ VALUES = {
     "STRIDE_CHECKPOINT_MAX_BYTES": "1000000",
     "STRIDE_RETENTION_DAYS": "30",
     "STRIDE_MAX_BODY_BYTES": "500000",
+    "STRIDE_IMPORT_MAX_BYTES": "2000000",
 }
 """A value for every setting in .env.example, different from the default where that is possible."""
 

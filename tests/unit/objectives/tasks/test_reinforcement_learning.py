@@ -113,9 +113,9 @@ def test_weights_that_are_no_numbers_any_more_are_divergence() -> None:
 
 def test_more_in_a_batch_than_there_are_transitions_is_refused() -> None:
     with pytest.raises(
-        DataProblem, match=r"^batch_size 130 exceeds the 129 transitions of an iteration: lower it, or raise transitions\.$"
+        DataProblem, match=r"^batch_size 129 exceeds the 128 transitions of an iteration: lower it, or raise transitions\.$"
     ):
-        begin(batch_size=130)
+        begin(batch_size=129)
 
 
 class Corridor(gymnasium.Env[Any, Any]):
