@@ -171,7 +171,7 @@ class ClientRuns:
         first, before = measurements.first_and_before(conn, lease.trial_id, steps[0].step)
         last = before[-1] if before else None
         curve = curve_of(claim, [first, last] if first and last and first.step < last.step else before[-1:])
-        if curve.divergence is not None:  # and the answer was lost, or not heeded
+        if curve.divergence is not None:  # and the answer was lost, or not followed
             return self._renewed(conn, holder, claim, over=curve.divergence.evidence)
         parts = None if isinstance(spec.pruner, NoPruner) else spec.pruner.parts
         if parts and last and is_first and holder.last_step is None:
