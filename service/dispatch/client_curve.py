@@ -64,11 +64,6 @@ def curve_of(claim: Claim, stored: Sequence[Measurement]) -> Curve:
     return curve
 
 
-def counted(item: Measurement | None) -> float:
-    """The part of its schedule that a run had completed, as pruners count it: 0 during warm-up."""
-    return 0.0 if item is None or item.in_warmup else item.fraction
-
-
 def _judged(item: Measurement, metric: str) -> Measurement:
     return replace(item, divergence=find_no_number(item.metrics, metric, step=item.step, fraction=item.fraction))
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from service.dispatch.attempt import Claim
 from service.dispatch.checkpointing import newest, note_resumed, pass_over
-from service.dispatch.client_curve import Step, counted, curve_of, measured
+from service.dispatch.client_curve import Step, curve_of, measured
 from service.dispatch.client_finish import End, Ended, Trained, became_of, judge, read_trained, store_end
 from service.dispatch.clients import Clients, Run, held
 from service.dispatch.renew import PRUNE, should_prune
@@ -25,7 +25,7 @@ from service.domain.events import Event
 from service.domain.job import JobState
 from service.domain.lease import Outcome
 from service.domain.measurement import Measurement
-from service.domain.parts import is_pruning_step
+from service.domain.parts import counted, is_pruning_step
 from service.domain.strategy import NoPruner
 from service.errors import Invalid, InvalidQuestion, LeaseLost, NoCheckpoint
 from service.store import checkpoints, jobs, leases, measurements, trials

@@ -1,11 +1,11 @@
 """Trials that were trained elsewhere, as a user imports them."""
 
-import math
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from service.domain.measurement import MAX_STEP
+from service.domain.number import Reported
 from service.domain.objective import Document, Name, Text
 from service.domain.request import JobRequest
 from service.domain.space import Value
@@ -13,16 +13,6 @@ from service.domain.space import Value
 MAX_IMPORTED = 20_000
 """The largest number of trials of one import: they are stored in one transaction."""
 MAX_ATTRIBUTES = 100
-NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-"""How JSON writes what its numbers cannot be."""
-
-
-def _read(value: Any) -> Any:
-    return NOT_FINITE.get(value, value) if isinstance(value, str) else value
-
-
-Reported = Annotated[float, BeforeValidator(_read), WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": list(NOT_FINITE)}]})]
-"""A number that may be nan or infinite."""
 
 
 class ImportedStep(Document):

@@ -2,6 +2,8 @@
 
 import math
 
+from service.domain.measurement import Measurement
+
 _ROUNDING = 1e-9
 
 
@@ -17,3 +19,8 @@ def is_pruning_step(before: float, fraction: float, in_warmup: bool, parts: int)
     ended during it. Values measured during warm-up are not comparable, but the decision should not wait for the next part.
     """
     return not in_warmup and fraction < 1 - _ROUNDING and parts_done(fraction, parts) > parts_done(before, parts)
+
+
+def counted(item: Measurement | None) -> float:
+    """The part of its schedule that a run had completed, as pruners count it: 0 during warm-up."""
+    return 0.0 if item is None or item.in_warmup else item.fraction

@@ -11,7 +11,7 @@ from service.dispatch.attempt import Claim
 from service.dispatch.checkpointing import Position
 from service.dispatch.outcome import Curve, Failed, Infeasible, Result
 from service.domain.measurement import Measurement
-from service.domain.parts import is_pruning_step
+from service.domain.parts import counted, is_pruning_step
 from service.domain.strategy import NoPruner
 from service.domain.trial import TrialError
 from service.store import checkpoint_files
@@ -116,7 +116,7 @@ class Attempt:
                 hold_at=self._lease.runs_out_at,
                 checkpoint_s=self._keep.interval_s,
                 place=self._keep.place(self._claim),
-                resume=None if position is None else Resume(checkpoint=position.checkpoint, before=_counted(position.last)),
+                resume=None if position is None else Resume(checkpoint=position.checkpoint, before=counted(position.last)),
                 notes=list(self._skipped.values()),
             )
         )
@@ -192,7 +192,7 @@ class Attempt:
         yield from self._lease.resumed(last.step)
         self._curve.go_on_after((yield from self._lease.measured_until(last.step)))
         # The previous attempt may have ended after this step and before the pruner's decision on it.
-        if self._parts is not None and is_pruning_step(_counted(position.before), last.fraction, last.in_warmup, self._parts):
+        if self._parts is not None and is_pruning_step(counted(position.before), last.fraction, last.in_warmup, self._parts):
             return (yield from self._ask_pruner(last))
         return None
 
@@ -223,8 +223,3 @@ class Attempt:
     @property
     def _parts(self) -> int | None:
         return None if isinstance(self._spec.pruner, NoPruner) else self._spec.pruner.parts
-
-
-def _counted(item: Measurement | None) -> float:
-    """The part of its schedule that a run had completed, as pruners count it: 0 during warm-up."""
-    return 0.0 if item is None or item.in_warmup else item.fraction

@@ -3,41 +3,25 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from service.api.schemas.view import View
 from service.dispatch.client_curve import Step
 from service.dispatch.client_runs import ToDo
 from service.domain.job import JobState
-from service.domain.objective import Name
+from service.domain.number import Reported
+from service.domain.objective import Document, Name
 from service.domain.space import Point
 from service.domain.trial import TrialError
 
 MOST_TOKENS = 64
 MOST_STEPS = 1_000
 
-NOT_FINITE = ("NaN", "Infinity", "-Infinity")
-
-
-def _number(value: Any) -> Any:
-    return float(value) if value in NOT_FINITE else value
-
-
-Real = Annotated[
-    float,
-    BeforeValidator(_number),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "enum": list(NOT_FINITE)}]}),
-]
-"""A number. JSON has none that is not finite, so these are texts."""
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 Token = Annotated[UUID, Field(strict=False, description="A random UUID that the client draws for the trial.")]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ClaimRequest(_Body):
+class ClaimRequest(Document):
     """Whose trials are claimed, and how many."""
 
     worker: Name = Field(description="The name of the client, such as its host and process.")
@@ -79,19 +63,19 @@ class Claimed(View):
     """Seconds after which to ask again; null: the job is over."""
 
 
-class StepReport(_Body):
+class StepReport(Document):
     """What was measured at a step."""
 
     step: int = Field(ge=1, le=2**31 - 1, description="Counted from 1.")
     fraction: float | None = Field(
         None, gt=0, le=1, description="Which part of the run is done; left out: by the steps that the job declares."
     )
-    learning_rate: Real | None = Field(
+    learning_rate: Reported | None = Field(
         None, description="What the optimizer applied; left out: the trial's parameter that is the learning rate."
     )
     in_warmup: bool = Field(False, description="Whether the rate was still rising.")
     seconds: float = Field(0.0, ge=0, allow_inf_nan=False, description="How long the step took.")
-    metrics: dict[Name, Real] = Field(
+    metrics: dict[Name, Reported] = Field(
         min_length=1, max_length=100, description='The job\'s metric among them. "NaN" and "Infinity": it has diverged.'
     )
 
@@ -101,7 +85,7 @@ class StepReport(_Body):
         return Step(**dict(self))
 
 
-class _Report(_Body):
+class _Report(Document):
     token: Token
 
 
@@ -123,7 +107,7 @@ class ReleaseRequest(_Report):
     reason: Annotated[Text, StringConstraints(min_length=1, max_length=2_000)] = "its client gave it back"
 
 
-class ErrorReport(_Body):
+class ErrorReport(Document):
     """Why a trial failed."""
 
     type: Name
@@ -142,9 +126,9 @@ class FinishRequest(_Report):
     measurements: list[StepReport] = Field(
         default_factory=list, max_length=MOST_STEPS, description="What has not been sent before."
     )
-    value: Real | None = Field(None, description="The trial's value, where it is not the job's metric at the last step.")
+    value: Reported | None = Field(None, description="The trial's value, where it is not the job's metric at the last step.")
     attributes: dict[Name, Any] = Field(default_factory=dict, max_length=1_000, description="What else is stored with the trial.")
-    test_metrics: dict[Name, Real] = Field(
+    test_metrics: dict[Name, Reported] = Field(
         default_factory=dict, max_length=1_000, description="Measured on data that neither training nor search has seen."
     )
     error: ErrorReport | None = Field(None, description="What was raised: the trial has failed.")
