@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -125,13 +126,15 @@ def _of_study(options: Options, settings: Settings) -> Log:
 
 def _without_password(place: str) -> str:
     """The storage as it may be shown and stored."""
-    if "://" not in place:
-        return place
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
+    if "://" not in place:
+        return place
+    # Up to the last @, which a password may hold, though it should be written %40 there.
+    hidden = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", place)
     try:
-        return make_url(place).render_as_string(hide_password=True)
+        return make_url(hidden).render_as_string()
     except ArgumentError:
         return "the storage"
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from objectives.contract import Objective
+from objectives.diagnosis.divergence import find_no_number
 from service.dispatch.outcome import Curve, Failed, Infeasible, Pruned, Result, as_stored, ignored
 from service.dispatch.submit import add_confirming_phase, add_phase, insert_study, submitted_before
 from service.domain.events import Event
@@ -132,18 +133,20 @@ def _judged(spec: JobSpec, trial: ImportedTrial, measured: Sequence[Measurement]
 
 def _steps(spec: JobSpec, trial: ImportedTrial) -> list[Measurement]:
     total = _total(spec, trial)
-    return [_step(step, total) for step in trial.measurements]
+    return [_step(step, total, spec.metric) for step in trial.measurements]
 
 
-def _step(step: ImportedStep, total: int) -> Measurement:
+def _step(step: ImportedStep, total: int, metric: str) -> Measurement:
+    fraction = min(1.0, step.step / total) if step.fraction is None else step.fraction
     return Measurement(
         step=step.step,
-        fraction=min(1.0, step.step / total) if step.fraction is None else step.fraction,
+        fraction=fraction,
         in_warmup=step.in_warmup,
         metrics=step.metrics,
         # What was not measured is no number.
         learning_rate=math.nan if step.learning_rate is None else step.learning_rate,
         seconds=math.nan if step.seconds is None else step.seconds,
+        divergence=find_no_number(step.metrics, metric, step=step.step, fraction=fraction),
     )
 
 

@@ -3,8 +3,9 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from objectives.contract import DataProblem
 from objectives.data.csv_file import csv_columns
@@ -38,16 +39,26 @@ def _csv(path: Path) -> Table:
 
 
 def _parquet(path: Path) -> Table:
-    with open_parquet(path) as file:
+    with open_parquet(path) as file:  # raises when pyarrow is not installed
         table = file.read(use_threads=False)
+    from pyarrow.types import is_struct
+
+    while any(map(is_struct, table.schema.types)):
+        table = table.flatten()  # names are as those of an object in JSON lines: params.lr
     names = Counter(table.column_names)
     if twice := [name for name, n in names.items() if n > 1]:
         raise DataProblem(f"{path} has two columns {twice[0]!r}, but names must be unique.")
-    return Table(
-        source=path.name,
-        columns={name: table[name].to_pylist() for name in table.column_names},
-        rows=range(1, table.num_rows + 1),
-    )
+    columns = {name: list(map(_plain, table[name].to_pylist())) for name in table.column_names}
+    return Table(source=path.name, columns=columns, rows=range(1, table.num_rows + 1))
+
+
+def _plain(cell: Any) -> Cell:
+    """A cell of a parquet file without decimals, which databases write."""
+    if isinstance(cell, list):
+        return list(map(_plain, cell))
+    if not isinstance(cell, Decimal):
+        return cast("Cell", cell)
+    return int(cell) if cell == cell.to_integral_value() else float(cell)
 
 
 def _json_lines(path: Path) -> Table:

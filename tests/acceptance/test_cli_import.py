@@ -84,7 +84,7 @@ def test_it_says_what_was_read_and_the_same_file_is_the_same_job(stride: Running
         (("--storage", "s.log", "--param", "s"), "--param s names a column of a FILE"),
         (("--storage", "s.log"), "s.log cannot be read as a storage of Optuna (there is no such file"),
         (
-            ("--storage", "postgresql://me:secret@127.0.0.1:9/x", "--study", "a"),
+            ("--storage", "postgresql://me:se@cret@127.0.0.1:9/x", "--study", "a"),
             "postgresql://me:***@127.0.0.1:9/x cannot be read",
         ),
     ],

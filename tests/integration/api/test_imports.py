@@ -95,15 +95,28 @@ def test_each_outcome_is_judged_as_a_workers_is(client: TestClient) -> None:
         {"params": {"lr": 0.07}, "outcome": "failed"},
         trial(0.08, value=0.125),
         trial(0.09, above=1e12),
+        trial(0.1),
     ]
     trials[8]["measurements"][0]["metrics"]["val_loss"] = 1.0  # from 1 to 1e12: a run that blew up
+    trials[9]["measurements"][1]["metrics"]["training_loss"] = "NaN"
     job = imported(client, document(trials=trials))
     found = ask(client, f"/v1/jobs/{job['id']}/trials")["items"]
     assert [each["state"] for each in found] == [
-        *("complete", "infeasible", "pruned", "failed", "infeasible", "infeasible", "failed", "complete", "infeasible")
+        *(
+            "complete",
+            "infeasible",
+            "pruned",
+            "failed",
+            "infeasible",
+            "infeasible",
+            "failed",
+            "complete",
+            "infeasible",
+            "infeasible",
+        )
     ]
     assert found[1]["user_attrs"]["divergence"] == "the log says so"
-    assert [each["diverged_at_step"] for each in found] == [None, 3, None, None, 3, 0, None, None, 2]
+    assert [each["diverged_at_step"] for each in found] == [None, 3, None, None, 3, 0, None, None, 2, 2]
     assert found[2]["user_attrs"]["pruned_at_step"] == 2
     assert found[3]["error"] == {"type": "RunFailed", "message": "out of memory", "traceback": None}
     assert found[7]["value"] == 0.125

@@ -2,6 +2,7 @@
 
 import builtins
 import math
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,18 @@ def test_parquet_needs_pyarrow_and_says_so(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DataProblem, match=r"needs pyarrow to be read: install it, or Stride with its extra data"):
         read_table(written(tmp_path / "runs.parquet", ""))
+
+
+def test_structs_and_decimals_of_parquet_are_columns_and_numbers(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [
+        {"config": {"optimizer": {"lr": Decimal("0.1")}, "batch_size": Decimal(16)}, "loss": [Decimal("1.5"), Decimal("0.5")]}
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "runs.parquet")
+    log = read(tmp_path / "runs.parquet", learning_rate="config.optimizer.lr", params=["config.batch_size"])
+    (run,) = log.runs
+    assert run.params == {"config.optimizer.lr": 0.1, "config.batch_size": 16}
+    assert type(run.params["config.batch_size"]) is int
+    assert [step.metrics["loss"] for step in run.steps] == [1.5, 0.5]
