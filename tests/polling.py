@@ -10,7 +10,7 @@ LONGEST_PAUSE_S = 0.05
 """Between two looks: one at a curve takes 0.6 ms of CPU, one at a trial with its attempts 1.8 ms, server included."""
 
 
-def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 60.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 120.0) -> None:
     """Poll until `condition` holds; fails when it does not in time."""
     end = time.monotonic() + deadline_s
     pause_s = FIRST_PAUSE_S

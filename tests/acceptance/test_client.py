@@ -359,7 +359,6 @@ def test_a_client_joins_the_stride_of_its_data_folder(service: RunningStride, mo
         stride.Client.local(data_dir="/proc/nowhere")
 
 
-@pytest.mark.timeout(300)
 def test_a_stride_of_its_own_ends_with_a_killed_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIDE_URL", "http://127.0.0.1:9")
     owner = own_stride(tmp_path / "data", tmp_path / "url")

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import psutil
-import pytest
 
 from tests.acceptance.conftest import REPOSITORY, environment
 from tests.polling import wait_until
@@ -16,7 +15,6 @@ NOTEBOOK = REPOSITORY / "examples" / "notebook.ipynb"
 EXECUTE = "import sys; from nbclient.cli import main; sys.argv[0] = 'jupyter-execute'; sys.exit(main())"
 
 
-@pytest.mark.timeout(300)
 def test_the_notebook_finds_a_learning_rate(tmp_path: Path) -> None:
     executed = tmp_path / "executed.ipynb"
     settings = environment(STRIDE_DATA_DIR=str(tmp_path / "data"), STRIDE_URL="http://127.0.0.1:9", STRIDE_OBJECTIVE_MODULES="")

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import httpx2
-import pytest
 
 from benchmarks.strategies import run_strategies
 from examples.demo import running_stride
@@ -14,7 +13,6 @@ BETTER_THAN = 0.75
 TEST_ACCURACY = 0.95
 
 
-@pytest.mark.timeout(240)
 def test_every_strategy_finds_a_learning_rate_among_the_best_quarter(tmp_path: Path) -> None:
     with running_stride(str(tmp_path / "data")) as url, httpx2.Client(base_url=url, timeout=30, trust_env=False) as api:
         results = run_strategies(api, seed=0, trials=TRIALS)

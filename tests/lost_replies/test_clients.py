@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from itertools import count
 
 import psycopg
-import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
@@ -68,7 +67,6 @@ def histories(url: str) -> dict[str, JobHistory]:
         return {job.name: job for job in read_history(conn).jobs}
 
 
-@pytest.mark.timeout(240)
 def test_no_reply_of_the_database_that_is_lost_changes_what_becomes_of_a_clients_trials(database_url: str) -> None:
     with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as conn:
         conn.execute(WITNESS)

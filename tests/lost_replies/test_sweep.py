@@ -4,8 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
 from tests.databases import Databases
 from tests.lost_replies.stage import Stage
 from tests.lost_replies.sweep import Swept, scenarios, sweep
@@ -39,7 +37,6 @@ def swept(url: str, folder: Path, kinds: tuple[str, ...], kills: bool) -> list[S
         ]
 
 
-@pytest.mark.timeout(240)
 def test_no_reply_that_is_lost_and_no_kill_after_a_commit_changes_what_becomes_of_a_job(
     databases: Databases, tmp_path: Path
 ) -> None:

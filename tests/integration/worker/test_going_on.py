@@ -136,7 +136,7 @@ def wait_for_end(database: Database, job: Job) -> None:
         with database.transaction() as conn:
             return jobs.get(conn, job.id).state is JobState.COMPLETED
 
-    wait_until(is_completed, "the end of the job", deadline_s=40)
+    wait_until(is_completed, "the end of the job")
 
 
 def stored_result(database: Database, job: Job) -> Any:

@@ -63,8 +63,6 @@ def test_every_objective_learns_in_a_workers_hands(database: Database, family: s
         assert set(trial.user_attrs["diagnosis"]) & {"too_slow", "converged", "plateaued"}, trial.user_attrs
 
 
-pytestmark = pytest.mark.timeout(240)  # a dozen trainer processes
-
 GOING_ON: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("sequence_to_sequence", {"layers": 1, "width": 16}, CHOICES | {"batch_size": 256}),
     ("long_range", {"length": 10, "width": 8}, CHOICES | {"batch_size": 256}),

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from service.domain.job import FINAL, Job
 from service.domain.trial import TrialState
 from service.store import jobs, measurements, trial_reader
@@ -82,6 +80,3 @@ def test_a_fixed_seed_gives_the_same_trials_and_values_again(database: Database,
         assert {trial["state"] for trial in first[name]} >= {TrialState.COMPLETE}
     assert any(trial["state"] is TrialState.PRUNED for trial in first["quadratic, tpe, hyperband"])
     assert all(trial["curve"] for trials in first.values() for trial in trials)
-
-
-pytestmark = pytest.mark.timeout(240)

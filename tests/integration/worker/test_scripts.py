@@ -514,7 +514,7 @@ for step in range(state["step"] + 1, 41):
     first.wait()
     wait_until(lambda: not lives(int(pids.read_text().split()[0])), "the end of the script's process")
     start_worker(**settings)
-    wait_until(lambda: trial_of(database, job).state is TrialState.COMPLETE, "the end of the trial", deadline_s=40)
+    wait_until(lambda: trial_of(database, job).state is TrialState.COMPLETE, "the end of the trial")
     attempts = trial_of(database, job).attempts
     assert [attempt.outcome for attempt in attempts] == [Outcome.VANISHED, Outcome.FINISHED]
     assert (attempts[1].from_step or 0) > 0

@@ -63,7 +63,7 @@ def wait_for_steps(database: Database, job: Job, more_than: int = 0) -> None:
 
 
 def wait_for_end(database: Database, job: Job) -> None:
-    wait_until(lambda: state_of(database, job) is JobState.COMPLETED, "the end of the job", deadline_s=40)
+    wait_until(lambda: state_of(database, job) is JobState.COMPLETED, "the end of the job")
 
 
 def workers_of(database: Database) -> list[workers.Worker]:
