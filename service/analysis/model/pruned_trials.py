@@ -31,8 +31,6 @@ def predicted(
     not positive, only trials with such an excess are predicted. Whether a trial was pruned depends only on what had been measured
     by then, so the regression is not biased by it (Rubin 1976, missing at random). The prediction's variance is returned, too.
     """
-    from sklearn.linear_model import BayesianRidge  # a slow import, for jobs with a pruner only
-
     rows: list[Row] = []
     by_fraction: defaultdict[float, list[tuple[Trial, float, list[float], float]]] = defaultdict(list)
     for trial, rate, others in pruned:
@@ -47,6 +45,8 @@ def predicted(
         ]
         if len(known) < FEWEST_CURVES:
             continue
+        from sklearn.linear_model import BayesianRidge  # takes over a second: not before the first prediction
+
         rates, then, costs = (np.array(column) for column in zip(*known, strict=True))
         model = BayesianRidge().fit(_features(rates, then, rates, then), costs)
         slope = max(0.0, float(model.coef_[0]) / (then.std() or 1.0))
