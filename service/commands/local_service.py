@@ -18,7 +18,7 @@ from service.commands import pool
 from service.commands.configuration import check_data_folders, data_dir
 from service.commands.pool import LocalProcess
 from service.commands.roles import GRACEFUL_SHUTDOWN_S, address, listen, own_objectives
-from service.errors import ConfigurationError, StrideError
+from service.errors import ConfigurationError, DatabaseNotMigrated, StrideError
 from service.settings import Settings
 from service.store.embedded import EmbeddedPostgres, EmbeddedPostgresError, FolderInUse
 from service.store.postgres import Database, psycopg_url
@@ -238,11 +238,16 @@ def _is_alive(pid: int) -> bool:
 def _migrate(url: str, settings: Settings) -> None:
     # Imported late, since they take a second: errors in the settings are reported before.
     from service import logs
-    from service.store import migrate
+    from service.store import revision
 
     logs.configure(settings)
     database = Database(url, timeout_s=settings.database_timeout_s)
     try:
+        with database.transaction() as conn:
+            revision.check(conn)
+    except DatabaseNotMigrated:
+        from service.store import migrate
+
         migrate.upgrade(database)
     finally:
         database.close()
