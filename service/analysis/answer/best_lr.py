@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from threadpoolctl import threadpool_limits
-
 from service.analysis.answer.batch_scaling import BatchScaling
 from service.analysis.answer.confirmation import at, view
 from service.analysis.answer.groups import by_batch_size, divergence_edges, edge_in_rates
@@ -21,6 +19,7 @@ from service.analysis.model.points import no_better_than_guessing
 from service.analysis.model.pruned_trials import Curves
 from service.analysis.model.response_curve import FEWEST, FEWEST_RATES, MOSTLY, Kind, ResponseCurve
 from service.analysis.model.retrained import Retrained, allowed, answerable, retrained
+from service.analysis.one_thread import one_thread
 from service.analysis.words import verdict as words
 from service.domain.answer import Answer, AnswerVerdict, CurveView, ExpectedView, SafeRangeView
 from service.domain.job import Job
@@ -55,8 +54,7 @@ def answered(
     job: Job, trials: Sequence[Trial], curves: Curves | None = None, *, tolerance: float | None = None, kind: Kind = "params"
 ) -> Answered:
     """As `answer`, with what further questions need."""
-    # The matrices are small: more threads would take cores from training, and could change the last digits.
-    with threadpool_limits(1):
+    with one_thread():
         return _answered(tried(job, trials), trials, curves or {}, tolerance, kind)
 
 

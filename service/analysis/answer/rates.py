@@ -21,12 +21,11 @@ def curve_in_rates(job: Job, line: Line) -> tuple[CurveView, ...]:
     """The curve at the rates at which most trials train to their end."""
     sign = job.spec.cost_sign
     places: dict[float, CurveView] = {}  # at the low end of a range with many steps, several rates round to one step
-    for rate, draws, lost in zip(line.rates, line.draws.T, line.lost, strict=True):
-        if lost <= MOSTLY:
-            exact = exactly(job, 10**rate)
-            expected = Estimate.at_median(draws).times(sign)
-            place = CurveView(learning_rate=exact, mean=expected.mean, low=expected.low, high=expected.high)
-            places.setdefault(exact, place)
+    trains = line.lost <= MOSTLY
+    for rate, cost in zip(line.rates[trains], Estimate.at_medians(line.draws[:, trains]), strict=True):
+        exact, expected = exactly(job, 10**rate), cost.times(sign)
+        place = CurveView(learning_rate=exact, mean=expected.mean, low=expected.low, high=expected.high)
+        places.setdefault(exact, place)
     return tuple(places.values())
 
 

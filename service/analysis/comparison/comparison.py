@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from threadpoolctl import threadpool_limits
-
 from service.analysis.answer.rates import curve_in_rates
 from service.analysis.comparison import recipes
 from service.analysis.comparison.paired_seeds import BestPoint
@@ -16,6 +14,7 @@ from service.analysis.comparison.trade_off import default_target, trade_off
 from service.analysis.comparison.tuned import Finished, Judged, Tuned, judge
 from service.analysis.comparison.verdicts import difference, verdict
 from service.analysis.model.points import number_of_seeds
+from service.analysis.one_thread import one_thread
 from service.analysis.words import comparison as words
 from service.domain.answer import LEVEL
 from service.domain.comparison import BestPointView, ComparisonVerdict, ComparisonView, JudgedView
@@ -35,7 +34,7 @@ def compare(all_finished: Sequence[Finished], learning_rate: float | None = None
     if faults := recipes.faults(jobs):
         raise NotComparable(faults)
     # As for the answer of one job: everything that draws from a surface belongs inside.
-    with threadpool_limits(1):
+    with one_thread():
         return _compared(all_finished, learning_rate)
 
 

@@ -16,8 +16,10 @@ def factor(covariance: Array, jitters: Sequence[float]) -> Array:
     """
     largest = covariance.diagonal().max()
     for jitter in jitters:
+        jittered = covariance.copy()
+        jittered.reshape(-1)[:: len(jittered) + 1] += jitter * largest
         try:
-            root: Array = linalg.cholesky(covariance + jitter * largest * np.eye(len(covariance)), lower=True, check_finite=False)
+            root: Array = linalg.cholesky(jittered, lower=True, check_finite=False)
             return root
         except linalg.LinAlgError:
             continue
@@ -38,8 +40,9 @@ def root_of(covariance: Array) -> Array:
 def squared_distances(left: Array, right: Array) -> Array:
     """Squared Euclidean distances, (n, m), of points (n, columns) and (m, columns)."""
     if left.shape[1] == 1:
-        by_column: Array = (left - right.T) ** 2
-        return by_column
-    products = (left**2).sum(1)[:, None] + (right**2).sum(1) - 2 * left @ right.T
-    squares: Array = np.maximum(products, 0.0)
-    return squares
+        squares: Array = left - right.T
+        squares *= squares
+        return squares
+    squares = (left**2).sum(1)[:, None] + (right**2).sum(1)
+    squares -= 2 * left @ right.T
+    return np.maximum(squares, 0.0, out=squares)

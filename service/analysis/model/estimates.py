@@ -50,8 +50,13 @@ class Estimate(Interval):
     @classmethod
     def at_median(cls, draws: Array) -> Self:
         """As `of`, for skewed distributions: with the median for the mean."""
-        low, high = np.quantile(draws, TAILS)
-        return cls(mean=float(np.median(draws)), low=float(low), high=float(high))
+        return cls.at_medians(draws[:, None])[0]
+
+    @classmethod
+    def at_medians(cls, draws: Array) -> list[Self]:
+        """As `at_median`, of several numbers, from their draws, (draws, n)."""
+        rows = zip(np.median(draws, axis=0), *np.quantile(draws, TAILS, axis=0), strict=True)
+        return [cls(mean=float(mean), low=float(low), high=float(high)) for mean, low, high in rows]
 
     def times(self, sign: float) -> EstimateView:
         """From costs to the metric. sign: 1 where a lower metric is better, else -1."""

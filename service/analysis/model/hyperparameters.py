@@ -29,17 +29,12 @@ from scipy import linalg
 from scipy.special import chdtri, ndtri
 
 from service.analysis.model.encoding import Array, low_discrepancy
-
-MIXTURE = 2.0
-"""The exponent of the rational quadratic kernel: the larger it is, the narrower the mixture of length scales (Rasmussen and
-Williams 2006, equation 4.19). Infinity is the squared exponential; Matern kernels, whose minima are not smooth, are rougher."""
-
-SHARED = 0.7
-"""The part of the departure's variance that is the same for all values of the other parameters: a rate at which nothing is
-learned with one batch size learns nothing with the next either."""
+from service.analysis.model.kernel import SHARED, Covariance, kernel, spread
 
 N_PROPOSED = 256
 """Hyperparameters proposed for importance sampling."""
+AT_ONCE = 2**14
+"""Covariances, in numbers, that are worked out at once: few are slow by the calls of numpy, many by the memory that they take."""
 N_KEPT = 16
 """Hyperparameters resampled from these, with equal weights: each costs a Cholesky factor of all trials."""
 FARTHEST = 8.0
@@ -184,56 +179,95 @@ class Hyperparameters:
         result = optimize.minimize(self.energy, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 100})
         return result.x, float(result.fun)
 
-    def energy(self, theta: Array, *, with_gradient: bool = True) -> tuple[float, Array]:
+    def energy(self, theta: Array) -> tuple[float, Array]:
         """Minus the log posterior density given the warped costs, up to a constant, and its gradient."""
-        scales, n_lengths = np.exp(-2 * theta[:1]), FIRST_LENGTH + len(self._squares)
-        other_scales, shifts = np.exp(-2 * theta[FIRST_LENGTH:n_lengths]), theta[n_lengths:]
-        at = self._rates + self._others @ shifts
-        along_rate = scales[0] * (at[:, None] - at) ** 2
-        along_others = (other_scales @ self._squares).reshape(along_rate.shape)
-        spread_along_rate, spread_along_others = _spread(along_rate), _spread(along_others)
-        by_rate_alike, by_others_alike = 1 / spread_along_rate**MIXTURE, 1 / spread_along_others**MIXTURE
-        shared = math.exp(2 * theta[1]) * SHARED * by_rate_alike
-        own = math.exp(2 * theta[1]) * (1 - SHARED) * by_rate_alike * by_others_alike
-        departure = shared + own
-        basis = self._basis.copy()
-        basis[:, :3] = powers(at / self._half)
-        quadratic = math.exp(2 * theta[3]) * (basis @ basis.T)
-        noise = np.exp(2 * (theta[2] + theta[4] * at))
-        covariance = departure + quadratic
-        diagonal = slice(None, None, len(at) + 1)
-        covariance.reshape(-1)[diagonal] += noise + self._extra + JITTER
+        of = self._covariance(theta)
         away = (theta - self._mean) / self._sd
-        # LAPACK itself: an answer asks hundreds of times, and SciPy's functions around it take as long as all else here.
-        root, failed = linalg.lapack.dpotrf(covariance, lower=1)
-        if failed:  # only at very unlikely hyperparameters
-            return 1e10 + 0.5 * float(away @ away), away / self._sd
-        weights, _ = linalg.lapack.dpotrs(root, self._y, lower=1)
-        energy = 0.5 * float(self._y @ weights) + float(np.log(root.diagonal()).sum()) + 0.5 * float(away @ away)
-        if not with_gradient:
-            return energy, away
-        lower, _ = linalg.lapack.dpotri(root, lower=1)
-        both = lower + lower.T  # above its diagonal `lower` is 0, as `root` is
-        both.reshape(-1)[diagonal] = lower.diagonal()
-        pull = both - weights[:, None] * weights
-        on_rate = pull * departure / spread_along_rate
-        on_noise = pull.diagonal() * noise
-        on_basis = math.exp(2 * theta[3]) * (pull @ basis)
+        misfit, root, weights = self._misfit(of.covariance)
+        energy = misfit + 0.5 * float(away @ away)
+        if weights is None:
+            return energy, away / self._sd
+        lower, _ = linalg.lapack.dpotri(root, lower=1, overwrite_c=1)
+        pull = lower + lower.T  # above its diagonal `lower` is 0, as `root` is
+        pull.reshape(-1)[:: len(pull) + 1] = lower.diagonal()
+        pull -= weights[:, None] * weights
+        on_rate = pull * of.departure
+        on_rate /= of.spread_along_rate
+        on_noise = pull.diagonal() * of.noise
+        on_basis = math.exp(2 * theta[3]) * (pull @ of.basis)
         # The gradient by each trial's shifted rate: from the departure's distances, the quadratic's first terms, and the noise.
-        on_shifted = scales[0] * (on_rate @ at - on_rate.sum(1) * at)
-        on_shifted += (on_basis[:, 1] + 2 * on_basis[:, 2] * at / self._half) / self._half + theta[4] * on_noise
+        on_shifted = of.scale * (on_rate @ of.at - on_rate.sum(1) * of.at)
+        on_shifted += (on_basis[:, 1] + 2 * on_basis[:, 2] * of.at / self._half) / self._half + theta[4] * on_noise
         gradient = np.array(
             [
-                0.5 * np.vdot(on_rate, along_rate),
-                np.vdot(pull, departure),
+                0.5 * np.vdot(on_rate, of.along_rate),
+                np.vdot(pull, of.departure),
                 on_noise.sum(),
-                np.vdot(on_basis, basis),
-                on_noise @ at,
-                *(other_scales * (self._squares @ (0.5 * pull * own / spread_along_others).ravel())),
+                np.vdot(on_basis, of.basis),
+                on_noise @ of.at,
+                *self._on_lengths(of, pull),
                 *(on_shifted @ self._others),
             ]
         )
         return energy, gradient + away / self._sd
+
+    def _energies(self, thetas: Array) -> Array:
+        """The energies at thetas, (k, parameters): (k,)."""
+        at_once = max(1, AT_ONCE // len(self._rates) ** 2)
+        covariances = (self._covariance(thetas[at : at + at_once]).covariance for at in range(0, len(thetas), at_once))
+        misfits = np.array([self._misfit(each)[0] for several in covariances for each in several])
+        energies: Array = misfits + 0.5 * (((thetas - self._mean) / self._sd) ** 2).sum(1)
+        return energies
+
+    def _covariance(self, theta: Array) -> Covariance:
+        """For theta, (parameters,); for several, a row each, all has one more axis in front."""
+        n, n_lengths = len(self._rates), FIRST_LENGTH + len(self._squares)
+        scale, other_scales = np.exp(-2 * theta[..., :1]), np.exp(-2 * theta[..., FIRST_LENGTH:n_lengths])
+        departure_variance, quadratic_variance = np.exp(2 * theta[..., 1, None, None]), np.exp(2 * theta[..., 3, None, None])
+        at = self._rates + theta[..., n_lengths:] @ self._others.T
+        along_rate = at[..., :, None] - at[..., None, :]
+        along_rate *= along_rate
+        along_rate *= scale[..., None]
+        spread_along_rate = spread(along_rate)
+        by_rate_alike = kernel(spread_along_rate)
+        departure = departure_variance * SHARED * by_rate_alike
+        own = departure_variance * (1 - SHARED) * by_rate_alike
+        spread_along_others = None
+        if len(self._squares):
+            along_others = other_scales @ self._squares
+            spread_along_others = spread(along_others.reshape(along_rate.shape))
+            own *= kernel(spread_along_others)
+        departure += own
+        basis = np.tile(self._basis, (*theta.shape[:-1], 1, 1))
+        basis[..., 1] = at / self._half
+        basis[..., 2] = basis[..., 1] ** 2
+        noise = np.exp(2 * (theta[..., 2, None] + theta[..., 4, None] * at))
+        covariance = quadratic_variance * (basis @ np.swapaxes(basis, -1, -2))
+        covariance += departure
+        covariance.reshape(*theta.shape[:-1], n * n)[..., :: n + 1] += noise + self._extra + JITTER
+        return Covariance(
+            covariance, departure, own, at, basis, noise, scale, other_scales, along_rate, spread_along_rate, spread_along_others
+        )
+
+    def _misfit(self, covariance: Array) -> tuple[float, Array, Array | None]:
+        """Minus the log likelihood of the warped costs, up to a constant; the lower Cholesky factor; and the weights, (n,).
+
+        No weights where there is no factor: only at very unlikely hyperparameters.
+        """
+        # LAPACK itself: an answer asks hundreds of times, and SciPy's functions around it take as long as all else here.
+        root, failed = linalg.lapack.dpotrf(covariance, lower=1)
+        if failed:
+            return 1e10, root, None
+        weights, _ = linalg.lapack.dpotrs(root, self._y, lower=1)
+        return 0.5 * float(self._y @ weights) + float(np.log(root.diagonal()).sum()), root, weights
+
+    def _on_lengths(self, of: Covariance, pull: Array) -> Array:
+        """The gradient by the logarithms of the other parameters' length scales, (parameters,)."""
+        if of.spread_along_others is None:
+            return np.zeros(0)
+        on_others = 0.5 * pull * of.own / of.spread_along_others
+        on_lengths: Array = of.other_scales * (self._squares @ on_others.ravel())
+        return on_lengths
 
     def sample(self, random: np.random.Generator) -> Array:
         """Equally weighted samples of theta, (N_KEPT, parameters), by importance resampling around the mode."""
@@ -250,24 +284,8 @@ class Hyperparameters:
         reach = FARTHEST * self._sd
         proposed = np.clip(self.mode + steps @ root.T, self._mean - reach, self._mean + reach)
         log_density = -(TAILS + size) / 2 * np.log1p((steps**2).sum(1) / TAILS)
-        log_weight = np.array([-self.energy(theta, with_gradient=False)[0] for theta in proposed]) - log_density
+        log_weight = -self._energies(proposed) - log_density
         weight = np.exp(log_weight - log_weight.max())
         ticks = (np.arange(N_KEPT) + random.random()) / N_KEPT * weight.sum()
         chosen: Array = proposed[np.minimum(np.searchsorted(weight.cumsum(), ticks), N_PROPOSED - 1)]
         return chosen
-
-
-def _spread(distance: Array) -> Array:
-    spread: Array = 1 + distance / (2 * MIXTURE)
-    return spread
-
-
-def powers(rate: Array) -> Array:
-    """The basis of the quadratic in the shifted rate, (n, 3)."""
-    return np.stack([np.ones(len(rate)), rate, rate**2], axis=1)
-
-
-def alike(distance: Array) -> Array:
-    """The rational quadratic kernel."""
-    near: Array = 1 / _spread(distance) ** MIXTURE  # a negative exponent takes numpy three times as long
-    return near

@@ -4,14 +4,28 @@ The symbols are those of `hyperparameters`; theta is one vector of them.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
 
 from service.analysis.model.covariances import factor, squared_distances
 from service.analysis.model.encoding import Array
-from service.analysis.model.hyperparameters import FIRST_LENGTH, JITTER, SHARED, alike, powers
+from service.analysis.model.hyperparameters import FIRST_LENGTH, JITTER
+from service.analysis.model.kernel import SHARED, alike, powers
 from service.analysis.model.observations import Observations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaled:
+    """n points for one theta, whose distances are in its length scales."""
+
+    at: Array
+    """Shifted log10 rates, (n, 1)."""
+    others: Array
+    """The other coordinates, (n, columns)."""
+    basis: Array
+    """The basis of the quadratic in all parameters, (n, 3 + terms)."""
 
 
 class Coordinates:
@@ -24,6 +38,8 @@ class Coordinates:
         """Columns of the learning rate, and of each other parameter."""
         self.centre = np.array([1 / axis.width if axis.width > 1 else 0.5 for axis in seen.axes for _ in range(axis.width)])
         """The middles of the other coordinates, (columns,)."""
+        self.widths = [axis.width for axis in seen.axes]
+        """How many columns each other parameter has."""
 
     def shifts(self, theta: Array) -> Array:
         """By how many decades each other coordinate shifts the rate, (columns,); for several theta, a row each."""
@@ -45,25 +61,34 @@ class Coordinates:
                 columns.append(other**2)
         return np.concatenate(columns, axis=1)
 
-    def basis(self, theta: Array, points: Array) -> Array:
-        """The basis of the quadratic in all parameters, (n, 3 + terms)."""
-        return np.column_stack([powers(self.at(theta, points) / self.half), self.basis_of_others(points)])
-
-    def covariance(self, theta: Array, left: Array, right: Array) -> Array:
-        """Covariances of the expected costs at two sets of points, (n, m)."""
+    def scaled(self, theta: Array, points: Array) -> "Scaled":
+        """Points, (n, 1 + columns), as the process of this theta sees them."""
+        at = self.at(theta, points)
         lengths = np.exp(theta[FIRST_LENGTH : FIRST_LENGTH + len(self.slices) - 1])
-        lengths = np.repeat(lengths, [part.stop - part.start for part in self.slices[1:]])
-        left_at, right_at = (self.at(theta, points)[:, None] / math.exp(theta[0]) for points in (left, right))
-        by_rate = alike(squared_distances(left_at, right_at))
-        by_others = alike(squared_distances(left[:, 1:] / lengths, right[:, 1:] / lengths))
-        departure = math.exp(2 * theta[1]) * by_rate * (SHARED + (1 - SHARED) * by_others)
-        quadratic = math.exp(2 * theta[3]) * (self.basis(theta, left) @ self.basis(theta, right).T)
-        covariance: Array = departure + quadratic
+        return Scaled(
+            at=at[:, None] / math.exp(theta[0]),
+            others=points[:, 1:] / np.repeat(lengths, self.widths),
+            basis=np.concatenate([powers(at / self.half), self.basis_of_others(points)], axis=1),
+        )
+
+    def covariance(self, theta: Array, left: "Scaled", right: "Scaled") -> Array:
+        """Covariances of the expected costs at two sets of points, (n, m)."""
+        departure = alike(squared_distances(left.at, right.at))
+        departure *= math.exp(2 * theta[1])
+        if len(self.centre):
+            by_others = alike(squared_distances(left.others, right.others))
+            by_others *= 1 - SHARED
+            by_others += SHARED
+            departure *= by_others
+        # Copied: numpy takes longer for a matrix and its own transpose.
+        covariance: Array = left.basis @ right.basis.T.copy()
+        covariance *= math.exp(2 * theta[3])
+        covariance += departure
         return covariance
 
-    def variance(self, theta: Array, points: Array) -> Array:
+    def variance(self, theta: Array, points: "Scaled") -> Array:
         """Variances of the expected costs at points, (n,): the diagonal of `covariance`."""
-        variance: Array = math.exp(2 * theta[1]) + math.exp(2 * theta[3]) * (self.basis(theta, points) ** 2).sum(1)
+        variance: Array = math.exp(2 * theta[1]) + math.exp(2 * theta[3]) * (points.basis**2).sum(1)
         return variance
 
     def noise(self, theta: Array, points: Array) -> Array:
@@ -85,35 +110,37 @@ class Process:
         self._coordinates = coordinates
         variances = coordinates.noise(theta, x) + extra + JITTER
         self._inner: Array | None = None
+        self._x = coordinates.scaled(theta, x if inducing is None else inducing)
+        within = coordinates.covariance(theta, self._x, self._x)
         if inducing is None:
-            self._x = x
-            within = coordinates.covariance(theta, x, x)
             within[np.diag_indices_from(within)] += variances
             self._root = factor(within, (0.0, 1e-10, 1e-8, 1e-6))
             self._projected = linalg.solve_triangular(self._root, y, lower=True, check_finite=False)
             return
-        self._x = inducing
-        within = coordinates.covariance(theta, inducing, inducing)
         within[np.diag_indices_from(within)] += 10 * JITTER * within.diagonal().max()
         self._root = linalg.cholesky(within, lower=True, check_finite=False)
-        across = linalg.solve_triangular(self._root, coordinates.covariance(theta, inducing, x), lower=True, check_finite=False)
+        across = coordinates.covariance(theta, self._x, coordinates.scaled(theta, x))
+        across = linalg.solve_triangular(self._root, across, lower=True, check_finite=False)
         weighed = across / variances
         self._inner = linalg.cholesky(np.eye(len(inducing)) + weighed @ across.T, lower=True, check_finite=False)
         self._projected = linalg.solve_triangular(self._inner, weighed @ y, lower=True, check_finite=False)
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Mean, (n,), and covariance, (n, n), of the warped expected costs at points (n, 1 + columns)."""
-        gained, lost = self._project(points)
-        covariance = self._coordinates.covariance(self.theta, points, points) - gained.T @ gained
+        scaled = self._coordinates.scaled(self.theta, points)
+        gained, lost = self._project(scaled)
+        covariance = self._coordinates.covariance(self.theta, scaled, scaled)
+        covariance -= gained.T @ gained
         return self._mean(gained, lost), covariance if lost is None else covariance + lost.T @ lost
 
     def predict_variances(self, points: Array) -> tuple[Array, Array]:
         """As `predict`, the variances alone, (n,)."""
-        gained, lost = self._project(points)
-        variance = self._coordinates.variance(self.theta, points) - (gained**2).sum(0)
+        scaled = self._coordinates.scaled(self.theta, points)
+        gained, lost = self._project(scaled)
+        variance = self._coordinates.variance(self.theta, scaled) - (gained**2).sum(0)
         return self._mean(gained, lost), variance + (0.0 if lost is None else (lost**2).sum(0))
 
-    def _project(self, points: Array) -> tuple[Array, Array | None]:
+    def _project(self, points: Scaled) -> tuple[Array, Array | None]:
         """The whitened cross-covariance of points with the trials or inducing points, (n or i, points), which lowers their
         variance; and, with inducing points, a second term, (i, points), which raises it again.
         """

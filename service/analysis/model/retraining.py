@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from service.analysis.model.encoding import Array
 from service.analysis.model.exact_values import exactly, other_values, trained_at
@@ -11,6 +10,7 @@ from service.analysis.model.observations import Observations, observe
 from service.analysis.model.pruned_trials import Curves
 from service.analysis.model.response_curve import FEWEST as FEWEST_TRIALS
 from service.analysis.model.response_curve import FEWEST_RATES, ResponseCurve
+from service.analysis.one_thread import one_thread
 from service.domain.job import Job
 from service.domain.meaning import Role
 from service.domain.space import CategoricalRange, FloatRange, IntRange, Point, Scalar, contains, searched
@@ -30,7 +30,7 @@ def candidates(job: Job, trials: Sequence[Trial], curves: Curves, *, trials_left
     end. trials: the job's; those that are not finished are left out. trials_left: how many fresh runs there will be, None: not
     known.
     """
-    with threadpool_limits(1):
+    with one_thread():
         found = list(_different(_promising(job, trials, curves), job))
     return found[: _how_many(trials_left)]
 

@@ -36,6 +36,15 @@ def test_the_gradient_is_that_of_the_energy() -> None:
         assert off < 1e-3 * max(1.0, float(np.linalg.norm(fitted.energy(theta)[1])))
 
 
+def test_several_energies_at_once_are_those_of_one_after_the_other() -> None:
+    for n in (24, 48):
+        fitted = Surface(seen(n), np.random.default_rng(0))._fitted
+        thetas = fitted.mode + np.random.default_rng(2).standard_normal((40, len(fitted.mode)))
+        thetas[7, 1:4] = -10, -10, 50  # not positive definite
+        assert fitted._energies(thetas) == pytest.approx([fitted.energy(theta)[0] for theta in thetas], rel=1e-9)
+        assert fitted._energies(thetas)[7] > 1e9
+
+
 def test_the_mode_is_a_minimum() -> None:
     fitted = Surface(seen(24), np.random.default_rng(0))._fitted
     assert np.abs(fitted.energy(fitted.mode)[1]).max() < 0.05
