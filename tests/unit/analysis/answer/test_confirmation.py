@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,12 @@ def points(search: Sequence[Trial], n: int = 3, **overrides: Any) -> list[Point]
     return candidates(job(**overrides), search, {}, trials_left=None)[:n]
 
 
+@cache
+def points_of(seed: int) -> list[Point]:
+    """Those to retrain of the search with a seed."""
+    return points(searched(seed=seed))
+
+
 def of(found: Answer, point: Point) -> CandidateView:
     """What the answer says of a retrained point."""
     assert found.confirmed is not None
@@ -67,7 +74,7 @@ def test_the_interval_still_holds_the_best_rate_which_was_not_retrained(runs: in
     loss, held = bowl(BEST), []
     for seed in range(12):
         search, random = searched(seed=seed), np.random.default_rng(1_000 + seed)
-        tried = points(search)
+        tried = points_of(seed)
         values = [[loss(at["learning_rate"]) + 0.02 * random.standard_normal() for _ in range(runs)] for at in tried]  # type: ignore[arg-type]
         interval = answer(job(), retrain(search, tried, *values)).interval
         assert interval is not None
@@ -78,7 +85,7 @@ def test_the_interval_still_holds_the_best_rate_which_was_not_retrained(runs: in
 @pytest.mark.parametrize("better", range(3))
 def test_the_retrained_point_whose_fresh_runs_are_much_better_is_answered(better: int) -> None:
     search = searched()
-    tried = points(search)
+    tried = points_of(0)
     runs = [[0.05, 0.06, 0.055] if at == better else [0.25, 0.26, 0.24] for at in range(3)]
     found = answer(job(), retrain(search, tried, *runs))
     assert answered(found) == tried[better], "exactly the rate that was retrained"
@@ -97,8 +104,8 @@ def test_without_fresh_runs_nothing_is_confirmed() -> None:
 
 def test_a_fresh_run_that_has_not_ended_confirms_nothing() -> None:
     search = searched()
-    running = trial(90, None, None, TrialState.RUNNING, user_attrs={PHASE_NAME: CONFIRM, CANDIDATE: 0}, **points(search)[0])
-    failed = trial(91, None, None, TrialState.FAILED, user_attrs={PHASE_NAME: CONFIRM, CANDIDATE: 1}, **points(search)[1])
+    running = trial(90, None, None, TrialState.RUNNING, user_attrs={PHASE_NAME: CONFIRM, CANDIDATE: 0}, **points_of(0)[0])
+    failed = trial(91, None, None, TrialState.FAILED, user_attrs={PHASE_NAME: CONFIRM, CANDIDATE: 1}, **points_of(0)[1])
     found = answer(job(), [*search, running, failed])
     assert found.confirmed is None
     assert found.learning_rate == answer(job(), search).learning_rate
@@ -106,7 +113,7 @@ def test_a_fresh_run_that_has_not_ended_confirms_nothing() -> None:
 
 def test_a_point_that_diverged_when_it_was_retrained_is_not_answered_while_another_did_not() -> None:
     search = searched()
-    tried = points(search)
+    tried = points_of(0)
     found = answer(job(), retrain(search, tried, [0.01, math.inf, 0.01], [0.22, 0.22], [0.21]))
     assert answered(found) in tried[1:]
     assert (of(found, tried[0]).runs, of(found, tried[0]).diverged) == (2, 1)
@@ -114,7 +121,7 @@ def test_a_point_that_diverged_when_it_was_retrained_is_not_answered_while_anoth
 
 def test_where_every_point_diverged_sometimes_the_one_that_diverged_least_is_answered_without_confidence() -> None:
     search = searched()
-    tried = points(search)
+    tried = points_of(0)
     found = answer(job(), retrain(search, tried, [0.2, math.inf], [0.2, 0.21, math.inf], [math.inf, 0.2]))
     assert answered(found) == tried[1]
     assert found.verdict == AnswerVerdict.MORE_TRIALS
@@ -124,7 +131,7 @@ def test_where_every_point_diverged_sometimes_the_one_that_diverged_least_is_ans
 def test_where_all_diverged_another_point_is_answered_without_confidence() -> None:
     search = searched()
     assert answer(job(), search).verdict == AnswerVerdict.CONFIDENT
-    tried = points(search)
+    tried = points_of(0)
     found = answer(job(), retrain(search, tried, *[[math.inf, math.inf]] * 3))
     assert found.verdict == AnswerVerdict.MORE_TRIALS
     assert found.because.startswith("all 3 points that were retrained diverged")
@@ -168,7 +175,7 @@ def test_with_few_trials_that_all_diverged_again_the_next_best_trial_is_answered
 
 def test_an_extended_job_chooses_among_the_points_of_both_its_confirmations() -> None:
     search = searched(24)
-    first = points(search, 2)
+    first = points_of(0)[:2]
     once = retrain(search, first, [0.3, 0.31], [0.12, 0.1, 0.11])
     more = [trial(100 + number, each.params["learning_rate"], each.value) for number, each in enumerate(searched(10, seed=1))]
     second = [first[1], {"learning_rate": 0.03}]
@@ -190,7 +197,7 @@ def test_maximized_metrics_are_chosen_by_their_highest() -> None:
 
 def test_the_answer_is_the_same_each_time() -> None:
     search = searched()
-    trials = retrain(search, points(search), [0.2, 0.21], [0.22], [0.2])
+    trials = retrain(search, points_of(0), [0.2, 0.21], [0.22], [0.2])
     assert answer(job(), trials).model_dump(exclude={"job"}) == answer(job(), trials).model_dump(exclude={"job"})
 
 
