@@ -60,7 +60,7 @@ def _fitted(scaling: BatchScalingView, sizes: list[int]) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": f"to the power of {scaling.power:.2f}",
+        "name": f"to the power of {scaling.power:z.2f}",
         "x": sizes,
         "y": [middle_rate * (size / middle_size) ** scaling.power for size in sizes],
         "line": {"color": ORANGE, "width": 2},

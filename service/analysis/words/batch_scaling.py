@@ -9,7 +9,7 @@ from service.domain.answer import BatchSizeView, IntervalView
 
 def because(power: float, interval: IntervalView, *, linear: bool, square_root: bool) -> str:
     """The fitted power in words, without a full stop. linear, square_root: whether these rules lie in the interval."""
-    fitted = f"the best rate goes with the batch size to the power of {power:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+    fitted = f"the best rate goes with the batch size to the power of {power:z.2f} ({interval.low:z.2f} to {interval.high:z.2f})"
     match linear, square_root:
         case True, True:
             return f"{fitted}: trials do not tell linear from square-root scaling yet"
