@@ -44,10 +44,16 @@ TOGETHER = (
         "acceptance/test_cli_service.py",
         "acceptance/test_cli_run_joining.py",
         "acceptance/test_cli_import.py",
+        "acceptance/test_cli_clean.py",
     ),
-    ("acceptance/test_guide.py", "acceptance/test_scripts.py"),
+    (
+        "acceptance/test_guide.py",
+        "acceptance/test_scripts.py",
+        "acceptance/test_client.py",
+        "acceptance/test_own_objective.py",
+    ),
 )
-"""The files that share a running Stride, which takes 8 seconds of CPU to start and a thirteenth of a core to wait for jobs."""
+"""The files that share a running Stride, or only what commands are forked from, which takes four seconds of CPU to start."""
 LONGEST = (
     "acceptance/test_strategies.py",
     *TOGETHER[0],
@@ -65,7 +71,6 @@ LONGEST = (
     "integration/worker/test_repeatable.py",
     "integration/worker/test_model_scripts.py",
     "integration/store/embedded/test_server.py",
-    "acceptance/test_own_objective.py",
     "integration/worker/test_optuna_scripts.py",
     "integration/dispatch/test_replicates.py",
     "integration/dispatch/test_concurrency.py",

@@ -9,6 +9,7 @@ from typing import IO
 
 from service.worker.trainer import child
 from service.worker.trainer.process import TrainerProcess
+from tests.forked_scripts import fork_scripts
 from tests.forks import Forked, ForkServer, Start
 
 _SERVER = ForkServer("torch._dynamo", "service.worker.trainer.child")
@@ -17,21 +18,11 @@ _SERVER = ForkServer("torch._dynamo", "service.worker.trainer.child")
 class ForkedTrainer(TrainerProcess):
     """As its base, but for how it starts, and that its parent is the server: it ends with that, or once its pipe is closed."""
 
-    def _start(self, arguments: Sequence[str], pipe: int) -> "_Logged":  # type: ignore[override]
-        log, theirs = os.pipe()
-        start = Start(
-            function=_main,
-            arguments=(os.getcwd(),),
-            environment=os.environ | {"PYTHONUNBUFFERED": "1"},
-            words=("trainer", *arguments),
-            numbers=(pipe, 1, 2),
-        )
-        process = _SERVER.start(start, [pipe, theirs, theirs])
-        os.close(theirs)
-        return _Logged(process, open(log, encoding="utf-8", errors="replace"))
+    def _start(self, arguments: Sequence[str], pipe: int) -> "Logged":  # type: ignore[override]
+        return start_trainer(_SERVER, arguments, pipe)
 
 
-class _Logged:
+class Logged:
     """What `TrainerProcess` needs of a Popen. stdout: what the process prints."""
 
     def __init__(self, process: Forked, stdout: IO[str]) -> None:
@@ -45,7 +36,24 @@ class _Logged:
         return self._process.returncode
 
 
-def _main(folder: str) -> None:
+def start_trainer(server: ForkServer, arguments: Sequence[str], pipe: int, scripts: str | None = None) -> Logged:
+    """In place of `TrainerProcess._start`. scripts: address of a server that forks the processes of scripts."""
+    log, theirs = os.pipe()
+    start = Start(
+        function=_main,
+        arguments=(os.getcwd(), scripts),
+        environment=os.environ | {"PYTHONUNBUFFERED": "1"},
+        words=("trainer", *arguments),
+        numbers=(pipe, 1, 2),
+    )
+    process = server.start(start, [pipe, theirs, theirs])
+    os.close(theirs)
+    return Logged(process, open(log, encoding="utf-8", errors="replace"))
+
+
+def _main(folder: str, scripts: str | None) -> None:
+    if scripts is not None:
+        fork_scripts(ForkServer.at(scripts))
     os.chdir(folder)
     sys.path.remove("")  # as -P does
     sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))  # as Python does when a process starts

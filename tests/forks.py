@@ -1,6 +1,7 @@
 """Processes forked from a server that has imported what they need: quick to start, and else as subprocess.Popen starts them."""
 
 import atexit
+import ctypes
 import fcntl
 import gc
 import importlib
@@ -12,17 +13,24 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
 
 from service.processes import die_with
 
 _OUT_OF_THE_WAY = 512
 """Descriptors from here on are kept while those below are closed."""
 _MOST_DESCRIPTORS = 16
+_ROOM = 2000
+"""For the command lines that are shown."""
+_ARGUMENTS, _ENVIRONMENT = slice(45, 47), slice(47, 49)
+"""Where they begin and end in memory, in /proc/PID/stat after the name."""
 _LENGTH, _NUMBER = struct.Struct("<Q"), struct.Struct("<q")
 
 
@@ -36,12 +44,17 @@ class Start:
     words: tuple[str, ...]
     """For sys.argv."""
     numbers: tuple[int, ...] = ()
+    shown: tuple[str, ...] = ()
+    """Its command line, as others see it; (): that of its server."""
 
 
 class Forked:
-    """A process. Unlike one of multiprocessing, it may be asked by several threads whether it runs."""
+    """A process. Unlike one of multiprocessing, it may be asked by several threads whether it runs.
 
-    def __init__(self, pid: int, status: int) -> None:
+    status: tells the exit code; None: it is a child of this process.
+    """
+
+    def __init__(self, pid: int, status: int | None = None) -> None:
         self.pid = pid
         self.returncode: int | None = None
         """As subprocess.Popen has it."""
@@ -51,10 +64,8 @@ class Forked:
     def poll(self) -> int | None:
         """The exit code; None while it runs."""
         with self._lock:
-            if self.returncode is None and select.select([self._status], [], [], 0)[0]:
-                told = os.read(self._status, _NUMBER.size)
-                self.returncode = _NUMBER.unpack(told)[0] if told else -signal.SIGKILL  # with its server
-                os.close(self._status)
+            if self.returncode is None:
+                self.returncode = _code_of_child(self.pid) if self._status is None else _code_told(self._status)
             return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -78,6 +89,28 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+def _code_of_child(pid: int) -> int | None:
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def _code_told(status: int) -> int | None:
+    if not select.select([status], [], [], 0)[0]:
+        return None
+    told = os.read(status, _NUMBER.size)
+    os.close(status)
+    return int(_NUMBER.unpack(told)[0]) if told else -signal.SIGKILL  # with its server
+
+
+def fork(start: Start, descriptors: Sequence[int] = ()) -> Forked:
+    """A process that is forked from this one, with what this one has imported. descriptors: as of `ForkServer.start`."""
+    pid = os.fork()
+    if not pid:
+        gc.freeze()  # what the parent has open is not to be closed by its objects: other files have their numbers
+        _run(lambda: start, descriptors)
+    return Forked(pid)
+
+
 class ForkServer:
     """Imports modules when it is first needed; ends with this process, and what it has started ends with it."""
 
@@ -85,6 +118,13 @@ class ForkServer:
         self._modules = modules
         self._lock = threading.Lock()
         self._line: socket.socket | None = None
+        self.address = f"{tempfile.gettempdir()}/stride-forks-{os.getpid()}-{id(self)}"
+        """For `at`, once it has started something."""
+
+    @staticmethod
+    def at(address: str) -> "_Another":
+        """The server of another process, which it ends with."""
+        return _Another(address)
 
     def start(self, start: Start, descriptors: Sequence[int] = ()) -> Forked:
         """A process. descriptors: those that it gets, in the order of their numbers there."""
@@ -102,7 +142,8 @@ class ForkServer:
     def _begin(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs:
-            words = [sys.executable, "-c", "from tests.forks import serve; serve()", str(theirs.fileno()), *self._modules]
+            code = "from tests.forks import serve; serve()".ljust(_ROOM)
+            words = [sys.executable, "-c", code, str(theirs.fileno()), self.address, *self._modules]
             process = subprocess.Popen(words, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
 
         def end() -> None:
@@ -113,11 +154,30 @@ class ForkServer:
         return ours
 
 
+class _Another(ForkServer):
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self.address = address
+
+    def _begin(self) -> socket.socket:
+        line = socket.socket(socket.AF_UNIX)
+        line.connect(self.address)
+        return line
+
+    def close(self) -> None:
+        """What it has started runs on."""
+        if self._line is not None:
+            self._line.close()
+
+
 def serve() -> None:
     """The server: forks what it is asked for, until the other end is closed."""
-    line = socket.socket(fileno=int(sys.argv[1]))
+    line, listener = socket.socket(fileno=int(sys.argv[1])), socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[2])
+    listener.listen()
+    lines = [line]
     gc.disable()
-    for module in sys.argv[2:]:
+    for module in sys.argv[3:]:
         importlib.import_module(module)
     gc.enable()
     gc.freeze()  # of what is imported, nothing is garbage
@@ -128,12 +188,18 @@ def serve() -> None:
     signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
     running: dict[int, int] = {}
     while True:
-        ready, _, _ = select.select([line, woken], [], [])
+        ready, _, _ = select.select([woken, listener, *lines], [], [])
         if woken in ready:
             os.read(woken, 512)
             _tell_ended(running)
-        if line in ready and not _serve_one(line, running):
-            os._exit(0)
+        for each in [each for each in lines if each in ready and not _serve_one(each, running)]:
+            if each is line:
+                os.unlink(sys.argv[2])
+                os._exit(0)
+            lines.remove(each)
+            each.close()
+        if listener in ready:
+            lines.append(listener.accept()[0])
 
 
 def _tell_ended(running: dict[int, int]) -> None:
@@ -141,13 +207,17 @@ def _tell_ended(running: dict[int, int]) -> None:
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
             pipe = running.pop(pid)
-            os.write(pipe, _NUMBER.pack(os.waitstatus_to_exitcode(status)))
+            with suppress(BrokenPipeError):  # who has asked for it has ended
+                os.write(pipe, _NUMBER.pack(os.waitstatus_to_exitcode(status)))
             os.close(pipe)
 
 
 def _serve_one(line: socket.socket, running: dict[int, int]) -> bool:
     """Whether there was something to fork."""
-    head, received, _, _ = socket.recv_fds(line, _LENGTH.size, _MOST_DESCRIPTORS)
+    try:
+        head, received, _, _ = socket.recv_fds(line, _LENGTH.size, _MOST_DESCRIPTORS)
+    except ConnectionResetError:
+        return False
     if not head:
         return False
     status, *descriptors = received
@@ -158,25 +228,29 @@ def _serve_one(line: socket.socket, running: dict[int, int]) -> bool:
     server = os.getpid()
     pid = os.fork()
     if not pid:
-        _run(bytes(what), status, descriptors, server)
+
+        def begin() -> Start:
+            os.setsid()
+            os.write(status, _NUMBER.pack(os.getpid()))  # from now on its group can be killed
+            die_with(server)
+            signal.set_wakeup_fd(-1)
+            return pickle.loads(what)
+
+        _run(begin, descriptors)
     running[pid] = status
     for descriptor in descriptors:
         os.close(descriptor)
     return True
 
 
-def _run(what: bytes, status: int, descriptors: Sequence[int], server: int) -> None:
+def _run(begin: Callable[[], Start], descriptors: Sequence[int]) -> NoReturn:
     """What the child does."""
     code = 1
     try:
-        os.setsid()
-        os.write(status, _NUMBER.pack(os.getpid()))  # from now on its group can be killed
-        start: Start = pickle.loads(what)
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM):
+        start = begin()
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        die_with(server)
         kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY) for descriptor in descriptors]
         os.closerange(3, _OUT_OF_THE_WAY)
         for descriptor, number in zip(kept, start.numbers, strict=True):
@@ -184,6 +258,9 @@ def _run(what: bytes, status: int, descriptors: Sequence[int], server: int) -> N
             os.close(descriptor)
         os.environ.clear()
         os.environ.update(start.environment)
+        if start.shown:
+            _show(_ARGUMENTS, start.shown)
+            _show(_ENVIRONMENT, [f"{name}={value}" for name, value in start.environment.items() if name.startswith("STRIDE_")])
         sys.argv = list(start.words)
         start.function(*start.arguments)
         code = 0
@@ -196,3 +273,9 @@ def _run(what: bytes, status: int, descriptors: Sequence[int], server: int) -> N
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
         os._exit(code)
+
+
+def _show(where: slice, words: Sequence[str]) -> None:
+    """Write over what this process was started with, which nobody needs any more. What has no room there is left out."""
+    begin, end = map(int, Path("/proc/self/stat").read_text().rpartition(")")[2].split()[where])
+    ctypes.memmove(begin, "\0".join(words).encode()[: end - begin - 1].ljust(end - begin, b"\0"), end - begin)

@@ -16,7 +16,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.acceptance.commands import run_forked
+from tests.acceptance.forked_stride import ForkedStride, run_forked, start_forked
 from tests.folders import data_folder
 
 REPOSITORY = Path(__file__).parents[2]
@@ -33,8 +33,8 @@ def environment(**stride: str) -> dict[str, str]:
 
 
 def run(*arguments: str, stdin: str = "", cwd: Path = REPOSITORY, **stride: str) -> subprocess.CompletedProcess[str]:
-    """Run `stride ARGUMENT...` to its end, in a process that has its packages: to import them takes longer than most commands."""
-    return run_forked(arguments, stdin=stdin, cwd=cwd, environment=environment(**stride), deadline_s=DEADLINE_S)
+    """Run `stride ARGUMENT...` to its end, in a process that has its packages, as the processes have that it starts."""
+    return run_forked(arguments, environment(**stride), cwd, stdin=stdin, deadline_s=DEADLINE_S)
 
 
 def run_anew(*arguments: str, stdin: str = "", cwd: Path = REPOSITORY, **stride: str) -> subprocess.CompletedProcess[str]:
@@ -51,10 +51,15 @@ def run_anew(*arguments: str, stdin: str = "", cwd: Path = REPOSITORY, **stride:
     )
 
 
-def start(
+def start(*arguments: str, **stride: str) -> ForkedStride:
+    """Start `stride ARGUMENT...`, as `run` does."""
+    return start_forked(arguments, environment(**stride), REPOSITORY)
+
+
+def start_anew(
     *arguments: str, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE, **stride: str
 ) -> subprocess.Popen[str]:
-    """Start `stride ARGUMENT...`."""
+    """Start `stride ARGUMENT...`, as a user does: in a new Python."""
     return subprocess.Popen(
         [*STRIDE, *arguments],
         cwd=REPOSITORY,
@@ -80,7 +85,7 @@ def assert_fails(result: subprocess.CompletedProcess[str], code: int, *said: str
 class RunningStride:
     """A `stride up`."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | ForkedStride
     url: str
     folder: Path
 
@@ -124,9 +129,9 @@ class RunningStride:
 
 
 @contextmanager
-def running_stride(folder: Path, *arguments: str, **stride: str) -> Iterator[RunningStride]:
-    """A `stride up` that ends with the block."""
-    process = start("up", "--port", "0", "--data", str(folder), *arguments, **stride)
+def running_stride(folder: Path, *arguments: str, anew: bool = False, **stride: str) -> Iterator[RunningStride]:
+    """A `stride up` that ends with the block. anew: as a user starts it, in a new Python."""
+    process = (start_anew if anew else start)("up", "--port", "0", "--data", str(folder), *arguments, **stride)
     try:
         assert process.stdout is not None
         url = next((found[1] for line in process.stdout if (found := re.search(r"API +(http\S+)", line))), None)
@@ -145,8 +150,9 @@ def running_stride(folder: Path, *arguments: str, **stride: str) -> Iterator[Run
 
 @pytest.fixture(scope="package")
 def stride() -> Iterator[RunningStride]:
-    """One for all tests that do it no harm; it ends with them, since its workers ask for trials ten times a second."""
-    with data_folder() as folder, running_stride(folder / "data", "--workers", "2") as running:
+    """One for all tests that do it no harm, as a user has it; it ends with them, since its workers ask for trials until then."""
+    seldom = {"STRIDE_POLL_S": "0.25"}  # they do little else
+    with data_folder() as folder, running_stride(folder / "data", "--workers", "2", anew=True, **seldom) as running:
         yield running
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, RunningStride, assert_fails, run, start
+from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, RunningStride, assert_fails, run, start, start_anew
 
 QUICK = """
 name: quick
@@ -197,11 +197,10 @@ def test_an_ambiguous_beginning_of_an_id_is_refused(stride: RunningStride, done_
 
 
 def test_events_are_followed_until_the_job_ends(stride: RunningStride, slow_job: str) -> None:
-    with start("events", slow_job, "--follow", STRIDE_URL=stride.url) as following:
-        assert following.stdout is not None
-        assert f"job.submitted{' ' * 11}objective=quadratic" in following.stdout.readline()
-        stride.ask("POST", f"/v1/jobs/{slow_job}/cancel")
-        said = following.stdout.read()  # communicate() would lose what readline() has taken into its buffer
+    following = start("events", slow_job, "--follow", STRIDE_URL=stride.url)
+    assert f"job.submitted{' ' * 11}objective=quadratic" in following.stdout.readline()
+    stride.ask("POST", f"/v1/jobs/{slow_job}/cancel")
+    said, _ = following.communicate(timeout=DEADLINE_S)
     assert following.returncode == 0
     assert "job.cancelled" in said.splitlines()[-1]
     document = json.loads(stride.run("events", slow_job, "--json").stdout)
@@ -231,7 +230,7 @@ def test_a_job_is_deleted_once_somebody_has_said_yes(stride: RunningStride) -> N
     for said, code in ((b"n\n", 1), (b"y\n", 0)):
         terminal, other_end = pty.openpty()
         os.write(terminal, said)
-        asked = start("delete", job_id[:8], stdin=other_end, STRIDE_URL=stride.url)
+        asked = start_anew("delete", job_id[:8], stdin=other_end, STRIDE_URL=stride.url)
         shown, question = asked.communicate(timeout=DEADLINE_S)
         assert f"Delete job {job_id} 'to go', which is completed, with all that is stored of its 4 trials?" in question
         assert (asked.returncode, shown.strip()) == (code, f"Job {job_id} was deleted." if code == 0 else "")
@@ -306,7 +305,6 @@ def test_a_job_is_paused_resumed_and_cancelled(stride: RunningStride, slow_job: 
 
 def test_watching_a_job_that_somebody_cancels_ends_with_exit_code_1(stride: RunningStride, slow_job: str) -> None:
     watching = start("show", slow_job, "--watch", STRIDE_URL=stride.url)
-    assert watching.stderr is not None
     assert watching.stderr.readline().startswith(("queued", "running"))
     stride.ask("POST", f"/v1/jobs/{slow_job}/cancel")
     _, said = watching.communicate(timeout=DEADLINE_S)
@@ -316,7 +314,6 @@ def test_watching_a_job_that_somebody_cancels_ends_with_exit_code_1(stride: Runn
 
 def test_ctrl_c_ends_the_watching_quietly_and_not_the_job(stride: RunningStride, slow_job: str) -> None:
     watching = start("show", slow_job, "--watch", STRIDE_URL=stride.url)
-    assert watching.stderr is not None
     watching.stderr.readline()
     watching.send_signal(signal.SIGINT)
     _, said = watching.communicate(timeout=DEADLINE_S)
@@ -328,7 +325,7 @@ def test_ctrl_c_ends_the_watching_quietly_and_not_the_job(stride: RunningStride,
 
 def test_a_terminal_shows_the_progress_in_place_with_the_rate_so_far(stride: RunningStride, slow_job: str) -> None:
     terminal, other_end = pty.openpty()
-    watching = start("show", slow_job, "--watch", stderr=other_end, STRIDE_URL=stride.url, TERM="xterm")
+    watching = start_anew("show", slow_job, "--watch", stderr=other_end, STRIDE_URL=stride.url, TERM="xterm")
     os.close(other_end)
     shown, deadline = "", time.monotonic() + DEADLINE_S
     while "best rate so far" not in shown:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,8 +15,10 @@ import psycopg
 import pytest
 
 from service.store.embedded import EmbeddedPostgres
-from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, STRIDE, assert_fails, environment, run, run_anew
+from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, assert_fails, environment, run, run_anew
+from tests.acceptance.forked_stride import start_with
 from tests.acceptance.scripts import SCRIPT
+from tests.forks import Forked
 from tests.polling import wait_until
 
 SLOW = SCRIPT.replace("import math\n", "import math\nimport time\n").replace(
@@ -32,14 +33,9 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def run_script(script: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    return run_anew(
-        "run", str(script), "--port", "0", "--data", str(script.parent / "data"), *options, STRIDE_URL="http://127.0.0.1:9"
-    )
-
-
 def test_an_optuna_script_is_answered_in_one_command_and_goes_on_in_another(script: Path) -> None:
-    first = run_script(script, "--trials", "6", "--strategy", "random", "--workers", "1", "--steps", "3")
+    place = ["run", str(script), "--port", "0", "--data", str(script.parent / "data"), "--workers", "1"]
+    first = run(*place, "--trials", "6", "--strategy", "random", "--steps", "3", STRIDE_URL="http://127.0.0.1:9")
     assert first.returncode == 0, first.stderr
     assert "tune: minimize value; learning rate: lr; searched: lr 0.0001 to 1 (log)\n" in first.stderr
     assert "completed 6/6" in first.stderr
@@ -48,7 +44,7 @@ def test_an_optuna_script_is_answered_in_one_command_and_goes_on_in_another(scri
         rf"^More trials: stride run {re.escape(str(script))} (--steps 3 --go-on \w+ --trials) 16$", first.stderr, re.M
     )
     assert found, first.stderr
-    further = run_script(script, *found[1].split(), "2")
+    further = run(*place, *found[1].split(), "2", STRIDE_URL="http://127.0.0.1:9")
     assert further.returncode == 0, further.stderr
     assert "completed 8/8" in further.stderr
 
@@ -88,7 +84,7 @@ def test_check_says_what_works(script: Path, tmp_path: Path) -> None:
 class Begun:
     """A `stride run` in a process of its own, which writes to files."""
 
-    process: "subprocess.Popen[bytes]"
+    process: Forked
     place: Path
 
     @property
@@ -114,12 +110,11 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Begun]]:
 
     def start_run(script: str, *options: str) -> Begun:
         place, data = tmp_path / f"run{len(begun)}", tmp_path / "data"
-        command = [*STRIDE, "run", str(tmp_path / "tune.py"), "--port", "0", "--data", str(data), *options]
+        command = ["run", str(tmp_path / "tune.py"), "--port", "0", "--data", str(data), *options]
         (tmp_path / "tune.py").write_text(script)
-        with open(f"{place}.out", "wb") as out, open(f"{place}.err", "wb") as err:
-            process = subprocess.Popen(
-                command, env=environment(STRIDE_DATA_DIR=str(data)), stdout=out, stderr=err, cwd=REPOSITORY
-            )
+        with open(os.devnull) as nothing, open(f"{place}.out", "wb") as out, open(f"{place}.err", "wb") as err:
+            streams = [each.fileno() for each in (nothing, out, err)]
+            process = start_with(command, environment(STRIDE_DATA_DIR=str(data)), REPOSITORY, streams)
         begun.append(Begun(process, place))
         return begun[-1]
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import optuna
 import pytest
 
 from tests.acceptance.conftest import DEADLINE_S, RunningStride, assert_fails, run, start
+from tests.acceptance.forked_stride import ForkedStride
 
 
 def free_port() -> int:
@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def role(*arguments: str, **stride: str) -> Iterator[subprocess.Popen[str]]:
+def role(*arguments: str, **stride: str) -> Iterator[ForkedStride]:
     """A process that ends in order when it is asked to."""
     process = start(*arguments, **stride)
     try:
@@ -46,7 +46,7 @@ def status(url: str) -> int | None:
         return None
 
 
-def wait_for_status(url: str, wanted: int, process: subprocess.Popen[str]) -> None:
+def wait_for_status(url: str, wanted: int, process: ForkedStride) -> None:
     """Until that is what `process` answers."""
     deadline = time.monotonic() + DEADLINE_S
     while status(url) != wanted:

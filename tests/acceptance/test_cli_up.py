@@ -37,14 +37,27 @@ def test_the_api_process_never_loads_torch(stride: RunningStride) -> None:
     assert not any("torch" in mapped.path for mapped in api.memory_maps())
 
 
-def test_kill_9_leaves_nothing_behind_and_the_next_start_goes_on_until_sigterm_stops_it_in_order(tmp_path: Path) -> None:
+def test_what_dies_is_started_again_and_kill_9_leaves_nothing_and_the_next_start_goes_on_until_sigterm(tmp_path: Path) -> None:
     settings = {"STRIDE_LEASE_S": "3", "STRIDE_HEARTBEAT_S": "0.5", "STRIDE_DATABASE_TIMEOUT_S": "2"}
-    with running_stride(tmp_path / "data", "--workers", "1", **settings) as stride:
+    with running_stride(tmp_path / "data", "--workers", "1", anew=True, **settings) as stride:
         wait_for_trainers(stride, 1)
+        found = stride.processes()
+        killed = [found["postgres"][0], found["api"][0], found["worker"][0]]
+        for process in killed:
+            process.kill()
+        psutil.wait_procs(killed, timeout=10)
+        deadline = time.monotonic() + DEADLINE_S
+        while not _ready(stride.url):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert stride.wait_until_done(stride.submit(budget={"trials": 3}))["state"] == "completed"
         job_id = stride.submit(objective={"name": "quadratic", "settings": {"epoch_s": 0.1}}, budget={"trials": 3})
         processes = stride.everything()
         stride.process.kill()
         assert psutil.wait_procs(processes, timeout=10)[1] == []
+        _, said = stride.process.communicate(timeout=DEADLINE_S)
+    assert said.count("process.died") == 3
+    assert "Traceback" not in said
     with running_stride(tmp_path / "data", "--workers", "1", **settings) as stride:
         assert stride.wait_until_done(job_id)["state"] == "completed"
         processes = stride.everything()
@@ -56,25 +69,6 @@ def test_kill_9_leaves_nothing_behind_and_the_next_start_goes_on_until_sigterm_s
     assert (tmp_path / "data" / "postgres.log").read_text().rstrip().endswith("database system is shut down")
 
 
-def test_what_dies_is_started_again_at_the_same_address(tmp_path: Path) -> None:
-    with running_stride(tmp_path / "data", "--workers", "1") as stride:
-        wait_for_trainers(stride, 1)
-        processes = stride.processes()
-        killed = [processes["postgres"][0], processes["api"][0], processes["worker"][0]]
-        for process in killed:
-            process.kill()
-        psutil.wait_procs(killed, timeout=10)
-        deadline = time.monotonic() + DEADLINE_S
-        while not _ready(stride.url):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        assert stride.wait_until_done(stride.submit(budget={"trials": 3}))["state"] == "completed"
-        stride.process.send_signal(signal.SIGTERM)
-        _, said = stride.process.communicate(timeout=DEADLINE_S)
-    assert "process.died" in said
-    assert "Traceback" not in said
-
-
 def _ready(url: str) -> bool:
     try:
         return httpx2.get(f"{url}/readyz", trust_env=False, verify=False, timeout=DEADLINE_S).is_success
@@ -84,7 +78,6 @@ def _ready(url: str) -> bool:
 
 def test_up_runs_on_a_database_of_ones_own_and_leaves_it_running(empty_database_url: str) -> None:
     process = start("up", "--port", "0", "--workers", "0", STRIDE_DATABASE_URL=empty_database_url)
-    assert process.stdout is not None
     printed = "".join(iter(process.stdout.readline, "Ctrl-C stops everything.\n"))
     assert "Database   postgresql" in printed
     assert ":***@" in printed

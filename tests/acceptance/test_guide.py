@@ -6,11 +6,14 @@ import shlex
 import subprocess
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.conftest import DEADLINE_S, REPOSITORY, RunningStride, environment
+from tests.acceptance.forked_by_shell import program
+from tests.acceptance.forked_stride import server_of_scripts, start_forked, start_with
 from tests.polling import wait_until
 
 GUIDE = (REPOSITORY / "docs" / "guide" / "your-own-training.md").read_text(encoding="utf-8")
@@ -30,8 +33,6 @@ def test_each_block_runs(workerless: RunningStride, tmp_path: Path, title: str, 
         name = re.match(r"# (\w+\.py)\n", script)
         assert name
         (tmp_path / name[1]).write_text(script)
-    (tmp_path / "stride").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m service.cli "$@"\n')
-    (tmp_path / "stride").chmod(0o755)
     path = os.pathsep.join([str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]])
     settings = {
         "STRIDE_URL": workerless.url,
@@ -44,9 +45,10 @@ def test_each_block_runs(workerless: RunningStride, tmp_path: Path, title: str, 
     workers = [line for line in lines if line.startswith("stride worker")]
     rest = "\n".join(line for line in lines if line not in workers)
     with ExitStack() as stack:
+        stack.enter_context(program(tmp_path / "stride", partial(start_with, scripts=server_of_scripts())))
         for line in workers:
-            worker = subprocess.Popen(shlex.split(line), cwd=tmp_path, env=env)
-            stack.callback(worker.wait, DEADLINE_S)
+            worker = start_forked(shlex.split(line)[1:], env, tmp_path, scripts=server_of_scripts())
+            stack.callback(worker.communicate, DEADLINE_S)
             stack.callback(worker.terminate)
         if workers:
             assert name
@@ -84,7 +86,7 @@ def test_a_client_of_the_guide_finds_a_rate(workerless: RunningStride, tmp_path:
         env=environment(STRIDE_URL=workerless.url) | {"PATH": path, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=2 * DEADLINE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr
