@@ -48,7 +48,7 @@ def test_fresh_runs_of_a_set_with_a_truth_of_its_own_are_those_left_and_then_nor
     known = bowl()
     recorded = replace(known, runs=known.runs[:, :2], truth=known.truth + 0.001)  # two recorded runs a point
     drawn = 0
-    for seed in range(10):
+    for seed in range(5):
         draw, search, fresh = fresh_runs(recorded, 64, seed)
         used = [(draw.point_of(trial), trial.value) for trial in search]
         for trial in fresh:
