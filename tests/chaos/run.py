@@ -99,7 +99,8 @@ def run(folder: Path, *, seed: int, minutes: float, long: bool = False) -> Outco
     return Outcome(
         seed=seed,
         minutes=minutes,
-        settings=f"{SETTINGS} A new trainer counts as out of reach for {faulty.warm_s:.1f} s.",
+        settings=f"{SETTINGS} A trainer counts as out of reach for {faulty.warm_s:.1f} s when it is new, and from its first claim"
+        " of each objective on.",
         not_possible=faulty.not_possible,
         record=faulty.record,
         history=faulty.history,
@@ -161,7 +162,7 @@ def _possible(disk: FullDisk | None, clock: JumpingClock | None) -> frozenset[Fa
 def _warm_up(stage: Stage) -> float:
     """Wait until every worker that gets a trial has trained; returns how long the slowest took until its first measurement.
 
-    They all import torch at the same time here: a worker that is restarted later takes no longer.
+    They all import torch at the same time here: one that does so later takes no longer.
     """
     deadline = time.monotonic() + DONE_WITHIN_S
     with stage.connect() as conn:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.timeline import importing
 from tests.chaos.waits import Circumstances, Interval, WorkerTimes, longest_wait
 
 ALWAYS = Interval(0.0, 100.0)
@@ -58,3 +59,13 @@ def test_time_at_which_the_job_was_paused_does_not_count() -> None:
     wait = longest_wait("job", [Interval(10.0, 15.0), Interval(30.0, 36.0)], [12.0], around)
     assert wait is not None
     assert wait.during == Interval(30.0, 36.0)
+
+
+def test_what_trains_an_objective_is_imported_with_the_first_trial_of_it_in_each_trainer() -> None:
+    leases = [(Interval(at, at + 5.0), job) for at, job in ((60.0, "b"), (10.0, "a"), (20.0, "a"), (30.0, "b"), (40.0, "c"))]
+    objectives = {"a": "quadratic", "b": "digits", "c": "digits"}
+    assert list(importing([0.0, 50.0], leases, objectives, 7.0)) == [
+        Interval(10.0, 17.0),
+        Interval(30.0, 37.0),
+        Interval(60.0, 67.0),
+    ]

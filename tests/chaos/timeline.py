@@ -1,7 +1,7 @@
 """The timeline of a run: when each job was open and made progress, and when workers were available."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tests.chaos.history import END_EVENTS, Event, History, JobHistory
 from tests.chaos.record import Record
@@ -48,12 +48,16 @@ def circumstances(history: History, record: Record, warm_s: float, until: float)
         for worker in history.workers
     }
     pids = {worker.id: worker.pid for worker in history.workers}
+    objectives = {job.id: str(job.spec["objective"]["name"]) for job in history.jobs}
     held: dict[str, list[tuple[Interval, str]]] = {worker_id: [] for worker_id in lives}
     for job in history.jobs:
         for trial in job.trials:
             for lease in trial.leases:
                 end = min(lease.released_at or math.inf, lease.ended_at or math.inf, until)
                 held[lease.worker_id].append((Interval(lease.started_at, end), job.id))
+    trainers_down = {
+        worker_id: [down.during for down in record.downs if down.pid == pids[worker_id] and down.trainer] for worker_id in lives
+    }
     return Circumstances(
         outages=record.outages,
         workers=[
@@ -65,10 +69,9 @@ def circumstances(history: History, record: Record, warm_s: float, until: float)
                 ],
                 trainer_away=[
                     Interval(life.begin, life.begin + warm_s),
-                    *(
-                        Interval(down.during.begin, down.during.end + warm_s)
-                        for down in record.downs
-                        if down.pid == pids[worker_id] and down.trainer
+                    *(Interval(down.begin, down.end + warm_s) for down in trainers_down[worker_id]),
+                    *importing(
+                        [life.begin, *(down.end for down in trainers_down[worker_id])], held[worker_id], objectives, warm_s
                     ),
                 ],
                 leases=held[worker_id],
@@ -76,6 +79,21 @@ def circumstances(history: History, record: Record, warm_s: float, until: float)
             for worker_id, life in lives.items()
         ],
     )
+
+
+def importing(
+    births: Sequence[float], leases: Sequence[tuple[Interval, str]], objectives: Mapping[str, str], warm_s: float
+) -> Iterator[Interval]:
+    """When trainers that were born then may still import what trains an objective: with their first trial of it.
+
+    leases: when which job's trial was held. objectives: their names, by job.
+    """
+    for birth in births:
+        known = set()
+        for held, job in sorted(leases):
+            if held.begin >= birth and objectives[job] not in known:
+                known.add(objectives[job])
+                yield Interval(held.begin, held.begin + warm_s)
 
 
 def _end_of_life(history: History, record: Record, pid: int, started_at: float, until: float) -> float:

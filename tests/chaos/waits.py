@@ -8,10 +8,10 @@ and the write log (stage.py). Of the wait between two of them the time counts in
 - a worker with a trial of this job was available; or an idle worker was, while no worker held a trial of this job with only its
   trainer unavailable (such a worker keeps its trial, rightly).
 
-A worker is available while its process runs and is not stopped, from `warm_s` after its registration on: its trainer has to
-import torch first. It is unavailable for as long after its trainer was killed, and while it has set an objective aside because
-its disk is full. A worker with a trial of another job does not count. All of these times are known: the faults are ours, and
-claims and ends of leases are in the database.
+A worker is available while its process runs and is not stopped, from `warm_s` after its registration on. It is unavailable for as
+long after its trainer was killed, and after its trainer's first claim of each objective, since what trains that is imported then,
+torch with it; and while it has set an objective aside because its disk is full. A worker with a trial of another job does not
+count. All of these times are known: the faults are ours, and claims and ends of leases are in the database.
 """
 
 from collections.abc import Iterator, Sequence
