@@ -20,12 +20,12 @@ RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[1]
 
 OF_ONE_CORE = {
-    "reached": "benchmarks.reached",
     "few_shot": "benchmarks.few_shot",
     "diagnosis": "benchmarks.diagnosis",
     "loaders": "tests.loaders_fuzz.run",
 }
 OF_ALL_CORES = {
+    "reached": "benchmarks.reached",
     "scale": "benchmarks.scale",
     "strategies": "benchmarks.strategies",
     "data_parallel": "benchmarks.data_parallel",
