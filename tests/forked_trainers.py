@@ -1,16 +1,14 @@
 """A trainer process, forked from one that has imported torch and what an optimizer's first step imports, for two seconds."""
 
-import io
 import os
-import sys
-import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO
 
 from service.worker.trainer import child
 from service.worker.trainer.process import TrainerProcess
 from tests.forked_scripts import fork_scripts
-from tests.forks import Forked, ForkServer, Start
+from tests.forks import Forked, ForkServer, Start, begin_in
 
 _SERVER = ForkServer("torch._dynamo", "service.worker.trainer.child")
 
@@ -41,7 +39,7 @@ def start_trainer(server: ForkServer, arguments: Sequence[str], pipe: int, scrip
     log, theirs = os.pipe()
     start = Start(
         function=_main,
-        arguments=(os.getcwd(), scripts),
+        arguments=(Path.cwd(), scripts),
         environment=os.environ | {"PYTHONUNBUFFERED": "1"},
         words=("trainer", *arguments),
         numbers=(pipe, 1, 2),
@@ -51,19 +49,9 @@ def start_trainer(server: ForkServer, arguments: Sequence[str], pipe: int, scrip
     return Logged(process, open(log, encoding="utf-8", errors="replace"))
 
 
-def _main(folder: str, scripts: str | None) -> None:
+def _main(folder: Path, scripts: str | None) -> None:
     if scripts is not None:
         fork_scripts(ForkServer.at(scripts))
-    os.chdir(folder)
-    sys.path.remove("")  # as -P does
-    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))  # as Python does when a process starts
-    for name, number in (("stdout", 1), ("stderr", 2)):  # unbuffered
-        raw = io.FileIO(number, "w", closefd=False)
-        setattr(sys, name, io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True))  # type: ignore[type-var]
+    begin_in(folder)
     child.die_with = lambda worker: None  # type: ignore[assignment]
-    try:
-        child.main()
-    finally:
-        for thread in threading.enumerate():  # as Python does when a process ends
-            if thread is not threading.main_thread() and not thread.daemon:
-                thread.join()
+    child.main()

@@ -5,6 +5,7 @@ import ctypes
 import fcntl
 import gc
 import importlib
+import io
 import os
 import pickle
 import select
@@ -262,7 +263,10 @@ def _run(begin: Callable[[], Start], descriptors: Sequence[int]) -> NoReturn:
             _show(_ARGUMENTS, start.shown)
             _show(_ENVIRONMENT, [f"{name}={value}" for name, value in start.environment.items() if name.startswith("STRIDE_")])
         sys.argv = list(start.words)
-        start.function(*start.arguments)
+        try:
+            start.function(*start.arguments)
+        finally:
+            _wait_for_threads()
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1 if ended.code else 0
@@ -273,6 +277,24 @@ def _run(begin: Callable[[], Start], descriptors: Sequence[int]) -> NoReturn:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
         os._exit(code)
+
+
+def begin_in(folder: Path) -> None:
+    """What Python does when a process starts there with -P and -u, and has not done in one that was forked."""
+    os.chdir(folder)
+    sys.path.remove("")
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.stdin = open(0, encoding="utf-8", closefd=False)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        raw = io.FileIO(number, "w", closefd=False)
+        setattr(sys, name, io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True))  # type: ignore[type-var]
+
+
+def _wait_for_threads() -> None:
+    """What Python does when a process ends."""
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join()
 
 
 def _show(where: slice, words: Sequence[str]) -> None:

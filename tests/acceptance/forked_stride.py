@@ -3,11 +3,9 @@
 To import that takes longer than most commands: four seconds of CPU for a whole Stride.
 """
 
-import io
 import os
 import pkgutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,7 +19,7 @@ from service.commands.pool import LocalProcess
 from service.worker.trainer.process import TrainerProcess
 from tests.forked_scripts import fork_scripts
 from tests.forked_trainers import start_trainer
-from tests.forks import Forked, ForkServer, Start, fork
+from tests.forks import Forked, ForkServer, Start, begin_in, fork
 
 _COMMAND = ("python", "-P", "-m", "service.cli")
 _SERVER = ForkServer(
@@ -122,13 +120,7 @@ def start_with(
 
 
 def _main(cwd: Path, scripts: str | None) -> None:
-    os.chdir(cwd)
-    sys.path.remove("")  # as -P does
-    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))  # as Python does when a process starts
-    sys.stdin = open(0, encoding="utf-8", closefd=False)
-    for name, number in (("stdout", 1), ("stderr", 2)):  # unbuffered
-        raw = io.FileIO(number, "w", closefd=False)
-        setattr(sys, name, io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True))  # type: ignore[type-var]
+    begin_in(cwd)
     LocalProcess._start = partialmethod(_start, scripts)  # type: ignore[assignment]
     _command(scripts)
 
@@ -138,12 +130,7 @@ def _command(scripts: str | None) -> None:
         server = ForkServer.at(scripts)
         fork_scripts(server)
         TrainerProcess._start = lambda self, arguments, pipe: start_trainer(server, arguments, pipe, scripts)  # type: ignore[assignment, method-assign, return-value]
-    try:
-        cli.main()
-    finally:
-        for thread in threading.enumerate():  # as Python does when a process ends
-            if thread is not threading.main_thread() and not thread.daemon:
-                thread.join()
+    cli.main()
 
 
 def _start(self: LocalProcess, scripts: str | None) -> Forked:
