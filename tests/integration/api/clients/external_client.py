@@ -3,10 +3,13 @@
 import math
 from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from starlette.testclient import TestClient
 
+from service.store import jobs, trial_reader
+from service.store.postgres import Database
+from tests.integration.api.asking import ask
 from tests.quadratic import QUADRATIC, start
 
 RATE = {"type": "float", "low": 1e-5, "high": 1.0, "log": True, "points": 11}
@@ -29,6 +32,7 @@ class ExternalClient:
 
     def __init__(self, client: TestClient, job: dict[str, Any], name: str = "client", *, twice: bool = True) -> None:
         self.client = client
+        self.job_id = UUID(job["id"])
         self.job = f"/v1/jobs/{job['id']}"
         self.name = name
         self._times = 2 if twice else 1
@@ -67,6 +71,31 @@ class ExternalClient:
         """Report these losses, from step `first` on."""
         return self.to(trial, "measurements", measurements=[step(first + index, loss) for index, loss in enumerate(losses)])
 
+    def keep(self, trial: dict[str, Any], at: int, content: bytes, status: int = 200, **headers: str) -> Any:
+        """Store a checkpoint of that step."""
+        sent = {"content-type": "application/octet-stream"} | headers
+        path = f"{self.job}/trials/{trial['number']}/checkpoint"
+        for _ in range(self._times):
+            answer = self.client.put(path, params={"token": trial["token"], "step": at}, content=content, headers=sent)
+            assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def read(self, trial: dict[str, Any], status: int = 200) -> Any:
+        """The step of the last checkpoint, and its content."""
+        path = f"{self.job}/trials/{trial['number']}/checkpoint"
+        for _ in range(self._times):
+            answer = self.client.get(path, params={"token": trial["token"]})
+            assert answer.status_code == status, answer.text
+        return answer.json() if status != 200 else (int(answer.headers["stride-step"]), answer.content)
+
+    def shown(self, number: int = 0) -> Any:
+        """A trial, as everybody sees it."""
+        return ask(self.client, f"{self.job}/trials/{number}")
+
+    def events(self) -> Sequence[str]:
+        """The types of the job's events, in their order."""
+        return [event["type"] for event in self.client.get(f"{self.job}/events?limit=100").json()["items"]]
+
     def train(self, trial: dict[str, Any], *, batch: int = 1) -> Any:
         """Train a trial as a worker would, from its first step; returns the answer to its end."""
         run = start(trial["params"], {}, trial["seed"], "cpu", 1)
@@ -89,6 +118,29 @@ def _sent(value: float) -> float | str:
     return value if math.isfinite(value) else {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
 
 
-def events(client: TestClient, job: dict[str, Any]) -> Sequence[str]:
-    """The types of a job's events, in their order."""
-    return [event["type"] for event in client.get(f"/v1/jobs/{job['id']}/events?limit=100").json()["items"]]
+def submitted(client: TestClient, **overrides: Any) -> dict[str, Any]:
+    """A job for clients."""
+    document = {"objective": declared(), "strategy": "random", "budget": {"trials": 6}} | overrides
+    answer = client.post("/v1/jobs", json=document)
+    assert answer.status_code == 202, answer.text
+    job: dict[str, Any] = answer.json()
+    return job
+
+
+def asking(client: TestClient, **overrides: Any) -> ExternalClient:
+    """A client of a job of its own."""
+    return ExternalClient(client, submitted(client, **overrides))
+
+
+def expire(database: Database, trial: dict[str, Any]) -> None:
+    """End the lease of a trial now."""
+    with database.transaction() as conn:
+        conn.exec_driver_sql(
+            "UPDATE stride.leases SET expires_at = clock_timestamp() - interval '1 s' WHERE token = %(token)s",
+            {"token": UUID(trial["token"])},
+        )
+
+
+def trial_id(conn: Any, asks: ExternalClient) -> int:
+    """Of the job's first trial."""
+    return trial_reader.trial_id(conn, jobs.get(conn, asks.job_id), 0)
