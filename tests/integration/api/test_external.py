@@ -6,8 +6,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from tests.integration.api.asking import ask
-from tests.integration.api.test_bad_input import faults
+from tests.integration.api.asking import ask, faults
 
 
 @pytest.fixture

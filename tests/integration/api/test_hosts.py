@@ -15,7 +15,7 @@ from service.app import create_app
 from service.commands.roles import listen
 from service.settings import Settings
 from service.store.postgres import Database
-from tests.integration.api.test_bad_input import problem
+from tests.integration.api.asking import problem
 
 LISTED = ("api", "*.example.org", "Stride.Example.com")
 

@@ -9,7 +9,7 @@ from service.app import create_app
 from service.settings import Settings
 from service.store.postgres import Database
 from tests.factories import submit_job
-from tests.integration.api.test_bad_input import problem
+from tests.integration.api.asking import problem
 
 LISTED = "stride.example.com,*.lab.example,*"
 
