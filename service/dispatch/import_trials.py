@@ -89,7 +89,7 @@ def import_job(
         idempotency_key=idempotency_key,
         request_sha256=request_sha256,
     )
-    add_phase(conn, job_id, 0, spec, trials=len(rows))
+    add_phase(conn, job_id, 0, spec, trials=None if confirm == 0 else len(rows))
     if confirm is None:
         add_confirming_phase(conn, job_id, 1, spec, trials=0, seconds=None)
     job = jobs.lock_with_study(conn, job_id)

@@ -192,6 +192,24 @@ def test_workers_go_on_with_a_job_of_an_objective_that_they_have(client: TestCli
     assert ask(client, f"/v1/jobs/{job['id']}/best-lr")["evidence"]["trials"] == 16
 
 
+def test_an_import_of_one_seed_is_extended_as_any_job(client: TestClient, worker: Worker) -> None:
+    trials = [
+        {"params": {"learning_rate": rate}, "seed": 42, "measurements": [{"step": 4, "metrics": {"loss": loss(rate)}}]}
+        for rate in RATES[:12]
+    ]
+    space = {"learning_rate": {"type": "float", "low": 1e-4, "high": 0.2, "log": True}, "epochs": 4}
+    named = {"objective": {"name": "quadratic"}, "search_space": space, "seed": 42, "training_seed": "shared"}
+    job = imported(client, {"source": "old.csv", "job": named, "trials": trials})
+    client.post(f"/v1/jobs/{job['id']}/extend", json={"trials": 2})
+    for number in (12, 13):
+        claim = worker.claim()
+        assert claim.lease.number == number
+        worker.report(claim, 0.3, 4)
+        worker.finish(claim, Completed(value=0.3))
+    found = ask(client, f"/v1/jobs/{job['id']}")
+    assert (found["state"], found["phase"], found["progress"]["trials"]["complete"]) == ("completed", "search", 14)
+
+
 def changed(*path: str | int, to: Any) -> dict[str, Any]:
     body = copy.deepcopy(document(trials=[trial(0.1), trial(0.2)]))
     place: Any = body
