@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from service.analysis.words.numbers import NOTHING, chosen, counted, number, values
+from service.analysis.words.numbers import NOTHING, chosen, counted, number, values, with_article
 from service.commands.api_client import ApiClient
 from service.commands.output import parsed, print_document
 from service.commands.tables import Document, plain, rate_name, searched
@@ -32,7 +32,7 @@ def trade_off(url: str | None, job: str, *, target: float | None, by: str, as_js
 
 def in_words(found: TradeOffView, parameters: Collection[str]) -> RenderableType:
     """The front, and the best of the other configurations. parameters: what the job searches beside the learning rate."""
-    parts: list[RenderableType] = [plain(f"To a {found.metric} of {number(found.target)}: {found.why_this_target}.")]
+    parts: list[RenderableType] = [plain(f"To {with_article(found.metric)} of {number(found.target)}: {found.why_this_target}.")]
     if found.front:
         parts += [Text(f"\nNone is better in both {found.by} and final {found.metric} than these:", "bold")]
         parts += [_table(found, found.front, parameters)]

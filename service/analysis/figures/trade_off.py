@@ -5,17 +5,18 @@ from typing import Any
 
 from service.analysis.figures.figure import BLUE, GREEN, Figure, layout
 from service.analysis.figures.metric_axis import scale_of
-from service.analysis.words.numbers import chosen, counted, number, values
+from service.analysis.words.numbers import chosen, counted, number, values, with_article
 from service.domain.comparison import ConfigurationView, TradeOffView
 
 
 def trade_off_figure(found: TradeOffView, searched: Sequence[str], *, step_word: str, sign: float) -> Figure | None:
     """The configurations that reach the target, with the front as a line. searched: names of parameters, for the labels.
 
-    sign: 1 where lower is better, else -1. None where fewer than two reach it: there is nothing to choose between.
+    sign: 1 where lower is better, else -1. None where fewer than two reach it, or all at their first step: there is nothing to
+    choose between.
     """
     reaching = [each for each in (*found.front, *found.others) if each.steps is not None]
-    if len(reaching) < 2:
+    if len(reaching) < 2 or all((each.steps or 0) <= 1 for each in reaching):
         return None
     front = [each for each in found.front if each.steps is not None]
     beside = [each for each in found.others if each.steps is not None]
@@ -53,7 +54,9 @@ def _points(name: str, of: Sequence[ConfigurationView], searched: Sequence[str],
 
 
 def _text(found: TradeOffView, front: Sequence[ConfigurationView], missing: int, step_word: str) -> str:
-    said = f"How soon each configuration reaches a {found.metric} of {number(found.target)} ({found.why_this_target})."
+    said = (
+        f"How soon each configuration reaches {with_article(found.metric)} of {number(found.target)} ({found.why_this_target})."
+    )
     if front:
         first, last = front[0], front[-1]
         said += f" The fastest, at {number(first.learning_rate)}, takes {_steps(first, step_word)}"

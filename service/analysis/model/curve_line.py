@@ -41,7 +41,7 @@ class Line:
         draws = self.draws
         if bounds is not None:
             draws = np.where(self.at > np.maximum(bounds, self.at.min())[:, None], math.inf, draws)
-        within = Interval.of(self.rates[any_lowest(draws)])
+        within = Interval.among(self.rates[any_lowest(draws)], self.rates, is_choice=self.is_choice)
         return within.holding(rate)
 
     def safe_range(self, rate: float, tolerance: float, lost_costs: float) -> Interval | None:

@@ -26,6 +26,18 @@ class Interval:
         low, high = np.quantile(draws, TAILS)
         return cls(low=float(low), high=float(high))
 
+    @classmethod
+    def among(cls, draws: Array, places: Array, *, is_choice: bool) -> "Interval":
+        """From draws of the posterior, each one of `places`. is_choice: whether no other places are possible."""
+        interval = Interval.of(draws)
+        if is_choice or interval.low < interval.high:
+            return interval
+        # Nearly all draws are at one place: what lies nearer to it than to others is not told from it.
+        ascending = np.unique(places)
+        at = int(np.searchsorted(ascending, interval.low))
+        low, high = ascending[max(0, at - 1)], ascending[min(len(ascending) - 1, at + 1)]
+        return Interval(low=float(low + interval.low) / 2, high=float(high + interval.high) / 2)
+
     def holding(self, value: float) -> "Interval":
         """The same interval, widened to hold `value`."""
         return Interval(low=min(self.low, value), high=max(self.high, value))

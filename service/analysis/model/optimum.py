@@ -91,7 +91,7 @@ def _optimum(
     optimum = Optimum(
         rate=float(rates[best]),
         point=among.points[best],
-        interval=Interval.of(optima).holding(float(rates[best])),
+        interval=Interval.among(optima, rates, is_choice=seen.choices is not None).holding(float(rates[best])),
         cost=expected_cost(seen, choice, draws, is_retrained=among.fresh is not None),
         draws=draws[:, best],
         at_low_edge=float((optima <= seen.low + margin).mean()),

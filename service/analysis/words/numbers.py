@@ -17,6 +17,11 @@ def counted(n: int, one: str, more: str) -> str:
     return f"{n} {one if n == 1 else more}"
 
 
+def with_article(name: str) -> str:
+    """`a loss`, `an accuracy`."""
+    return f"{'an' if name[:1].lower() in tuple('aeio') else 'a'} {name}"
+
+
 def times(n: int) -> str:
     """`once`, `twice`, `3 times`."""
     return {1: "once", 2: "twice"}.get(n, f"{n} times")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from service.analysis.words.numbers import number
+from service.analysis.words.numbers import number, with_article
 from service.domain.request import Budget
 from service.domain.space import CategoricalRange, Range, searched
 from service.domain.spec import JobSpec
@@ -58,7 +58,7 @@ def _ends_early(spec: JobSpec) -> str:
     if spec.budget.target is None:
         return ""
     better = "at most" if spec.direction == "minimize" else "at least"
-    return f", ended by a {spec.metric} of {better} {number(spec.budget.target)}"
+    return f", ended by {with_article(spec.metric)} of {better} {number(spec.budget.target)}"
 
 
 def _range(dimension: Range) -> str:

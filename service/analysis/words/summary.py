@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Iterator
 
-from service.analysis.words.numbers import chosen, counted, number, times, value_in_trial, values
+from service.analysis.words.numbers import chosen, counted, number, times, value_in_trial, values, with_article
 from service.analysis.words.ranges import end_to_end, ends
 from service.domain.answer import Answer, AnswerVerdict, BestTrial, ConfirmationView, EvidenceView, IntervalView
 
@@ -52,7 +52,9 @@ def sentences(answer: Answer, searched: Collection[str], rate: str | None) -> It
     if edge := answer.divergence_edge:
         yield f"From about {edge.at:.2g} on ({edge.low:.2g} to {edge.high:.2g}) half of all trials diverge."
     if answer.recommends and (expected := answer.expected):
-        said = f"Expect a {answer.metric} of {number(expected.mean)} ({number(expected.low)} to {number(expected.high)})"
+        said = (
+            f"Expect {with_article(answer.metric)} of {number(expected.mean)} ({number(expected.low)} to {number(expected.high)})"
+        )
         yield said + (f"; {_retrained(expected.runs)}." if answer.confirmed else ".")
     if answer.confirmed is not None and answer.confirmed.repeats_exactly:
         yield (

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from service.analysis.words.numbers import counted
+from service.analysis.words.numbers import counted, with_article
 from service.domain.answer import IntervalView
 
 
@@ -36,7 +36,7 @@ def any_rate(tolerance: float, metric: str) -> str:
 
 def all_the_same(n: int, metric: str, value: float) -> str:
     """All values are the same."""
-    return f"all {n} trials came to a {metric} of {value:.4g}, whatever their learning rate"
+    return f"all {n} trials came to {with_article(metric)} of {value:.4g}, whatever their learning rate"
 
 
 def few_runs(interval: IntervalView, n: int, n_parameters: int) -> str:

@@ -27,6 +27,20 @@ def test_the_interval_holds_the_best_rate_and_the_answer_lies_in_it() -> None:
     assert "with 90% probability" in found.because
 
 
+def test_an_interval_of_few_exact_runs_has_a_width() -> None:
+    # A log of twelve runs that lie on a parabola, but for a hundredth, in a range of six decades.
+    rates = [0.0001, 0.0003, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 0.5, 0.007]
+    space = {"learning_rate": LOG | {"low": 1e-5, "high": 10.0}, "batch_size": {"type": "categorical", "choices": [16, 32, 64]}}
+    trials = [
+        trial(number, rate, bowl(0.01, 0.3, 0.4)(rate) + 0.003 * (number % 3), batch_size=(32, 64)[number % 2])
+        for number, rate in enumerate(rates)
+    ]
+    found = asked(trials, search_space=space)
+    for interval in (found.interval, found.interval_at_params):
+        assert interval is not None
+        assert interval.low < interval.high
+
+
 def test_noise_widens_the_interval_and_trials_narrow_it() -> None:
     def width(n: int, noise: float) -> float:
         interval = asked(trained(bowl(BEST), n, noise=noise)).interval

@@ -427,6 +427,9 @@ def test_the_front_of_speed_and_final_value_is_a_line() -> None:
         trade_off_figure(trade_off(Finished(job=job(), trials=trials[:1], curves=curves)), [RATE], step_word="epoch", sign=1.0)
         is None
     )
+    ends = {each.number: curve(each.value or 0.0) for each in trials}
+    found = trade_off(Finished(job=job(), trials=trials, curves=ends), target=0.3)
+    assert trade_off_figure(found, [RATE], step_word="epoch", sign=1.0) is None, "of runs of one step none is faster"
 
 
 def test_no_more_marks_are_drawn_than_can_be_told_apart() -> None:
