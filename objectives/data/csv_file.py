@@ -18,12 +18,15 @@ N_JUDGED = 100
 """Rows by which a column is judged when the header is checked."""
 
 
-def csv_columns(path: Path, *, may_be_empty: bool = False) -> tuple[dict[str, list[str]], list[int], list[str]]:
+def csv_columns(
+    path: Path, *, may_be_empty: bool = False, separators: str = ","
+) -> tuple[dict[str, list[str]], list[int], list[str]]:
     """The cells of each column by its name, the number of each row in the file, and notes on what is left out.
 
+    separators: cells are separated by the first of these characters that the first row has.
     Raises DataProblem when the file is no such table, or a cell is empty, unless it may be.
     """
-    names, rows, cells = _read(path, may_be_empty=may_be_empty)
+    names, rows, cells = _read(path, separators, may_be_empty=may_be_empty)
     notes = _row_labels(path, names, cells)
     first = len(notes)
     check_header(path, names[first:], first + 1)
@@ -31,15 +34,18 @@ def csv_columns(path: Path, *, may_be_empty: bool = False) -> tuple[dict[str, li
     return columns, rows, notes
 
 
-def _read(path: Path, *, may_be_empty: bool) -> tuple[list[str], list[int], list[list[str]]]:
+def _read(path: Path, separators: str, *, may_be_empty: bool) -> tuple[list[str], list[int], list[list[str]]]:
     """The header, and the number and the cells of each row that is not empty."""
     names: list[str] = []
     rows, cells = [], []
     header, count = 0, 0
     text = read_utf8(path, "a CSV file")
+    top = next((line for line in text.splitlines() if line.strip()), "")
+    separator = next((mark for mark in separators if mark in top), separators[0])
     csv.field_size_limit(LONGEST_CELL)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     try:
-        for count, line in enumerate(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True), start=1):
+        for count, line in enumerate(lines, start=1):
             row = [cell.strip() for cell in line]
             if row in ([], [""]):
                 continue
@@ -59,7 +65,8 @@ def _read(path: Path, *, may_be_empty: bool) -> tuple[list[str], list[int], list
         raise DataProblem(f"{path}, row {count + 1} is not CSV ({error}).") from error
     if not cells:
         raise DataProblem(f"{path} holds no data: a row with the names of the columns and rows below it are needed.")
-    _check_separator(path, header, names, cells)
+    if separator == ",":
+        _check_separator(path, header, names, cells)
     _check_names(path, header, names, cells)
     return names, rows, cells
 

@@ -17,11 +17,16 @@ from service.commands.api_client import ApiClient, Refused
 from service.commands.options import BadUsage
 from service.commands.output import print_document
 from service.imports.document import Named, Wanted, document_of
-from service.imports.run import Log, Missing
+from service.imports.run import Log, Missing, Shorter
 from service.settings import Settings
 
 Direction = Literal["minimize", "maximize"]
 OWN = "Stride's database"
+HIGHER_IS_BETTER = re.compile(
+    r"(?<![a-z])(acc|accuracy|auc|auroc|auprc|f1|r2|bleu|rouge|m?ap|m?iou|dice|precision|recall|returns?|rewards?|scores?)(?![a-z])",
+    re.IGNORECASE,
+)
+"""In names of metrics that are rarely minimized: an answer that minimized them unasked would be the worst rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,7 @@ class Options:
     diverged: str | None
     seed: str | None
     missing: str | None
+    shorter: str | None
     where: Sequence[str]
     name: str | None
     objective: str | None
@@ -69,7 +75,8 @@ def import_runs(url: str | None, options: Options, settings: Settings, *, as_jso
             if as_json:
                 print_document(job, lambda _: "", as_json)
                 return
-            print(f"Job {job['id']} is {job['state']}.")
+            before = "" if job["state"] == "completed" else ", since it was imported before and extended"
+            print(f"Job {job['id']} is {job['state']}{before}.")
     except (DataProblem, Flaw) as error:
         raise BadUsage(str(error)) from error
     answers.best_lr(url, job["id"], as_json=False)
@@ -93,14 +100,30 @@ def _of_file(options: Options, file: Path) -> Log:
         seed=options.seed,
     )
     table = where(read_table(file), dict(_pair(each, "--where") for each in options.where))
-    return log_of(table, columns, direction=_direction(options.direction) or "minimize", missing=_missing(options.missing))
+    direction = _direction(options.direction)
+    if direction is None and options.objective is None and HIGHER_IS_BETTER.search(options.metric):
+        raise BadUsage(f"Is a higher {options.metric} better? Say --direction maximize, or --direction minimize.")
+    return log_of(
+        table,
+        columns,
+        direction=direction or "minimize",
+        missing=_missing(options.missing),
+        shorter=_shorter(options.shorter),
+    )
 
 
 def _of_study(options: Options, settings: Settings) -> Log:
     """Of any storage, or of Stride's own database."""
     if options.study is None and options.storage is None:
         raise BadUsage("Name what to import: a FILE, or a study of Optuna with --study, and with --storage where it is.")
-    given = {"--step": options.step, "--run": options.run, "--diverged": options.diverged, "--seed": options.seed}
+    given = {
+        "--step": options.step,
+        "--run": options.run,
+        "--diverged": options.diverged,
+        "--seed": options.seed,
+    }
+    if options.shorter is not None:
+        raise BadUsage("--shorter judges the runs of a FILE: a study says which trials were pruned.")
     if of_files := [option for option, value in given.items() if value is not None] + ["--where"] * bool(options.where):
         raise BadUsage(f"{of_files[0]} names a column of a FILE: a study says that itself.")
     if unknown := [each for each in options.params if "=" not in each]:
@@ -151,6 +174,12 @@ def _missing(text: str | None) -> Missing | None:
     return cast("Missing | None", text)
 
 
+def _shorter(text: str | None) -> Shorter | None:
+    if text not in (None, "completed", "pruned", "failed"):
+        raise BadUsage(f"--shorter {text} should be completed, pruned or failed.")
+    return cast("Shorter | None", text)
+
+
 def _ranges(params: Sequence[str]) -> Mapping[str, Any]:
     """The ranges that are given, by the names of the parameters."""
     try:
@@ -194,6 +223,7 @@ def _named(client: ApiClient, name: str) -> Named:
         learning_rate=rate,
         types={each["name"]: each["type"] for each in found["parameters"]},
         directions={each["name"]: each["direction"] for each in found["metrics"]},
+        duration=next((each["name"] for each in found["parameters"] if each["role"] == "duration"), None),
     )
 
 
@@ -218,7 +248,9 @@ def _say_what(job: Any, log: Log) -> None:
     ended = [f"{counts[state]} {said}" for state, said in _SAID.items() if counts[state]]
     among = f" ({', '.join(ended)})" if ended else ""
     runs = counted(len(rates), "run", "runs")
-    said = f"{runs} of {log.source}{among}: {log.learning_rate} from {number(min(rates))} to {number(max(rates))}."
+    aim = "lower" if log.direction == "minimize" else "higher"
+    tried = f"{log.learning_rate} from {number(min(rates))} to {number(max(rates))}"
+    said = f"{runs} of {log.source}{among}: {tried}. {aim.capitalize()} {log.metric} is better."
     print(tables.plain(said).plain, file=sys.stderr)
 
 

@@ -49,6 +49,10 @@ def import_runs(
     missing: Annotated[
         str | None, typer.Option(help="What a run without a value of the metric is: diverged or failed. (default: refused)")
     ] = None,
+    shorter: Annotated[
+        str | None,
+        typer.Option(help="What a run with fewer steps than the longest is: completed, pruned or failed. (default: completed)"),
+    ] = None,
     where: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Only rows with this value; repeatable.")
     ] = None,
@@ -85,6 +89,7 @@ def import_runs(
         diverged=diverged,
         seed=seed,
         missing=missing,
+        shorter=shorter,
         where=where or (),
         name=name,
         objective=objective,

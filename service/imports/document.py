@@ -1,20 +1,20 @@
 """The request of an import: the job that a log's runs are trials of, and these trials."""
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from objectives.contract import DataProblem
+from objectives.contract import DataProblem, Parameter
 from objectives.meaning import by_usual_name
 from objectives.scripts.ranges import Flaw, as_float, own_parameter
 from service.analysis.words.numbers import number
 from service.domain.imported import MAX_IMPORTED
+from service.domain.measurement import MAX_STEP
 from service.domain.space import Dimension, Range, Scalar, contains, parse_space
-from service.imports.run import Log, Measured, Run
+from service.imports.run import Log, Measured, Run, steps_told
 
 MOST_VALUES = 10
 """Of so many different numbers each is a choice; more are a range."""
@@ -35,6 +35,8 @@ class Named:
     """Of its parameters, by their names."""
     directions: Mapping[str, str] = field(default_factory=dict)
     """Of its metrics, by their names: minimize or maximize."""
+    duration: str | None = None
+    """What it calls the number of steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,8 @@ def document_of(log: Log, wanted: Wanted) -> dict[str, Any]:
     points = [{names.get(name, name): value for name, value in run.params.items()} for run in log.runs]
     if wanted.objective is not None:
         points = [_typed(point, wanted.objective) for point in points]
+    duration = next(filter(_is_duration, points[0]), None) if wanted.objective is None else wanted.objective.duration
+    log = replace(log, runs=[_placed(run, point.get(duration or "")) for run, point in zip(log.runs, points, strict=True)])
     ranges = {names.get(name, name): known for name, known in {**log.space, **wanted.space}.items()}
     for name in ranges.keys() - points[0].keys():
         raise DataProblem(f"--param {name} is no parameter of these runs, which have {', '.join(points[0])}.")
@@ -84,14 +88,19 @@ def document_of(log: Log, wanted: Wanted) -> dict[str, Any]:
 
 def _check_measured(log: Log) -> None:
     """Raise DataProblem where no run has a finite value of the metric."""
-    if not any(math.isfinite(_value(run, log.metric)) for run in log.runs):
+    if not any(math.isfinite(run.final(log.metric)) for run in log.runs):
         raise DataProblem(f"No run of {log.source} has a finite {log.metric}: nothing can be compared.")
 
 
-def _value(run: Run, metric: str) -> float:
-    if run.value is not None:
-        return run.value
-    return run.steps[-1].metrics[metric] if run.steps else math.nan
+def _is_duration(name: str) -> bool:
+    return by_usual_name(Parameter(name=name, type="int", default=1, description="")).role == "duration"
+
+
+def _placed(run: Run, steps: Scalar | None) -> Run:
+    """The run with its one value at its end, of which no curve tells the step. steps: how many it has."""
+    if run.has_steps or not run.steps or type(steps) is not int or not 1 <= steps <= MAX_STEP:
+        return run
+    return replace(run, steps=[replace(run.steps[-1], step=steps)], has_steps=True)
 
 
 def _range(values: Sequence[Scalar], *, is_rate: bool) -> Mapping[str, Any] | Scalar:
@@ -165,7 +174,7 @@ def _job(log: Log, wanted: Wanted, space: Mapping[str, Any], rate: str) -> dict[
             "name": "external",
             "parameters": [_parameter(name, dimension, rate) for name, dimension in space.items()],
             "metrics": [{"name": log.metric, "direction": log.direction, "description": f"As {log.source} has it."}],
-            "steps": _steps(log, space),
+            "steps": steps_told(log.runs, log.metric) if any(run.has_steps for run in log.runs) else None,
             "step_word": wanted.step_word,
             "settings": dict(wanted.settings),
         }
@@ -190,19 +199,6 @@ def _parameter(name: str, dimension: Any, rate: str) -> dict[str, Any]:
     if usual.scale is not None:
         declared["scale"] = usual.scale
     return declared
-
-
-def _steps(log: Log, space: Mapping[str, Any]) -> int | str | None:
-    """How many steps a run has, or the parameter that says so; None where the log does not show it."""
-    ended = [run for run in log.runs if run.ending == "completed" and math.isfinite(_value(run, log.metric))]
-    lasts = {run.last_step for run in ended}
-    if len(lasts) == 1:
-        return lasts.pop()
-    told: defaultdict[str, int] = defaultdict(int)
-    for run in ended:
-        for name, value in run.params.items():
-            told[name] += type(value) is int and value == run.last_step
-    return next((name for name, n in told.items() if n == len(ended) and name in space), None)
 
 
 def _trial(run: Run, point: Mapping[str, Scalar]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Reads a log of runs from a file: CSV, parquet or JSON lines, by the ending of its name."""
+"""Reads a log of runs from a file: CSV, parquet or JSON, by the ending of its name."""
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +13,9 @@ from objectives.data.parquet import open_parquet
 from objectives.data.utf8 import read_utf8
 from service.imports.table import MOST_BYTES, Cell, Table
 
-ENDINGS = ".csv, .parquet, .jsonl or .ndjson"
+ENDINGS = ".csv, .tsv, .parquet, .jsonl, .ndjson or .json"
+SEPARATORS = ",;\t"
+"""Of cells in a CSV file: spreadsheets write the second where the comma is the decimal mark."""
 
 
 def read_table(path: Path) -> Table:
@@ -34,7 +36,7 @@ def read_table(path: Path) -> Table:
 
 
 def _csv(path: Path) -> Table:
-    columns, rows, _ = csv_columns(path, may_be_empty=True)
+    columns, rows, _ = csv_columns(path, may_be_empty=True, separators=SEPARATORS)
     return Table(source=path.name, columns=columns, rows=rows)
 
 
@@ -62,31 +64,48 @@ def _plain(cell: Any) -> Cell:
 
 
 def _json_lines(path: Path) -> Table:
-    columns: dict[str, list[Cell]] = {}
-    rows: list[int] = []
+    found = []
     for number, line in enumerate(read_utf8(path, "a file of JSON lines").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            document = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            said = f" ({error.msg}, at column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-            raise DataProblem(f"{path}, line {number} is not JSON{said}: each line must hold one run, as an object.") from error
+        if line.strip():
+            found.append((number, _parsed(line, f"{path}, line {number}", "each line must hold one run, as an object")))
+    return _of_documents(path, found, "line")
+
+
+def _json_list(path: Path) -> Table:
+    document = _parsed(read_utf8(path, "a JSON file"), str(path), "it must hold a list of runs, each an object")
+    if not isinstance(document, list):
+        raise DataProblem(f"{path} holds no list of runs, each an object; or name it .jsonl, with a run in each line.")
+    return _of_documents(path, list(enumerate(document, start=1)), "element")
+
+
+def _parsed(text: str, where: str, needed: str) -> Any:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        said = f" ({error.msg}, at column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise DataProblem(f"{where} is not JSON{said}: {needed}.") from error
+    if "\\u" in text and not _has_characters(document):
+        raise DataProblem(f"{where} holds half of a character, a lone surrogate such as \\ud800: take it out.")
+    return document
+
+
+def _of_documents(path: Path, documents: Sequence[tuple[int, Any]], row_word: str) -> Table:
+    """documents: with the number of each in the file."""
+    columns: dict[str, list[Cell]] = {}
+    for row, (number, document) in enumerate(documents):
         if not isinstance(document, dict):
             kind = "a list" if isinstance(document, list) else "a single value"
-            raise DataProblem(f"{path}, line {number} holds {kind}, where an object with the values of one run is needed.")
-        if "\\u" in line and not _has_characters(document):
-            raise DataProblem(f"{path}, line {number} holds half of a character, a lone surrogate such as \\ud800: take it out.")
+            needed = "where an object with the values of one run is needed"
+            raise DataProblem(f"{path}, {row_word} {number} holds {kind}, {needed}.")
         for name, value in _flat(document).items():
-            columns.setdefault(name, [None] * len(rows)).append(value)
-        rows.append(number)
+            columns.setdefault(name, [None] * row).append(value)
         for cells in columns.values():
-            if len(cells) < len(rows):
+            if len(cells) == row:
                 cells.append(None)
-    return Table(source=path.name, columns=columns, rows=rows, row_word="line")
+    return Table(source=path.name, columns=columns, rows=[number for number, _ in documents], row_word=row_word)
 
 
-def _has_characters(document: Mapping[str, Any]) -> bool:
+def _has_characters(document: Any) -> bool:
     """Whether its texts can be written: an escape may name half of a character."""
     try:
         json.dumps(document, ensure_ascii=False).encode()
@@ -105,8 +124,10 @@ def _flat(document: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 _READERS: Mapping[str, Callable[[Path], Table]] = {
     ".csv": _csv,
+    ".tsv": _csv,
     ".parquet": _parquet,
     ".pq": _parquet,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
+    ".json": _json_list,
 }

@@ -1,5 +1,7 @@
 """A run of a foreign log, whatever it was read from."""
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +14,8 @@ DIAGNOSED = ("training_loss", "validation_loss", "gradient_norm")
 Ending = Literal["completed", "diverged", "pruned", "failed"]
 Missing = Literal["diverged", "failed"]
 """What a run without a value of the metric is."""
+Shorter = Literal["completed", "pruned", "failed"]
+"""What a run with fewer steps than the longest is, where nothing says that it was to have fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,9 @@ class Run:
     """Where it stands: file and row, or study and trial."""
     params: Mapping[str, Scalar]
     steps: Sequence[Measured] = ()
-    """Ascending; cut after the first value that is not finite and is followed by no finite one."""
+    """Ascending; up to where it diverged."""
+    has_steps: bool = True
+    """False: after how many steps its one value was measured is not known."""
     value: float | None = None
     """The run's value, where that is not the metric's last."""
     ending: Ending = "completed"
@@ -44,6 +50,12 @@ class Run:
     def last_step(self) -> int:
         """0: nothing was measured."""
         return self.steps[-1].step if self.steps else 0
+
+    def final(self, metric: str) -> float:
+        """The run's value; nan: it has none."""
+        if self.value is not None:
+            return self.value
+        return self.steps[-1].metrics[metric] if self.steps else math.nan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,3 +78,16 @@ class Log:
     def states_seeds(self) -> bool:
         """Whether every run states its training seed."""
         return all(run.seed is not None for run in self.runs)
+
+
+def steps_told(runs: Sequence[Run], metric: str) -> int | str | None:
+    """How many steps whole runs have, or the parameter that says so; None where the completed ones do not show it."""
+    ended = [run for run in runs if run.ending == "completed" and math.isfinite(run.final(metric))]
+    lasts = {run.last_step for run in ended}
+    if len(lasts) == 1:
+        return lasts.pop()
+    told: defaultdict[str, int] = defaultdict(int)
+    for run in ended:
+        for name, value in run.params.items():
+            told[name] += type(value) is int and value == run.last_step
+    return next((name for name, n in told.items() if n == len(ended)), None)

@@ -1,16 +1,22 @@
 """The runs in a table: a row each, or a row for each of their steps, or a row each with their curves as lists."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from objectives.contract import DataProblem
+from objectives.data.cells import number
 from service.domain.imported import MAX_IMPORTED
 from service.domain.space import Scalar
 from service.imports import cells
-from service.imports.run import DIAGNOSED, Log, Measured, Missing, Run
+from service.imports.curves import Curves, steps_in
+from service.imports.run import Log, Missing, Run, Shorter, steps_told
 from service.imports.table import Cell, Table
+
+STEP_NAMES = frozenset({"step", "global_step", "epoch", "epochs_done", "iteration", "iter", "update"})
+"""What loggers call the column of steps, in small letters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +41,15 @@ class Columns:
                 yield name, f"--{option}"
 
 
-def log_of(table: Table, columns: Columns, *, direction: Literal["minimize", "maximize"], missing: Missing | None = None) -> Log:
-    """The runs of a table. missing: what a run without a value of the metric is; None: refused.
+def log_of(
+    table: Table,
+    columns: Columns,
+    *,
+    direction: Literal["minimize", "maximize"],
+    missing: Missing | None = None,
+    shorter: Shorter | None = None,
+) -> Log:
+    """The runs of a table. missing: what a run without a value of the metric is; None: refused. shorter: None: completed.
 
     Raises DataProblem: its message names file, row and column.
     """
@@ -49,18 +62,20 @@ def log_of(table: Table, columns: Columns, *, direction: Literal["minimize", "ma
     groups, notes = _grouped(table, columns)
     if len(groups) > MAX_IMPORTED:
         raise DataProblem(f"{table.source} has {len(groups):,} runs: at most {MAX_IMPORTED:,} are imported at once.")
-    steps_from_0 = columns.step is not None and _begins_at_0(table, columns.step)
+    steps_from_0 = columns.step is not None and 0 in steps_in(table, columns.step)
     if steps_from_0:
         notes.append(f"{columns.step} is counted from 0 there, and from 1 here.")
     params = _params(table, columns, groups)
-    read = [_run(table, columns, rows, at, int(steps_from_0), missing) for rows, at in zip(groups, params, strict=True)]
+    curves = Curves(table, columns.metric, columns.step, shift=int(steps_from_0))
+    read = [_run(table, columns, curves, rows, at, missing) for rows, at in zip(groups, params, strict=True)]
+    judged, said = _judged_by_length(table, columns.metric, read, shorter)
     return Log(
         source=table.source,
-        runs=read,
+        runs=judged,
         learning_rate=columns.learning_rate,
         metric=columns.metric,
         direction=direction,
-        notes=notes,
+        notes=[*notes, *said],
     )
 
 
@@ -85,14 +100,14 @@ def _is(cell: Cell, wanted: str) -> bool:
             return float(wanted) == cell
         except ValueError:
             return False
-    return str(cell) == wanted
+    return str(cell) == wanted or (number(str(cell)) is not None and number(str(cell)) == number(wanted))
 
 
 def _grouped(table: Table, columns: Columns) -> tuple[list[list[int]], list[str]]:
     """The rows of each run, and how runs were told apart."""
     every = range(len(table.rows))
     if columns.run is None and columns.step is None:
-        return [[index] for index in every], []
+        return [[index] for index in every], _steps_overlooked(table, columns)
     if columns.run is not None:
         names = [columns.run]
         empty = [index for index in every if cells.is_empty(table.columns[columns.run][index])]
@@ -119,6 +134,23 @@ def _grouped(table: Table, columns: Columns) -> tuple[list[list[int]], list[str]
     return list(groups.values()), [note]
 
 
+def _steps_overlooked(table: Table, columns: Columns) -> list[str]:
+    """A note where rows look like steps of runs, and are taken for runs."""
+    params = [columns.learning_rate, *columns.params, *([columns.seed] if columns.seed else [])]
+    for name in table.columns:
+        if name.lower().strip("_").rpartition("/")[2] not in STEP_NAMES or name in params:
+            continue
+        steps: defaultdict[tuple[object, ...], set[str]] = defaultdict(set)
+        for index, cell in enumerate(table.columns[name]):
+            steps[tuple(_key(table.columns[each][index]) for each in params)].add(str(cell))
+        if any(len(each) > 1 for each in steps.values()):
+            return [
+                f"Each {table.row_word} is taken for a run, though those of equal {columns.learning_rate} differ in {name}: if"
+                f" they are steps of a run, say --step {name}."
+            ]
+    return []
+
+
 def _key(cell: Cell) -> object:
     """By which values of a parameter are equal: 0.10 is 0.1."""
     if isinstance(cell, list):
@@ -142,11 +174,6 @@ def _check_given(table: Table, name: str, rows: Sequence[int]) -> None:
     raise DataProblem(
         f"{table.at(empty[0], name)} is empty{others}: every run needs its value. Fill it in, or take the {table.row_word} out."
     )
-
-
-def _begins_at_0(table: Table, name: str) -> bool:
-    given = [index for index in range(len(table.rows)) if not cells.is_empty(table.columns[name][index])]
-    return any(cells.step(table.columns[name][index], table.at(index, name)) == 0 for index in given)
 
 
 def _params(table: Table, columns: Columns, groups: Sequence[Sequence[int]]) -> list[dict[str, Scalar]]:
@@ -182,17 +209,17 @@ def _params(table: Table, columns: Columns, groups: Sequence[Sequence[int]]) -> 
 
 
 def _run(
-    table: Table, columns: Columns, rows: Sequence[int], params: Mapping[str, Scalar], shift: int, missing: Missing | None
+    table: Table, columns: Columns, curves: Curves, rows: Sequence[int], params: Mapping[str, Scalar], missing: Missing | None
 ) -> Run:
     first = rows[0]
     said = columns.diverged is not None and any(
         cells.flag(table.columns[columns.diverged][index], table.at(index, columns.diverged)) for index in rows
     )
-    steps = _curve(table, columns, first) if columns.step is None else _curve_of_rows(table, columns, rows, shift)
     run = Run(
         where=table.row(first),
         params=params,
-        steps=_cut(steps, columns.metric),
+        steps=curves.of_row(first) if len(rows) == 1 else curves.of_rows(rows, run=columns.run),
+        has_steps=columns.step is not None or isinstance(table.columns[columns.metric][first], list),
         seed=_seed(table, columns.seed, rows),
         attributes={} if columns.run is None else {"run": str(table.columns[columns.run][first])},
     )
@@ -209,75 +236,31 @@ def _run(
     return replace(run, ending=missing, reason=reason)
 
 
+def _judged_by_length(table: Table, metric: str, runs: Sequence[Run], shorter: Shorter | None) -> tuple[Sequence[Run], list[str]]:
+    """The runs, and what is said where completed ones have not equally many steps, and no parameter tells how many."""
+    if steps_told(runs, metric) is not None:
+        return runs, []
+    is_complete = [run.ending == "completed" and math.isfinite(run.final(metric)) for run in runs]
+    longest = max((run.last_step for run, is_one in zip(runs, is_complete, strict=True) if is_one), default=0)
+    judged = list(runs)
+    early = [at for at, run in enumerate(runs) if is_complete[at] and run.last_step < longest]
+    for at in early if shorter in ("pruned", "failed") else ():
+        reason = f"it ends at step {runs[at].last_step} of {longest}"
+        judged[at] = replace(runs[at], ending=shorter, reason=reason)  # type: ignore[arg-type]
+    if not early or shorter is not None:
+        return judged, []
+    first = runs[early[0]]
+    return judged, [
+        f"{len(early):,} of {len(runs):,} runs end before step {longest:,}, where the longest end, such as that of"
+        f" {first.where.removeprefix(table.source + ', ')} at step {first.last_step:,}: they count as complete, with their last"
+        " value. --shorter pruned counts them as stopped early, --shorter failed leaves them out."
+    ]
+
+
 def _others_empty(table: Table, columns: Columns) -> str:
     column = table.columns[columns.metric]
     empty = sum(map(cells.is_empty, column))
     return f", as in {empty:,} of {len(column):,} {table.row_word}s" if empty > 1 and columns.step is None else ""
-
-
-def _curve(table: Table, columns: Columns, index: int) -> list[Measured]:
-    """The curve of a run that has one row: a list is a curve, a number its end."""
-    cell = table.columns[columns.metric][index]
-    if not isinstance(cell, list):
-        if cells.is_empty(cell):
-            return []
-        values = [cells.real(cell, table.at(index, columns.metric))]
-    else:
-        values = _listed(table, index, columns.metric, cell)
-    also = {
-        name: others
-        for name in DIAGNOSED
-        if name in table.columns and name != columns.metric and (others := _as_long(table, index, name, len(values)))
-    }
-    return [
-        Measured(step=at + 1, metrics={columns.metric: value, **{name: others[at] for name, others in also.items()}})
-        for at, value in enumerate(values)
-    ]
-
-
-def _listed(table: Table, index: int, name: str, cell: Sequence[object]) -> list[float]:
-    return [cells.real(value, f"{table.at(index, name)}, element {at}") for at, value in enumerate(cell, start=1)]
-
-
-def _as_long(table: Table, index: int, name: str, length: int) -> list[float] | None:
-    """What else was measured, where there is as much of it as of the metric."""
-    cell = table.columns[name][index]
-    if isinstance(cell, list):
-        return _listed(table, index, name, cell) if len(cell) == length else None
-    return [cells.real(cell, table.at(index, name))] if length == 1 and not cells.is_empty(cell) else None
-
-
-def _curve_of_rows(table: Table, columns: Columns, rows: Sequence[int], shift: int) -> list[Measured]:
-    assert columns.step is not None
-    found: dict[int, tuple[int, dict[str, float]]] = {}
-    for index in rows:
-        cell = table.columns[columns.metric][index]
-        if isinstance(cell, list):
-            raise DataProblem(
-                f"{table.at(index, columns.metric)} holds a list: a curve has no steps of its own, leave out --step."
-            )
-        if cells.is_empty(cell):  # loggers write training and validation in rows of their own
-            continue
-        _check_given(table, columns.step, [index])
-        at = cells.step(table.columns[columns.step][index], table.at(index, columns.step)) + shift
-        if at in found:
-            how = "another column tells runs apart: name it with --run" if columns.run is None else "a step is measured once"
-            raise DataProblem(
-                f"{table.row(index)}: step {at - shift} of this run stands in {table.row_word} {table.rows[found[at][0]]} too:"
-                f" {how}."
-            )
-        metrics = {columns.metric: cells.real(cell, table.at(index, columns.metric))}
-        for name in DIAGNOSED:
-            if name != columns.metric and name in table.columns and not cells.is_empty(table.columns[name][index]):
-                metrics[name] = cells.real(table.columns[name][index], table.at(index, name))
-        found[at] = index, metrics
-    return [Measured(step=at, metrics=metrics) for at, (_, metrics) in sorted(found.items())]
-
-
-def _cut(steps: Sequence[Measured], metric: str) -> Sequence[Measured]:
-    """The curve up to where it diverged: a worker's run ends with the first value that is not finite."""
-    finite = [at for at, step in enumerate(steps) if math.isfinite(step.metrics[metric])]
-    return steps[: (finite[-1] if finite else -1) + 2]
 
 
 def _seed(table: Table, name: str | None, rows: Sequence[int]) -> int | None:

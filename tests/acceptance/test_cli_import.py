@@ -55,7 +55,7 @@ def test_it_says_what_was_read_and_the_same_file_is_the_same_job(stride: Running
     assert done.stderr.splitlines() == [
         "Rows with equal lr are taken for one run: 9 of them. --run names a column that tells runs apart.",
         "step is counted from 0 there, and from 1 here.",
-        "9 runs of steps.csv (1 diverged): lr from 0.01778 to 1.5.",
+        "9 runs of steps.csv (1 diverged): lr from 0.01778 to 1.5. Lower loss is better.",
     ]
     assert "Their training seeds are not known" in done.stdout
     again = json.loads(run(*arguments, "--json", cwd=tmp_path, STRIDE_URL=stride.url).stdout)
@@ -73,6 +73,11 @@ def test_it_says_what_was_read_and_the_same_file_is_the_same_job(stride: Running
         (("runs.csv", *COLUMNS, "--step", "epoch"), "runs.csv has no column 'epoch' (--step); its columns are lr, loss"),
         (("runs.csv", *COLUMNS, "--direction", "up"), "--direction up should be minimize or maximize"),
         (("runs.csv", *COLUMNS, "--missing", "lost"), "--missing lost should be diverged or failed"),
+        (("runs.csv", *COLUMNS, "--shorter", "lost"), "--shorter lost should be completed, pruned or failed"),
+        (
+            ("wrong.csv", *COLUMNS[:3], "val_acc"),
+            "Is a higher val_acc better? Say --direction maximize, or --direction minimize.",
+        ),
         (("runs.csv", *COLUMNS, "--setting", "cnn"), "--setting cnn should look like --setting NAME=VALUE"),
         (("runs.csv", *COLUMNS, "--param", "lr=1:"), "--param lr=1: is none of NAME="),
         (("runs.csv", *COLUMNS, "--objective", "nope"), "There is no objective 'nope'; there are: few-shot"),
@@ -81,6 +86,7 @@ def test_it_says_what_was_read_and_the_same_file_is_the_same_job(stride: Running
             "wrong.csv is to maximize validation_loss, but image-classification minimizes it",
         ),
         (("--storage", "s.log", "--seed", "s"), "--seed names a column of a FILE"),
+        (("--storage", "s.log", "--shorter", "pruned"), "--shorter judges the runs of a FILE"),
         (("--storage", "s.log", "--param", "s"), "--param s names a column of a FILE"),
         (("--storage", "s.log"), "s.log cannot be read as a storage of Optuna (there is no such file"),
         (

@@ -13,8 +13,9 @@ from service.imports.run import Ending, Log, Measured, Run
 
 def a_run(lr: float, loss: float | None = 1.0, *, n: int = 1, ending: Ending = "completed", **of: Any) -> Run:
     steps = [] if loss is None else [Measured(step=step, metrics={"loss": loss}) for step in range(1, n + 1)]
-    seed = of.pop("seed", None)
-    return Run(where=f"runs.csv, {lr}", params={"lr": lr, **of}, steps=steps, ending=ending, seed=seed)
+    seed, has_steps = of.pop("seed", None), of.pop("has_steps", True)
+    params = {"lr": lr, **of}
+    return Run(where=f"runs.csv, {lr}", params=params, steps=steps, has_steps=has_steps, ending=ending, seed=seed)
 
 
 def a_log(*runs: Run, **of: Any) -> Log:
@@ -60,6 +61,19 @@ def test_one_seed_for_all_makes_a_job_that_shares_it() -> None:
 )
 def test_the_number_of_steps_is_what_completed_runs_show(runs: list[Run], steps: object) -> None:
     assert made(*runs)["job"]["objective"]["steps"] == steps
+
+
+def test_one_value_of_a_run_stands_at_its_end() -> None:
+    runs = [a_run(0.1, has_steps=False, epochs=3), a_run(0.2, has_steps=False, epochs=5)]
+    document = made(*runs)
+    assert [trial["measurements"][0]["step"] for trial in document["trials"]] == [3, 5]
+    assert document["job"]["objective"]["steps"] == "epochs"
+    fixed = Named(name="mine", learning_rate="lr", types={}, duration="rounds")
+    runs = [a_run(rate, has_steps=False, rounds=7) for rate in (0.1, 0.2)]
+    assert made(*runs, wanted=Wanted(objective=fixed))["trials"][1]["measurements"][0]["step"] == 7
+    unknown = made(a_run(0.1, has_steps=False), a_run(0.2, has_steps=False))
+    assert unknown["job"]["objective"]["steps"] is None
+    assert [trial["measurements"][0]["step"] for trial in unknown["trials"]] == [1, 1]
 
 
 def test_what_json_has_no_number_for_is_text() -> None:

@@ -11,15 +11,17 @@ import pytest
 from objectives.contract import DataProblem
 from service.imports import files
 from service.imports.files import read_table
-from service.imports.run import Log, Missing
+from service.imports.run import Log, Missing, Shorter
 from service.imports.runs import Columns, log_of, where
 
 ROWS = [(0.1, 16, 1.5, 3), (0.01, 32, 0.5, 4), (0.001, 16, 0.9, 5)]
 
 
-def read(path: Path, *, direction: Any = "minimize", missing: Missing | None = None, **columns: Any) -> Log:
+def read(
+    path: Path, *, direction: Any = "minimize", missing: Missing | None = None, shorter: Shorter | None = None, **columns: Any
+) -> Log:
     named = Columns(**({"learning_rate": "lr", "metric": "loss"} | columns))
-    return log_of(read_table(path), named, direction=direction, missing=missing)
+    return log_of(read_table(path), named, direction=direction, missing=missing, shorter=shorter)
 
 
 def written(path: Path, text: str) -> Path:
@@ -67,9 +69,85 @@ def test_a_list_is_a_curve_that_ends_where_it_stops_being_finite(tmp_path: Path)
         {"loss": 2.5, "training_loss": 2},
         {"loss": 1, "training_loss": 1},
     ]
-    values = [step.metrics["loss"] for step in log.runs[1].steps]
-    assert math.isnan(values[1])
-    assert [values[0], *values[2:]] == [3, 2, math.inf], "what follows the last finite value is cut but for one"
+    assert [(step.step, step.metrics["loss"]) for step in log.runs[1].steps] == [(1, 3), (3, 2), (4, math.inf)], (
+        "what follows the last finite value is cut but for one, and a nan before it was not measured"
+    )
+
+
+def test_null_in_a_list_was_not_measured_and_a_list_may_have_its_steps_beside_it(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "runs.jsonl",
+        '{"lr": 0.1, "loss": [3, null, 1], "_step": [0, 10, 20]}\n{"lr": 0.2, "loss": [2, 2, 2], "_step": [10, 20, 30]}\n',
+    )
+    assert in_short(read(path, step="_step")) == [
+        ({"lr": 0.1}, None, "completed", [(1, 3), (21, 1)]),
+        ({"lr": 0.2}, None, "completed", [(11, 2), (21, 2), (31, 2)]),
+    ]
+    for cell, said in (
+        ("[0, 1]", "as many steps as loss has values, 3"),
+        ("[0, 2, 1]", "and go upwards"),
+        ('["a", 1, 2]', "'a'"),
+    ):
+        wrong = written(tmp_path / "runs.jsonl", f'{{"lr": 0.1, "loss": [3, 2, 1], "_step": {cell}}}')
+        with pytest.raises(DataProblem, match=said):
+            read(wrong, step="_step")
+
+
+def test_nan_of_tables_is_divergence_only_where_no_number_follows(tmp_path: Path) -> None:
+    # As pandas writes a table in which each of training and validation was logged in rows of its own.
+    own_rows = (
+        "0.1,1,2,nan",
+        "0.1,2,nan,3",
+        "0.1,3,1,nan",
+        "0.1,4,nan,2",
+        "1,1,9,nan",
+        "1,2,nan,8",
+        "1,3,nan,nan",
+        "1,4,nan,nan",
+    )
+    log = read(csv(tmp_path, "lr,step,training_loss,loss", *own_rows), step="step")
+    assert [[(step.step, len(step.metrics)) for step in run.steps] for run in log.runs] == [[(2, 1), (4, 1)], [(2, 1), (3, 1)]]
+    assert math.isnan(log.runs[1].steps[-1].metrics["loss"])
+    together = ("0.1,1,nan,3", "0.1,2,1,2", "1,1,2,8", "1,2,nan,8")
+    one, other = read(csv(tmp_path, "lr,step,training_loss,loss", *together), step="step").runs
+    assert [len(step.metrics) for step in one.steps] == [1, 2]
+    assert math.isnan(other.steps[-1].metrics["training_loss"])
+
+
+def test_runs_that_end_before_others_are_told_and_are_what_an_option_says(tmp_path: Path) -> None:
+    rows = [f"{rate},{step},{rate}" for rate, n in ((0.1, 4), (0.2, 2), (0.3, 4), (0.4, 1)) for step in range(1, n + 1)]
+    path = csv(tmp_path, "lr,step,loss", *rows, "0.5,1,nan")
+    log = read(path, step="step")
+    assert [run.ending for run in log.runs] == ["completed"] * 5
+    assert log.notes[-1].startswith("2 of 5 runs end before step 4, where the longest end, such as that of row 6 at step 2")
+    for shorter in ("pruned", "failed"):
+        log = read(path, step="step", shorter=shorter)  # type: ignore[arg-type]
+        assert [run.ending for run in log.runs] == ["completed", shorter, "completed", shorter, "completed"]
+        assert (log.runs[1].reason, len(log.notes)) == ("it ends at step 2 of 4", 1)
+    assert len(read(path, step="step", shorter="completed").notes) == 1
+    told = csv(tmp_path, "lr,step,loss,epochs", "0.1,1,1,2", "0.1,2,1,2", "0.2,1,1,1")
+    assert len(read(told, step="step", params=["epochs"]).notes) == 1, "epochs says how many steps there were to be"
+
+
+def test_rows_that_look_like_steps_are_told(tmp_path: Path) -> None:
+    path = csv(tmp_path, "lr,trainer/global_step,loss", "0.1,1,3", "0.1,2,2", "0.2,1,3")
+    [note] = read(path).notes
+    assert note.endswith("differ in trainer/global_step: if they are steps of a run, say --step trainer/global_step.")
+    assert read(csv(tmp_path, "lr,epoch,loss", "0.1,9,3", "0.2,8,2")).notes == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("runs.csv", "lr;batch size;loss\n0.1;16;1.5\n0.2;32;nan\n"),
+        ("runs.tsv", "lr\tbatch size\tloss\n0.1\t16\t1.5\n0.2\t32\tnan\n"),
+        ("runs.json", '[{"lr": 0.1, "batch size": 16, "loss": 1.5}, {"lr": 0.2, "batch size": 32, "loss": NaN}]'),
+    ],
+)
+def test_other_separators_and_lists_in_json_are_read(tmp_path: Path, name: str, text: str) -> None:
+    one, other = read(written(tmp_path / name, text), params=["batch size"]).runs
+    assert (one.params, one.final("loss"), other.params) == ({"lr": 0.1, "batch size": 16}, 1.5, {"lr": 0.2, "batch size": 32})
+    assert math.isnan(other.final("loss"))
 
 
 def test_rows_are_steps_of_the_run_that_a_column_names(tmp_path: Path) -> None:
@@ -85,14 +163,14 @@ def test_rows_are_steps_of_the_run_that_a_column_names(tmp_path: Path) -> None:
         *(("007", 0.3, 1), ("7", 0.3, 1)),
     ]
     assert [step.metrics["loss"] for step in log.runs[0].steps] == [3, 2]
-    assert log.notes == []
+    assert [note[:12] for note in log.notes] == ["2 of 4 runs "]
 
 
 def test_without_such_a_column_equal_parameters_and_seed_make_a_run_and_it_says_so(tmp_path: Path) -> None:
     path = csv(tmp_path, "lr,s,step,loss", "0.1,1,0,3", "0.10,1,1,2", "0.1,2,0,3", "0.2,1,0,4")
     log = read(path, step="step", seed="s")
     assert [(run.params["lr"], run.seed, run.last_step) for run in log.runs] == [(0.1, 1, 2), (0.1, 2, 1), (0.2, 1, 1)]
-    told, counted = log.notes
+    told, counted, _ = log.notes
     assert "equal lr and s are taken for one run: 3 of them" in told
     assert "step is counted from 0 there" in counted
 
@@ -108,6 +186,7 @@ def test_a_flag_says_what_has_diverged_and_an_option_what_an_empty_cell_is(tmp_p
 def test_only_rows_that_are_asked_for_are_read(tmp_path: Path) -> None:
     table = read_table(written(tmp_path / "r.jsonl", '{"lr": 1, "task": "a", "n": 2}\n{"lr": 2, "task": "b", "n": 2.0}\n'))
     assert where(table, {"n": "2"}).columns["lr"] == [1, 2]
+    assert where(read_table(csv(tmp_path, "lr,n", "1,2", "2,2.0", "3,4")), {"n": "2.00"}).columns["lr"] == ["1", "2"]
     kept = where(table, {"task": "b", "n": "2"})
     assert (kept.columns["lr"], kept.row(0)) == ([2], "r.jsonl, line 2")
     with pytest.raises(DataProblem, match=r"no row where task is 'c' \(--where\); it is: a, b"):
@@ -153,7 +232,8 @@ def test_parameters_have_one_type_each(tmp_path: Path) -> None:
         ),
         (["id,lr,s,loss", "a,1,1,1", ",2,2,2"], {"run": "id", "step": "s"}, "row 3, column 'id' is empty: it must say which run"),
         (["lr,loss"], {}, "holds no data"),
-        (["lr;loss", "1;2"], {}, "row 1 names one column only"),
+        (["lr;loss", "1;0,5"], {}, "row 2, column 'loss': '0,5' is not a number: write plain numbers"),
+        (["lr|loss", "1|2"], {}, "row 1 names one column only"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_row_and_column(
@@ -173,7 +253,11 @@ def test_what_cannot_be_read_is_refused_by_row_and_column(
         ("a.jsonl", '{"lr": 1, "loss": [1, "x"]}\n', "line 1, column 'loss', element 2: 'x' is not a number"),
         ("a.jsonl", '{"lr": 1, "net": "\\ud800"}\n', "line 1 holds half of a character"),
         ("a.jsonl", "\n", "holds no runs"),
-        ("a.txt", "lr\n", "must end in .csv, .parquet"),
+        ("a.jsonl", '{"lr": 1, "loss": [1, null]}\n', "line 1, column 'loss', element 2 is null, and no number follows"),
+        ("a.json", '{"lr": 1}', "holds no list of runs"),
+        ("a.json", '[{"lr": 1}, 3]', "element 2 holds a single value, where an object"),
+        ("a.json", "[", "is not JSON"),
+        ("a.txt", "lr\n", "must end in .csv, .tsv, .parquet"),
         ("a.parquet", "lr\n", "cannot be read as a parquet file"),
     ],
 )
