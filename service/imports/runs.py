@@ -250,10 +250,11 @@ def _judged_by_length(table: Table, metric: str, runs: Sequence[Run], shorter: S
     if not early or shorter is not None:
         return judged, []
     first = runs[early[0]]
+    end, count = ("ends", "it counts") if len(early) == 1 else ("end", "they count")
     return judged, [
-        f"{len(early):,} of {len(runs):,} runs end before step {longest:,}, where the longest end, such as that of"
-        f" {first.where.removeprefix(table.source + ', ')} at step {first.last_step:,}: they count as complete, with their last"
-        " value. --shorter pruned counts them as stopped early, --shorter failed leaves them out."
+        f"{len(early):,} of {len(runs):,} runs {end} early, such as that of {first.where.removeprefix(table.source + ', ')} at"
+        f" step {first.last_step:,}, where the longest has {longest:,}: {count} as complete, by the last value."
+        " --shorter pruned counts such runs as stopped early, --shorter failed leaves them out."
     ]
 
 

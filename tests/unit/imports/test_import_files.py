@@ -119,7 +119,7 @@ def test_runs_that_end_before_others_are_told_and_are_what_an_option_says(tmp_pa
     path = csv(tmp_path, "lr,step,loss", *rows, "0.5,1,nan")
     log = read(path, step="step")
     assert [run.ending for run in log.runs] == ["completed"] * 5
-    assert log.notes[-1].startswith("2 of 5 runs end before step 4, where the longest end, such as that of row 6 at step 2")
+    assert log.notes[-1].startswith("2 of 5 runs end early, such as that of row 6 at step 2, where the longest has 4: they count")
     for shorter in ("pruned", "failed"):
         log = read(path, step="step", shorter=shorter)  # type: ignore[arg-type]
         assert [run.ending for run in log.runs] == ["completed", shorter, "completed", shorter, "completed"]
