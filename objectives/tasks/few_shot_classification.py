@@ -3,7 +3,7 @@
 Source: handwritten digits, turned (objectives/data/few_shot_digits.py).
 Run:    python -m objectives.tasks.few_shot_classification --learning-rate 0.003 --ways 2 --shots 5 --algorithm reptile
 Known good: the defaults, learning rate 0.003 for 10 epochs, reach a test accuracy of 0.773 with maml and 0.707 with reptile, of 4
-classes at 10 shots (mean of five folds, seed 0: benchmarks/results/few_shot_2cores_202611.md).
+classes at 10 shots (mean of five folds, seed 0: benchmarks/results/few_shot_2cores_202612.md).
 
 A step is an epoch, an update a meta-update. Losses and accuracy are of queries, after adapting to the shots of their episode.
 """

@@ -3,7 +3,7 @@
 Source: drawn as Finn et al. (2017) do (objectives/data/sinusoids.py).
 Run:    python -m objectives.tasks.few_shot_regression --learning-rate 0.003 --shots 5 --algorithm reptile
 Known good: the defaults, learning rate 0.003 for 10 epochs, reach a test R2 of 0.956 with maml and 0.887 with reptile, at 10
-shots (mean of five folds, seed 0: benchmarks/results/few_shot_2cores_202611.md).
+shots (mean of five folds, seed 0: benchmarks/results/few_shot_2cores_202612.md).
 
 A step is an epoch, an update a meta-update. Losses and R2 are of queries, after adapting to the shots of their curve.
 """
