@@ -11,6 +11,8 @@ from objectives.data.utf8 import read_utf8
 
 UNNAMED = re.compile(r"(Unnamed: 0(\.\d+)?)?")
 """The name of the first column where pandas has written row labels: none, or this where it has read and written them again."""
+FIRST_LINE = re.compile(r"[^\r\n]*\S[^\r\n]*")
+"""That is not blank."""
 OTHER_SEPARATORS = ";\t|"
 LONGEST_CELL = 2**31 - 1
 """Characters of a cell, at most. The limit of Python's reader, 131,072, is exceeded by long texts."""
@@ -40,8 +42,8 @@ def _read(path: Path, separators: str, *, may_be_empty: bool) -> tuple[list[str]
     rows, cells = [], []
     header, count = 0, 0
     text = read_utf8(path, "a CSV file")
-    top = next((line for line in text.splitlines() if line.strip()), "")
-    separator = next((mark for mark in separators if mark in top), separators[0])
+    top = FIRST_LINE.search(text)
+    separator = next((mark for mark in separators if top is not None and mark in top[0]), separators[0])
     csv.field_size_limit(LONGEST_CELL)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     try:

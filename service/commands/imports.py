@@ -116,12 +116,7 @@ def _of_study(options: Options, settings: Settings) -> Log:
     """Of any storage, or of Stride's own database."""
     if options.study is None and options.storage is None:
         raise BadUsage("Name what to import: a FILE, or a study of Optuna with --study, and with --storage where it is.")
-    given = {
-        "--step": options.step,
-        "--run": options.run,
-        "--diverged": options.diverged,
-        "--seed": options.seed,
-    }
+    given = {"--step": options.step, "--run": options.run, "--diverged": options.diverged, "--seed": options.seed}
     if options.shorter is not None:
         raise BadUsage("--shorter judges the runs of a FILE: a study says which trials were pruned.")
     if of_files := [option for option, value in given.items() if value is not None] + ["--where"] * bool(options.where):

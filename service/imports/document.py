@@ -174,7 +174,7 @@ def _job(log: Log, wanted: Wanted, space: Mapping[str, Any], rate: str) -> dict[
             "name": "external",
             "parameters": [_parameter(name, dimension, rate) for name, dimension in space.items()],
             "metrics": [{"name": log.metric, "direction": log.direction, "description": f"As {log.source} has it."}],
-            "steps": steps_told(log.runs, log.metric) if any(run.has_steps for run in log.runs) else None,
+            "steps": steps_told(log.runs, log.metric),
             "step_word": wanted.step_word,
             "settings": dict(wanted.settings),
         }

@@ -218,7 +218,7 @@ def _run(
     )
     if trial.state is TrialState.COMPLETE:
         value = trial.values[0]
-        return replace(run, value=value, steps=steps or [Measured(step=1, metrics={metric: value})])
+        return replace(run, value=value, steps=steps or [Measured(step=1, metrics={metric: value})], has_steps=bool(steps))
     if trial.state is TrialState.PRUNED:
         return replace(run, ending="pruned", reason="Optuna's pruner")
     if (steps and not math.isfinite(steps[-1].metrics[metric])) or missing == "diverged":

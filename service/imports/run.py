@@ -80,9 +80,14 @@ class Log:
         return all(run.seed is not None for run in self.runs)
 
 
+def shows_steps(run: Run, metric: str) -> bool:
+    """Whether a run shows after how many steps one is complete."""
+    return run.has_steps and run.ending == "completed" and math.isfinite(run.final(metric))
+
+
 def steps_told(runs: Sequence[Run], metric: str) -> int | str | None:
     """How many steps whole runs have, or the parameter that says so; None where the completed ones do not show it."""
-    ended = [run for run in runs if run.ending == "completed" and math.isfinite(run.final(metric))]
+    ended = [run for run in runs if shows_steps(run, metric)]
     lasts = {run.last_step for run in ended}
     if len(lasts) == 1:
         return lasts.pop()

@@ -12,7 +12,7 @@ from service.domain.imported import MAX_IMPORTED
 from service.domain.space import Scalar
 from service.imports import cells
 from service.imports.curves import Curves, steps_in
-from service.imports.run import Log, Missing, Run, Shorter, steps_told
+from service.imports.run import Log, Missing, Run, Shorter, shows_steps, steps_told
 from service.imports.table import Cell, Table
 
 STEP_NAMES = frozenset({"step", "global_step", "epoch", "epochs_done", "iteration", "iter", "update"})
@@ -240,10 +240,9 @@ def _judged_by_length(table: Table, metric: str, runs: Sequence[Run], shorter: S
     """The runs, and what is said where completed ones have not equally many steps, and no parameter tells how many."""
     if steps_told(runs, metric) is not None:
         return runs, []
-    is_complete = [run.ending == "completed" and math.isfinite(run.final(metric)) for run in runs]
-    longest = max((run.last_step for run, is_one in zip(runs, is_complete, strict=True) if is_one), default=0)
+    longest = max((run.last_step for run in runs if shows_steps(run, metric)), default=0)
     judged = list(runs)
-    early = [at for at, run in enumerate(runs) if is_complete[at] and run.last_step < longest]
+    early = [at for at, run in enumerate(runs) if shows_steps(run, metric) and run.last_step < longest]
     for at in early if shorter in ("pruned", "failed") else ():
         reason = f"it ends at step {runs[at].last_step} of {longest}"
         judged[at] = replace(runs[at], ending=shorter, reason=reason)  # type: ignore[arg-type]

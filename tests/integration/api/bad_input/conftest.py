@@ -3,23 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from starlette.testclient import TestClient
 
-from service.app import create_app
 from service.store.postgres import Database
-from tests.integration.api.conftest import SETTINGS
+from tests.integration.api.one_database import client, database
 
-
-@pytest.fixture(scope="module")
-def database(shared_database: Database) -> Database:
-    """One for all of these tests, as none of them may leave anything in it."""
-    return shared_database
-
-
-@pytest.fixture(scope="module")
-def client(database: Database) -> Iterator[TestClient]:
-    with TestClient(create_app(SETTINGS, database), "http://127.0.0.1", raise_server_exceptions=False) as client:
-        yield client
+__all__ = ["client", "database"]
 
 
 @pytest.fixture(autouse=True)

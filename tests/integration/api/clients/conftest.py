@@ -1,21 +1,5 @@
-"""One database for all tests of a file: each has a job of its own, and clients claim of one job only."""
+"""Each test has a job of its own, and clients claim of one job only."""
 
-from collections.abc import Iterator
+from tests.integration.api.one_database import client, database
 
-import pytest
-from starlette.testclient import TestClient
-
-from service.app import create_app
-from service.store.postgres import Database
-from tests.integration.api.conftest import SETTINGS
-
-
-@pytest.fixture(scope="module")
-def database(shared_database: Database) -> Database:
-    return shared_database
-
-
-@pytest.fixture(scope="module")
-def client(database: Database) -> Iterator[TestClient]:
-    with TestClient(create_app(SETTINGS, database), "http://127.0.0.1", raise_server_exceptions=False) as client:
-        yield client
+__all__ = ["client", "database"]
