@@ -129,6 +129,8 @@ def _made(name: str, most_steps: int | None) -> Any:
         raise _problem(f"The environment {name} is retired: use {_newest()[_base(name)]}.") from error
     except gymnasium.error.DependencyNotInstalled as error:
         raise _problem(f"The environment {name} needs a package that is not installed: {error}") from error
+    except gymnasium.error.Error as error:
+        raise _problem(f"{name!r} is no id of an environment, such as CartPole-v1: {error}") from error
     except ModuleNotFoundError as error:
         raise _problem(f"The environment {name} needs {error.name}, which is not installed.") from error
     except ImportError as error:

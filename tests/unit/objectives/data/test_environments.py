@@ -140,6 +140,11 @@ def test_what_no_policy_can_act_in_is_refused_for_every_trial(bare: str, observe
             f"There is no environment 'PongNoFrameskip-v4' in gymnasium: {LISTED} lists all; if it is a game of Atari, use"
             " ALE/Pong-v5, with pip install 'gymnasium[atari]'.",
         ),
+        (
+            "",
+            "'' is no id of an environment, such as CartPole-v1: Malformed environment ID: . (Currently all IDs must be of the"
+            " form [namespace/](env-name)-v(version). (namespace is optional))",
+        ),
         ("Taxi-v3", "The environment Taxi-v3 is retired: use Taxi-v4."),
         ("Reacher-v2", "The environment Reacher-v2 is retired: use Reacher-v5."),
         ("phys2d/CartPole-v0", "The environment phys2d/CartPole-v0 needs jax: pip install 'gymnasium[jax]'."),
